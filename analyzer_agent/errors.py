@@ -1,0 +1,50 @@
+"""The two kinds of error, told apart by who can act on them.
+
+Knows nothing of where errors are shown: the CLI prints `AgentError`, the toolbox hands `ToolRefusal` to the model.
+"""
+
+import importlib
+from types import ModuleType
+
+
+class AgentError(Exception):
+    """Something a person can fix; `hint` says how."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class MediaError(AgentError):
+    """A media file cannot be read: names the file, what is wrong, and what still works."""
+
+
+class StoreError(AgentError):
+    """The store cannot be opened, read or written."""
+
+
+class Unavailable(AgentError):
+    """An analyzer cannot run here: a package, weights or a device is missing."""
+
+
+class Cancelled(Exception):
+    """The user interrupted; what was finished is kept."""
+
+
+class ToolRefusal(Exception):
+    """A tool call that cannot be carried out: the text goes back to the model, the conversation goes on."""
+
+
+def require(module: str, extra: str, purpose: str) -> ModuleType:
+    """Import `module`, or say which feature needs it and what to install.
+
+    Raises:
+        Unavailable: the package is not installed. A package that is installed but broken raises its own error.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as missing:
+        if missing.name != module.partition(".")[0]:
+            raise
+        wanted = f"analyzer-agent[{extra}]" if extra else "analyzer-agent"
+        raise Unavailable(f"{purpose} needs {module!r}, which is not installed.", hint=f"pip install '{wanted}'") from missing

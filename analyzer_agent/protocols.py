@@ -1,0 +1,247 @@
+"""The contracts between layers: videos, analyzers and their engines, language models.
+
+Knows nothing of the libraries behind them. A plug-in needs this module, `records` and `timeline`, and no other.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+
+from analyzer_agent.records import JSON, Observation, TokenUsage, ToolCall
+from analyzer_agent.timeline import TimeRange
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Frame(NamedTuple):
+    """A picture: `t` is the instant asked for, `pts` when the frame really appears (both ms); `image` is H x W x 3 bytes."""
+
+    t: int
+    pts: int
+    image: "NDArray[np.uint8]"
+
+
+class Cue(NamedTuple):
+    """A subtitle: its span on the presentation timeline and its plain text, line breaks kept."""
+
+    span: TimeRange
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """An audio or subtitle track. `number` counts from 1 within its type; `source` names the sidecar file, if it is one."""
+
+    number: int
+    codec: str
+    language: str = ""
+    title: str = ""
+    default: bool = False
+    source: str = ""
+    digest: str = ""
+
+
+class Video(Protocol):
+    """A media file, opened: what analyzers read. Times are ms on the presentation timeline."""
+
+    id: str
+    path: Path
+    duration: int
+    picture: TimeRange | None
+    """From the first frame to the end of the last one; None for audio only."""
+    rate: Fraction
+    """Average frames per second; 0 without a picture."""
+    size: tuple[int, int]
+    """Width and height in pixels, after rotation."""
+    rotation: int
+    audio_tracks: Sequence[Track]
+    subtitle_tracks: Sequence[Track]
+
+    def frames(
+        self,
+        span: TimeRange,
+        fps: float | None = None,
+        *,
+        instants: Sequence[int] | None = None,
+        order: Literal["rgb", "bgr"] = "rgb",
+    ) -> Iterator[Frame]:
+        """Yield frames in time order: the ones shown at `instants`; or on the grid of `fps`; or every frame that starts in `span`.
+
+        The frame shown at t is the last one with pts <= t; before the first frame it is the first.
+        """
+        ...
+
+    def audio(self, span: TimeRange, rate: int = 16_000, track: int = 1) -> "NDArray[np.float32]":
+        """Return mono samples in -1..1, exactly `span.length * rate / 1000` of them, silence where the track has none."""
+        ...
+
+    def subtitles(self, track: int) -> Sequence[Cue]:
+        """Return all cues of a track in time order; a cue may end after the video does."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Grain:
+    """A unit of analysis: a piece of the timeline and, for analyzers that sample, which instants of it are wanted.
+
+    `step` is the sampling step in ms (0: not sampled). Instants that are stored already are left out of `instants`.
+    """
+
+    span: TimeRange
+    step: int = 0
+    instants: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """What the user said about an engine: own weights, where weights lie, device, whether the network may be used."""
+
+    weights: Path | None = None
+    weights_dir: Path | None = None
+    device: str = "auto"
+    offline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """Whether an engine can run here. `weights` names them with their revision (part of the cache key).
+
+    `missing` says in one line why it cannot run ("" when it can), `fix` how to change that.
+    """
+
+    weights: str = ""
+    missing: str = ""
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSpec:
+    """One way of running an analyzer: a library with its weights. `tier` 0 is best.
+
+    `find` looks at package specs and files only: it imports nothing heavy, touches no network, and takes milliseconds.
+    `load` gives the object that the analyzer calls; it may take seconds.
+    """
+
+    name: str
+    tier: int
+    find: Callable[[EngineConfig], Availability]
+    load: Callable[[EngineConfig], Any]
+    uncertain: bool = False
+    about: str = ""
+
+
+class Engine(Protocol):
+    """An engine that was chosen for an analyzer; `get` loads it at first use and keeps it warm."""
+
+    name: str
+    weights: str
+    uncertain: bool
+
+    def get(self) -> Any:
+        """Return the loaded engine."""
+        ...
+
+
+class Analyzer(Protocol):
+    """An analyzer with its options and engine bound: finds things in grains of a video."""
+
+    version: str
+    engine: str
+    params: Mapping[str, JSON]
+    """All that changes what is stored, apart from version, engine and weights. Filters are not among it."""
+    lane: str = ""
+
+    def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
+        """Yield each grain with what was found in it, in order, empty ones included.
+
+        No observation crosses its grain; what lasts longer is cut at the edge and marked `continues`. What is found in a grain
+        depends on that grain and at most `Spec.context` around it, never on which grains are asked together.
+        """
+        ...
+
+    def inputs(self, video: Video) -> Mapping[str, JSON]:
+        """Return what is read beside picture and sound, such as the digest of a sidecar file: it becomes part of the key."""
+        return {}
+
+    def facts(self) -> Mapping[str, JSON]:
+        """Return what the loaded engine knows of itself, such as `{"classes": [...]}`; may load weights."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What an analyzer is, before anything is loaded.
+
+    `options_schema` and `filters_schema` are JSON-schema properties: options change what is stored, filters only what is read.
+    `grain` and `context` are ms; a `grain` of 0 is the whole video. `step` is the default sampling step in ms, 0 if the analyzer
+    does not sample. `needs` names what the video must have. `resource` tells which calls may run side by side.
+    """
+
+    name: str
+    tool: str
+    description: str
+    grain: int
+    factory: Callable[[Mapping[str, Any], Engine | None], Analyzer]
+    kinds: tuple[str, ...]
+    options_schema: Mapping[str, Any] = field(default_factory=dict)
+    filters_schema: Mapping[str, Any] = field(default_factory=dict)
+    resource: Literal["cpu", "gpu", "network"] = "cpu"
+    context: int = 0
+    step: int = 0
+    needs: Literal["picture", "audio", "subtitles", ""] = ""
+
+    def bind(self, options: Mapping[str, Any], engine: Engine | None = None) -> Analyzer:
+        """Return the analyzer for these options; absent ones take the schema's default."""
+        defaults = {name: schema["default"] for name, schema in self.options_schema.items() if "default" in schema}
+        return self.factory(defaults | dict(options), engine)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a model answered. `state` is opaque (reasoning items) and goes back with the calls it belongs to."""
+
+    text: str = ""
+    calls: tuple[ToolCall, ...] = ()
+    usage: TokenUsage = TokenUsage()
+    state: Any = None
+
+
+class ChatModel(Protocol):
+    """A language model that can call tools. Messages and tools are shaped as in the Chat Completions API.
+
+    An assistant message may carry `state`, the `Reply.state` it came with; a door that does not know it ignores it.
+    """
+
+    manager: str
+    model: str
+
+    def complete(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Mapping[str, Any]],
+        on_text: Callable[[str], None] | None = None,
+        timeout: float | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Reply:
+        """Return the next reply; with `on_text`, hand over its text as it comes.
+
+        Raises:
+            AgentError: the model cannot be reached or refuses; the hint says what to change.
+            Cancelled: `cancel` was set.
+        """
+        ...
+
+
+class Vision(Protocol):
+    """A model that answers questions about pictures."""
+
+    model: str
+
+    def describe(self, images: Sequence["NDArray[np.uint8]"], prompt: str) -> str:
+        """Return the model's answer to `prompt` about RGB `images`."""
+        ...

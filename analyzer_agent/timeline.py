@@ -1,0 +1,157 @@
+"""Time: half-open ranges of integer milliseconds, clock strings, and the nested sampling grid.
+
+Knows nothing of videos or files. Everything that has a time in this package has it from here.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+FINEST_STEP = 125
+"""The finest sampling step, in ms: eight samples per second. Every other step is this times a power of two."""
+
+_CLOCK = re.compile(r"(?:(?:(?P<h>\d+):)?(?P<m>\d+):)?(?P<s>\d+(?:\.\d*)?|\.\d+)\s*s?")
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class TimeRange:
+    """Half-open `[start, end)` in integer milliseconds on the presentation timeline.
+
+    Raises:
+        ValueError: the start is negative or the end lies before the start.
+    """
+
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start <= self.end:
+            raise ValueError(f"not a time range: {self.start} ms to {self.end} ms")
+
+    def __str__(self) -> str:
+        return f"{clock(self.start)}-{clock(self.end)}"
+
+    @property
+    def length(self) -> int:
+        return self.end - self.start
+
+    def overlaps(self, other: "TimeRange") -> bool:
+        """Tell whether the two share an instant."""
+        return self.start < other.end and other.start < self.end
+
+    def within(self, other: "TimeRange") -> "TimeRange | None":
+        """Return the part that lies in `other`, or None."""
+        start, end = max(self.start, other.start), min(self.end, other.end)
+        return TimeRange(start, end) if start < end else None
+
+    def grains(self, size: int, limit: int) -> list["TimeRange"]:
+        """Split into the whole grains of `size` ms that this range touches, the last one clipped at `limit`."""
+        end = min(self.end, limit)
+        first = self.start // size * size
+        return [TimeRange(at, min(at + size, limit)) for at in range(first, end, size)] if self.start < end else []
+
+    def minus(self, covered: Iterable["TimeRange"]) -> list["TimeRange"]:
+        """Return the parts of this range that none of `covered` touches, in order."""
+        gaps, at = [], self.start
+        for part in sorted(covered):
+            if part.start > at and at < self.end:
+                gaps.append(TimeRange(at, min(part.start, self.end)))
+            at = max(at, part.end)
+        if at < self.end:
+            gaps.append(TimeRange(at, self.end))
+        return gaps
+
+
+def merge(ranges: Iterable[TimeRange], gap: int = 0) -> list[TimeRange]:
+    """Return the union as sorted, disjoint ranges; ranges at most `gap` ms apart become one."""
+    merged: list[TimeRange] = []
+    for part in sorted(r for r in ranges if r.length):
+        if merged and part.start <= merged[-1].end + gap:
+            merged[-1] = TimeRange(merged[-1].start, max(merged[-1].end, part.end))
+        else:
+            merged.append(part)
+    return merged
+
+
+def total(ranges: Iterable[TimeRange]) -> int:
+    """Return the length of the union, in ms."""
+    return sum(r.length for r in merge(ranges))
+
+
+def parse(time: str | float | int) -> int:
+    """Return the milliseconds of a time given as seconds (`64.2`, `"64.2"`, `"64.2s"`) or as a clock (`"1:04.2"`, `"1:02:03"`).
+
+    Raises:
+        ValueError: not a time; the message names the accepted forms.
+    """
+    if not isinstance(time, bool) and isinstance(time, int | float):
+        if time >= 0 and time == time and time != float("inf"):
+            return round(time * 1000)
+    elif isinstance(time, str) and (match := _CLOCK.fullmatch(time.strip())):
+        hours, minutes, seconds = int(match["h"] or 0), int(match["m"] or 0), float(match["s"])
+        if match["m"] is None or (seconds < 60 and (match["h"] is None or minutes < 60)):
+            return hours * 3_600_000 + minutes * 60_000 + round(seconds * 1000)
+    raise ValueError(f"{time!r} is not a time; give seconds (64.2) or a clock (1:04.2, 1:02:03.5)")
+
+
+def seconds(ms: int) -> float:
+    """Return milliseconds as seconds, the unit of the JSON interfaces (three decimals)."""
+    return round(ms / 1000, 3)
+
+
+def clock(ms: int) -> str:
+    """Return `m:ss.mmm` or `h:mm:ss.mmm`, without needless zeros at the end: `1:04.2`, `0:07`, `1:00:03.25`."""
+    whole, rest = divmod(ms, 1000)
+    minutes, secs = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    head = f"{hours}:{minutes:02}" if hours else f"{minutes}"
+    tail = f".{rest:03}".rstrip("0") if rest else ""
+    return f"{head}:{secs:02}{tail}"
+
+
+def grid_step(every: float) -> int:
+    """Return the sampling step in ms for "every so many seconds": the next finer one on the nested grid.
+
+    Steps are 125 ms times a power of two, so each coarser grid is a subset of each finer one.
+
+    Raises:
+        ValueError: `every` is not a positive number.
+    """
+    if not 0 < every < 1e6:
+        raise ValueError(f"cannot sample every {every!r} seconds; give a positive number, such as 0.5, 1 or 8")
+    step = FINEST_STEP
+    while step * 2 <= every * 1000 + 1e-6:
+        step *= 2
+    return step
+
+
+def first_instant(picture: TimeRange) -> int:
+    """Return the grid instant that stands for the first frame, so that a late start is sampled too."""
+    return picture.start // FINEST_STEP * FINEST_STEP
+
+
+def instants(span: TimeRange, step: int, picture: TimeRange) -> list[int]:
+    """Return the instants of `span` to sample: multiples of `step` where there is a picture, and the first frame's.
+
+    The first frame's instant belongs to every step's grid, so grids stay nested when a video starts late.
+    """
+    root = first_instant(picture)
+    begin = max(span.start, picture.start)
+    at = range(-(-begin // step) * step, min(span.end, picture.end), step)
+    found = list(at)
+    if span.start <= root < min(span.end, picture.end) and root not in at:
+        found.insert(0, root)
+    return found
+
+
+def sample_end(instant: int, step: int, limit: int) -> int:
+    """Return where the sample at `instant` ends: the next instant of its grid, or `limit`."""
+    return min((instant // step + 1) * step, limit)
+
+
+def known_instants(asked: Sequence[int], covered: Iterable[tuple[TimeRange, int]], root: int) -> set[int]:
+    """Return those of `asked` that lie on the grid of a covering range: `covered` pairs ranges with their steps."""
+    known: set[int] = set()
+    for span, step in covered:
+        known.update(t for t in asked if span.start <= t < span.end and (t % step == 0 or t == root))
+    return known

@@ -1,0 +1,1 @@
+"""Analyzers and their engines."""
