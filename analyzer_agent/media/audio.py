@@ -1,0 +1,170 @@
+"""Sound: mono samples of one track at any rate, placed on the presentation timeline.
+
+Knows nothing of the picture. Where the track has no samples there is silence.
+"""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analyzer_agent.media.door import Clock, clock_of, decoded, only, opened, packets
+from analyzer_agent.timeline import TimeRange, clock
+
+if TYPE_CHECKING:
+    import numpy as np
+    from av.audio.frame import AudioFrame
+    from av.audio.resampler import AudioResampler
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+    from numpy.typing import NDArray
+
+_WARM_UP = Fraction(1, 2)
+"""Seconds decoded before what is wanted: decoders (overlap, bit reservoir) and the resampler's filter need a past."""
+
+_JITTER = Fraction(3, 1000)
+"""Seconds by which a time stamp may miss the end of the samples before it without being a gap."""
+
+_SILENCE = 48_000
+
+
+def samples(path: Path, stream: int, span: TimeRange, rate: int) -> "NDArray[np.float32]":
+    """Return exactly `span.length * rate // 1000` mono samples in -1..1 of the container's stream number `stream`.
+
+    Memory is that of the result; the track is decoded from shortly before `span` to its end.
+
+    Raises:
+        MediaError: the file cannot be opened, or not read on.
+    """
+    import numpy as np
+
+    result = np.zeros(span.length * rate // 1000, dtype=np.float32)
+    first = Fraction(span.start * rate, 1000)
+    with opened(path) as container:
+        chosen = container.streams[stream]
+        only(container, chosen)
+        reader = _Reader(container, chosen, path)  # type: ignore[arg-type]
+        # Whole seconds are whole samples at every rate, so all calls resample on the same grid and agree at their seams.
+        origin = max(0, (span.start - 100) // 1000)
+        line = _Line(reader.rate, rate, origin)
+        at = origin * rate - -(-first.numerator // first.denominator)
+        for block in line.resampled(reader.pieces(origin, Fraction(span.end, 1000))):
+            lo, hi = max(at, 0), min(at + len(block), len(result))
+            if lo < hi:
+                result[lo:hi] = block[lo - at : hi - at]
+            at += len(block)
+            if at >= len(result):
+                break
+    return result
+
+
+class _Reader:
+    """Decodes a track to mono pieces with their place, in samples of the track's own rate since 0 ms."""
+
+    def __init__(self, container: "InputContainer", stream: "AudioStream", path: Path) -> None:
+        self._container = container
+        self._stream = stream
+        self._path = path
+        self._at: Clock = clock_of(container, stream)
+        self.rate: int = stream.codec_context.sample_rate
+        self._mixers: dict[tuple[str, str, int], AudioResampler] = {}
+        self._reached = 0
+
+    def pieces(self, start: int, end: Fraction) -> "Iterator[tuple[int, NDArray[np.float32]]]":
+        """Yield (place, samples) from a little before `start` seconds until `end`."""
+        cursor: int | None = None
+        for frame in self._decode(start):
+            place = self._place(frame, cursor)
+            if place >= (end + 1) * self.rate:
+                return
+            mono = self._mono(frame)
+            cursor = place + len(mono)
+            yield place, mono
+
+    def _decode(self, start: int) -> "Iterator[AudioFrame]":
+        back = _WARM_UP
+        while True:
+            from_start = not self._seek(start - back)
+            frames = self._frames()
+            first = next(frames, None)
+            late = first is None or (first.pts is not None and (first.pts - self._at.offset) * self._at.base > start - _WARM_UP / 5)
+            if from_start or not late:
+                break
+            back *= 4
+        if first is not None:
+            yield first
+            yield from frames
+
+    def _seek(self, seconds: Fraction) -> bool:
+        """Go to `seconds`; return False if reading begins at the start."""
+        import av
+
+        self._stream.codec_context.flush_buffers()
+        begin = self._stream.start_time if self._stream.start_time is not None else self._at.offset
+        target = round(seconds / self._at.base) + self._at.offset
+        try:
+            self._container.seek(max(target, begin), stream=self._stream)
+        except av.FFmpegError:
+            return False
+        return target > begin
+
+    def _frames(self) -> "Iterator[AudioFrame]":
+        context = self._stream.codec_context
+        for packet in packets(self._container, self._stream, self._path, lambda: clock(self._reached)):
+            if packet.pts is not None:
+                self._reached = max(self._reached, self._at.ms(packet.pts))
+            yield from decoded(packet.decode) or []  # type: ignore[misc]
+        yield from decoded(lambda: context.decode(None)) or []
+
+    def _place(self, frame: "AudioFrame", cursor: int | None) -> int:
+        if frame.pts is None:
+            return cursor or 0
+        place = round((frame.pts - self._at.offset) * self._at.base * self.rate)
+        if cursor is not None and abs(place - cursor) <= _JITTER * self.rate:
+            return cursor
+        return place
+
+    def _mono(self, frame: "AudioFrame") -> "NDArray[np.float32]":
+        import numpy as np
+        from av.audio.resampler import AudioResampler
+
+        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if kind not in self._mixers:
+            self._mixers[kind] = AudioResampler(format="flt", layout="mono", rate=self.rate)
+        parts = [part.to_ndarray().reshape(-1) for part in self._mixers[kind].resample(frame)]
+        return np.concatenate(parts).astype(np.float32) if parts else np.zeros(0, dtype=np.float32)
+
+
+class _Line:
+    """Puts pieces on one unbroken line of samples that begins at `origin` seconds, and resamples it."""
+
+    def __init__(self, source: int, target: int, origin: int) -> None:
+        from av.audio.resampler import AudioResampler
+
+        self._source = source
+        self._cursor = origin * source
+        self._resampler = AudioResampler(format="flt", layout="mono", rate=target)
+
+    def resampled(self, pieces: "Iterator[tuple[int, NDArray[np.float32]]]") -> "Iterator[NDArray[np.float32]]":
+        """Yield the resampled line block by block."""
+        import numpy as np
+
+        for place, piece in pieces:
+            while place > self._cursor:
+                yield from self._push(np.zeros(min(place - self._cursor, _SILENCE), dtype=np.float32))
+            yield from self._push(piece[self._cursor - place :])
+        yield from (part.to_ndarray().reshape(-1) for part in self._resampler.resample(None))
+
+    def _push(self, piece: "NDArray[np.float32]") -> "Iterator[NDArray[np.float32]]":
+        import numpy as np
+        from av.audio.frame import AudioFrame
+
+        if not len(piece):
+            return
+        frame = AudioFrame.from_ndarray(np.ascontiguousarray(piece).reshape(1, -1), format="flt", layout="mono")
+        frame.sample_rate = self._source
+        frame.time_base = Fraction(1, self._source)
+        frame.pts = self._cursor
+        self._cursor += len(piece)
+        for part in self._resampler.resample(frame):
+            yield part.to_ndarray().reshape(-1)

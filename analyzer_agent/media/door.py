@@ -1,0 +1,173 @@
+"""Opening containers with libav, and its errors put into words.
+
+Knows nothing of which stream is wanted or what is done with it.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from analyzer_agent.errors import MediaError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Stream
+
+_TEXT_ART = frozenset({"tty", "bin", "xbin", "adf", "idf", "brender_pix"})
+"""Formats as which libav opens texts and arbitrary bytes: they draw characters, they are no videos."""
+
+_TOLERATED = 50
+"""So many failed reads in a row are taken for damage that libav can step over; more mean that it cannot go on."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Translate one stream's time stamps: `base` seconds per tick, `offset` ticks at 0 ms on the presentation timeline."""
+
+    base: Fraction
+    offset: int = 0
+
+    def ms(self, pts: int) -> int:
+        """Return the first whole millisecond at which something stamped `pts` is there (rounds up)."""
+        at = (pts - self.offset) * self.base * 1000
+        return -(-at.numerator // at.denominator)
+
+    def ticks(self, ms: int) -> int:
+        """Return the last tick that is not after `ms`."""
+        at = Fraction(ms, 1000) / self.base
+        return at.numerator // at.denominator + self.offset
+
+
+def open_container(path: Path) -> "InputContainer":
+    """Open a local file with libav; never follows a playlist to the network.
+
+    Raises:
+        MediaError: missing, not a file, empty, unreadable, cut off, or in no format that libav knows.
+    """
+    import av
+
+    _check_file(path)
+    # "pattern_type" keeps libav from reading "shot%03d.jpg" as a numbered sequence of pictures.
+    options = {"protocol_whitelist": "file", "pattern_type": "none"}
+    try:
+        container = av.open(str(path.resolve()), options=options)
+    except av.FFmpegError as error:
+        raise _cannot_open(path, error) from error
+    if container.format.name in _TEXT_ART:
+        container.close()
+        raise not_media(path)
+    return container
+
+
+@contextmanager
+def opened(path: Path) -> "Iterator[InputContainer]":
+    """Open like `open_container` and close at the end."""
+    container = open_container(path)
+    try:
+        yield container
+    finally:
+        container.close()
+
+
+def not_media(path: Path) -> MediaError:
+    """Return the error for a file with neither picture nor sound."""
+    return MediaError(
+        f"{path.name!r} is not a video: it has neither picture nor sound that can be decoded.",
+        hint="Give a video, audio or image file, such as .mp4, .mkv, .mov, .webm, .avi, .ts, .mp3, .wav, .flac, .jpg or .png.",
+    )
+
+
+def only(container: "InputContainer", *streams: "Stream") -> None:
+    """Let the demuxer pass over all other streams."""
+    from av.stream import Discard
+
+    wanted = {stream.index for stream in streams}
+    for stream in container.streams:
+        if stream.index not in wanted:
+            stream.discard = Discard.all
+
+
+def clock_of(container: "InputContainer", stream: "Stream") -> Clock:
+    """Return the stream's clock. Formats with arbitrary time stamps (MPEG-TS and PS) begin at 0, all others keep theirs."""
+    from av.format import Flags
+
+    base = Fraction(stream.time_base or Fraction(1, 1000))
+    if not container.format.flags & Flags.ts_discont.value or container.start_time is None:
+        return Clock(base)
+    start = Fraction(container.start_time, 1_000_000)
+    # The container's start is rounded to microseconds; the stream that it comes from knows it exactly.
+    exact = (s.start_time * s.time_base for s in container.streams if s.start_time is not None and s.time_base)
+    nearest = min(exact, key=lambda at: abs(at - start), default=start)
+    if abs(nearest - start) <= Fraction(1, 1_000_000):
+        start = nearest
+    return Clock(base, round(start / base))
+
+
+def packets(container: "InputContainer", stream: "Stream", path: Path, reached: Callable[[], str]) -> "Iterator[Packet[Stream]]":
+    """Yield the stream's packets from here on, stepping over damage, without the empty ones at the end.
+
+    Raises:
+        MediaError: libav cannot go on; the message says at which time (`reached`).
+    """
+    import av
+
+    failures = 0
+    while True:
+        try:
+            for packet in container.demux(stream):
+                if packet.size:
+                    failures = 0
+                    yield packet
+            return
+        except av.FFmpegError as error:
+            failures += 1
+            if failures > _TOLERATED:
+                raise MediaError(
+                    f"{path.name!r} cannot be read beyond {reached()}: {error.strerror}.",
+                    hint="The file is damaged there. What lies before can still be asked about: limit the question with --to.",
+                ) from error
+
+
+def decoded(decode: Callable[[], list[_T]]) -> list[_T] | None:
+    """Return what the decoder gives for a packet, or None when the packet is damaged."""
+    import av
+
+    try:
+        return decode()
+    except EOFError:
+        return []
+    except av.FFmpegError:
+        return None
+
+
+def _check_file(path: Path) -> None:
+    if not path.exists():
+        raise MediaError(f"There is no file {str(path)!r}.", hint="Check the path; relative paths start at the current folder.")
+    if path.is_dir():
+        raise MediaError(f"{str(path)!r} is a folder.", hint="Give one or more files in it, such as *.mp4.")
+    if not path.is_file():
+        raise MediaError(f"{str(path)!r} is not a regular file.", hint="Videos are read with seeking: save it to a file first.")
+    try:
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        raise MediaError(f"{path.name!r} cannot be read: {error.strerror}.", hint="Check the permissions of the file.") from error
+    if empty:
+        raise MediaError(f"{path.name!r} is empty (0 bytes).", hint="The download or recording did not finish; get the file again.")
+
+
+def _cannot_open(path: Path, error: Exception) -> MediaError:
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
+        return MediaError(
+            f"{path.name!r} is cut off or damaged: its index (the moov atom) is missing or broken.",
+            hint="Nothing in it can be read without its index. Get the file again, or repair it with a tool such as untrunc.",
+        )
+    return not_media(path)

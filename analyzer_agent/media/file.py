@@ -1,0 +1,190 @@
+"""`MediaFile`: a media file as analyzers see it. Knows nothing of analyzers."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal
+
+from analyzer_agent.errors import MediaError
+from analyzer_agent.media import audio, frames, subtitles
+from analyzer_agent.media.cursor import Cursor
+from analyzer_agent.media.door import only, opened
+from analyzer_agent.media.fingerprint import fingerprint
+from analyzer_agent.media.pixels import image
+from analyzer_agent.media.probe import Layout, Picture, describe, inspect
+from analyzer_agent.protocols import Cue, Frame, Track
+from analyzer_agent.records import JSON
+from analyzer_agent.timeline import TimeRange, clock, grid_step
+from analyzer_agent.timeline import instants as grid_instants
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def open_video(path: str | Path) -> "MediaFile":
+    """Open a video, audio or image file. A photo is a video of one frame that lasts a second.
+
+    Raises:
+        MediaError: the file cannot be read; says what is wrong with it. A file that is merely cut off opens: see `MediaFile.readable`.
+    """
+    file = Path(path)
+    layout = inspect(file)
+    return MediaFile(file, fingerprint(file), layout)
+
+
+class MediaFile:
+    """A media file, opened: the `Video` that analyzers read.
+
+    Every reading call opens the file anew, so several threads may read at once and nothing stays open in between.
+    `readable` is the part of the timeline whose data are there; it ends early in a file that is cut off. `problems` says what is
+    odd about the file, for people.
+    """
+
+    def __init__(self, path: Path, id: str, layout: Layout) -> None:
+        self.path = path
+        self.id = id
+        self._layout = layout
+        picture = layout.picture
+        self.duration: int = layout.duration
+        self.picture: TimeRange | None = picture.span if picture else None
+        self.rate: Fraction = picture.rate if picture else Fraction(0)
+        self.size: tuple[int, int] = picture.size if picture else (0, 0)
+        self.rotation: int = picture.turn[0] if picture else 0
+        self.readable: TimeRange = layout.readable
+        self.problems: list[str] = list(layout.problems)
+        self.audio_tracks: Sequence[Track] = tuple(sound.track for sound in layout.sounds)
+        self._sidecars = subtitles.sidecars(path)
+        beside = [subtitles.sidecar_track(path, file, len(layout.texts) + n) for n, file in enumerate(self._sidecars, 1)]
+        self.subtitle_tracks: Sequence[Track] = (*(track for _, track in layout.texts), *beside)
+        self._closed = False
+
+    @property
+    def name(self) -> str:
+        """The file's name, without its folder."""
+        return self.path.name
+
+    def __enter__(self) -> "MediaFile":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Refuse further reading. Nothing is held open between calls, so there is nothing to release."""
+        self._closed = True
+
+    def probe(self) -> Mapping[str, JSON]:
+        """Return what is known of the file as JSON: container, picture, audio and subtitle tracks, problems. Times are seconds."""
+        return describe(self._layout, self.subtitle_tracks)
+
+    def frames(
+        self,
+        span: TimeRange,
+        fps: float | None = None,
+        *,
+        instants: Sequence[int] | None = None,
+        order: Literal["rgb", "bgr"] = "rgb",
+    ) -> Iterator[Frame]:
+        """Yield frames in time order: the ones shown at `instants`; or on the grid of `fps`; or every frame that starts in `span`.
+
+        The frame shown at t is the last one with pts <= t; before the first frame it is the first. Images are H x W x 3 bytes,
+        upright. Decoding goes along with the iteration and passes over what is not wanted; close the iterator to stop early.
+
+        Raises:
+            MediaError: there is no picture, or the file cannot be read any further.
+        """
+        self._check_open()
+        picture = self._layout.picture
+        if picture is None:
+            raise MediaError(
+                f"{self.name!r} has no picture.", hint="Its sound can be used: ask what is said, or use the 'speech' and 'voice' analyzers."
+            )
+        if instants is None and fps is not None:
+            instants = grid_instants(span, grid_step(1 / fps), picture.span)
+        if instants is None:
+            return self._every(picture, span, order)
+        return self._shown(picture, sorted(instants), order)
+
+    def audio(self, span: TimeRange, rate: int = 16_000, track: int = 1) -> "NDArray[np.float32]":
+        """Return mono samples in -1..1, exactly `span.length * rate // 1000` of them, silence where the track has none.
+
+        Channels are averaged; `span` may reach beyond the end. Decoding starts shortly before `span`, wherever that is.
+
+        Raises:
+            MediaError: there is no such track, or the file cannot be read any further.
+        """
+        self._check_open()
+        sound = self._layout.sounds[self._place("audio track", track, self.audio_tracks)]
+        if self.readable.end < self.duration and span.start >= self.readable.end:
+            raise self._cut_off()
+        return audio.samples(self.path, sound.stream, span, rate)
+
+    def subtitles(self, track: int) -> Sequence[Cue]:
+        """Return all cues of a track in time order, as plain text with line breaks; a cue may end after the video does.
+
+        Raises:
+            MediaError: there is no such track, it consists of pictures, or it cannot be read.
+        """
+        self._check_open()
+        place = self._place("subtitle track", track, self.subtitle_tracks)
+        if place >= len(self._layout.texts):
+            return subtitles.sidecar_cues(self._sidecars[place - len(self._layout.texts)])
+        stream, found = self._layout.texts[place]
+        return subtitles.embedded_cues(self.path, stream, found)
+
+    def _shown(self, picture: Picture, wanted: Sequence[int], order: Literal["rgb", "bgr"]) -> Iterator[Frame]:
+        at = picture.clock
+        there = [t for t in wanted if self._is_readable(t)]
+        with self._cursor(picture) as cursor:
+            ticks = [max(picture.first, at.ticks(t)) for t in there]
+            last: tuple[int | None, NDArray[np.uint8]] | None = None
+            for index, frame in frames.Shown(cursor, ticks):
+                if last is None or last[0] != frame.pts:
+                    last = frame.pts, image(frame, order, picture.turn)
+                yield Frame(there[index], max(0, at.ms(frame.pts or 0)), last[1])
+        if len(there) < len(wanted):
+            raise self._cut_off()
+
+    def _every(self, picture: Picture, span: TimeRange, order: Literal["rgb", "bgr"]) -> Iterator[Frame]:
+        at = picture.clock
+        with self._cursor(picture) as cursor:
+            start = max(picture.first, at.ticks(span.start - 1) + 1) if span.start else picture.first
+            for frame in frames.every(cursor, start, at.ticks(span.end - 1) + 1):
+                shown = at.ms(frame.pts or 0)
+                yield Frame(shown, shown, image(frame, order, picture.turn))
+        if not self._is_readable(span.end - 1) and span.end > span.start:
+            raise self._cut_off()
+
+    @contextmanager
+    def _cursor(self, picture: Picture) -> Iterator[Cursor]:
+        with opened(self.path) as container:
+            stream = container.streams[picture.stream]
+            only(container, stream)
+            stream.codec_context.thread_type = "AUTO"
+            yield Cursor(container, stream, picture.clock, self.path, picture.first)  # type: ignore[arg-type]
+
+    def _is_readable(self, at: int) -> bool:
+        return at < self.readable.end or self.readable.end >= self.duration
+
+    def _cut_off(self) -> MediaError:
+        return MediaError(
+            f"{self.name!r} is cut off: it can be read up to {clock(self.readable.end)} of {clock(self.duration)}.",
+            hint=f"Get the file again, or limit the question with --to {clock(self.readable.end)}.",
+        )
+
+    def _place(self, what: str, number: int, tracks: Sequence[Track]) -> int:
+        if 1 <= number <= len(tracks):
+            return number - 1
+        has = f"it has {len(tracks)}, numbered from 1" if tracks else "it has none"
+        raise MediaError(f"{self.name!r} has no {what} {number!r}: {has}.", hint=f"Choose one of: {_listed(tracks)}.")
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise MediaError(f"{self.name!r} was closed.", hint="Open it again with open_video().")
+
+
+def _listed(tracks: Sequence[Track]) -> str:
+    return ", ".join(f"{track.number} ({track.language or track.codec})" for track in tracks) or "none"

@@ -1,0 +1,27 @@
+"""The fingerprint of a file's content. Knows nothing of media formats."""
+
+import hashlib
+import os
+from pathlib import Path
+
+_BLOCKS = 64
+_BLOCK = 16 * 1024
+
+
+def fingerprint(path: Path) -> str:
+    """Return 32 hex digits for the content: a digest of the size and of evenly spaced blocks, the first and last included.
+
+    At most 1 MB is read, so a file of any size takes milliseconds. The name is not part of it: copies and renamed files agree.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        digest.update(size.to_bytes(8, "big"))
+        last = max(0, size - _BLOCK)
+        for at in sorted({last * part // (_BLOCKS - 1) for part in range(_BLOCKS)}):
+            file.seek(at)
+            digest.update(file.read(_BLOCK))
+    return digest.hexdigest()

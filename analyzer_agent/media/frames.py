@@ -1,0 +1,213 @@
+"""Which frames to decode: the ones shown at given instants, with as little decoding as possible, or all that start in a range.
+
+Whole groups of pictures without a wanted instant are passed over, and frames that no other refers to are left out unless
+they are wanted. Knows nothing of pixels; times are the stream's own ticks.
+"""
+
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from analyzer_agent.media.cursor import Cursor, pts_of
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+_DROPPABLE = frozenset({"h264", "mpeg1video", "mpeg2video"})
+"""Codecs in which a frame that is marked as no reference is one for certain."""
+
+_PROGRESSIVE = 1
+"""`field_order` of pictures that are not made of two fields (libavcodec/defs.h)."""
+
+_SEEK_AFTER = 2
+"""Seconds to the next wanted instant from which seeking may be cheaper than reading on."""
+
+_HELD_PACKETS = 512
+_HELD_BYTES = 32 * 1024 * 1024
+"""So much of a group of pictures is held back until it is known whether any of it is wanted."""
+
+
+def every(cursor: Cursor, start: int, end: int) -> "Iterator[VideoFrame]":
+    """Yield all frames stamped in `[start, end)`, in order."""
+    back = 0
+    while (late := (yield from _every(cursor, start, end, back))) and not cursor.from_start:
+        back = max(2 * back, late)
+
+
+def _every(cursor: Cursor, start: int, end: int, back: int) -> "Generator[VideoFrame, None, int]":
+    """Do the work of `every`; return 0, or by how much the first good frame came late."""
+    packet = (cursor.seek(start, back) if start > cursor.read_to or back else None) or cursor.next_packet()
+    last = None
+    while True:
+        for frame in cursor.decode(packet) if packet is not None else cursor.drain():
+            at = pts_of(frame)
+            if last is None and at > start and not cursor.from_start:
+                return at - start
+            last = at
+            if at >= end:
+                return 0
+            if at >= start:
+                yield frame
+        if packet is None:
+            return 0
+        packet = cursor.next_packet()
+
+
+class _AgainError(Exception):
+    """What was decoded does not reach back far enough: begin anew for the next instant."""
+
+
+class Shown:
+    """Finds the frames shown at `instants` (ticks, ascending, none before the first frame)."""
+
+    def __init__(self, cursor: Cursor, instants: Sequence[int]) -> None:
+        self._cursor = cursor
+        self._instants = instants
+        self._assigned = 0
+        """So many instants have their frame among the packets read so far; of these, so many were given out:"""
+        self._given = 0
+        self._held: VideoFrame | None = None
+        self._window: deque[Packet[VideoStream]] = deque()
+        self._window_bytes = 0
+        self._wanted: set[int | None] = set()
+        self._skipped: list[int] = []
+        context = cursor.stream.codec_context
+        self._may_skip = context.codec.name in _DROPPABLE and context.field_order == _PROGRESSIVE
+        self._seek_after = round(_SEEK_AFTER / cursor.at.base)
+        self._back = 0
+        self._whole_until = -1
+        """Up to this instant everything is decoded, because a restart at a key frame failed."""
+
+    def __iter__(self) -> "Iterator[tuple[int, VideoFrame]]":
+        """Yield (index of the instant, frame) in order; the same frame may be yielded several times."""
+        while self._given < len(self._instants):
+            try:
+                yield from self._advance()
+            except _AgainError:
+                self._assigned = self._given
+                self._seek(self._back)
+
+    def _advance(self) -> "Iterator[tuple[int, VideoFrame]]":
+        if self._assigned < len(self._instants) and self._worth_seeking():
+            yield from self._finish()
+            self._seek()
+            return
+        packet = self._cursor.next_packet()
+        if packet is not None:
+            yield from self._take(packet)
+            return
+        self._assign(to_the_end=True)
+        yield from self._feed()
+        yield from self._finish()
+        if self._given < len(self._instants):
+            self._again()
+
+    def _take(self, packet: "Packet[VideoStream]") -> "Iterator[tuple[int, VideoFrame]]":
+        if self._window and packet.is_keyframe and packet.pts is not None and not packet.is_discard:
+            restart = self._whole_until < self._assigned < len(self._instants)
+            if restart and packet.pts <= self._instants[self._assigned]:
+                yield from self._finish()
+                self._begin(packet)
+                return
+        self._push(packet)
+        self._assign()
+        yield from self._feed()
+        if len(self._window) > _HELD_PACKETS or self._window_bytes > _HELD_BYTES:
+            yield from self._feed(len(self._window) // 2)
+
+    def _begin(self, key: "Packet[VideoStream] | None") -> None:
+        """Go on at a key frame with nothing before it."""
+        self._window.clear()
+        self._window_bytes = 0
+        self._wanted.clear()
+        self._skipped.clear()
+        self._held = None
+        if key is not None:
+            self._cursor.begin_at(key)
+            self._push(key)
+
+    def _push(self, packet: "Packet[VideoStream]") -> None:
+        self._window.append(packet)
+        self._window_bytes += packet.size
+
+    def _assign(self, to_the_end: bool = False) -> None:
+        """Find the packets for the instants that lie before everything still to be read."""
+        while self._assigned < len(self._instants) and (to_the_end or self._instants[self._assigned] < self._cursor.read_to):
+            instant = self._instants[self._assigned]
+            stamps = [packet.pts for packet in self._window if packet.pts is not None and not packet.is_discard]
+            self._wanted.add(max((pts for pts in stamps if pts <= instant), default=None))
+            self._assigned += 1
+
+    def _feed(self, count: int = 0) -> "Iterator[tuple[int, VideoFrame]]":
+        """Decode the first `count` packets of the window, and in any case up to the last one that is wanted."""
+        unclear = count
+        for index, packet in enumerate(self._window):
+            if packet.pts is None or packet.pts in self._wanted:
+                count = max(count, index + 1)
+        for _ in range(count):
+            packet = self._window.popleft()
+            self._window_bytes -= packet.size
+            skip = self._may_skip and not unclear and packet.pts is not None and packet.pts not in self._wanted
+            if skip and packet.pts is not None:
+                self._skipped.append(packet.pts)
+            for frame in self._cursor.decode(packet, skip=skip):
+                yield from self._out(frame)
+        if count:
+            self._wanted.intersection_update(packet.pts for packet in self._window)
+
+    def _out(self, frame: "VideoFrame") -> "Iterator[tuple[int, VideoFrame]]":
+        yield from self._give(pts_of(frame), len(self._instants))
+        if self._given < len(self._instants) and self._held is None and pts_of(frame) > self._instants[self._given]:
+            self._again(pts_of(frame) - self._instants[self._given])
+        self._held = frame
+        if self._skipped:
+            self._skipped = [pts for pts in self._skipped if pts > pts_of(frame)]
+
+    def _give(self, before: int | None, limit: int) -> "Iterator[tuple[int, VideoFrame]]":
+        """Yield the held frame for the instants before the next frame, which is stamped `before` (None: for all up to `limit`)."""
+        while self._held is not None and self._given < limit:
+            instant = self._instants[self._given]
+            if before is not None and instant >= before:
+                return
+            if any(pts <= instant for pts in self._skipped):
+                # A time stamp of the container misled us about which frame is shown here: decode everything from now on.
+                self._may_skip = False
+                raise _AgainError
+            yield self._given, self._held
+            self._given += 1
+
+    def _finish(self) -> "Iterator[tuple[int, VideoFrame]]":
+        """Yield what the decoder still holds for the instants assigned so far."""
+        if self._given == self._assigned:
+            return
+        for frame in self._cursor.drain():
+            yield from self._out(frame)
+        yield from self._give(None, self._assigned)
+        if self._given < self._assigned:
+            self._again()
+
+    def _again(self, late: int = 0) -> None:
+        """Begin anew further back, as long as there is a further back."""
+        if self._cursor.from_start:
+            return
+        self._back = max(2 * self._back, late, self._seek_after)
+        self._whole_until = self._given
+        raise _AgainError
+
+    def _worth_seeking(self) -> bool:
+        target, read_to = self._instants[self._assigned], self._cursor.read_to
+        if target - read_to <= self._seek_after or self._assigned <= self._whole_until:
+            return False
+        known = self._cursor.key_before(target)
+        return known > read_to if known is not None else target - read_to > 2 * self._cursor.longest_gop
+
+    def _seek(self, back: int = 0) -> None:
+        target, read_to = self._instants[self._assigned], self._cursor.read_to
+        self._begin(None)
+        key = self._cursor.seek(target, back)
+        if key is not None:
+            self._push(key)
+        if not back and self._cursor.read_to <= read_to:
+            self._seek_after = 2 * (target - read_to)

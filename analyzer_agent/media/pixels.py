@@ -1,0 +1,41 @@
+"""From decoded frames to upright arrays of bytes. Knows nothing of time."""
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from av.video.frame import VideoFrame
+    from numpy.typing import NDArray
+
+Order = Literal["rgb", "bgr"]
+
+
+def turn_of(frame: "VideoFrame") -> tuple[int, bool]:
+    """Return how to make the frame upright: degrees clockwise (0, 90, 180 or 270), after mirroring left and right if true.
+
+    From the display matrix (libavutil/display.h). Angles between the right ones are rounded to the nearest.
+    """
+    import numpy as np
+    from av.sidedata.sidedata import Type
+
+    data = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[attr-defined]
+    if data is None:
+        return 0, False
+    a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(data), dtype=np.int32)[:5])
+    mirrored = a * d - b * c < 0
+    if mirrored:
+        a, b = -a, -b
+    return round(float(np.degrees(np.arctan2(b, a))) / 90) * 90 % 360, mirrored
+
+
+def image(frame: "VideoFrame", order: Order, turn: tuple[int, bool] = (0, False)) -> "NDArray[np.uint8]":
+    """Return the frame as H x W x 3 bytes, upright and contiguous."""
+    import numpy as np
+
+    pixels = frame.to_ndarray(format="rgb24" if order == "rgb" else "bgr24")
+    degrees, mirrored = turn
+    if mirrored:
+        pixels = pixels[:, ::-1]
+    if degrees:
+        pixels = np.rot90(pixels, k=-degrees // 90)
+    return np.ascontiguousarray(pixels, dtype=np.uint8)

@@ -1,0 +1,267 @@
+"""What is in a media file: which picture and sound to use, where they begin and end, and what is odd about it.
+
+Knows nothing of analyzers; reads the header, one frame and the tail.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analyzer_agent.media.door import Clock, clock_of, decoded, not_media, only, opened, packets
+from analyzer_agent.media.pixels import turn_of
+from analyzer_agent.media.tail import ends, promised
+from analyzer_agent.protocols import Track
+from analyzer_agent.records import JSON
+from analyzer_agent.timeline import TimeRange, clock, seconds
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.stream import Stream
+    from av.frame import Frame
+
+STILL = 1000
+"""How long a photo lasts, in ms."""
+
+_FIRST_PACKETS = 500
+"""So many packets are tried before a stream is given up as not decodable."""
+
+_TRIMMED = Fraction(1, 4)
+"""Seconds by which the last packet may reach beyond an end that the header gives exactly (padding that is not played)."""
+
+_MISMATCH = 1
+"""Seconds by which ends may differ before it is worth saying."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The video stream that is used. `first` is its first frame's time stamp in ticks, `turn` makes frames upright."""
+
+    stream: int
+    codec: str
+    first: int
+    clock: Clock
+    span: TimeRange
+    rate: Fraction
+    size: tuple[int, int]
+    turn: tuple[int, bool]
+    still: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """An audio stream."""
+
+    stream: int
+    track: Track
+    span: TimeRange
+    rate: int
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """All that `MediaFile` knows of a file."""
+
+    container: str
+    duration: int
+    picture: Picture | None
+    sounds: Sequence[Sound]
+    texts: Sequence[tuple[int, Track]]
+    readable: TimeRange
+    problems: list[str] = field(default_factory=list)
+
+
+def inspect(path: Path) -> Layout:
+    """Read a file's header, first frame and tail.
+
+    Raises:
+        MediaError: it cannot be opened, or has neither picture nor sound that can be decoded.
+    """
+    problems: list[str] = []
+    with opened(path) as container:
+        video, audio = _choose(container)
+        still = video is not None and _is_still(container)
+        first = _first(path, video) if video is not None else None
+        if video is not None and first is None:
+            problems.append(f"the picture ({_codec(video)}) cannot be decoded, only the sound can be used")
+            video = None
+        if video is None and not any(_first(path, stream) for stream in audio):
+            raise not_media(path)
+        streams = [*([video] if video is not None else []), *audio]
+        reach = _Reach.of(container, streams, still, _usual(video))
+        problems += reach.problems
+        picture = _picture(video, first, reach, still) if video is not None and first is not None else None
+        sounds = [_sound(stream, number, reach) for number, stream in enumerate(audio, 1)]
+        texts = [(stream.index, _track(stream, number)) for number, stream in enumerate(container.streams.subtitles, 1)]
+        duration = max([sound.span.end for sound in sounds] + ([picture.span.end] if picture else []))
+        problems += _mismatch(container, duration)
+        readable = TimeRange(0, duration if reach.readable is None else min(duration, _up(reach.readable)))
+        if reach.readable is not None:
+            problems.append(f"cut off: the header promises {clock(duration)}, the data end at {clock(readable.end)}")
+        return Layout(container.format.name, duration, picture, sounds, texts, readable, problems)
+
+
+@dataclass(slots=True)
+class _Reach:
+    """Where streams end, in seconds; `readable` only if the data end before that."""
+
+    ends: dict[int, Fraction]
+    readable: Fraction | None = None
+    problems: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, container: "InputContainer", streams: "Sequence[Stream]", still: bool, usual: Fraction) -> "_Reach":
+        """Compare what the header promises with what the tail holds."""
+        from av.format import Flags
+
+        if still:
+            return cls({stream.index: Fraction(STILL, 1000) for stream in streams})
+        claims = {stream.index: promised(container, stream) for stream in streams}
+        found = ends(container, streams, usual)
+        # Without an index of its own a format promises nothing: libav's duration is an estimate from the bit rate.
+        estimated = bool(container.format.flags & (Flags.generic_index.value | Flags.ts_discont.value))
+        reach = cls({})
+        for index, claim in claims.items():
+            end = found.get(index, Fraction(0))
+            if claim is not None and claim <= end <= claim + _TRIMMED:
+                reach.ends[index] = claim
+            elif claim is None or (estimated and index in found) or end > claim:
+                reach.ends[index] = end
+            else:
+                reach.ends[index] = claim
+                if claim - end > _MISMATCH:
+                    reach.readable = end if reach.readable is None else min(reach.readable, end)
+        return reach
+
+
+def describe(layout: Layout, subtitles: Sequence[Track]) -> dict[str, JSON]:
+    """Return a layout as JSON; times in seconds."""
+    picture = layout.picture
+    return {
+        "container": layout.container,
+        "duration": seconds(layout.duration),
+        "picture": None
+        if picture is None
+        else {
+            "codec": picture.codec,
+            "size": list(picture.size),
+            "rate": round(float(picture.rate), 3),
+            "rotation": picture.turn[0],
+            "mirrored": picture.turn[1],
+            "start": seconds(picture.span.start),
+            "end": seconds(picture.span.end),
+            "still": picture.still,
+        },
+        "audio": [
+            _describe(s.track) | {"rate": s.rate, "channels": s.channels, "start": seconds(s.span.start), "end": seconds(s.span.end)}
+            for s in layout.sounds
+        ],
+        "subtitles": [_describe(track) for track in subtitles],
+        "readable": [seconds(layout.readable.start), seconds(layout.readable.end)],
+        "problems": list(layout.problems),
+    }
+
+
+def _describe(track: Track) -> dict[str, JSON]:
+    return {
+        "number": track.number,
+        "codec": track.codec,
+        "language": track.language,
+        "title": track.title,
+        "default": track.default,
+        "source": track.source,
+    }
+
+
+def _choose(container: "InputContainer") -> "tuple[Stream | None, list[Stream]]":
+    """Return the video stream to use (a default one before others, never cover art) and the audio streams."""
+    from av.stream import Disposition
+
+    cover = Disposition.attached_pic | Disposition.timed_thumbnails
+    videos = [s for s in container.streams.video if not s.disposition & cover and s.codec_context is not None]
+    video = next((s for s in videos if s.disposition & Disposition.default), videos[0] if videos else None)
+    return video, [s for s in container.streams.audio if s.codec_context is not None]
+
+
+def _is_still(container: "InputContainer") -> bool:
+    return container.format.name in ("image2", "image2pipe") or container.format.name.endswith("_pipe")
+
+
+def _usual(video: "Stream | None") -> Fraction:
+    rate = getattr(video, "average_rate", None)
+    return 1 / Fraction(rate) if rate else Fraction(0)
+
+
+def _first(path: Path, stream: "Stream") -> "Frame | None":
+    """Return the first frame that can be decoded and has a time stamp."""
+    with opened(path) as container:
+        own = container.streams[stream.index]
+        only(container, own)
+        for count, packet in enumerate(packets(container, own, path, lambda: clock(0))):
+            for frame in decoded(packet.decode) or []:
+                if getattr(frame, "pts", None) is not None:
+                    return frame
+            if count > _FIRST_PACKETS:
+                return None
+        return next((f for f in decoded(lambda: own.codec_context.decode(None)) or [] if f.pts is not None), None)  # type: ignore[attr-defined]
+
+
+def _picture(video: "Stream", frame: "Frame", reach: _Reach, still: bool) -> Picture:
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+    assert isinstance(frame, VideoFrame) and isinstance(video, VideoStream) and frame.pts is not None
+    turn = turn_of(frame)
+    at = clock_of(video.container, video)  # type: ignore[arg-type]
+    start = max(0, at.ms(frame.pts))
+    return Picture(
+        stream=video.index,
+        codec=_codec(video),
+        first=frame.pts,
+        clock=at,
+        span=TimeRange(start, max(start + 1, _up(reach.ends[video.index]))),
+        rate=Fraction(1) if still else Fraction(video.average_rate or video.guessed_rate or 0),
+        size=(frame.height, frame.width) if turn[0] % 180 else (frame.width, frame.height),
+        turn=turn,
+        still=still,
+    )
+
+
+def _sound(stream: "Stream", number: int, reach: _Reach) -> Sound:
+    at = clock_of(stream.container, stream)  # type: ignore[arg-type]
+    start = max(0, at.ms(stream.start_time)) if stream.start_time is not None else 0
+    context = stream.codec_context
+    span = TimeRange(start, max(start, _up(reach.ends[stream.index])))
+    return Sound(stream.index, _track(stream, number), span, context.sample_rate, context.channels)  # type: ignore[attr-defined]
+
+
+def _track(stream: "Stream", number: int) -> Track:
+    from av.stream import Disposition
+
+    language = stream.language or ""
+    return Track(
+        number,
+        _codec(stream),
+        "" if language == "und" else language,
+        stream.metadata.get("title", ""),
+        bool(stream.disposition & Disposition.default),
+    )
+
+
+def _codec(stream: "Stream") -> str:
+    return stream.codec_context.codec.canonical_name if stream.codec_context is not None else "unknown"
+
+
+def _mismatch(container: "InputContainer", duration: int) -> list[str]:
+    if not container.duration:
+        return []
+    claimed = _up(Fraction(container.duration + (container.start_time or 0), 1_000_000))
+    if abs(claimed - duration) <= _MISMATCH * 1000:
+        return []
+    return [f"the container says {clock(claimed)}, picture and sound end at {clock(duration)}"]
+
+
+def _up(at: Fraction) -> int:
+    return -(-at.numerator * 1000 // at.denominator)

@@ -1,0 +1,126 @@
+"""Where the streams of a container end, found by reading packets without decoding them.
+
+Knows nothing of pictures or sound: ends are seconds on the presentation timeline.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from analyzer_agent.media.door import Clock, clock_of
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Stream
+
+_LAST = 1
+"""Seconds before the promised end at which reading the tail begins."""
+
+_CLOSE = 2
+"""Seconds: bisecting for the last readable time stops here, the rest is read."""
+
+
+@dataclass(slots=True)
+class _End:
+    """The latest packet of a stream."""
+
+    clock: Clock
+    pts: int | None = None
+    duration: int = 0
+    before: int | None = None
+
+    def take(self, packet: "Packet[Stream]") -> None:
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if stamp is None or packet.is_discard or not packet.size:
+            return
+        if self.pts is None or stamp > self.pts:
+            self.before, self.pts, self.duration = self.pts, stamp, packet.duration or 0
+        elif self.before is None or stamp > self.before:
+            self.before = stamp
+
+    def seconds(self, usual: Fraction) -> Fraction | None:
+        if self.pts is None:
+            return None
+        last = Fraction(self.pts - self.clock.offset) * self.clock.base
+        if self.duration:
+            return last + self.duration * self.clock.base
+        if usual:
+            return last + usual
+        return last + ((self.pts - self.before) * self.clock.base if self.before is not None else 0)
+
+
+def promised(container: "InputContainer", stream: "Stream") -> Fraction | None:
+    """Return the end that the header gives for the stream, in seconds on the presentation timeline, None if it gives none."""
+    at = clock_of(container, stream)
+    if stream.duration is not None and stream.duration > 0:
+        start = stream.start_time if stream.start_time is not None else at.offset
+        return Fraction(start + stream.duration - at.offset) * at.base
+    if container.duration is not None and container.duration > 0:
+        start = container.start_time or 0
+        return Fraction(start + container.duration, 1_000_000) - at.offset * at.base
+    return None
+
+
+def ends(container: "InputContainer", streams: Sequence["Stream"], usual: Fraction) -> dict[int, Fraction]:
+    """Return the end of each stream by its index; `usual` is how long a frame lasts where its packet does not say.
+
+    Reads the tail if the container can be seeked and the whole file otherwise. Streams without packets are left out.
+    """
+    found = {stream.index: _End(clock_of(container, stream)) for stream in streams}
+    for stream in streams:
+        if found[stream.index].pts is None:
+            _read_tail(container, stream, streams, found)
+    if any(end.pts is None for end in found.values()) and _seek(container, streams[0], Fraction(-10)):
+        _read(container, streams, found)
+    known = {index: end.seconds(usual if container.streams[index].type == "video" else Fraction(0)) for index, end in found.items()}
+    return {index: end for index, end in known.items() if end is not None}
+
+
+def _read_tail(container: "InputContainer", stream: "Stream", streams: Sequence["Stream"], found: dict[int, _End]) -> None:
+    end = promised(container, stream)
+    if end is None:
+        _read(container, streams, found)
+        return
+    if _readable(container, stream, end - _LAST):
+        low = end - _LAST
+    else:
+        low, high = Fraction(0), end
+        while high - low > _CLOSE:
+            middle = (low + high) / 2
+            low, high = (middle, high) if _readable(container, stream, middle) else (low, middle)
+    if _seek(container, stream, low):
+        _read(container, streams, found)
+
+
+def _readable(container: "InputContainer", stream: "Stream", seconds: Fraction) -> bool:
+    import av
+
+    if not _seek(container, stream, seconds):
+        return False
+    try:
+        return any(packet.size for packet in container.demux(stream))
+    except av.FFmpegError:
+        return False
+
+
+def _read(container: "InputContainer", streams: Sequence["Stream"], found: dict[int, _End]) -> None:
+    import av
+
+    try:
+        for packet in container.demux(*streams):
+            found[packet.stream_index].take(packet)
+    except av.FFmpegError:
+        return
+
+
+def _seek(container: "InputContainer", stream: "Stream", seconds: Fraction) -> bool:
+    import av
+
+    at = clock_of(container, stream)
+    try:
+        container.seek(round(seconds / at.base) + at.offset, stream=stream)
+    except (av.FFmpegError, OverflowError):
+        return False
+    return True
