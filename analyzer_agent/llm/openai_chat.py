@@ -1,0 +1,221 @@
+"""The Chat Completions API, as OpenAI, Ollama, vLLM, llama.cpp and LM Studio speak it.
+
+Sends the fewest parameters that work and reads whatever these servers send. Knows nothing of reasoning items.
+"""
+
+import json
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from analyzer_agent.llm.openai_client import Endpoint
+from analyzer_agent.llm.openai_errors import Failure, of_body, reading, text_of
+from analyzer_agent.llm.openai_text import Ask, Thoughts, without_thoughts
+from analyzer_agent.protocols import Reply
+from analyzer_agent.records import TokenUsage, ToolCall
+
+_WAYS = ("usage", "stream", "whole")
+"""How to ask for a reply, best first: streamed with usage, streamed, in one piece."""
+
+_WITHHELD = "(The provider's content filter withheld this reply.)"
+
+
+class OpenAIChat:
+    """A `ChatModel` behind the Chat Completions API."""
+
+    manager = "openai"
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.model = endpoint.model
+        self._endpoint = endpoint
+        self._way = _WAYS[0]
+
+    def complete(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Mapping[str, Any]],
+        on_text: Callable[[str], None] | None = None,
+        timeout: float | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Reply:
+        """Return the next reply; with `on_text`, stream and hand over its text as it comes.
+
+        `timeout` is seconds for the whole call, retries included.
+
+        Raises:
+            AgentError: the model cannot be reached or refuses; the hint says what to change.
+            Cancelled: `cancel` was set.
+        """
+        body: dict[str, Any] = {"model": self.model, "messages": [without_state(message) for message in messages]}
+        if tools:
+            body["tools"] = [dict(tool) for tool in tools]
+        ask = Ask(self._endpoint.timeout if timeout is None else timeout, on_text, cancel or threading.Event())
+        taken = {str(call["id"]) for message in messages for call in message.get("tool_calls") or ()}
+        return self._endpoint.patiently(ask, lambda: self._attempt(ask, body, taken))
+
+    def _attempt(self, ask: Ask, body: dict[str, Any], taken: Iterable[str]) -> Reply:
+        ways = _WAYS[_WAYS.index(self._way) :] if ask.on_text else _WAYS[-1:]
+        for way, plainer in zip(ways, (*ways[1:], None), strict=True):
+            try:
+                reply = self._once(ask, body, way, taken)
+            except Failure as failure:
+                if plainer is None or ask.spoken or not _blames(failure, way):
+                    raise
+                continue
+            if ask.on_text:
+                self._way = way
+            return reply
+        raise AssertionError("the last way returns or raises")
+
+    def _once(self, ask: Ask, body: dict[str, Any], way: str, taken: Iterable[str]) -> Reply:
+        draft = Draft()
+        if way != "whole":
+            body = body | {"stream": True}
+        if way == "usage":
+            body = body | {"stream_options": {"include_usage": True}}
+
+        def receive(piece: Any) -> None:
+            ask.say(reading(lambda: draft.add(piece)))
+
+        whole = self._endpoint.exchange(ask, "/chat/completions", body, None if way == "whole" else receive)
+        if whole is not None:
+            reading(lambda: draft.add_whole(whole))
+        reply = reading(lambda: draft.reply(taken))
+        if not ask.spoken:
+            ask.say(reply.text)
+        return reply
+
+
+def _blames(failure: Failure, way: str) -> bool:
+    # Servers that do not know `stream_options` say so in many ways, or not at all.
+    return failure.kind == "stream" or (failure.kind == "request" and (way == "usage" or "stream" in failure.detail.lower()))
+
+
+def without_state(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `message` without the state that only another API understands."""
+    return {name: value for name, value in message.items() if name != "state"}
+
+
+@dataclass(slots=True)
+class _Call:
+    index: int | None
+    id: str
+    name: str = ""
+    arguments: list[str] = field(default_factory=list)
+
+    def text(self) -> str:
+        return "".join(self.arguments).strip() or "{}"
+
+
+class Draft:
+    """A reply in the making: collects pieces of a stream, or a whole answer."""
+
+    def __init__(self) -> None:
+        self._thoughts = Thoughts()
+        self._text: list[str] = []
+        self._calls: list[_Call] = []
+        self._usage = TokenUsage()
+        self._finish = ""
+        self._reasoned = False
+        self._pieces = 0
+
+    def add(self, piece: Any) -> str:
+        """Take a `chat.completion.chunk`; return the text that it adds."""
+        before = len(self._text)
+        self._take(piece, "delta")
+        return "".join(self._text[before:])
+
+    def add_whole(self, answer: Any) -> None:
+        """Take a `chat.completion`.
+
+        Raises:
+            Failure: it has no choices, or is an error that came with status 200.
+        """
+        self._take(answer, "message")
+        if not self._pieces:
+            raise Failure("malformed", f"no choices in {str(answer)[:200]!r}")
+
+    def _take(self, piece: Any, key: str) -> None:
+        if not isinstance(piece, dict):
+            raise Failure("malformed", f"{str(piece)[:200]!r}")
+        if piece.get("error"):
+            raise of_body(piece["error"])
+        self._count(piece.get("usage"))
+        choices = piece.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
+            self._pieces += 1
+            self._finish = choice.get("finish_reason") or self._finish
+            self._read(choice.get(key) or choice.get("message") or {}, key == "message")
+
+    def _read(self, said: Mapping[str, Any], whole: bool) -> None:
+        self._reasoned = self._reasoned or bool(said.get("reasoning_content") or said.get("reasoning"))
+        self._text.append(self._thoughts.feed(text_of(said.get("content"))))
+        self._text.append(text_of(said.get("refusal")))
+        for call in said.get("tool_calls") or ():
+            self._add_call(call, whole)
+
+    def _count(self, usage: Any) -> None:
+        if isinstance(usage, dict):
+            self._usage = TokenUsage(int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
+
+    def _add_call(self, piece: Mapping[str, Any], whole: bool) -> None:
+        function = piece.get("function") or {}
+        index, identity, name = piece.get("index"), str(piece.get("id") or ""), str(function.get("name") or "")
+        call = None if whole else self._continued(index, identity, name)
+        if call is None:
+            call = _Call(index, identity)
+            self._calls.append(call)
+        call.id = call.id or identity
+        call.name = call.name or name
+        arguments = function.get("arguments")
+        if isinstance(arguments, str):
+            call.arguments.append(arguments)
+        elif arguments is not None:
+            call.arguments.append(json.dumps(arguments, ensure_ascii=False))
+
+    def _continued(self, index: int | None, identity: str, name: str) -> _Call | None:
+        """Return the call that a piece goes on with. Servers leave out the index, the id, or count every call as 0."""
+        for call in reversed(self._calls):
+            if index is not None and call.index is not None and call.index != index:
+                continue
+            if identity and call.id and call.id != identity:
+                continue
+            if identity and call.id == identity:
+                return call
+            return None if name and call.name and (index is None or _complete(call)) else call
+        return None
+
+    def reply(self, taken: Iterable[str]) -> Reply:
+        """Return the reply; calls without an id, or with one of `taken`, get a new one.
+
+        Raises:
+            Failure: there is neither text nor a call.
+        """
+        text = without_thoughts("".join(self._text) + self._thoughts.rest())
+        used, calls = set(taken), []
+        for call in self._calls:
+            identity = call.id if call.id and call.id not in used else f"call_{uuid.uuid4().hex[:24]}"
+            used.add(identity)
+            calls.append(ToolCall(identity, call.name, call.text()))
+        if not calls and not text.strip():
+            text = self._excuse()
+        return Reply(text, tuple(calls), self._usage)
+
+    def _excuse(self) -> str:
+        if self._finish == "content_filter":
+            return _WITHHELD
+        if self._finish == "length":
+            raise Failure("context", "it reached its token limit before it had said anything")
+        if not self._pieces:
+            raise Failure("malformed", "the stream held no reply")
+        raise Failure("empty", "only thoughts" if self._reasoned or self._thoughts.seen else "")
+
+
+def _complete(call: _Call) -> bool:
+    try:
+        json.loads(call.text())
+    except ValueError:
+        return False
+    return bool(call.arguments)

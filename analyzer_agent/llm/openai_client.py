@@ -1,0 +1,259 @@
+"""One model endpoint: builds the SDK's client, sends one request at a time, repeats it where that helps, can be interrupted.
+
+Knows neither of the two APIs: paths and bodies come in, JSON goes out. Each request runs in its own thread and event loop, so that
+`cancel` and the deadline work at any moment, while the caller's thread gets the pieces (`on_text` runs where `complete` was called).
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import json
+import queue
+import random
+import ssl
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from analyzer_agent.errors import AgentError, Cancelled
+from analyzer_agent.llm.openai_errors import Failure, classify, explain
+from analyzer_agent.llm.openai_text import Ask
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+T = TypeVar("T")
+
+_CONNECT_S = 2.5
+_LIST_MODELS_S = 2.0
+_LONGEST_WAIT_S = 60.0
+_TICK_S = 0.05
+_FRAMING = frozenset({"accept", "accept-encoding", "connection", "content-length", "content-type", "transfer-encoding"})
+
+
+class Endpoint:
+    """A model at a URL, with the key for it. Holds no connection: it may be shared by threads and survives a fork."""
+
+    def __init__(self, model: str, url: str, key: str | None, max_retries: int, timeout: float) -> None:
+        self.model = model.strip()
+        self.url = _checked_url(url)
+        self.key = _checked_key(key)
+        self.timeout = timeout
+        self._max_retries = max_retries
+        parts = urlsplit(self.url)
+        self.host = parts.hostname or ""
+        self._secure = parts.scheme == "https"
+        self._require_sense()
+
+    def _require_sense(self) -> None:
+        from analyzer_agent.llm import is_openai
+
+        if not self.model:
+            raise AgentError("No model was named.", hint="Name one with --model.")
+        if self._max_retries < 0 or self.timeout <= 0:
+            raise AgentError(f"{self._max_retries!r} retries within {self.timeout!r} s make no sense.", hint="Retries >= 0, timeout > 0.")
+        if self.key is None and is_openai(self.url):
+            raise AgentError(
+                f"{self.model!r} at {self.url} needs an API key and none was given.",
+                hint="Set OPENAI_API_KEY; for a server of your own give its base URL; or ask without a language model: --manager rules.",
+            )
+
+    def client(self, seconds: float) -> "AsyncOpenAI":
+        """Return a client that sends what we say and nothing from the environment but the proxy.
+
+        Source: `openai.AsyncOpenAI`, `openai.DefaultAsyncHttpxClient`.
+        """
+        import openai
+
+        transport = openai.DefaultAsyncHttpxClient(
+            follow_redirects=False,
+            # A proxy for the outside world cannot reach a server on this machine.
+            trust_env=not is_loopback(self.host),
+            # Loading the trusted authorities takes 50 ms; plain HTTP needs none.
+            verify=True if self._secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+            timeout=openai.Timeout(seconds, connect=_CONNECT_S),
+            event_hooks={"request": [self._only_ours]},
+        )
+        return openai.AsyncOpenAI(api_key=self.key or "none", base_url=self.url, max_retries=0, http_client=transport)
+
+    async def _only_ours(self, request: Any) -> None:
+        # The SDK adds OPENAI_ORG_ID, OPENAI_PROJECT_ID, OPENAI_CUSTOM_HEADERS and a description of this machine.
+        from analyzer_agent import __version__
+
+        for name in [name for name in request.headers if name.lower() not in _FRAMING]:
+            del request.headers[name]
+        request.headers["Host"] = request.url.netloc.decode("ascii")
+        request.headers["User-Agent"] = f"analyzer-agent/{__version__}"
+        if self.key is not None:
+            request.headers["Authorization"] = f"Bearer {self.key}"
+
+    def patiently(self, ask: Ask, attempt: Callable[[], T]) -> T:
+        """Return what `attempt` gives, tried again after failures that pass, as long as nothing was handed over.
+
+        Raises:
+            AgentError: it failed for good; the hint says what to change.
+            Cancelled: interrupted.
+        """
+        tries = 0
+        while True:
+            try:
+                return attempt()
+            except Failure as error:
+                failure = error
+            # A server that is not there is told at once; one that is just starting gets a second chance.
+            allowed = min(1, self._max_retries) if failure.kind == "unreachable" else self._max_retries
+            delay = failure.wait if failure.wait is not None else min(8.0, 0.5 * 2**tries) * random.uniform(0.75, 1.0)
+            if not failure.passes or ask.spoken or tries >= allowed or delay > min(_LONGEST_WAIT_S, ask.left()):
+                raise self._explained(failure, ask)
+            tries += 1
+            if ask.cancel.wait(delay):
+                raise Cancelled
+
+    def _explained(self, failure: Failure, ask: Ask) -> AgentError:
+        offered = self.offered(ask.cancel) if failure.kind == "missing" else None
+        return explain(failure, model=self.model, url=shown(self.url), key=self.key, seconds=ask.seconds, offered=offered)
+
+    def offered(self, cancel: threading.Event | None = None) -> list[str] | None:
+        """Return the models that the server lists, sorted; None if it does not list them within 2 s."""
+        ask = Ask(_LIST_MODELS_S, None, cancel or threading.Event())
+        try:
+            listed = self.exchange(ask, "/models", None, None)
+        except Failure:
+            return None
+        rows = listed.get("data") if isinstance(listed, dict) else None
+        if not isinstance(rows, list):
+            return None
+        return sorted({str(row["id"]) for row in rows if isinstance(row, dict) and row.get("id")})
+
+    def exchange(self, ask: Ask, path: str, body: dict[str, Any] | None, receive: Callable[[Any], None] | None) -> Any:
+        """Send one request (POST, or GET without a body); return the JSON that came, or None if `receive` got it in pieces.
+
+        Raises:
+            Failure: no reply, or one that is not JSON.
+            Cancelled: interrupted.
+        """
+        self._require_allowed()
+        thread = _Exchange(self, path, body, receive is not None, max(0.001, ask.left()))
+        thread.start()
+        try:
+            while True:
+                kind, value = _next(thread.inbox, ask)
+                if kind == "piece" and receive is not None:
+                    receive(value)
+                elif kind == "failed":
+                    raise classify(value)
+                elif kind == "whole" and value is None:
+                    raise Failure("malformed", "null")
+                elif kind in ("whole", "end"):
+                    return value
+        finally:
+            thread.stop()
+
+    def _require_allowed(self) -> None:
+        import analyzer_agent.llm as llm
+
+        if not llm.ALLOW_REQUESTS and not is_loopback(self.host):
+            raise RuntimeError(f"A request to {self.host!r} while ALLOW_REQUESTS is False.")
+
+
+def _next(inbox: "queue.SimpleQueue[tuple[str, Any]]", ask: Ask) -> tuple[str, Any]:
+    while True:
+        if ask.cancel.is_set():
+            raise Cancelled
+        if ask.left() <= 0:
+            raise Failure("timeout")
+        try:
+            return inbox.get(timeout=_TICK_S)
+        except queue.Empty:
+            continue
+
+
+class _Exchange(threading.Thread):
+    """One HTTP exchange; `inbox` receives `("piece", JSON)`..., then `end`, `whole` or `failed`."""
+
+    def __init__(self, endpoint: Endpoint, path: str, body: dict[str, Any] | None, stream: bool, seconds: float) -> None:
+        super().__init__(name=f"llm {path}", daemon=True)
+        self.inbox: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self._endpoint, self._path, self._body, self._stream, self._seconds = endpoint, path, body, stream, seconds
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._stopped = False
+
+    def run(self) -> None:
+        try:
+            asyncio.run(self._talk())
+        except asyncio.CancelledError:
+            return
+        except Exception as error:
+            self.inbox.put(("failed", error))
+
+    def stop(self) -> None:
+        """Close the connection if it is still in use, and let the thread end."""
+        self._stopped = True
+        loop, task = self._loop, self._task
+        if self.is_alive() and loop is not None and task is not None:
+            # The loop may close in this very moment: then nothing is left to interrupt.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(task.cancel)
+        # A name that is being resolved cannot be interrupted; the thread then ends when it can.
+        self.join(timeout=0.5)
+
+    async def _talk(self) -> None:
+        self._task, self._loop = asyncio.current_task(), asyncio.get_running_loop()
+        if self._stopped:
+            return
+        async with self._endpoint.client(self._seconds) as client:
+            if self._body is None:
+                self.inbox.put(("whole", _json(await client.get(self._path, cast_to=object))))
+            elif self._stream:
+                await self._listen(client, self._body)
+            else:
+                self.inbox.put(("whole", _json(await client.post(self._path, cast_to=object, body=self._body))))
+
+    async def _listen(self, client: "AsyncOpenAI", body: dict[str, Any]) -> None:
+        from openai import AsyncStream
+
+        async with await client.post(self._path, cast_to=object, body=body, stream=True, stream_cls=AsyncStream[object]) as pieces:
+            kind = pieces.response.headers.get("content-type", "")
+            if "json" in kind or "html" in kind:
+                # Asked to stream, some servers answer in one piece all the same.
+                self.inbox.put(("whole", json.loads(await pieces.response.aread())))
+                return
+            async for piece in pieces:
+                self.inbox.put(("piece", piece))
+        self.inbox.put(("end", None))
+
+
+def _json(value: object) -> object:
+    # The SDK returns text as it is when the server does not call it JSON.
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether `host` is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def shown(url: str) -> str:
+    """Return `url` without user name and password."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _checked_url(url: str) -> str:
+    url = url.strip().rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise AgentError(f"{shown(url)!r} is not a base URL.", hint="It looks like http://localhost:11434/v1.")
+    return url
+
+
+def _checked_key(key: str | None) -> str | None:
+    key = (key or "").strip()
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise AgentError("The API key contains characters that no key has.", hint="Copy it again into OPENAI_API_KEY.")
+    return key or None

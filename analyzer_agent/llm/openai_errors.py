@@ -1,0 +1,285 @@
+"""What went wrong between us and a model server, and what a person can do about it.
+
+Knows nothing of the requests that failed; keys are removed from whatever is said.
+"""
+
+import difflib
+import email.utils
+import json
+import math
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypeVar
+
+from analyzer_agent.errors import AgentError
+
+Kind = Literal[
+    "key", "forbidden", "missing", "context", "quota", "rate", "tools", "stream", "request", "server",
+    "unreachable", "certificate", "broken", "timeout", "malformed", "empty", "moved",
+]  # fmt: skip
+
+RETRIED: frozenset[Kind] = frozenset({"rate", "server", "broken", "unreachable"})
+
+_SAYS: tuple[tuple[Kind, str], ...] = (
+    ("quota", r"insufficient_quota|exceeded your current quota|billing|credit balance|out of credits"),
+    ("context", r"context_length_exceeded|context.{0,12}(length|size|window)|exceed_context|prompt is too long|request too large"),
+    ("stream", r"stream_options|include_usage|(cannot|not support|unsupported|unable).{0,40}stream|stream.{0,40}not supported"),
+    (
+        "tools",
+        r"not support (tool|function)|tools? (choice|param|use|call)[^.]{0,40}(requires?|not support|unsupported)|--jinja"
+        r"|support tool use|function calling is not",
+    ),
+    ("missing", r"model_not_found|no such model|model .{0,120}(not found|does not exist|not exist)|unknown model"),
+)
+T = TypeVar("T")
+
+_LONGEST = 300
+_SHOWN = 12
+
+
+class Failure(Exception):
+    """A request that gave no reply: what kind of failure, the server's words, and how long it asks to wait (seconds).
+
+    A `final` one is not worth another try.
+    """
+
+    def __init__(self, kind: Kind, detail: str = "", *, status: int = 0, wait: float | None = None, final: bool = False) -> None:
+        super().__init__(detail)
+        self.kind: Kind = kind
+        self.detail = detail
+        self.status = status
+        self.wait = wait
+        self.passes = kind in RETRIED and not final
+
+
+def classify(error: Exception) -> Failure:
+    """Return what an exception of the SDK means.
+
+    Raises:
+        Exception: `error` itself, when it is none that a server or a network can cause.
+    """
+    import openai
+
+    if isinstance(error, Failure):
+        return error
+    if isinstance(error, openai.APIStatusError):
+        return of_status(error.status_code, error.body, error.response.headers)
+    if isinstance(error, openai.APIConnectionError):
+        return _of_connection(error, error.__cause__ or error)
+    if isinstance(error, openai.APIError):
+        return of_body(error.body or error.message)
+    if isinstance(error, json.JSONDecodeError):
+        return Failure("malformed", f"not JSON: {_short(error.doc)!r}")
+    if isinstance(error, UnicodeDecodeError):
+        return Failure("malformed", "not UTF-8")
+    if type(error).__module__.partition(".")[0] in ("httpx", "httpx2"):
+        # Raised where we read a response ourselves; which of the two the SDK uses depends on its version.
+        return _of_connection(error, error)
+    raise error
+
+
+def of_status(status: int, body: object, headers: Mapping[str, str]) -> Failure:
+    """Return what an HTTP status of 300 or more means, given the body and the headers that came with it."""
+    said = _words(body)
+    kind = _kind_of(status, f"{_code(body)} {said}")
+    if kind == "moved":
+        said = headers.get("location", "")
+    return Failure(kind, said, status=status, wait=_wait(headers))
+
+
+def of_body(body: object) -> Failure:
+    """Return what an error means that came inside a reply or a stream, after a status of 200."""
+    said, code = _words(body), _code(body)
+    status = int(code) if code.isdigit() else 0
+    if status:
+        return Failure(_kind_of(status, said), said, status=status)
+    if "rate_limit" in code:
+        return Failure("rate", said)
+    if "server_error" in code or "overloaded" in code:
+        return Failure("server", said)
+    return Failure(_kind_of(400, f"{code} {said}"), said)
+
+
+def _kind_of(status: int, said: str) -> Kind:
+    if status == 401:
+        return "key"
+    if 300 <= status < 400:
+        return "moved"
+    for kind, pattern in _SAYS:
+        if re.search(pattern, said, re.IGNORECASE | re.DOTALL):
+            return kind
+    if status == 413:
+        return "context"
+    by_status: dict[int, Kind] = {402: "quota", 403: "forbidden", 404: "missing", 405: "missing", 408: "server", 409: "server", 429: "rate"}
+    return by_status.get(status, "server" if status >= 500 else "request")
+
+
+def _of_connection(error: Exception, cause: BaseException) -> Failure:
+    name, said = type(cause).__name__, _short(_deepest(error))
+    if "CERTIFICATE" in said or "WRONG_VERSION" in said or name.startswith("SSL"):
+        return Failure("certificate", said)
+    if name in {"ConnectError", "ConnectTimeout", "ProxyError", "UnsupportedProtocol"}:
+        # Nobody answered for seconds: another try would only let the person wait longer.
+        return Failure("unreachable", said or name, final="Timeout" in name)
+    return Failure("timeout" if "Timeout" in name else "broken", said or name)
+
+
+def _deepest(error: BaseException) -> str:
+    said = ""
+    at: BaseException | None = error.__cause__
+    while at is not None:
+        said = str(at) or said
+        at = at.__cause__ or at.__context__
+    return said
+
+
+def _code(body: object) -> str:
+    if not isinstance(body, Mapping):
+        return ""
+    return " ".join(str(body[name]) for name in ("code", "type") if body.get(name) not in (None, ""))
+
+
+def _words(body: object) -> str:
+    if isinstance(body, str):
+        return "an HTML page" if body.lstrip().startswith("<") else _short(body)
+    if isinstance(body, Mapping):
+        for name in ("message", "detail", "error"):
+            if body.get(name):
+                return _words(body[name])
+    return _short(json.dumps(body, ensure_ascii=False, default=str)) if body else ""
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."
+
+
+def _wait(headers: Mapping[str, str]) -> float | None:
+    for name, divisor in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers[name]) / divisor
+        except (KeyError, ValueError):
+            continue
+        return seconds if math.isfinite(seconds) and seconds >= 0 else None
+    moment = email.utils.parsedate_tz(headers.get("retry-after", ""))
+    return max(0.0, email.utils.mktime_tz(moment) - time.time()) if moment else None
+
+
+def scrub(text: str, key: str | None) -> str:
+    """Return `text` without the key, or anything else that looks like one."""
+    if key:
+        text = text.replace(key, "***")
+    return re.sub(r"\b(sk-|Bearer )[\w*.-]{6,}", r"\1***", text)
+
+
+def explain(failure: Failure, *, model: str, url: str, key: str | None, seconds: float, offered: Sequence[str] | None) -> AgentError:
+    """Return the error to show: what happened at `url`, in the server's words without the key, and what to change.
+
+    `offered` are the models that the server lists; None when it did not list any.
+    """
+    said = scrub(failure.detail, key)
+    tail = f": {said}" if said else "."
+    message, hint = _sentences(failure, model, url, bool(key), seconds, tail, said, offered)
+    return AgentError(message, hint=hint)
+
+
+def _sentences(
+    failure: Failure, model: str, url: str, has_key: bool, seconds: float, tail: str, said: str, offered: Sequence[str] | None
+) -> tuple[str, str]:
+    match failure.kind:
+        case "key" if has_key:
+            return f"{url} does not accept the API key.", "Check OPENAI_API_KEY: is it complete, still valid, and meant for this endpoint?"
+        case "key":
+            return f"{url} wants an API key and none was given.", "Set OPENAI_API_KEY to the key of this endpoint."
+        case "forbidden":
+            return f"{url} does not let this key use {model!r}{tail}", "Choose another model with --model, or ask for access."
+        case "missing":
+            return _missing(model, url, said, offered)
+        case "context":
+            return (
+                f"The conversation is longer than {model!r} at {url} can take{tail}",
+                "Start a new session, ask about a shorter range, or use a model (or a server setting) with a longer context.",
+            )
+        case "quota":
+            return f"The account at {url} has no quota left{tail}", "Add credit or raise the limit in the account's billing settings."
+        case "rate":
+            when = f"The server asks to wait {failure.wait:.0f} s; ask" if failure.wait else "Wait a minute and ask"
+            return f"{url} is limiting requests and kept refusing{tail}", f"{when} again. Analyzed ranges are kept."
+        case "tools":
+            return (
+                f"{model!r} at {url} cannot call tools{tail}",
+                "Choose a model that supports tool calling, or start the server with it switched on "
+                "(vLLM: --enable-auto-tool-choice --tool-call-parser NAME; llama.cpp: --jinja).",
+            )
+        case "unreachable":
+            return f"Cannot reach the language model at {url}{tail}", _reach(url)
+        case "certificate":
+            return (
+                f"No secure connection to {url}{tail}",
+                "Check http/https in the base URL; for a private certificate, point SSL_CERT_FILE at its authority.",
+            )
+        case "timeout":
+            return (
+                f"{model!r} at {url} did not answer within {seconds:g} s.",
+                "Allow more time, or use a smaller model. Analyzed ranges are kept.",
+            )
+        case "broken":
+            return f"The connection to {url} broke before the reply was complete{tail}", "Ask again. Analyzed ranges are kept."
+        case "moved":
+            return f"{url} redirects to {said or 'another address'}.", "Use that address as the base URL."
+        case "empty":
+            return f"{model!r} at {url} sent an empty reply{tail}", "Ask again; if it happens often, use another model."
+        case "malformed":
+            return f"{url} sent a reply that cannot be read{tail}", "Is this an OpenAI-compatible endpoint? Its URL often ends in /v1."
+        case "server":
+            return f"{url} failed with status {failure.status or 'unknown'}{tail}", "Ask again later, or look at the server's log."
+        case "stream" | "request":
+            return f"{url} refused the request{tail}", "If the server lacks this API, try --api chat or --api responses; see its log."
+
+
+def _missing(model: str, url: str, said: str, offered: Sequence[str] | None) -> tuple[str, str]:
+    if offered is None:
+        why = f" ({said})" if said else ""
+        return (
+            f"{url} knows no model {model!r}, or is no OpenAI-compatible endpoint{why}.",
+            "Check --model and the base URL: it often ends in /v1.",
+        )
+    if model in offered:
+        return (
+            f"{url} offers {model!r}, but not through this API: {said or 'not found'}",
+            "Try --api chat (most servers) or --api responses.",
+        )
+    if not offered:
+        return f"{url} has no model {model!r}.", "It offers no model at all: load or pull one first."
+    close = difflib.get_close_matches(model, offered, n=_SHOWN, cutoff=0.3)
+    names = close if len(offered) > _SHOWN and close else list(offered[:_SHOWN])
+    more = f" and {len(offered) - len(names)} more" if len(offered) > len(names) else ""
+    return f"{url} has no model {model!r}.", f"It offers: {', '.join(names)}{more}."
+
+
+def _reach(url: str) -> str:
+    if "localhost" in url or "127.0.0.1" in url or "[::1]" in url:
+        return "Is the server running, and on this port? Or ask without a language model: --manager rules."
+    return "Check the network and the base URL. Or ask without a language model: --manager rules."
+
+
+def reading(read: Callable[[], T]) -> T:
+    """Return what `read` makes of a server's JSON.
+
+    Raises:
+        Failure: the JSON has another shape than the API prescribes.
+    """
+    try:
+        return read()
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise Failure("malformed", f"{type(error).__name__}: {error}") from error
+
+
+def text_of(value: Any) -> str:
+    """Return the text of a message's content: a string, or the text parts of a list."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "".join(str(part.get("text") or "") for part in value if isinstance(part, Mapping))
+    return ""

@@ -1,0 +1,231 @@
+"""The Responses API, without anything stored at the provider: encrypted reasoning travels with the messages.
+
+Converts Chat-shaped messages to input items. Knows nothing of other servers' dialects.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from analyzer_agent.llm.openai_client import Endpoint
+from analyzer_agent.llm.openai_errors import Failure, of_body, reading, text_of
+from analyzer_agent.llm.openai_text import Ask, Thoughts, without_thoughts
+from analyzer_agent.protocols import Reply
+from analyzer_agent.records import TokenUsage, ToolCall
+
+_WITHHELD = "(The provider's content filter withheld this reply.)"
+_ENDS = ("response.completed", "response.incomplete", "response.failed")
+
+
+class OpenAIResponses:
+    """A `ChatModel` behind the Responses API."""
+
+    manager = "openai"
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.model = endpoint.model
+        self._endpoint = endpoint
+        self._reasons = True
+
+    def complete(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Mapping[str, Any]],
+        on_text: Callable[[str], None] | None = None,
+        timeout: float | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Reply:
+        """Return the next reply; with `on_text`, stream and hand over its text as it comes.
+
+        `timeout` is seconds for the whole call, retries included. `Reply.state` is a JSON-able dict.
+
+        Raises:
+            AgentError: the model cannot be reached or refuses; the hint says what to change.
+            Cancelled: `cancel` was set.
+        """
+        body: dict[str, Any] = {"model": self.model, "input": list(to_items(messages, self.model)), "store": False}
+        if tools:
+            body["tools"] = [flat(tool) for tool in tools]
+        ask = Ask(self._endpoint.timeout if timeout is None else timeout, on_text, cancel or threading.Event())
+        return self._endpoint.patiently(ask, lambda: self._attempt(ask, body))
+
+    def _attempt(self, ask: Ask, body: dict[str, Any]) -> Reply:
+        if not self._reasons:
+            return self._once(ask, body)
+        try:
+            return self._once(ask, body | {"include": ["reasoning.encrypted_content"]})
+        except Failure as failure:
+            # Models that do not reason refuse the parameter.
+            if failure.kind != "request" or "encrypted" not in failure.detail.lower():
+                raise
+        reply = self._once(ask, body)
+        self._reasons = False
+        return reply
+
+    def _once(self, ask: Ask, body: dict[str, Any]) -> Reply:
+        stream = Stream()
+
+        def receive(event: Any) -> None:
+            ask.say(reading(lambda: stream.add(event)))
+
+        if ask.on_text is None:
+            whole = self._endpoint.exchange(ask, "/responses", body, None)
+        else:
+            whole = self._endpoint.exchange(ask, "/responses", body | {"stream": True}, receive)
+        reply = reading(lambda: to_reply(stream.response() if whole is None else whole, self.model))
+        if not ask.spoken:
+            ask.say(reply.text)
+        return reply
+
+
+def flat(tool: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a Chat-shaped tool as a function tool of the Responses API."""
+    function = tool["function"]
+    return {
+        "type": "function",
+        "name": function["name"],
+        "description": function.get("description", ""),
+        "parameters": function.get("parameters") or {"type": "object", "properties": {}},
+        "strict": False,
+    }
+
+
+def to_items(messages: Sequence[Mapping[str, Any]], model: str) -> Iterator[dict[str, Any]]:
+    """Yield the input items for `messages`, a reply's own items in place of it where its state still fits."""
+    for message in messages:
+        role = message["role"]
+        if role == "tool":
+            yield {"type": "function_call_output", "call_id": message["tool_call_id"], "output": text_of(message.get("content"))}
+        elif role != "assistant":
+            yield {"role": role, "content": _content(message.get("content"))}
+        elif (kept := _kept(message, model)) is not None:
+            yield from kept
+        else:
+            if message.get("content"):
+                yield {"role": "assistant", "content": text_of(message["content"])}
+            for call in message.get("tool_calls") or ():
+                function = call["function"]
+                yield {"type": "function_call", "call_id": call["id"], "name": function["name"], "arguments": function["arguments"]}
+
+
+def _content(content: Any) -> Any:
+    if not isinstance(content, list):
+        return content or ""
+    return [_part(part) for part in content]
+
+
+def _part(part: Mapping[str, Any]) -> dict[str, Any]:
+    if part.get("type") == "image_url":
+        image = part["image_url"]
+        return {"type": "input_image", "image_url": image["url"], "detail": image.get("detail", "auto")}
+    return {"type": "input_text", "text": part["text"]}
+
+
+def _kept(message: Mapping[str, Any], model: str) -> list[dict[str, Any]] | None:
+    """Return the items of a reply as they came, if this model made them and the message still says the same."""
+    state = message.get("state")
+    if not isinstance(state, Mapping) or state.get("api") != "responses" or state.get("model") != model:
+        return None
+    items = [dict(item) for item in state["items"]]
+    ours = [(call["id"], call["function"]["name"], call["function"]["arguments"]) for call in message.get("tool_calls") or ()]
+    theirs = [(call.id, call.name, call.arguments) for call in _calls(items)]
+    same = ours == theirs and (message.get("content") or "") == _text(items)
+    return items if ours and same else None
+
+
+def _calls(items: Sequence[Mapping[str, Any]]) -> list[ToolCall]:
+    found = [item for item in items if item.get("type") == "function_call"]
+    return [ToolCall(str(item["call_id"]), str(item["name"]), item.get("arguments") or "{}") for item in found]
+
+
+def _text(items: Sequence[Mapping[str, Any]]) -> str:
+    said = ["".join(_said(part) for part in item.get("content") or ()) for item in items if item.get("type") == "message"]
+    return without_thoughts("\n\n".join(text for text in said if text))
+
+
+def _said(part: Mapping[str, Any]) -> str:
+    return str(part.get("text") or part.get("refusal") or "")
+
+
+class Stream:
+    """A response in the making: collects the events of a stream."""
+
+    def __init__(self) -> None:
+        self._thoughts = Thoughts()
+        self._items: dict[int, dict[str, Any]] = {}
+        self._end: dict[str, Any] | None = None
+        self._speaking: Any = None
+        self._spoken = False
+
+    def add(self, event: Any) -> str:
+        """Take an event of the stream; return the text that it adds.
+
+        Raises:
+            Failure: it is an error, or no event at all.
+        """
+        if not isinstance(event, dict) or "type" not in event:
+            raise Failure("malformed", f"{str(event)[:200]!r}")
+        kind = event["type"]
+        if kind in ("response.output_text.delta", "response.refusal.delta"):
+            return self._heard(event.get("output_index"), str(event.get("delta") or ""))
+        if kind == "response.output_item.done":
+            self._items[int(event.get("output_index", len(self._items)))] = event["item"]
+        elif kind in _ENDS:
+            self._end = event["response"]
+        elif kind == "error":
+            raise of_body(event.get("error") or event)
+        return ""
+
+    def _heard(self, item: Any, delta: str) -> str:
+        gap = "\n\n" if self._spoken and item != self._speaking else ""
+        self._speaking = item
+        text = self._thoughts.feed(delta)
+        self._spoken = self._spoken or bool(text)
+        return gap + text
+
+    def response(self) -> dict[str, Any]:
+        """Return the response that the stream ended with.
+
+        Raises:
+            Failure: the stream broke off.
+        """
+        if self._end is None:
+            raise Failure("broken", "the stream ended in the middle")
+        # Only finished items carry the complete encrypted content; some proxies leave `output` of the end empty.
+        items = [self._items[at] for at in sorted(self._items)]
+        return self._end | ({"output": items} if items else {})
+
+
+def to_reply(response: Any, model: str) -> Reply:
+    """Return the reply that a response holds.
+
+    Raises:
+        Failure: the response failed, is empty or cannot be read.
+    """
+    if not isinstance(response, dict):
+        raise Failure("malformed", f"{str(response)[:200]!r}")
+    if response.get("error"):
+        raise of_body(response["error"])
+    items = response.get("output")
+    if not isinstance(items, list):
+        raise Failure("malformed", f"no output in {str(response)[:200]!r}")
+    text, calls = _text(items), tuple(_calls(items))
+    if not text.strip() and not calls:
+        text = _excuse(response)
+    state = {"api": "responses", "model": model, "items": items} if calls else None
+    return Reply(text, calls, _usage(response.get("usage")), state)
+
+
+def _excuse(response: Mapping[str, Any]) -> str:
+    reason = (response.get("incomplete_details") or {}).get("reason")
+    if reason == "content_filter":
+        return _WITHHELD
+    if reason == "max_output_tokens":
+        raise Failure("context", "it reached its token limit before it had said anything")
+    raise Failure("empty", f"status {response['status']}" if response.get("status") not in (None, "completed") else "")
+
+
+def _usage(usage: Any) -> TokenUsage:
+    if not isinstance(usage, Mapping):
+        return TokenUsage()
+    return TokenUsage(int(usage.get("input_tokens") or 0), int(usage.get("output_tokens") or 0))

@@ -1,0 +1,102 @@
+"""A model that looks at pictures, behind the same two APIs. Pictures travel as PNG data URLs.
+
+Knows nothing of videos or of what is asked about the pictures.
+"""
+
+import base64
+import struct
+import zlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from analyzer_agent.errors import AgentError
+from analyzer_agent.llm import Api, open_model
+from analyzer_agent.protocols import ChatModel, Vision
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def open_vision(
+    model: str,
+    *,
+    api: Api = "auto",
+    base_url: str | None = None,
+    api_key: str | None = None,
+    max_retries: int = 3,
+    timeout: float = 300.0,
+    max_side: int = 1024,
+) -> Vision:
+    """Return the vision model `model`; sends nothing yet. Pictures are shrunk until no side is longer than `max_side` pixels.
+
+    The other arguments are those of `open_model`.
+
+    Raises:
+        AgentError: the name, URL, key or `api` cannot be right.
+    """
+    chat = open_model(model, api=api, base_url=base_url, api_key=api_key, max_retries=max_retries, timeout=timeout)
+    return ChatVision(chat, max_side)
+
+
+class ChatVision:
+    """A `Vision` that puts its question to a chat model."""
+
+    def __init__(self, chat: ChatModel, max_side: int = 1024) -> None:
+        self.model = chat.model
+        self._chat = chat
+        self._max_side = max_side
+
+    def describe(self, images: "Sequence[NDArray[np.uint8]]", prompt: str) -> str:
+        """Return the model's answer to `prompt` about RGB `images` (each H x W x 3 bytes).
+
+        Raises:
+            AgentError: the model cannot be reached or refuses, or there is no image.
+        """
+        if not images:
+            raise AgentError("There is no picture to describe.")
+        parts: list[dict[str, Any]] = [{"type": "text", "text": prompt}]
+        parts += [{"type": "image_url", "image_url": {"url": data_url(shrink(image, self._max_side))}} for image in images]
+        return self._chat.complete([{"role": "user", "content": parts}], []).text.strip()
+
+
+def shrink(image: "NDArray[np.uint8]", max_side: int) -> "NDArray[np.uint8]":
+    """Return `image` with no side longer than `max_side` pixels: each new pixel is the mean of the ones it stands for."""
+    import numpy as np
+
+    height, width = image.shape[:2]
+    scale = max_side / max(height, width)
+    if scale >= 1:
+        return image
+    rows = np.arange(max(1, round(height * scale))) * height // max(1, round(height * scale))
+    columns = np.arange(max(1, round(width * scale))) * width // max(1, round(width * scale))
+    sums = np.add.reduceat(np.add.reduceat(image, rows, axis=0, dtype=np.uint32), columns, axis=1)
+    counts = np.outer(np.diff(rows, append=height), np.diff(columns, append=width))[..., None]
+    small: NDArray[np.uint8] = ((sums + counts // 2) // counts).astype(np.uint8)
+    return small
+
+
+def data_url(image: "NDArray[np.uint8]") -> str:
+    """Return an RGB picture as a `data:image/png;base64,...` URL."""
+    return "data:image/png;base64," + base64.b64encode(png(image)).decode("ascii")
+
+
+def png(image: "NDArray[np.uint8]") -> bytes:
+    """Return an RGB picture (H x W x 3 bytes) as a PNG file.
+
+    Source: PNG specification, third edition: chunks (5), filter type 2 "Up" (9.2), zlib stream (10).
+    """
+    import numpy as np
+
+    height, width, _ = image.shape
+    rows = np.ascontiguousarray(image).reshape(height, width * 3)
+    filtered = np.full((height, 1 + width * 3), 2, np.uint8)
+    filtered[0, 1:] = rows[0]
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(filtered.tobytes(), 6)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, data) for name, data in chunks)
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
