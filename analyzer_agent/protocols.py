@@ -194,6 +194,8 @@ class Spec:
     context: int = 0
     step: int = 0
     needs: Literal["picture", "audio", "subtitles", ""] = ""
+    select: Callable[[Observation, Mapping[str, Any]], Observation | None] | None = None
+    """Applies the filters on reading: the observation as it is to be shown, or None to leave it out."""
 
     def bind(self, options: Mapping[str, Any], engine: Engine | None = None) -> Analyzer:
         """Return the analyzer for these options; absent ones take the schema's default."""

@@ -5,9 +5,9 @@ Frozen dataclasses without behaviour beyond their own invariants; knows nothing 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from analyzer_agent.timeline import TimeRange
+from analyzer_agent.timeline import TimeRange, seconds
 
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 
@@ -165,3 +165,45 @@ class Answer:
     manager: str = ""
     model: str = ""
     session: str = ""
+
+
+def answer_json(answer: Answer) -> dict[str, Any]:
+    """Return an answer as the object that `ask --json` prints: times in seconds with three decimals."""
+    return {
+        "question": answer.question,
+        "answer": answer.text,
+        "choice": answer.choice,
+        "finished": answer.finished,
+        "confidence": answer.confidence,
+        "citations": [
+            {"note": c.note, "video": c.video, "kind": c.kind, "analyzer": c.analyzer, "engine": c.engine}
+            | {"start": seconds(c.span.start), "end": seconds(c.span.end), "text": c.text}
+            | ({"uncertain": True} if c.uncertain else {})
+            for c in answer.citations
+        ],
+        "unsupported": list(answer.unsupported),
+        "not_examined": [
+            {"analyzer": u.analyzer, "start": seconds(u.span.start), "end": seconds(u.span.end), "reason": u.reason}
+            | ({"detail": u.detail} if u.detail else {})
+            for u in answer.not_examined
+        ],
+        "mode": answer.mode,
+        "steps": [
+            {"tool": s.tool, "args": s.args, "reused_seconds": seconds(s.reused_ms), "analyzed_seconds": seconds(s.analyzed_ms)}
+            | {"wall_seconds": seconds(s.wall_ms), "notes": list(s.note_ids)}
+            | ({"refused": s.text} if s.refused else {})
+            for s in answer.steps
+        ],
+        "usage": {
+            "llm_calls": answer.usage.llm_calls,
+            "input_tokens": answer.usage.input_tokens,
+            "output_tokens": answer.usage.output_tokens,
+            "analyzer_seconds": seconds(answer.usage.analyzer_ms),
+            "media_seconds_analyzed": seconds(answer.usage.media_ms_analyzed),
+            "media_seconds_reused": seconds(answer.usage.media_ms_reused),
+            "wall_seconds": seconds(answer.usage.wall_ms),
+        },
+        "manager": answer.manager,
+        "model": answer.model,
+        "session": answer.session,
+    }

@@ -1,1 +1,84 @@
-"""Analyzers and their engines."""
+"""The registry of analyzers: built-ins by name, other people's by entry point; nothing is imported until asked for.
+
+Knows names and where to find things, and nothing of what analyzers do.
+"""
+
+import logging
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from analyzer_agent.errors import AgentError
+from analyzer_agent.protocols import EngineSpec, Spec
+
+GROUP = "analyzer_agent.analyzers"
+"""The entry-point group of third-party analyzers: each entry names a `Spec`, or a tuple of a `Spec` and its `EngineSpec`s."""
+
+_HERE = "analyzer_agent.tools"
+
+_BUILTIN: dict[str, tuple[str, ...]] = {
+    "scenes": ("scenes:SPEC", "engines.pyscenedetect:ENGINE"),
+    "subtitles": ("subtitles:SPEC",),
+    "speech": ("speech:SPEC", "engines.faster_whisper:WHISPER", "engines.pocketsphinx:ENGINE"),
+    "voice": ("voice:SPEC", "engines.faster_whisper:SILERO"),
+    "text": ("text:SPEC", "engines.easyocr:ENGINE", "engines.rapidocr:ENGINE"),
+    "objects": ("objects:SPEC", "engines.ultralytics:ENGINE"),
+    "motion": ("motion:SPEC", "engines.opencv:ENGINE"),
+}
+"""Each analyzer with its engines, best first."""
+
+log = logging.getLogger(__name__)
+
+
+def names() -> list[str]:
+    """Return the names of all known analyzers, built-ins first."""
+    plugins = [entry.name for entry in entry_points(group=GROUP)]
+    return [*_BUILTIN, *sorted(name for name in plugins if name not in _BUILTIN)]
+
+
+def load(name: str) -> tuple[Spec, Sequence[EngineSpec]]:
+    """Return an analyzer's spec with its engines, best first.
+
+    Raises:
+        AgentError: the name is unknown, or the plug-in behind it cannot be loaded.
+    """
+    if name in _BUILTIN:
+        spec, *engines = (_resolve(place) for place in _BUILTIN[name])
+        return spec, engines
+    for entry in entry_points(group=GROUP):
+        if entry.name == name:
+            return _plugin(name, entry)
+    raise AgentError(f"Unknown analyzer {name!r}.", hint=f"Choose from: {', '.join(names())}.")
+
+
+def load_all(wanted: Sequence[str] | None = None) -> dict[str, tuple[Spec, Sequence[EngineSpec]]]:
+    """Return the wanted analyzers by name. Without `wanted` all of them; then a broken plug-in is a warning, not an error."""
+    found = {}
+    for name in wanted if wanted is not None else names():
+        try:
+            found[name] = load(name)
+        except AgentError:
+            if wanted is not None:
+                raise
+            log.warning("the analyzer %r cannot be loaded", name, exc_info=True)
+    return found
+
+
+def _resolve(place: str) -> Any:
+    module, _, attribute = place.partition(":")
+    return getattr(import_module(f"{_HERE}.{module}"), attribute)
+
+
+def _plugin(name: str, entry: Any) -> tuple[Spec, Sequence[EngineSpec]]:
+    try:
+        loaded = entry.load()
+    except Exception as error:
+        raise AgentError(
+            f"The analyzer {name!r} ({entry.value}) cannot be loaded: {type(error).__name__}: {error}.",
+            hint="Repair or uninstall the package that brings it.",
+        ) from error
+    spec, *engines = loaded if isinstance(loaded, tuple) else (loaded,)
+    if not isinstance(spec, Spec):
+        raise AgentError(f"The analyzer {name!r} ({entry.value}) is not a Spec.", hint="Its entry point must name a Spec.")
+    return spec, engines

@@ -1,0 +1,87 @@
+"""From a checked verdict to an answer: citations quoted from the store, what was not examined, what it cost.
+
+Knows nothing of how the verdict came about.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from analyzer_agent.protocols import ChatModel
+from analyzer_agent.records import Answer, Citation, Finished, Unexamined, Usage
+from analyzer_agent.timeline import merge
+from analyzer_agent.toolbox import Toolbox
+from analyzer_agent.toolbox.finishing import Verdict
+
+if TYPE_CHECKING:
+    from analyzer_agent.graph import State
+
+
+def compose(state: "State", toolbox: Toolbox, model: ChatModel, session: str, wall_ms: int) -> Answer:
+    """Return the answer that a finished state holds."""
+    from analyzer_agent.graph import results_of, verdict_of
+
+    verdict, steps = verdict_of(state), results_of(state)
+    finished = _finished(verdict, str(state["verdict"]["spent"]))
+    left = [u for step in steps for u in step.not_examined]
+    if finished != "answered":
+        left += toolbox.unexamined()
+    return Answer(
+        text=verdict.text or "There is no answer: the model ended without giving one.",
+        citations=tuple(citations(verdict.cited, toolbox)),
+        choice=verdict.choice,
+        unsupported=tuple(verdict.unsupported),
+        not_examined=tuple(_merged(left)),
+        confidence=verdict.confidence,
+        steps=tuple(steps),
+        usage=Usage(
+            llm_calls=state["llm_calls"] if model.manager != "rules" else 0,
+            input_tokens=state["input_tokens"],
+            output_tokens=state["output_tokens"],
+            analyzer_ms=state["analyzer_ms"],
+            media_ms_analyzed=sum(s.analyzed_ms for s in steps),
+            media_ms_reused=sum(s.reused_ms for s in steps),
+            wall_ms=wall_ms,
+        ),
+        finished=finished,
+        question=state["question"],
+        manager=model.manager,
+        model=model.model,
+        session=session,
+    )
+
+
+def _finished(verdict: Verdict, spent: str) -> Finished:
+    if verdict.found and verdict.text and (verdict.cited or not spent):
+        return "answered"
+    if spent:
+        return "out_of_steps" if "steps" in spent else "out_of_budget"
+    return "not_found"
+
+
+def citations(ids: Iterable[int], toolbox: Toolbox) -> list[Citation]:
+    """Return notes as citations; span and text are those of the run that a note belongs to, from the store."""
+    notes = toolbox.store.notes.get(ids)
+    cited = []
+    for note in (notes[n] for n in ids if n in notes):
+        run = toolbox.reader.run_of(note)
+        recipe = toolbox.store.notes.recipe(note.key)
+        name = toolbox.names.get(note.video, note.video)
+        place = (name, note.kind, note.analyzer, recipe.engine, recipe.uncertain)
+        cited.append(Citation(note.id, run.span, run.text, *place))
+    return cited
+
+
+def _merged(left: Iterable[Unexamined]) -> list[Unexamined]:
+    groups: dict[tuple[str, str, str], list[Unexamined]] = {}
+    for u in left:
+        groups.setdefault((u.analyzer, u.reason, u.video), []).append(u)
+    return [
+        Unexamined(group[0].analyzer, span, group[0].reason, group[-1].detail, group[0].video)
+        for group in groups.values()
+        for span in merge(u.span for u in group)
+    ]
+
+
+def hollow(question: str, why: str) -> dict[str, Any]:
+    """Return what is recorded of a question that got no answer."""
+    return {"question": question, "answer": None, "finished": why}

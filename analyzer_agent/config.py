@@ -1,0 +1,182 @@
+"""Settings: flags over environment over a TOML file over defaults.
+
+Reads only what it is handed: the caller passes the environment and the file. Knows nothing of what settings are used for.
+"""
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+
+from analyzer_agent.errors import AgentError
+from analyzer_agent.timeline import parse
+
+Manager = Literal["auto", "openai", "rules"]
+DEFAULT_MODEL = "gpt-5.4"
+ENV_PREFIX = "ANALYZER_AGENT_"
+
+
+def default_store() -> Path:
+    """Return where notes are kept unless told otherwise: a file in the user's data folder."""
+    return Path(platformdirs.user_data_dir("analyzer-agent")) / "store.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a session is told. Times are ms, None means no limit or not said."""
+
+    store: Path = field(default_factory=default_store)
+    manager: Manager = "auto"
+    model: str = DEFAULT_MODEL
+    base_url: str | None = None
+    api: Literal["auto", "responses", "chat"] = "auto"
+    api_key: str | None = field(default=None, repr=False)
+    tools: tuple[str, ...] | None = None
+    engine: Mapping[str, str] = field(default_factory=dict)
+    weights: Mapping[str, Path] = field(default_factory=dict)
+    weights_dir: Path | None = None
+    device: str = "auto"
+    offline: bool = False
+    start_ms: int | None = None
+    end_ms: int | None = None
+    max_steps: int = 12
+    max_analyzer_ms: int | None = None
+    max_tokens: int | None = None
+    refresh: bool = False
+
+
+def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None = None) -> Settings:
+    """Return the settings from flags (values that are None are not said), the environment and a TOML file.
+
+    Raises:
+        AgentError: the file cannot be read, or a value is not valid; names the source and the accepted forms.
+    """
+    merged: dict[str, Any] = {}
+    if file is not None:
+        merged |= _checked(_read(file), f"{file}")
+    from_env = {
+        name.removeprefix(ENV_PREFIX).lower(): value
+        for name, value in environment.items()
+        if name.startswith(ENV_PREFIX) and value and name.removeprefix(ENV_PREFIX).lower() in _READERS
+    }
+    merged |= _checked(from_env, "the environment", prefix=ENV_PREFIX)
+    merged |= _checked({name: value for name, value in flags.items() if value is not None}, "the command line")
+    settings = Settings(**merged)
+    return replace(
+        settings,
+        api_key=settings.api_key or environment.get("OPENAI_API_KEY") or None,
+        base_url=settings.base_url or environment.get("OPENAI_BASE_URL") or None,
+    )
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise AgentError(f"The settings file {str(file)!r} cannot be read: {error.strerror}.", hint="Check the path.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise AgentError(
+            f"The settings file {str(file)!r} is not valid TOML: {error}.", hint='Write lines like: model = "gpt-5.4"'
+        ) from error
+
+
+def _checked(given: Mapping[str, Any], source: str, prefix: str = "") -> dict[str, Any]:
+    done: dict[str, Any] = {}
+    for name, value in given.items():
+        shown = f"{prefix}{name.upper()}" if prefix else name
+        if name not in _READERS:
+            raise AgentError(f"Unknown setting {shown!r} in {source}.", hint=f"Valid ones: {', '.join(_READERS)}.")
+        target, reader = _READERS[name]
+        try:
+            done[target] = reader(value)
+        except (TypeError, ValueError) as error:
+            raise AgentError(f"{shown}={value!r} in {source} is not valid: {error}.", hint=_HINTS.get(name, "")) from error
+    return done
+
+
+def _one_of(*valid: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if value not in valid:
+            raise ValueError(f"choose one of {', '.join(valid)}")
+        return str(value)
+
+    return read
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else list(value)
+    found = tuple(part.strip() for part in parts if part.strip())
+    if not found:
+        raise ValueError("give at least one name")
+    return found
+
+
+def _pairs(value: Any) -> dict[str, str]:
+    if isinstance(value, Mapping):
+        return {str(k): str(v) for k, v in value.items()}
+    items = value.split(",") if isinstance(value, str) else list(value)
+    pairs = [item.partition("=") for item in items if item]
+    if any(not name or not rest for name, _, rest in pairs):
+        raise ValueError("give NAME=VALUE")
+    return {name.strip(): rest.strip() for name, _, rest in pairs}
+
+
+def _paths(value: Any) -> dict[str, Path]:
+    return {name: Path(rest).expanduser() for name, rest in _pairs(value).items()}
+
+
+def _path(value: Any) -> Path:
+    return Path(value).expanduser()
+
+
+def _positive(value: Any) -> int:
+    number = int(value)
+    if number < 1 or isinstance(value, bool):
+        raise ValueError("give a whole number from 1")
+    return number
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if str(value).lower() not in words:
+        raise ValueError("give true or false")
+    return words[str(value).lower()]
+
+
+def _budget(value: Any) -> int:
+    return parse(float(value) if isinstance(value, str) and value.replace(".", "", 1).isdigit() else value)
+
+
+_READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "store": ("store", _path),
+    "manager": ("manager", _one_of("auto", "openai", "rules")),
+    "model": ("model", str),
+    "base_url": ("base_url", str),
+    "api": ("api", _one_of("auto", "responses", "chat")),
+    "tools": ("tools", _names),
+    "engine": ("engine", _pairs),
+    "weights": ("weights_dir", _path),
+    "weights_for": ("weights", _paths),
+    "device": ("device", str),
+    "offline": ("offline", _flag),
+    "from": ("start_ms", parse),
+    "to": ("end_ms", parse),
+    "max_steps": ("max_steps", _positive),
+    "max_analyzer_seconds": ("max_analyzer_ms", _budget),
+    "max_tokens": ("max_tokens", _positive),
+    "refresh": ("refresh", _flag),
+}
+"""Each setting as users write it: the field it fills, and how it is read. `weights` alone is the folder where weights lie."""
+
+_HINTS = {
+    "engine": "For example: engine = speech=pocketsphinx",
+    "weights_for": "For example: --weights objects=yolo11n.pt",
+    "max_analyzer_seconds": "For example: 120",
+}
+
+assert {target for target, _ in _READERS.values()} <= {f.name for f in fields(Settings)}

@@ -1,0 +1,209 @@
+"""Read notes back as people would tell them: pieces that were cut at grain edges joined, repeated samples as one.
+
+Reads go by overlap. A join looks at what is stored around the asked range, up to `CONTEXT_MS` on each side, and never analyzes.
+Knows nothing of how runs are shown.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from analyzer_agent.evidence.shots import join_shots
+from analyzer_agent.protocols import Spec
+from analyzer_agent.records import Note, Recipe
+from analyzer_agent.storage import Store
+from analyzer_agent.timeline import TimeRange, merge, sample_end
+
+CONTEXT_MS = 600_000
+"""How far a lasting state is followed beyond the asked range, in ms."""
+
+_FIRST_LOOK_MS = 10_000
+_SPEECH_GAP_MS = 1_500
+_OWN_PIECES = ("scene", "subtitle", "look", "voice", "motion", "speech")
+"""Kinds whose equal texts side by side are still separate findings; they join only where a piece says that it continues."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One thing to tell: a note, or several that belong together. It is shown and cited under its first id."""
+
+    notes: tuple[Note, ...]
+    span: TimeRange
+    text: str
+    score: float | None
+    uncertain: bool = False
+    open_start: bool = False
+    open_end: bool = False
+
+    @property
+    def id(self) -> int:
+        return self.notes[0].id
+
+    @property
+    def kind(self) -> str:
+        return self.notes[0].kind
+
+    @property
+    def video(self) -> str:
+        return self.notes[0].video
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The samples that a request asked for: multiples of `step` ms and the first frame's instant `root`, up to `end`."""
+
+    step: int
+    root: int
+    end: int
+
+    def holds(self, note: Note) -> bool:
+        """Tell whether the note's sample is one of these."""
+        return note.span.start % self.step == 0 or note.span.start == self.root
+
+    def widen(self, note: Note) -> Note:
+        """Return the note with the span that its sample has on this grid, whatever finer sampling came in between."""
+        span = TimeRange(note.span.start, sample_end(note.span.start, self.step, self.end))
+        return replace(note, observation=replace(note.observation, span=span))
+
+
+class Reader:
+    """Reads runs from the store. `specs` gives the filters and sampling of each analyzer."""
+
+    def __init__(self, store: Store, specs: Mapping[str, Spec]) -> None:
+        self.store = store
+        self.specs = specs
+
+    def runs(
+        self,
+        video: str,
+        span: TimeRange,
+        *,
+        keys: Iterable[str] | None = None,
+        kinds: Sequence[str] | None = None,
+        filters: Mapping[str, Any] | None = None,
+        grid: "Grid | None" = None,
+    ) -> list[Run]:
+        """Return what is known of `span`, joined, in time order.
+
+        With `grid`, only its samples: then a coarse request gives the same whether or not a finer one came before.
+        """
+        asked = None if keys is None else list(keys)
+        recipes = {r.key: r for r in self.store.notes.recipes(video=video)}
+        margin = _FIRST_LOOK_MS
+        while True:
+            window = TimeRange(max(0, span.start - margin), span.end + margin)
+            notes = self.store.notes.read(video, window, keys=asked, kinds=kinds)
+            runs = self._join(video, self._selected(notes, filters or {}, grid), recipes, window)
+            inside = [run for run in runs if run.span.overlaps(span)]
+            reaches_out = any(r.span.start <= window.start > 0 or r.span.end >= window.end for r in inside)
+            if margin >= CONTEXT_MS or not reaches_out or not inside:
+                return sorted(inside, key=lambda run: (run.span.start, run.id))
+            margin = min(margin * 4, CONTEXT_MS)
+
+    def run_of(self, note: Note) -> Run:
+        """Return the run that a note belongs to; a note that the default filters would hide stands for itself."""
+        for run in self.runs(note.video, note.span, keys=[note.key], kinds=[note.kind]):
+            if any(other.id == note.id for other in run.notes):
+                return run
+        return _single(note, self.store.notes.recipe(note.key))
+
+    def search(
+        self, query: str, videos: Sequence[str], *, span: TimeRange | None = None, kinds: Sequence[str] | None = None, limit: int = 20
+    ) -> list[Run]:
+        """Return the runs that best match any word of `query`, best first, each once."""
+        found: dict[int, Run] = {}
+        for note in self.store.notes.search(query, videos=videos, span=span, kinds=kinds, limit=limit * 4):
+            if self._select(note, {}) is None:
+                continue
+            run = self.run_of(note)
+            found.setdefault(run.id, run)
+            if len(found) == limit:
+                break
+        return list(found.values())
+
+    # --- filters --------------------------------------------------------------------------------------------------
+
+    def _selected(self, notes: Sequence[Note], filters: Mapping[str, Any], grid: "Grid | None") -> list[Note]:
+        sampled = notes if grid is None else [grid.widen(note) for note in notes if grid.holds(note)]
+        chosen = (self._select(note, filters) for note in sampled)
+        return [note for note in chosen if note is not None]
+
+    def _select(self, note: Note, filters: Mapping[str, Any]) -> Note | None:
+        spec = self.specs.get(note.analyzer)
+        if spec is None:
+            return note
+        defaults = {name: schema.get("default") for name, schema in spec.filters_schema.items()}
+        wanted = {name: value for name, value in (defaults | dict(filters)).items() if value is not None and name in defaults}
+        if spec.select is not None:
+            kept = spec.select(note.observation, wanted)
+            return replace(note, observation=kept) if kept is not None else None
+        score = note.observation.score
+        return None if score is not None and score < wanted.get("min_score", 0.0) else note
+
+    # --- joining --------------------------------------------------------------------------------------------------
+
+    def _join(self, video: str, notes: Sequence[Note], recipes: Mapping[str, Recipe], window: TimeRange) -> list[Run]:
+        scenes = {note.key for note in notes if note.kind == "scene"}
+        runs = [run for key in scenes for run in self._shots(video, recipes[key], window)]
+        return runs + join_pieces([note for note in notes if note.kind != "scene"], recipes)
+
+    def _shots(self, video: str, recipe: Recipe, window: TimeRange) -> list[Run]:
+        # The minimum-length rule has memory: follow the pieces back as far as coverage goes without a hole.
+        whole = TimeRange(0, window.end)
+        covered = merge(c.span for c in self.store.ledger.covered(video, [recipe.key], whole))
+        start = next((c.start for c in covered if c.start <= window.start < c.end), window.start)
+        pieces = self.store.notes.read(video, TimeRange(start, window.end), keys=[recipe.key], kinds=["scene"])
+        by_id = {note.id: note for note in pieces}
+        shots = join_shots(pieces, str(recipe.params.get("detector", "adaptive")), bool(covered) and covered[0].start == 0)
+        return [
+            Run(
+                tuple(by_id[n] for n in shot.ids),
+                shot.span,
+                f"shot {shot.ordinal}" if shot.ordinal else "shot",
+                by_id[shot.ids[0]].observation.score,
+                recipe.uncertain,
+                shot.open_start,
+                shot.open_end,
+            )
+            for shot in shots
+            if shot.span.overlaps(window)
+        ]
+
+
+def join_pieces(notes: Sequence[Note], recipes: Mapping[str, Recipe]) -> list[Run]:
+    """Join notes in time order into runs: pieces marked `continues` with what they continue, equal samples side by side.
+
+    Args:
+        notes: of any kinds but scenes, in time order.
+        recipes: by key, for whether an engine is uncertain.
+    """
+    runs: list[Run] = []
+    latest: dict[tuple[str, ...], int] = {}
+    for note in notes:
+        lasting = note.kind not in _OWN_PIECES
+        slot = (note.key, note.kind, " ".join(note.text.casefold().split())) if lasting else (note.key, note.kind)
+        at = latest.get(slot)
+        if at is not None and _goes_on(runs[at], note, lasting):
+            runs[at] = _extended(runs[at], note)
+        else:
+            latest[slot] = len(runs)
+            runs.append(_single(note, recipes.get(note.key)))
+    return runs
+
+
+def _goes_on(run: Run, note: Note, lasting: bool) -> bool:
+    if not lasting and not note.observation.detail.get("continues"):
+        return False
+    gap = note.span.start - run.span.end
+    return gap <= (_SPEECH_GAP_MS if note.kind == "speech" else 0)
+
+
+def _single(note: Note, recipe: Recipe | None) -> Run:
+    return Run((note,), note.span, note.text, note.observation.score, bool(recipe and recipe.uncertain))
+
+
+def _extended(run: Run, note: Note) -> Run:
+    text = f"{run.text} {note.text}" if note.kind == "speech" else run.text
+    scores = [s for s in (run.score, note.observation.score) if s is not None]
+    span = TimeRange(run.span.start, max(run.span.end, note.span.end))
+    return replace(run, notes=(*run.notes, note), span=span, text=text, score=max(scores, default=None))

@@ -1,0 +1,45 @@
+"""The identity of what an analyzer stores: its cache key, and which stored coverage may serve a request.
+
+Knows nothing of engines beyond their names and tiers.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from analyzer_agent.protocols import Analyzer, Spec, Video
+from analyzer_agent.records import JSON, Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A bound analyzer with the identity of what it stores. `pinned` asks for exactly this key, else a better engine's notes serve too."""
+
+    spec: Spec
+    analyzer: Analyzer
+    recipe: Recipe
+    pinned: bool = False
+    device: str = "cpu"
+
+
+def make_recipe(spec: Spec, analyzer: Analyzer, video: Video, *, tier: int = 0, weights: str = "", uncertain: bool = False) -> Recipe:
+    """Return where the notes of `analyzer` on `video` come from, with the digest that is their key."""
+    params: Mapping[str, JSON] = {**analyzer.params, **analyzer.inputs(video)}
+    identity = [spec.name, analyzer.version, analyzer.engine, weights, analyzer.lane, params]
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+    return Recipe(f"{spec.name}:{digest}", spec.name, analyzer.version, analyzer.engine, tier, weights, analyzer.lane, params, uncertain)
+
+
+def accepted(wanted: Recipe, known: Iterable[Recipe], pinned: bool) -> list[str]:
+    """Return the keys whose coverage serves a request for `wanted`: its own and, unless pinned, those of engines as good or better."""
+    if pinned:
+        return [wanted.key]
+    return [wanted.key] + [
+        other.key
+        for other in known
+        if other.key != wanted.key
+        and other.tier <= wanted.tier
+        and (other.analyzer, other.version, other.lane, dict(other.params))
+        == (wanted.analyzer, wanted.version, wanted.lane, dict(wanted.params))
+    ]

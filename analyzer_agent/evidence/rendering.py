@@ -1,0 +1,81 @@
+"""Runs as compact text for a model: one line each, repeats folded, cut at a budget with a line that says how to narrow.
+
+Knows nothing of the store or of how runs came about.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from analyzer_agent.evidence.reading import Run
+from analyzer_agent.timeline import TimeRange, clock, merge
+
+CHARS_PER_TOKEN = 4
+DEFAULT_TOKENS = 1_500
+"""How much of a tool result a model is shown unless told otherwise."""
+
+_REPEATS_SHOWN = 3
+_LONGEST_TEXT = 400
+
+
+def as_line(run: Run, video: str = "", times: str = "") -> str:
+    """Return `#12 1:04.2-1:07.9 speech "it costs forty"`, with the video's name first where there are several."""
+    span = times or f"{clock(run.span.start)}-{clock(run.span.end)}"
+    marks = [" (uncertain)"] if run.uncertain else []
+    if run.open_start or run.open_end:
+        marks.append(" (may go on beyond)")
+    where = f"{video} " if video else ""
+    return f"#{run.id} {where}{span} {run.kind}{''.join(marks)} {quoted(run.text)}"
+
+
+def quoted(text: str) -> str:
+    """Return text from a video on one line in quotation marks, so that it cannot pass for anything but a quotation."""
+    flat = " ".join(text.split()).replace('"', "'")
+    return f'"{flat if len(flat) <= _LONGEST_TEXT else flat[: _LONGEST_TEXT - 1] + "…"}"'
+
+
+def as_text(
+    runs: Sequence[Run], *, names: Mapping[str, str] | None = None, tokens: int = DEFAULT_TOKENS, fold: bool = True
+) -> tuple[str, list[int]]:
+    """Return the lines that fit into `tokens`, and the ids that they show.
+
+    Args:
+        runs: in the order to be shown.
+        names: video id -> name, where there are several videos.
+        tokens: the budget; what does not fit is counted in a last line.
+        fold: tell a text that comes again and again once, with its times.
+    """
+    groups = _folded(runs) if fold else [[run] for run in runs]
+    lines: list[str] = []
+    shown: list[int] = []
+    room = tokens * CHARS_PER_TOKEN
+    for at, group in enumerate(groups):
+        line = _group_line(group, (names or {}).get(group[0].video, ""))
+        if lines and len(line) > room:
+            left = sum(len(g) for g in groups[at:])
+            lines.append(f"... {left} more; narrow the range, or use search_notes")
+            break
+        lines.append(line)
+        shown.append(group[0].id)
+        room -= len(line) + 1
+    return "\n".join(lines), shown
+
+
+def _folded(runs: Sequence[Run]) -> list[list[Run]]:
+    groups: dict[tuple[str, str, str], list[Run]] = {}
+    for n, run in enumerate(runs):
+        slot = (run.video, run.kind, run.text if run.kind not in ("speech", "subtitle", "scene") else f"{run.text}/{n}")
+        groups.setdefault(slot, []).append(run)
+    return list(groups.values())
+
+
+def _group_line(group: Sequence[Run], video: str) -> str:
+    first, *again = group
+    if not again:
+        return as_line(first, video)
+    spans = [f"{clock(r.span.start)}-{clock(r.span.end)}" for r in again]
+    more = f" and {len(spans) - _REPEATS_SHOWN} more times until {clock(again[-1].span.end)}" if len(spans) > _REPEATS_SHOWN else ""
+    return f"{as_line(first, video)} again at {', '.join(spans[:_REPEATS_SHOWN])}{more}"
+
+
+def spans_text(spans: Sequence[TimeRange]) -> str:
+    """Return ranges as `0:00-0:30, 1:00-1:10`, joined where they touch."""
+    return ", ".join(f"{clock(s.start)}-{clock(s.end)}" for s in merge(spans)) or "nothing"

@@ -1,0 +1,38 @@
+"""The store: one SQLite file that is the memory of everything found and answered.
+
+Knows nothing of analyzers, models or graphs.
+"""
+
+from pathlib import Path
+
+from analyzer_agent.storage.database import Connections
+from analyzer_agent.storage.history import History
+from analyzer_agent.storage.ledger import LEASE_S, ClaimLost, Covered, Failed, Ledger
+from analyzer_agent.storage.notes import Notes
+
+__all__ = ["LEASE_S", "ClaimLost", "Covered", "Failed", "History", "Ledger", "Notes", "Store"]
+
+
+class Store:
+    """Open the store at `path`, making it where there is none.
+
+    Raises:
+        StoreError: the file cannot be opened, read or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.connections = Connections(path)
+        self.ledger = Ledger(self.connections)
+        self.notes = Notes(self.connections, self.ledger)
+        self.history = History(self.connections)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.connections.close()
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

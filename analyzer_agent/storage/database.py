@@ -1,0 +1,131 @@
+"""The SQLite file: a connection per thread, one door for writes, errors said in a person's words.
+
+Knows nothing of notes or sessions.
+"""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sized
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from analyzer_agent.errors import StoreError
+from analyzer_agent.storage.migrations import migrations
+
+BUSY_TIMEOUT_S = 30.0
+
+
+def now() -> str:
+    """Return the time as stored: UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def marks(values: Sized) -> str:
+    """Return as many SQL parameter marks as there are values."""
+    return ", ".join("?" * len(values))
+
+
+_ADVICE = {
+    "SQLITE_FULL": ("the disk is full", "Free some space and ask again: everything that was finished is kept."),
+    "SQLITE_READONLY": ("it cannot be written", "Choose another place with --store FILE, or make the file and its folder writable."),
+    "SQLITE_CANTOPEN": ("it cannot be opened", "Choose another place with --store FILE, or make its folder writable."),
+    "SQLITE_CORRUPT": ("it is damaged", "Move it away and start anew, or rescue what is there: sqlite3 FILE .recover"),
+    "SQLITE_NOTADB": ("it is not an SQLite database", "Choose another file with --store FILE."),
+    "SQLITE_BUSY": ("another process has kept it locked", "Try again when that process is done."),
+    "SQLITE_IOERR": ("the disk gave an error", "Check the disk, or choose another place with --store FILE."),
+}
+
+
+class Connections:
+    """Opens the store and hands each thread its own connection.
+
+    Raises:
+        StoreError: the file cannot be opened, read or written; says why and what to do.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._local = threading.local()
+        self._all: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+        with self.explained():
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                reason = error.strerror
+                raise StoreError(
+                    f"The store's folder {str(path.parent)!r} cannot be made: {reason}.", hint="Choose another place with --store FILE."
+                ) from error
+            self._prepare()
+
+    def database(self) -> Database:
+        """Return this thread's connection."""
+        db: Database | None = getattr(self._local, "db", None)
+        if db is None:
+            conn = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+            conn.execute("PRAGMA synchronous=NORMAL")
+            with self._lock:
+                self._all.append(conn)
+            db = self._local.db = Database(conn)
+        return db
+
+    @contextmanager
+    def write(self) -> Iterator[Database]:
+        """Run the block in one transaction that holds the write lock from its start, so that it never fails half-way for another writer."""
+        with self.explained():
+            db = self.database()
+            db.conn.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+            except BaseException:
+                db.conn.rollback()
+                raise
+            db.conn.commit()
+
+    @contextmanager
+    def read(self) -> Iterator[Database]:
+        """Run the block with this thread's connection; each statement sees the last commit."""
+        with self.explained():
+            yield self.database()
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turn SQLite's errors into ones a person can act on."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            name = getattr(error, "sqlite_errorname", None) or ""
+            for known, (what, hint) in _ADVICE.items():
+                if name.startswith(known):
+                    raise StoreError(f"The store {str(self.path)!r}: {what}.", hint=hint) from error
+            raise
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        with self._lock:
+            for conn in self._all:
+                conn.close()
+            self._all.clear()
+        self._local = threading.local()
+
+    def _prepare(self) -> None:
+        db = self.database()
+        self._switch_to_wal(db.conn)
+        with self.write() as db:
+            migrations.apply(db)
+
+    def _switch_to_wal(self, conn: sqlite3.Connection) -> None:
+        # The switch does not wait for other connections as statements do, so two processes that both make the store would collide.
+        deadline = time.monotonic() + BUSY_TIMEOUT_S
+        while True:
+            try:
+                conn.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if not (error.sqlite_errorname or "").startswith("SQLITE_BUSY") or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)

@@ -1,0 +1,91 @@
+"""Sessions, turns, tool calls and measured speeds.
+
+Knows nothing of how answers come about; answers are kept as the JSON that the interfaces print.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from analyzer_agent.records import ToolResult
+from analyzer_agent.storage.database import Connections, now
+
+
+class History:
+    """What was asked and answered, and what analyzing cost. Safe to use from several threads and processes."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._at = connections
+
+    def open_session(self, name: str, videos: Sequence[str]) -> list[str]:
+        """Make a session known, and return the ids of the videos it was opened with first."""
+        with self._at.write() as db:
+            db.execute("INSERT OR IGNORE INTO sessions VALUES (?, ?, ?)", [name, json.dumps(list(videos)), now()])
+            row = db.execute("SELECT videos FROM sessions WHERE name = ?", [name]).fetchone()
+        return list(json.loads(row[0]))
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """Return all sessions with the number of their turns, newest first."""
+        with self._at.read() as db:
+            sql = (
+                "SELECT s.*, count(t.id) AS turns FROM sessions s LEFT JOIN turns t ON t.session = s.name "
+                "GROUP BY s.name ORDER BY s.created DESC"
+            )
+            return list(db.query(sql))
+
+    def begin_turn(self, session: str, question: str, manager: str, model: str, prompt: str) -> int:
+        """Record that a question was asked; `prompt` is the digest of the prompts in use."""
+        with self._at.write() as db:
+            cursor = db.execute(
+                "INSERT INTO turns (session, question, manager, model, prompt, asked) VALUES (?, ?, ?, ?, ?, ?)",
+                [session, question, manager, model, prompt, now()],
+            )
+            return int(cursor.lastrowid or 0)
+
+    def end_turn(self, turn: int, answer: Mapping[str, Any]) -> None:
+        """Record the answer, with the text of what it cites."""
+        with self._at.write() as db:
+            db.execute("UPDATE turns SET answer = ?, answered = ? WHERE id = ?", [json.dumps(answer, ensure_ascii=False), now(), turn])
+
+    def turns(self, session: str) -> list[dict[str, Any]]:
+        """Return the turns of a session, oldest first; `answer` is a dict, None where the question was interrupted."""
+        with self._at.read() as db:
+            rows = list(db.query("SELECT * FROM turns WHERE session = ? ORDER BY id", [session]))
+        return [row | {"answer": json.loads(row["answer"]) if row["answer"] else None} for row in rows]
+
+    def add_tool_call(self, session: str, turn: int, result: ToolResult) -> None:
+        """Record one tool call: arguments, range and cost."""
+        with self._at.write() as db:
+            db.table("tool_calls").insert(
+                {
+                    "session": session,
+                    "turn": turn,
+                    "tool": result.tool,
+                    "arguments": json.dumps(result.args, ensure_ascii=False),
+                    "start_ms": result.span.start if result.span else None,
+                    "end_ms": result.span.end if result.span else None,
+                    "reused_ms": result.reused_ms,
+                    "analyzed_ms": result.analyzed_ms,
+                    "wall_ms": result.wall_ms,
+                    "notes": len(result.note_ids),
+                    "refused": int(result.refused),
+                    "at": now(),
+                }
+            )
+
+    def add_speed(self, analyzer: str, engine: str, device: str, media_ms: int, wall_ms: int) -> None:
+        """Add a measurement: so much media took so long."""
+        with self._at.write() as db:
+            db.execute(
+                "INSERT INTO speeds VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET media_ms = media_ms + excluded.media_ms, "
+                "wall_ms = wall_ms + excluded.wall_ms, updated = excluded.updated",
+                [analyzer, engine, device, media_ms, max(1, wall_ms), now()],
+            )
+
+    def speed(self, analyzer: str, engine: str, device: str) -> float | None:
+        """Return the measured media-seconds per second, or None if it never ran here."""
+        with self._at.read() as db:
+            row = db.execute(
+                "SELECT media_ms * 1.0 / wall_ms FROM speeds WHERE analyzer = ? AND engine = ? AND device = ?", [analyzer, engine, device]
+            ).fetchone()
+        return float(row[0]) if row else None

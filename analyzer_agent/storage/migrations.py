@@ -1,0 +1,53 @@
+"""The schema, as append-only steps: a step that has been released is never edited, a change is a new step.
+
+Columns are named for people who open the file in Datasette. Times are `*_ms`, integer milliseconds.
+"""
+
+from sqlite_utils import Database, Migrations
+
+migrations = Migrations("analyzer-agent")
+
+
+@migrations()
+def m001_notes(db: Database) -> None:
+    """Create videos, keys (where notes come from), notes with full-text search, coverage and claims."""
+    for statement in (
+        """CREATE TABLE videos (id TEXT PRIMARY KEY, name TEXT NOT NULL, path TEXT NOT NULL, duration_ms INTEGER NOT NULL,
+             longest_ms INTEGER NOT NULL DEFAULT 0, added TEXT NOT NULL)""",
+        """CREATE TABLE keys (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, analyzer TEXT NOT NULL, version TEXT NOT NULL,
+             engine TEXT NOT NULL, tier INTEGER NOT NULL, weights TEXT NOT NULL, lane TEXT NOT NULL, params TEXT NOT NULL,
+             uncertain INTEGER NOT NULL DEFAULT 0, facts TEXT NOT NULL DEFAULT '{}')""",
+        # AUTOINCREMENT: the id of a note that was cleared is never given to another one.
+        """CREATE TABLE notes (id INTEGER PRIMARY KEY AUTOINCREMENT, video TEXT NOT NULL REFERENCES videos(id),
+             key TEXT NOT NULL REFERENCES keys(key), kind TEXT NOT NULL, start_ms INTEGER NOT NULL, end_ms INTEGER NOT NULL,
+             text TEXT NOT NULL, score REAL, detail TEXT NOT NULL DEFAULT '{}')""",
+        "CREATE INDEX notes_by_time ON notes (video, start_ms)",
+        "CREATE INDEX notes_by_key ON notes (video, key, start_ms)",
+        """CREATE TABLE coverage (video TEXT NOT NULL REFERENCES videos(id), key TEXT NOT NULL REFERENCES keys(key),
+             start_ms INTEGER NOT NULL, end_ms INTEGER NOT NULL, step_ms INTEGER NOT NULL, state TEXT NOT NULL,
+             notes INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0, error TEXT NOT NULL DEFAULT '',
+             wall_ms INTEGER NOT NULL DEFAULT 0, at TEXT NOT NULL,
+             PRIMARY KEY (video, key, start_ms, end_ms, step_ms)) WITHOUT ROWID""",
+        """CREATE TABLE claims (video TEXT NOT NULL, key TEXT NOT NULL, start_ms INTEGER NOT NULL, end_ms INTEGER NOT NULL,
+             owner TEXT NOT NULL, host TEXT NOT NULL, pid INTEGER NOT NULL, expires REAL NOT NULL,
+             PRIMARY KEY (video, key, start_ms)) WITHOUT ROWID""",
+    ):
+        db.execute(statement)
+    db.table("notes").enable_fts(["text"], create_triggers=True, tokenize="porter unicode61 remove_diacritics 2")
+
+
+@migrations()
+def m002_history(db: Database) -> None:
+    """Create sessions, turns, tool calls and measured speeds."""
+    for statement in (
+        "CREATE TABLE sessions (name TEXT PRIMARY KEY, videos TEXT NOT NULL, created TEXT NOT NULL)",
+        """CREATE TABLE turns (id INTEGER PRIMARY KEY, session TEXT NOT NULL REFERENCES sessions(name), question TEXT NOT NULL,
+             answer TEXT, manager TEXT NOT NULL, model TEXT NOT NULL, prompt TEXT NOT NULL, asked TEXT NOT NULL, answered TEXT)""",
+        "CREATE INDEX turns_by_session ON turns (session, id)",
+        """CREATE TABLE tool_calls (id INTEGER PRIMARY KEY, session TEXT NOT NULL, turn INTEGER NOT NULL, tool TEXT NOT NULL,
+             arguments TEXT NOT NULL, start_ms INTEGER, end_ms INTEGER, reused_ms INTEGER NOT NULL, analyzed_ms INTEGER NOT NULL,
+             wall_ms INTEGER NOT NULL, notes INTEGER NOT NULL, refused INTEGER NOT NULL, at TEXT NOT NULL)""",
+        """CREATE TABLE speeds (analyzer TEXT NOT NULL, engine TEXT NOT NULL, device TEXT NOT NULL, media_ms INTEGER NOT NULL,
+             wall_ms INTEGER NOT NULL, updated TEXT NOT NULL, PRIMARY KEY (analyzer, engine, device))""",
+    ):
+        db.execute(statement)

@@ -1,0 +1,178 @@
+"""Fakes for tests of this package and of plug-ins: a scripted model, a made-up video, a made-up analyzer.
+
+They fail loudly: a script that runs out, a range beyond the video, a frame of an audio-only video are errors, not polite answers.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from analyzer_agent.protocols import Analyzer, Cue, Engine, Frame, Grain, Reply, Spec, Track
+from analyzer_agent.records import JSON, Observation, ToolCall
+from analyzer_agent.timeline import TimeRange, grid_step, instants, sample_end
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Scripted = Reply | Callable[[Sequence[Mapping[str, Any]]], Reply]
+
+
+def call(name: str, /, call_id: str = "", **arguments: Any) -> ToolCall:
+    """Return a tool call as a model would make it."""
+    import json
+
+    return ToolCall(call_id or f"call-{name}", name, json.dumps(arguments))
+
+
+class ScriptedModel:
+    """Plays back prepared replies and keeps every request it was sent.
+
+    A reply may be a function of the messages. When the script is over, the next request is an AssertionError.
+    """
+
+    manager = "scripted"
+    model = "scripted"
+
+    def __init__(self, *replies: Scripted) -> None:
+        self.replies = list(replies)
+        self.requests: list[tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]] = []
+
+    def complete(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Mapping[str, Any]],
+        on_text: Callable[[str], None] | None = None,
+        timeout: float | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Reply:
+        """Return the next scripted reply."""
+        self.requests.append((list(messages), list(tools)))
+        if not self.replies:
+            raise AssertionError(f"the script ran out at request {len(self.requests)}: {messages[-1]!r}")
+        reply = self.replies.pop(0)
+        answer = reply(messages) if callable(reply) else reply
+        if on_text and answer.text:
+            on_text(answer.text)
+        return answer
+
+
+class FakeVideo:
+    """A video that exists only as functions of time: `picture_at(ms)` gives an image, `sound` the samples.
+
+    Keeps in `reads` which ranges were read, so that a test can tell how far an analyzer looked.
+    """
+
+    def __init__(
+        self,
+        duration: int = 60_000,
+        *,
+        video_id: str = "fake",
+        picture_at: "Callable[[int], NDArray[np.uint8]] | None" = None,
+        sound: "NDArray[np.float32] | None" = None,
+        cues: Sequence[Cue] = (),
+        rate: int = 25,
+        start: int = 0,
+        size: tuple[int, int] = (64, 36),
+    ) -> None:
+        self.id, self.duration, self.path = video_id, duration, Path(f"{video_id}.mp4")
+        self.name = self.path.name
+        self.picture: TimeRange | None = TimeRange(start, duration)
+        self.readable = TimeRange(0, duration)
+        self.problems: list[str] = []
+        self.rate, self.size, self.rotation = Fraction(rate), size, 0
+        self.audio_tracks: Sequence[Track] = [Track(1, "fake")] if sound is not None else []
+        self.subtitle_tracks: Sequence[Track] = [Track(1, "fake")] if cues else []
+        self.reads: list[TimeRange] = []
+        self._picture_at, self._sound, self._cues = picture_at, sound, cues
+
+    def frames(
+        self,
+        span: TimeRange,
+        fps: float | None = None,
+        *,
+        instants: Sequence[int] | None = None,
+        order: Literal["rgb", "bgr"] = "rgb",
+    ) -> Iterator[Frame]:
+        """Yield frames as `Video.frames` says; frame k is shown at `start + k * 1000 / rate`."""
+        import numpy as np
+
+        assert self.picture is not None, "this video has no picture"
+        wanted = self._wanted(span, fps, instants)
+        for t in wanted:
+            pts = max(self.picture.start, self.picture.start + (t - self.picture.start) * int(self.rate) // 1000 * 1000 // int(self.rate))
+            self.reads.append(TimeRange(pts, pts + 1))
+            image = self._picture_at(pts) if self._picture_at else np.zeros((self.size[1], self.size[0], 3), np.uint8)
+            yield Frame(t, pts, image if order == "rgb" else image[..., ::-1].copy())
+
+    def _wanted(self, span: TimeRange, fps: float | None, at: Sequence[int] | None) -> Sequence[int]:
+        assert self.picture is not None
+        if at is not None:
+            return at
+        if fps is not None:
+            return instants(span, grid_step(1 / fps), self.picture)
+        frame_ms = 1000 // int(self.rate)
+        first = self.picture.start + -(-max(0, span.start - self.picture.start) // frame_ms) * frame_ms
+        return range(first, min(span.end, self.picture.end), frame_ms)
+
+    def audio(self, span: TimeRange, rate: int = 16_000, track: int = 1) -> "NDArray[np.float32]":
+        """Return the samples of `span`, silence beyond the sound's end."""
+        import numpy as np
+
+        assert self._sound is not None and track == 1, f"no audio track {track}"
+        self.reads.append(span)
+        out = np.zeros(span.length * rate // 1000, np.float32)
+        piece = self._sound[span.start * rate // 1000 :][: len(out)]
+        out[: len(piece)] = piece
+        return out
+
+    def subtitles(self, track: int) -> Sequence[Cue]:
+        """Return the cues."""
+        assert track == 1 and self._cues, f"no subtitle track {track}"
+        return self._cues
+
+    def close(self) -> None:
+        """Do nothing: there is no file."""
+
+
+class FakeAnalyzer(Analyzer):
+    """Finds prepared things: a sampled analyzer shows at each instant what is there, another one the pieces of each event.
+
+    Keeps in `analyzed` every grain it was given, so that a test can tell that nothing was done twice.
+    """
+
+    version = "1"
+
+    def __init__(
+        self, events: Sequence[tuple[TimeRange, str]], *, kind: str = "text", engine: str = "fake", params: Mapping[str, JSON] | None = None
+    ) -> None:
+        self.events, self.kind, self.engine, self.params = events, kind, engine, params or {}
+        self.analyzed: list[Grain] = []
+
+    def analyze(self, video: Any, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
+        """Yield each grain with what `events` hold for it."""
+        for grain in grains:
+            self.analyzed.append(grain)
+            yield grain, list(self._sampled(grain, video) if grain.step else self._pieces(grain))
+
+    def _sampled(self, grain: Grain, video: Any) -> Iterator[Observation]:
+        for t in grain.instants:
+            span = TimeRange(t, sample_end(t, grain.step, min(grain.span.end, video.picture.end)))
+            yield from (Observation(span, self.kind, text, 1.0) for event, text in self.events if event.start <= t < event.end)
+
+    def _pieces(self, grain: Grain) -> Iterator[Observation]:
+        for event, text in self.events:
+            if piece := event.within(grain.span):
+                yield Observation(piece, self.kind, text, 1.0, {"continues": True} if piece.start > event.start else {})
+
+
+def fake_spec(analyzer: Analyzer, *, name: str = "fake", step: int = 0, grain: int = 8_000, **changes: Any) -> Spec:
+    """Return a spec that always binds to `analyzer`."""
+
+    def factory(options: Mapping[str, Any], engine: Engine | None) -> Analyzer:
+        return analyzer
+
+    kinds = (getattr(analyzer, "kind", "text"),)
+    return Spec(name, f"find_{name}", f"Find {name} things.", grain, factory, kinds, step=step, **changes)

@@ -1,0 +1,71 @@
+"""The tools as a language model sees them: names, descriptions, JSON schemas.
+
+Knows nothing of running them.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from analyzer_agent.protocols import Spec
+from analyzer_agent.records import KINDS
+
+READ, SEARCH, FINISH = "read_notes", "search_notes", "finish"
+
+_TIME = {"type": ["string", "number"], "description": 'a clock "1:04.2" or seconds 64.2'}
+RANGE: dict[str, Any] = {"type": "array", "items": _TIME, "minItems": 2, "maxItems": 2, "description": "[start, end]"}
+RANGES: dict[str, Any] = {"type": "array", "items": RANGE, "minItems": 1, "description": 'time ranges to look at: [["0:00", "0:30"], ...]'}
+
+
+def function(name: str, description: str, properties: Mapping[str, Any], required: Sequence[str]) -> dict[str, Any]:
+    """Return a tool in the shape of the Chat Completions API."""
+    parameters = {"type": "object", "properties": dict(properties), "required": list(required), "additionalProperties": False}
+    return {"type": "function", "function": {"name": name, "description": description, "parameters": parameters}}
+
+
+def analyzer_tool(spec: Spec, videos: Sequence[str]) -> dict[str, Any]:
+    """Return the tool that runs an analyzer over ranges."""
+    properties: dict[str, Any] = {**_video(videos), "ranges": RANGES}
+    if spec.step:
+        every = {"type": "number", "description": f"seconds between samples, default {spec.step / 1000:g}"}
+        properties["every"] = every
+    properties |= {**spec.options_schema, **spec.filters_schema}
+    return function(spec.tool, spec.description, properties, [*_video(videos), "ranges"])
+
+
+def reading_tools(videos: Sequence[str], kinds: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the free look-ups: no analyzer runs for them."""
+    names = [k for k in KINDS if k in set(kinds)] + sorted(set(kinds) - set(KINDS))
+    only = {"kinds": {"type": "array", "items": {"type": "string", "enum": names}, "description": "only these kinds of notes"}}
+    return [
+        function(
+            READ,
+            "Read the notes that earlier calls have left on a time range. Free: nothing is analyzed.",
+            {**_video(videos), "range": RANGE, **only},
+            [*_video(videos), "range"],
+        ),
+        function(
+            SEARCH,
+            "Search all notes taken so far for words. Free: nothing is analyzed, so it finds only what has been looked at.",
+            {"query": {"type": "string"}, "range": RANGE, **only, **_video(videos)},
+            ["query"],
+        ),
+    ]
+
+
+def finish_tool(options: Sequence[str] | None) -> dict[str, Any]:
+    """Return the tool that ends the question; with `options`, a choice among their letters is part of it."""
+    properties: dict[str, Any] = {
+        "answer": {"type": "string", "description": "the answer; after each claim the notes it rests on: It costs forty [#12]."},
+        "notes": {"type": "array", "items": {"type": "integer"}, "description": "ids of all notes that the answer rests on"},
+        "confidence": {"type": "string", "enum": ["high", "medium", "low"]},
+        "found": {"type": "boolean", "description": "false if the video, as far as it was examined, does not hold the answer"},
+        "not_examined": {"type": "string", "description": "what was left unexamined although it might matter"},
+    }
+    if options:
+        letters = [chr(65 + n) for n in range(len(options))]
+        properties["choice"] = {"type": "string", "enum": letters, "description": "the letter of the chosen option; leave out to abstain"}
+    return function(FINISH, "Give the answer and end the question.", properties, ["answer", "notes", "confidence", "found"])
+
+
+def _video(videos: Sequence[str]) -> dict[str, Any]:
+    return {"video": {"type": "string", "enum": list(videos), "description": "which video"}} if len(videos) > 1 else {}
