@@ -1,0 +1,38 @@
+# Two commands do all set-up: `make demo` and `make test`. Neither needs a key, a GPU, weights, or anything but Python 3.11 and its registry.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN     = $(VENV)/bin
+PIP     = $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+# Several packages pull opencv-python beside the headless one; both own the folder cv2, and the former needs libGL.
+# So the headless one is installed last, once more.
+HEADLESS = $(PIP) install --force-reinstall --no-deps opencv-python-headless
+
+.PHONY: demo test check clean
+
+demo: $(VENV)/.core
+	$(BIN)/analyzer-agent demo
+
+test: $(VENV)/.all check
+	$(BIN)/python -m pytest -q
+
+check: $(VENV)/.all
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(VENV)/.core: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --editable .
+	$(HEADLESS)
+	touch $@
+
+$(VENV)/.all: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --editable '.[all]'
+	$(HEADLESS)
+	touch $@ $(VENV)/.core
+
+clean:
+	rm -rf $(VENV) dist build
