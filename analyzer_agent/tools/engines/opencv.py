@@ -1,0 +1,196 @@
+"""OpenCV, and the only module that imports it: shrinks pictures, and finds the part of a picture that moves.
+
+Knows nothing of time: callers say which pictures come before and after, and which ones show the background.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from analyzer_agent.errors import require
+from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_PURPOSE = "Reading pictures"
+_SIDE = 192
+"""Motion is looked for in pictures of at most this many pixels on the longer side."""
+_FAINTEST, _COARSEST = 9.0, 24.0
+"""Grey levels that a pixel must change by: at least, and at most however noisy the picture is."""
+_NOISE_FACTOR = 6.0
+"""A change counts from this many times the noise, which is measured as the median absolute change of all pixels."""
+_SMALLEST = 0.0012
+"""The smallest moving thing, as a share of the picture."""
+_SAME_LIGHT = (0.4, 2.5)
+"""How far the brightness of one picture may be scaled to match another."""
+_DARKEST_SHADOW, _SAME_TINT, _MOSTLY, _SOFT = 0.45, 12.0, 0.85, 0.2
+"""A shadow leaves at least this much of the brightness, changes the colour by at most so many levels, in at least this share of its
+pixels, and its brightness falls by at most this share of its depth per pixel (measured on footage: shadows 0.11-0.16, sharp rims 0.3)."""
+
+
+@cache
+def _cv2() -> Any:
+    return require("cv2", "", _PURPOSE)
+
+
+def resize(image: "NDArray[np.uint8]", size: tuple[int, int], interpolation: int) -> "NDArray[np.uint8]":
+    """Return `image` at `size` (width, height); as it is where it has that size already."""
+    if (image.shape[1], image.shape[0]) == size:
+        return image
+    resized: NDArray[np.uint8] = _cv2().resize(image, size, interpolation=interpolation)
+    return resized
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """What moves in a picture: its share of the picture, its box `(x, y, w, h)` and its centre `(x, y)`, all 0 to 1."""
+
+    share: float
+    box: tuple[float, float, float, float]
+    centre: tuple[float, float]
+
+
+class Picture(NamedTuple):
+    """A small picture: blurred BGR bytes (H x W x 3), and its grey levels (H x W)."""
+
+    colour: "NDArray[np.uint8]"
+    grey: "NDArray[np.float32]"
+
+
+class OpenCV:
+    """OpenCV, loaded."""
+
+    def __init__(self) -> None:
+        self._cv2 = _cv2()
+
+    def small(self, image: "NDArray[np.uint8]") -> Picture:
+        """Return a BGR picture as the small, slightly blurred one that motion is looked for in."""
+        cv2 = self._cv2
+        height, width = image.shape[:2]
+        factor = max(1.0, max(height, width) / _SIDE)
+        size = (max(1, round(width / factor)), max(1, round(height / factor)))
+        return self._picture(cv2.GaussianBlur(cv2.resize(image, size, interpolation=cv2.INTER_AREA), (5, 5), 0))
+
+    def background(self, pictures: Sequence[Picture]) -> Picture:
+        """Return the median picture: what stays when all that passes is left out."""
+        import numpy as np
+
+        middle = len(pictures) // 2
+        return self._picture(np.partition(np.stack([picture.colour for picture in pictures]), middle, axis=0)[middle])
+
+    def moving(self, now: Picture, neighbours: Sequence[Picture], background: Picture) -> Region | None:
+        """Return what moves in `now`: what differs from the background and from each of `neighbours`, the pictures around it in time.
+
+        Asking for a difference to both sides leaves out cuts and lasting changes of light, which differ to one side only. Soft
+        shadows are left out too, for they arrive before and leave after what throws them.
+        """
+        import numpy as np
+
+        cv2 = self._cv2
+        mask = np.full(now.grey.shape, 255, dtype=np.uint8)
+        reach = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
+        for other in neighbours:
+            changed = self._changed(now, other)
+            if not changed.any():
+                return None
+            mask &= cv2.dilate(changed, reach)
+        mask &= self._changed(now, background)
+        return self._region(cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)), now, background)
+
+    def _picture(self, colour: "NDArray[np.uint8]") -> Picture:
+        import numpy as np
+
+        return Picture(colour, np.asarray(self._cv2.cvtColor(colour, self._cv2.COLOR_BGR2GRAY), dtype=np.float32))
+
+    def _changed(self, now: Picture, other: Picture) -> "NDArray[np.uint8]":
+        """Return the mask (0 or 255) of the pixels that differ, once overall brightness and contrast are made equal."""
+        import numpy as np
+
+        slope, offset = _light(other.grey, now.grey)
+        change = np.abs(now.grey - (slope * other.grey + offset))
+        level = float(np.clip(_NOISE_FACTOR * np.median(change), _FAINTEST, _COARSEST))
+        mask = (change > level).astype(np.uint8) * 255
+        opened: NDArray[np.uint8] = self._cv2.morphologyEx(mask, self._cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+        return opened
+
+    def _region(self, mask: "NDArray[np.uint8]", now: Picture, background: Picture) -> Region | None:
+        """Return what the mask shows, without specks and soft shadows."""
+        import numpy as np
+
+        height, width = mask.shape
+        count, labels, stats, centres = self._cv2.connectedComponentsWithStats(mask, connectivity=8)
+        kept = [i for i in range(1, count) if stats[i, 4] >= _SMALLEST * width * height]
+        if kept:
+            ratio, softly, like = self._shade(now, background)
+            kept = [i for i in kept if not _is_shadow(labels == i, ratio, softly, like)]
+        if not kept:
+            return None
+        x, y, w, h, area = (stats[kept, column] for column in range(5))
+        left, top = float(x.min()) / width, float(y.min()) / height
+        box = (left, top, float((x + w).max()) / width - left, float((y + h).max()) / height - top)
+        centre = np.average(centres[kept], axis=0, weights=area)
+        return Region(float(area.sum()) / (width * height), box, (float(centre[0]) / width, float(centre[1]) / height))
+
+    def _shade(self, now: Picture, background: Picture) -> "tuple[NDArray[Any], NDArray[Any], NDArray[Any]]":
+        """Return for each pixel: its brightness over the background's, how fast that changes (per pixel), and whether it may be shadow."""
+        import numpy as np
+
+        slope, offset = _light(background.grey, now.grey)
+        ground = np.maximum(slope * background.colour.astype(np.float32) + offset, 1)
+        colour = now.colour.astype(np.float32)
+        ratio = now.grey / np.maximum(slope * background.grey + offset, 1)
+        cv2 = self._cv2
+        # Sobel's kernel adds up eight differences of one pixel.
+        softly = np.hypot(cv2.Sobel(ratio, cv2.CV_32F, 1, 0), cv2.Sobel(ratio, cv2.CV_32F, 0, 1)) / 8
+        dimmed = (colour * ground).sum(axis=2) / (ground * ground).sum(axis=2)
+        tint = np.sqrt(((colour - dimmed[..., None] * ground) ** 2).sum(axis=2))
+        return ratio, softly, (dimmed > _DARKEST_SHADOW) & (dimmed < 1) & (tint < _SAME_TINT)
+
+
+def _is_shadow(part: "NDArray[Any]", ratio: "NDArray[Any]", softly: "NDArray[Any]", like: "NDArray[Any]") -> bool:
+    """Tell whether a moving part is a soft shadow: it only dims what lies behind it, and its rim is not sharp."""
+    import numpy as np
+
+    if like[part].mean() < _MOSTLY:
+        return False
+    depth = 1 - float(np.percentile(ratio[part], 10))
+    return float(np.percentile(softly[part], 90)) < _SOFT * depth
+
+
+def _light(other: "NDArray[np.float32]", now: "NDArray[np.float32]") -> tuple[float, float]:
+    """Return slope and offset that put `other` in the light of `now`: a line through their grey levels.
+
+    It is fitted twice, the second time without the pixels that the first line does not explain: those moved.
+    """
+    import numpy as np
+
+    x, y = other.ravel(), now.ravel()
+    slope, offset = 1.0, 0.0
+    for _ in range(2):
+        mean_x, mean_y = float(x.mean()), float(y.mean())
+        spread = float(np.dot(x - mean_x, x - mean_x))
+        slope = float(np.dot(x - mean_x, y - mean_y)) / spread if spread > x.size else 1.0
+        slope = min(max(slope, _SAME_LIGHT[0]), _SAME_LIGHT[1])
+        offset = mean_y - slope * mean_x
+        still = np.abs(y - slope * x - offset) <= _COARSEST / 2
+        if not still.any():
+            break
+        x, y = x[still], y[still]
+    return slope, offset
+
+
+def _find(config: EngineConfig) -> Availability:
+    if find_spec("cv2") is None:
+        return Availability(missing=f"{_PURPOSE} needs 'cv2', which is not installed.", fix="pip install analyzer-agent")
+    return Availability()
+
+
+def _load(config: EngineConfig) -> OpenCV:
+    return OpenCV()
+
+
+ENGINE = EngineSpec(name="opencv", tier=0, find=_find, load=_load, about="OpenCV on the CPU, no weights")

@@ -1,0 +1,232 @@
+"""Motion: when something moves, how much of the picture, and where.
+
+Looks eight times a second at small pictures and compares each with its neighbours in time and with the background, the median of the
+seconds around it. Everything is decided within a fixed reach, so a grain's notes never depend on what was asked with it. Knows
+nothing of what it is that moves, and takes a moving camera for motion everywhere.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from analyzer_agent.errors import Unavailable
+from analyzer_agent.protocols import Engine, Frame, Grain, Spec, Video
+from analyzer_agent.records import JSON, Observation
+from analyzer_agent.timeline import FINEST_STEP, TimeRange, instants, merge, sample_end
+from analyzer_agent.tools.scenes import adjoining
+
+LAG = 2 * FINEST_STEP
+"""How far apart in time compared pictures lie, in ms; further only where frames are rarer than that."""
+PATIENCE = 2000
+"""A frame that is shown for longer than this, in ms, is a still picture: what comes after it is a cut, not motion."""
+WINDOW = 8000
+"""The background of a moment is the median of this many ms before and after its second."""
+FLICKER, SHORTEST, BRIDGED = 2 * FINEST_STEP, 300, 1000
+"""In ms: gaps up to the first are not seen; what then lasts less than the second is dropped; gaps below the third are bridged."""
+_SECOND = 1000
+_REACH = WINDOW + _SECOND
+_MARGIN = 2000
+"""Beyond a grain's edge by this many ms, motion cannot change what is found inside it."""
+CONTEXT = _REACH + _MARGIN
+_STRONG = 0.25
+"""The share of the picture that counts as motion of full strength."""
+_EVERYWHERE = 0.5
+
+
+class Region(Protocol):
+    """What moves in one picture, in shares of it: how much, the box `(x, y, w, h)` and the centre `(x, y)`."""
+
+    @property
+    def share(self) -> float: ...
+
+    @property
+    def box(self) -> tuple[float, float, float, float]: ...
+
+    @property
+    def centre(self) -> tuple[float, float]: ...
+
+
+class Motion:
+    """Finds when and where something moves, in one decoding pass for grains that adjoin."""
+
+    version = "1"
+    lane = ""
+
+    def __init__(self, options: Mapping[str, Any], engine: Engine | None) -> None:
+        if engine is None:
+            raise Unavailable("Finding motion needs an engine.", hint="install analyzer-agent with its dependencies")
+        self.engine = engine.name
+        self.params: Mapping[str, JSON] = {}
+        self._engine = engine
+
+    def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
+        """Yield each grain with the times of motion in it.
+
+        The score is the strength, 0 to 1. The detail holds, in shares of the picture: `area` that moves on average, `peak`, and `box`
+        `[x, y, w, h]` around all of it; and `continues` where the motion began before the grain.
+        """
+        for run in adjoining(grains):
+            yield from self._run(video, run)
+
+    def inputs(self, video: Video) -> Mapping[str, JSON]:
+        """Return nothing: only the picture is read."""
+        return {}
+
+    def facts(self) -> Mapping[str, JSON]:
+        """Return nothing that is not known beforehand."""
+        return {}
+
+    def _run(self, video: Video, run: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
+        """Decode once from before the first grain to after the last one, and yield each grain as soon as it is certain."""
+        picture = video.picture
+        whole = picture and TimeRange(run[0].span.start, run[-1].span.end).within(picture)
+        if picture is None or whole is None:
+            yield from ((grain, ()) for grain in run)
+            return
+        wanted = instants(TimeRange(max(0, whole.start - CONTEXT), whole.end + CONTEXT), FINEST_STEP, picture)
+        frames = video.frames(TimeRange(wanted[0], wanted[-1] + 1), instants=wanted, order="bgr")
+        moments: list[_Moment] = []
+        waiting = list(run)
+        for moment in _Watcher(self._engine.get(), picture).moments(frames):
+            moments.append(moment)
+            while waiting and moment.span.end >= waiting[0].span.end + _MARGIN:
+                yield waiting[0], _pieces(waiting[0].span, moments)
+                moments = [kept for kept in moments if kept.span.end > waiting[0].span.end - _MARGIN]
+                waiting.pop(0)
+        yield from ((grain, _pieces(grain.span, moments)) for grain in waiting)
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """What moves at one instant of the grid."""
+
+    span: TimeRange
+    region: Region | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """A small picture: the instant it was sampled at and when its frame appears (ms)."""
+
+    t: int
+    pts: int
+    image: Any
+
+
+@dataclass(slots=True)
+class _Watcher:
+    """Turns frames into moments, each with the frames `_REACH` ms around it at hand and no more."""
+
+    engine: Any
+    picture: TimeRange
+    samples: list[_Sample] = field(default_factory=list)
+    background: tuple[int, Any] = (-1, None)
+
+    def moments(self, frames: Iterator[Frame]) -> Iterator[_Moment]:
+        at = 0
+        for frame in frames:
+            last = self.samples[-1] if self.samples else None
+            image = last.image if last and last.pts == frame.pts else self.engine.small(frame.image)
+            self.samples.append(_Sample(frame.t, frame.pts, image))
+            while self.samples[at].t + _REACH <= frame.t:
+                yield self._moment(at)
+                at += 1
+            passed = sum(sample.t < self.samples[at].t - _REACH for sample in self.samples[:at])
+            del self.samples[:passed]
+            at -= passed
+        yield from (self._moment(i) for i in range(at, len(self.samples)))
+
+    def _moment(self, at: int) -> _Moment:
+        now = self.samples[at]
+        span = TimeRange(max(now.t, self.picture.start), sample_end(now.t, FINEST_STEP, self.picture.end))
+        before = self._other(reversed(self.samples[:at]), now, now.pts == self.picture.start)
+        after = self._other(iter(self.samples[at + 1 :]), now, self.picture.end - now.t <= PATIENCE)
+        if before is None or after is None:
+            return _Moment(span, None)
+        others = [sample.image for sample in (*before, *after)]
+        return _Moment(span, self.engine.moving(now.image, others, self._background(now.t)) if others else None)
+
+    def _other(self, others: Iterator[_Sample], now: _Sample, at_end: bool) -> list[_Sample] | None:
+        """Return the frame to compare with on one side; none at the picture's end; None if the frame there is a still picture."""
+        found: list[_Sample] = []
+        for sample in others:
+            distance = abs(sample.t - now.t)
+            if distance > (PATIENCE if not found else LAG):
+                break
+            if sample.pts != now.pts:
+                found = [sample]
+                if distance >= LAG:
+                    break
+        return found if found or at_end else None
+
+    def _background(self, t: int) -> Any:
+        """Return the background of the second that `t` lies in."""
+        second = t // _SECOND * _SECOND
+        if self.background[0] != second:
+            near = TimeRange(max(0, second - WINDOW), second + WINDOW + 1)
+            grid = [s.image for s in self.samples if near.start <= s.t < near.end and (s.t % _SECOND == 0 or s.t <= self.picture.start)]
+            self.background = (second, self.engine.background(grid))
+        return self.background[1]
+
+
+def _pieces(grain: TimeRange, moments: Sequence[_Moment]) -> list[Observation]:
+    """Return the times of motion in a grain, decided from the moments in it and up to `_MARGIN` ms around it."""
+    near = TimeRange(max(0, grain.start - _MARGIN), grain.end + _MARGIN)
+    close = [moment for moment in moments if moment.region and moment.span.overlaps(near)]
+    lasting = [span for span in merge((moment.span for moment in close), FLICKER) if span.length >= SHORTEST]
+    found = []
+    for motion in merge(lasting, BRIDGED - 1):
+        span = motion.within(grain)
+        regions = [moment.region for moment in close if span and moment.region and moment.span.overlaps(span)]
+        if span and regions:
+            found.append(_observation(span, regions, motion.start < grain.start))
+    return found
+
+
+def _observation(span: TimeRange, regions: Sequence[Region], continues: bool) -> Observation:
+    shares = [region.share for region in regions]
+    area, peak = sum(shares) / len(shares), max(shares)
+    percent = f"{round(peak * 100)}%" if peak >= 0.01 else "under 1%"
+    detail: dict[str, JSON] = {"area": round(area, 4), "peak": round(peak, 4), "box": _box(regions)}
+    if continues:
+        detail["continues"] = True
+    text = f"motion {_where(regions, area)}, {percent} of the picture"
+    return Observation(span, "motion", text, score=round(min(1.0, peak / _STRONG), 3), detail=detail)
+
+
+def _box(regions: Sequence[Region]) -> list[float]:
+    """Return the box `[x, y, w, h]` around all regions."""
+    left, top = min(r.box[0] for r in regions), min(r.box[1] for r in regions)
+    right, bottom = max(r.box[0] + r.box[2] for r in regions), max(r.box[1] + r.box[3] for r in regions)
+    return [round(value, 3) for value in (left, top, right - left, bottom - top)]
+
+
+def _where(regions: Sequence[Region], area: float) -> str:
+    """Say in plain words where most of the motion is: one of nine places, or everywhere."""
+    if area >= _EVERYWHERE:
+        return "everywhere"
+    weight = sum(region.share for region in regions)
+    middle: Callable[[int], float] = lambda axis: sum(r.share * r.centre[axis] for r in regions) / weight  # noqa: E731
+    column = ("left", "", "right")[min(2, int(middle(0) * 3))]
+    row = ("top", "", "bottom")[min(2, int(middle(1) * 3))]
+    return "at " + (f"{row} {column}".strip() or "centre")
+
+
+def _make(options: Mapping[str, Any], engine: Engine | None) -> Motion:
+    return Motion(options, engine)
+
+
+SPEC = Spec(
+    name="motion",
+    tool="find_motion",
+    description=(
+        "Find when something moves, where in the picture (left, centre, right; top, bottom) and how much of it. Cheap; does not say what "
+        "moves. Works best with a camera that stands still: use it to find arrivals, departures and quiet times."
+    ),
+    grain=60_000,
+    factory=_make,
+    kinds=("motion",),
+    filters_schema={"min_score": {"type": "number", "minimum": 0, "maximum": 1, "description": "leave out weaker motion"}},
+    context=CONTEXT,
+    needs="picture",
+)

@@ -1,0 +1,186 @@
+"""Scenes: where one shot ends and the next begins.
+
+Stores cut *candidates*, as pieces of shots that never leave their grain; the minimum length of a shot and the joining of pieces are
+rules for reading. Knows nothing of how a cut is recognised: the engine does that.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Protocol
+
+from analyzer_agent.errors import ToolRefusal, Unavailable
+from analyzer_agent.protocols import Engine, Frame, Grain, Spec, Video
+from analyzer_agent.records import JSON, Observation
+from analyzer_agent.timeline import TimeRange
+
+DETECTORS = ("adaptive", "content")
+CONTEXT = 1000
+"""How far before a grain decoding starts, in ms. Where that holds too few frames (below three or four a second) it starts as far
+back as those frames take; after a grain exactly the frames that its last cuts need are read."""
+
+
+class CutFinder(Protocol):
+    """One pass over consecutive frames, as the engine offers it. Times are ms."""
+
+    before: int
+    after: int
+
+    def push(self, pts: int, image: Any) -> Sequence[int]: ...
+
+    def frame_number(self, elapsed: int) -> int: ...
+
+
+class Scenes:
+    """Finds the cut candidates of grains, in one decoding pass for grains that adjoin."""
+
+    version = "1"
+    lane = ""
+
+    def __init__(self, options: Mapping[str, Any], engine: Engine | None) -> None:
+        detector = options["detector"]
+        if detector not in DETECTORS:
+            raise ToolRefusal(f"unknown detector {detector!r}; choose one of {', '.join(map(repr, DETECTORS))}")
+        if engine is None:
+            raise Unavailable("Finding scenes needs an engine.", hint="install analyzer-agent with its dependencies")
+        self.engine = engine.name
+        self.params: Mapping[str, JSON] = {"detector": detector}
+        self._detector: str = detector
+        self._engine = engine
+
+    def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
+        """Yield each grain with the pieces of shots in it; see `analyzer_agent.evidence.shots` for how they are read.
+
+        A piece's detail holds `cut` (it starts at a candidate; with `pts`, `frame` and `rate`) or `continues`; `first` and `last` at
+        the ends of the picture; and `until`, the time of the last frame that starts in it.
+        """
+        for run in adjoining(grains):
+            yield from self._run(video, run)
+
+    def inputs(self, video: Video) -> Mapping[str, JSON]:
+        """Return nothing: only the picture is read."""
+        return {}
+
+    def facts(self) -> Mapping[str, JSON]:
+        """Return nothing that the options do not say."""
+        return {}
+
+    def _run(self, video: Video, run: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
+        """Decode once from before the first grain to after the last one, and yield each grain as soon as it is certain."""
+        picture = video.picture
+        whole = picture and TimeRange(run[0].span.start, run[-1].span.end).within(picture)
+        if picture is None or whole is None:
+            yield from ((grain, ()) for grain in run)
+            return
+        # A single picture has no rate; any will do, for there is nothing to count.
+        finder = self._engine.get().finder(self._detector, video.size, video.rate or Fraction(1))
+        found = _Found(finder, picture, video.rate or Fraction(1))
+        waiting = list(run)
+        for frame in _frames(video, picture, whole.start, finder.before):
+            found.add(frame)
+            while waiting and found.beyond(waiting[0].span.end) >= max(finder.after, 1):
+                yield waiting[0], found.pieces(waiting.pop(0).span)
+            if not waiting:
+                return
+        yield from ((grain, found.pieces(grain.span)) for grain in waiting)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a pass has seen: the times of its frames and of the candidates among them (ms)."""
+
+    finder: CutFinder
+    picture: TimeRange
+    rate: Fraction
+    seen: list[int] = field(default_factory=list)
+    cuts: set[int] = field(default_factory=set)
+
+    def add(self, frame: Frame) -> None:
+        self.seen.append(frame.pts)
+        self.cuts.update(self.finder.push(frame.pts, frame.image))
+
+    def beyond(self, end: int) -> int:
+        """Return how many of the latest frames lie at or after `end`, at most one more than the finder needs."""
+        return sum(pts >= end for pts in self.seen[-self.finder.after - 1 :])
+
+    def pieces(self, grain: TimeRange) -> list[Observation]:
+        """Return the part of the grain that has a picture, cut at the candidates; forget what lies before its end."""
+        span = grain.within(self.picture)
+        if span is None:
+            return []
+        frames = [pts for pts in self.seen if span.start <= pts < span.end]
+        self.seen = [pts for pts in self.seen if pts >= span.end]
+        starts = sorted({span.start, *(pts for pts in frames if pts in self.cuts)})
+        ends = [*starts[1:], span.end]
+        return [self._piece(TimeRange(start, end), frames) for start, end in zip(starts, ends, strict=True)]
+
+    def _piece(self, span: TimeRange, frames: Sequence[int]) -> Observation:
+        detail: dict[str, JSON] = {}
+        first = span.start == self.picture.start
+        if first or span.start in self.cuts:
+            number = self.finder.frame_number(span.start - self.picture.start)
+            detail |= {"cut": True, "pts": span.start, "frame": number, "rate": str(self.rate)}
+        else:
+            detail["continues"] = True
+        if first:
+            detail["first"] = True
+        if span.end == self.picture.end:
+            detail["last"] = True
+        inside = [pts for pts in frames if pts < span.end]
+        if inside and inside[-1] >= span.start:
+            detail["until"] = inside[-1]
+        return Observation(span, "scene", "shot", detail=detail)
+
+
+def adjoining(grains: Sequence[Grain]) -> Iterator[Sequence[Grain]]:
+    """Split grains into runs in which each begins where the one before it ends."""
+    run: list[Grain] = []
+    for grain in grains:
+        if run and run[-1].span.end != grain.span.start:
+            yield run
+            run = []
+        run.append(grain)
+    if run:
+        yield run
+
+
+def _frames(video: Video, picture: TimeRange, start: int, before: int) -> Iterator[Frame]:
+    """Yield every frame from `before` frames or more before `start` (ms) to the picture's end, as BGR."""
+    context = CONTEXT
+    while True:
+        begin = max(picture.start, start - context)
+        frames = video.frames(TimeRange(begin, picture.end), order="bgr")
+        lead = list(itertools.islice(frames, before))
+        if begin == picture.start or (len(lead) == before and lead[-1].pts < start):
+            yield from lead
+            yield from frames
+            return
+        context *= 4
+
+
+def _make(options: Mapping[str, Any], engine: Engine | None) -> Scenes:
+    return Scenes(options, engine)
+
+
+SPEC = Spec(
+    name="scenes",
+    tool="find_scenes",
+    description=(
+        "Find the cuts of the video: where one shot ends and the next begins. Gives numbered shots with their times. "
+        "Use it to learn how the video is structured, or to find the shot around a moment."
+    ),
+    grain=60_000,
+    factory=_make,
+    kinds=("scene",),
+    options_schema={
+        "detector": {
+            "type": "string",
+            "enum": list(DETECTORS),
+            "default": "adaptive",
+            "description": "adaptive copes with fast camera movement; content reacts to any strong change between two frames.",
+        }
+    },
+    context=CONTEXT,
+    needs="picture",
+)

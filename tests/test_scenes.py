@@ -1,0 +1,318 @@
+"""Scenes: the same cuts as PySceneDetect's own `detect`, whatever is asked together."""
+
+import itertools
+import json
+import random
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import scenedetect
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analyzer_agent.errors import ToolRefusal, Unavailable
+from analyzer_agent.evidence.shots import MIN_SCENE_LEN, Shot, join_shots
+from analyzer_agent.media import open_video
+from analyzer_agent.protocols import EngineConfig, Frame, Grain
+from analyzer_agent.records import Note, Observation
+from analyzer_agent.timeline import TimeRange
+from analyzer_agent.tools import scenes
+from analyzer_agent.tools.engines.pyscenedetect import ENGINE
+
+DETECTORS = {"adaptive": scenedetect.AdaptiveDetector, "content": scenedetect.ContentDetector}
+
+
+class Loaded:
+    """An engine as the session would hand it over."""
+
+    name, weights, uncertain = "pyscenedetect", "", False
+
+    def get(self) -> Any:
+        return ENGINE.load(EngineConfig())
+
+
+def write_clip(path: Path, pictures: Sequence[tuple[int, np.ndarray]], time_base: Fraction, rate: Fraction) -> Path:
+    """Write pictures at their times (in units of `time_base`), without loss that matters."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=rate, options={"crf": "4", "preset": "ultrafast", "g": "25"})
+        height, width = pictures[0][1].shape[:2]
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.time_base = time_base
+        for pts, picture in pictures:
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = pts, time_base
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def looks(kinds: Sequence[int], size: tuple[int, int] = (160, 90)) -> Iterator[np.ndarray]:
+    """Yield a picture per number: each number is another place, with something small moving in it."""
+    width, height = size
+    for at, kind in enumerate(kinds):
+        rng = np.random.default_rng(kind)
+        coarse = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        picture = coarse.repeat(-(-height // 6), axis=0).repeat(-(-width // 8), axis=1)[:height, :width].copy()
+        picture[20:40, (at * 3) % (width - 20) :][:, :20] = 255
+        yield picture
+
+
+def strobe() -> list[int]:
+    """Return looks with flashes every few frames, bursts longer than a second, and quiet parts, ending within a burst."""
+    kinds = [0] * 40 + [1] * 50
+    for gap, times in ((3, 14), (5, 3), (8, 6), (14, 5), (15, 4), (16, 4), (1, 25)):
+        kinds += [2 + (i % 2) for i in range(times) for _ in range(gap)] + [kinds[-1]] * 30
+    return kinds + [7] * 20 + [8 + (i % 2) for i in range(4) for _ in range(4)]
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("clips")
+    kinds = strobe()
+    constant = [(i * 1001, picture) for i, picture in enumerate(looks(kinds))]
+    rng = random.Random(5)
+    times = list(itertools.accumulate([0, *(rng.choice([10, 20, 30, 40, 50, 60, 70, 120]) for _ in kinds[1:])]))
+    variable = list(zip(times, looks(kinds), strict=True))
+    slow = [(i, picture) for i, picture in enumerate(looks([0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2], (64, 48)))]
+    late = [(i + 40, picture) for i, picture in enumerate(looks([0] * 30 + [1] * 30 + [2] * 30))]
+    return {
+        "strobe": write_clip(folder / "strobe.mp4", constant, Fraction(1, 30000), Fraction(30000, 1001)),
+        "variable": write_clip(folder / "variable.mp4", variable, Fraction(1, 1000), Fraction(20)),
+        "slow": write_clip(folder / "slow.mp4", slow, Fraction(2), Fraction(1, 2)),
+        "late": write_clip(folder / "late.mp4", late, Fraction(1, 25), Fraction(25)),
+    }
+
+
+def bound(detector: str) -> Any:
+    return scenes.SPEC.bind({"detector": detector}, Loaded())
+
+
+def grains_of(video: Any, size: int) -> list[Grain]:
+    return [Grain(span) for span in TimeRange(0, video.duration).grains(size, video.duration)]
+
+
+def as_notes(found: Sequence[tuple[Grain, Sequence[Observation]]]) -> list[Note]:
+    pieces = sorted((piece for _, pieces in found for piece in pieces), key=lambda piece: piece.span)
+    return [Note(number, "v", "scenes", "k", piece) for number, piece in enumerate(pieces, 1)]
+
+
+def frame_of(notes: Sequence[Note], shot: Shot) -> Any:
+    return next(note.observation.detail["frame"] for note in notes if note.id == shot.ids[0])
+
+
+def cut_frames(video: Any, detector: str, size: int = 60_000) -> list[int]:
+    notes = as_notes(list(bound(detector).analyze(video, grains_of(video, size))))
+    return [frame_of(notes, shot) for shot in join_shots(notes, detector, True)][1:]
+
+
+def own_cuts(path: Path, detector: str, backend: str = "opencv") -> list[int]:
+    """Return the cut frames that PySceneDetect itself finds in the file."""
+    return [start.frame_num for start, _ in scenedetect.detect(str(path), DETECTORS[detector](), start_in_scene=True, backend=backend)][1:]
+
+
+@pytest.mark.parametrize("detector", DETECTORS)
+@pytest.mark.parametrize("clip", ["strobe", "variable", "slow", "late"])
+def test_cuts_equal_those_of_pyscenedetect(clips: dict[str, Path], clip: str, detector: str) -> None:
+    expected = own_cuts(clips[clip], detector)
+    assert clip == "slow" or expected
+    for size in (60_000, 2_000, 700):
+        assert cut_frames(open_video(clips[clip]), detector, size) == expected
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("detector", DETECTORS)
+def test_cuts_of_real_footage(shared: Path, detector: str) -> None:
+    path = shared / "media" / "cuts.mp4"
+    truth = json.loads((shared / "media" / f"cuts.truth.{detector}.json").read_text())["cuts"]
+    video = open_video(path)
+    assert cut_frames(video, detector) == truth == own_cuts(path, detector)
+    assert cut_frames(video, detector, 2_000) == truth
+    fades = shared / "media" / "fades.mp4"
+    assert cut_frames(open_video(fades), detector, 1_500) == own_cuts(fades, detector)
+
+
+@pytest.mark.parametrize("detector", DETECTORS)
+@pytest.mark.parametrize("clip", ["strobe", "variable", "slow", "late"])
+def test_a_grain_does_not_depend_on_what_is_asked_with_it(clips: dict[str, Path], clip: str, detector: str) -> None:
+    video, analyzer, rng = open_video(clips[clip]), bound(detector), random.Random(1)
+    whole = dict(analyzer.analyze(video, grains_of(video, 2_000)))
+    for _ in range(3):
+        asked = rng.sample(list(whole), rng.randint(1, len(whole)))
+        cut = rng.randint(0, len(asked))
+        for group in (asked[:cut], sorted(asked[cut:], key=lambda grain: grain.span)):
+            assert [(grain, list(found)) for grain, found in analyzer.analyze(video, group)] == [(grain, whole[grain]) for grain in group]
+
+
+@pytest.mark.parametrize("detector", DETECTORS)
+def test_pieces_cover_the_picture_and_stay_in_their_grain(clips: dict[str, Path], detector: str) -> None:
+    for path in clips.values():
+        video = open_video(path)
+        for grain, pieces in bound(detector).analyze(video, grains_of(video, 2_000)):
+            part = grain.span.within(video.picture)
+            edges = [piece.span for piece in pieces]
+            assert (part is None) == (not pieces)
+            if part:
+                assert [edges[0].start, *(edge.end for edge in edges)] == [*(edge.start for edge in edges), part.end]
+                assert edges[0].start == part.start
+            assert all(("cut" in piece.detail) != ("continues" in piece.detail) for piece in pieces)
+            assert all("cut" in piece.detail for piece in pieces[1:])
+            json.dumps([dict(piece.detail) for piece in pieces])
+
+
+def test_the_first_piece_is_the_first_frame_even_when_it_is_late(clips: dict[str, Path]) -> None:
+    video = open_video(clips["late"])
+    [(_, pieces)] = bound("content").analyze(video, grains_of(video, 60_000))
+    assert pieces[0].span.start == video.picture.start > 0
+    assert pieces[0].detail["first"] is True and pieces[0].detail["frame"] == 0
+    assert [piece.detail["frame"] for piece in pieces] == [0, 30, 60]
+
+
+def test_a_wide_picture_is_shrunk_as_scene_manager_does(tmp_path: Path) -> None:
+    kinds = [0] * 20 + [1] * 20
+    path = write_clip(tmp_path / "tall.mp4", list(enumerate(looks(kinds, (270, 722)))), Fraction(1, 25), Fraction(25))
+    seen: list[tuple[int, ...]] = []
+
+    class Watching(scenedetect.ContentDetector):
+        def process_frame(self, timecode: Any, frame_img: Any) -> Any:
+            seen.append(frame_img.shape)
+            return super().process_frame(timecode, frame_img)
+
+    scenedetect.detect(str(path), Watching())
+    finder = ENGINE.load(EngineConfig()).finder("content", (270, 722), Fraction(25))
+    assert {(finder._size[1], finder._size[0], 3)} == set(seen)
+    assert cut_frames(open_video(path), "content") == [20]
+
+
+def test_a_rough_detector_name_is_refused_and_a_missing_engine_named() -> None:
+    with pytest.raises(ToolRefusal, match="'adaptive', 'content'"):
+        scenes.SPEC.bind({"detector": "best"}, Loaded())
+    with pytest.raises(Unavailable):
+        scenes.SPEC.bind({})
+    with pytest.raises(ValueError, match="'best'"):
+        join_shots([], "best", True)
+
+
+def test_the_engine_is_found_without_importing() -> None:
+    assert ENGINE.find(EngineConfig()).missing == ""
+
+
+# Reading: the minimum length and joining.
+
+
+def pieces_of(times: Sequence[int], above: Sequence[bool], rate: Fraction, end: int, edges: Sequence[int] = ()) -> list[Note]:
+    """Return what would be stored for frames at `times` (ms), cut at `edges` as grains would."""
+    cuts = {t for t, is_cut in zip(times, above, strict=True) if is_cut}
+    starts = sorted({times[0], *cuts, *(edge for edge in edges if times[0] < edge < end)})
+    found = []
+    for start, stop in itertools.pairwise([*starts, end]):
+        inside = [t for t in times if start <= t < stop]
+        detail: dict[str, Any] = {"continues": True}
+        if start in cuts or start == times[0]:
+            detail = {"cut": True, "pts": start, "frame": 0, "rate": str(rate)}
+        detail |= {"until": inside[-1]} if inside else {}
+        detail |= {"first": True} if start == times[0] else {}
+        detail |= {"last": True} if stop == end else {}
+        found.append((Grain(TimeRange(start, stop)), [Observation(TimeRange(start, stop), "scene", "shot", detail=detail)]))
+    return as_notes(found)
+
+
+def library_cuts(times: Sequence[int], above: Sequence[bool], rate: Fraction, detector: str) -> list[int]:
+    """Return the cuts that PySceneDetect's own rules let through, fed frame by frame."""
+    codes = [scenedetect.FrameTimecode(scenedetect.common.Timecode(t, Fraction(1, 1000)), rate) for t in times]
+    if detector == "content":
+        keep = scenedetect.detector.FlashFilter(scenedetect.detector.FlashFilter.Mode.MERGE, MIN_SCENE_LEN)
+        return [cut.pts for code, is_cut in zip(codes, above, strict=True) for cut in keep.filter(code, is_cut)]
+
+    class Fed(scenedetect.AdaptiveDetector):
+        """The real rule of the adaptive detector, on given scores instead of pictures."""
+
+        def _calculate_frame_score(self, timecode: Any, frame_img: Any) -> float:
+            return float(frame_img)
+
+    fed = Fed(window_width=1, adaptive_threshold=0.0, min_content_val=15.0)
+    padded = [*codes, codes[-1] + 1]
+    scores = [100.0 if is_cut else 0.0 for is_cut in [*above, False]]
+    return [cut.pts for code, score in zip(padded, scores, strict=True) for cut in fed.process_frame(code, score)]
+
+
+@st.composite
+def footage(draw: st.DrawFn) -> tuple[list[int], list[bool], Fraction, list[int]]:
+    rate = draw(st.sampled_from([Fraction(25), Fraction(30000, 1001), Fraction(10), Fraction(1000, 41)]))
+    count = draw(st.integers(3, 120))
+    if draw(st.booleans()):
+        steps = draw(st.lists(st.integers(1, 160), min_size=count - 1, max_size=count - 1))
+        times = list(itertools.accumulate([draw(st.integers(0, 3000)), *steps]))
+    else:
+        times = [-(-i * 1000 * rate.denominator // rate.numerator) for i in range(count)]
+    dense = draw(st.integers(1, 30))
+    above = [False, *(draw(st.integers(0, dense)) == 0 for _ in times[1:])]
+    edges = draw(st.lists(st.integers(0, times[-1] + 40), max_size=6))
+    return times, above, rate, edges
+
+
+@settings(max_examples=400, deadline=None)
+@given(footage(), st.sampled_from(["adaptive", "content"]))
+def test_the_minimum_length_equals_the_library_fed_frame_by_frame(clip: Any, detector: str) -> None:
+    times, above, rate, edges = clip
+    notes = pieces_of(times, above, rate, times[-1] + 40, edges)
+    shots = join_shots(notes, detector, True)
+    assert [shot.span.start for shot in shots] == [times[0], *library_cuts(times, above, rate, detector)]
+    assert [shot.ordinal for shot in shots] == list(range(1, len(shots) + 1))
+    assert [i for shot in shots for i in shot.ids] == [note.id for note in notes]
+    assert not any(shot.open_start or shot.open_end for shot in shots)
+    assert [shot.span.end for shot in shots] == [*(shot.span.start for shot in shots[1:]), times[-1] + 40]
+
+
+def simple(edges: Sequence[int] = (4000, 8000)) -> list[Note]:
+    """Return ten seconds at 25 frames per second with cuts at 2 s and 6 s, in grains that end at `edges`."""
+    times = list(range(0, 10_000, 40))
+    return pieces_of(times, [t in (2000, 6000) for t in times], Fraction(25), 10_000, edges)
+
+
+def test_shots_are_joined_over_grains_and_numbered() -> None:
+    assert join_shots(simple(), "adaptive", True) == [
+        Shot(TimeRange(0, 2000), (1,), 1, False, False),
+        Shot(TimeRange(2000, 6000), (2, 3), 2, False, False),
+        Shot(TimeRange(6000, 10_000), (4, 5), 3, False, False),
+    ]
+
+
+def test_after_a_hole_nothing_is_numbered_and_ends_are_open() -> None:
+    notes = [note for note in simple() if note.span.start != 4000]
+    assert join_shots(notes, "content", True) == [
+        Shot(TimeRange(0, 2000), (1,), 1, False, False),
+        Shot(TimeRange(2000, 4000), (2,), 2, False, True),
+        Shot(TimeRange(6000, 10_000), (4, 5), None, False, False),
+    ]
+    assert join_shots(simple()[2:3], "content", False) == [Shot(TimeRange(4000, 6000), (3,), None, True, True)]
+    assert [shot.ordinal for shot in join_shots(simple(), "adaptive", False)] == [None, None, None]
+    assert [shot.ordinal for shot in join_shots(simple()[1:], "adaptive", True)] == [None, None]
+    assert join_shots([], "adaptive", True) == []
+
+
+def test_a_frame_shown_for_longer_than_a_grain_is_one_shot() -> None:
+    notes = pieces_of([0, 40, 80], [False] * 3, Fraction(25), 200_000, [60_000, 120_000, 180_000])
+    assert join_shots(notes, "content", True) == [Shot(TimeRange(0, 200_000), (1, 2, 3, 4), 1, False, False)]
+
+
+def test_frames_before_the_grain_are_fetched_however_slow_they_come() -> None:
+    class Slow:
+        """Frames ten seconds apart: a second of context holds none."""
+
+        asked: list[int] = []  # noqa: RUF012
+        picture, rate, size = TimeRange(0, 300_000), Fraction(1, 10), (32, 32)
+
+        def frames(self, span: TimeRange, **_: Any) -> Iterator[Frame]:
+            self.asked.append(span.start)
+            for t in range(0, 300_000, 10_000):
+                if span.start <= t < span.end:
+                    yield Frame(t, t, np.full((32, 32, 3), 200 if t >= 120_000 else 20, np.uint8))
+
+    [(_, pieces)] = bound("adaptive").analyze(Slow(), [Grain(TimeRange(120_000, 180_000))])
+    assert [piece.detail.get("cut") for piece in pieces] == [True]
+    assert min(Slow.asked) <= 90_000
