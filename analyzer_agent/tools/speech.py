@@ -1,0 +1,250 @@
+"""Speech: words with times and probabilities, stored as pieces of sentences.
+
+The track is decoded in units that depend on grain edges alone (see `seams`), so what is stored for a grain does not depend on
+which grains were asked together. A word belongs to the grain in which it starts. Knows nothing of recognizers: an engine is
+injected.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from analyzer_agent.errors import ToolRefusal
+from analyzer_agent.protocols import Engine, Grain, Spec, Video
+from analyzer_agent.records import JSON, Observation
+from analyzer_agent.timeline import TimeRange
+from analyzer_agent.tools.seams import CONTEXT, RATE, Seams
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+PAUSE = 800
+"""A silence longer than this, in ms, ends a sentence."""
+
+LONGEST = 15_000
+"""A sentence longer than this, in ms, is split at its largest pause."""
+
+_LEAST = 3_000
+"""Splitting leaves at least this many ms on either side where it can."""
+
+_LANGUAGE_WINDOW = 30_000
+_LANGUAGE_VOICE = 30_000
+_LANGUAGE_SEARCH = 600_000
+_END = re.compile(r"[.!?。！？…]+[\"'”’)\]»」』]*$")
+_ABBREVIATION = re.compile(r"(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|No|[A-Z])\.$")
+
+
+class Word(NamedTuple):
+    """A word as heard: `text` keeps the space before it (languages without spaces have none); times in ms."""
+
+    text: str
+    start: int
+    end: int
+    prob: float
+
+
+class Recognizer(Protocol):
+    """What a speech engine must do. Samples are mono at 16 kHz; times are ms from their start; equal input gives equal output."""
+
+    languages: Sequence[str]
+    """The codes it understands; with exactly one, no language is ever detected."""
+    takes_hotwords: bool
+
+    def voiced(self, samples: "NDArray[np.float32]") -> Sequence[tuple[int, int]]:
+        """Return the stretches in which somebody speaks, as (start, end)."""
+        ...
+
+    def language(self, samples: "NDArray[np.float32]") -> str:
+        """Return the code of the language spoken in up to 30 s of voice."""
+        ...
+
+    def words(self, samples: "NDArray[np.float32]", language: str, hotwords: str) -> Sequence[tuple[str, int, int, float]]:
+        """Return (text, start, end, probability) of each word in time order; nothing where nobody speaks."""
+        ...
+
+
+class Speech:
+    """Transcribes one audio track. Source: the engine's `words`."""
+
+    version = "1"
+
+    def __init__(self, options: Mapping[str, Any], engine: Engine) -> None:
+        self.engine = engine.name
+        self.params: Mapping[str, JSON] = {
+            "track": int(options["track"]),
+            "language": str(options["language"]),
+            "hotwords": str(options["hotwords"]),
+        }
+        self.lane = "" if options["track"] == 1 else f"track {options['track']}"
+        self._engine = engine
+        self._track = int(options["track"])
+        self._languages: dict[str, str] = {}
+
+    def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
+        """Yield the pieces of sentences that start in each grain.
+
+        Raises:
+            ToolRefusal: no such track, a language that the engine does not know, or hotwords that it cannot use.
+        """
+        self._check(video)
+        seams = Seams(video, self._track)
+        shared: dict[int, list[Word]] = {}
+        for grain in grains:
+            language = self._language(video)
+            edges = (grain.span.start, grain.span.end)
+            for edge in edges:
+                if edge not in shared:
+                    shared[edge] = self._decode(video, seams.around(edge), language)
+            shared = {edge: shared[edge] for edge in edges}
+            main = self._decode(video, seams.between(grain.span), language)
+            heard = [*shared[edges[0]], *main, *shared[edges[1]]]
+            yield grain, self._pieces(heard, grain.span, language)
+
+    def inputs(self, video: Video) -> Mapping[str, JSON]:
+        """Return nothing: only sound is read."""
+        return {}
+
+    def facts(self) -> Mapping[str, JSON]:
+        """Return the languages that the engine knows; loads it."""
+        return {"languages": list(self._recognizer.languages)}
+
+    @property
+    def _recognizer(self) -> Recognizer:
+        loaded: Recognizer = self._engine.get()
+        return loaded
+
+    def _check(self, video: Video) -> None:
+        check_track(video, self._track)
+        known, wanted = self._recognizer.languages, self.params["language"]
+        if wanted != "auto" and wanted not in known:
+            raise ToolRefusal(f"language {wanted!r} is not known to {self.engine}; give 'auto' or one of {', '.join(known)}")
+        if self.params["hotwords"] and not self._recognizer.takes_hotwords:
+            raise ToolRefusal(f"{self.engine} cannot use hotwords; leave them out")
+
+    def _language(self, video: Video) -> str:
+        """Decide once per track, from the track alone: its first 30 s of voice, sought for 10 minutes, or until there is any."""
+        wanted, known = str(self.params["language"]), self._recognizer.languages
+        if wanted != "auto":
+            return wanted
+        if len(known) == 1:
+            return known[0]
+        if video.id not in self._languages:
+            voice = self._first_voice(video)
+            fallback = "en" if "en" in known else known[0]
+            self._languages[video.id] = self._recognizer.language(voice) if len(voice) else fallback
+        return self._languages[video.id]
+
+    def _first_voice(self, video: Video) -> "NDArray[np.float32]":
+        import numpy as np
+
+        parts: list[NDArray[np.float32]] = []
+        found = 0
+        for start in range(0, video.duration, _LANGUAGE_WINDOW):
+            if found >= _LANGUAGE_VOICE or (found and start >= _LANGUAGE_SEARCH):
+                break
+            samples = video.audio(TimeRange(start, min(start + _LANGUAGE_WINDOW, video.duration)), RATE, self._track)
+            for begin, end in self._recognizer.voiced(samples):
+                parts.append(samples[begin * RATE // 1000 : end * RATE // 1000])
+                found += end - begin
+        return np.concatenate(parts)[: _LANGUAGE_VOICE * RATE // 1000] if parts else np.zeros(0, np.float32)
+
+    def _decode(self, video: Video, unit: TimeRange, language: str) -> list[Word]:
+        if not unit.length:
+            return []
+        heard = self._recognizer.words(video.audio(unit, RATE, self._track), language, str(self.params["hotwords"]))
+        words = []
+        for text, begin, finish, prob in heard:
+            start = unit.start + min(max(begin, 0), unit.length - 1)
+            words.append(Word(text, start, min(max(unit.start + finish, start + 1), unit.end), prob))
+        return words
+
+    def _pieces(self, heard: Sequence[Word], grain: TimeRange, language: str) -> list[Observation]:
+        before = [word for word in heard if word.start < grain.start]
+        own = [word for word in heard if grain.start <= word.start < grain.end]
+        found = []
+        for words in sentences(own):
+            goes_on = bool(before) and words[0] is own[0] and not parted(before[-1], own[0])
+            detail: dict[str, JSON] = {"words": [[w.text.strip(), w.start, w.end, round(w.prob, 3)] for w in words]}
+            detail |= {"language": language, "track": self._track}
+            detail |= {"continues": True} if goes_on else {}
+            span = TimeRange(words[0].start, max(words[0].start + 1, min(words[-1].end, grain.end)))
+            score = round(sum(word.prob for word in words) / len(words), 3)
+            found.append(Observation(span, "speech", "".join(word.text for word in words).strip(), score, detail))
+        return found
+
+
+def check_track(video: Video, track: int) -> None:
+    """Refuse an audio track that the video does not have.
+
+    Raises:
+        ToolRefusal: names the tracks there are.
+    """
+    count = len(video.audio_tracks)
+    if not 1 <= track <= count:
+        there = "it has no sound" if not count else f"it has audio tracks 1 to {count}" if count > 1 else "it has audio track 1 only"
+        raise ToolRefusal(f"audio track {track!r} does not exist in this video; {there}")
+
+
+def parted(one: Word, other: Word) -> bool:
+    """Tell whether a sentence ends between two words: by punctuation, or by a pause."""
+    text = one.text.strip()
+    ended = bool(_END.search(text)) and not _ABBREVIATION.match(text)
+    return ended or other.start - one.end > PAUSE
+
+
+def sentences(words: Sequence[Word]) -> list[list[Word]]:
+    """Group words into sentences of at most `LONGEST` ms."""
+    groups: list[list[Word]] = []
+    for word in words:
+        if groups and not parted(groups[-1][-1], word):
+            groups[-1].append(word)
+        else:
+            groups.append([word])
+    return [piece for group in groups for piece in _split(group)]
+
+
+def _split(words: list[Word]) -> list[list[Word]]:
+    if len(words) < 2 or words[-1].end - words[0].start <= LONGEST:
+        return [words]
+    inner = [i for i in range(1, len(words)) if words[i].start - words[0].start >= _LEAST and words[-1].end - words[i].start >= _LEAST]
+    at = max(inner or range(1, len(words)), key=lambda i: words[i].start - words[i - 1].end)
+    return [*_split(words[:at]), *_split(words[at:])]
+
+
+def _speech(options: Mapping[str, Any], engine: Engine | None) -> Speech:
+    if engine is None:
+        raise ValueError("speech cannot be bound without an engine")
+    return Speech(options, engine)
+
+
+TRACK_OPTION: Mapping[str, Any] = {
+    "type": "integer",
+    "minimum": 1,
+    "default": 1,
+    "description": "Which audio track to listen to, counted from 1.",
+}
+
+SPEC = Spec(
+    name="speech",
+    tool="transcribe_speech",
+    description="Transcribe what is said, word by word with times. Use it for anything that somebody says, explains, names or promises.",
+    grain=120_000,
+    factory=_speech,
+    kinds=("speech",),
+    options_schema={
+        "track": TRACK_OPTION,
+        "language": {
+            "type": "string",
+            "default": "auto",
+            "description": "Code of the language spoken, such as 'en' or 'de'; 'auto' decides it once for the whole track.",
+        },
+        "hotwords": {
+            "type": "string",
+            "default": "",
+            "description": "Names and unusual words to expect, separated by spaces. Leave empty unless a name was misheard.",
+        },
+    },
+    context=CONTEXT,
+    needs="audio",
+)

@@ -1,0 +1,89 @@
+"""Subtitles: the cues of embedded text tracks and of files beside the video.
+
+Knows nothing of subtitle formats: the video hands over cues as plain text.
+"""
+
+import html
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from analyzer_agent.errors import ToolRefusal
+from analyzer_agent.protocols import Cue, Engine, Grain, Spec, Track, Video
+from analyzer_agent.records import JSON, Observation
+from analyzer_agent.timeline import TimeRange
+
+BITMAP = frozenset({"hdmv_pgs_subtitle", "pgssub", "dvd_subtitle", "dvdsub", "dvb_subtitle", "dvbsub", "xsub"})
+"""Codecs (FFmpeg's names) whose cues are pictures."""
+
+
+class Subtitles:
+    """Reads all text tracks. Source: `Video.subtitles`."""
+
+    version = "1"
+    engine = "pyav"
+    lane = ""
+
+    def __init__(self) -> None:
+        self.params: Mapping[str, JSON] = {}
+
+    def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
+        """Yield the cues of each grain, cut at its edges; a track that repeats an earlier one is left out.
+
+        Raises:
+            ToolRefusal: there are subtitles, but all of them are pictures.
+        """
+        tracks = [track for track in video.subtitle_tracks if track.codec not in BITMAP]
+        if video.subtitle_tracks and not tracks:
+            codecs = ", ".join(sorted({track.codec for track in video.subtitle_tracks}))
+            raise ToolRefusal(f"the subtitles of this video are pictures ({codecs}) and cannot be read as text; transcribe_speech may help")
+        cues = _distinct(video, tracks)
+        for grain in grains:
+            found = [note for track, cue in cues if (note := _note(track, cue, grain.span, video.duration))]
+            yield grain, sorted(found, key=lambda note: note.span)
+
+    def inputs(self, video: Video) -> Mapping[str, JSON]:
+        """Return the digests of the files beside the video, so that an edited one is read anew."""
+        sidecars = {track.source: track.digest for track in video.subtitle_tracks if track.source}
+        return {"sidecars": sidecars} if sidecars else {}
+
+    def facts(self) -> Mapping[str, JSON]:
+        """Return nothing: subtitles are what they are."""
+        return {}
+
+
+def _distinct(video: Video, tracks: Sequence[Track]) -> list[tuple[Track, Cue]]:
+    seen: set[tuple[Cue, ...]] = set()
+    found: list[tuple[Track, Cue]] = []
+    for track in tracks:
+        cues = tuple(cue._replace(text=" ".join(html.unescape(cue.text).split())) for cue in video.subtitles(track.number))
+        if cues not in seen:
+            found.extend((track, cue) for cue in cues if cue.text)
+        seen.add(cues)
+    return found
+
+
+def _note(track: Track, cue: Cue, grain: TimeRange, duration: int) -> Observation | None:
+    # A cue without length still has a text that somebody may ask for.
+    shown = TimeRange(cue.span.start, max(cue.span.end, cue.span.start + 1))
+    span = shown.within(TimeRange(0, duration))
+    piece = span.within(grain) if span else None
+    if piece is None:
+        return None
+    detail: dict[str, JSON] = {"track": track.number, "language": track.language, "end": cue.span.end, "source": track.source}
+    detail |= {"continues": True} if cue.span.start < grain.start else {}
+    return Observation(piece, "subtitle", cue.text, None, detail)
+
+
+def _subtitles(options: Mapping[str, Any], engine: Engine | None) -> Subtitles:
+    return Subtitles()
+
+
+SPEC = Spec(
+    name="subtitles",
+    tool="read_subtitles",
+    description="Read the subtitles in the file or beside it: what is said, as somebody wrote it down. Nearly free; try it before speech.",
+    grain=0,
+    factory=_subtitles,
+    kinds=("subtitle",),
+    needs="subtitles",
+)

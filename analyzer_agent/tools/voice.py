@@ -1,0 +1,135 @@
+"""Voice: when somebody speaks at all, whatever the words.
+
+The probability of voice is a function of the track alone: it is computed in blocks on a fixed grid, each after a fixed run-up, so
+both sides of a grain's edge see the same values. Knows nothing of the detector: an engine is injected.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from analyzer_agent.protocols import Engine, Grain, Spec, Video
+from analyzer_agent.records import JSON, Observation
+from analyzer_agent.timeline import TimeRange
+from analyzer_agent.tools.seams import RATE
+from analyzer_agent.tools.speech import TRACK_OPTION, check_track
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+WINDOW = 32
+"""A probability stands for this many ms."""
+
+BLOCK = 300 * WINDOW
+"""Length of a block, in ms."""
+
+RUN_UP = 150 * WINDOW
+"""How much sound before a block the detector hears first, so that its memory has settled, in ms."""
+
+GAP = 500
+"""Shorter silences between voices are bridged, in ms."""
+
+SHORTEST = 100
+"""Shorter voices are clicks and are left out, in ms."""
+
+THRESHOLD = 0.5
+
+
+class Detector(Protocol):
+    """What a voice engine must do; equal input gives equal output."""
+
+    def probabilities(self, samples: "NDArray[np.float32]") -> "NDArray[np.float32]":
+        """Return the probability of voice for each 32 ms begun, of mono samples at 16 kHz; it remembers what came before."""
+        ...
+
+
+class Voice:
+    """Finds when somebody speaks on one audio track. Source: the engine's `probabilities`."""
+
+    version = "1"
+
+    def __init__(self, options: Mapping[str, Any], engine: Engine) -> None:
+        self.engine = engine.name
+        self.params: Mapping[str, JSON] = {"track": int(options["track"])}
+        self.lane = "" if options["track"] == 1 else f"track {options['track']}"
+        self._engine = engine
+        self._track = int(options["track"])
+
+    def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
+        """Yield the voices of each grain, cut at its edges.
+
+        Raises:
+            ToolRefusal: no such track.
+        """
+        check_track(video, self._track)
+        known: dict[int, NDArray[np.float32]] = {}
+        for grain in grains:
+            # A gap or a click at the edge is judged by what lies within GAP + SHORTEST beyond it.
+            reach = TimeRange(max(grain.span.start - 2 * GAP, 0), min(grain.span.end + 2 * GAP, video.duration))
+            blocks = range(reach.start // BLOCK, -(-reach.end // BLOCK))
+            known = {at: known[at] if at in known else self._block(video, at) for at in blocks}
+            yield grain, self._pieces(known, reach, grain.span)
+
+    def inputs(self, video: Video) -> Mapping[str, JSON]:
+        """Return nothing: only sound is read."""
+        return {}
+
+    def facts(self) -> Mapping[str, JSON]:
+        """Return nothing: a voice is a voice."""
+        return {}
+
+    def _block(self, video: Video, at: int) -> "NDArray[np.float32]":
+        begin, end = at * BLOCK, min((at + 1) * BLOCK, video.duration)
+        lead = max(begin - RUN_UP, 0)
+        samples = video.audio(TimeRange(lead, end), RATE, self._track)
+        detector: Detector = self._engine.get()
+        return detector.probabilities(samples)[(begin - lead) // WINDOW :]
+
+    def _pieces(self, blocks: Mapping[int, "NDArray[np.float32]"], reach: TimeRange, grain: TimeRange) -> list[Observation]:
+        import numpy as np
+
+        first = min(blocks) * BLOCK // WINDOW
+        probs = np.concatenate([blocks[at] for at in sorted(blocks)])
+        low, high = reach.start // WINDOW, -(-reach.end // WINDOW)
+        found = []
+        for start, end in runs(probs[low - first : high - first] >= THRESHOLD):
+            voice = TimeRange((low + start) * WINDOW, (low + end) * WINDOW)
+            if piece := voice.within(grain):
+                score = float(probs[piece.start // WINDOW - first : -(-piece.end // WINDOW) - first].mean())
+                detail: dict[str, JSON] = {"track": self._track}
+                detail |= {"continues": True} if voice.start < grain.start else {}
+                found.append(Observation(piece, "voice", "voice", round(score, 3), detail))
+        return found
+
+
+def runs(voiced: "NDArray[np.bool_]") -> list[tuple[int, int]]:
+    """Return the voices as (first, beyond) windows: gaps up to `GAP` bridged, then voices under `SHORTEST` left out."""
+    import numpy as np
+
+    steps = np.diff(np.concatenate(([0], voiced.astype(np.int8), [0])))
+    joined: list[tuple[int, int]] = []
+    for start, end in zip(np.flatnonzero(steps == 1).tolist(), np.flatnonzero(steps == -1).tolist(), strict=True):
+        if joined and (start - joined[-1][1]) * WINDOW < GAP:
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((start, end))
+    return [(start, end) for start, end in joined if (end - start) * WINDOW >= SHORTEST]
+
+
+def _voice(options: Mapping[str, Any], engine: Engine | None) -> Voice:
+    if engine is None:
+        raise ValueError("voice cannot be bound without an engine")
+    return Voice(options, engine)
+
+
+SPEC = Spec(
+    name="voice",
+    tool="find_voice",
+    description="Find when somebody speaks at all, without the words. Cheap: use it to see where speech is before transcribing it.",
+    grain=60_000,
+    factory=_voice,
+    kinds=("voice",),
+    options_schema={"track": TRACK_OPTION},
+    context=BLOCK + RUN_UP + 2 * GAP,
+    needs="audio",
+)

@@ -1,0 +1,124 @@
+"""Sound made for tests: a video that is nothing but samples, bursts that stand for words, and engines that hear them."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer_agent.protocols import Analyzer, Cue, Frame, Grain, Track, Video
+from analyzer_agent.records import Observation
+from analyzer_agent.timeline import TimeRange
+
+RATE = 16
+
+
+@dataclass
+class SoundVideo:
+    """A video without a picture: mono samples at 16 kHz, or silence, and subtitle tracks."""
+
+    duration: int
+    tracks: Sequence[NDArray[np.float32]] = ()
+    cues: Sequence[tuple[Track, Sequence[Cue]]] = ()
+    id: str = "sound"
+    path: Path = Path("sound.wav")
+    picture: TimeRange | None = None
+    rate: Fraction = Fraction(0)
+    size: tuple[int, int] = (0, 0)
+    rotation: int = 0
+    asked: list[TimeRange] = field(default_factory=list)
+
+    @property
+    def audio_tracks(self) -> Sequence[Track]:
+        return [Track(i + 1, "pcm") for i in range(len(self.tracks))]
+
+    @property
+    def subtitle_tracks(self) -> Sequence[Track]:
+        return [track for track, _ in self.cues]
+
+    def audio(self, span: TimeRange, rate: int = 16_000, track: int = 1) -> NDArray[np.float32]:
+        assert rate == RATE * 1000 and span.end <= self.duration
+        self.asked.append(span)
+        return self.tracks[track - 1][span.start * RATE : span.end * RATE].copy()
+
+    def subtitles(self, track: int) -> Sequence[Cue]:
+        return next(cues for about, cues in self.cues if about.number == track)
+
+    def frames(self, *args: Any, **kwargs: Any) -> Iterator[Frame]:
+        raise AssertionError("there is no picture")
+
+
+@dataclass
+class Ready:
+    """An engine that is loaded already."""
+
+    loaded: Any
+    name: str = "fake"
+    weights: str = ""
+    uncertain: bool = False
+
+    def get(self) -> Any:
+        return self.loaded
+
+
+def bursts(duration: int, words: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
+    """Return silence with one burst per (start, end); its level tells which word it is."""
+    samples = np.zeros(duration * RATE, np.float32)
+    for i, (start, end) in enumerate(words):
+        samples[start * RATE : end * RATE] = (i + 1) / 1000
+    return samples
+
+
+class BurstListener:
+    """Hears bursts as words `w0`, `w1`, ...; its times are off by up to 50 ms, depending on all the sound around."""
+
+    languages: Sequence[str] = ("en",)
+    takes_hotwords = True
+
+    def __init__(self) -> None:
+        self.decoded = 0
+
+    def voiced(self, samples: NDArray[np.float32]) -> list[tuple[int, int]]:
+        return [(start, end) for _, start, end in self._bursts(samples)]
+
+    def language(self, samples: NDArray[np.float32]) -> str:
+        return "en"
+
+    def words(self, samples: NDArray[np.float32], language: str, hotwords: str) -> list[tuple[str, int, int, float]]:
+        self.decoded += len(samples) // RATE
+        seed = hashlib.blake2b(samples.tobytes(), digest_size=4).digest()
+        wobble = np.random.default_rng(int.from_bytes(seed)).integers(-50, 51, (1000, 2)).tolist()
+        return [(f" w{i}", start + wobble[i][0], end + wobble[i][1], 0.5) for i, start, end in self._bursts(samples)]
+
+    @staticmethod
+    def _bursts(samples: NDArray[np.float32]) -> list[tuple[int, int, int]]:
+        loud = np.concatenate(([0], (samples > 0).astype(np.int8), [0]))
+        edges = np.flatnonzero(np.diff(loud)).reshape(-1, 2).tolist()
+        return [(round(float(samples[a]) * 1000) - 1, a // RATE, b // RATE) for a, b in edges]
+
+
+class LevelDetector:
+    """A voice detector that hears any burst, with a memory: it needs a window to wake up."""
+
+    def probabilities(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        count = -(-len(samples) // 512)
+        padded = np.zeros(count * 512, np.float32)
+        padded[: len(samples)] = samples
+        loud = (padded.reshape(-1, 512) > 0).mean(axis=1)
+        return np.convolve(loud, [0.75, 0.25])[:count].astype(np.float32)
+
+
+def cut(duration: int, grain: int) -> list[Grain]:
+    """Return the grains of a whole video."""
+    return [Grain(span) for span in TimeRange(0, duration).grains(grain or duration, duration)]
+
+
+def analyzed(analyzer: Analyzer, video: Video, grains: Sequence[Grain]) -> dict[TimeRange, list[Observation]]:
+    """Return what is found in each grain, having checked that grains come back in order."""
+    found = list(analyzer.analyze(video, grains))
+    assert [grain for grain, _ in found] == list(grains)
+    return {grain.span: list(notes) for grain, notes in found}

@@ -1,0 +1,332 @@
+"""Speech: seams, sentences, language, and the two engines with their real loaders."""
+
+import itertools
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_whisper
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sounds import BurstListener, Ready, SoundVideo, analyzed, bursts, cut
+
+from analyzer_agent.errors import ToolRefusal, Unavailable
+from analyzer_agent.media import open_video
+from analyzer_agent.protocols import Availability, EngineConfig
+from analyzer_agent.records import Observation
+from analyzer_agent.timeline import TimeRange
+from analyzer_agent.tools import seams, speech
+from analyzer_agent.tools.engines import faster_whisper, pocketsphinx
+
+CPU = "cpu"
+
+
+def noise(seconds: float, seed: int = 0) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).normal(0, 0.1, int(seconds * 16_000)).astype(np.float32)
+
+
+def vowels(seconds: float, pitch: int = 110) -> NDArray[np.float32]:
+    """A buzz with formants that change: nobody's voice, but near enough for a detector."""
+    t = np.arange(int(seconds * 16_000)) / 16_000
+    formants = np.array([[730, 1090], [270, 2290], [300, 870]])[(t * 4).astype(int) % 3].T
+    tone = sum(
+        np.exp(-(((k * pitch - f) / 120) ** 2)) * np.sin(2 * np.pi * k * pitch * (1 + 0.02 * np.sin(5 * t)) * t)
+        for k in range(1, 30)
+        for f in formants
+    )
+    return (0.3 * tone / np.abs(tone).max() * (0.6 + 0.4 * np.sin(2 * np.pi * 4 * t))).astype(np.float32)
+
+
+# --- seams --------------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=60))
+def test_the_quietest_point_is_the_first_of_the_least_energy(levels: list[int]) -> None:
+    samples = np.repeat(np.array(levels, np.float32) / 4, 160)
+    if len(levels) <= 10:
+        assert seams.quietest(samples) == len(levels) * 10 // 2
+    else:
+        energy = [sum(level**2 for level in levels[i : i + 10]) for i in range(len(levels) - 9)]
+        assert seams.quietest(samples) == energy.index(min(energy)) * 10 + 50
+
+
+def test_units_tile_the_video_and_seams_keep_clear_of_their_edge() -> None:
+    duration = 361_000
+    video = SoundVideo(duration, [noise(duration / 1000)])
+    at = seams.Seams(video, 1)
+    grains = [grain.span for grain in cut(duration, 120_000)]
+    units = [unit for grain in grains for unit in (at.between(grain), at.around(grain.end)) if unit.length]
+    assert units[0].start == 0 and units[-1].end == duration
+    assert all(one.end == other.start for one, other in itertools.pairwise(units))
+    assert at.around(120_000).start <= 119_000 and at.around(120_000).end >= 121_000
+    # The last grain is one second long: the seam takes it whole.
+    assert at.around(360_000).end == duration and at.between(grains[-1]).length == 0
+
+
+def test_a_seam_is_decoded_once_when_adjoining_grains_are_asked_together() -> None:
+    duration = 360_000
+    video = SoundVideo(duration, [bursts(duration, [(at, at + 500) for at in range(1_000, 359_000, 1_000)])])
+    listener = BurstListener()
+    analyzed(speech.SPEC.bind({}, Ready(listener)), video, cut(duration, 120_000))
+    assert listener.decoded == duration
+
+
+# --- sentences ----------------------------------------------------------------------------------------------------------
+
+
+def said(*words: tuple[str, int, int]) -> list[str]:
+    groups = speech.sentences([speech.Word(" " + text, start, end, 1.0) for text, start, end in words])
+    return ["".join(word.text for word in group).strip() for group in groups]
+
+
+def test_sentences_end_at_punctuation_and_at_pauses() -> None:
+    assert said(("Yes.", 0, 300), ("Dr.", 310, 400), ("No", 410, 500), ("came", 1301, 1400)) == ["Yes.", "Dr. No", "came"]
+    assert said(("one", 0, 300), ("two", 1100, 1200)) == ["one two"]
+    assert said(("Ja!”", 0, 300), ("你好。", 310, 500), ("吗", 510, 600)) == ["Ja!”", "你好。", "吗"]
+
+
+def test_a_long_sentence_is_split_at_its_largest_pause() -> None:
+    words = [(f"w{i}", i * 500 + (200 if i >= 20 else 0), i * 500 + 400) for i in range(40)]
+    assert [len(group.split()) for group in said(*words)] == [20, 20]
+    endless = [(f"w{i}", i * 100, i * 100 + 100) for i in range(1000)]
+    groups = said(*endless)
+    assert " ".join(groups).split() == [text for text, _, _ in endless]
+    assert max(len(group.split()) for group in groups) * 100 <= speech.LONGEST
+
+
+def test_words_keep_the_spaces_of_their_language() -> None:
+    class Chinese(BurstListener):
+        def words(self, samples: Any, language: str, hotwords: str) -> list[tuple[str, int, int, float]]:
+            return [("你", 0, 400, 0.5), ("好", 400, 700, 1.0)]
+
+    (notes,) = analyzed(speech.SPEC.bind({}, Ready(Chinese())), SoundVideo(1_000, [noise(1)]), cut(1_000, 0)).values()
+    detail = {"words": [["你", 0, 400, 0.5], ["好", 400, 700, 1.0]], "language": "en", "track": 1}
+    assert notes == [Observation(TimeRange(0, 700), "speech", "你好", 0.75, detail)]
+
+
+# --- language, tracks, options ------------------------------------------------------------------------------------------
+
+
+class Linguist(BurstListener):
+    """Knows two languages; what is spoken hangs on the level of what it is given."""
+
+    languages = ("de", "en")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[int] = []
+
+    def language(self, samples: NDArray[np.float32]) -> str:
+        self.given.append(len(samples) // 16)
+        return "de" if samples.max() < 0.01 else "en"
+
+
+def test_the_language_is_decided_once_per_track_from_its_first_voice() -> None:
+    duration = 700_000
+    words = [(610_000 + i * 1_000, 610_500 + i * 1_000) for i in range(80)]
+    video = SoundVideo(duration, [bursts(duration, words), bursts(duration, [(1_000 * i, 1_000 * i + 900) for i in range(1, 60)])])
+    grains = cut(duration, 120_000)
+    linguist = Linguist()
+    late = analyzed(speech.SPEC.bind({}, Ready(linguist)), video, grains[5:])
+    # Ten minutes of silence do not end the search, and the first window with a voice does: 20 words of half a second.
+    assert linguist.given == [10_000]
+    assert {note.detail["language"] for notes in late.values() for note in notes} == {"en"}
+    other = Linguist()
+    analyzed(speech.SPEC.bind({"track": 2}, Ready(other)), video, grains[:1])
+    assert other.given == [30_000]
+
+
+def test_a_given_language_is_taken_and_an_unknown_one_refused() -> None:
+    video, linguist = SoundVideo(1_000, [bursts(1_000, [(100, 400)])]), Linguist()
+    (notes,) = analyzed(speech.SPEC.bind({"language": "de"}, Ready(linguist)), video, cut(1_000, 0)).values()
+    assert notes[0].detail["language"] == "de" and linguist.given == []
+    with pytest.raises(ToolRefusal, match="'fr' is not known to fake; give 'auto' or one of de, en"):
+        analyzed(speech.SPEC.bind({"language": "fr"}, Ready(linguist)), video, cut(1_000, 0))
+    linguist.takes_hotwords = False
+    with pytest.raises(ToolRefusal, match="cannot use hotwords"):
+        analyzed(speech.SPEC.bind({"hotwords": "Webb"}, Ready(linguist)), video, cut(1_000, 0))
+
+
+@pytest.mark.parametrize(("tracks", "there"), [(0, "no sound"), (1, "track 1 only"), (2, "tracks 1 to 2")])
+def test_a_track_that_does_not_exist_is_refused(tracks: int, there: str) -> None:
+    video = SoundVideo(1_000, [noise(1)] * tracks)
+    with pytest.raises(ToolRefusal, match=f"audio track 3 does not exist.*{there}"):
+        analyzed(speech.SPEC.bind({"track": 3}, Ready(BurstListener())), video, cut(1_000, 0))
+
+
+def test_options_that_change_what_is_stored_are_parameters_and_tracks_are_lanes() -> None:
+    plain = speech.SPEC.bind({}, Ready(BurstListener()))
+    assert (plain.params, plain.lane) == ({"track": 1, "language": "auto", "hotwords": ""}, "")
+    assert speech.SPEC.bind({"track": 2}, Ready(BurstListener())).lane == "track 2"
+
+
+# --- Whisper: finding weights -------------------------------------------------------------------------------------------
+
+
+def pretend(folder: Path, content: bytes = b"x") -> Path:
+    folder.mkdir(parents=True)
+    (folder / "model.bin").write_bytes(content)
+    (folder / "tokenizer.json").write_text("{}")
+    return folder
+
+
+def test_the_best_weights_are_found_in_all_the_usual_places(tmp_path: Path) -> None:
+    hub, own = tmp_path / "hub", tmp_path / "own"
+    config = EngineConfig(weights_dir=own)
+    assert "no Whisper weights" in faster_whisper.find_whisper(config, [hub]).missing
+    pretend(own / "tiny")
+    assert faster_whisper.find_whisper(config, [hub]).weights.startswith("faster-whisper-tiny ")
+    pretend(hub / "models--Systran--faster-whisper-small" / "snapshots" / "0123456789abcdef")
+    assert faster_whisper.find_whisper(config, [hub]).weights == "faster-whisper-small 0123456789ab"
+    pretend(hub / "models--mobiuslabsgmbh--faster-whisper-large-v3-turbo" / "snapshots" / "cafe")
+    (hub / "models--Systran--faster-whisper-large-v3" / "snapshots" / "beef").mkdir(parents=True)
+    assert faster_whisper.find_whisper(config, [hub]).weights == "faster-whisper-large-v3-turbo cafe"
+    names = [model.name for model in faster_whisper.models([hub, own])]
+    assert names == ["large-v3-turbo", "small", "tiny"]
+    assert faster_whisper.find_whisper(EngineConfig(weights=Path("turbo")), [hub]).weights == "faster-whisper-large-v3-turbo cafe"
+
+
+def test_the_snapshot_that_main_points_to_is_taken(tmp_path: Path) -> None:
+    model = tmp_path / "models--Systran--faster-whisper-base"
+    for revision in ("aaaa", "bbbb"):
+        pretend(model / "snapshots" / revision)
+    assert faster_whisper.models([tmp_path])[0].weights.endswith(" aaaa")
+    (model / "refs").mkdir()
+    (model / "refs" / "main").write_text("bbbb\n")
+    assert faster_whisper.models([tmp_path])[0].weights.endswith(" bbbb")
+
+
+def test_what_is_missing_is_said_in_one_line_with_its_fix(tmp_path: Path) -> None:
+    incomplete = pretend(tmp_path / "mine")
+    (incomplete / "tokenizer.json").unlink()
+    for weights, missing in ((incomplete, "has no tokenizer.json"), (Path("small"), "'small'"), (Path("smal"), "one of large-v3,")):
+        found = faster_whisper.find_whisper(EngineConfig(weights=weights), [tmp_path])
+        assert missing in found.missing and "--weights speech=FOLDER" in found.fix and "\n" not in found.missing + found.fix
+        with pytest.raises(Unavailable, match="cannot run"):
+            faster_whisper.load_whisper(EngineConfig(weights=weights), [tmp_path])
+
+
+def test_a_users_folder_is_known_by_the_content_of_its_weights(tmp_path: Path) -> None:
+    def weights(name: str, content: bytes) -> str:
+        folder = pretend(tmp_path / name / "mine", content)
+        return faster_whisper.find_whisper(EngineConfig(weights=folder), []).weights
+
+    big = bytes(3_000_000)
+    assert weights("a", big) == weights("b", big)
+    assert len({weights("c", big), weights("d", big[:-1]), weights("e", b"1" + big[1:]), weights("f", big[:-1] + b"1")}) == 4
+
+
+def test_broken_weights_are_named(tmp_path: Path) -> None:
+    folder = pretend(tmp_path / "mine")
+    with pytest.raises(Unavailable, match=r"weights in .*mine.* cannot be loaded on 'cpu'"):
+        faster_whisper.load_whisper(EngineConfig(weights=folder, device=CPU), [])
+
+
+# --- Whisper: the real loader with tiny random weights ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_whisper.make(tmp_path_factory.mktemp("whisper") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def whisper(tiny: Path) -> faster_whisper.Whisper:
+    return faster_whisper.load_whisper(EngineConfig(weights=tiny, device=CPU), [])
+
+
+def plain_words(folder: Path, samples: NDArray[np.float32]) -> list[tuple[str, int, int]]:
+    """Use the library as its manual says."""
+    from faster_whisper import WhisperModel
+
+    model = WhisperModel(str(folder), device=CPU, compute_type="int8", local_files_only=True)
+    segments, _ = model.transcribe(
+        samples, language="en", word_timestamps=True, vad_filter=True, temperature=0.0, condition_on_previous_text=False
+    )
+    return [(word.word, round(word.start * 1000), round(word.end * 1000)) for segment in segments for word in segment.words or ()]
+
+
+def test_whisper_hears_what_the_library_hears(whisper: faster_whisper.Whisper, tiny: Path) -> None:
+    samples = np.concatenate([np.zeros(16_000, np.float32), vowels(4.0), np.zeros(16_000, np.float32)])
+    assert whisper.voiced(samples), "the detector takes the buzz for a voice"
+    heard = whisper.words(samples, "en", "")
+    assert heard and [word[:3] for word in heard] == plain_words(tiny, samples)
+    assert heard == whisper.words(samples, "en", "")
+    assert all(0 <= prob <= 1 for *_, prob in heard)
+
+
+def test_whisper_says_nothing_where_nobody_speaks(whisper: faster_whisper.Whisper) -> None:
+    assert whisper.words(np.zeros(48_000, np.float32), "en", "") == []
+    assert whisper.words(noise(3), "en", "") == []
+
+
+def test_whisper_knows_its_languages(whisper: faster_whisper.Whisper) -> None:
+    assert {"en", "de"} <= set(whisper.languages)
+    assert whisper.language(vowels(2.0)) in whisper.languages
+
+
+@pytest.mark.slow
+def test_whisper_leaves_a_loop(tmp_path: Path) -> None:
+    endless = faster_whisper.load_whisper(EngineConfig(weights=tiny_whisper.make(tmp_path / "tiny", stop=-50.0), device=CPU), [])
+    samples = vowels(1.0)
+    looping = endless._segments(samples, "en", "")
+    assert max(segment.compression_ratio for segment in looping) > 2.4
+    words = [word for word, *_ in endless.words(samples, "en", "")]
+    threes = list(zip(words, words[1:], words[2:], strict=False))
+    assert words and len(set(threes)) == len(threes)
+
+
+def test_speech_runs_on_whisper(whisper: faster_whisper.Whisper) -> None:
+    samples = np.concatenate([vowels(2.0), np.zeros(10 * 16_000, np.float32), vowels(2.0, 140), np.zeros(16_000, np.float32)])
+    video = SoundVideo(len(samples) // 16, [samples])
+    bound = speech.SPEC.bind({"language": "en"}, Ready(whisper, "whisper"))
+    grains = cut(video.duration, 12_000)
+    whole = analyzed(bound, video, grains)
+    assert any(whole.values())
+    assert analyzed(bound, video, grains[1:]) | analyzed(bound, video, grains[:1]) == whole
+
+
+# --- pocketsphinx -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sphinx() -> pocketsphinx.Pocketsphinx:
+    return pocketsphinx.load(EngineConfig())
+
+
+def test_pocketsphinx_says_what_it_is_in_milliseconds() -> None:
+    started = time.perf_counter()
+    found = pocketsphinx.find(EngineConfig())
+    assert found == Availability(weights=found.weights) and found.weights.startswith("en-us (pocketsphinx 5")
+    assert time.perf_counter() - started < 0.5
+    assert pocketsphinx.ENGINE.uncertain and pocketsphinx.ENGINE.tier > faster_whisper.WHISPER.tier
+
+
+def test_pocketsphinx_forgets_what_it_heard_before(sphinx: pocketsphinx.Pocketsphinx) -> None:
+    one, other = vowels(0.6), vowels(0.6, 160) + noise(0.6, 1) / 10
+    alone = pocketsphinx.load(EngineConfig())._decode(other)
+    sphinx._decode(one)
+    assert alone and sphinx._decode(other) == alone
+    assert all(word.startswith(" ") and not set(word) & set("<>[]()") for word, *_ in alone)
+
+
+def test_pocketsphinx_says_nothing_where_nobody_speaks(sphinx: pocketsphinx.Pocketsphinx) -> None:
+    assert sphinx.words(np.zeros(48_000, np.float32), "en", "") == []
+    assert sphinx.words(np.zeros(0, np.float32), "en", "") == []
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+def test_pocketsphinx_hears_the_telescope(shared: Path, sphinx: pocketsphinx.Pocketsphinx) -> None:
+    with open_video(shared / "media" / "nasa_webb.mp4") as video:
+        (notes,) = analyzed(speech.SPEC.bind({}, Ready(sphinx, "pocketsphinx")), video, cut(video.duration, 120_000)).values()
+    words = [word for note in notes for word in note.detail["words"]]
+    text = " ".join(word[0] for word in words)
+    assert "space telescope in one of the largest" in text and "goddard space flight center" in text
+    # The second and third subtitle stand from 4.26 s and from 8.35 s.
+    when = {word[0]: word[1] for word in words}
+    assert abs(when["telescope"] - 4_260) <= 500
+    assert abs(when["nasa's"] - 8_350) <= 500
