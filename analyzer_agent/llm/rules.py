@@ -11,19 +11,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analyzer_agent.llm.words import asks_for, content, overlap, stem, suits, tokens
+from analyzer_agent.llm.words import asks_for, content, overlap, stem, subjects, suits, tokens
 from analyzer_agent.protocols import Reply
 from analyzer_agent.records import ToolCall
 from analyzer_agent.timeline import TimeRange, clock, parse
 
 SIGNATURE = "(Found by keyword rules, without a language model.)"
 
-GOOD, ENOUGH = 0.75, 0.5
-"""Shares of the question's words that a note must hold: to stop looking, and to be quoted at all."""
+GOOD, ENOUGH, HALF = 0.75, 0.6, 0.5
+"""Shares of the question's words that a note must hold: to stop looking; to be quoted; to be quoted if only verbs are missing."""
 
 _WINDOW_MS = 600_000
 _AROUND_MS = 15_000
 _QUOTED_UNITS = 3
+_LINES_TOGETHER = 5
+_CUE_GAP_MS = 1_000
 
 _LINE = re.compile(
     r"^#(?P<id>\d+) (?:(?P<video>\S+) )?(?P<start>[\d:.]+)-(?P<end>[\d:.]+) (?P<kind>\w+)(?P<marks>(?: \([^)]*\))*) "
@@ -37,7 +39,8 @@ _BETWEEN = re.compile(r"(\d+:\d\d(?::\d\d)?(?:\.\d+)?)\s*(?:-|to|and|until)\s*(\
 
 _SAID = r"\b(?:say|says|said|speak\w*|talk\w*|tell\w*|told|mention\w*|announce\w*|hear\w*|narrat\w*|speech|voice)\b"
 _SHOWN = r"\b(?:read|reads|written|writ\w+|text|sign|screen|title|board|display\w*|label|poster|letter\w*|on screen|shown)\b"
-_MOVES = r"\b(?:mov\w+|motion|arriv\w+|leav\w+|depart\w+|enter\w*|cross\w*|walk\w*|happen\w*|pass\w*)\b"
+_MOVES = r"\b(?:mov(?:e|es|ing|ement)\w*|motion)\b|\bwhen\b.*\b(?:arriv|leav|depart|enter|cross|walk|appear)\w*"
+_SEEN = r"\b(?:how many|(?:is|are|was|were) there|visible|appear\w*|see|seen|sees|present|picture|detect\w*|when (?:is|are|do|does|can))\b"
 _CUTS = r"\b(?:shots?|scenes?|cuts?)\b"
 _VOICED = r"\b(?:when .*(?:speak|talk)\w*|anybody speak\w*|voice activity)\b"
 
@@ -82,6 +85,7 @@ class Unit:
     lines: tuple[Line, ...]
     text: str
     score: float = 0.0
+    enough: bool = False
 
 
 class RulesManager:
@@ -191,6 +195,9 @@ class Conversation:
         return list(dict.fromkeys(route))
 
     def _classes(self) -> list[str]:
+        """Return the classes of objects whose presence or number is asked for."""
+        if not re.search(_SEEN, self.question, re.I):
+            return []
         return list(dict.fromkeys(_CLASSES[word] for word in tokens(self.question) if word in _CLASSES))
 
     def _words(self) -> list[str]:
@@ -215,24 +222,26 @@ class Conversation:
         route = self._route()
         listed = {"find_scenes": "scene", "find_motion": "motion", "find_voice": "voice", "detect_objects": "object"}
         kinds = {listed[tool] for tool in route if tool in listed}
+        names = subjects(self.question)
         units = []
-        for lines in _sentences(self.lines):
-            text = " ".join(line.text for line in lines)
+        for lines in _groups(self.lines):
+            text = (" / " if lines[0].kind == "text" else " ").join(line.text for line in lines)
             if lines[0].kind in _LISTED:
-                score = 1.0 if lines[0].kind in kinds else 0.0
-            else:
-                score = overlap(wanted, text) if not kinds else 0.9 * overlap(wanted, text)
-                score = min(score, 1.0) if suits(self.question, text) else score * 0.7
-            units.append(Unit(tuple(lines), text, score))
+                there = lines[0].kind in kinds
+                units.append(Unit(tuple(lines), text, float(there), there))
+                continue
+            score = overlap(wanted, text) * (0.9 if kinds else 1.0)
+            enough = score >= ENOUGH or (score >= HALF and overlap(names, text) == 1.0)
+            units.append(Unit(tuple(lines), text, score if suits(self.question, text) else score * 0.7, enough))
         return units
 
     def settles(self, unit: Unit) -> bool:
         """Tell whether a unit answers well enough to stop looking: most of the words, or half of them and the kind of answer asked for."""
-        return unit.score >= GOOD or (unit.score >= ENOUGH and asks_for(self.question) and suits(self.question, unit.text))
+        return unit.score >= GOOD or (unit.enough and asks_for(self.question) and suits(self.question, unit.text))
 
     def finish(self, units: Sequence[Unit]) -> dict[str, Any]:
         """Return the arguments of finish: the best units, quoted and cited, or that nothing was found."""
-        good = sorted((u for u in units if u.score >= ENOUGH), key=lambda u: (-u.score, u.lines[0].span.start))
+        good = sorted((u for u in units if u.enough), key=lambda u: (-u.score, u.lines[0].span.start))
         if self.options:
             return self._choose(units)
         if not good:
@@ -264,7 +273,7 @@ class Conversation:
             (overlap(content(text) or tokens(text), unit.text) + 0.5 * overlap(wanted, unit.text), letter, unit)
             for letter, text in self.options.items()
             for unit in units
-            if overlap(content(text) or tokens(text), unit.text) >= ENOUGH
+            if overlap(content(text) or tokens(text), unit.text) >= HALF
         ]
         scored.sort(key=lambda s: -s[0])
         if not scored or any(s[0] == scored[0][0] and s[1] != scored[0][1] for s in scored):
@@ -288,17 +297,25 @@ def _lines(text: str) -> list[Line]:
     return found
 
 
-def _sentences(lines: Sequence[Line]) -> list[list[Line]]:
-    """Group subtitle cues that run on into sentences; every other note stands for itself."""
+def _groups(lines: Sequence[Line]) -> list[list[Line]]:
+    """Group notes that are read together: subtitle cues that run on into a sentence, lines of text on screen at the same time."""
+    ordered = sorted(lines, key=lambda n: (n.video, n.kind, n.span.start))
     groups: list[list[Line]] = []
-    for line in sorted(lines, key=lambda n: (n.video, n.kind, n.span.start)):
+    for line in ordered:
         last = groups[-1][-1] if groups else None
-        runs_on = last and (last.kind, last.video) == (line.kind, line.video) and line.kind == "subtitle"
-        if runs_on and last and line.span.start - last.span.end <= 1000 and not last.text.rstrip().endswith((".", "!", "?")):
+        if last and line.kind == "subtitle" == last.kind and line.video == last.video and _runs_on(last, line):
             groups[-1].append(line)
+        elif line.kind == "text":
+            together = [n for n in ordered if n.kind == "text" and n.video == line.video and n.span.overlaps(line.span)]
+            if together[:_LINES_TOGETHER] not in groups:
+                groups.append(together[:_LINES_TOGETHER])
         else:
             groups.append([line])
     return groups
+
+
+def _runs_on(last: Line, line: Line) -> bool:
+    return line.span.start - last.span.end <= _CUE_GAP_MS and not last.text.rstrip().endswith((".", "!", "?"))
 
 
 def _quote(unit: Unit) -> str:

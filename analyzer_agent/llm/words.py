@@ -9,7 +9,7 @@ _STOP = frozenset(
     """
     a about after all also am an and any anybody anyone anything are as at be been before being but by can could did do does doing
     during each ever exactly first for from get give go goes going had happen happens has have he her here him his how i if in into is
-    it its just kind last long made make many me mention mentioned mentions more most much my name named next no not now of off on one
+    it its just kind long made make many me mention mentioned mentions more most much my next no not now of off on one
     only or other our out over please read reads said say saying says second see seen she should show shown shows so some somebody
     someone something speak speaks spoken tell tells text than that the their them then there these they thing this those time times
     to told too under up us use used very video clip film movie was we were what when where which while who whom whose why will with
@@ -50,6 +50,18 @@ def overlap(wanted: list[str], text: str) -> float:
         return 0.0
     have = {stem(word) for word in tokens(text)}
     return sum(word in have for word in wanted) / len(wanted)
+
+
+_VERB_ENDINGS = ("ed", "ing")
+_IRREGULAR = frozenset(
+    "built made held kept sold bought found left sent taken given written worn done put set come gone grown stand lie".split()  # noqa: SIM905
+)
+
+
+def subjects(question: str) -> list[str]:
+    """Return the stems of a question without its verbs: what a text must name, since verbs are often paraphrased."""
+    verbs = {stem(word) for word in tokens(question) if word.endswith(_VERB_ENDINGS) or word in _IRREGULAR}
+    return [word for word in content(question) if word not in verbs]
 
 
 _NUMBERS = (
