@@ -187,6 +187,12 @@ class TestReasoning:
         items = self.sent(server, [*ASK, message, *results(reply)])
         assert [item.get("type") for item in items[2:4]] == ["function_call", "function_call"]
 
+    @pytest.mark.parametrize("api", APIS)
+    def test_an_empty_list_of_calls_is_not_sent(self, server: OpenAIServer, api: Any) -> None:
+        server.says("Forty.")
+        messages = [*ASK, {"role": "assistant", "content": "Hm.", "tool_calls": [], "state": None}, {"role": "user", "content": "And?"}]
+        assert opened(server, api).complete(messages, TOOLS).text == "Forty."
+
     def test_the_last_reply_needs_none(self, server: OpenAIServer) -> None:
         server.says("Forty.", reasoning=["one"])
         assert opened(server, "responses").complete(ASK, TOOLS).state is None

@@ -11,15 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analyzer_agent.llm.openai_client import Endpoint
-from analyzer_agent.llm.openai_errors import Failure, of_body, reading, text_of
-from analyzer_agent.llm.openai_text import Ask, Thoughts, without_thoughts
+from analyzer_agent.llm.openai_errors import Failure, of_body, reading
+from analyzer_agent.llm.openai_text import WITHHELD, Ask, Thoughts, text_of, without_thoughts
 from analyzer_agent.protocols import Reply
 from analyzer_agent.records import TokenUsage, ToolCall
 
 _WAYS = ("usage", "stream", "whole")
 """How to ask for a reply, best first: streamed with usage, streamed, in one piece."""
-
-_WITHHELD = "(The provider's content filter withheld this reply.)"
 
 
 class OpenAIChat:
@@ -94,8 +92,8 @@ def _blames(failure: Failure, way: str) -> bool:
 
 
 def without_state(message: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `message` without the state that only another API understands."""
-    return {name: value for name, value in message.items() if name != "state"}
+    """Return `message` without the state that only another API understands, and without an empty list of calls, which is refused."""
+    return {name: value for name, value in message.items() if name != "state" and (name != "tool_calls" or value)}
 
 
 @dataclass(slots=True)
@@ -205,7 +203,7 @@ class Draft:
 
     def _excuse(self) -> str:
         if self._finish == "content_filter":
-            return _WITHHELD
+            return WITHHELD
         if self._finish == "length":
             raise Failure("context", "it reached its token limit before it had said anything")
         if not self._pieces:

@@ -10,7 +10,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from analyzer_agent.errors import AgentError
 
@@ -274,12 +274,3 @@ def reading(read: Callable[[], T]) -> T:
         return read()
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise Failure("malformed", f"{type(error).__name__}: {error}") from error
-
-
-def text_of(value: Any) -> str:
-    """Return the text of a message's content: a string, or the text parts of a list."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        return "".join(str(part.get("text") or "") for part in value if isinstance(part, Mapping))
-    return ""

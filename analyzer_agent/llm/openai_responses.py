@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from analyzer_agent.llm.openai_client import Endpoint
-from analyzer_agent.llm.openai_errors import Failure, of_body, reading, text_of
-from analyzer_agent.llm.openai_text import Ask, Thoughts, without_thoughts
+from analyzer_agent.llm.openai_errors import Failure, of_body, reading
+from analyzer_agent.llm.openai_text import WITHHELD, Ask, Thoughts, text_of, without_thoughts
 from analyzer_agent.protocols import Reply
 from analyzer_agent.records import TokenUsage, ToolCall
 
-_WITHHELD = "(The provider's content filter withheld this reply.)"
 _ENDS = ("response.completed", "response.incomplete", "response.failed")
 
 
@@ -130,7 +129,7 @@ def _kept(message: Mapping[str, Any], model: str) -> list[dict[str, Any]] | None
     ours = [(call["id"], call["function"]["name"], call["function"]["arguments"]) for call in message.get("tool_calls") or ()]
     theirs = [(call.id, call.name, call.arguments) for call in _calls(items)]
     same = ours == theirs and (message.get("content") or "") == _text(items)
-    return items if ours and same else None
+    return items if same else None
 
 
 def _calls(items: Sequence[Mapping[str, Any]]) -> list[ToolCall]:
@@ -219,7 +218,7 @@ def to_reply(response: Any, model: str) -> Reply:
 def _excuse(response: Mapping[str, Any]) -> str:
     reason = (response.get("incomplete_details") or {}).get("reason")
     if reason == "content_filter":
-        return _WITHHELD
+        return WITHHELD
     if reason == "max_output_tokens":
         raise Failure("context", "it reached its token limit before it had said anything")
     raise Failure("empty", f"status {response['status']}" if response.get("status") not in (None, "completed") else "")

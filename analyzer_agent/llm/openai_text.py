@@ -5,8 +5,11 @@ Knows nothing of HTTP or of the two APIs.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+WITHHELD = "(The provider's content filter withheld this reply.)"
 
 _OPEN, _CLOSE = "<think>", "</think>"
 
@@ -57,6 +60,15 @@ def without_thoughts(text: str) -> str:
     shown = thoughts.feed(text) + thoughts.rest()
     before, closed, after = shown.partition(_CLOSE)
     return after.lstrip() if closed and _OPEN not in before else shown
+
+
+def text_of(value: Any) -> str:
+    """Return the text of a message's content: a string, or the text parts of a list."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "".join(str(part.get("text") or "") for part in value if isinstance(part, Mapping))
+    return ""
 
 
 @dataclass(slots=True)
