@@ -228,6 +228,14 @@ def test_a_moving_camera_is_motion_everywhere(tmp_path: Path) -> None:
     assert note.span.start <= 250 and note.span.end >= 5750
 
 
+@pytest.mark.parametrize("count", [1, 2, 5, 16, 17])
+def test_the_background_is_the_median(count: int) -> None:
+    rng, engine = np.random.default_rng(count), ENGINE.load(EngineConfig())
+    pictures = [engine.small(rng.integers(0, 256, (40, 60, 3), dtype=np.uint8)) for _ in range(count)]
+    ranked = np.sort([picture.colour for picture in pictures], axis=0)
+    assert (engine.background(pictures).colour == ranked[count // 2]).all()
+
+
 def test_the_engine_is_found_without_importing_and_needed() -> None:
     assert ENGINE.find(EngineConfig()).missing == ""
     with pytest.raises(Unavailable):

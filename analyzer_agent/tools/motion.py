@@ -144,7 +144,8 @@ class _Watcher:
         if before is None or after is None:
             return _Moment(span, None)
         others = [sample.image for sample in (*before, *after)]
-        return _Moment(span, self.engine.moving(now.image, others, self._background(now.t)) if others else None)
+        mask = self.engine.stirred(now.image, others) if others else None
+        return _Moment(span, None if mask is None else self.engine.moving(mask, now.image, self._background(now.t)))
 
     def _other(self, others: Iterator[_Sample], now: _Sample, at_end: bool) -> list[_Sample] | None:
         """Return the frame to compare with on one side; none at the picture's end; None if the frame there is a still picture."""
