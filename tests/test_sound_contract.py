@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import random
 from typing import Any
 
 import numpy as np
@@ -19,15 +20,14 @@ GRAIN = 12_000
 
 @st.composite
 def sounding(draw: st.DrawFn) -> SoundVideo:
-    """A video with bursts and cues at any place, the last grain of any length."""
-    duration = draw(st.integers(1, 60_000))
-    words, at = [], 0
-    for gap, length in draw(st.lists(st.tuples(st.integers(150, 4_000), st.integers(60, 900)), max_size=60)):
-        if at + gap + length > duration:
-            break
-        words.append((at + gap, at + gap + length))
-        at = words[-1][1]
-    cues = [Cue(TimeRange(start, end + draw(st.integers(0, 30_000))), f"cue {i}") for i, (start, end) in enumerate(words)]
+    """A video full of bursts and cues, densely or sparsely, the last grain of any length."""
+    duration = draw(st.one_of(st.integers(1, 60_000), st.integers(25_000, 60_000)))
+    longest = draw(st.sampled_from([200, 900, 4_000]))
+    chance = random.Random(draw(st.integers(0, 2**32)))
+    words: list[tuple[int, int]] = []
+    while (end := (start := (words[-1][1] if words else 0) + chance.randint(150, longest)) + chance.randint(60, 900)) <= duration:
+        words.append((start, end))
+    cues = [Cue(TimeRange(start, end + chance.randint(0, 30_000)), f"cue {i}") for i, (start, end) in enumerate(words)]
     return SoundVideo(duration, [bursts(duration, words)], [(Track(1, "subrip"), cues)])
 
 

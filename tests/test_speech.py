@@ -66,6 +66,14 @@ def test_units_tile_the_video_and_seams_keep_clear_of_their_edge() -> None:
     assert at.around(360_000).end == duration and at.between(grains[-1]).length == 0
 
 
+def test_a_silence_close_to_an_edge_is_no_seam_so_that_the_words_before_it_stay_in_sight() -> None:
+    samples = noise(240)
+    for start, end in ((119_300, 119_900), (120_100, 120_700)):
+        samples[start * 16 : end * 16] = 0
+    seam = seams.Seams(SoundVideo(240_000, [samples]), 1).around(120_000)
+    assert seam.start <= 119_000 and seam.end >= 121_000
+
+
 def test_a_seam_is_decoded_once_when_adjoining_grains_are_asked_together() -> None:
     duration = 360_000
     video = SoundVideo(duration, [bursts(duration, [(at, at + 500) for at in range(1_000, 359_000, 1_000)])])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sounds import LevelDetector, Ready, SoundVideo, analyzed, bursts, cut
 
 from analyzer_agent.errors import ToolRefusal
@@ -38,6 +39,18 @@ def test_a_silence_across_an_edge_is_bridged_from_both_sides() -> None:
 
 def test_a_voice_to_the_last_sample_ends_with_the_video() -> None:
     assert voices(10_001, [(3_200, 10_001)], 0) == [(3_200, 10_001, False)]
+
+
+def test_a_detector_that_needs_time_to_wake_leaves_no_holes() -> None:
+    class Sleepy(LevelDetector):
+        def probabilities(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+            probs = super().probabilities(samples)
+            probs[: 2_000 // voice.WINDOW] = 0
+            return probs
+
+    video = SoundVideo(48_000, [bursts(48_000, [(4_800, 44_800)])])
+    ((note,),) = analyzed(voice.SPEC.bind({}, Ready(Sleepy())), video, cut(48_000, 0)).values()
+    assert (note.span.start, note.span.end) == (4_800, 44_800)
 
 
 def test_another_track_is_another_lane() -> None:
