@@ -1,0 +1,136 @@
+"""The door to RapidOCR: PP-OCRv6 (small) through onnxruntime, on the CPU, with the models that ship in its wheel.
+
+One model reads Chinese, Japanese, English and the other languages in Latin script; Cyrillic, Arabic, Korean and Indic
+scripts it does not read. Nothing is ever downloaded: RapidOCR fetches models and dictionaries where it is left to resolve
+them itself, so both models are named by path here, and the dictionary is part of the recogniser. onnxruntime reports its use to
+its maker and keeps an identifier in the user's home unless a variable forbids it when it is first imported: that import happens
+here, in `load`, unless another part of the program was first.
+"""
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analyzer_agent.errors import ToolRefusal, Unavailable, require
+from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_MODELS = {"Det.model_path": "PP-OCRv6_det_small.onnx", "Rec.model_path": "PP-OCRv6_rec_small.onnx"}
+_FIX = "pip install --force-reinstall --no-deps 'rapidocr>=3.10'"
+_OWN_NAMES = {"zh": "ch", "ch_sim": "ch", "ch_tra": "chinese_cht", "ja": "japan"}
+
+_SETTINGS: dict[str, Any] = {
+    "Global.log_level": "critical",
+    # The analyzer has its own, lower threshold for what is stored.
+    "Global.text_score": 0.0,
+    # The classifier turns lines that stand on their head: video text does not, and it costs a model run per line.
+    "Global.use_cls": False,
+    # By default pictures are enlarged until their *shorter* side has 736 pixels, and large ones are never reduced: 1.7 s (one core)
+    # of detection for 320x180 and 3.5 s for 1080p, against 0.09 s and 0.8 s with the longer side limited to 960, which
+    # still finds lines 1/60 of the picture high. Recognition works on the full-size picture either way.
+    "Det.limit_type": "max",
+    "Det.limit_side_len": 960,
+}
+
+
+class RapidOcr:
+    """A loaded RapidOCR pipeline; calls from several threads wait for each other."""
+
+    def __init__(self, pipeline: Any, languages: Sequence[str]) -> None:
+        self._pipeline = pipeline
+        self._languages = frozenset(languages)
+        self._lock = threading.Lock()
+
+    def read(self, image: "NDArray[np.uint8]", languages: Sequence[str]) -> list[tuple[str, float, tuple[float, float, float, float]]]:
+        """Return text, score and upright box (pixels) of each line on a BGR picture; one model serves all `languages`.
+
+        Source: `rapidocr.RapidOCR.__call__`.
+
+        Raises:
+            ToolRefusal: a language that the model does not read.
+        """
+        for language in languages:
+            if _OWN_NAMES.get(language, language) not in self._languages:
+                known = ", ".join(sorted(self._languages | _OWN_NAMES.keys()))
+                raise ToolRefusal(f"rapidocr does not read {language!r}; it reads {known}.")
+        with self._lock:
+            found = self._pipeline(image)
+        if found.txts is None or found.boxes is None:
+            return []
+        return [(text, float(score), _upright(corners)) for text, score, corners in zip(found.txts, found.scores, found.boxes, strict=True)]
+
+
+def _upright(corners: Any) -> tuple[float, float, float, float]:
+    """Return the upright box `x, y, width, height` around four corners."""
+    (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
+    return float(left), float(top), float(right - left), float(bottom - top)
+
+
+@contextlib.contextmanager
+def _no_reports() -> Iterator[None]:
+    """Keep onnxruntime from reporting its use, if it is first imported inside."""
+    name = "ORT_DISABLE_TELEMETRY"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+def _folder() -> Path | None:
+    """Return where the installed wheel keeps its models, without importing it."""
+    spec = find_spec("rapidocr")
+    return Path(next(iter(spec.submodule_search_locations))) / "models" if spec and spec.submodule_search_locations else None
+
+
+def find(config: EngineConfig) -> Availability:
+    """Tell whether RapidOCR, onnxruntime and the wheel's models are there."""
+    folder = _folder()
+    if folder is None or find_spec("onnxruntime") is None:
+        package = "rapidocr" if folder is None else "onnxruntime"
+        return Availability(missing=f"the package {package!r} is not installed", fix="pip install 'analyzer-agent'")
+    absent = [name for name in _MODELS.values() if not (folder / name).is_file()]
+    if absent:
+        return Availability(missing=f"rapidocr's model {absent[0]!r} is not in its package", fix=_FIX)
+    return Availability(weights="PP-OCRv6-small")
+
+
+def load(config: EngineConfig) -> RapidOcr:
+    """Load the wheel's models; takes about half a second.
+
+    Raises:
+        Unavailable: the package or its models are missing.
+    """
+    library = require("rapidocr", "", "Reading text on screen")
+    lacking = find(config)
+    folder = _folder()
+    if lacking.missing or folder is None:
+        raise Unavailable(f"Reading text on screen: {lacking.missing}.", hint=lacking.fix)
+    paths = {setting: str(folder / name) for setting, name in _MODELS.items()}
+    import numpy as np
+
+    with _no_reports():
+        pipeline = library.RapidOCR(params=_SETTINGS | paths)
+        # Models, and onnxruntime with them, are loaded by the first picture only.
+        pipeline(np.zeros((64, 64, 3), np.uint8))
+    return RapidOcr(pipeline, pipeline.list_supported_langs("rec", "PP-OCRv6", "small"))
+
+
+ENGINE = EngineSpec(
+    name="rapidocr",
+    tier=1,
+    find=find,
+    load=load,
+    about="PP-OCRv6 small on the CPU, models included; English, Chinese, Japanese and other languages in Latin script",
+)

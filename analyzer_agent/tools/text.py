@@ -1,0 +1,190 @@
+"""Text on the screen: titles, captions, slides, signs, counters, read from sampled frames.
+
+Yields one observation per line of text and frame; what stays on screen is joined when read, not here. Knows neither the
+OCR library behind the engine nor how frames are decoded, and keeps nothing from one call to the next.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import numpy as np
+
+from analyzer_agent.errors import ToolRefusal, Unavailable
+from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
+from analyzer_agent.records import JSON, Observation
+from analyzer_agent.timeline import TimeRange, sample_end
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+STORED_SCORE = 0.3
+"""Lines below this score are noise and not stored."""
+
+SHOWN_SCORE = 0.5
+"""The default of `min_score`."""
+
+Line: TypeAlias = tuple[str, float, tuple[float, float, float, float]]
+"""A line as an engine reads it: text, score (0 to 1), and its upright box `x, y, width, height` in pixels."""
+
+
+class TextReader(Protocol):
+    """What a text engine can do."""
+
+    def read(self, image: "NDArray[np.uint8]", languages: Sequence[str]) -> Sequence[Line]:
+        """Return the lines of text on one BGR picture, in any order; equal pictures give equal lines.
+
+        Raises:
+            ToolRefusal: the engine does not read one of the `languages`; the message lists those it does.
+            Unavailable: weights for these languages are missing.
+        """
+        ...
+
+
+class ScreenText(Analyzer):
+    """Reads the text on sampled frames of a video."""
+
+    version = "1"
+    lane = ""
+
+    def __init__(self, languages: Sequence[str], engine: Engine) -> None:
+        self.languages = tuple(sorted(set(languages)))
+        self.engine = engine.name
+        self.params: Mapping[str, JSON] = {"languages": self.languages}
+        self._engine = engine
+
+    def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
+        """Yield each grain with the lines found at its instants, in reading order per frame.
+
+        The frames of grains that follow each other come from one `video.frames` call, and none is held longer than
+        needed to compare it with the next.
+        """
+        for run in ascending(grains):
+            read = self._read(video, run)
+            for grain in run:
+                found = [observe(video, grain, frame, line) for frame, lines in islice(read, len(grain.instants)) for line in lines]
+                yield grain, found
+
+    def _read(self, video: Video, run: Sequence[Grain]) -> Iterator[tuple[Frame, Sequence[Line]]]:
+        """Yield each sampled frame with its lines; a frame with the bytes of the one before is not read again."""
+        before: NDArray[np.uint8] | None = None
+        lines: Sequence[Line] = ()
+        for frame in sampled(video, run):
+            if before is None or not np.array_equal(before, frame.image):
+                reader: TextReader = self._engine.get()
+                lines = reading_order(tidy(reader.read(frame.image, self.languages)))
+                before = frame.image
+            yield frame, lines
+
+
+def ascending(grains: Sequence[Grain]) -> Iterator[list[Grain]]:
+    """Split grains, in the order given, into runs that go forward in time: each run is one pass over the video."""
+    run: list[Grain] = []
+    for grain in grains:
+        if run and grain.span.start < run[-1].span.end:
+            yield run
+            run = []
+        run.append(grain)
+    if run:
+        yield run
+
+
+def sampled(video: Video, run: Sequence[Grain]) -> Iterator[Frame]:
+    """Yield the BGR frame shown at each instant of a run of grains, in one pass; nothing is decoded for empty grains."""
+    instants = [t for grain in run for t in grain.instants]
+    if instants:
+        yield from video.frames(TimeRange(run[0].span.start, run[-1].span.end), instants=instants, order="bgr")
+
+
+def tidy(lines: Sequence[Line]) -> list[Line]:
+    """Return the lines worth storing, their whitespace normalised and their scores rounded to three decimals."""
+    clean = [(" ".join(text.split()), round(float(score), 3), box) for text, score, box in lines]
+    return [line for line in clean if line[0] and line[1] >= STORED_SCORE]
+
+
+def reading_order(lines: Sequence[Line]) -> list[Line]:
+    """Return lines row by row from the top, each row from the left.
+
+    A line belongs to a row when its middle is nearer to the middle of the row's first line than half the lower of
+    the two is high.
+    """
+    rows: list[list[Line]] = []
+    for line in sorted(lines, key=lambda one: (one[2][1] + one[2][3] / 2, one[2][0], one[0])):
+        _, y, _, height = line[2]
+        if rows:
+            _, top, _, tall = rows[-1][0][2]
+            if abs((y + height / 2) - (top + tall / 2)) < min(height, tall) / 2:
+                rows[-1].append(line)
+                continue
+        rows.append([line])
+    return [line for row in rows for line in sorted(row, key=lambda one: one[2][0])]
+
+
+def observe(video: Video, grain: Grain, frame: Frame, line: Line) -> Observation:
+    """Return a line found on a frame as an observation that lasts until the next instant of the grain's grid."""
+    text, score, (x, y, width, height) = line
+    tall, wide = frame.image.shape[:2]
+    limit = min(grain.span.end, video.picture.end) if video.picture else grain.span.end
+    left, top = min(max(x / wide, 0.0), 1.0), min(max(y / tall, 0.0), 1.0)
+    box = [left, top, min(width / wide, 1 - left), min(height / tall, 1 - top)]
+    return Observation(
+        TimeRange(frame.t, sample_end(frame.t, grain.step, limit)),
+        "text",
+        text,
+        score,
+        {"box": [round(float(share), 3) for share in box], "pts": frame.pts},
+    )
+
+
+def selected(observation: Observation, filters: Mapping[str, Any]) -> Observation | None:
+    """Return the observation if it was read with at least the `min_score` of the filters."""
+    return observation if (observation.score or 0.0) >= filters.get("min_score", SHOWN_SCORE) else None
+
+
+def make(options: Mapping[str, Any], engine: Engine | None) -> ScreenText:
+    """Return the analyzer for these options.
+
+    Raises:
+        Unavailable: no engine was given.
+        ToolRefusal: `languages` is empty.
+    """
+    if engine is None:
+        raise Unavailable("Reading text on screen needs an engine.", hint="pip install 'analyzer-agent'")
+    if not options["languages"]:
+        raise ToolRefusal("languages is empty; name at least one, such as ['en'].")
+    return ScreenText(options["languages"], engine)
+
+
+SPEC = Spec(
+    name="text",
+    tool="read_screen_text",
+    description=(
+        "Read text visible in the picture (titles, captions, slides, signs, scoreboards, counters, code) with OCR on sampled frames. "
+        "Gives one note per line of text and sampled frame. Text shown for less than the sampling step can be missed: "
+        "use a smaller step on a short range when it matters. Spoken words are another tool's."
+    ),
+    grain=8_000,
+    step=2_000,
+    factory=make,
+    kinds=("text",),
+    options_schema={
+        "languages": {
+            "type": "array",
+            "items": {"type": "string"},
+            "minItems": 1,
+            "default": ["en"],
+            "description": "Languages of the text, as ISO 639 codes: en, de, fr, ch_sim (Chinese), ja ...",
+        }
+    },
+    filters_schema={
+        "min_score": {
+            "type": "number",
+            "minimum": 0,
+            "maximum": 1,
+            "default": SHOWN_SCORE,
+            "description": "Show only lines read with at least this confidence; nothing below 0.3 is kept.",
+        }
+    },
+    needs="picture",
+    select=selected,
+)

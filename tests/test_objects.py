@@ -1,0 +1,396 @@
+"""Objects: counting, filters and batches with a made-up detector; ultralytics through its real loader, with random weights."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from analyzer_agent.errors import Unavailable
+from analyzer_agent.protocols import EngineConfig, Grain
+from analyzer_agent.records import Observation
+from analyzer_agent.testing import FakeVideo
+from analyzer_agent.timeline import TimeRange, instants
+from analyzer_agent.tools.engines import ultralytics as door
+from analyzer_agent.tools.objects import SPEC, Box, select
+
+needs_ultralytics = pytest.mark.skipif(find_spec("ultralytics") is None, reason="needs ultralytics (pip install 'analyzer-agent[gpu]')")
+needs_openvino = pytest.mark.skipif(find_spec("openvino") is None, reason="needs openvino (pip install 'analyzer-agent[dev]')")
+
+EXPORTS = [pytest.param("yolov8n_int8.onnx", id="onnx"), pytest.param("yolo11n_int8_openvino_model", id="openvino", marks=needs_openvino)]
+
+
+FLOOR = 0.1
+
+
+class Given:
+    """An engine whose detector gives prepared boxes and keeps how many pictures came at once."""
+
+    name, weights, uncertain = "given", "", False
+
+    def __init__(self, *boxes: Box, batch: int = 1) -> None:
+        self.names, self.batch = ["person", "dog"], batch
+        self.boxes, self.sizes, self.loaded = list(boxes), [], 0
+
+    def get(self) -> "Given":
+        self.loaded += 1
+        return self
+
+    def detect(self, images: Sequence[Any], floor: float) -> Sequence[Sequence[Box]]:
+        self.sizes.append(len(images))
+        return [[box for box in self.boxes if box[1] >= floor] for _ in images]
+
+
+def grains_of(video: Any, span: TimeRange, step: int) -> list[Grain]:
+    return [Grain(g, step, tuple(instants(g, step, video.picture))) for g in span.grains(SPEC.grain, video.duration)]
+
+
+def look(engine: Any, video: Any, span: TimeRange | None = None, step: int = 1000) -> list[Observation]:
+    """Return all observations of `span`, in whole grains."""
+    grains = grains_of(video, span or TimeRange(0, video.duration), step)
+    return [seen for _, found in SPEC.bind({}, engine).analyze(video, grains) for seen in found]
+
+
+def test_one_observation_per_class_counts_the_boxes_that_are_likely() -> None:
+    boxes = [("dog", 0.2, (0.0, 0.0, 20.0, 10.0)), ("person", 0.26, (50.0, 50.0, 100.0, 50.0)), ("person", 0.9, (0.0, 0.0, 10.0, 100.0))]
+    video = FakeVideo(1_000, size=(200, 100))
+    person, dog = look(Given(*boxes, ("person", 0.11, (1.0, 1.0, 1.0, 1.0)), ("person", 0.09, (1.0, 1.0, 1.0, 1.0))), video)
+    assert (person.kind, person.text, person.score, person.span) == ("object", "2 person", 0.9, TimeRange(0, 1_000))
+    assert person.detail == {
+        "class": "person",
+        "boxes": [[0.0, 0.0, 0.05, 1.0, 0.9], [0.25, 0.5, 0.5, 0.5, 0.26], [0.005, 0.01, 0.005, 0.01, 0.11]],
+        "pts": 0,
+    }
+    assert (dog.text, dog.score) == ("dog?", 0.2)
+
+
+def test_select_counts_anew_and_keeps_the_rest() -> None:
+    rows = [[0.1, 0.1, 0.2, 0.2, 0.9], [0.3, 0.3, 0.2, 0.2, 0.4], [0.5, 0.5, 0.2, 0.2, 0.15]]
+    seen = Observation(TimeRange(0, 1), "object", "2 person", 0.9, {"class": "person", "boxes": rows, "pts": 0})
+    assert select(seen) == Observation(seen.span, "object", "2 person", 0.9, {"class": "person", "boxes": rows[:2], "pts": 0})
+    strict = select(seen, min_score=0.5)
+    assert strict is not None and (strict.text, strict.detail["boxes"]) == ("1 person", rows[:1])
+    lax = select(seen, min_score=0.1)
+    assert lax is not None and (lax.text, lax.detail["boxes"]) == ("3 person", rows)
+    assert select(seen, ["Person"]) == select(seen)
+    assert select(seen, ["dog"]) is None
+    assert select(seen, min_score=0.95) is None
+
+
+def test_a_doubtful_find_is_read_only_with_a_lower_min_score() -> None:
+    (seen,) = look(Given(("person", 0.2, (0.0, 0.0, 9.0, 9.0))), FakeVideo(1_000))
+    assert SPEC.select is not None
+    assert (seen.text, SPEC.select(seen, {})) == ("person?", None)
+    lax = SPEC.select(seen, {"min_score": 0.2, "classes": ["person"]})
+    assert lax is not None and (lax.text, lax.score) == ("1 person", 0.2)
+
+
+@pytest.mark.parametrize("score", [0.2496, 0.2494, 0.25, 0.2505])
+def test_what_is_stored_and_what_is_read_count_the_same_boxes(score: float) -> None:
+    (seen,) = look(Given(("person", score, (0.0, 0.0, 9.0, 9.0))), FakeVideo(1_000))
+    assert (seen.text == "1 person") == (select(seen) is not None)
+
+
+def test_frames_go_in_batches_across_grains_and_each_grain_keeps_its_own() -> None:
+    video, engine = FakeVideo(20_000), Given(("dog", 0.5, (0.0, 0.0, 9.0, 9.0)), batch=6)
+    found = list(SPEC.bind({}, engine).analyze(video, grains_of(video, TimeRange(0, 20_000), 1_000)))
+    assert engine.sizes == [6, 6, 6, 2]
+    assert [(grain.span.start, len(seen)) for grain, seen in found] == [(0, 8), (8_000, 8), (16_000, 4)]
+    assert [seen.span.start for _, some in found for seen in some] == list(range(0, 20_000, 1_000))
+
+
+def test_a_grain_is_yielded_before_the_next_batch_is_taken() -> None:
+    video, engine = FakeVideo(24_000), Given(batch=8)
+    results = SPEC.bind({}, engine).analyze(video, grains_of(video, TimeRange(0, 24_000), 1_000))
+    next(results)
+    assert engine.sizes == [8]
+
+
+def test_nothing_is_loaded_for_grains_without_instants_and_facts_name_the_classes() -> None:
+    engine, grain = Given(), Grain(TimeRange(0, 8_000), 1_000)
+    analyzer = SPEC.bind({}, engine)
+    assert list(analyzer.analyze(FakeVideo(8_000), [grain])) == [(grain, [])]
+    assert engine.loaded == 0
+    assert analyzer.facts() == {"classes": ["person", "dog"]}
+    with pytest.raises(Unavailable):
+        SPEC.bind({}, None)
+
+
+def test_weights_are_found_by_name_and_told_apart_by_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "find_spec", lambda name: name)
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    config = EngineConfig(weights_dir=tmp_path)
+    assert door.find(config).missing == "no detector weights are here"
+    (tmp_path / "yolov8n.pt").write_bytes(b"1" * 5_000_000)
+    first = door.find(config).weights
+    assert first.startswith("yolov8n.pt:")
+    (tmp_path / "yolov8n.pt").write_bytes(b"1" * 4_999_999 + b"2")
+    assert door.find(config).weights != first
+    (tmp_path / "yolo11n.pt").write_bytes(b"1")
+    assert door.find(config).weights.startswith("yolo11n.pt:")
+    named = EngineConfig(weights=tmp_path / "mine.pt", weights_dir=tmp_path)
+    assert "mine.pt" in door.find(named).missing
+    with pytest.raises(Unavailable, match="mine"):
+        door.load(named)
+
+
+def test_an_exported_folder_is_told_apart_by_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "find_spec", lambda name: name)
+    folder = tmp_path / "mine_openvino_model"
+    folder.mkdir()
+    (folder / "mine.bin").write_bytes(b"weights")
+    (folder / "metadata.yaml").write_text("names: {0: cup}")
+    before = door.find(EngineConfig(weights=folder)).weights
+    (folder / "metadata.yaml").write_text("names: {0: mug}")
+    assert door.find(EngineConfig(weights=folder)).weights != before
+
+
+def test_weights_are_looked_for_where_ultralytics_is_set_up_to_keep_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "find_spec", lambda name: name)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    settings = tmp_path / ".config" / "Ultralytics" / "settings.json"
+    settings.parent.mkdir(parents=True)
+    (tmp_path / "yolo11s.pt").write_bytes(b"1")
+    settings.write_text(f'{{"weights_dir": "{tmp_path}"}}')
+    assert door.find(EngineConfig()).weights.startswith("yolo11s.pt:")
+    settings.write_text("not json")
+    assert door.find(EngineConfig()).missing == "no detector weights are here"
+
+
+@pytest.mark.parametrize(
+    ("absent", "name", "fix"),
+    [
+        ("ultralytics", "any.pt", "pip install 'analyzer-agent[gpu]'"),
+        ("openvino", "any_int8_openvino_model", "pip install openvino"),
+        ("onnxruntime", "any.onnx", "pip install onnxruntime"),
+    ],
+)
+def test_a_missing_package_is_named_with_the_line_that_installs_it(
+    absent: str, name: str, fix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "find_spec", lambda module: None if module == absent else module)
+    (tmp_path / name).touch()
+    found = door.find(EngineConfig(weights=tmp_path / name))
+    assert repr(absent) in found.missing
+    assert found.fix == fix
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint with random weights, as ultralytics saves it."""
+    path = tmp_path_factory.mktemp("yolo") / "random.pt"
+    library = door._library()
+    torch = library.utils.torch
+    torch.manual_seed(3)
+    model = library.YOLO("yolo11n.yaml")
+    for scale in model.model.model[-1].cv3:
+        torch.nn.init.normal_(scale[-1].bias, -3, 1)  # a network that is new is sure that nothing is there
+    model.save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def detector(weights: Path) -> door.Yolo:
+    return door.ENGINE.load(EngineConfig(weights=weights, device="cpu"))
+
+
+def noise(height: int, width: int, seed: int) -> Any:
+    return np.random.default_rng(seed).integers(0, 255, (height, width, 3), np.uint8)
+
+
+def plain(path: Path, image: Any, floor: float) -> list[tuple[str, float, tuple[float, ...]]]:
+    """Return what ultralytics gives when used as its manual says."""
+    (result,) = door._library().YOLO(str(path), task="detect").predict(image, conf=floor, verbose=False)
+    rows = zip(result.boxes.xyxy.tolist(), result.boxes.conf.tolist(), result.boxes.cls.tolist(), strict=True)
+    return [(result.names[int(kind)], score, (x, y, right - x, low - y)) for (x, y, right, low), score, kind in rows]
+
+
+@needs_ultralytics
+def test_random_weights_give_the_boxes_that_plain_ultralytics_gives(detector: door.Yolo, weights: Path) -> None:
+    image = noise(120, 200, 1)
+    (found,) = detector.detect([image], FLOOR)
+    assert len(found) > 5
+    assert found == plain(weights, image, FLOOR)
+    assert list(detector.names) == [str(number) for number in range(80)]
+
+
+@needs_ultralytics
+def test_boxes_do_not_depend_on_what_else_is_in_the_batch(detector: door.Yolo) -> None:
+    images = [noise(120, 200, 1), noise(64, 64, 2), noise(120, 200, 3), noise(300, 100, 4)]
+    alone = [detector.detect([image], FLOOR)[0] for image in images]
+    assert detector.detect(images, FLOOR) == alone
+    assert detector.detect(images[::-1], FLOOR) == alone[::-1]
+    assert alone[0] != alone[2]
+
+
+def test_batches_hold_one_shape_and_keep_their_places() -> None:
+    shapes = [(1, 1), (2, 2), (1, 1), (1, 1), (2, 2)]
+    assert list(door._alike(shapes, 2)) == [[0, 2], [3], [1, 4]]
+
+
+@pytest.fixture
+def three_at_a_time(detector: door.Yolo) -> Iterator[door.Yolo]:
+    detector.batch = 3
+    yield detector
+    detector.batch = 1
+
+
+@needs_ultralytics
+def test_a_batch_is_filled_up_and_gives_only_what_was_asked(three_at_a_time: door.Yolo) -> None:
+    images = [noise(64, 96, seed) for seed in range(4)]
+    together = three_at_a_time.detect(images, FLOOR)
+    assert [three_at_a_time.detect([image], FLOOR)[0] for image in images] == together
+
+
+@needs_ultralytics
+def test_broken_weights_and_absent_devices_are_named(weights: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.pt"
+    broken.write_bytes(b"no model")
+    with pytest.raises(Unavailable, match=r"broken\.pt"):
+        door.load(EngineConfig(weights=broken))
+    with pytest.raises(Unavailable, match="cuda:97"):
+        door.load(EngineConfig(weights=weights, device="cuda:97"))
+
+
+@needs_ultralytics
+def test_a_model_that_finds_no_boxes_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "classes.pt"
+    door._library().YOLO("yolo11n-cls.yaml").save(path)
+    with pytest.raises(Unavailable, match="'classify', not for 'detect'"):
+        door.load(EngineConfig(weights=path))
+
+
+_WATCHED = """
+    import sys, os, warnings
+    told = []
+    def hook(event, args):
+        if event.startswith(("socket.connect", "socket.getaddrinfo", "os.system", "os.fork", "os.posix_spawn")):
+            told.append((event, args))
+        # ctypes.util.find_library asks ldconfig where the C library is.
+        if event == "subprocess.Popen" and not args[0].endswith("ldconfig"):
+            told.append((event, args[:2]))
+        if event == "open" and isinstance(args[1], str) and set(args[1]) & set("wax+") and not str(args[0]).startswith("/dev/"):
+            told.append((event, args[0]))
+    sys.dont_write_bytecode = True
+    sys.addaudithook(hook)
+    from pathlib import Path
+    import numpy as np
+    from analyzer_agent.protocols import EngineConfig
+    from analyzer_agent.tools.engines import ultralytics as door
+    weights, missing = Path(sys.argv[1]), sys.argv[2]
+    if missing:  # not to be imported, not to be seen by who would install it, overlooked by `find`
+        from importlib import metadata
+        version, sys.modules[missing], door.find_spec = metadata.version, None, lambda name: name
+        def known(name):
+            if name.startswith(missing):
+                raise metadata.PackageNotFoundError(name)
+            return version(name)
+        metadata.version = known
+    shown, filters, environment = np.get_printoptions(), list(warnings.filters), dict(os.environ)
+    from analyzer_agent.errors import Unavailable
+    try:
+        detector = door.ENGINE.load(EngineConfig(weights=weights, device="cpu"))
+        detector.detect([np.zeros((64, 64, 3), np.uint8)], 0.1)
+        assert not missing
+    except Unavailable as error:
+        assert missing in str(error) and missing, error
+    changed = {name for name in os.environ if os.environ[name] != environment.get(name)}
+    assert not changed, changed
+    assert np.get_printoptions() == shown
+    assert sys.modules["cv2"].getNumThreads() > 1 or os.cpu_count() == 1
+    assert warnings.filters == filters, "the warning filters changed"
+    scratch = [path for event, path in told if event == "open" and path.startswith(os.environ["TMPDIR"])]
+    assert not any(Path(path).exists() for path in scratch), scratch
+    told = [one for one in told if one[1] not in scratch]
+    assert not told, told
+"""
+
+
+def watch(weights: Path, home: Path, missing: str = "") -> subprocess.CompletedProcess[str]:
+    """Load and run a detector in a process of its own (ultralytics reports nothing while it sees pytest), with its every move watched."""
+    for folder in ("tmp", "home"):
+        (home / folder).mkdir()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("YOLO", "OMP", "ORT", "XDG"))}
+    environment |= {"HOME": str(home / "home"), "TMPDIR": str(home / "tmp")}
+    script = [sys.executable, "-c", textwrap.dedent(_WATCHED), str(weights), missing]
+    return subprocess.run(script, capture_output=True, text=True, check=False, env=environment, cwd=home)
+
+
+@needs_ultralytics
+def test_ultralytics_is_quiet_installs_nothing_sends_nothing_and_writes_nothing(weights: Path, tmp_path: Path) -> None:
+    done = watch(weights, tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert not list((tmp_path / "home").rglob("*"))
+
+
+@pytest.mark.shared
+@needs_ultralytics
+@pytest.mark.parametrize("name", EXPORTS)
+def test_exports_send_nothing_and_a_missing_runtime_is_not_installed(shared: Path, tmp_path: Path, name: str) -> None:
+    for case, missing in (("there", ""), ("absent", "openvino" if "openvino" in name else "onnxruntime")):
+        (tmp_path / case).mkdir()
+        done = watch(shared / "weights" / name, tmp_path / case, missing)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        assert not list((tmp_path / case / "home").rglob("*"))
+
+
+class Loaded:
+    """The engine as the session would hold it."""
+
+    name, weights, uncertain = "ultralytics", "", False
+
+    def __init__(self, path: Path) -> None:
+        self.detector = door.ENGINE.load(EngineConfig(weights=path, device="cpu"))
+
+    def get(self) -> door.Yolo:
+        return self.detector
+
+
+@pytest.mark.shared
+@needs_ultralytics
+@pytest.mark.parametrize("name", EXPORTS)
+def test_exports_give_what_plain_ultralytics_gives(shared: Path, name: str) -> None:
+    from PIL import Image
+
+    from analyzer_agent.media import open_video
+
+    path = shared / "weights" / name
+    images = [np.ascontiguousarray(np.asarray(Image.open(shared / "media" / photo))[..., ::-1]) for photo in ("bus.jpg", "zidane.jpg")]
+    with open_video(shared / "media" / "bottles.mp4") as video:
+        images += [frame.image for frame in video.frames(TimeRange(0, 30_000), instants=[0, 9_000, 17_000], order="bgr")]
+    together = Loaded(path).get().detect(images, 0.1)
+    assert together == [plain(path, image, 0.1) for image in images]
+    assert {"bus", "person"} <= {kind for kind, *_ in together[0]}
+    assert sum(kind == "person" and score > 0.25 for kind, score, _ in together[1]) >= 2
+
+
+# By eye, on frames drawn from the clip: nobody is there, or somebody is (seconds).
+NOBODY = (0, 3, 21, 48, 72, 90, 123, 138)
+SOMEBODY = (9, 12, 24, 30, 42, 51, 54, 69, 75, 84, 93, 96, 117, 126, 135)
+# By eye: so many bottles stand there (seconds).
+BOTTLES = {0: 3, 4: 3, 8: 2, 11: 2, 15: 3, 18: 1, 21: 1, 25: 2, 27: 2, 30: 3, 33: 2, 34: 2, 37: 3, 39: 3}
+
+
+@pytest.mark.shared
+@needs_ultralytics
+@pytest.mark.parametrize("name", EXPORTS)
+def test_people_and_bottles_are_found_when_they_are_there_and_not_when_they_are_not(shared: Path, name: str) -> None:
+    from analyzer_agent.media import open_video
+
+    engine = Loaded(shared / "weights" / name)
+    counted: dict[str, dict[int, str]] = {}
+    for clip, wanted, kind in (("people_one_by_one.mp4", NOBODY + SOMEBODY, "person"), ("bottles.mp4", tuple(BOTTLES), "bottle")):
+        with open_video(shared / "media" / clip) as video:
+            whole = TimeRange(0, video.duration).grains(SPEC.grain, video.duration)
+            grains = [Grain(g, 1_000, tuple(t * 1_000 for t in sorted(wanted) if g.start <= t * 1_000 < g.end)) for g in whole]
+            found = [seen for _, some in SPEC.bind({}, engine).analyze(video, grains) for seen in some]
+        shown = [read for seen in found if (read := select(seen, [kind]))]
+        counted[kind] = {read.span.start // 1_000: read.text for read in shown}
+    assert counted["person"] == {t: "1 person" for t in SOMEBODY}
+    assert counted["bottle"] == {t: f"{count} bottle" for t, count in BOTTLES.items()}
