@@ -26,6 +26,7 @@ _JITTER = Fraction(3, 1000)
 """Seconds by which a time stamp may miss the end of the samples before it without being a gap."""
 
 _SILENCE = 48_000
+_FULL = 1 << 31
 
 
 def samples(path: Path, stream: int, span: TimeRange, rate: int) -> "NDArray[np.float32]":
@@ -119,10 +120,19 @@ class _Reader:
     def _place(self, frame: "AudioFrame", cursor: int | None) -> int:
         if frame.pts is None:
             return cursor or 0
-        place = round((frame.pts - self._at.offset) * self._at.base * self.rate)
+        place = self._on_grid(round((frame.pts - self._at.offset) * self._at.base * self.rate), frame.samples)
         if cursor is not None and abs(place - cursor) <= _JITTER * self.rate:
             return cursor
         return place
+
+    def _on_grid(self, place: int, length: int) -> int:
+        """Undo the rounding of coarse time stamps (1 ms in Matroska): frames of equal length lie on a grid."""
+        tick = float(self._at.base * self.rate)
+        if tick <= 1 or not length:
+            return place
+        begin = round(((self._stream.start_time or 0) - self._at.offset) * tick)
+        near = begin + round((place - begin) / length) * length
+        return near if abs(near - place) <= tick else place
 
     def _mono(self, frame: "AudioFrame") -> "NDArray[np.float32]":
         import numpy as np
@@ -130,9 +140,10 @@ class _Reader:
 
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
         if kind not in self._mixers:
-            self._mixers[kind] = AudioResampler(format="flt", layout="mono", rate=self.rate)
-        parts = [part.to_ndarray().reshape(-1) for part in self._mixers[kind].resample(frame)]
-        return np.concatenate(parts).astype(np.float32) if parts else np.zeros(0, dtype=np.float32)
+            # Mixing to integers keeps the sum of all channels within bounds; to floats, libswresample lets it overflow.
+            self._mixers[kind] = AudioResampler(format="s32", layout="mono", rate=self.rate)
+        parts = [_flat(part) for part in self._mixers[kind].resample(frame)]
+        return np.concatenate(parts) / np.float32(_FULL) if parts else np.zeros(0, dtype=np.float32)
 
 
 class _Line:
@@ -153,7 +164,7 @@ class _Line:
             while place > self._cursor:
                 yield from self._push(np.zeros(min(place - self._cursor, _SILENCE), dtype=np.float32))
             yield from self._push(piece[self._cursor - place :])
-        yield from (part.to_ndarray().reshape(-1) for part in self._resampler.resample(None))
+        yield from map(_flat, self._resampler.resample(None))
 
     def _push(self, piece: "NDArray[np.float32]") -> "Iterator[NDArray[np.float32]]":
         import numpy as np
@@ -166,5 +177,10 @@ class _Line:
         frame.time_base = Fraction(1, self._source)
         frame.pts = self._cursor
         self._cursor += len(piece)
-        for part in self._resampler.resample(frame):
-            yield part.to_ndarray().reshape(-1)
+        yield from map(_flat, self._resampler.resample(frame))
+
+
+def _flat(frame: "AudioFrame") -> "NDArray[np.float32]":
+    import numpy as np
+
+    return frame.to_ndarray().reshape(-1).astype(np.float32, copy=False)

@@ -5,14 +5,14 @@ Knows nothing of instants wanted or of pixels; times are the stream's own ticks.
 
 from collections.abc import Iterator
 from fractions import Fraction
+from heapq import heappop, heappush
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analyzer_agent.media.door import Clock, decoded, packets
+from analyzer_agent.media.door import Clock, arbitrary_times, decoded, only, open_container, packets
 from analyzer_agent.timeline import clock
 
 if TYPE_CHECKING:
-    from av.container import InputContainer
     from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
@@ -23,29 +23,69 @@ _FIRST_STEP_BACK = 1
 """Seconds to step back at first where a seek lands late; doubled each time."""
 
 
+_START_CODE, _IDR = b"\0\0\1", 5
+
+_SETTLING = 2
+"""Seconds after which time stamps in MPEG-PS are right again (ISO 13818-1 wants one at least every 0.7 s)."""
+
+
 def pts_of(frame: "VideoFrame") -> int:
     """Return the frame's time stamp; frames of a `Cursor` have one."""
     return frame.pts if frame.pts is not None else _BEFORE_EVERYTHING
 
 
-class Cursor:
-    """A place in a video stream, and the decoder that follows it."""
+def _is_closed(packet: "Packet[VideoStream]") -> bool:
+    """Tell whether the H.264 packet holds an IDR picture, before which nothing is shown that comes after it (H.264 7.4.1.2.4)."""
+    data = bytes(packet)
+    at = data.find(_START_CODE)
+    while 0 <= at < len(data) - len(_START_CODE):
+        if data[at + len(_START_CODE)] & 31 == _IDR:
+            return True
+        at = data.find(_START_CODE, at + 1)
+    return False
 
-    def __init__(self, container: "InputContainer", stream: "VideoStream", at: Clock, path: Path, start: int) -> None:
-        self.stream = stream
+
+class Cursor:
+    """A place in a video stream, and the decoder that follows it.
+
+    `start` is the first frame's time stamp. `spacing` is 0, or how many ticks apart frames are where the container does not say when
+    one is shown: the n-th one shown then takes the n-th time at which one was decoded.
+    """
+
+    def __init__(self, path: Path, stream: int, at: Clock, start: int, spacing: int = 0) -> None:
         self.at = at
         self.read_to = start
         """Decoding time up to which packets were read: no later packet is shown before it."""
         self.longest_gop = 0
-        self.damaged = 0
-        self._container = container
+        self.seekable = True
         self._path = path
+        self._index = stream
         self._start = start
-        self._begin = _BEFORE_EVERYTHING
-        self._seekable = True
+        self.spacing = spacing
+        self._times: list[int] = []
         self._drained = False
-        self._packets = self._demux()
         self._last_key: int | None = None
+        self._latest = _BEFORE_EVERYTHING
+        self._packets: Iterator[Packet[VideoStream]]
+        self._open()
+
+    def __enter__(self) -> "Cursor":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._container.close()
+
+    def _open(self) -> None:
+        self._container = open_container(self._path)
+        self.stream: VideoStream = self._container.streams[self._index]  # type: ignore[assignment]
+        only(self._container, self.stream)
+        self.stream.codec_context.thread_type = "AUTO"
+        # A seek lands in the middle of a picture there, and only some pictures carry a time stamp: the others are guessed from it.
+        self._settling = round(_SETTLING / self.at.base) if self._container.format.name == "mpeg" else 0
+        self._counted = 0
+        self._begin = _BEFORE_EVERYTHING
+        self._reset()
+        self.read_to = self._start
 
     @property
     def from_start(self) -> bool:
@@ -65,6 +105,8 @@ class Cursor:
         packet = next(self._packets, None)
         if packet is None:
             return None
+        if self.spacing:
+            self._stamp(packet)
         if packet.dts is not None:
             self.read_to = max(self.read_to, packet.dts)
         if packet.is_keyframe and packet.pts is not None:
@@ -79,12 +121,11 @@ class Cursor:
         if self._drained:
             context.flush_buffers()
             self._drained = False
+        if self.spacing and packet.dts is not None:
+            heappush(self._times, packet.dts)
         context.skip_frame = "NONREF" if skip else "DEFAULT"
         frames = decoded(packet.decode)
-        if frames is None:
-            self.damaged += 1
-            return
-        yield from self._clean(frames)
+        yield from self._clean(frames or [])
 
     def drain(self) -> "Iterator[VideoFrame]":
         """Yield the frames that the decoder still holds."""
@@ -97,6 +138,8 @@ class Cursor:
         """Start the decoder anew at a key frame: what is shown before it is not to be trusted."""
         if not self._drained:
             self.stream.codec_context.flush_buffers()
+        self._latest = _BEFORE_EVERYTHING
+        self._times.clear()
         self._begin = key.pts if key.pts is not None else _BEFORE_EVERYTHING
 
     def seek(self, target: int, extra: int = 0) -> "Packet[VideoStream] | None":
@@ -106,8 +149,8 @@ class Cursor:
         """
         tick = Fraction(1) / self.at.base
         back = extra
-        step = max(round(_FIRST_STEP_BACK * tick), self.longest_gop)
-        while self._seekable and target - back > self._start:
+        step = max(round(_FIRST_STEP_BACK * tick), self.longest_gop, 2 * self._settling)
+        while self.seekable and target - back > self._start:
             key = self._land(target - back, target)
             if key is not None:
                 return key
@@ -115,17 +158,23 @@ class Cursor:
         self._rewind()
         return None
 
+    def _stamp(self, packet: "Packet[VideoStream]") -> None:
+        """Keep only what is certain: the decoding time, and that a group's first frame is shown at the time that it is decoded."""
+        if packet.dts is None:
+            packet.dts = self._counted
+            self._counted += packet.duration or self.spacing
+            self.seekable = False
+        packet.pts = packet.dts if packet.is_keyframe and _is_closed(packet) else None
+
     def _land(self, to: int, target: int) -> "Packet[VideoStream] | None":
         if not self._jump(to):
+            self.seekable = False
             return None
-        from av.format import Flags
-
-        broken_first = bool(self._container.format.flags & Flags.ts_discont.value)
+        settled = None if arbitrary_times(self._container) else _BEFORE_EVERYTHING
         while (packet := self.next_packet()) is not None:
-            if broken_first:
-                broken_first = False
-                continue
-            if packet.is_keyframe and packet.pts is not None and not packet.is_discard:
+            if settled is None:
+                settled = self.read_to + self._settling
+            elif self.read_to >= settled and packet.is_keyframe and packet.pts is not None and not packet.is_discard:
                 if packet.pts > target:
                     return None
                 self.begin_at(packet)
@@ -145,22 +194,15 @@ class Cursor:
         return True
 
     def _rewind(self) -> None:
-        import av
-
-        self._begin = _BEFORE_EVERYTHING
-        try:
-            self._container.seek(self._start - round(Fraction(10) / self.at.base), stream=self.stream)
-        except av.FFmpegError:
-            try:
-                self._container.seek(0)
-            except av.FFmpegError:
-                self._seekable = False
-                return
-        self._reset()
+        """Begin again as if nothing had been read, which a seek does not achieve in every format."""
+        self._container.close()
+        self._open()
 
     def _reset(self) -> None:
         self._drained = False
         self._last_key = None
+        self._latest = _BEFORE_EVERYTHING
+        self._times.clear()
         self.read_to = _BEFORE_EVERYTHING
         self._packets = self._demux()
 
@@ -169,5 +211,10 @@ class Cursor:
 
     def _clean(self, frames: "list[VideoFrame]") -> "Iterator[VideoFrame]":
         for frame in frames:
-            if frame.pts is not None and frame.pts >= self._begin:
-                yield frame
+            if self.spacing:
+                frame.pts = heappop(self._times) if self._times else None
+            if frame.pts is None or frame.pts < self._begin:
+                continue
+            # Frames come out in the order in which they are shown: where a damaged time stamp says otherwise, the order is right.
+            self._latest = frame.pts = max(frame.pts, self._latest)
+            yield frame

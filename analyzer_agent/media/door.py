@@ -93,12 +93,26 @@ def only(container: "InputContainer", *streams: "Stream") -> None:
             stream.discard = Discard.all
 
 
-def clock_of(container: "InputContainer", stream: "Stream") -> Clock:
-    """Return the stream's clock. Formats with arbitrary time stamps (MPEG-TS and PS) begin at 0, all others keep theirs."""
+def arbitrary_times(container: "InputContainer") -> bool:
+    """Tell whether the format's time stamps start anywhere (MPEG-TS, MPEG-PS)."""
+    return _has(container, "ts_discont")
+
+
+def estimates(container: "InputContainer") -> bool:
+    """Tell whether the format has no index and libav estimates its duration."""
+    return _has(container, "generic_index") or arbitrary_times(container)
+
+
+def _has(container: "InputContainer", flag: str) -> bool:
     from av.format import Flags
 
+    return bool(container.format.flags & int(getattr(Flags, flag).value))
+
+
+def clock_of(container: "InputContainer", stream: "Stream") -> Clock:
+    """Return the stream's clock. Formats with arbitrary time stamps (MPEG-TS and PS) begin at 0, all others keep theirs."""
     base = Fraction(stream.time_base or Fraction(1, 1000))
-    if not container.format.flags & Flags.ts_discont.value or container.start_time is None:
+    if not arbitrary_times(container) or container.start_time is None:
         return Clock(base)
     start = Fraction(container.start_time, 1_000_000)
     # The container's start is rounded to microseconds; the stream that it comes from knows it exactly.

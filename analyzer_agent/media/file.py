@@ -1,7 +1,6 @@
 """`MediaFile`: a media file as analyzers see it. Knows nothing of analyzers."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 from analyzer_agent.errors import MediaError
 from analyzer_agent.media import audio, frames, subtitles
 from analyzer_agent.media.cursor import Cursor
-from analyzer_agent.media.door import only, opened
 from analyzer_agent.media.fingerprint import fingerprint
 from analyzer_agent.media.pixels import image
 from analyzer_agent.media.probe import Layout, Picture, describe, inspect
@@ -158,13 +156,8 @@ class MediaFile:
         if not self._is_readable(span.end - 1) and span.end > span.start:
             raise self._cut_off()
 
-    @contextmanager
-    def _cursor(self, picture: Picture) -> Iterator[Cursor]:
-        with opened(self.path) as container:
-            stream = container.streams[picture.stream]
-            only(container, stream)
-            stream.codec_context.thread_type = "AUTO"
-            yield Cursor(container, stream, picture.clock, self.path, picture.first)  # type: ignore[arg-type]
+    def _cursor(self, picture: Picture) -> Cursor:
+        return Cursor(self.path, picture.stream, picture.clock, picture.first, picture.spacing)
 
     def _is_readable(self, at: int) -> bool:
         return at < self.readable.end or self.readable.end >= self.duration

@@ -134,7 +134,9 @@ class Shown:
 
     def _assign(self, to_the_end: bool = False) -> None:
         """Find the packets for the instants that lie before everything still to be read."""
-        while self._assigned < len(self._instants) and (to_the_end or self._instants[self._assigned] < self._cursor.read_to):
+        # Without time stamps of their own, packets do not tell which of them is shown when; only the frames that come out do.
+        known = self._instants[-1] + 1 if to_the_end else self._cursor.read_to if not self._cursor.spacing else None
+        while known is not None and self._assigned < len(self._instants) and self._instants[self._assigned] < known:
             instant = self._instants[self._assigned]
             stamps = [packet.pts for packet in self._window if packet.pts is not None and not packet.is_discard]
             self._wanted.add(max((pts for pts in stamps if pts <= instant), default=None))
@@ -177,6 +179,7 @@ class Shown:
                 raise _AgainError
             yield self._given, self._held
             self._given += 1
+            self._assigned = max(self._assigned, self._given)
 
     def _finish(self) -> "Iterator[tuple[int, VideoFrame]]":
         """Yield what the decoder still holds for the instants assigned so far."""
@@ -198,7 +201,7 @@ class Shown:
 
     def _worth_seeking(self) -> bool:
         target, read_to = self._instants[self._assigned], self._cursor.read_to
-        if target - read_to <= self._seek_after or self._assigned <= self._whole_until:
+        if not self._cursor.seekable or target - read_to <= self._seek_after or self._assigned <= self._whole_until:
             return False
         known = self._cursor.key_before(target)
         return known > read_to if known is not None else target - read_to > 2 * self._cursor.longest_gop

@@ -1,6 +1,6 @@
 """From decoded frames to upright arrays of bytes. Knows nothing of time."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,9 +16,8 @@ def turn_of(frame: "VideoFrame") -> tuple[int, bool]:
     From the display matrix (libavutil/display.h). Angles between the right ones are rounded to the nearest.
     """
     import numpy as np
-    from av.sidedata.sidedata import Type
 
-    data = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[attr-defined]
+    data: Any = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
         return 0, False
     a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(data), dtype=np.int32)[:5])

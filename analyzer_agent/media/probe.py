@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analyzer_agent.media.door import Clock, clock_of, decoded, not_media, only, opened, packets
+from analyzer_agent.media.door import Clock, clock_of, decoded, estimates, not_media, only, opened, packets
 from analyzer_agent.media.pixels import turn_of
 from analyzer_agent.media.tail import ends, promised
 from analyzer_agent.protocols import Track
@@ -18,8 +18,8 @@ from analyzer_agent.timeline import TimeRange, clock, seconds
 
 if TYPE_CHECKING:
     from av.container import InputContainer
-    from av.stream import Stream
     from av.frame import Frame
+    from av.stream import Stream
 
 STILL = 1000
 """How long a photo lasts, in ms."""
@@ -36,7 +36,10 @@ _MISMATCH = 1
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """The video stream that is used. `first` is its first frame's time stamp in ticks, `turn` makes frames upright."""
+    """The video stream that is used. `first` is its first frame's time stamp in ticks, `turn` makes frames upright.
+
+    `spacing` is 0, or the ticks from frame to frame where the container does not say when one is shown (raw H.264, AVI).
+    """
 
     stream: int
     codec: str
@@ -47,6 +50,7 @@ class Picture:
     size: tuple[int, int]
     turn: tuple[int, bool]
     still: bool
+    spacing: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,18 +118,17 @@ class _Reach:
     @classmethod
     def of(cls, container: "InputContainer", streams: "Sequence[Stream]", still: bool, usual: Fraction) -> "_Reach":
         """Compare what the header promises with what the tail holds."""
-        from av.format import Flags
-
         if still:
             return cls({stream.index: Fraction(STILL, 1000) for stream in streams})
         claims = {stream.index: promised(container, stream) for stream in streams}
         found = ends(container, streams, usual)
         # Without an index of its own a format promises nothing: libav's duration is an estimate from the bit rate.
-        estimated = bool(container.format.flags & (Flags.generic_index.value | Flags.ts_discont.value))
+        estimated = estimates(container)
         reach = cls({})
         for index, claim in claims.items():
             end = found.get(index, Fraction(0))
-            if claim is not None and claim <= end <= claim + _TRIMMED:
+            sound = container.streams[index].type == "audio"
+            if claim is not None and claim <= end <= claim + (_TRIMMED if sound else 0):
                 reach.ends[index] = claim
             elif claim is None or (estimated and index in found) or end > claim:
                 reach.ends[index] = end
@@ -191,41 +194,44 @@ def _is_still(container: "InputContainer") -> bool:
 
 def _usual(video: "Stream | None") -> Fraction:
     rate = getattr(video, "average_rate", None)
-    return 1 / Fraction(rate) if rate else Fraction(0)
+    return 1 / Fraction(rate) if rate else Fraction(1, 25)
 
 
 def _first(path: Path, stream: "Stream") -> "Frame | None":
-    """Return the first frame that can be decoded and has a time stamp."""
+    """Return the first frame that can be decoded."""
     with opened(path) as container:
         own = container.streams[stream.index]
         only(container, own)
         for count, packet in enumerate(packets(container, own, path, lambda: clock(0))):
             for frame in decoded(packet.decode) or []:
-                if getattr(frame, "pts", None) is not None:
-                    return frame
+                return frame  # type: ignore[return-value]
             if count > _FIRST_PACKETS:
                 return None
-        return next((f for f in decoded(lambda: own.codec_context.decode(None)) or [] if f.pts is not None), None)  # type: ignore[attr-defined]
+        return next(iter(decoded(lambda: own.codec_context.decode(None)) or []), None)  # type: ignore[attr-defined]
 
 
 def _picture(video: "Stream", frame: "Frame", reach: _Reach, still: bool) -> Picture:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-    assert isinstance(frame, VideoFrame) and isinstance(video, VideoStream) and frame.pts is not None
+    assert isinstance(frame, VideoFrame) and isinstance(video, VideoStream)
     turn = turn_of(frame)
-    at = clock_of(video.container, video)  # type: ignore[arg-type]
-    start = max(0, at.ms(frame.pts))
+    container: InputContainer = video.container  # type: ignore[assignment]
+    at = clock_of(container, video)
+    unstamped = frame.pts is None or (container.format.name == "avi" and _codec(video) == "h264")
+    first = frame.pts if frame.pts is not None and not unstamped else video.start_time or 0
+    start = max(0, at.ms(first))
     return Picture(
         stream=video.index,
         codec=_codec(video),
-        first=frame.pts,
+        first=first,
         clock=at,
         span=TimeRange(start, max(start + 1, _up(reach.ends[video.index]))),
         rate=Fraction(1) if still else Fraction(video.average_rate or video.guessed_rate or 0),
         size=(frame.height, frame.width) if turn[0] % 180 else (frame.width, frame.height),
         turn=turn,
         still=still,
+        spacing=round(_usual(video) / at.base) if unstamped else 0,
     )
 
 

@@ -62,7 +62,7 @@ def sidecar_cues(file: Path) -> list[Cue]:
     if not text.strip():
         return []
     try:
-        with av.open(io.BytesIO(text.encode()), format=_FORMATS[file.suffix.lower()][0]) as container:
+        with av.open(io.BytesIO(text.encode()), "r", format=_FORMATS[file.suffix.lower()][0]) as container:
             return _cues(container, container.streams[0], file)
     except av.FFmpegError as error:
         raise MediaError(
@@ -97,7 +97,7 @@ def plain(text: str) -> str:
 
 def _cues(container: "InputContainer", stream: "Stream", path: Path) -> list[Cue]:
     at = clock_of(container, stream)
-    cues = []
+    cues: list[Cue] = []
     for packet in packets(container, stream, path, lambda: clock(cues[-1].span.end if cues else 0)):
         cues.extend(_cue(packet, at))
     return sorted(cues, key=lambda cue: cue.span)

@@ -27,27 +27,31 @@ class _End:
     """The latest packet of a stream."""
 
     clock: Clock
+    usual: Fraction
     pts: int | None = None
     duration: int = 0
     before: int | None = None
 
     def take(self, packet: "Packet[Stream]") -> None:
-        stamp = packet.pts if packet.pts is not None else packet.dts
-        if stamp is None or packet.is_discard or not packet.size:
+        if packet.is_discard or not packet.size:
             return
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if stamp is None:
+            # Raw streams have no time stamps at all: their frames follow one another.
+            stamp = 0 if self.pts is None else self.pts + (self.duration or round(self.usual / self.clock.base))
         if self.pts is None or stamp > self.pts:
             self.before, self.pts, self.duration = self.pts, stamp, packet.duration or 0
         elif self.before is None or stamp > self.before:
             self.before = stamp
 
-    def seconds(self, usual: Fraction) -> Fraction | None:
+    def seconds(self) -> Fraction | None:
         if self.pts is None:
             return None
         last = Fraction(self.pts - self.clock.offset) * self.clock.base
         if self.duration:
             return last + self.duration * self.clock.base
-        if usual:
-            return last + usual
+        if self.usual:
+            return last + self.usual
         return last + ((self.pts - self.before) * self.clock.base if self.before is not None else 0)
 
 
@@ -68,13 +72,13 @@ def ends(container: "InputContainer", streams: Sequence["Stream"], usual: Fracti
 
     Reads the tail if the container can be seeked and the whole file otherwise. Streams without packets are left out.
     """
-    found = {stream.index: _End(clock_of(container, stream)) for stream in streams}
+    found = {s.index: _End(clock_of(container, s), usual if s.type == "video" else Fraction(0)) for s in streams}
     for stream in streams:
         if found[stream.index].pts is None:
             _read_tail(container, stream, streams, found)
     if any(end.pts is None for end in found.values()) and _seek(container, streams[0], Fraction(-10)):
         _read(container, streams, found)
-    known = {index: end.seconds(usual if container.streams[index].type == "video" else Fraction(0)) for index, end in found.items()}
+    known = {index: end.seconds() for index, end in found.items()}
     return {index: end for index, end in known.items() if end is not None}
 
 
