@@ -152,10 +152,12 @@ def dawn(canvas: Canvas) -> None:
     canvas.oval("#fff1c1", 470, 214, 46)
     canvas.shape("#8e6a9e", (250, 224), (330, 186), (400, 206), (480, 190), (560, 204), (640, 176), (640, 224))
     canvas.fade(222, 360, "#c9789a", "#5d4a8a")
-    canvas.box("#ffdcae", 430, 236, 80, 4)
-    canvas.box("#ffdcae", 446, 250, 48, 3)
-    for post in (24, 100, 176, 226):
-        canvas.box("#4a3428", post, 262, 12, 70)
+    for i, half in enumerate((46, 36, 26)):
+        canvas.oval("#f2ab9d", 470, 232 + 12 * i, half, 4)
+    canvas.box("#4f3a4a", 0, 262, 236, 98)  # solid: posts that stand in the water are read as letters
+    for row in range(3):
+        for x in range(-30 + 30 * (row % 2), 190, 60):
+            canvas.box("#5b4556", max(0, x), 280 + 28 * row, min(52, x + 52), 20)
     canvas.box("#7b5540", 0, 254, 246, 18)
     for post in (54, 164):
         canvas.box("#4a3428", post, 206, 8, 50)
