@@ -10,7 +10,7 @@ from dataclasses import dataclass
 FINEST_STEP = 125
 """The finest sampling step, in ms: eight samples per second. Every other step is this times a power of two."""
 
-_CLOCK = re.compile(r"(?:(?:(?P<h>\d+):)?(?P<m>\d+):)?(?P<s>\d+(?:\.\d*)?|\.\d+)\s*s?")
+_CLOCK = re.compile(r"(?:(?:(?P<h>\d{1,9}):)?(?P<m>\d{1,9}):)?(?P<s>\d{1,12}(?:\.\d*)?|\.\d+)\s*s?")
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -47,8 +47,9 @@ class TimeRange:
     def grains(self, size: int, limit: int) -> list["TimeRange"]:
         """Split into the whole grains of `size` ms that this range touches, the last one clipped at `limit`."""
         end = min(self.end, limit)
-        first = self.start // size * size
-        return [TimeRange(at, min(at + size, limit)) for at in range(first, end, size)] if self.start < end else []
+        if self.start >= end:
+            return []
+        return [TimeRange(at, min(at + size, limit)) for at in range(self.start // size * size, end, size)]
 
     def minus(self, covered: Iterable["TimeRange"]) -> list["TimeRange"]:
         """Return the parts of this range that none of `covered` touches, in order."""
