@@ -6,6 +6,7 @@ Knows nothing of notes or sessions.
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Sized
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -50,7 +51,7 @@ class Connections:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._local = threading.local()
-        self._all: list[sqlite3.Connection] = []
+        self._all: weakref.WeakSet[Database] = weakref.WeakSet()
         self._lock = threading.Lock()
         with self.explained():
             try:
@@ -68,9 +69,10 @@ class Connections:
         if db is None:
             conn = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
             conn.execute("PRAGMA synchronous=NORMAL")
-            with self._lock:
-                self._all.append(conn)
             db = self._local.db = Database(conn)
+            weakref.finalize(db, conn.close)  # when its thread ends: a long session has many short threads
+            with self._lock:
+                self._all.add(db)
         return db
 
     @contextmanager
@@ -81,10 +83,10 @@ class Connections:
             db.conn.execute("BEGIN IMMEDIATE")
             try:
                 yield db
+                db.conn.commit()
             except BaseException:
                 db.conn.rollback()
                 raise
-            db.conn.commit()
 
     @contextmanager
     def read(self) -> Iterator[Database]:
@@ -107,8 +109,8 @@ class Connections:
     def close(self) -> None:
         """Close the connections of all threads."""
         with self._lock:
-            for conn in self._all:
-                conn.close()
+            for db in self._all:
+                db.conn.close()
             self._all.clear()
         self._local = threading.local()
 

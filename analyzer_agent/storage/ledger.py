@@ -56,24 +56,24 @@ class Ledger:
 
     def covered(self, video: str, keys: Iterable[str], span: TimeRange) -> list[Covered]:
         """Return what has been looked at by any of `keys` within `span`, in time order."""
-        rows = self._coverage(video, keys, span, "done")
-        return [Covered(TimeRange(row["start_ms"], row["end_ms"]), row["step_ms"], row["key"]) for row in rows]
-
-    def failures(self, video: str, keys: Iterable[str], span: TimeRange) -> list[Failed]:
-        """Return where analyzers failed within `span`."""
-        rows = self._coverage(video, keys, span, "failed")
-        return [Failed(TimeRange(row["start_ms"], row["end_ms"]), row["key"], row["attempts"], row["error"]) for row in rows]
-
-    def _coverage(self, video: str, keys: Iterable[str], span: TimeRange, state: str) -> list[dict[str, Any]]:
         wanted = list(keys)
         with self._at.read() as db:
-            return list(
-                db.query(
-                    f"SELECT * FROM coverage WHERE video = ? AND key IN ({marks(wanted)}) AND state = ? AND start_ms < ? AND end_ms > ? "
-                    "ORDER BY start_ms",
-                    [video, *wanted, state, span.end, span.start],
-                )
+            rows = db.query(
+                f"SELECT start_ms, end_ms, step_ms, key FROM coverage WHERE video = ? AND key IN ({marks(wanted)}) AND state = 'done' "
+                "AND start_ms < ? AND end_ms > ? ORDER BY start_ms",
+                [video, *wanted, span.end, span.start],
             )
+            return [Covered(TimeRange(row["start_ms"], row["end_ms"]), row["step_ms"], row["key"]) for row in rows]
+
+    def failures(self, video: str, key: str, span: TimeRange) -> list[Failed]:
+        """Return the grains within `span` that failed, each once with its attempts at all steps and its last error."""
+        with self._at.read() as db:
+            rows = db.query(
+                "SELECT start_ms, end_ms, sum(attempts) AS attempts, error, max(at) FROM coverage WHERE video = ? AND key = ? "
+                "AND state = 'failed' AND start_ms < ? AND end_ms > ? GROUP BY start_ms, end_ms",
+                [video, key, span.end, span.start],
+            )
+            return [Failed(TimeRange(row["start_ms"], row["end_ms"]), key, row["attempts"], row["error"]) for row in rows]
 
     # --- claims ---------------------------------------------------------------------------------------------------
 
@@ -89,10 +89,12 @@ class Ledger:
                     [video, key, max(s.end for s in spans), min(s.start for s in spans)],
                 )
             )
+            taken = []
             for row in rows:
-                if not self._alive(row):
+                if self._alive(row):
+                    taken.append(TimeRange(row["start_ms"], row["end_ms"]))
+                else:
                     db.execute("DELETE FROM claims WHERE video = ? AND key = ? AND start_ms = ?", [video, key, row["start_ms"]])
-            taken = [TimeRange(row["start_ms"], row["end_ms"]) for row in rows if self._alive(row)]
             ours = [span for span in spans if not any(span.overlaps(other) for other in taken)]
             for span in ours:
                 db.execute(
@@ -102,15 +104,14 @@ class Ledger:
         return ours
 
     def renew(self) -> None:
-        """Extend all claims of this store object."""
+        """Extend all claims of this ledger."""
         with self._at.write() as db:
             db.execute("UPDATE claims SET expires = ? WHERE owner = ?", [time.time() + LEASE_S, self.owner])
 
-    def release(self, video: str, key: str, spans: Iterable[TimeRange]) -> None:
-        """Give claims back without a result."""
+    def release(self) -> None:
+        """Give all claims of this ledger back without a result."""
         with self._at.write() as db:
-            for span in spans:
-                self._drop_claim(db, video, key, span)
+            db.execute("DELETE FROM claims WHERE owner = ?", [self.owner])
 
     def _alive(self, claim: Mapping[str, Any]) -> bool:
         if claim["expires"] < time.time():
@@ -132,8 +133,8 @@ class Ledger:
     ) -> None:
         """Store what was found in a claimed grain, and that it was looked at, in one transaction.
 
-        A finer sampling of a grain shortens the samples that are there already to the new step, so that what is stored does not
-        depend on which step was asked first.
+        Each sample ends where the finest sampling of its place has the next one, so that what is stored does not depend on which
+        step was asked first.
 
         Raises:
             ClaimLost: the grain is not ours any more; nothing is stored.
@@ -159,6 +160,7 @@ class Ledger:
                 "VALUES (?, ?, ?, ?, ?, 'done', ?, ?, ?)",
                 [video, key, span.start, span.end, step, len(found), wall_ms, now()],
             )
+            self._shorten(db, video, key, span)
             longest = max((o.span.length for o in found), default=0)
             db.execute("UPDATE videos SET longest_ms = max(longest_ms, ?) WHERE id = ?", [longest, video])
             self._drop_claim(db, video, key, span)
@@ -170,13 +172,26 @@ class Ledger:
             db.conn.executemany(
                 "DELETE FROM notes WHERE video = ? AND key = ? AND start_ms = ?", [(video, key, instant) for instant in instants]
             )
-            db.execute(f"UPDATE notes SET end_ms = min(end_ms, (start_ms / ? + 1) * ?) WHERE {inside}", [step, step, *place])
         else:
             db.execute(f"DELETE FROM notes WHERE {inside}", place)
         db.execute(
             f"DELETE FROM coverage WHERE {inside} AND end_ms <= ? AND (state = 'failed' OR step_ms % max(?, 1) = 0)",
             [*place, span.end, step],
         )
+
+    def _shorten(self, db: Database, video: str, key: str, span: TimeRange) -> None:
+        """Let each sample end where the finest sampling of its place has the next one."""
+        rows = db.execute(
+            "SELECT start_ms, end_ms, step_ms FROM coverage WHERE video = ? AND key = ? AND state = 'done' AND step_ms > 0 "
+            "AND start_ms < ? AND end_ms > ?",
+            [video, key, span.end, span.start],
+        ).fetchall()
+        for start, end, step in rows:
+            db.execute(
+                "UPDATE notes SET end_ms = (start_ms / ? + 1) * ? WHERE video = ? AND key = ? AND start_ms >= ? AND start_ms < ? "
+                "AND end_ms > (start_ms / ? + 1) * ?",
+                [step, step, video, key, max(start, span.start), min(end, span.end), step, step],
+            )
 
     def fail(self, video: str, key: str, span: TimeRange, step: int, error: str) -> None:
         """Record that a claimed grain failed; it is tried again later."""
