@@ -14,6 +14,7 @@ from analyzer_agent.errors import Unavailable
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange, sample_end
+from analyzer_agent.tools.sampling import ascending, sampled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,25 +76,6 @@ class Objects(Analyzer):
             detector: Detector = self._engine.get()
             batch = [first, *islice(frames, detector.batch - 1)]
             yield from zip(batch, detector.detect([frame.image for frame in batch], STORED_SCORE), strict=True)
-
-
-def ascending(grains: Sequence[Grain]) -> Iterator[list[Grain]]:
-    """Split grains, in the order given, into runs that go forward in time: each run is one pass over the video."""
-    run: list[Grain] = []
-    for grain in grains:
-        if run and grain.span.start < run[-1].span.end:
-            yield run
-            run = []
-        run.append(grain)
-    if run:
-        yield run
-
-
-def sampled(video: Video, run: Sequence[Grain]) -> Iterator[Frame]:
-    """Yield the BGR frame shown at each instant of a run of grains, in one pass; nothing is decoded for empty grains."""
-    instants = [t for grain in run for t in grain.instants]
-    if instants:
-        yield from video.frames(TimeRange(run[0].span.start, run[-1].span.end), instants=instants, order="bgr")
 
 
 def observe(video: Video, grain: Grain, frame: Frame, boxes: Sequence[Box]) -> list[Observation]:

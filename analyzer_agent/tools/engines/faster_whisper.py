@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzer_agent.errors import Unavailable, require
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
+from analyzer_agent.tools.engines.quiet import silent_runtimes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -147,8 +148,9 @@ class Silero:
     """The Silero voice detector. Source: `faster_whisper.vad`."""
 
     def __init__(self) -> None:
-        vad: Any = require("faster_whisper", "", "Voice detection").vad
-        self._options, self._stamps, self._model = vad.VadOptions, vad.get_speech_timestamps, vad.get_vad_model()
+        with silent_runtimes():
+            vad: Any = require("faster_whisper", "", "Voice detection").vad
+            self._options, self._stamps, self._model = vad.VadOptions, vad.get_speech_timestamps, vad.get_vad_model()
 
     def probabilities(self, samples: "NDArray[np.float32]") -> "NDArray[np.float32]":
         """Return the probability of voice for each 32 ms begun, of mono samples at 16 kHz."""
@@ -174,7 +176,8 @@ class Whisper:
     takes_hotwords = True
 
     def __init__(self, folder: Path, device: str) -> None:
-        library = require("faster_whisper", "", "Speech recognition")
+        with silent_runtimes():
+            library = require("faster_whisper", "", "Speech recognition")
         self.device = device
         kind, _, index = device.partition(":")
         self._model: Any = library.WhisperModel(

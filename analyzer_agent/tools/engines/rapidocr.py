@@ -7,16 +7,15 @@ its maker and keeps an identifier in the user's home unless a variable forbids i
 here, in `load`, unless another part of the program was first.
 """
 
-import contextlib
-import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analyzer_agent.errors import ToolRefusal, Unavailable, require
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
+from analyzer_agent.tools.engines.quiet import silent_runtimes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,21 +72,6 @@ def _upright(corners: Any) -> tuple[float, float, float, float]:
     return float(left), float(top), float(right - left), float(bottom - top)
 
 
-@contextlib.contextmanager
-def _no_reports() -> Iterator[None]:
-    """Keep onnxruntime from reporting its use, if it is first imported inside."""
-    name = "ORT_DISABLE_TELEMETRY"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
-
-
 def _folder() -> Path | None:
     """Return where the installed wheel keeps its models, without importing it."""
     spec = find_spec("rapidocr")
@@ -120,7 +104,7 @@ def load(config: EngineConfig) -> RapidOcr:
     paths = {setting: str(folder / name) for setting, name in _MODELS.items()}
     import numpy as np
 
-    with _no_reports():
+    with silent_runtimes():
         pipeline = library.RapidOCR(params=_SETTINGS | paths)
         # Models, and onnxruntime with them, are loaded by the first picture only.
         pipeline(np.zeros((64, 64, 3), np.uint8))

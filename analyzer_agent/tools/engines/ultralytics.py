@@ -9,7 +9,7 @@ is imported, and has no other way; so that import happens here, under settings m
 a settings folder that is gone afterwards, and the environment, warning filters, numpy's print options and OpenCV's threads are as
 before when it is over. What stays changed: `torch.save` is wrapped, and torch prints wider lines.
 The runtimes report too: OpenVINO its own import, from a process that it starts for that, onnxruntime its sessions, and both leave an
-identifier in the user's home. That is turned off while weights load (`_no_reports`), unless the caller's program has imported them.
+identifier in the user's home. That is turned off while weights load (`quiet`), unless the caller's program has imported them.
 Where the caller's program had imported ultralytics before, its import cannot be undone; installing, reporting and
 logging are turned off all the same.
 """
@@ -19,7 +19,6 @@ import hashlib
 import json
 import logging
 import os
-import sys
 import tempfile
 import threading
 import warnings
@@ -31,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer_agent.errors import Unavailable, require
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
+from analyzer_agent.tools.engines.quiet import environment, silent_runtimes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -96,19 +96,6 @@ def _alike(shapes: Sequence[tuple[int, ...]], size: int) -> Iterator[list[int]]:
         yield from (places[at : at + size] for at in range(0, len(places), size))
 
 
-@contextlib.contextmanager
-def _environment(**changes: str) -> Iterator[None]:
-    """Set variables, and put the whole environment back as it was afterwards."""
-    before = dict(os.environ)
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        for name in os.environ.keys() - before.keys():
-            del os.environ[name]
-        os.environ.update(before)
-
-
 def _library() -> Any:
     """Import ultralytics, or find it imported, with installing, reporting and logging turned off."""
     import numpy as np
@@ -118,7 +105,7 @@ def _library() -> Any:
     with (
         _lock,
         tempfile.TemporaryDirectory(prefix="analyzer-agent-") as scratch,
-        _environment(**_IMPORT_SETTINGS, OMP_NUM_THREADS=threads, YOLO_CONFIG_DIR=scratch),
+        environment(**_IMPORT_SETTINGS, OMP_NUM_THREADS=threads, YOLO_CONFIG_DIR=scratch),
         warnings.catch_warnings(action="ignore"),
         np.printoptions(),
     ):
@@ -206,7 +193,7 @@ def load(config: EngineConfig) -> Yolo:
             f"Detecting objects: the device {config.device!r} is not here.", hint="--device auto or --device cpu"
         ) from unknown
     try:
-        with _no_reports(), warnings.catch_warnings(action="ignore"):
+        with silent_runtimes(), warnings.catch_warnings(action="ignore"):
             model = library.YOLO(str(path), task="detect")
             if model.task in ("detect", "segment", "pose"):
                 return Yolo(model, device, half=device.startswith("cuda") and path.suffix == ".pt")
@@ -215,24 +202,6 @@ def load(config: EngineConfig) -> Yolo:
     except Exception as broken:  # whatever the runtimes and unpickling raise on files that are no model
         raise Unavailable(f"Detecting objects: cannot load {str(path)!r}: {broken}", hint=_WEIGHTS) from broken
     raise Unavailable(f"Detecting objects: {path.name!r} is a model for {model.task!r}, not for 'detect'.", hint=_WEIGHTS)
-
-
-@contextlib.contextmanager
-def _no_reports() -> Iterator[None]:
-    """Turn off the reports of the runtimes: both begin when their library is imported, and only then can be kept from it.
-
-    OpenVINO has a stub for where its package for reports is missing; onnxruntime reads a variable.
-    """
-    name = "openvino_telemetry"
-    hide = name not in sys.modules
-    if hide:
-        sys.modules[name] = None  # type: ignore[assignment]
-    try:
-        with _environment(ORT_DISABLE_TELEMETRY="1"):
-            yield
-    finally:
-        if hide:
-            del sys.modules[name]
 
 
 ENGINE = EngineSpec(
