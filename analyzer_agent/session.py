@@ -3,6 +3,7 @@
 Knows how the parts fit together, and leaves what they do to them.
 """
 
+import json
 import os
 import threading
 import time
@@ -169,22 +170,25 @@ class Session:
         Raises:
             AgentError: an analyzer is unknown or cannot run here.
         """
-        wanted = list(self.toolbox.tools) if analyzers is None else list(analyzers)
+        wanted = [self._tool(name) for name in (self.toolbox.tools if analyzers is None else analyzers)]
         results: list[ToolResult] = []
-        for name in wanted:
-            tool = self._tool(name)
+        for tool in wanted:
             for offer in self.offers:
                 yield from self._index(tool, offer, every, results)
         return results
 
     def _index(self, tool: Tool, offer: Offer, every: float | None, results: list[ToolResult]) -> Iterator[Event]:
-        arguments = {"ranges": [[clock(offer.scope.start), clock(offer.scope.end)]]}
-        extra: dict[str, Any] = {"video": offer.name} if len(self.offers) > 1 else {}
+        call_id = f"index-{tool.spec.name}-{offer.name}"
+        if why := self.toolbox.lacking(tool.spec, offer):
+            results.append(ToolResult(call_id, why, tool=tool.spec.tool, args={"video": offer.name}, refused=True))
+            yield Warned(why)
+            return
+        arguments: dict[str, Any] = {"ranges": [[clock(offer.scope.start), clock(offer.scope.end)]]}
+        if len(self.offers) > 1:
+            arguments["video"] = offer.name
         if every is not None and tool.spec.step:
-            extra["every"] = every
-        import json
-
-        call = ToolCall(f"index-{tool.spec.name}", tool.spec.tool, json.dumps(arguments | extra))
+            arguments["every"] = every
+        call = ToolCall(call_id, tool.spec.tool, json.dumps(arguments))
         result = yield from self.toolbox.run(call, budget_ms=self.settings.max_analyzer_ms, cancel=self._cancel)
         results.append(result)
         yield ToolFinished(result)

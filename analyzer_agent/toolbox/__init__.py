@@ -81,9 +81,7 @@ class Toolbox:
         self._locks = {resource: threading.Lock() for resource in ("cpu", "gpu", "network")}
 
     def _useful(self, tool: Tool) -> bool:
-        need = tool.spec.needs
-        have = {"picture": lambda v: v.picture, "audio": lambda v: v.audio_tracks, "subtitles": lambda v: v.subtitle_tracks}
-        return not need or any(have[need](offer.video) for offer in self.offers.values())
+        return any(not self.lacking(tool.spec, offer) for offer in self.offers.values())
 
     # --- what is offered ------------------------------------------------------------------------------------------
 
@@ -174,12 +172,15 @@ class Toolbox:
         recipe = make_recipe(tool.spec, analyzer, video, tier=tool.tier, weights=weights, uncertain=uncertain)
         return Job(tool.spec, analyzer, recipe, tool.pinned, tool.device)
 
+    def lacking(self, spec: Spec, offer: Offer) -> str:
+        """Return why an analyzer has nothing to look at in a video, or nothing."""
+        have = {"picture": offer.video.picture, "audio": offer.video.audio_tracks, "subtitles": offer.video.subtitle_tracks, "": True}
+        noun = {"picture": "picture", "audio": "audio track", "subtitles": "subtitle track"}.get(spec.needs, "")
+        return "" if have[spec.needs] else f"{offer.name} has no {noun}, so {spec.tool} has nothing to look at."
+
     def _require(self, spec: Spec, offer: Offer) -> None:
-        video = offer.video
-        have = {"picture": video.picture, "audio": video.audio_tracks, "subtitles": video.subtitle_tracks, "": True}
-        if not have[spec.needs]:
-            noun = {"picture": "picture", "audio": "audio track", "subtitles": "subtitle track"}.get(spec.needs, "")
-            raise ToolRefusal(f"{offer.name} has no {noun}, so {spec.tool} has nothing to look at.")
+        if why := self.lacking(spec, offer):
+            raise ToolRefusal(why)
 
     def _check_classes(self, filters: Mapping[str, Any], job: Job) -> None:
         if not filters.get("classes"):
@@ -284,18 +285,11 @@ class Toolbox:
         for offer in self.offers.values():
             done = self.covered(offer)
             for name, tool in self.tools.items():
-                if self._by_tool.get(tool.spec.tool) and self._has(tool.spec, offer):
+                if not self.lacking(tool.spec, offer):
                     found += [Unexamined(name, gap, "unseen", "", offer.video.id) for gap in offer.scope.minus(done.get(name, []))]
             for name, why in self.missing.items():
                 found += [Unexamined(name, gap, "unavailable", why, offer.video.id) for gap in offer.scope.minus(done.get(name, []))]
         return found
-
-    def _has(self, spec: Spec, offer: Offer) -> bool:
-        try:
-            self._require(spec, offer)
-        except ToolRefusal:
-            return False
-        return True
 
 
 def fenced(head: str, lines: str) -> str:
