@@ -8,9 +8,23 @@ from pathlib import Path
 from analyzer_agent.storage.database import Connections
 from analyzer_agent.storage.history import History
 from analyzer_agent.storage.ledger import LEASE_S, ClaimLost, Covered, Failed, Ledger
+from analyzer_agent.storage.maintenance import Cleared, KnownVideo, Maintenance, Share
 from analyzer_agent.storage.notes import Notes
 
-__all__ = ["LEASE_S", "ClaimLost", "Covered", "Failed", "History", "Ledger", "Notes", "Store"]
+__all__ = [
+    "LEASE_S",
+    "ClaimLost",
+    "Cleared",
+    "Covered",
+    "Failed",
+    "History",
+    "KnownVideo",
+    "Ledger",
+    "Maintenance",
+    "Notes",
+    "Share",
+    "Store",
+]
 
 
 class Store:
@@ -26,6 +40,7 @@ class Store:
         self.ledger = Ledger(self.connections)
         self.notes = Notes(self.connections, self.ledger)
         self.history = History(self.connections)
+        self.maintenance = Maintenance(self.connections)
 
     def close(self) -> None:
         """Close all connections."""

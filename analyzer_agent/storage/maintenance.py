@@ -1,0 +1,136 @@
+"""Looking after the store: what is in it and how large it is, whose videos a session has, throwing notes away.
+
+Knows nothing of analyzers. Turns keep the text they cited, so nothing here touches what was answered.
+"""
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analyzer_agent.errors import StoreError
+from analyzer_agent.storage.database import BUSY_TIMEOUT_S, Connections
+from analyzer_agent.timeline import TimeRange, total
+
+_PATIENCE_MS = 1_000
+"""How long shrinking the file waits for other processes."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownVideo:
+    """A video that the store knows: `path` is where it was last seen."""
+
+    id: str
+    name: str
+    path: str
+    duration: int
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What the store holds of one video by one engine. `covered_ms` counts each moment once."""
+
+    video: KnownVideo
+    analyzer: str
+    engine: str
+    notes: int
+    covered_ms: int
+    wall_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """What was thrown away. `shrunk` tells whether the file gave its space back; another process can prevent that."""
+
+    notes: int
+    covered_ms: int
+    shrunk: bool
+
+
+class Maintenance:
+    """Overviews and clearing. Safe to use beside other processes."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._at = connections
+
+    def videos(self) -> list[KnownVideo]:
+        """Return all videos, those added first first."""
+        with self._at.read() as db:
+            return [_video(row) for row in db.query("SELECT * FROM videos ORDER BY added, id")]
+
+    def videos_of(self, session: str) -> list[KnownVideo]:
+        """Return the videos that a session was begun with, in its order."""
+        with self._at.read() as db:
+            row = db.execute("SELECT videos FROM sessions WHERE name = ?", [session]).fetchone()
+        known = {video.id: video for video in self.videos()}
+        return [known[name] for name in json.loads(row[0])] if row else []
+
+    def shares(self, *, video: str | None = None, analyzer: str | None = None, engine: str | None = None) -> list[Share]:
+        """Return what is stored, by video, analyzer and engine; optionally only some of it."""
+        where, args = _filters(video, analyzer, engine)
+        with self._at.read() as db:
+            chosen = f"JOIN keys k USING (key) WHERE {where}"
+            covered = list(db.query(f"SELECT c.*, k.analyzer, k.engine FROM coverage c {chosen}", args))
+            sql = f"SELECT c.video, k.analyzer, k.engine, count(*) AS notes FROM notes c {chosen} GROUP BY 1, 2, 3"
+            counted = {(row["video"], row["analyzer"], row["engine"]): row["notes"] for row in db.query(sql, args)}
+        known = {known.id: known for known in self.videos()}
+        groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {group: [] for group in counted}
+        for row in covered:
+            groups.setdefault((row["video"], row["analyzer"], row["engine"]), []).append(row)
+        order = {name: n for n, name in enumerate(known)}
+        return [
+            Share(known[group[0]], group[1], group[2], counted.get(group, 0), _covered(rows), sum(row["wall_ms"] for row in rows))
+            for group, rows in sorted(groups.items(), key=lambda item: (order[item[0][0]], item[0]))
+        ]
+
+    def size(self) -> int:
+        """Return the size of the store's file with what belongs to it, in bytes."""
+        files = (Path(f"{self._at.path}{ending}") for ending in ("", "-wal", "-shm"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def speeds(self) -> list[dict[str, Any]]:
+        """Return the measured speeds: analyzer, engine, device, media-seconds per second."""
+        with self._at.read() as db:
+            return list(db.query("SELECT analyzer, engine, device, media_ms * 1.0 / wall_ms AS speed FROM speeds ORDER BY 1, 2, 3"))
+
+    def clear(self, *, video: str | None = None, analyzer: str | None = None, engine: str | None = None) -> Cleared:
+        """Throw away notes and coverage, so that they are analyzed anew when asked for. Their ids are not used again."""
+        shares = self.shares(video=video, analyzer=analyzer, engine=engine)
+        where, args = _filters(video, analyzer, engine)
+        chosen = f"JOIN keys k USING (key) WHERE {where}"
+        with self._at.write() as db:
+            notes = db.execute(f"DELETE FROM notes WHERE id IN (SELECT c.id FROM notes c {chosen})", args).rowcount
+            db.execute(f"DELETE FROM coverage WHERE (video, key) IN (SELECT c.video, c.key FROM coverage c {chosen})", args)
+        return Cleared(notes, sum(share.covered_ms for share in shares), self._shrink())
+
+    def _shrink(self) -> bool:
+        try:
+            with self._at.read() as db:
+                db.conn.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
+                try:
+                    db.conn.execute("VACUUM")
+                    db.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                finally:
+                    db.conn.execute(f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT_S * 1000)}")
+        except StoreError as error:
+            # Another process reads, or the disk is too full for the copy: what was cleared is cleared, the space is used again later.
+            if isinstance(error.__cause__, sqlite3.OperationalError):
+                return False
+            raise
+        return True
+
+
+def _filters(video: str | None, analyzer: str | None, engine: str | None) -> tuple[str, list[str]]:
+    given: Sequence[tuple[str, str | None]] = (("c.video", video), ("k.analyzer", analyzer), ("k.engine", engine))
+    chosen = [(column, value) for column, value in given if value is not None]
+    return " AND ".join(["1", *(f"{column} = ?" for column, _ in chosen)]), [value for _, value in chosen]
+
+
+def _covered(rows: Sequence[Mapping[str, Any]]) -> int:
+    return total(TimeRange(row["start_ms"], row["end_ms"]) for row in rows if row["state"] == "done")
+
+
+def _video(row: Mapping[str, Any]) -> KnownVideo:
+    return KnownVideo(row["id"], row["name"], row["path"], row["duration_ms"])
