@@ -24,6 +24,16 @@ def default_store() -> Path:
     return Path(platformdirs.user_data_dir("analyzer-agent")) / "store.db"
 
 
+def default_file() -> Path:
+    """Return where settings are looked for unless told otherwise: a file in the user's configuration folder, which need not exist."""
+    return Path(platformdirs.user_config_dir("analyzer-agent")) / "config.toml"
+
+
+def log_folder() -> Path:
+    """Return where logs belong; it need not exist."""
+    return Path(platformdirs.user_log_dir("analyzer-agent"))
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What a session is told. Times are ms, None means no limit or not said."""

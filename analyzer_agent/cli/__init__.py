@@ -1,0 +1,39 @@
+"""The command line: `main` and its commands. Draws what the library yields: progress to stderr, results to stdout.
+
+Importing this takes milliseconds: commands import what they need when they run.
+"""
+
+import click
+
+from analyzer_agent import __version__
+from analyzer_agent.cli.ask import ask
+from analyzer_agent.cli.batch import batch
+from analyzer_agent.cli.cache import cache
+from analyzer_agent.cli.chat import chat
+from analyzer_agent.cli.demo import demo
+from analyzer_agent.cli.doctor import doctor
+from analyzer_agent.cli.failures import Main
+from analyzer_agent.cli.index import index
+from analyzer_agent.cli.notes import notes
+
+__all__ = ["main"]
+
+
+_HELP = """Ask questions about videos. Answers cite what was seen and heard, with times.
+
+\b
+First steps:
+  analyzer-agent demo                                  no key, no weights, no network
+  analyzer-agent doctor                                what works on this machine
+  analyzer-agent ask talk.mp4 "What does it cost?"
+"""
+
+
+@click.group(cls=Main, help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="analyzer-agent")
+def main() -> None:
+    """Hold the commands together."""
+
+
+for _command in (demo, ask, chat, batch, index, notes, doctor, cache):
+    main.add_command(_command)

@@ -1,0 +1,39 @@
+"""`ask`: one question about one or more videos."""
+
+from typing import Any
+
+import click
+
+from analyzer_agent.cli.asking import answer_of, split_question, tell_problems
+from analyzer_agent.cli.drawing import drawing
+from analyzer_agent.cli.options import common, settings_of
+from analyzer_agent.cli.plain import as_json
+from analyzer_agent.cli.showing import show_answer
+from analyzer_agent.cli.stopping import stoppable
+
+_USAGE = 'For example: analyzer-agent ask talk.mp4 "What does it cost?"'
+
+
+@click.command()
+@click.argument("arguments", nargs=-1, required=True, metavar="VIDEO... QUESTION")
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
+@click.option("--session", metavar="NAME", help="Go on with the session of that name, or begin it.")
+@common("scope", "manager", "analyzers", "store")
+def ask(arguments: tuple[str, ...], as_object: bool, session: str | None, **flags: Any) -> None:
+    """Ask one QUESTION about one or more videos.
+
+    The answer cites notes; what was looked at is kept, so that the next question about it costs nothing.
+    """
+    videos, question = split_question(arguments, _USAGE)
+    settings = settings_of(flags)
+    from analyzer_agent.records import answer_json
+    from analyzer_agent.session import Session
+
+    with Session(*videos, name=session, settings=settings) as talk:
+        tell_problems(talk)
+        with drawing(flags["quiet"]) as drawer, stoppable(talk.cancel, on_stop=drawer.pause):
+            answer = answer_of(talk.stream(question), drawer)
+        if as_object:
+            click.echo(as_json(answer_json(answer)))
+        else:
+            show_answer(answer, several=len(talk.offers) > 1, names=talk.toolbox.names)

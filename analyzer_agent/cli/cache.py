@@ -1,0 +1,131 @@
+"""`cache`: what the store holds, and throwing it away."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from analyzer_agent.cli.options import common, settings_of
+from analyzer_agent.cli.plain import as_json, one_line
+from analyzer_agent.cli.tables import table
+from analyzer_agent.errors import AgentError
+from analyzer_agent.timeline import seconds
+
+if TYPE_CHECKING:
+    from analyzer_agent.storage import Share, Store
+
+
+@click.group()
+def cache() -> None:
+    """Show what the store holds, or throw notes away."""
+
+
+@cache.command()
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
+@common("store")
+def stats(as_object: bool, **flags: Any) -> None:
+    """Show what is stored of each video by each analyzer."""
+    path = settings_of(flags).store
+    if not path.exists():
+        shares: list[Share] = []
+        size = 0
+    else:
+        from analyzer_agent.storage import Store
+
+        with Store(path) as store:
+            shares, size = store.maintenance.shares(), store.maintenance.size()
+    if as_object:
+        click.echo(as_json({"store": str(path), "bytes": size, "covered": [_object(share) for share in shares]}))
+        return
+    if shares:
+        head = ["video", "analyzer", "engine", "covered", "notes"]
+        rows = [[s.video.name, s.analyzer, s.engine, f"{seconds(s.covered_ms):.1f} s", str(s.notes)] for s in shares]
+        click.echo(table(head, rows, numbers=("covered", "notes")))
+    videos = len({share.video.id for share in shares})
+    count = f"{sum(s.notes for s in shares)} notes on {videos} video{'' if videos == 1 else 's'}"
+    click.echo(f"{one_line(str(path))}: {count}, {_size(size)}" if path.exists() else f"{one_line(str(path))}: nothing yet")
+
+
+@cache.command()
+@click.option("--video", metavar="V", help="Only of this video: a file, or its name as `cache stats` shows it.")
+@click.option("--analyzer", metavar="A", help="Only of this analyzer.")
+@click.option("--engine", metavar="E", help="Only of this engine.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@common("store")
+def clear(video: str | None, analyzer: str | None, engine: str | None, yes: bool, **flags: Any) -> None:
+    """Throw notes away, all or some; they are taken anew when they are needed. Answers keep what they cited."""
+    path = settings_of(flags).store
+    if not path.exists():
+        click.echo(f"{one_line(str(path))}: nothing to clear")
+        return
+    from analyzer_agent.storage import Store
+
+    with Store(path) as store:
+        chosen = {"video": _video(store, video), "analyzer": analyzer, "engine": engine}
+        _check(store, analyzer, engine)
+        shares = store.maintenance.shares(**chosen)
+        if not shares:
+            click.echo("Nothing to clear.")
+            return
+        notes, covered = sum(s.notes for s in shares), seconds(sum(s.covered_ms for s in shares))
+        what = ", ".join(dict.fromkeys(f"{one_line(s.video.name)} {s.analyzer} ({s.engine})" for s in shares))
+        click.echo(f"{what}: {notes} notes, {covered:.1f} media-seconds")
+        if not yes:
+            click.confirm("Throw them away?", abort=True, err=True)
+        done = store.maintenance.clear(**chosen)
+        kept = "" if done.shrunk else "; the file keeps its size, because another process uses it"
+        click.echo(f"Cleared {done.notes} notes, {seconds(done.covered_ms):.1f} media-seconds{kept}.")
+
+
+def _video(store: "Store", given: str | None) -> str | None:
+    """Return the id of a video that is given as a file, a name or an id."""
+    if given is None:
+        return None
+    known = store.maintenance.videos()
+    if Path(given).is_file():
+        from analyzer_agent.media import open_video
+
+        with open_video(given) as file:
+            wanted = [video for video in known if video.id == file.id]
+    else:
+        wanted = [video for video in known if given in (video.id, video.name, video.path)]
+    if len(wanted) > 1:
+        raise AgentError(
+            f"{given!r} is the name of {len(wanted)} videos in the store.", hint=f"Use a path: {', '.join(v.path for v in wanted)}"
+        )
+    if not wanted:
+        names = ", ".join(video.name for video in known) or "none"
+        raise AgentError(f"The store does not know the video {given!r}.", hint=f"It knows: {names}.")
+    return wanted[0].id
+
+
+def _check(store: "Store", analyzer: str | None, engine: str | None) -> None:
+    shares = store.maintenance.shares()
+    for noun, given, known in (
+        ("analyzer", analyzer, {share.analyzer for share in shares}),
+        ("engine", engine, {share.engine for share in shares}),
+    ):
+        if given is not None and given not in known:
+            raise AgentError(f"The store has nothing by the {noun} {given!r}.", hint=f"It has: {', '.join(sorted(known)) or 'nothing'}.")
+
+
+def _object(share: "Share") -> dict[str, Any]:
+    return {
+        "video": share.video.name,
+        "path": share.video.path,
+        "id": share.video.id,
+        "analyzer": share.analyzer,
+        "engine": share.engine,
+        "covered_seconds": seconds(share.covered_ms),
+        "notes": share.notes,
+        "analyzing_seconds": seconds(share.wall_ms),
+    }
+
+
+def _size(count: int) -> str:
+    size = float(count)
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} GB"

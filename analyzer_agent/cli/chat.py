@@ -1,0 +1,174 @@
+"""`chat`: several questions about the same videos, in a session that can be taken up again."""
+
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from analyzer_agent.cli.asking import tell_problems
+from analyzer_agent.cli.commands import Ended, obey
+from analyzer_agent.cli.drawing import Drawer, drawing
+from analyzer_agent.cli.failures import INTERRUPTED, show_error
+from analyzer_agent.cli.options import common, settings_of
+from analyzer_agent.cli.permission import Permission
+from analyzer_agent.cli.plain import one_line, plain
+from analyzer_agent.cli.showing import show_answer
+from analyzer_agent.cli.stopping import stoppable
+from analyzer_agent.errors import AgentError, Cancelled
+from analyzer_agent.events import Answered, Event, TextDelta, Thinking
+
+if TYPE_CHECKING:
+    from analyzer_agent.config import Settings
+    from analyzer_agent.session import Session
+
+
+@click.command()
+@click.argument("videos", nargs=-1, metavar="VIDEO...")
+@click.option("--session", metavar="NAME", help="Take up the session of that name, or begin it. Its videos are known.")
+@common("scope", "manager", "analyzers", "store")
+def chat(videos: tuple[str, ...], session: str | None, **flags: Any) -> None:
+    """Ask several questions about the same videos.
+
+    A session can be taken up again with --session; a question that was killed in the middle goes on from its last step.
+    Ctrl-C stops a question, Ctrl-D leaves.
+    """
+    if not videos and not session:
+        raise click.UsageError("Name a video, or a session to take up: chat talk.mp4, or chat --session NAME.")
+    settings = settings_of(flags)
+    from analyzer_agent.session import Session
+
+    paths = videos or _videos_of(session or "", settings)
+    permission = Permission() if sys.stdin.isatty() else None
+    with Session(*paths, name=session, settings=settings, approve=permission) as talk:
+        tell_problems(talk)
+        ended = _converse(Conversation(talk, flags["quiet"], permission))
+    if ended:
+        click.get_current_context().exit(ended)
+
+
+class Conversation:
+    """Questions and answers of one session on the terminal."""
+
+    def __init__(self, session: "Session", quiet: bool, permission: Permission | None) -> None:
+        self.session, self.quiet, self.permission = session, quiet, permission
+        self.failures = 0
+
+    def take(self, events: Callable[[], Iterable[Event]]) -> None:
+        """Run a question to its answer; what goes wrong is told, and the conversation goes on."""
+        told = Told()
+        try:
+            with drawing(self.quiet) as drawer, stoppable(self.session.cancel, on_stop=lambda: self._stopping(drawer), grace=None):
+                if self.permission:
+                    self.permission.attend(drawer)
+                for event in events():
+                    drawer.draw(event)
+                    told.hear(event)
+        except AgentError as error:
+            told.break_off()
+            show_error(error)
+            self.failures += 1
+        except (KeyboardInterrupt, Cancelled):
+            told.break_off()
+            click.echo("Stopped. What was finished is kept.", err=True)
+        else:
+            if told.answer:
+                several = len(self.session.offers) > 1
+                show_answer(told.answer, several=several, told=told.complete(), names=self.session.toolbox.names)
+
+    def _stopping(self, drawer: Drawer) -> None:
+        drawer.pause()
+        if self.permission:
+            self.permission.stop()
+        click.echo("Stopping as soon as the piece in work is done; Ctrl-C again quits at once.", err=True)
+
+
+class Told:
+    """What of an answer stands on the terminal already, because it was streamed there."""
+
+    def __init__(self) -> None:
+        self.answer: Any = None
+        self._streamed = ""
+
+    def hear(self, event: Event) -> None:
+        """Print text as it streams, and keep the answer."""
+        if isinstance(event, TextDelta):
+            click.echo(plain(event.text), nl=False)
+            sys.stdout.flush()
+            self._streamed += event.text
+        elif isinstance(event, Answered):
+            self.break_off(forget=False)
+            self.answer = event.answer
+        elif isinstance(event, Thinking):
+            self.break_off()
+
+    def break_off(self, forget: bool = True) -> None:
+        """End the line of streamed text, if there is one."""
+        if self._streamed and not self._streamed.endswith("\n"):
+            click.echo()
+            self._streamed += "\n"
+        if forget:
+            self._streamed = ""
+
+    def complete(self) -> bool:
+        """Tell whether the whole answer was streamed."""
+        return bool(self.answer) and plain(self._streamed).strip() == plain(self.answer.text).strip()
+
+
+def _converse(talk: Conversation) -> int:
+    """Ask and answer until the user leaves; returns the exit code."""
+    session, tty = talk.session, sys.stdin.isatty()
+    known = session.store.history.turns(session.name)
+    verb = f"goes on ({len(known)} question{'' if len(known) == 1 else 's'} so far)" if known else "begins"
+    names = ", ".join(one_line(offer.name) for offer in session.offers)
+    click.echo(f"Session {session.name} {verb}: {names}" + (". /help shows commands." if tty else ""), err=True)
+    if (open_question := session.interrupted) is not None:
+        click.echo(f'Your last question was interrupted: "{one_line(open_question)}". Going on with it.', err=True)
+        talk.take(session.resume)
+    code = 0
+    if tty:
+        with suppress(ImportError):
+            import readline  # noqa: F401 - input() then edits and recalls lines
+    try:
+        while True:
+            line = input("> " if tty else "").strip()
+            if line.startswith("/"):
+                obey(line, session)
+            elif line:
+                talk.take(lambda question=line: session.stream(question))  # type: ignore[misc]
+                click.echo()
+    except (EOFError, Ended):
+        click.echo(err=True) if tty else None
+    except KeyboardInterrupt:
+        click.echo(err=True)
+        code = INTERRUPTED
+    click.echo(f"To go on later: analyzer-agent chat --session {session.name}", err=True)
+    return code or int(bool(talk.failures) and not tty)
+
+
+def _videos_of(name: str, settings: "Settings") -> list[str]:
+    """Return the files of a session that the store knows.
+
+    Raises:
+        AgentError: there is no such session, or a file of it is not where it was.
+    """
+    from analyzer_agent.storage import Store
+
+    hint = "Name a video to begin one: analyzer-agent chat VIDEO --session NAME"
+    if not settings.store.exists():
+        raise AgentError(f"There is no session {name!r}: the store {str(settings.store)!r} does not exist yet.", hint=hint)
+    with Store(settings.store) as store:
+        sessions = {row["name"]: row for row in store.history.sessions()}
+        if name not in sessions:
+            newest = ", ".join(list(sessions)[:5])
+            raise AgentError(f"There is no session {name!r}.", hint=f"{hint}. Sessions: {newest}." if newest else hint)
+        found = store.maintenance.videos_of(name)
+    for video in found:
+        if not Path(video.path).exists():
+            raise AgentError(
+                f"{video.name!r} is not at {video.path!r} any more.",
+                hint=f"Name the files: analyzer-agent chat VIDEO --session {name}. A moved or renamed file is recognised.",
+            )
+    return [video.path for video in found]

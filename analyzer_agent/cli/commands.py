@@ -1,0 +1,79 @@
+"""The slash commands of `chat`.
+
+Each prints to stdout and runs no analyzer.
+"""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from analyzer_agent.cli.plain import one_line
+from analyzer_agent.cli.showing import quote
+from analyzer_agent.timeline import seconds
+
+if TYPE_CHECKING:
+    from analyzer_agent.session import Session
+
+HELP = {
+    "/help": "this list",
+    "/notes [WORDS]": "what was found so far; with words, the notes that match them",
+    "/sessions": "all sessions in this store",
+    "/cost": "what this session has cost so far",
+    "/quit": "leave; the session is kept",
+}
+
+_NOTES_SHOWN = 30
+
+
+class Ended(Exception):
+    """The user wants to leave."""
+
+
+def obey(line: str, session: "Session") -> None:
+    """Carry out a slash command.
+
+    Raises:
+        Ended: it was `/quit`.
+    """
+    name, _, rest = line.partition(" ")
+    match name:
+        case "/help":
+            for command, about in HELP.items():
+                click.echo(f"  {command:<16}{about}")
+        case "/notes":
+            _notes(session, rest.strip())
+        case "/sessions":
+            for row in session.store.history.sessions():
+                click.echo(
+                    f"  {one_line(row['name'])}  {row['turns']} question{'' if row['turns'] == 1 else 's'}, begun {row['created'][:16]}"
+                )
+        case "/cost":
+            _cost(session)
+        case "/quit" | "/exit":
+            raise Ended
+        case _:
+            click.echo(f"Unknown command {one_line(name)!r}. Choose from: {', '.join(HELP)}.")
+
+
+def _notes(session: "Session", words: str) -> None:
+    reader, offers = session.toolbox.reader, session.offers
+    if words:
+        runs = reader.search(words, [offer.video.id for offer in offers], limit=_NOTES_SHOWN)
+    else:
+        runs = [run for offer in offers for run in reader.runs(offer.video.id, offer.scope)]
+    for run in runs[:_NOTES_SHOWN]:
+        name = f"{one_line(session.toolbox.names.get(run.video, run.video))} " if len(offers) > 1 else ""
+        click.echo(f"  [#{run.id}] {name}{run.span} {run.kind}{', uncertain' if run.uncertain else ''}: {quote(run.text, 100)}")
+    if len(runs) > _NOTES_SHOWN:
+        click.echo(f"  ... and {len(runs) - _NOTES_SHOWN} more; /notes WORDS searches them")
+    if not runs:
+        click.echo("  No notes match." if words else "  No notes yet.")
+
+
+def _cost(session: "Session") -> None:
+    answers = [turn["answer"] for turn in session.store.history.turns(session.name) if turn["answer"]]
+    used = [answer["usage"] for answer in answers if answer.get("usage")]
+    tokens = sum(u["input_tokens"] + u["output_tokens"] for u in used)
+    new, reused = (sum(u[f"media_seconds_{which}"] for u in used) for which in ("analyzed", "reused"))
+    busy = seconds(round(sum(u["analyzer_seconds"] for u in used) * 1000))
+    click.echo(f"  {len(answers)} answered, {new:g} new media-seconds ({busy:g} s of analyzing), {reused:g} reused, {tokens} tokens")

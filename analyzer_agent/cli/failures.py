@@ -1,0 +1,116 @@
+"""How the command line ends when something goes wrong: a message with a hint, or one line that names a log file.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Knows nothing of what the commands do.
+"""
+
+import errno
+import logging
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from analyzer_agent.cli.plain import one_line, plain
+from analyzer_agent.errors import AgentError, Cancelled
+
+INTERRUPTED = 130
+
+
+class Main(click.Group):
+    """The group of all commands; turns what they raise into messages and exit codes."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        _write_anything()
+        with _logging() as log:
+            try:
+                return super().invoke(ctx)
+            except AgentError as error:
+                show_error(error)
+                ctx.exit(1)
+            except (KeyboardInterrupt, click.Abort, Cancelled):
+                click.echo("Interrupted. What was finished is kept.", err=True)
+                ctx.exit(INTERRUPTED)
+            except (click.ClickException, click.exceptions.Exit):
+                raise
+            except Exception as bug:
+                if isinstance(bug, OSError) and bug.errno == errno.EPIPE:
+                    raise
+                show_bug(bug, log)
+                ctx.exit(1)
+
+
+def show_error(error: AgentError) -> None:
+    """Print what is wrong and what helps."""
+    click.echo(f"{click.style('Error:', fg='red', bold=True)} {plain(str(error))}", err=True)
+    if error.hint:
+        click.echo(f"{click.style('Hint:', bold=True)} {plain(error.hint)}", err=True)
+
+
+def show_bug(bug: Exception, log: "LogFile") -> None:
+    """Put the traceback into the log and print one line that names it."""
+    logging.getLogger("analyzer_agent").error("".join(traceback.format_exception(bug)))
+    told = one_line(f"{type(bug).__name__}: {bug}")
+    if len(told) > 200:
+        told = told[:199] + "…"
+    where = f" Details are in {log.path}" if log.path else ""
+    click.echo(f"{click.style('Error:', fg='red', bold=True)} a bug in analyzer-agent ({told}).{where}", err=True)
+
+
+class LogFile(logging.Handler):
+    """Writes to a file that is made when there is first something to write; `path` is None until then."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.path: Path | None = None
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Append the record; where nothing can be written, say so once on stderr."""
+        try:
+            self.path = self.path or _log_path()
+            with self.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(self.format(record) + "\n")
+        except OSError:
+            self.handleError(record)
+
+
+def _log_path() -> Path:
+    from analyzer_agent.config import log_folder
+
+    name = f"{datetime.now():%Y%m%d-%H%M%S}.log"
+    for folder in (log_folder(), Path(tempfile.gettempdir())):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / (name if folder == log_folder() else f"analyzer-agent-{name}")
+            path.touch()
+        except OSError:
+            continue
+        return path
+    raise OSError("no folder for logs can be written")
+
+
+@contextmanager
+def _logging() -> Iterator[LogFile]:
+    """Send what the library and its libraries log to a file instead of the terminal, while the block runs."""
+    handler, root = LogFile(), logging.getLogger()
+    root.addHandler(handler)
+    logging.captureWarnings(True)
+    try:
+        yield handler
+    finally:
+        logging.captureWarnings(False)
+        root.removeHandler(handler)
+
+
+def _write_anything() -> None:
+    """Let a terminal that cannot show a character show its code instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None and (stream.encoding or "").lower().replace("-", "") != "utf8":
+            reconfigure(errors="backslashreplace")

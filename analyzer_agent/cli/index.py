@@ -1,0 +1,109 @@
+"""`index`: run analyzers over videos without asking anything."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from analyzer_agent.cli.asking import tell_problems
+from analyzer_agent.cli.drawing import Drawer, drawing
+from analyzer_agent.cli.options import common, settings_of
+from analyzer_agent.cli.plain import as_json, one_line
+from analyzer_agent.cli.stopping import stoppable
+from analyzer_agent.cli.tables import table
+from analyzer_agent.errors import AgentError
+from analyzer_agent.records import ToolResult
+from analyzer_agent.timeline import seconds
+
+if TYPE_CHECKING:
+    from analyzer_agent.session import Session
+
+
+@click.command()
+@click.argument("videos", nargs=-1, required=True, metavar="VIDEO...")
+@click.option("--with", "names", metavar="A,B", help="The analyzers to run; by default all that can run here.")
+@click.option("--every", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Seconds between sampled frames.")
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
+@common("scope", "analyzers", "store")
+def index(videos: tuple[str, ...], names: str | None, every: float | None, as_object: bool, **flags: Any) -> None:
+    """Run analyzers over videos ahead of questions.
+
+    Later questions are answered from the notes that this leaves.
+    An analyzer that does not apply to a video is passed over with a warning; if --with named it, the exit code is 1.
+    """
+    settings = settings_of(flags | {"manager": "rules"})
+    wanted = None if names is None else list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+    if wanted == []:
+        raise click.BadParameter("name at least one analyzer, such as scenes,speech", param_hint="--with")
+    from analyzer_agent.session import Session
+
+    with Session(*videos, settings=settings) as session:
+        tell_problems(session)
+        with drawing(flags["quiet"]) as drawer, stoppable(session.cancel, on_stop=drawer.pause):
+            results = _run(session, wanted, every, drawer)
+        _show(session, results, as_object)
+        _end(results, wanted)
+
+
+def _run(session: "Session", wanted: Sequence[str] | None, every: float | None, drawer: Drawer) -> list[ToolResult]:
+    running = session.index(wanted, every=every)
+    while True:
+        try:
+            drawer.draw(next(running))
+        except StopIteration as end:
+            results: list[ToolResult] = end.value
+            return results
+
+
+def _show(session: "Session", results: Sequence[ToolResult], as_object: bool) -> None:
+    specs = {tool.spec.tool: tool.spec for tool in session.toolbox.tools.values()}
+    offers = {offer.name: offer for offer in session.offers}
+    rows: list[dict[str, Any]] = []
+    for result in results:
+        if result.refused:
+            continue
+        offer, spec = offers[str(result.args.get("video") or session.offers[0].name)], specs[result.tool]
+        found = session.toolbox.reader.runs(offer.video.id, offer.scope, kinds=spec.kinds)
+        rows.append(
+            {
+                "video": offer.name,
+                "analyzer": spec.name,
+                "new_seconds": seconds(result.analyzed_ms),
+                "reused_seconds": seconds(result.reused_ms),
+                "notes": len(found),
+                "wall_seconds": seconds(result.wall_ms),
+                "not_examined": [
+                    {"start": seconds(u.span.start), "end": seconds(u.span.end), "reason": u.reason}
+                    | ({"detail": u.detail} if u.detail else {})
+                    for u in result.not_examined
+                ],
+            }
+        )
+    if as_object:
+        click.echo(as_json({"indexed": rows}))
+        return
+    several = len(session.offers) > 1
+    head = [*(["video"] if several else []), "analyzer", "new", "reused", "notes", "took"]
+    lines = [
+        [
+            *([row["video"]] if several else []),
+            *(str(row["analyzer"]), f"{row['new_seconds']:.1f} s", f"{row['reused_seconds']:.1f} s", str(row["notes"])),
+            f"{row['wall_seconds']:.1f} s",
+        ]
+        for row in rows
+    ]
+    if lines:
+        click.echo(table(head, lines, numbers=("new", "reused", "notes", "took")))
+
+
+def _end(results: Sequence[ToolResult], wanted: Sequence[str] | None) -> None:
+    """Fail where something that was asked for was not done."""
+    failed = [u for result in results for u in result.not_examined if u.reason == "failed"]
+    if failed:
+        first = failed[0]
+        raise AgentError(
+            f"{first.analyzer} failed on {first.span}: {one_line(first.detail)}", hint="Run the same command again to retry what failed."
+        )
+    refused = [result for result in results if result.refused]
+    if refused and wanted is not None:
+        raise AgentError(refused[0].text, hint="Leave it out of --with, or choose a video that it applies to.")

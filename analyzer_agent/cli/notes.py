@@ -1,0 +1,89 @@
+"""`notes`: what is known of a video. Reads only: no analyzer runs."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from analyzer_agent.cli.drawing import warn
+from analyzer_agent.cli.formats import FORMATS, Row, write
+from analyzer_agent.cli.options import common, settings_of
+from analyzer_agent.cli.plain import one_line
+from analyzer_agent.errors import AgentError
+
+if TYPE_CHECKING:
+    from analyzer_agent.config import Settings
+    from analyzer_agent.evidence.reading import Run
+    from analyzer_agent.media import MediaFile
+    from analyzer_agent.storage import Store
+
+_SEARCH_LIMIT = 1000
+
+
+@click.command()
+@click.argument("video")
+@click.option("--kind", "kinds", multiple=True, metavar="K", help="Only notes of this kind (speech, text, scene, ...); may be repeated.")
+@click.option("--search", metavar="WORDS", help="Only notes with any of these words, best first.")
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), help="How to print them.  [default: table]")
+@click.option("--json", "as_object", is_flag=True, help="The same as --format json.")
+@common("scope", "store")
+def notes(video: str, kinds: tuple[str, ...], search: str | None, form: str | None, as_object: bool, **flags: Any) -> None:
+    """Print what is known of a VIDEO.
+
+    That is each note with its number, time, kind and engine, pieces that belong together joined.
+    A file is known by its content, so a renamed or copied one has the same notes. Nothing is analyzed.
+    """
+    if as_object and form not in (None, "json"):
+        raise click.UsageError(f"--json and --format {form} exclude each other.")
+    settings = settings_of(flags)
+    from analyzer_agent.media import open_video
+
+    with open_video(video) as file:
+        for problem in file.problems:
+            warn(f"{file.name}: {problem}")
+        rows = _rows(file, settings, [part.strip() for kind in kinds for part in kind.split(",") if part.strip()], search)
+        name = one_line(file.name)
+    text = write(rows, "json" if as_object else form or "table")
+    if text:
+        click.echo(text)
+    if not rows:
+        click.echo(f"No notes on {name}{' match' if kinds or search else ' yet. To take some: analyzer-agent index VIDEO'}.", err=True)
+
+
+def _rows(file: "MediaFile", settings: "Settings", kinds: Sequence[str], search: str | None) -> list[Row]:
+    from analyzer_agent import tools
+    from analyzer_agent.evidence.reading import Reader
+    from analyzer_agent.session import scope_of
+    from analyzer_agent.storage import Store
+
+    # What is known of a file that is cut off can be read all the same.
+    end = settings.end_ms if settings.end_ms is not None or file.readable.end >= file.duration else file.readable.end
+    scope = scope_of(file, replace(settings, end_ms=end))
+    specs = {name: spec for name, (spec, _) in tools.load_all().items()}
+    _check_kinds(kinds, {kind for spec in specs.values() for kind in spec.kinds})
+    if not settings.store.exists():
+        return []
+    with Store(settings.store) as store:
+        reader = Reader(store, specs)
+        if search is None:
+            runs = reader.runs(file.id, scope, kinds=kinds or None)
+        else:
+            runs = reader.search(search, [file.id], span=scope, kinds=kinds or None, limit=_SEARCH_LIMIT)
+        return [_row(run, file.name, store) for run in runs]
+
+
+def _row(run: "Run", name: str, store: "Store") -> Row:
+    first = run.notes[0]
+    engine = store.notes.recipe(first.key).engine
+    ids = tuple(note.id for note in run.notes)
+    return Row(run.id, name, first.analyzer, engine, run.kind, run.span, run.text, run.score, run.uncertain, ids)
+
+
+def _check_kinds(kinds: Sequence[str], known: set[str]) -> None:
+    from analyzer_agent.records import KINDS
+
+    valid = [*KINDS, *sorted(known - set(KINDS))]
+    for kind in kinds:
+        if kind not in valid:
+            raise AgentError(f"Unknown kind {kind!r}.", hint=f"Choose from: {', '.join(valid)}.")

@@ -1,0 +1,30 @@
+"""Text from videos, files and models made safe for a terminal, and JSON made safe as well.
+
+Such text may hold escape sequences that move the cursor, change the title or hide what follows. Knows nothing of what is printed.
+"""
+
+import json
+import re
+import sys
+from typing import Any
+
+# Control characters but tab and line break, the marks that turn the direction of writing, and lone surrogates.
+_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_SEQUENCE = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-Z\\-_]")
+
+
+def plain(text: str) -> str:
+    """Return text without escape sequences and control characters; line breaks stay."""
+    return _UNSAFE.sub("", _SEQUENCE.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
+
+
+def one_line(text: str) -> str:
+    """Return plain text on one line."""
+    return " ".join(plain(text).split())
+
+
+def as_json(value: Any, indent: int | None = 2) -> str:
+    """Return JSON that holds no character which a terminal would act on, and that any encoding of stdout can show."""
+    ascii_only = (getattr(sys.stdout, "encoding", "") or "").lower().replace("-", "") != "utf8"
+    text = json.dumps(value, ensure_ascii=ascii_only, indent=indent)
+    return _UNSAFE.sub(lambda m: f"\\u{ord(m[0]):04x}", text)

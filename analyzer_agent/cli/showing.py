@@ -1,0 +1,86 @@
+"""Answers as text for people: the answer, its evidence, what was not examined, what it cost.
+
+Times and quotes are those of the citations, which come from the store. Knows nothing of how answers come about.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import click
+
+from analyzer_agent.cli.drawing import amount
+from analyzer_agent.cli.plain import one_line, plain
+from analyzer_agent.records import Answer, Citation, Unexamined
+from analyzer_agent.timeline import TimeRange, seconds
+
+_LONGEST_QUOTE = 300
+_RANGES_SHOWN = 4
+_ENDINGS = {"out_of_steps": "The steps were used up before it was done.", "out_of_budget": "The budget was used up before it was done."}
+
+
+def show_answer(answer: Answer, *, several: bool = False, told: bool = False, names: Mapping[str, str] | None = None) -> None:
+    """Print an answer on stdout.
+
+    Args:
+        answer: what was answered.
+        several: name the file of each citation.
+        told: the text stands on the terminal already.
+        names: video id -> name, where there are several videos.
+    """
+    if not told:
+        click.echo(click.style(plain(answer.text), bold=True))
+    if answer.choice:
+        click.echo(f"Choice: {answer.choice}")
+    for citation in answer.citations:
+        click.echo(f"  {evidence_line(citation, several)}")
+    for claim in answer.unsupported:
+        click.echo(click.style(f"  Without evidence: {one_line(claim)}", fg="yellow"))
+    if answer.not_examined and (answer.finished != "answered" or any(u.reason != "unseen" for u in answer.not_examined)):
+        click.echo(f"Not examined: {unexamined_line(answer.not_examined, names or {})}")
+    if ending := _ENDINGS.get(answer.finished):
+        click.echo(ending)
+    click.echo(click.style(f"Confidence: {answer.confidence}", dim=True))
+    click.echo(click.style(f"Cost: {cost_line(answer)}", dim=True))
+
+
+def evidence_line(citation: Citation, several: bool) -> str:
+    """Return `[#12] 1:04.2-1:07.9 speech, pocketsphinx, uncertain: "it costs forty"`."""
+    name = f"{one_line(citation.video)} " if several else ""
+    by = ", ".join([citation.kind, *([citation.engine] if citation.engine else []), *(["uncertain"] if citation.uncertain else [])])
+    return f"[#{citation.note}] {name}{citation.span} {by}: {quote(citation.text)}"
+
+
+def quote(text: str, longest: int = _LONGEST_QUOTE) -> str:
+    """Return text on one line in quotation marks, cut where it is very long."""
+    flat = one_line(text).replace('"', "'")
+    return f'"{flat if len(flat) <= longest else flat[: longest - 1] + "…"}"'
+
+
+def unexamined_line(left: Iterable[Unexamined], names: Mapping[str, str]) -> str:
+    """Return what was not examined on one line: analyzers with ranges and reasons, those with the same ranges and reason together."""
+    groups: dict[tuple[str, str, str], list[TimeRange]] = {}
+    for u in left:
+        groups.setdefault((u.analyzer, u.reason, u.video), []).append(u.span)
+    alike: dict[tuple[tuple[TimeRange, ...], str, str], list[str]] = {}
+    for (analyzer, reason, video), spans in groups.items():
+        alike.setdefault((tuple(spans), reason, video), []).append(analyzer)
+    parts = []
+    for (ranges, reason, video), analyzers in alike.items():
+        shown = ", ".join(str(span) for span in ranges[:_RANGES_SHOWN])
+        more = f" and {len(ranges) - _RANGES_SHOWN} more parts" if len(ranges) > _RANGES_SHOWN else ""
+        name = f" of {one_line(names[video])}" if len(names) > 1 and video in names else ""
+        parts.append(f"{', '.join(analyzers)} {shown}{more}{name} ({reason})")
+    return "; ".join(parts)
+
+
+def cost_line(answer: Answer) -> str:
+    """Return what the question cost, in one line."""
+    usage = answer.usage
+    parts = [f"{_seconds(usage.media_ms_analyzed)} new media-seconds", f"{_seconds(usage.media_ms_reused)} reused"]
+    if usage.llm_calls:
+        calls = f"{usage.llm_calls} model call{'' if usage.llm_calls == 1 else 's'}"
+        parts.append(f"{calls} ({usage.input_tokens} tokens in, {usage.output_tokens} out)")
+    return ", ".join([*parts, amount(usage.wall_ms)])
+
+
+def _seconds(ms: int) -> str:
+    return f"{seconds(ms):.1f}".removesuffix(".0")

@@ -1,0 +1,245 @@
+"""What works on this machine, what does not, why, and the one line that fixes it.
+
+Looks at package metadata, files and small probes; loads no engine, imports no heavy library, sends nothing over the network.
+"""
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from analyzer_agent import __version__, tools
+from analyzer_agent.config import Settings
+from analyzer_agent.errors import AgentError
+from analyzer_agent.protocols import EngineConfig, EngineSpec
+from analyzer_agent.records import JSON
+
+State = Literal["works", "weak", "missing", "broken"]
+
+REINSTALL = "pip install --force-reinstall --no-deps opencv-python-headless"
+"""Two packages own the folder `cv2`; the headless one has to be installed last."""
+
+_CORE = (
+    *("av", "click", "faster-whisper", "langgraph", "langgraph-checkpoint-sqlite", "numpy", "onnxruntime", "openai"),
+    *("opencv-python-headless", "platformdirs", "pocketsphinx", "rapidocr", "rich", "scenedetect", "sqlite-utils"),
+)
+_EXTRA = ("ctranslate2", "easyocr", "lap", "open_clip_torch", "torch", "torchvision", "ultralytics")
+_LOW_SPACE = 1 << 30
+_GPU_TIMEOUT_S = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    `state` is "works", "weak" (works, with less than could be had), "missing" (something optional is not there), or "broken" (the
+    program cannot do its work). `fix` is the one line that changes it.
+    """
+
+    section: str
+    name: str
+    state: State
+    detail: str = ""
+    fix: str = ""
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Yield what is found, section by section: python, packages, opencv, gpu, analyzers, manager, store, speeds."""
+    yield Finding(
+        "python", "python", "works", f"{platform.python_version()} on {platform.platform(terse=True)}; analyzer-agent {__version__}"
+    )
+    yield from _packages()
+    yield from opencv()
+    yield from gpu()
+    yield from analyzers(settings)
+    yield manager(settings)
+    yield from store(settings)
+
+
+def as_record(finding: Finding) -> dict[str, JSON]:
+    """Return a finding as the object that `doctor --json` prints."""
+    return {name: getattr(finding, name) for name in ("section", "name", "state", "detail", "fix")}
+
+
+# --- packages -------------------------------------------------------------------------------------------------------
+
+
+def _packages() -> Iterator[Finding]:
+    for name in _CORE:
+        version = _version(name)
+        fix = "" if version else f"pip install {name}"
+        yield Finding("packages", name, "works" if version else "broken", version or "not installed", fix)
+    for name in _EXTRA:
+        if version := _version(name):
+            yield Finding("packages", name, "works", version)
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def opencv() -> Iterator[Finding]:
+    """Yield whether OpenCV can be imported: `opencv-python` beside the headless package may need libGL, which servers lack."""
+    folder = _folder("cv2")
+    if folder is None:
+        yield Finding("opencv", "cv2", "broken", "OpenCV is not installed", "pip install opencv-python-headless")
+        return
+    rivals = [name for name in ("opencv-python", "opencv-contrib-python") if _version(name)]
+    told = _constant(folder / "version.py", "headless")
+    beside = f"; {' and '.join(rivals)} is installed beside the headless package" if rivals else ""
+    if told == "True" or not (rivals or told == "False"):
+        yield Finding("opencv", "cv2", "works", f"the headless build is in place{beside}")
+    elif _loadable("libGL.so.1"):
+        yield Finding("opencv", "cv2", "weak", f"not the headless build, libGL is there{beside}", REINSTALL)
+    else:
+        yield Finding("opencv", "cv2", "broken", f"not the headless build, and libGL.so.1 is missing{beside}", REINSTALL)
+
+
+def _folder(module: str) -> Path | None:
+    spec = importlib.util.find_spec(module)
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    return Path(places[0]) if places else None
+
+
+def _constant(path: Path, name: str) -> str:
+    try:
+        match = re.search(rf"^{name}\b[^=\n]*=\s*['\"]?([^'\"\n]*)", path.read_text(encoding="utf-8"), re.M)
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return match[1].strip() if match else ""
+
+
+def _loadable(library: str) -> bool:
+    import ctypes
+
+    if os.name != "posix" or platform.system() != "Linux":
+        return True
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+# --- hardware -------------------------------------------------------------------------------------------------------
+
+
+def gpu() -> Iterator[Finding]:
+    """Yield the GPUs that the driver sees, and whether the installed torch was built for them."""
+    found = _gpus()
+    if not found:
+        yield Finding("gpu", "cuda", "missing", "no NVIDIA GPU seen; everything runs on the CPU")
+        return
+    yield Finding("gpu", "cuda", "works", "; ".join(found))
+    if folder := _folder("torch"):
+        built = _constant(folder / "version.py", "cuda")
+        if built in ("", "None"):
+            yield Finding(
+                "gpu", "torch", "weak", "the installed torch is a CPU-only build", "pip install --force-reinstall torch torchvision"
+            )
+
+
+def _gpus() -> list[str]:
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    try:
+        ask = [program, "--query-gpu=name,memory.total", "--format=csv,noheader"]
+        ran = subprocess.run(ask, capture_output=True, text=True, timeout=_GPU_TIMEOUT_S, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [line.strip() for line in ran.stdout.splitlines() if line.strip()]
+
+
+# --- analyzers and the manager --------------------------------------------------------------------------------------
+
+
+def analyzers(settings: Settings) -> Iterator[Finding]:
+    """Yield each analyzer with each of its engines, under the settings' weights, device and `offline`."""
+    for name, (_, engines) in tools.load_all().items():
+        config = EngineConfig(settings.weights.get(name), settings.weights_dir, settings.device, settings.offline)
+        yield from _analyzer(name, engines, config)
+
+
+def _analyzer(name: str, engines: Sequence[EngineSpec], config: EngineConfig) -> Iterator[Finding]:
+    if not engines:
+        yield Finding("analyzers", name, "works", "needs no engine")
+    for engine in engines:
+        found = engine.find(config)
+        where = f"{name}: {engine.name}"
+        if found.missing:
+            yield Finding("analyzers", where, "missing", found.missing, found.fix)
+        else:
+            weights = f"weights {found.weights}" if found.weights else "needs no weights"
+            yield Finding(
+                "analyzers", where, "weak" if engine.uncertain else "works", weights + ("; its notes are uncertain" * engine.uncertain)
+            )
+
+
+def manager(settings: Settings) -> Finding:
+    """Return which manager would answer. The key itself is never shown, and nothing is sent."""
+    from analyzer_agent.session import choose_model
+
+    try:
+        chosen = choose_model(settings)
+    except AgentError as error:
+        return Finding("manager", settings.manager, "broken", str(error), error.hint)
+    if chosen.manager == "rules":
+        fix = "" if settings.manager == "rules" else "export OPENAI_API_KEY=..., or --base-url URL for a local server"
+        return Finding("manager", "rules", "weak", "keyword rules, without a language model", fix)
+    key = "a key is set" if settings.api_key else "no key is set"
+    return Finding("manager", settings.model, "works", f"{settings.base_url or 'the endpoint of OpenAI'}, {key}; not tried")
+
+
+# --- the store ------------------------------------------------------------------------------------------------------
+
+
+def store(settings: Settings) -> Iterator[Finding]:
+    """Yield whether the store can be used, how much room the disk has, and the speeds that were measured."""
+    path = Path(settings.store)
+    yield _writable(path)
+    place = _nearest(path)
+    free = shutil.disk_usage(place).free
+    room = f"{free / 1e9:.1f} GB free"
+    low = "free some space, or choose another disk with --store FILE"
+    yield Finding("store", "disk", "weak", room, low) if free < _LOW_SPACE else Finding("store", "disk", "works", room)
+    if path.is_file():
+        yield from _speeds(path)
+
+
+def _writable(path: Path) -> Finding:
+    if path.exists():
+        able = os.access(path, os.R_OK | os.W_OK) and os.access(path.parent, os.W_OK)
+        told = f"{path}, {path.stat().st_size / 1e6:.1f} MB"
+    else:
+        able, told = os.access(_nearest(path), os.W_OK), f"{path}, not made yet"
+    if able and not path.is_dir():
+        return Finding("store", "store", "works", told)
+    why = "it is a folder" if path.is_dir() else "it cannot be written"
+    return Finding("store", "store", "broken", f"{told}: {why}", "choose another place with --store FILE")
+
+
+def _nearest(path: Path) -> Path:
+    return next(place for place in (path, *path.absolute().parents) if place.exists())
+
+
+def _speeds(path: Path) -> Iterator[Finding]:
+    from analyzer_agent.storage import Store
+
+    try:
+        with Store(path) as opened:
+            for row in opened.maintenance.speeds():
+                name = f"{row['analyzer']}: {row['engine']} on {row['device']}"
+                yield Finding("speeds", name, "works", f"{row['speed']:.1f} media-seconds per second")
+    except AgentError as error:
+        yield Finding("store", "contents", "broken", str(error), error.hint)
