@@ -89,14 +89,15 @@ class Reader:
         """
         asked = None if keys is None else list(keys)
         recipes = {r.key: r for r in self.store.notes.recipes(video=video)}
-        margin = _FIRST_LOOK_MS
+        margin = max(_FIRST_LOOK_MS, grid.step if grid else 0)
         while True:
             window = TimeRange(max(0, span.start - margin), span.end + margin)
             notes = self.store.notes.read(video, window, keys=asked, kinds=kinds)
             runs = self._join(video, self._selected(notes, filters or {}, grid), recipes, window)
             inside = [run for run in runs if run.span.overlaps(span)]
-            reaches_out = any(r.span.start <= window.start > 0 or r.span.end >= window.end for r in inside)
-            if margin >= CONTEXT_MS or not reaches_out or not inside:
+            known = TimeRange(window.start + _SPEECH_GAP_MS if window.start else 0, window.end - _SPEECH_GAP_MS)
+            reaches_out = any(r.span.start <= known.start > 0 or r.span.end >= known.end for r in inside)
+            if margin >= CONTEXT_MS or not reaches_out:
                 return sorted(inside, key=lambda run: (run.span.start, run.id))
             margin = min(margin * 4, CONTEXT_MS)
 
@@ -111,15 +112,17 @@ class Reader:
         self, query: str, videos: Sequence[str], *, span: TimeRange | None = None, kinds: Sequence[str] | None = None, limit: int = 20
     ) -> list[Run]:
         """Return the runs that best match any word of `query`, best first, each once."""
-        found: dict[int, Run] = {}
-        for note in self.store.notes.search(query, videos=videos, span=span, kinds=kinds, limit=limit * 4):
-            if self._select(note, {}) is None:
+        found: list[Run] = []
+        told: set[int] = set()
+        for note in self.store.notes.search(query, videos=videos, span=span, kinds=kinds):
+            # A title that stays is hundreds of matching samples and one run: each is joined once.
+            if note.id in told or self._select(note, {}) is None:
                 continue
-            run = self.run_of(note)
-            found.setdefault(run.id, run)
+            found.append(run := self.run_of(note))
+            told.update(other.id for other in run.notes)
             if len(found) == limit:
                 break
-        return list(found.values())
+        return found
 
     # --- filters --------------------------------------------------------------------------------------------------
 
@@ -181,14 +184,22 @@ def join_pieces(notes: Sequence[Note], recipes: Mapping[str, Recipe]) -> list[Ru
     latest: dict[tuple[str, ...], int] = {}
     for note in notes:
         lasting = note.kind not in _OWN_PIECES
-        slot = (note.key, note.kind, " ".join(note.text.casefold().split())) if lasting else (note.key, note.kind)
-        at = latest.get(slot)
-        if at is not None and _goes_on(runs[at], note, lasting):
+        slots = _slots(note, lasting)
+        at = next((latest[slot] for slot in slots if slot in latest and _goes_on(runs[latest[slot]], note, lasting)), len(runs))
+        if at < len(runs):
             runs[at] = _extended(runs[at], note)
         else:
-            latest[slot] = len(runs)
             runs.append(_single(note, recipes.get(note.key)))
+        latest.update(dict.fromkeys(slots, at))
     return runs
+
+
+def _slots(note: Note, lasting: bool) -> list[tuple[str, ...]]:
+    """Return what a piece may go on from, the likeliest first: the latest run of the same text, the latest run of the kind."""
+    same_text = (note.key, note.kind, " ".join(note.text.casefold().split()))
+    if lasting:
+        return [same_text]
+    return [(note.key, note.kind)] if note.kind == "speech" else [same_text, (note.key, note.kind)]
 
 
 def _goes_on(run: Run, note: Note, lasting: bool) -> bool:

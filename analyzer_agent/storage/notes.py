@@ -4,15 +4,17 @@ Knows nothing of analyzers, nor of how notes are joined for reading.
 """
 
 import json
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from unicodedata import category
 
 from analyzer_agent.records import JSON, Note, Observation, Recipe
 from analyzer_agent.storage.database import Connections, marks, now
-from analyzer_agent.storage.ledger import Ledger
-from analyzer_agent.timeline import TimeRange
+from analyzer_agent.storage.ledger import Covered, Ledger
+from analyzer_agent.timeline import TimeRange, merge
 
-_CANDIDATES = 400
+_CANDIDATES = 2_000
 """How many of the newest matches are ranked, so that a common word in a large store stays quick."""
 
 
@@ -81,9 +83,10 @@ class Notes:
     # --- reading --------------------------------------------------------------------------------------------------
 
     def read(self, video: str, span: TimeRange, *, keys: Iterable[str] | None = None, kinds: Iterable[str] | None = None) -> list[Note]:
-        """Return the notes that overlap `span` in time order; for each grain only those of its best engine, best tier first.
+        """Return the notes that overlap `span` in time order; where several engines looked at the same, only the best one's.
 
-        With `keys`, only those engines compete.
+        The best tier comes first, among equals the newest. For analyzers that sample, engines compete at each instant: what a better
+        one saw every 8 s does not hide what another saw in between. With `keys`, only those engines compete.
         """
         rivals = self._rivals(video, keys)
         wanted = [key for key in rivals]
@@ -101,31 +104,30 @@ class Notes:
         return self._visible(notes, rivals)
 
     def search(
-        self, query: str, *, videos: Sequence[str], span: TimeRange | None = None, kinds: Iterable[str] | None = None, limit: int = 40
+        self, query: str, *, videos: Sequence[str], span: TimeRange | None = None, kinds: Iterable[str] | None = None, limit: int = _CANDIDATES
     ) -> list[Note]:
         """Return the notes that best match any word of `query`, best first. The query is plain words, not FTS syntax."""
-        words = [word for word in "".join(c if c.isalnum() else " " for c in query).split()]
+        words = _words(query)
         if not words or not videos:
             return []
-        match = " OR ".join(f'"{word}"' for word in words)
-        inner = "SELECT rowid, rank FROM notes_fts WHERE notes_fts MATCH ? ORDER BY rowid DESC LIMIT ?"
-        sql = (
-            f"SELECT n.*, k.analyzer FROM ({inner}) f JOIN notes n ON n.id = f.rowid JOIN keys k ON k.key = n.key "
-            f"WHERE n.video IN ({marks(videos)})"
-        )
-        args: list[Any] = [match, _CANDIDATES if span is None else -1, *videos]
+        where = [f"n.video IN ({marks(videos)})"]
+        args: list[Any] = [" OR ".join(f'"{word}"' for word in words), *videos]
         if span is not None:
-            sql += " AND n.start_ms < ? AND n.end_ms > ?"
+            where.append("n.start_ms < ? AND n.end_ms > ?")
             args += [span.end, span.start]
         if kinds is not None:
             chosen = list(kinds)
-            sql += f" AND n.kind IN ({marks(chosen)})"
+            where.append(f"n.kind IN ({marks(chosen)})")
             args += chosen
+        matches = (
+            "SELECT n.*, f.rank AS rank FROM notes_fts f JOIN notes n ON n.id = f.rowid "
+            f"WHERE f.notes_fts MATCH ? AND {' AND '.join(where)} ORDER BY f.rowid DESC LIMIT {_CANDIDATES}"
+        )
+        sql = f"SELECT m.*, k.analyzer FROM ({matches}) m JOIN keys k ON k.key = m.key ORDER BY m.rank, m.start_ms"
         with self._at.read() as db:
-            found = [_note(row) for row in db.query(sql + " ORDER BY f.rank, n.start_ms", args)]
-        rivals = {video: self._rivals(video, None) for video in videos}
-        shown = [note for note in found if self._visible([note], rivals[note.video])]
-        return shown[:limit]
+            found = [_note(row) for row in db.query(sql, args)]
+        shown = {note.id for video in videos for note in self._visible([n for n in found if n.video == video], self._rivals(video, None))}
+        return [note for note in found if note.id in shown][:limit]
 
     def get(self, ids: Iterable[int]) -> dict[int, Note]:
         """Return the notes with these ids; absent ones are left out."""
@@ -148,15 +150,35 @@ class Notes:
         }
 
     def _visible(self, notes: list[Note], rivals: Mapping[str, Sequence[str]]) -> list[Note]:
-        if not any(rivals.get(note.key) for note in notes):
+        better = {key for note in notes for key in rivals.get(note.key, ())}
+        if not better:
             return notes
-        span = TimeRange(min(n.span.start for n in notes), max(n.span.end for n in notes) + 1)
-        done = {key: self._ledger.covered(notes[0].video, [key], span) for key in {k for note in notes for k in rivals.get(note.key, ())}}
-        return [
-            note
-            for note in notes
-            if not any(c.span.start <= note.span.start < c.span.end for key in rivals.get(note.key, ()) for c in done[key])
-        ]
+        span = TimeRange(min(n.span.start for n in notes), max(n.span.start for n in notes) + 1)
+        looked = {key: _Looked(self._ledger.covered(notes[0].video, [key], span)) for key in better}
+        return [note for note in notes if not any(looked[key].at(note.span.start) for key in rivals.get(note.key, ()))]
+
+
+class _Looked:
+    """Where a key looked: merged ranges by sampling step, ready for many questions."""
+
+    def __init__(self, covered: Iterable[Covered]) -> None:
+        by_step: dict[int, list[TimeRange]] = {}
+        for part in covered:
+            by_step.setdefault(part.step, []).append(part.span)
+        self._ranges = {step: merge(spans) for step, spans in by_step.items()}
+
+    def at(self, instant: int) -> bool:
+        return any(_holds(ranges, instant) for step, ranges in self._ranges.items() if not step or instant % step == 0)
+
+
+def _holds(ranges: Sequence[TimeRange], instant: int) -> bool:
+    n = bisect_right(ranges, instant, key=lambda r: r.start)
+    return n > 0 and instant < ranges[n - 1].end
+
+
+def _words(query: str) -> list[str]:
+    """Return the words of a query: letters and digits, with the marks that many scripts set on them."""
+    return "".join(c if c.isalnum() or category(c).startswith("M") else " " for c in query).split()
 
 
 def _note(row: Mapping[str, Any]) -> Note:
