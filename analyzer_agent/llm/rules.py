@@ -201,7 +201,11 @@ class Conversation:
         return list(dict.fromkeys(_CLASSES[word] for word in tokens(self.question) if word in _CLASSES))
 
     def _words(self) -> list[str]:
-        return [word for word in tokens(self.question) if stem(word) in set(content(self.question))]
+        return [word for word in tokens(self.question) if stem(word) in set(self._topic())]
+
+    def _topic(self) -> list[str]:
+        """Return the stems of the question without the times it names: those say where to look, not what for."""
+        return content(_MOMENT.sub(" ", _BETWEEN.sub(" ", self.question)))
 
     def _windows(self, scope: TimeRange) -> list[TimeRange]:
         if match := _BETWEEN.search(self.question):
@@ -218,7 +222,7 @@ class Conversation:
 
     def units(self) -> list[Unit]:
         """Return the notes shown so far as sentences, each with how well it answers, in time order."""
-        wanted = content(self.question)
+        wanted = self._topic()
         route = self._route()
         listed = {"find_scenes": "scene", "find_motion": "motion", "find_voice": "voice", "detect_objects": "object"}
         kinds = {listed[tool] for tool in route if tool in listed}
@@ -268,7 +272,7 @@ class Conversation:
         return _finished(f"{most}{count}: {', '.join(texts)}. {SIGNATURE}", in_time)
 
     def _choose(self, units: Sequence[Unit]) -> dict[str, Any]:
-        wanted = content(self.question)
+        wanted = self._topic()
         scored = [
             (overlap(content(text) or tokens(text), unit.text) + 0.5 * overlap(wanted, unit.text), letter, unit)
             for letter, text in self.options.items()

@@ -7,12 +7,12 @@ import re
 
 _STOP = frozenset(
     """
-    a about after all also am an and any anybody anyone anything are as at be been before being but by can could did do does doing
+    a about after all also am an and any anybody anyone anything are as at be been before being between but by can could did do does doing
     during each ever exactly first for from get give go goes going had happen happens has have he her here him his how i if in into is
     it its just kind long made make many me mention mentioned mentions more most much my next no not now of off on one
     only or other our out over please read reads said say saying says second see seen she should show shown shows so some somebody
     someone something speak speaks spoken tell tells text than that the their them then there these they thing this those time times
-    to told too under up us use used very video clip film movie was we were what when where which while who whom whose why will with
+    to told too under until up us use used very video clip film movie was we were what when where which while who whom whose why will with
     word words would written you your talk talks talking display displayed screen picture
     """.split()  # noqa: SIM905 (prose reads better than a list of strings)
 )
