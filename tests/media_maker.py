@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import av
@@ -10,6 +11,12 @@ import numpy as np
 from av.stream import Disposition
 
 PIXELS = {"gif": "rgb8", "ffv1": "yuv444p", "mjpeg": "yuvj420p", "png": "rgb24"}
+ASS_HEADER = (
+    b"[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\nFormat: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, "
+    b"BackColour, Bold, Italic, Underline, StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, Alignment, MarginL, "
+    b"MarginR, MarginV, Encoding\nStyle: Default,Arial,16,&Hffffff,&Hffffff,&H0,&H0,0,0,0,0,100,100,0,0,1,1,0,2,10,10,10,1\n\n[Events]\n"
+    b"Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n"
+)
 QUIET = {
     "libx264": {"preset": "veryfast"},
     "libx265": {"preset": "ultrafast", "x265-params": "log-level=none"},
@@ -17,6 +24,7 @@ QUIET = {
 }
 
 
+@cache
 def drawing(number: int, size: tuple[int, int] = (64, 48)) -> np.ndarray:
     """Return a picture that no other number has: a ramp that moves, and the number as eight black or white blocks."""
     width, height = size
@@ -24,6 +32,7 @@ def drawing(number: int, size: tuple[int, int] = (64, 48)) -> np.ndarray:
     picture = np.stack([(x * 2 + number * 5) % 256, (y * 3 + number * 11) % 256, (x + y + number * 7) % 256], axis=-1).astype(np.uint8)
     for bit in range(8):
         picture[: height // 4, bit * width // 8 : (bit + 1) * width // 8] = 235 if number >> bit & 1 else 16
+    picture.setflags(write=False)
     return picture
 
 
@@ -80,27 +89,31 @@ class Clip:
     timebase: Fraction = Fraction(1, 1000)
 
 
-def write(path: Path, clip: Clip = Clip()) -> Path:  # noqa: B008
-    """Write the clip and return its path."""
-    with av.open(str(path), "w", format=clip.format, options=dict(clip.muxer)) as container:
-        packets = _video(container, clip) if clip.picture else []
-        sounds = [_sound(container, tone) for tone in clip.tones]
-        texts = [_text(container, text) for text in clip.texts]
-        if clip.cover:
-            packets_of_cover = _cover(container)
-        started = [next(source, None) for source in [packets] if clip.picture]
-        for source in sounds:
-            started.append(next(source, None))
-        every = [packet for packet in started if packet is not None]
-        for source in ([packets] if clip.picture else []) + sounds:
-            every.extend(source)
-        for source in texts:
-            every.extend(source)
-        if clip.cover:
-            every.extend(packets_of_cover)
-        for packet in sorted(every, key=lambda packet: packet.dts * packet.time_base):
-            container.mux(packet)
+_WRITTEN: dict[str, bytes] = {}
+
+
+def write(path: Path, clip: Clip = Clip()) -> Path:
+    """Write the clip and return its path. What was written before is copied."""
+    known = f"{path.suffix} {clip!r}"
+    if known not in _WRITTEN:
+        _encode(path, clip)
+        _WRITTEN[known] = path.read_bytes()
+    path.write_bytes(_WRITTEN[known])
     return path
+
+
+def _encode(path: Path, clip: Clip) -> None:
+    with av.open(str(path), "w", format=clip.format, options=dict(clip.muxer)) as container:
+        sources = [_video(container, clip)] if clip.picture else []
+        sources += [_sound(container, tone) for tone in clip.tones]
+        texts = [_text(container, text) for text in clip.texts]
+        cover = _cover(container) if clip.cover else []
+        # Encoders have to be started before anything is muxed.
+        packets = [packet for packet in [next(source, None) for source in sources] if packet is not None]
+        for source in [*sources, *texts, cover]:
+            packets.extend(source)
+        for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
+            container.mux(packet)
 
 
 def _video(container, clip):
@@ -163,6 +176,8 @@ def _sound(container, sound: Tone):
 
 def _text(container, text: Text):
     stream = container.add_stream(text.codec)
+    if text.codec != "dvdsub":
+        stream.codec_context.subtitle_header = ASS_HEADER
     stream.time_base = Fraction(1, 1000)
     if text.language:
         stream.metadata["language"] = text.language

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from media_maker import Clip, all_frames, drawing, number_of, truth, write
+from media_maker import Clip, all_frames, truth, write
 
 from analyzer_agent.media import MediaFile, open_video
 from analyzer_agent.timeline import TimeRange

@@ -150,9 +150,18 @@ class MediaFile:
         at = picture.clock
         with self._cursor(picture) as cursor:
             start = max(picture.first, at.ticks(span.start - 1) + 1) if span.start else picture.first
+            early = None
             for frame in frames.every(cursor, start, at.ticks(span.end - 1) + 1):
                 shown = at.ms(frame.pts or 0)
+                if shown <= 0:
+                    early = frame
+                    continue
+                if early is not None:
+                    yield Frame(0, 0, image(early, order, picture.turn))
+                    early = None
                 yield Frame(shown, shown, image(frame, order, picture.turn))
+            if early is not None:
+                yield Frame(0, 0, image(early, order, picture.turn))
         if not self._is_readable(span.end - 1) and span.end > span.start:
             raise self._cut_off()
 

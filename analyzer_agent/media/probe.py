@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from analyzer_agent.media.door import Clock, clock_of, decoded, estimates, not_media, only, opened, packets
 from analyzer_agent.media.pixels import turn_of
-from analyzer_agent.media.tail import ends, promised
+from analyzer_agent.media.tail import ends, promised, promised_whole
 from analyzer_agent.protocols import Track
 from analyzer_agent.records import JSON
 from analyzer_agent.timeline import TimeRange, clock, seconds
@@ -29,6 +29,9 @@ _FIRST_PACKETS = 500
 
 _TRIMMED = Fraction(1, 4)
 """Seconds by which the last packet may reach beyond an end that the header gives exactly (padding that is not played)."""
+
+_TOGETHER = 5
+"""Seconds before the end of the data within which a stream's last packet means that it was cut off there, not over."""
 
 _MISMATCH = 1
 """Seconds by which ends may differ before it is worth saying."""
@@ -120,23 +123,33 @@ class _Reach:
         """Compare what the header promises with what the tail holds."""
         if still:
             return cls({stream.index: Fraction(STILL, 1000) for stream in streams})
-        claims = {stream.index: promised(container, stream) for stream in streams}
         found = ends(container, streams, usual)
         # Without an index of its own a format promises nothing: libav's duration is an estimate from the bit rate.
-        estimated = estimates(container)
+        trusted = not estimates(container)
         reach = cls({})
-        for index, claim in claims.items():
-            end = found.get(index, Fraction(0))
-            sound = container.streams[index].type == "audio"
-            if claim is not None and claim <= end <= claim + (_TRIMMED if sound else 0):
-                reach.ends[index] = claim
-            elif claim is None or (estimated and index in found) or end > claim:
-                reach.ends[index] = end
+        for stream in streams:
+            end = found.get(stream.index, Fraction(0))
+            claim = promised(container, stream)
+            slack = _TRIMMED if stream.type == "audio" else 0
+            if claim is not None and (claim <= end <= claim + slack or (claim > end and (trusted or not end))):
+                reach.ends[stream.index] = claim
+                reach._note_missing(claim, end)
             else:
-                reach.ends[index] = claim
-                if claim - end > _MISMATCH:
-                    reach.readable = end if reach.readable is None else min(reach.readable, end)
+                reach.ends[stream.index] = end
+        whole = promised_whole(container)
+        if whole is not None and trusted:
+            reach._compare(whole, max(found.values(), default=Fraction(0)))
         return reach
+
+    def _note_missing(self, claim: Fraction, end: Fraction) -> None:
+        if claim - end > _MISMATCH:
+            self.readable = end if self.readable is None else min(self.readable, end)
+
+    def _compare(self, whole: Fraction, last: Fraction) -> None:
+        """Take the container's own promise where its streams give none (Matroska)."""
+        if self.readable is None and whole - max(self.ends.values()) > _MISMATCH:
+            self.readable = last
+            self.ends = {index: whole if last - end < _TOGETHER else end for index, end in self.ends.items()}
 
 
 def describe(layout: Layout, subtitles: Sequence[Track]) -> dict[str, JSON]:
@@ -261,9 +274,8 @@ def _codec(stream: "Stream") -> str:
 
 
 def _mismatch(container: "InputContainer", duration: int) -> list[str]:
-    if not container.duration:
-        return []
-    claimed = _up(Fraction(container.duration + (container.start_time or 0), 1_000_000))
+    whole = promised_whole(container)
+    claimed = duration if whole is None else _up(whole)
     if abs(claimed - duration) <= _MISMATCH * 1000:
         return []
     return [f"the container says {clock(claimed)}, picture and sound end at {clock(duration)}"]

@@ -4,6 +4,7 @@ Knows nothing of the picture or the sound.
 """
 
 import hashlib
+import html
 import io
 import re
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ _FORMATS = {".srt": ("srt", "subrip"), ".vtt": ("webvtt", "webvtt")}
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})?")
 _REMARKS = frozenset({"forced", "sdh", "cc", "hi", "default"})
 _PICTURES = frozenset({"hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle", "xsub", "pgssub", "dvdsub", "dvbsub"})
-_MARKUP = re.compile(r"\{\\[^}]*\}|</?[A-Za-z][^<>]*>")
+_MARKUP = re.compile(r"\{\\[^}]*\}|</?[A-Za-z][^<>]*>|<[\d:.]+>")
 _ASS_FIELDS_BEFORE_TEXT = 8
 
 
@@ -61,14 +62,17 @@ def sidecar_cues(file: Path) -> list[Cue]:
     text = _decode(_bytes(file)).replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
         return []
+    no_subtitles = MediaError(
+        f"{file.name!r} holds no subtitles.",
+        hint="Save it as SubRip (.srt) or WebVTT (.vtt), or remove it; picture and sound are not affected.",
+    )
+    if "-->" not in text and not text.startswith("WEBVTT"):  # libav takes any text for a file without a cue
+        raise no_subtitles
     try:
         with av.open(io.BytesIO(text.encode()), "r", format=_FORMATS[file.suffix.lower()][0]) as container:
             return _cues(container, container.streams[0], file)
     except av.FFmpegError as error:
-        raise MediaError(
-            f"{file.name!r} holds no subtitles in the format that its ending says ({error.strerror}).",
-            hint="Save it as SubRip (.srt) or WebVTT (.vtt), or remove it; picture and sound are not affected.",
-        ) from error
+        raise no_subtitles from error
 
 
 def embedded_cues(path: Path, stream: int, track: Track) -> list[Cue]:
@@ -91,7 +95,7 @@ def embedded_cues(path: Path, stream: int, track: Track) -> list[Cue]:
 def plain(text: str) -> str:
     """Return a cue's text without ASS, HTML or WebVTT markup, its line breaks kept."""
     text = text.replace(r"\N", "\n").replace(r"\n", "\n").replace(r"\h", " ")
-    lines = (line.strip() for line in _MARKUP.sub("", text).splitlines())
+    lines = (line.strip() for line in html.unescape(_MARKUP.sub("", text)).splitlines())
     return "\n".join(line for line in lines if line)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from analyzer_agent.media.door import Clock, clock_of
+from analyzer_agent.media.door import Clock, arbitrary_times, clock_of
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -57,14 +57,19 @@ class _End:
 
 def promised(container: "InputContainer", stream: "Stream") -> Fraction | None:
     """Return the end that the header gives for the stream, in seconds on the presentation timeline, None if it gives none."""
+    if stream.duration is None or stream.duration <= 0:
+        return None
     at = clock_of(container, stream)
-    if stream.duration is not None and stream.duration > 0:
-        start = stream.start_time if stream.start_time is not None else at.offset
-        return Fraction(start + stream.duration - at.offset) * at.base
-    if container.duration is not None and container.duration > 0:
-        start = container.start_time or 0
-        return Fraction(start + container.duration, 1_000_000) - at.offset * at.base
-    return None
+    start = stream.start_time if stream.start_time is not None else at.offset
+    return Fraction(start + stream.duration - at.offset) * at.base
+
+
+def promised_whole(container: "InputContainer") -> Fraction | None:
+    """Return the end that the header gives for the whole file, in seconds on the presentation timeline, None if it gives none."""
+    if container.duration is None or container.duration <= 0:
+        return None
+    start = 0 if arbitrary_times(container) else container.start_time or 0
+    return Fraction(start + container.duration, 1_000_000)
 
 
 def ends(container: "InputContainer", streams: Sequence["Stream"], usual: Fraction) -> dict[int, Fraction]:
@@ -83,7 +88,7 @@ def ends(container: "InputContainer", streams: Sequence["Stream"], usual: Fracti
 
 
 def _read_tail(container: "InputContainer", stream: "Stream", streams: Sequence["Stream"], found: dict[int, _End]) -> None:
-    end = promised(container, stream)
+    end = promised(container, stream) or promised_whole(container)
     if end is None:
         _read(container, streams, found)
         return
