@@ -3,18 +3,21 @@
 Its length does not depend on the length of the videos. Knows nothing of conversations.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from analyzer_agent.evidence.rendering import spans_text
 from analyzer_agent.prompts import render
-from analyzer_agent.timeline import TimeRange, clock
+from analyzer_agent.protocols import Track
+from analyzer_agent.timeline import clock
 from analyzer_agent.toolbox import Offer, Toolbox
+from analyzer_agent.toolbox.coverage import told
 
 if TYPE_CHECKING:
     from analyzer_agent.graph import Limits, State
 
-_SPANS_SHOWN = 8
+_NOT_A_LANGUAGE = re.compile(r"[^A-Za-z0-9-]+")
+_TRACKS_SHOWN = 12
 
 
 def brief(toolbox: Toolbox, limits: "Limits", state: "State") -> str:
@@ -38,9 +41,15 @@ def _video(offer: Offer) -> str:
     else:
         facts.append("no picture")
     for noun, tracks in (("audio", video.audio_tracks), ("subtitle", video.subtitle_tracks)):
-        listed = ", ".join(f"{t.number}{f' ({t.language})' if t.language else ''}" for t in tracks)
-        facts.append(f"{noun} tracks: {listed}" if tracks else f"no {noun} track")
+        facts.append(f"{noun} tracks: {_tracks(tracks)}" if tracks else f"no {noun} track")
     return f'- "{offer.name}": {"; ".join(facts)}'
+
+
+def _tracks(tracks: Sequence[Track]) -> str:
+    # The language is text from the file, and this is the one place where such text would stand among the rules: letters only.
+    languages = [_NOT_A_LANGUAGE.sub("", track.language)[:12] for track in tracks[:_TRACKS_SHOWN]]
+    listed = [f"{track.number}{f' ({language})' if language else ''}" for track, language in zip(tracks, languages, strict=False)]
+    return ", ".join(listed) + (f" and {len(tracks) - _TRACKS_SHOWN} more" if len(tracks) > _TRACKS_SHOWN else "")
 
 
 def _covered(toolbox: Toolbox, offer: Offer) -> str:
@@ -48,25 +57,18 @@ def _covered(toolbox: Toolbox, offer: Offer) -> str:
     name = f"{offer.name}: " if len(toolbox.offers) > 1 else ""
     if not done:
         return f"- {name}nothing yet"
-    return "\n".join(f"- {name}{analyzer}: {_spans(spans, offer.scope)}" for analyzer, spans in sorted(done.items()))
-
-
-def _spans(spans: list[TimeRange], scope: TimeRange) -> str:
-    if spans == [scope]:
-        return "all of it"
-    more = f" and {len(spans) - _SPANS_SHOWN} more parts" if len(spans) > _SPANS_SHOWN else ""
-    return spans_text(spans[:_SPANS_SHOWN]) + more
+    return "\n".join(f"- {name}{analyzer}: {told(spans, offer.scope)}" for analyzer, spans in sorted(done.items()))
 
 
 def _costs(toolbox: Toolbox) -> str:
     lines = []
-    for tool in toolbox.tools.values():
+    for tool in toolbox.offered:
         speed = toolbox.speed(tool)
         weak = ", weak: its notes are uncertain" if tool.engine and tool.engine.uncertain else ""
         by = f" ({tool.engine.name}{weak})" if tool.engine else ""
         cost = f"about {_per_minute(speed)} per minute of video" if speed else "not measured yet"
         lines.append(f"- {tool.spec.tool}{by}: {cost}")
-    lines += [f"- {name} cannot run here: {reason}" for name, reason in toolbox.missing.items()]
+    lines += [f"- {name} cannot run here: {reason}" for name, reason in toolbox.unavailable.items()]
     return "\n".join(lines)
 
 

@@ -5,11 +5,15 @@ Knows nothing of what the arguments are for.
 
 import difflib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.timeline import TimeRange, clock, parse
+
+_RANGES = ("range", "ranges")
+_BETWEEN = re.compile(r"\s*(?:[-\u2013\u2014]|\bto\b)\s*")
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -27,15 +31,10 @@ def decode(arguments: str, properties: Mapping[str, Any], required: Sequence[str
     Raises:
         ToolRefusal: not a JSON object, an unknown or missing argument, or one of the wrong type.
     """
-    try:
-        given = json.loads(arguments or "{}")
-    except json.JSONDecodeError as error:
-        raise ToolRefusal(f"The arguments are not valid JSON ({error.msg} at character {error.pos}). Send one JSON object.") from error
-    if not isinstance(given, dict):
-        raise ToolRefusal("The arguments must be one JSON object.")
+    given = parse_object(arguments)
     for name in given:
         if name not in properties:
-            raise ToolRefusal(f"Unknown argument {name!r}{closest(name, properties)}. Valid ones: {', '.join(properties)}.")
+            raise ToolRefusal(f"Unknown argument {name!r}{closest(name, properties)} Valid ones: {', '.join(properties)}.")
     given = {name: value for name, value in given.items() if value is not None}
     if missing := [name for name in required if name not in given]:
         raise ToolRefusal(f"Missing argument {missing[0]!r}.")
@@ -44,35 +43,62 @@ def decode(arguments: str, properties: Mapping[str, Any], required: Sequence[str
     return given
 
 
+def parse_object(text: str) -> dict[str, Any]:
+    """Return the JSON object that a model wrote; an empty text is an empty object.
+
+    Raises:
+        ToolRefusal: it is not one.
+    """
+    try:
+        given = json.loads(text.strip() or "{}")
+    except json.JSONDecodeError as error:
+        raise ToolRefusal(f"The arguments are not valid JSON ({error.msg} at character {error.pos}). Send one JSON object.") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets nested without end
+        raise ToolRefusal("The arguments are not valid JSON. Send one JSON object.") from error
+    if not isinstance(given, dict):
+        raise ToolRefusal("The arguments must be one JSON object.")
+    return given
+
+
+def as_written(text: str) -> dict[str, Any]:
+    """Return the arguments of a call that was refused as far as they can be read."""
+    try:
+        return parse_object(text)
+    except ToolRefusal:
+        return {"arguments": text}
+
+
 def _check(name: str, value: Any, schema: Mapping[str, Any]) -> None:
+    if name in _RANGES:
+        return  # `time_range` knows all the forms that a range may have
     kinds = schema.get("type", [])
     wanted = [kinds] if isinstance(kinds, str) else list(kinds)
     fits = any(isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool)) for kind in wanted)
     if wanted and not fits:
         raise ToolRefusal(f"{name!r} must be of type {' or '.join(wanted)}, not {value!r}.")
     if "enum" in schema and value not in schema["enum"]:
-        raise ToolRefusal(f"{value!r} is not a valid {name!r}; choose one of {', '.join(map(str, schema['enum']))}.")
-    if isinstance(value, list) and "items" in schema and name not in ("ranges", "range"):
+        valid = list(map(str, schema["enum"]))
+        raise ToolRefusal(f"{value!r} is not a valid {name!r}{closest(str(value), valid)} Choose one of {', '.join(valid)}.")
+    if isinstance(value, list) and "items" in schema:
         for item in value:
             _check(name, item, schema["items"])
 
 
 def closest(name: str, valid: Mapping[str, Any] | Sequence[str]) -> str:
-    """Return `; did you mean 'x'?` where a valid name is close, else nothing."""
+    """Return the end of a sentence on a wrong name: `; did you mean 'x'?` where a valid one is close, else the full stop."""
     near = difflib.get_close_matches(name, list(valid), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return f"; did you mean {near[0]!r}?" if near else "."
 
 
 def time_range(given: Any, scope: TimeRange) -> TimeRange:
-    """Return the range that `[start, end]` or `"start-end"` names, clipped to `scope`.
+    """Return the range that `[start, end]`, `"start-end"` or `{"start": ..., "end": ...}` names, clipped to `scope`.
 
     Raises:
         ToolRefusal: not two times, backwards, or wholly outside of the scope.
     """
-    pair = given.split("-") if isinstance(given, str) else list(given.values()) if isinstance(given, dict) else given
     try:
-        start, end = (parse(time) for time in pair)
-    except (TypeError, ValueError) as error:
+        start, end = (parse(time) for time in _pair(given))
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         told = str(error) if "not a time" in str(error) else f"{given!r} is not a time range"
         raise ToolRefusal(f'{told}. A range is two times: ["0:10", "0:25.5"] or [10, 25.5].') from error
     if end <= start:
@@ -83,11 +109,30 @@ def time_range(given: Any, scope: TimeRange) -> TimeRange:
     return inside
 
 
+def _pair(given: Any) -> Sequence[Any]:
+    if isinstance(given, str):
+        return _BETWEEN.split(given.strip())
+    if isinstance(given, dict):
+        return [given["start"], given["end"]]
+    if isinstance(given, list):
+        return given
+    raise TypeError("not a pair")
+
+
 def time_ranges(given: Any, scope: TimeRange) -> list[TimeRange]:
-    """Return the ranges of a `ranges` argument; a single `[start, end]` is taken as one range."""
-    items = [given] if isinstance(given, str) or (len(given) == 2 and not isinstance(given[0], list | dict)) else given
+    """Return the ranges of a `ranges` argument; a single range is taken as one.
+
+    Raises:
+        ToolRefusal: empty, or one of them is not a range.
+    """
+    items = [given] if _is_one(given) else given
     if not items:
         raise ToolRefusal('\'ranges\' is empty. Name at least one: [["0:00", "0:30"]].')
-    if all(isinstance(item, str) and "-" not in item for item in items):
-        items = [items]
     return [time_range(item, scope) for item in items]
+
+
+def _is_one(given: Any) -> bool:
+    """Tell a single range from a list of ranges."""
+    if not isinstance(given, list):
+        return True
+    return len(given) == 2 and not any(isinstance(i, list | dict) or (isinstance(i, str) and _BETWEEN.search(i.strip())) for i in given)

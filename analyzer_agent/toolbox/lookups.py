@@ -1,0 +1,43 @@
+"""The free look-ups: reading and searching notes that earlier calls have left.
+
+Knows nothing of analyzers: what nobody has looked at is not found here, and every empty result says so.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from analyzer_agent.evidence.reading import Reader
+from analyzer_agent.evidence.rendering import as_text
+from analyzer_agent.records import ToolCall, ToolResult
+from analyzer_agent.timeline import TimeRange
+from analyzer_agent.toolbox.arguments import time_range
+from analyzer_agent.toolbox.coverage import examined
+from analyzer_agent.toolbox.offers import Offer
+from analyzer_agent.toolbox.telling import fenced
+
+SEARCH_LIMIT = 20
+
+
+def read(reader: Reader, offer: Offer, call: ToolCall, args: Mapping[str, Any]) -> ToolResult:
+    """Return the notes on a range of one video."""
+    span = time_range(args["range"], offer.scope)
+    runs = reader.runs(offer.video.id, span, kinds=args.get("kinds"))
+    lines, shown = as_text(runs)
+    head = f"Notes on {span}" if shown else f"There are no notes on {span}. {examined(reader.store, [offer], span)}"
+    return ToolResult(call.id, fenced(head, lines), tuple(shown), span, args=args)
+
+
+def search(reader: Reader, offers: Mapping[str, Offer], call: ToolCall, args: Mapping[str, Any]) -> ToolResult:
+    """Return the notes that match any word of a query, in one video or in all of them."""
+    chosen = [offers[args["video"]]] if "video" in args else list(offers.values())
+    whole = TimeRange(min(o.scope.start for o in chosen), max(o.scope.end for o in chosen))
+    span = time_range(args["range"], whole) if "range" in args else whole
+    runs = reader.search(args["query"], [o.video.id for o in chosen], span=span, kinds=args.get("kinds"), limit=SEARCH_LIMIT)
+    scopes = {offer.video.id: offer.scope for offer in chosen}
+    inside = [run for run in runs if run.span.overlaps(scopes[run.video])]
+    names = {offer.video.id: offer.name for offer in chosen} if len(offers) > 1 else None
+    lines, shown = as_text(inside, names=names, fold=False)
+    head = f"Notes that match {args['query']!r}, best first"
+    if not shown:
+        head = f"No note matches {args['query']!r}. {examined(reader.store, chosen, span)}"
+    return ToolResult(call.id, fenced(head, lines), tuple(shown), span, args=args)

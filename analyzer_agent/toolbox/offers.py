@@ -1,0 +1,36 @@
+"""What the tools work with: analyzers that are ready to be bound, and the videos of a session.
+
+Knows nothing of calls.
+"""
+
+from dataclasses import dataclass
+
+from analyzer_agent.protocols import Engine, Spec, Video
+from analyzer_agent.timeline import TimeRange
+
+
+@dataclass(frozen=True)
+class Tool:
+    """An analyzer that is ready to be bound: its spec and the engine chosen for it."""
+
+    spec: Spec
+    engine: Engine | None = None
+    tier: int = 0
+    pinned: bool = False
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A video as the tools see it: its name in this session and the part that may be looked at."""
+
+    name: str
+    video: Video
+    scope: TimeRange
+
+
+def lacking(spec: Spec, offer: Offer) -> str:
+    """Return why an analyzer has nothing to look at in a video, or nothing."""
+    have = {"picture": offer.video.picture, "audio": offer.video.audio_tracks, "subtitles": offer.video.subtitle_tracks, "": True}
+    noun = {"picture": "picture", "audio": "audio track", "subtitles": "subtitle track"}.get(spec.needs, "")
+    return "" if have[spec.needs] else f"{offer.name} has no {noun}, so {spec.tool} has nothing to look at."

@@ -1,0 +1,149 @@
+"""One call of an analyzer: bind it, plan what is new, ask the user if it is long, run it, read back what was asked for.
+
+Knows nothing of how calls come in, nor of look-ups.
+"""
+
+import threading
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analyzer_agent.errors import ToolRefusal
+from analyzer_agent.events import Event, ToolStarted
+from analyzer_agent.evidence.gather import Gatherer
+from analyzer_agent.evidence.reading import Grid, Reader, Run
+from analyzer_agent.evidence.recipe import Job, make_recipe
+from analyzer_agent.evidence.rendering import as_text
+from analyzer_agent.protocols import Spec, Video
+from analyzer_agent.records import ToolCall, ToolResult
+from analyzer_agent.storage import Store
+from analyzer_agent.timeline import TimeRange, clock, first_instant, grid_step, merge
+from analyzer_agent.toolbox.arguments import closest, time_ranges
+from analyzer_agent.toolbox.offers import Offer, Tool, lacking
+from analyzer_agent.toolbox.telling import fenced, looked_at
+
+ASK_ABOVE_MS = 60_000
+"""A step estimated to take longer than this is put to the user first, where somebody can be asked."""
+
+_UNMEASURED_SPEED = 1.0
+"""Media-seconds per second assumed of an analyzer that never ran here: careful, so that the user is rather asked."""
+
+_NAMES_LISTED = 100
+
+
+@dataclass(frozen=True)
+class Request:
+    """A checked call of an analyzer on one video. `several` tells whether the session has other videos."""
+
+    call: ToolCall
+    tool: Tool
+    offer: Offer
+    args: Mapping[str, Any]
+    several: bool = False
+    force: bool = False
+    approve: Callable[[ToolStarted], bool] | None = None
+    budget_ms: int | None = None
+    cancel: threading.Event | None = None
+
+
+def run(store: Store, reader: Reader, this: Request) -> Generator[Event, None, ToolResult]:
+    """Carry out a request; yields events, returns the result.
+
+    Raises:
+        ToolRefusal: the arguments do not fit, the video has nothing for this analyzer, or the user declines.
+        AgentError: the analyzer cannot run at all.
+        Cancelled: `cancel` was set.
+    """
+    tool, offer, spec = this.tool, this.offer, this.tool.spec
+    ranges = merge(time_ranges(this.args["ranges"], offer.scope))
+    if why := lacking(spec, offer):
+        raise ToolRefusal(why)
+    step = _step(spec, this.args)
+    job = bind(tool, offer.video, {n: v for n, v in this.args.items() if n in spec.options_schema})
+    gatherer = Gatherer(store, offer.video, job)
+    plan = gatherer.plan(ranges, step, force=this.force)
+    start = _start(store, this, ranges, plan.reused_ms, plan.new_ms)
+    yield start
+    _ask(this, start)
+    if plan.todo and tool.engine is not None and this.budget_ms != 0:
+        tool.engine.get()
+    filters = {n: v for n, v in this.args.items() if n in spec.filters_schema}
+    _check_classes(store, filters, job)
+    outcome = yield from gatherer.run(plan, this.call.id, budget_ms=this.budget_ms, cancel=this.cancel)
+    runs = _read(reader, offer, ranges, outcome.keys, spec, filters, step)
+    lines, shown = as_text(runs)
+    who = f"{this.call.name}{f' ({start.engine})' if start.engine else ''}{f' on {offer.name}' if this.several else ''}"
+    return ToolResult(
+        this.call.id,
+        fenced(looked_at(who, ranges, outcome.unexamined, bool(shown)), lines),
+        tuple(shown),
+        TimeRange(ranges[0].start, ranges[-1].end),
+        outcome.reused_ms,
+        outcome.analyzed_ms,
+        args=this.args,
+        not_examined=tuple(outcome.unexamined),
+    )
+
+
+def bind(tool: Tool, video: Video, options: Mapping[str, Any]) -> Job:
+    """Bind an analyzer for a video."""
+    analyzer = tool.spec.bind(options, tool.engine)
+    weights = tool.engine.weights if tool.engine else ""
+    uncertain = tool.engine.uncertain if tool.engine else False
+    recipe = make_recipe(tool.spec, analyzer, video, tier=tool.tier, weights=weights, uncertain=uncertain)
+    return Job(tool.spec, analyzer, recipe, tool.pinned, tool.device)
+
+
+def speed(store: Store, tool: Tool) -> float | None:
+    """Return the measured media-seconds per second of a tool's engine here, or None."""
+    engine = tool.engine.name if tool.engine else tool.spec.bind({}).engine
+    return store.history.speed(tool.spec.name, engine, tool.device)
+
+
+def _step(spec: Spec, args: Mapping[str, Any]) -> int:
+    if not spec.step:
+        return 0
+    try:
+        return grid_step(args["every"]) if "every" in args else spec.step
+    except ValueError as error:
+        raise ToolRefusal(f"'every': {error}.") from error
+
+
+def _start(store: Store, this: Request, ranges: Sequence[TimeRange], reused_ms: int, new_ms: int) -> ToolStarted:
+    engine = this.tool.engine.name if this.tool.engine else ""
+    measured = speed(store, this.tool)
+    estimate = round(new_ms / measured) if measured else None
+    return ToolStarted(this.call.id, this.call.name, this.args, ranges, engine, reused_ms, new_ms, estimate)
+
+
+def _ask(this: Request, start: ToolStarted) -> None:
+    takes = start.estimate_ms if start.estimate_ms is not None else start.new_ms / _UNMEASURED_SPEED
+    if this.approve is not None and takes > ASK_ABOVE_MS and not this.approve(start):
+        raise ToolRefusal(f"the user declined this step, which would take about {clock(round(takes))}. Narrow the range.")
+
+
+def _check_classes(store: Store, filters: Mapping[str, Any], job: Job) -> None:
+    if not filters.get("classes"):
+        return
+    facts = store.notes.facts(job.recipe.key)
+    if not facts:
+        facts = job.analyzer.facts()
+        store.notes.add_key(job.recipe)
+        store.notes.set_facts(job.recipe.key, facts)
+    known = facts.get("classes")
+    if not isinstance(known, list):
+        return
+    for name in filters["classes"]:
+        if name not in known:
+            more = f" and {len(known) - _NAMES_LISTED} more" if len(known) > _NAMES_LISTED else ""
+            names = ", ".join(map(str, known[:_NAMES_LISTED])) + more
+            raise ToolRefusal(f"{name!r} is not a class that these weights know{closest(name, known)} Valid ones: {names}.")
+
+
+def _read(
+    reader: Reader, offer: Offer, ranges: Sequence[TimeRange], keys: Sequence[str], spec: Spec, filters: Mapping[str, Any], step: int
+) -> list[Run]:
+    picture = offer.video.picture
+    grid = Grid(step, first_instant(picture), picture.end) if step and picture else None
+    runs = [run for span in ranges for run in reader.runs(offer.video.id, span, keys=keys, kinds=spec.kinds, filters=filters, grid=grid)]
+    return list({run.id: run for run in runs}.values())

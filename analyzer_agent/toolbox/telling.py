@@ -1,0 +1,52 @@
+"""Results as a model reads them: what was looked at, what was found, what was left out and why.
+
+Knows nothing of running calls.
+"""
+
+import re
+from collections.abc import Sequence
+
+from analyzer_agent.evidence.rendering import spans_text
+from analyzer_agent.records import Unexamined
+from analyzer_agent.timeline import TimeRange, total
+
+_LONGEST_ERROR = 300
+
+
+def fenced(head: str, lines: str) -> str:
+    """Return a result with what comes from the video fenced, so that it reads as data."""
+    if not lines:
+        return head if head.endswith(".") else f"{head}."
+    closed = re.sub(r"<\s*(?=/?\s*notes)", "< ", lines, flags=re.I)
+    return f"{head}:\n<notes>\n{closed}\n</notes>"
+
+
+def looked_at(who: str, ranges: Sequence[TimeRange], left: Sequence[Unexamined], found: bool) -> str:
+    """Return what an analyzer looked at of `ranges`, and what not and why; without findings it says that as well.
+
+    Args:
+        who: the tool, its engine and, where there are several, the video.
+        ranges: what was asked for, merged.
+        left: what was not examined.
+        found: whether there are notes to show.
+    """
+    missed = [part for u in left for part in [u.span]]
+    seen = [part for span in ranges for part in span.minus(missed)]
+    said = [f"{who} looked at {spans_text(seen)}" if seen else f"{who} looked at nothing"]
+    for reason, what in _REASONS.items():
+        spans = [u.span for u in left if u.reason == reason]
+        if not spans:
+            continue
+        detail = " ".join(next((u.detail for u in reversed(left) if u.reason == reason and u.detail), "").split())
+        said.append(f"{what} {spans_text(spans)}{f': {detail[:_LONGEST_ERROR]}' if detail else ''}")
+    if not found and total(seen):
+        said.append("Nothing was found there")
+    return ".\n".join(line.rstrip(".") for line in said)
+
+
+_REASONS = {
+    "failed": "It failed on",
+    "budget": "Not examined, because the budget is spent:",
+    "unseen": "Not examined, because it failed too often:",
+    "unavailable": "Not examined, because it cannot run here:",
+}
