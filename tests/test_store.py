@@ -124,6 +124,8 @@ def as_somebody_else(action, path):
     return told
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="acts as another user in a forked child")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_store_that_may_not_be_written(tmp_path):
     path = tmp_path / "s.db"
     Store(path).close()
