@@ -151,11 +151,13 @@ class Reader:
         return runs + join_pieces([note for note in notes if note.kind != "scene"], recipes)
 
     def _shots(self, video: str, recipe: Recipe, window: TimeRange) -> list[Run]:
-        # The minimum-length rule has memory: follow the pieces back as far as coverage goes without a hole.
-        whole = TimeRange(0, window.end)
+        # The minimum-length rule has memory, and a shot ends where the next begins: follow the pieces as far as coverage goes without a
+        # hole, back to its start and on for the declared context.
+        whole = TimeRange(0, window.end + CONTEXT_MS)
         covered = merge(c.span for c in self.store.ledger.covered(video, [recipe.key], whole))
         start = next((c.start for c in covered if c.start <= window.start < c.end), window.start)
-        pieces = self.store.notes.read(video, TimeRange(start, window.end), keys=[recipe.key], kinds=["scene"])
+        end = next((c.end for c in covered if c.start < window.end <= c.end), window.end)
+        pieces = self.store.notes.read(video, TimeRange(start, min(end, whole.end)), keys=[recipe.key], kinds=["scene"])
         by_id = {note.id: note for note in pieces}
         shots = join_shots(pieces, str(recipe.params.get("detector", "adaptive")), bool(covered) and covered[0].start == 0)
         return [
