@@ -1,0 +1,245 @@
+"""The architecture as a test: who may import whom, and the one door through which each third-party library comes in."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "analyzer_agent"
+
+LAYER_0 = ("timeline", "records", "protocols", "errors", "events")
+
+MAY_IMPORT = {
+    **{unit: LAYER_0 for unit in LAYER_0},
+    # 1: one library each, and nothing of each other
+    **{unit: LAYER_0 for unit in ("media", "llm", "config", "tools", "prompts", "storage", "sample")},
+    # 2
+    "evidence": (*LAYER_0, "storage"),
+    # 3
+    "toolbox": (*LAYER_0, "storage", "evidence"),
+    # 4
+    "graph": (*LAYER_0, "toolbox", "prompts"),
+    "answers": (*LAYER_0, "toolbox", "prompts", "evidence"),
+    "briefing": (*LAYER_0, "toolbox", "prompts", "evidence"),
+    # 5: the composition root
+    "session": (
+        *(*LAYER_0, "media", "llm", "config", "tools", "prompts", "storage"),
+        *("evidence", "toolbox", "graph", "answers", "briefing"),
+    ),
+    # 6
+    "batch": (*LAYER_0, "config", "prompts", "storage", "evidence", "toolbox", "session", "llm", "media", "tools"),
+    "doctor": (*LAYER_0, "config", "prompts", "storage", "evidence", "toolbox", "session", "llm", "media", "tools"),
+    # beside them: what plug-in authors test with
+    "testing": LAYER_0,
+}
+MAY_IMPORT["cli"] = (*MAY_IMPORT, "sample")
+MAY_IMPORT["__main__"] = ("cli",)
+MAY_IMPORT["__init__"] = (*LAYER_0, "session", "config", "testing")
+
+DECLARED_UPWARD = {
+    # `answers` turns the graph's final state into an answer and is named after what it does, not after what it reads.
+    ("answers", "graph"),
+    # The graph is handed a function that briefs it; the function types the state that it is given.
+    ("briefing", "graph"),
+}
+
+DOORS = {
+    "av": "media",
+    "openai": "llm.openai_",
+    "langgraph": "graph",
+    "langchain_core": "graph",
+    "langsmith": "graph",
+    "sqlite_utils": "storage",
+    "sqlite3": ("storage", "graph"),
+    "click": "cli",
+    "rich": "cli",
+    "platformdirs": ("config", "cli"),
+    "scenedetect": "tools.engines.pyscenedetect",
+    "cv2": "tools.engines.opencv",
+    "rapidocr": "tools.engines.rapidocr",
+    "easyocr": "tools.engines.easyocr",
+    "ultralytics": "tools.engines.ultralytics",
+    "faster_whisper": "tools.engines.faster_whisper",
+    "ctranslate2": "tools.engines.faster_whisper",
+    "pocketsphinx": "tools.engines.pocketsphinx",
+    "open_clip": "tools.engines.open_clip",
+}
+
+
+READ_THE_ENVIRONMENT = {
+    "session": "OPENAI_API_KEY and OPENAI_BASE_URL, as the SDK reads them, when a session is made without settings",
+    "tools.engines.quiet": "keeps runtimes from reporting home while they load, and puts everything back",
+    "tools.engines.ultralytics": "ultralytics overwrites the number of threads that the user set",
+}
+
+
+class Import(NamedTuple):
+    """An import: in which module, what, on which line; whether only a type checker sees it; whether it runs with the module."""
+
+    module: str
+    target: str
+    line: int
+    typing_only: bool
+    at_top: bool
+
+
+def dotted(path):
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+def imports_in(module, source):
+    tree = ast.parse(source)
+    hidden = {id(n) for block in ast.walk(tree) if _is_type_checking(block) for child in block.body for n in ast.walk(child)}
+    for node in ast.walk(tree):
+        for target in _targets(node, module):
+            yield Import(module, target, node.lineno, id(node) in hidden, node in tree.body)
+
+
+def _is_type_checking(node):
+    return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+
+
+def _targets(node, module):
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        assert node.level == 0, f"{module}:{node.lineno} imports relatively"
+        if node.module == "analyzer_agent":
+            return [f"analyzer_agent.{alias.name}" for alias in node.names]
+        return [node.module]
+    if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("require", "import_module", "__import__"):
+        return [a.value for a in node.args[:1] if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+    return []
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+IMPORTS = [found for path in FILES for found in imports_in(dotted(path), path.read_text(encoding="utf-8"))]
+OURS = [found for found in IMPORTS if found.target.split(".")[0] == "analyzer_agent"]
+THEIRS = [found for found in IMPORTS if found not in OURS and found.target.split(".")[0] not in sys.stdlib_module_names - {"sqlite3"}]
+
+
+def unit(module):
+    return module.removeprefix("analyzer_agent.").split(".")[0]
+
+
+def where(found):
+    return f"{found.module}:{found.line} imports {found.target}"
+
+
+def test_every_module_has_its_place():
+    assert {unit(dotted(path)) for path in FILES} <= set(MAY_IMPORT)
+
+
+def test_modules_import_lower_layers_only():
+    wrong = [
+        where(found)
+        for found in OURS
+        if found.target not in ("analyzer_agent", "analyzer_agent.__version__")
+        and unit(found.target) != unit(found.module)
+        and unit(found.target) not in MAY_IMPORT[unit(found.module)]
+        and (unit(found.module), unit(found.target)) not in DECLARED_UPWARD
+    ]
+    assert wrong == []
+
+
+def test_imports_that_go_upward_are_late_or_for_the_type_checker():
+    upward = [found for found in OURS if (unit(found.module), unit(found.target)) in DECLARED_UPWARD]
+    assert [where(found) for found in upward if found.at_top] == []
+
+
+def test_answers_and_briefing_use_of_the_evidence_only_how_it_is_told():
+    used = {f.target for f in OURS if unit(f.module) in ("answers", "briefing") and unit(f.target) == "evidence"}
+    assert used <= {"analyzer_agent.evidence.rendering"}
+
+
+@pytest.mark.parametrize("library", sorted({found.target.split(".")[0] for found in THEIRS} - {"numpy"}))
+def test_each_library_has_one_door(library):
+    assert library in DOORS, (
+        f"{library!r} has no door; it is imported in {sorted({f.module for f in THEIRS if f.target.startswith(library)})}"
+    )
+    door = DOORS[library]
+    users = [found for found in THEIRS if found.target.split(".")[0] == library]
+    assert [where(found) for found in users if not found.module.startswith(door)] == []
+
+
+def test_heavy_libraries_are_imported_late():
+    heavy = {"openai", "langgraph", "langchain_core", "langsmith", *(name for name, door in DOORS.items() if "engines" in door)}
+    at_top = [where(found) for found in THEIRS if found.at_top and found.target.split(".")[0] in heavy]
+    assert [w for w in at_top if not w.startswith(("graph:", "llm.openai"))] == []
+
+
+def test_the_walk_sees_every_form_of_import():
+    source = """
+import a.b
+from c import d
+from analyzer_agent import session
+if TYPE_CHECKING:
+    import e
+def late():
+    import f
+    g = importlib.import_module("g")
+    require("h", "gpu", "This")
+"""
+    found = {i.target: (i.typing_only, i.at_top) for i in imports_in("m", source)}
+    assert found == {
+        **{"a.b": (False, True), "c": (False, True), "analyzer_agent.session": (False, True)},
+        **{"e": (True, False), "f": (False, False), "g": (False, False), "h": (False, False)},
+    }
+
+
+def test_analyzers_know_neither_media_nor_models():
+    wrong = [where(f) for f in OURS if unit(f.module) == "tools" and unit(f.target) in ("media", "llm", "storage", "session")]
+    assert wrong == []
+
+
+def test_analyzers_reach_libraries_through_engines():
+    analyzers = [f for f in THEIRS if f.module.startswith("tools") and not f.module.startswith("tools.engines.")]
+    assert [where(f) for f in analyzers if f.target.split(".")[0] != "numpy"] == []
+
+
+def test_the_library_neither_prints_nor_reads_the_environment():
+    wrong = []
+    for path in FILES:
+        if unit(dotted(path)) in ("cli", "__main__"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "input", "os.getenv", "sys.stdout.write"):
+                wrong.append(f"{dotted(path)}:{node.lineno} {ast.unparse(node.func)}")
+            if isinstance(node, ast.Attribute) and ast.unparse(node) == "os.environ" and dotted(path) not in READ_THE_ENVIRONMENT:
+                wrong.append(f"{dotted(path)}:{node.lineno} os.environ")
+    assert wrong == []
+
+
+def test_files_stay_small():
+    long = {dotted(path): count for path in FILES if (count := len(path.read_text(encoding="utf-8").splitlines())) > 340}
+    assert long == {}
+
+
+def modules_after(*command):
+    """Run Python code and return the names of the modules that it left loaded."""
+    code = f"import json, sys\n{command[0]}\nsys.stderr.write('MODULES' + json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert "MODULES" in done.stderr, done.stderr
+    return set(json.loads(done.stderr.split("MODULES")[1]))
+
+
+HEAVY = {"torch", "cv2", "openai", "langgraph", "ultralytics", "easyocr", "faster_whisper", "rapidocr", "onnxruntime", "av", "scenedetect"}
+
+
+def test_importing_is_cheap():
+    assert modules_after("import analyzer_agent; analyzer_agent.Session") & (HEAVY - {"av"}) == set()
+    assert modules_after("import analyzer_agent") & HEAVY == set()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["ask", "--help"]])
+def test_help_is_cheap(arguments):
+    run = (
+        f"import runpy\nsys.argv = ['analyzer-agent', *{arguments!r}]\ntry:\n    runpy.run_module('analyzer_agent', run_name='__main__')\n"
+    )
+    assert modules_after(run + "except SystemExit as end:\n    assert not end.code") & HEAVY == set()
