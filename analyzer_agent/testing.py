@@ -96,13 +96,13 @@ class FakeVideo:
         instants: Sequence[int] | None = None,
         order: Literal["rgb", "bgr"] = "rgb",
     ) -> Iterator[Frame]:
-        """Yield frames as `Video.frames` says; frame k is shown at `start + k * 1000 / rate`."""
+        """Yield frames as `Video.frames` says; frame k appears at `start + k * 1000 / rate`, rounded up to a whole ms."""
         import numpy as np
 
         assert self.picture is not None, "this video has no picture"
-        wanted = self._wanted(span, fps, instants)
-        for t in wanted:
-            pts = max(self.picture.start, self.picture.start + (t - self.picture.start) * int(self.rate) // 1000 * 1000 // int(self.rate))
+        for t in self._wanted(span, fps, instants):
+            assert 0 <= t < self.duration, f"there is no frame at {t} ms: the video is {self.duration} ms long"
+            pts = self._pts(self._number(t))
             self.reads.append(TimeRange(pts, pts + 1))
             image = self._picture_at(pts) if self._picture_at else np.zeros((self.size[1], self.size[0], 3), np.uint8)
             yield Frame(t, pts, image if order == "rgb" else image[..., ::-1].copy())
@@ -113,15 +113,27 @@ class FakeVideo:
             return at
         if fps is not None:
             return instants(span, grid_step(1 / fps), self.picture)
-        frame_ms = 1000 // int(self.rate)
-        first = self.picture.start + -(-max(0, span.start - self.picture.start) // frame_ms) * frame_ms
-        return range(first, min(span.end, self.picture.end), frame_ms)
+        part = span.within(self.picture)
+        if part is None:
+            return []
+        numbers = range(self._number(part.start), self._number(part.end - 1) + 1)
+        return [pts for pts in map(self._pts, numbers) if pts >= part.start]
+
+    def _number(self, t: int) -> int:
+        """Return which frame is shown at `t`."""
+        assert self.picture is not None
+        return max(0, min(t, self.picture.end - 1) - self.picture.start) * int(self.rate) // 1000
+
+    def _pts(self, number: int) -> int:
+        assert self.picture is not None
+        return self.picture.start - (-number * 1000 // int(self.rate))
 
     def audio(self, span: TimeRange, rate: int = 16_000, track: int = 1) -> "NDArray[np.float32]":
         """Return the samples of `span`, silence beyond the sound's end."""
         import numpy as np
 
         assert self._sound is not None and track == 1, f"no audio track {track}"
+        assert span.end <= self.duration, f"there is no sound at {span}: the video is {self.duration} ms long"
         self.reads.append(span)
         out = np.zeros(span.length * rate // 1000, np.float32)
         piece = self._sound[span.start * rate // 1000 :][: len(out)]
