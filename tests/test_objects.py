@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tiny_yolo import random_detector
 
 from analyzer_agent.errors import Unavailable
 from analyzer_agent.protocols import EngineConfig, Grain
@@ -184,15 +185,7 @@ def test_a_missing_package_is_named_with_the_line_that_installs_it(
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint with random weights, as ultralytics saves it."""
-    path = tmp_path_factory.mktemp("yolo") / "random.pt"
-    library = door._library()
-    torch = library.utils.torch
-    torch.manual_seed(3)
-    model = library.YOLO("yolo11n.yaml")
-    for scale in model.model.model[-1].cv3:
-        torch.nn.init.normal_(scale[-1].bias, -3, 1)  # a network that is new is sure that nothing is there
-    model.save(path)
-    return path
+    return random_detector(tmp_path_factory.mktemp("yolo"))
 
 
 @pytest.fixture(scope="module")

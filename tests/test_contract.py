@@ -1,0 +1,164 @@
+"""The contract of every registered analyzer, with its real engine, on the sample clip.
+
+Whatever the order and shape of requests, the notes are the same; nothing crosses its grain or lies outside of the video; no more is
+read than a grain and its declared context; a part of a lasting thing tells what is there.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analyzer_agent import tools as registry
+from analyzer_agent.evidence.gather import Gatherer
+from analyzer_agent.evidence.reading import Reader
+from analyzer_agent.evidence.recipe import Job, make_recipe
+from analyzer_agent.media import MediaFile, open_video
+from analyzer_agent.protocols import EngineConfig, Frame
+from analyzer_agent.sample import sample_path
+from analyzer_agent.storage import Store
+from analyzer_agent.timeline import TimeRange
+from analyzer_agent.tools.pool import choose
+
+GRAINS = {"scenes": 5_000, "motion": 7_000, "voice": 6_000, "speech": 12_000}
+"""Smaller than usual, so that a clip of half a minute has seams."""
+
+STEPS = {"text": 4_000, "objects": 4_000}
+
+
+class Watched:
+    """The sample clip, noting what is read of it."""
+
+    def __init__(self, file: MediaFile) -> None:
+        self._file = file
+        self.pictures: list[Frame] = []
+        self.sound: list[TimeRange] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def frames(self, span: TimeRange, *args: Any, **more: Any) -> Iterator[Frame]:
+        for frame in self._file.frames(span, *args, **more):
+            self.pictures.append(frame._replace(image=None))
+            yield frame
+
+    def audio(self, span: TimeRange, rate: int = 16_000, track: int = 1) -> Any:
+        self.sound.append(span)
+        return self._file.audio(span, rate, track)
+
+
+@pytest.fixture(scope="module")
+def yolo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("ultralytics", reason="the extra 'gpu' is not installed, so there is no detector to make weights for")
+    from tiny_yolo import random_detector
+
+    return random_detector(tmp_path_factory.mktemp("yolo"))
+
+
+@pytest.fixture(params=registry.names())
+def job_of(request: pytest.FixtureRequest) -> Any:
+    """A function that binds the analyzer to a video."""
+    name = request.param
+    spec, engines = registry.load(name)
+    spec = replace(spec, grain=GRAINS.get(name, spec.grain))
+    config = EngineConfig(weights=request.getfixturevalue("yolo") if name == "objects" else None)
+    engine = None
+    if engines:
+        engine = choose(name, engines, config).engine
+        if engine is None:
+            pytest.skip(f"no engine of {name!r} can run here: {choose(name, engines, config).reason()}")
+
+    def bind(video: Any) -> Job:
+        analyzer = spec.bind({}, engine)
+        return Job(spec, analyzer, make_recipe(spec, analyzer, video, weights=engine.weights if engine else ""))
+
+    return bind
+
+
+def ask(store: Store, video: Any, job: Job, spans: Sequence[TimeRange]) -> int:
+    """Gather, and return how many ms were analyzed."""
+    gatherer = Gatherer(store, video, job)
+    running = gatherer.run(gatherer.plan(spans, STEPS.get(job.spec.name, job.spec.step)), "call")
+    while True:
+        try:
+            next(running)
+        except StopIteration as end:
+            assert end.value.unexamined == []
+            return int(end.value.analyzed_ms)
+
+
+def stored(store: Store, video: Any) -> list[Any]:
+    return [note.observation for note in store.notes.read(video.id, TimeRange(0, video.duration))]
+
+
+def opened(folder: Path, name: str) -> tuple[Store, Watched]:
+    store, video = Store(folder / name), Watched(open_video(sample_path()))
+    store.notes.add_video(video.id, video.name, str(video.path), video.duration)
+    return store, video
+
+
+def test_notes_do_not_depend_on_how_they_were_asked_for(job_of: Any, tmp_path: Path) -> None:
+    store, video = opened(tmp_path, "whole.db")
+    job = job_of(video)
+    everything = TimeRange(0, video.duration)
+    size = job.spec.grain or video.duration
+    ask(store, video, job, [everything])
+    whole = stored(store, video)
+    for found in whole:
+        assert 0 <= found.span.start < found.span.end <= video.duration
+        assert found.span.start // size == (found.span.end - 1) // size, f"{found} crosses its grain"
+        assert found.kind in job.spec.kinds
+    assert whole, "the sample clip has something for every analyzer"
+    assert ask(store, video, job, [everything]) == 0
+
+    dice = random.Random(job.spec.name)
+    store, video = opened(tmp_path, "pieces.db")
+    job = job_of(video)
+    total = 0
+    for _ in range(4):
+        start = dice.randrange(0, video.duration - 1_000)
+        total += ask(store, video, job, [TimeRange(start, min(video.duration, start + dice.choice([300, 4_000, 9_000])))])
+    total += ask(store, video, job, [everything])
+    assert stored(store, video) == whole
+    assert total == video.duration, "each grain is analyzed once"
+
+
+def test_no_more_is_read_than_the_declared_context(job_of: Any, tmp_path: Path) -> None:
+    store, video = opened(tmp_path, "one.db")
+    job = job_of(video)
+    size = job.spec.grain or video.duration
+    asked = TimeRange(18_000, 18_500)
+    ask(store, video, job, [asked])
+    grain = TimeRange(18_000 // size * size, min(video.duration, (18_000 // size + 1) * size))
+    reach = TimeRange(max(0, grain.start - job.spec.context), grain.end + job.spec.context)
+    for frame in video.pictures:
+        assert reach.start <= frame.t < reach.end or frame.pts == 0, f"read {frame.pts} ms for {grain}"
+    for span in video.sound:
+        assert reach.start <= span.start and span.end <= reach.end, f"listened to {span} for {grain}"
+
+
+@pytest.mark.parametrize(
+    ("analyzer", "asked", "text"),
+    [
+        ("scenes", TimeRange(17_000, 17_400), "shot 3"),
+        ("text", TimeRange(19_000, 19_200), "NORTH ISLAND"),
+        ("subtitles", TimeRange(19_000, 19_200), "whale"),
+        ("speech", TimeRange(25_600, 25_700), "margaret"),
+        ("motion", TimeRange(26_000, 26_300), "motion"),
+        ("voice", TimeRange(30_000, 30_200), "voice"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_part_of_a_lasting_thing_tells_what_is_there(analyzer: str, asked: TimeRange, text: str, tmp_path: Path) -> None:
+    store, video = opened(tmp_path, "part.db")
+    spec, engines = registry.load(analyzer)
+    engine = choose(analyzer, engines, EngineConfig()).engine if engines else None
+    bound = spec.bind({}, engine)
+    job = Job(spec, bound, make_recipe(spec, bound, video, weights=engine.weights if engine else ""))
+    gatherer = Gatherer(store, video, job)
+    list(gatherer.run(gatherer.plan([asked], spec.step), "call"))
+    runs = Reader(store, {analyzer: spec}).runs(video.id, asked)
+    assert any(text in run.text and run.span.overlaps(asked) for run in runs), [(run.span, run.text) for run in runs]
