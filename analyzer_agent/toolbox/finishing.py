@@ -1,17 +1,16 @@
 """The end of a question: reading what the model finished with, and checking that its citations were shown to it.
 
-Knows nothing of what the notes say; quotes and times are added from the store later.
+Knows nothing of what the notes say (quotes and times are added from the store later), nor how marks are written: `marks` does.
 """
 
-import json
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.records import Confidence
-
-_MARK = re.compile(r"\[\s*#\d+(?:\s*[,;]\s*#?\d+)*\s*\]")
+from analyzer_agent.toolbox.arguments import parse_object
+from analyzer_agent.toolbox.marks import keep_only, number_of
 
 
 @dataclass(frozen=True)
@@ -46,63 +45,56 @@ def finish_of(calls: Sequence[Mapping[str, Any]], text: str, options: Sequence[s
     if call is None:
         return Draft(text.strip(), complaint="" if text.strip() else "the answer was empty.")
     try:
-        given = json.loads(call["arguments"] or "{}")
-    except json.JSONDecodeError as error:
-        return Draft("", complaint=f"finish's arguments are not valid JSON ({error.msg}).")
-    if not isinstance(given, dict) or not isinstance(given.get("answer"), str):
+        given = parse_object(call["arguments"])
+    except ToolRefusal as refusal:
+        return Draft("", complaint=f"finish: {refusal}")
+    if not isinstance(given.get("answer"), str):
         return Draft("", complaint="finish needs 'answer', a string.")
     letters = [chr(65 + n) for n in range(len(options))]
-    choice = given.get("choice")
-    wrong = options and choice is not None and choice not in letters
+    chosen = given.get("choice") if options else None
+    choice = _letter(chosen, letters)
+    empty = "" if given["answer"].strip() or choice else "the answer was empty."
     return Draft(
-        text=given["answer"].strip(),
-        notes=tuple(n for n in given.get("notes") or () if isinstance(n, int) and not isinstance(n, bool)),
-        choice=choice if choice in letters else None,
+        text=given["answer"].strip() or (f"{choice}: {options[letters.index(choice)]}" if choice else ""),
+        notes=_numbers(given.get("notes")),
+        choice=choice,
         confidence=given["confidence"] if given.get("confidence") in ("high", "medium", "low") else "low",
-        found=given.get("found", True) is not False,
-        complaint=f"{choice!r} is not one of the options {', '.join(letters)}." if wrong else "",
+        found=given.get("found") not in (False, "false", "False"),
+        complaint=empty if choice or chosen in (None, "") else f"{chosen!r} is not one of the options {', '.join(letters)}.",
     )
+
+
+def _letter(chosen: Any, letters: Sequence[str]) -> str | None:
+    """Return the letter that a model chose, also where it wrote `b`, `B.` or `(B)`."""
+    plain = chosen.strip().strip(".:()[]").strip().upper() if isinstance(chosen, str) else ""
+    return plain if plain in letters else None
+
+
+def _numbers(given: Any) -> tuple[int, ...]:
+    """Return the ids of `notes`, also where a model wrote them as text or only one of them."""
+    items = given if isinstance(given, list) else [given]
+    found = (number_of(item.strip(" #[]")) if isinstance(item, str) else item for item in items)
+    return tuple(dict.fromkeys(n for n in found if isinstance(n, int) and not isinstance(n, bool) and n >= 0))
 
 
 def check(draft: Draft, shown: Collection[int], *, looked: bool) -> Verdict:
     """Return the draft with only those marks left that name notes which were shown; the others are listed as unsupported."""
-    cited: list[int] = []
-    unsupported: list[str] = []
-
-    def keep(match: re.Match[str]) -> str:
-        ids = [int(n) for n in _ids(match[0])]
-        valid = [n for n in ids if n in shown]
-        cited.extend(n for n in valid if n not in cited)
-        return f"[{', '.join(f'#{n}' for n in valid)}]" if valid else ""
-
-    parts = re.split(r"((?<=[.!?])\s+|\n+)", draft.text)
-    for at, part in enumerate(parts):
-        kept = _MARK.sub(keep, part)
-        if _ids(kept) != _ids(part):
-            claim = part if _MARK.sub("", part).strip(" .") else "".join(parts[max(0, at - 2) : at + 1])
-            unsupported.append(claim.strip())
-            kept = re.sub(r"\s+(?=[.!?,;]|$)", "", re.sub(r"[ \t]{2,}", " ", kept))
-        parts[at] = kept
-    text = "".join(parts).strip()
-    cited.extend(n for n in draft.notes if n in shown and n not in cited)
-    unsupported.extend(f"#{n}" for n in draft.notes if n not in shown and not any(f"#{n}" in s for s in unsupported))
-    return _judged(draft, text, cited, unsupported, looked)
-
-
-def _ids(text: str) -> list[str]:
-    return [number for mark in _MARK.findall(text) for number in re.findall(r"\d+", mark)]
-
-
-def _judged(draft: Draft, text: str, cited: list[int], unsupported: list[str], looked: bool) -> Verdict:
-    problem = draft.complaint
-    unseen = not looked
-    if not problem and unseen:
-        problem = "nothing has been looked at."
-    if not problem and draft.found and not cited:
-        problem = "no note is cited."
-    if not problem and unsupported:
-        problem = f"these cite notes that were not shown: {'; '.join(unsupported)}."
+    text, cited, unsupported = keep_only(draft.text, shown)
+    notes = dict.fromkeys(draft.notes)
+    cited += [n for n in notes if n in shown and n not in cited]
+    unsupported += [f"#{n}" for n in notes if n not in shown and not any(f"#{n}" in claim for claim in unsupported)]
+    problem = _problem(draft, cited, unsupported, looked)
     if draft.found and not cited and text and text not in unsupported:
         unsupported = [*unsupported, text]
     confidence: Confidence = draft.confidence if cited or not draft.found else "low"
-    return Verdict(text, cited, unsupported, draft.choice, confidence, draft.found, problem, unseen)
+    return Verdict(text, cited, unsupported, draft.choice, confidence, draft.found, problem, not looked)
+
+
+def _problem(draft: Draft, cited: Sequence[int], unsupported: Sequence[str], looked: bool) -> str:
+    if draft.complaint:
+        return draft.complaint
+    if not looked:
+        return "nothing has been looked at."
+    if draft.found and not cited:
+        return "no note is cited."
+    return f"these cite notes that were not shown: {'; '.join(unsupported)}." if unsupported else ""
