@@ -143,6 +143,14 @@ def test_a_grid_reads_the_same_whatever_was_sampled_besides(store, happened, ask
     assert sorted(shelf.told(asked.start, asked.end, grid=shelf.grid(step))) == overlapping(expected, asked)
 
 
+@pytest.mark.parametrize("finer", [False, True])
+def test_a_sample_that_stands_for_long_is_found_from_its_end(shelf, finer):
+    if finer:
+        shelf.fill([(TimeRange(0, 100), "title")], step=250)
+    shelf.fill([(TimeRange(0, 100), "title")], step=32_000)
+    assert shelf.told(30_000, 31_000, grid=shelf.grid(32_000)) == [(0, 32_000, "title")]
+
+
 @st.composite
 def sentences(draw):
     """Sentences of words, with pauses over two seconds between them, as a speech analyzer stores them: cut at grains' edges."""
@@ -323,7 +331,7 @@ def test_a_common_word_in_newer_videos_does_not_crowd_a_match_out(store):
 
 def test_a_title_that_stays_is_one_result_and_hides_no_other(store):
     shelf = Shelf(store, 700_000)
-    shelf.fill([(TimeRange(0, 600_000), "gnu"), (TimeRange(650_000, 651_000), "a gnu and a lion and a bear walk by")], step=1_000)
+    shelf.fill([(TimeRange(60_000, 660_000), "gnu"), (TimeRange(5_000, 6_000), "a gnu and a lion and a bear walk by")], step=1_000)
     assert sorted(run.text for run in shelf.reader.search("gnu", [shelf.video.id], limit=5)) == [
         "a gnu and a lion and a bear walk by",
         "gnu",
