@@ -3,6 +3,7 @@
 Reads only what it is handed: the caller passes the environment and the file. Knows nothing of what settings are used for.
 """
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -149,6 +150,12 @@ def _positive(value: Any) -> int:
     return number
 
 
+def _device(value: Any) -> str:
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", str(value)):
+        raise ValueError("choose one of auto, cpu, cuda, cuda:N, mps")
+    return str(value)
+
+
 def _flag(value: Any) -> bool:
     if isinstance(value, bool):
         return value
@@ -172,7 +179,7 @@ _READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "engine": ("engine", _pairs),
     "weights": ("weights_dir", _path),
     "weights_for": ("weights", _paths),
-    "device": ("device", str),
+    "device": ("device", _device),
     "offline": ("offline", _flag),
     "from": ("start_ms", parse),
     "to": ("end_ms", parse),
@@ -184,6 +191,7 @@ _READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 """Each setting as users write it: the field it fills, and how it is read. `weights` alone is the folder where weights lie."""
 
 _HINTS = {
+    "device": "For example: --device cuda:0",
     "engine": "For example: engine = speech=pocketsphinx",
     "weights_for": "For example: --weights objects=yolo11n.pt",
     "max_analyzer_seconds": "For example: 120",

@@ -61,6 +61,9 @@ def choose(name: str, engines: Sequence[EngineSpec], config: EngineConfig, pinne
         known = ", ".join(e.name for e in engines) or "none to choose from"
         raise AgentError(f"{pinned!r} is not an engine of {name!r}.", hint=f"Its engines are: {known}.")
     eligible = [e for e in engines if not pinned or e.name == pinned]
+    if config.weights and not pinned:
+        # Own weights are for the best engine; a weaker one that ignores them must not take its place unseen.
+        eligible = sorted(eligible, key=lambda e: e.tier)[:1]
     found = {e.name: e.find(config) for e in eligible}
     able = [e for e in sorted(eligible, key=lambda e: e.tier) if not found[e.name].missing]
     if not able and (pinned or config.weights):
