@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("videos", nargs=-1, metavar="VIDEO...")
+@click.argument("videos", nargs=-1, metavar="[VIDEO]...")
 @click.option("--session", metavar="NAME", help="Take up the session of that name, or begin it. Its videos are known.")
 @common("scope", "manager", "analyzers", "store")
 def chat(videos: tuple[str, ...], session: str | None, **flags: Any) -> None:
@@ -123,15 +123,15 @@ def _converse(talk: Conversation) -> int:
     known = session.store.history.turns(session.name)
     verb = f"goes on ({len(known)} question{'' if len(known) == 1 else 's'} so far)" if known else "begins"
     names = ", ".join(one_line(offer.name) for offer in session.offers)
-    click.echo(f"Session {session.name} {verb}: {names}" + (". /help shows commands." if tty else ""), err=True)
-    if (open_question := session.interrupted) is not None:
-        click.echo(f'Your last question was interrupted: "{one_line(open_question)}". Going on with it.', err=True)
-        talk.take(session.resume)
     code = 0
     if tty:
         with suppress(ImportError):
             import readline  # noqa: F401 - input() then edits and recalls lines
     try:
+        click.echo(f"Session {session.name} {verb}: {names}" + (". /help shows commands." if tty else ""), err=True)
+        if (open_question := session.interrupted) is not None:
+            click.echo(f'Your last question was interrupted: "{one_line(open_question)}". Going on with it.', err=True)
+            talk.take(session.resume)
         while True:
             line = input("> " if tty else "").strip()
             if line.startswith("/"):

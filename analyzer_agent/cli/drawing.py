@@ -250,4 +250,6 @@ def finished(result: ToolResult, start: ToolStarted | None) -> str:
     if result.analyzed_ms or result.reused_ms:
         cost = f", {amount(result.analyzed_ms)} new in {seconds(result.wall_ms):.2g} s" if result.analyzed_ms else ", nothing new"
         cost += f", {amount(result.reused_ms)} reused" if result.reused_ms else ""
-    return f"{who}: {found}{cost}"
+    failed = [u for u in result.not_examined if u.reason == "failed"]
+    broken = f", failed on {ranges_text([u.span for u in failed])}: {failed[0].detail}" if failed else ""
+    return f"{who}: {found}{cost}{broken}"

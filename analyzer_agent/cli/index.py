@@ -12,6 +12,7 @@ from analyzer_agent.cli.plain import as_json, one_line
 from analyzer_agent.cli.stopping import stoppable
 from analyzer_agent.cli.tables import table
 from analyzer_agent.errors import AgentError
+from analyzer_agent.events import Warned
 from analyzer_agent.records import ToolResult
 from analyzer_agent.timeline import seconds
 
@@ -49,10 +50,12 @@ def _run(session: "Session", wanted: Sequence[str] | None, every: float | None, 
     running = session.index(wanted, every=every)
     while True:
         try:
-            drawer.draw(next(running))
+            event = next(running)
         except StopIteration as end:
             results: list[ToolResult] = end.value
             return results
+        if wanted is None or not isinstance(event, Warned):  # what was asked for and does not apply is an error at the end
+            drawer.draw(event)
 
 
 def _show(session: "Session", results: Sequence[ToolResult], as_object: bool) -> None:
@@ -106,4 +109,4 @@ def _end(results: Sequence[ToolResult], wanted: Sequence[str] | None) -> None:
         )
     refused = [result for result in results if result.refused]
     if refused and wanted is not None:
-        raise AgentError(refused[0].text, hint="Leave it out of --with, or choose a video that it applies to.")
+        raise AgentError(" ".join(result.text.removeprefix("Refused: ") for result in refused), hint="Leave it out of --with, or choose a video that it applies to.")

@@ -59,7 +59,8 @@ def unexamined_line(left: Iterable[Unexamined], names: Mapping[str, str]) -> str
     """Return what was not examined on one line: analyzers with ranges and reasons, those with the same ranges and reason together."""
     groups: dict[tuple[str, str, str], list[TimeRange]] = {}
     for u in left:
-        groups.setdefault((u.analyzer, u.reason, u.video), []).append(u.span)
+        reason = f"{u.reason}: {one_line(u.detail)}" if u.reason == "failed" and u.detail else u.reason
+        groups.setdefault((u.analyzer, reason, u.video), []).append(u.span)
     alike: dict[tuple[tuple[TimeRange, ...], str, str], list[str]] = {}
     for (analyzer, reason, video), spans in groups.items():
         alike.setdefault((tuple(spans), reason, video), []).append(analyzer)
