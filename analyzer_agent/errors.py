@@ -35,16 +35,21 @@ class ToolRefusal(Exception):
     """A tool call that cannot be carried out: the text goes back to the model, the conversation goes on."""
 
 
+REINSTALL_OPENCV = "pip install --force-reinstall --no-deps opencv-python-headless"
+"""Several packages pull opencv-python beside the headless one; it takes the latter's place and needs libGL, which servers lack."""
+
+
 def require(module: str, extra: str, purpose: str) -> ModuleType:
     """Import `module`, or say which feature needs it and what to install.
 
     Raises:
-        Unavailable: the package is not installed. A package that is installed but broken raises its own error.
+        Unavailable: the package is not installed, or it is and cannot be loaded.
     """
     try:
         return importlib.import_module(module)
-    except ModuleNotFoundError as missing:
-        if missing.name != module.partition(".")[0]:
-            raise
-        wanted = f"analyzer-agent[{extra}]" if extra else "analyzer-agent"
-        raise Unavailable(f"{purpose} needs {module!r}, which is not installed.", hint=f"pip install '{wanted}'") from missing
+    except ImportError as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == module.partition(".")[0]:
+            wanted = f"analyzer-agent[{extra}]" if extra else "analyzer-agent"
+            raise Unavailable(f"{purpose} needs {module!r}, which is not installed.", hint=f"pip install '{wanted}'") from error
+        repair = REINSTALL_OPENCV if "libGL" in str(error) else f"pip install --force-reinstall {module.partition('.')[0]}"
+        raise Unavailable(f"{purpose} needs {module!r}, which is installed but cannot be loaded: {error}.", hint=repair) from error
