@@ -3,6 +3,7 @@
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from media_maker import Clip, all_frames, truth, write
 
 from analyzer_agent.media import MediaFile, open_video
+from analyzer_agent.media.cursor import Cursor
 from analyzer_agent.timeline import TimeRange
 
 STEADY = Clip()
@@ -136,3 +138,31 @@ def test_picture_and_duration(written: Written) -> None:
     assert video.duration == video.picture.end
     assert video.readable == TimeRange(0, video.duration)
     assert video.problems == []
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.flv"])
+def test_sparse_instants_decode_and_read_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    clip = Clip(times=[i * 40 for i in range(2000)], gop=250, bframes=0, options={"x264-params": "scenecut=0:keyint=250:min-keyint=250"})
+    written = Written(write(tmp_path / name, clip))
+    count = {"decode": 0, "next_packet": 0}
+    for method in count:
+        original = getattr(Cursor, method)
+
+        def counted(self: Cursor, *args: object, _original: Any = original, _method: str = method, **kwargs: object) -> object:
+            count[_method] += 1
+            return _original(self, *args, **kwargs)
+
+        monkeypatch.setattr(Cursor, method, counted)
+    written.check([500, 32_000, 32_040, 45_000, 61_000])
+    # 13 + 51 + 126 + 26 frames lie between the key frames and what is wanted; reading everything would be 2000 packets.
+    assert 200 <= count["decode"] < 260
+    assert count["next_packet"] < 1300
+
+
+def test_groups_without_a_wanted_instant_are_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    video = open_video(write(tmp_path / "a.mp4", replace(LONG, gop=10, bframes=0, options={"x264-params": "scenecut=0"})))
+    decoded = []
+    original = Cursor.decode
+    monkeypatch.setattr(Cursor, "decode", lambda self, packet, **kwargs: decoded.append(packet.pts) or original(self, packet, **kwargs))
+    assert len(list(video.frames(TimeRange(0, video.duration), 1))) == 10
+    assert len(decoded) < 80

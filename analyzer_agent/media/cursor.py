@@ -95,6 +95,8 @@ class Cursor:
     def key_before(self, target: int) -> int | None:
         """Return the decoding time of the last key frame up to `target`, None where the container's index does not reach it."""
         entries = self.stream.index_entries
+        if arbitrary_times(self._container):
+            return None  # what libav found while it looked for a place, key frames or not
         if len(entries) < _INDEXED or entries[len(entries) - 1].timestamp < target:
             return None
         place = entries.search_timestamp(target, backward=True)

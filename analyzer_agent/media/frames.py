@@ -77,6 +77,8 @@ class Shown:
         self._may_skip = context.codec.name in _DROPPABLE and context.field_order == _PROGRESSIVE
         self._seek_after = round(_SEEK_AFTER / cursor.at.base)
         self._back = 0
+        self._tried = -1
+        """The last instant for which a seek was made: a second one would land in the same place."""
         self._whole_until = -1
         """Up to this instant everything is decoded, because a restart at a key frame failed."""
 
@@ -201,7 +203,7 @@ class Shown:
 
     def _worth_seeking(self) -> bool:
         target, read_to = self._instants[self._assigned], self._cursor.read_to
-        if not self._cursor.seekable or target - read_to <= self._seek_after or self._assigned <= self._whole_until:
+        if not self._cursor.seekable or target - read_to <= self._seek_after or self._assigned <= self._tried:
             return False
         known = self._cursor.key_before(target)
         return known > read_to if known is not None else target - read_to > 2 * self._cursor.longest_gop
@@ -209,8 +211,10 @@ class Shown:
     def _seek(self, back: int = 0) -> None:
         target, read_to = self._instants[self._assigned], self._cursor.read_to
         self._begin(None)
+        self._tried = self._assigned
         key = self._cursor.seek(target, back)
         if key is not None:
             self._push(key)
-        if not back and self._cursor.read_to <= read_to:
+        useless = key is None or (key.pts is not None and key.pts <= read_to)
+        if useless and not back and self._cursor.key_before(target) is None:
             self._seek_after = 2 * (target - read_to)
