@@ -11,6 +11,7 @@ from analyzer_agent.cli.plain import as_json, one_line
 if TYPE_CHECKING:
     from analyzer_agent.doctor import Finding
 
+_TITLES = {"opencv": "OpenCV", "gpu": "GPU"}
 _MARKS = {"works": ("ok", "green"), "weak": ("weak", "yellow"), "missing": ("no", "yellow"), "broken": ("BAD", "red")}
 
 
@@ -46,7 +47,7 @@ def _show(findings: "Sequence[Finding]") -> None:
     for finding in findings:
         if finding.section != section:
             section = finding.section
-            click.echo(click.style(section.capitalize(), bold=True))
+            click.echo(click.style(_TITLES.get(section, section.capitalize()), bold=True))
             if section == "packages":
                 _show_packages([f for f in findings if f.section == section])
         if section == "packages" and finding.state == "works":

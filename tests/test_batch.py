@@ -1,0 +1,243 @@
+"""Batches: question files are checked first, answers are on disk as they come, reruns do what is left."""
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+from cli_kit import PRICE, Cli, talk, wait_for
+from openai_server import OpenAIServer
+
+from analyzer_agent.batch import prepare, read_questions
+from analyzer_agent.config import Settings
+from analyzer_agent.errors import AgentError
+
+OTHER = "Who says good morning?"
+
+
+@pytest.fixture
+def cli(tmp_path):
+    return Cli(tmp_path)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    talk(tmp_path / "talk.mp4")
+    talk(tmp_path / "other.mp4", cues=[(0, 900, "The parrot costs ninety.")], seconds=1)
+    return tmp_path
+
+
+def questions(folder: Path, *lines: dict | str) -> Path:
+    path = folder / "questions.jsonl"
+    path.write_text("".join(f"{line if isinstance(line, str) else json.dumps(line)}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def asked(id: str, video: str = "talk.mp4", question: str = PRICE, **more) -> dict:
+    return {"id": id, "video": video, "question": question, **more}
+
+
+def answers(path: Path) -> dict[str, dict]:
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert len({row["id"] for row in rows}) == len(rows), "one line for each question"
+    return {row["id"]: row for row in rows}
+
+
+# --- the command ----------------------------------------------------------------------------------------------------
+
+
+def test_each_question_gets_a_line_and_failures_do_not_stop_the_run(cli, folder):
+    path = questions(
+        folder, asked("a"), asked("b", video="gone.mp4"), "", asked("c", video="other.mp4", question="What does the parrot cost?")
+    )
+    result = cli("batch", path, "--out", folder / "out.jsonl", "--tools", "subtitles", code=1)
+    rows = answers(folder / "out.jsonl")
+    assert list(rows) == ["a", "b", "c"]
+    assert rows["a"]["answer"].startswith('Subtitle: "One basket') and rows["a"]["choice"] is None and rows["a"]["citations"]
+    assert rows["b"] == {
+        "id": "b",
+        "error": {
+            "message": f"There is no file '{folder / 'gone.mp4'}'.",
+            "hint": "Check the path; relative paths start at the current folder.",
+        },
+    }
+    assert result.stdout.startswith("2 of 3 answered, 1 failed, ")
+    told = result.stderr.splitlines()
+    assert told[0].startswith('1/3 a: Subtitle: "One basket') and told[1].startswith("2/3 b: failed: There is no file")
+
+
+def test_a_rerun_asks_only_what_is_left(cli, folder):
+    out = folder / "out.jsonl"
+    path = questions(folder, asked("a"), asked("b", video="late.mp4"))
+    cli("batch", path, "--out", out, "--tools", "subtitles", code=1)
+    first = answers(out)["a"]
+    talk(folder / "late.mp4")
+    result = cli("batch", path, "--out", out, "--tools", "subtitles")
+    assert "1 of 2 answered before" in result.stderr and result.stdout.startswith("2 of 2 answered, 0 failed, ")
+    assert answers(out)["a"] == first and "error" not in answers(out)["b"]
+    assert cli("batch", path, "--out", out, "--quiet").stdout.startswith("2 of 2 answered, 0 failed, ")
+
+
+@pytest.mark.parametrize("torn", ['{"id": "b", "answer": "It co', '{"id": "b"', "{", '"'])
+def test_a_line_that_a_crash_tore_is_repaired(cli, folder, torn):
+    out = folder / "out.jsonl"
+    path = questions(folder, asked("a"), asked("b"))
+    cli("batch", path, "--out", out, "--tools", "subtitles")
+    whole = out.read_text().splitlines()
+    out.write_text(f"{whole[0]}\n{torn}")
+    cli("batch", path, "--out", out, "--tools", "subtitles")
+    assert list(answers(out)) == ["a", "b"] and out.read_text().splitlines()[0] == whole[0]
+
+
+def test_a_last_line_without_its_end_counts(cli, folder):
+    out = folder / "out.jsonl"
+    path = questions(folder, asked("a"), asked("b"))
+    cli("batch", path, "--out", out, "--tools", "subtitles")
+    out.write_text(out.read_text().rstrip("\n"))
+    assert "2 of 2 answered before" in cli("batch", path, "--out", out).stderr
+    assert list(answers(out)) == ["a", "b"] and out.read_text().endswith("\n")
+
+
+def test_another_file_is_not_overwritten(cli, folder):
+    out = folder / "notes.txt"
+    out.write_text("my notes\nare precious\n")
+    result = cli("batch", questions(folder, asked("a")), "--out", out, code=1)
+    assert result.stderr == f"Error: '{out}' is not an answer file of this program: line 1 is wrong.\nHint: Choose another --out FILE.\n"
+    assert out.read_text() == "my notes\nare precious\n"
+
+
+def test_choices_come_only_from_finish(cli, folder):
+    path = questions(
+        folder, asked("a", options=["ten", "forty"]), asked("b", options=["ten", "forty"]), asked("c", options=["ten", "forty"])
+    )
+    with OpenAIServer() as server:
+        server.calls(("read_subtitles", {"ranges": [["0:00", "0:02"]]}))
+        finish = {"answer": "Forty [#2].", "notes": [2], "confidence": "high", "found": True}
+        server.calls(("finish", finish | {"choice": "B"}))
+        server.calls(("finish", finish))
+        server.says("The answer is A: ten [#2].")
+        flags = ("--base-url", server.url, "--model", "m", "--tools", "subtitles", "--quiet")
+        cli("batch", path, "--out", folder / "out.jsonl", *flags)
+    assert {name: row["choice"] for name, row in answers(folder / "out.jsonl").items()} == {"a": "B", "b": None, "c": None}
+
+
+def test_questions_of_one_video_share_a_session_and_keep_their_scope(cli, folder):
+    path = questions(
+        folder,
+        asked("a"),
+        asked("b", to=0.95),
+        asked("c", video="other.mp4"),
+        asked("d", **{"from": "0:01"}),
+        asked("e", video="./talk.mp4"),
+    )
+    cli("batch", path, "--out", folder / "out.jsonl", "--tools", "subtitles")
+    rows = answers(folder / "out.jsonl")
+    assert len({rows[name]["session"] for name in "abde"}) == 1 and rows["c"]["session"] != rows["a"]["session"]
+    assert [rows[name]["finished"] for name in "abd"] == ["answered", "not_found", "answered"]
+
+
+def test_several_workers_answer_the_same(cli, folder):
+    for n in range(4):
+        talk(folder / f"{n}.mp4", cues=[(0, 900, f"One basket of fish costs {n}{n} dollars.")], seconds=1)
+    path = questions(folder, *(asked(f"{n}{which}", video=f"{n}.mp4") for n in range(4) for which in "xy"))
+    cli("batch", path, "--out", folder / "out.jsonl", "--workers", "3", "--tools", "subtitles")
+    rows = answers(folder / "out.jsonl")
+    assert len(rows) == 8
+    assert all(f"{name[0]}{name[0]} dollars" in row["answer"] for name, row in rows.items())
+
+
+def test_what_concerns_all_questions_is_told_before_anything_runs(cli, folder):
+    path = questions(folder, asked("a"))
+    for flags in (("--manager", "openai"), ("--tools", "spech"), ("--store", folder)):
+        assert cli("batch", path, "--out", folder / "out.jsonl", *flags, code=1).stderr.startswith("Error: ")
+    assert not (folder / "out.jsonl").exists()
+
+
+def test_a_bug_in_one_question_is_its_error_line(cli, folder, monkeypatch):
+    from analyzer_agent.session import Session
+
+    ask = Session.ask
+    monkeypatch.setattr(Session, "ask", lambda self, question, options=(): 1 / 0 if "bug" in question else ask(self, question, options))
+    path = questions(folder, asked("a", question="A bug?"), asked("b"))
+    cli("batch", path, "--out", folder / "out.jsonl", "--tools", "subtitles", code=1)
+    rows = answers(folder / "out.jsonl")
+    assert rows["a"]["error"]["message"] == "A bug in analyzer-agent: ZeroDivisionError: division by zero" and "error" not in rows["b"]
+
+
+# --- the question file ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("{", "it is not valid JSON (Expecting property name enclosed in double quotes at character 2)."),
+        ("[1]", "it is not a JSON object."),
+        ('{"id": "x", "question": "Q?"}', "the field 'video' is missing."),
+        ('{"id": "x", "video": "v.mp4"}', "the field 'question' is missing."),
+        ('{"video": "v.mp4", "question": "Q?"}', "the field 'id' is missing."),
+        ('{"id": null, "video": "v.mp4", "question": "Q?"}', "'id' must be a text that is not empty, not None."),
+        ('{"id": "x", "video": "v.mp4", "question": " "}', "'question' must be a text that is not empty, not ' '."),
+        ('{"id": "x", "video": 3, "question": "Q?"}', "'video' must be a text that is not empty, not 3."),
+        ('{"id": "x", "video": "v", "question": "Q?", "options": ["one"]}', "'options' must be a list of 2 to 26 texts, not ['one']."),
+        ('{"id": "x", "video": "v", "question": "Q?", "options": "AB"}', "'options' must be a list of 2 to 26 texts, not 'AB'."),
+        (
+            '{"id": "x", "video": "v", "question": "Q?", "from": "noon"}',
+            "'from': 'noon' is not a time; give seconds (64.2) or a clock (1:04.2, 1:02:03.5).",
+        ),
+        ('{"id": "x", "video": "v", "question": "Q?", "from": 5, "to": "0:03"}', "'to' must come after 'from'."),
+        ('{"id": "first", "video": "v", "question": "Q?"}', "the id 'first' was used before; each question needs its own."),
+        (
+            '{"id": "x", "vidoe": "v", "question": "Q?"}',
+            "unknown field 'vidoe'; valid ones: id, video, question, options, from, to, answer, note, tags.",
+        ),
+    ],
+    ids=lambda value: value[:60] if value.startswith(("{", "[")) else "",
+)
+def test_a_wrong_line_is_named_before_anything_runs(cli, folder, line, why):
+    path = questions(folder, asked("first"), line)
+    result = cli("batch", path, "--out", folder / "out.jsonl", code=1)
+    assert result.stderr.splitlines()[0] == f"Error: questions.jsonl, line 2: {why}"
+    assert result.stderr.splitlines()[1].startswith('Hint: A line looks like this: {"id": "q1", "video": "talk.mp4"')
+    assert not (folder / "out.jsonl").exists()
+
+
+def test_videos_are_looked_for_beside_the_file(folder):
+    (folder / "sub").mkdir()
+    path = folder / "sub" / "q.jsonl"
+    path.write_text('\ufeff{"id": 7, "video": "../talk.mp4", "question": "Q?", "answer": "A", "from": "0:01"}\n\n', encoding="utf-8")
+    (question,) = read_questions(path)
+    assert (question.id, question.start, question.end) == ("7", 1000, None) and question.video.resolve() == folder / "talk.mp4"
+
+
+def test_an_empty_or_unreadable_file(folder):
+    with pytest.raises(AgentError, match="holds no question"):
+        read_questions(questions(folder, ""))
+    with pytest.raises(AgentError, match="No such file"):
+        read_questions(folder / "none.jsonl")
+    (folder / "bad.jsonl").write_bytes(b"\xff\xfe{}")
+    with pytest.raises(AgentError, match="not UTF-8"):
+        read_questions(folder / "bad.jsonl")
+
+
+# --- the library ----------------------------------------------------------------------------------------------------
+
+
+def test_a_line_is_on_disk_when_its_question_is_told(folder):
+    path, out = questions(folder, asked("a"), asked("b", question=OTHER)), folder / "out.jsonl"
+    run = prepare(path, out, Settings(store=folder / "s.db", manager="rules", tools=("subtitles",)))
+    for count, done in enumerate(run.run(), 1):
+        assert len(out.read_text().splitlines()) == count and json.loads(out.read_text().splitlines()[-1]) == done.record
+
+
+def test_stopping_keeps_what_is_answered_and_the_rest_is_asked_later(folder):
+    path, out = questions(folder, asked("a"), asked("b"), asked("c", video="other.mp4")), folder / "out.jsonl"
+    settings = Settings(store=folder / "s.db", manager="rules", tools=("subtitles",))
+    before = threading.active_count()
+    running = prepare(path, out, settings).run()
+    assert next(running).id == "a"
+    running.close()
+    wait_for(lambda: threading.active_count() <= before)
+    assert list(answers(out)) == ["a"]
+    rest = prepare(path, out, settings)
+    assert [q.id for q in rest.todo] == ["b", "c"]
+    assert [done.id for done in rest.run(2)] and set(answers(out)) == {"a", "b", "c"}

@@ -1,0 +1,141 @@
+"""`ask`: answers on stdout, progress on stderr, settings from flags, environment and file."""
+
+import json
+
+import pytest
+from cli_kit import CUES, PRICE, Cli, talk
+from openai_server import OpenAIServer
+
+ANSWER = """\
+Subtitle: "One basket of fish costs forty dollars." [#2]. (Found by keyword rules, without a language model.)
+  [#2] 0:01-0:01.8 subtitle, pyav: "One basket of fish costs forty dollars."
+Confidence: medium
+"""
+
+
+@pytest.fixture
+def cli(tmp_path):
+    return Cli(tmp_path)
+
+
+@pytest.fixture
+def video(tmp_path):
+    return talk(tmp_path / "talk.mp4")
+
+
+def test_the_answer_with_its_evidence_and_cost(cli, video):
+    shown = cli("ask", video, PRICE).stdout
+    assert shown.startswith(ANSWER + "Cost: 2 new media-seconds, 0 reused, ") and shown.endswith(" s\n")
+    again = cli("ask", video, PRICE).stdout
+    assert again.startswith(ANSWER + "Cost: 0 new media-seconds, 0 reused, ")
+
+
+def test_progress_goes_to_stderr_and_quiet_shows_none(cli, video):
+    told = cli("ask", video, PRICE).stderr.splitlines()
+    assert told[0] == 'search_notes "basket fish cost": 0 notes'
+    assert told[1] == "read_subtitles 0:00-0:02: 2 s to look at"
+    assert told[2].startswith("read_subtitles 0:00-0:02: 2 notes, 2 s new in ")
+    assert cli("ask", video, PRICE, "--quiet").stderr == ""
+    reused = cli("ask", video, "What is said about the orchestra?", "--tools", "subtitles").stderr
+    assert "read_subtitles 0:00-0:02: 2 notes, nothing new, 2 s reused" in reused
+
+
+def test_json_is_one_object_with_the_fields_of_the_contract(cli, video):
+    given = cli.json("ask", video, PRICE, "--json", "--session", "prices")
+    assert list(given) == [
+        *("question", "answer", "choice", "finished", "confidence", "citations", "unsupported", "not_examined", "mode", "steps", "usage"),
+        *("manager", "model", "session"),
+    ]
+    assert given["citations"] == [
+        {
+            "note": 2,
+            "video": "talk.mp4",
+            "kind": "subtitle",
+            "analyzer": "subtitles",
+            "engine": "pyav",
+            "start": 1.0,
+            "end": 1.8,
+            "text": CUES[1][2],
+        }
+    ]
+    assert (given["question"], given["finished"], given["session"], given["manager"]) == (PRICE, "answered", "prices", "rules")
+    assert given["usage"]["media_seconds_analyzed"] == 2.0 and given["steps"][1]["tool"] == "read_subtitles"
+
+
+def test_not_found_tells_what_was_not_examined_and_is_no_failure(cli, video):
+    shown = cli("ask", video, "What is said about the orchestra?", "--tools", "subtitles,scenes").stdout
+    assert shown.startswith("Not found: ")
+    assert "Not examined: scenes 0:00-0:02 (unseen)\n" in shown
+
+
+def test_several_videos_are_told_apart(cli, video, tmp_path):
+    other = talk(tmp_path / "other.mp4", cues=[(200, 900, "The parrot costs ninety.")], seconds=1)
+    shown = cli("ask", video, other, "How much does the parrot cost?").stdout
+    assert '  [#3] other.mp4 0:00.2-0:00.9 subtitle, pyav: "The parrot costs ninety."' in shown
+
+
+def test_escape_sequences_from_a_video_never_reach_the_terminal(cli, tmp_path):
+    evil = "\x1b]0;owned\x07\x1b[2J\x9b31mOne basket of fish costs [bold]forty[/bold] dollars\u202e now"
+    video = talk(tmp_path / "evil.mp4", cues=[(0, 900, evil)], seconds=1)
+    for arguments in (("ask", video, PRICE), ("notes", video), ("notes", video, "--format", "srt"), ("notes", video, "--format", "csv")):
+        result = cli(*arguments)
+        assert "[bold]forty[/bold]" in result.stdout, arguments
+        assert not any(c in result.stdout + result.stderr for c in "\x1b\x9b\x07\u202e"), arguments
+    raw = cli("ask", video, PRICE, "--json").stdout
+    assert not any(c in raw for c in "\x1b\x9b\x07\u202e")
+    assert "\x1b[2J" in json.loads(raw)["citations"][0]["text"]
+
+
+def test_scope_is_respected(cli, video):
+    given = cli.json("ask", video, "What is said about the basket?", "--json", "--to", "0:00.9", "--tools", "subtitles")
+    assert given["finished"] == "not_found" and given["steps"][1]["args"] == {"ranges": [["0:00", "0:00.9"]]}
+
+
+def test_flags_win_over_environment_over_file_over_defaults(cli, video, tmp_path):
+    config = tmp_path / "c.toml"
+    config.write_text(f'manager = "openai"\nstore = "{tmp_path}/file.db"\nmax_steps = 3\n')
+    cli("ask", video, PRICE, "--config", config, "--manager", "rules")
+    assert (tmp_path / "file.db").exists() and not cli.store.exists()
+    cli("ask", video, PRICE, "--config", config, ANALYZER_AGENT_MANAGER="rules", ANALYZER_AGENT_STORE=f"{tmp_path}/env.db")
+    assert (tmp_path / "env.db").exists()
+    flags = ("--config", config, "--manager", "rules", "--store", tmp_path / "flag.db")
+    cli("ask", video, PRICE, *flags, ANALYZER_AGENT_STORE=f"{tmp_path}/unused.db")
+    assert (tmp_path / "flag.db").exists() and not (tmp_path / "unused.db").exists()
+
+
+def test_the_users_own_file_is_read_where_there_is_one(cli, video, tmp_path):
+    folder = tmp_path / "xdg_config_home" / "analyzer-agent"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text(f'store = "{tmp_path}/own.db"\n')
+    cli("ask", video, PRICE)
+    assert (tmp_path / "own.db").exists()
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_flags_may_stand_before_or_after_the_arguments(cli, video, tmp_path, before):
+    flags, rest = ["--store", tmp_path / "s.db", "--tools", "subtitles"], [video, PRICE]
+    cli("ask", *(flags + rest if before else rest + flags))
+    assert (tmp_path / "s.db").exists()
+
+
+def test_refresh_looks_again(cli, video):
+    cli("ask", video, PRICE, "--tools", "subtitles")
+    again = cli.json("ask", video, "What about the orchestra?", "--json", "--tools", "subtitles", "--refresh")
+    assert again["usage"]["media_seconds_analyzed"] == 2.0
+
+
+def test_a_language_model_answers(cli, video):
+    with OpenAIServer() as server:
+        server.calls(("read_subtitles", {"ranges": [["0:00", "0:02"]]}))
+        server.calls(("finish", {"answer": "It costs forty [#2].", "notes": [2], "confidence": "high", "found": True}))
+        shown = cli("ask", video, PRICE, "--base-url", server.url, "--model", "m", "--tools", "subtitles").stdout
+    assert shown.startswith('It costs forty [#2].\n  [#2] 0:01-0:01.8 subtitle, pyav: "One basket of fish costs forty dollars."\n')
+    assert "2 model calls (22 tokens in, 14 out)" in shown
+
+
+def test_claims_without_evidence_are_marked(cli, video):
+    with OpenAIServer() as server:
+        for _ in range(2):
+            server.calls(("finish", {"answer": "It costs ten [#77].", "notes": [77], "confidence": "high", "found": True}))
+        shown = cli("ask", video, PRICE, "--base-url", server.url, "--model", "m", "--tools", "subtitles").stdout
+    assert shown.startswith("It costs ten.\n  Without evidence: It costs ten [#77].\n") and "Confidence: low" in shown

@@ -1,0 +1,136 @@
+"""`chat`: several questions in one session, commands, streaming, taking an interrupted question up again."""
+
+import os
+import signal
+import sqlite3
+
+import pytest
+from cli_kit import PRICE, Cli, read_until, talk, wait_for
+from openai_server import OpenAIServer
+
+COST = 'Subtitle: "One basket of fish costs forty dollars." [#2]. (Found by keyword rules, without a language model.)\n'
+
+
+@pytest.fixture
+def cli(tmp_path):
+    return Cli(tmp_path)
+
+
+@pytest.fixture
+def video(tmp_path):
+    return talk(tmp_path / "talk.mp4")
+
+
+def test_questions_are_answered_and_the_session_can_be_taken_up(cli, video):
+    first = cli("chat", video, "--session", "fish", stdin=f"{PRICE}\n\nWho says good morning?\n")
+    assert first.stdout.count("Confidence: ") == 2 and first.stdout.startswith(COST)
+    assert first.stderr.startswith("Session fish begins: talk.mp4\n")
+    assert first.stderr.endswith("To go on later: analyzer-agent chat --session fish\n")
+    again = cli("chat", "--session", "fish", stdin="/cost\n/quit\nnot asked\n")
+    assert again.stderr.startswith("Session fish goes on (2 questions so far): talk.mp4\n")
+    assert again.stdout.startswith("  2 answered, ") and "not asked" not in again.stdout
+
+
+def test_commands(cli, video):
+    shown = cli(
+        "chat", video, "--session", "s", stdin=f"/notes\n{PRICE}\n/notes\n/notes morning\n/notes parrot\n/sessions\n/dance\n/help\n"
+    ).stdout
+    assert shown.startswith("  No notes yet.\n" + COST)
+    assert '\n  [#1] 0:00.1-0:00.9 subtitle: "Good morning everybody."\n  [#2] 0:01-0:01.8 subtitle: "One basket' in shown
+    assert shown.count("Good morning") == 2 and "  No notes match.\n  s  1 question, begun 20" in shown
+    assert "Unknown command '/dance'. Choose from: /help, /notes [WORDS], /sessions, /cost, /quit.\n  /help " in shown
+
+
+def test_a_moved_file_is_asked_for_and_recognised(cli, video):
+    cli("chat", video, "--session", "s", stdin=f"{PRICE}\n")
+    moved = video.rename(video.with_name("moved.mp4"))
+    said = cli("chat", "--session", "s", code=1).stderr
+    assert said.startswith(f"Error: 'talk.mp4' is not at '{video}' any more.\nHint: Name the files: ")
+    again = cli("chat", moved, "--session", "s", stdin=f"{PRICE}\n").stdout
+    assert "Cost: 0 new media-seconds" in again
+
+
+def test_an_unknown_session(cli, video):
+    assert cli("chat", "--session", "none", code=1).stderr.startswith("Error: There is no session 'none': the store ")
+    cli("chat", video, "--session", "s", stdin=f"{PRICE}\n")
+    said = cli("chat", "--session", "none", code=1).stderr
+    assert said.startswith("Error: There is no session 'none'.\nHint: ") and said.endswith("Sessions: s.\n")
+    cli("chat", code=2)
+
+
+def test_a_question_that_fails_does_not_end_the_chat(cli, video):
+    with OpenAIServer() as server:
+        server.fails(403, "not for you")
+        server.calls(("read_subtitles", {"ranges": [["0:00", "0:02"]]}))
+        server.calls(("finish", {"answer": "It costs forty [#2].", "notes": [2], "confidence": "high", "found": True}))
+        flags = ("--base-url", server.url, "--model", "m", "--quiet")
+        result = cli("chat", video, *flags, stdin="First?\nSecond?\n", code=1)
+    assert result.stderr.count("Error: ") == 1 and result.stdout.startswith("\nIt costs forty [#2].\n")
+
+
+def test_text_is_streamed_and_told_once(cli, video):
+    with OpenAIServer() as server:
+        server.calls(("read_subtitles", {"ranges": [["0:00", "0:02"]]}))
+        server.says("It costs forty [#2].")
+        flags = ("--base-url", server.url, "--model", "m", "--quiet")
+        shown = cli("chat", video, *flags, stdin=f"{PRICE}\n").stdout
+    assert shown.startswith('It costs forty [#2].\n  [#2] 0:01-0:01.8 subtitle, pyav: "One basket of fish costs forty dollars."\n')
+
+
+def test_text_that_was_not_accepted_is_followed_by_the_answer(cli, video):
+    with OpenAIServer() as server:
+        server.calls(("read_subtitles", {"ranges": [["0:00", "0:02"]]}))
+        server.says("It costs forty.")
+        server.says("It costs forty [#2] or ten [#9].")
+        flags = ("--base-url", server.url, "--model", "m", "--quiet")
+        shown = cli("chat", video, *flags, stdin=f"{PRICE}\n").stdout
+    assert shown.startswith("It costs forty.\nIt costs forty [#2] or ten [#9].\nIt costs forty [#2] or ten.\n")
+
+
+def test_ctrl_c_stops_the_question_and_keeps_the_chat(cli, video):
+    with OpenAIServer() as server:
+        server.calls(("read_subtitles", {"ranges": [["0:00", "0:02"]]}))
+        server.hangs()
+        server.calls(("read_subtitles", {"ranges": [["0:00", "0:02"]]}))
+        server.calls(("finish", {"answer": "It costs forty [#2].", "notes": [2], "confidence": "high", "found": True}))
+        with cli.process("chat", video, "--session", "s", "--base-url", server.url, "--model", "m") as process:
+            process.stdin.write("Hang?\n")
+            process.stdin.flush()
+            wait_for(lambda: len(server.requests) == 2)
+            process.send_signal(signal.SIGINT)
+            read_until(process, "Stopped. What was finished is kept.")
+            out, _ = process.communicate(f"{PRICE}\n", timeout=60)
+    assert process.returncode == 0
+    assert "It costs forty [#2].\n  [#2] " in out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills a process, which takes POSIX signals")
+def test_a_killed_question_goes_on_at_the_next_start(cli, video):
+    with OpenAIServer() as server:
+        server.calls(("read_subtitles", {"ranges": [["0:00", "0:02"]]}))
+        server.hangs()
+        flags = ("--base-url", server.url, "--model", "m")
+        with cli.process("chat", video, "--session", "s", *flags) as process:
+            process.stdin.write(f"{PRICE}\n")
+            process.stdin.flush()
+            wait_for(lambda: len(server.requests) == 2)
+            process.kill()
+        server.calls(("finish", {"answer": "It costs forty [#2].", "notes": [2], "confidence": "high", "found": True}))
+        result = cli("chat", "--session", "s", *flags, "--quiet", stdin="")
+    assert f'Your last question was interrupted: "{PRICE}". Going on with it.\n' in result.stderr
+    assert result.stdout.startswith("It costs forty [#2].\n")
+    calls = sqlite3.connect(cli.store).execute("SELECT tool FROM tool_calls").fetchall()
+    assert calls == [("read_subtitles",)], "the finished step must not be done again"
+    assert "interrupted" not in cli("chat", "--session", "s", stdin="").stderr
+
+
+def test_ctrl_d_at_the_prompt_leaves_with_0(cli, video):
+    assert cli("chat", video, stdin="").stdout == ""
+
+
+def test_ctrl_c_at_the_prompt_leaves_with_130(cli, video):
+    with cli.process("chat", video) as process:
+        read_until(process, "begins")
+        process.send_signal(signal.SIGINT)
+        rest = process.communicate(timeout=30)[1]
+    assert process.returncode == 130 and "To go on later: " in rest

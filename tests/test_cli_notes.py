@@ -1,0 +1,228 @@
+"""`notes`, `index` and `cache`: what is known of a video, taking notes ahead, and throwing them away."""
+
+import csv
+import io
+import json
+
+import pytest
+from cli_kit import CUES, PRICE, Cli, talk
+
+
+@pytest.fixture
+def cli(tmp_path):
+    return Cli(tmp_path)
+
+
+@pytest.fixture
+def video(tmp_path):
+    return talk(tmp_path / "talk.mp4")
+
+
+@pytest.fixture
+def known(cli, video):
+    cli("index", video, "--with", "subtitles")
+    return video
+
+
+# --- index ----------------------------------------------------------------------------------------------------------
+
+
+def test_index_tells_what_was_covered(cli, video):
+    first = cli("index", video, "--with", "subtitles,scenes", "--quiet").stdout.splitlines()
+    assert first[0].split() == ["analyzer", "new", "reused", "notes", "took"]
+    assert first[1].split()[:6] == ["subtitles", "2.0", "s", "0.0", "s", "2"]
+    assert first[2].split()[:6] == ["scenes", "2.0", "s", "0.0", "s", "1"]
+    again = cli.json("index", video, "--with", "subtitles", "--json", "--quiet")["indexed"]
+    (row,) = again
+    assert row.pop("wall_seconds") < 5
+    assert row == {"video": "talk.mp4", "analyzer": "subtitles", "new_seconds": 0.0, "reused_seconds": 2.0, "notes": 2, "not_examined": []}
+
+
+def test_index_respects_the_scope(cli, video):
+    (row,) = cli.json("index", video, "--with", "motion", "--to", "0.5", "--every", "0.125", "--json", "--quiet")["indexed"]
+    assert row["analyzer"] == "motion" and row["new_seconds"] == 2.0, "one grain, which is the whole of so short a clip"
+
+
+def test_an_analyzer_that_does_not_apply_is_a_warning_unless_it_was_named(cli, tmp_path):
+    silent = talk(tmp_path / "silent.mp4", sound=False, cues=())
+    result = cli("index", silent, "--tools", "scenes,speech,subtitles", "--quiet")
+    assert result.stderr.splitlines() == [
+        "Warning: silent.mp4 has no audio track, so transcribe_speech has nothing to look at.",
+        "Warning: silent.mp4 has no subtitle track, so read_subtitles has nothing to look at.",
+    ]
+    named = cli("index", silent, "--with", "speech,scenes", "--quiet", code=1)
+    assert named.stderr.startswith("Error: silent.mp4 has no audio track, so transcribe_speech has nothing to look at.\nHint: ")
+    assert named.stdout.splitlines()[1].startswith("scenes"), "what does apply is done all the same"
+
+
+def test_several_videos_have_rows_of_their_own(cli, video, tmp_path):
+    other = talk(tmp_path / "other.mp4", cues=(), seconds=1)
+    result = cli("index", video, other, "--with", "scenes,subtitles", "--quiet", code=1)
+    rows = [line.split()[:2] for line in result.stdout.splitlines()]
+    assert rows == [["video", "analyzer"], ["talk.mp4", "scenes"], ["other.mp4", "scenes"], ["talk.mp4", "subtitles"]]
+    assert result.stderr.startswith("Error: other.mp4 has no subtitle track")
+
+
+def test_unknown_names_are_told_before_anything_runs(cli, video):
+    result = cli("index", video, "--with", "subtitles,spech", "--quiet", code=1)
+    assert result.stderr.startswith("Error: Unknown analyzer 'spech'.\nHint: Choose from: scenes, ") and not result.stdout
+    assert cli.json("notes", video, "--json") == []
+    cli("index", video, "--with", ",", code=2)
+    cli("index", video, "--every", "0", code=2)
+
+
+def test_an_analyzer_that_failed_is_an_error(cli, video, monkeypatch):
+    from analyzer_agent.errors import MediaError
+
+    def broken(*_, **__):
+        raise MediaError("the track cannot be read", hint="Get the file again.")
+
+    monkeypatch.setattr("analyzer_agent.media.MediaFile.subtitles", broken)
+    result = cli("index", video, "--with", "subtitles", code=1)
+    assert "read_subtitles 0:00-0:02: 0 notes, failed on 0:00-0:02: the track cannot be read\n" in result.stderr
+    assert "Error: subtitles failed on 0:00-0:02: the track cannot be read\nHint: " in result.stderr
+
+
+# --- notes ----------------------------------------------------------------------------------------------------------
+
+
+def test_notes_as_a_table(cli, known):
+    assert cli("notes", known).stdout == (
+        "note  time           kind      engine  text\n"
+        '#1    0:00.1-0:00.9  subtitle  pyav    "Good morning everybody."\n'
+        '#2    0:01-0:01.8    subtitle  pyav    "One basket of fish costs forty dollars."\n'
+    )
+
+
+def test_notes_as_json_and_json_lines(cli, known):
+    whole = cli.json("notes", known, "--json")
+    assert whole[1] == {
+        **{"id": 2, "video": "talk.mp4", "kind": "subtitle", "analyzer": "subtitles", "engine": "pyav"},
+        **{"start": 1.0, "end": 1.8, "text": CUES[1][2], "score": None, "uncertain": False, "notes": [2]},
+    }
+    assert whole == cli.json("notes", known, "--format", "json")
+    assert whole == [json.loads(line) for line in cli("notes", known, "--format", "jsonl").stdout.splitlines()]
+    cli("notes", known, "--json", "--format", "csv", code=2)
+
+
+def test_notes_as_subtitles(cli, known):
+    assert cli("notes", known, "--format", "srt").stdout == (
+        "1\n00:00:00,100 --> 00:00:00,900\nGood morning everybody.\n\n"
+        "2\n00:00:01,000 --> 00:00:01,800\nOne basket of fish costs forty dollars.\n"
+    )
+    assert cli("notes", known, "--format", "vtt").stdout == (
+        "WEBVTT\n\n00:00:00.100 --> 00:00:00.900\nGood morning everybody.\n\n"
+        "00:00:01.000 --> 00:00:01.800\nOne basket of fish costs forty dollars.\n"
+    )
+
+
+def test_awkward_text_survives_each_format(cli, tmp_path):
+    text = 'He said "a, b"\n\nand <i>x</i> & y --> z | *w*'
+    video = talk(tmp_path / "odd.mp4", cues=())
+    (tmp_path / "odd.srt").write_text(f"1\n00:00:00,000 --> 00:00:01,000\n{text.replace(chr(10) * 2, chr(10))}\n", encoding="utf-8")
+    cli("index", video, "--with", "subtitles")
+    (note,) = cli.json("notes", video, "--json")
+    flat = " ".join(note["text"].split())
+    (row,) = csv.DictReader(io.StringIO(cli("notes", video, "--format", "csv").stdout))
+    assert (row["text"], row["start"], row["end"], row["kind"]) == (note["text"], "0.0", "1.0", "subtitle")
+    markdown = cli("notes", video, "--format", "md").stdout.splitlines()
+    assert len(markdown) == 3 and r"\| \*w\*" in markdown[2]
+    vtt = cli("notes", video, "--format", "vtt").stdout
+    assert vtt.count("-->") == 1 and "&amp;" in vtt
+    assert cli("notes", video, "--format", "srt").stdout.count("-->") == 1
+    assert flat.replace('"', "'") in cli("notes", video).stdout
+
+
+def test_notes_can_be_chosen(cli, known):
+    cli("index", known, "--with", "scenes")
+    ids = lambda *flags: [row["id"] for row in cli.json("notes", known, "--json", *flags)]  # noqa: E731
+    assert ids("--kind", "subtitle") == [1, 2] and ids("--kind", "scene,subtitle") == [3, 1, 2]
+    assert ids("--kind", "subtitle", "--from", "0.95") == [2] and ids("--kind", "subtitle", "--to", "0:01") == [1]
+    assert ids("--search", "fish morning", "--kind", "subtitle") in ([1, 2], [2, 1]) and ids("--search", "fish") == [2]
+
+
+def test_a_renamed_or_copied_file_has_the_same_notes(cli, known, tmp_path):
+    before = cli("notes", known).stdout
+    copy = tmp_path / "a copy of it.mp4"
+    copy.write_bytes(known.read_bytes())
+    assert cli("notes", copy).stdout == before
+
+
+def test_notes_make_nothing(cli, video):
+    result = cli("notes", video)
+    assert (result.stdout, result.stderr) == ("", "No notes on talk.mp4 yet. To take some: analyzer-agent index VIDEO.\n")
+    assert not cli.store.exists()
+
+
+def test_no_match_is_told_apart_from_no_notes(cli, known):
+    result = cli("notes", known, "--search", "parrot")
+    assert (result.stdout, result.stderr) == ("", "No notes on talk.mp4 match.\n")
+
+
+# --- cache ----------------------------------------------------------------------------------------------------------
+
+
+def test_stats(cli, known):
+    cli("index", known, "--with", "scenes")
+    lines = cli("cache", "stats").stdout.splitlines()
+    assert [line.split() for line in lines[:3]] == [
+        ["video", "analyzer", "engine", "covered", "notes"],
+        ["talk.mp4", "scenes", "pyscenedetect", "2.0", "s", "1"],
+        ["talk.mp4", "subtitles", "pyav", "2.0", "s", "2"],
+    ]
+    assert lines[3].startswith(f"{cli.store}: 3 notes on 1 video, ")
+    given = cli.json("cache", "stats", "--json")
+    assert [(c["analyzer"], c["covered_seconds"], c["notes"]) for c in given["covered"]] == [("scenes", 2.0, 1), ("subtitles", 2.0, 2)]
+    assert given["bytes"] >= cli.store.stat().st_size
+
+
+def test_stats_of_nothing(cli):
+    assert cli("cache", "stats").stdout == f"{cli.store}: nothing yet\n"
+    assert cli("cache", "clear", "--yes").stdout == f"{cli.store}: nothing to clear\n"
+    assert not cli.store.exists()
+
+
+def test_clearing_asks_first(cli, known):
+    result = cli("cache", "clear", stdin="n\n", code=130)
+    assert result.stdout == "talk.mp4 subtitles (pyav): 2 notes, 2.0 media-seconds\n"
+    assert len(cli.json("notes", known, "--json")) == 2
+    assert cli("cache", "clear", stdin="y\n").stdout.endswith("Cleared 2 notes, 2.0 media-seconds.\n")
+    assert cli.json("notes", known, "--json") == []
+
+
+def test_cleared_notes_are_taken_anew_under_new_numbers(cli, known):
+    cli("cache", "clear", "--yes")
+    (row,) = cli.json("index", known, "--with", "subtitles", "--json", "--quiet")["indexed"]
+    assert row["new_seconds"] == 2.0
+    assert [note["id"] for note in cli.json("notes", known, "--json")] == [3, 4]
+    assert [note["id"] for note in cli.json("notes", known, "--json", "--search", "fish")] == [4]
+
+
+def test_clearing_only_some(cli, known, tmp_path):
+    other = talk(tmp_path / "other.mp4", seconds=3)
+    cli("index", known, other, "--with", "scenes,subtitles")
+    left = lambda: [(c["video"], c["analyzer"]) for c in cli.json("cache", "stats", "--json")["covered"]]  # noqa: E731
+    cli("cache", "clear", "--yes", "--video", other, "--analyzer", "scenes")
+    assert left() == [("talk.mp4", "scenes"), ("talk.mp4", "subtitles"), ("other.mp4", "subtitles")]
+    cli("cache", "clear", "--yes", "--engine", "pyscenedetect")
+    assert left() == [("talk.mp4", "subtitles"), ("other.mp4", "subtitles")]
+    cli("cache", "clear", "--yes", "--video", "talk.mp4")
+    assert left() == [("other.mp4", "subtitles")]
+
+
+def test_clearing_what_is_not_there(cli, known):
+    assert cli("cache", "clear", "--yes", "--video", "no.mp4", code=1).stderr == (
+        "Error: The store does not know the video 'no.mp4'.\nHint: It knows: talk.mp4.\n"
+    )
+    assert cli("cache", "clear", "--yes", "--analyzer", "x", code=1).stderr == (
+        "Error: The store has nothing by the analyzer 'x'.\nHint: It has: subtitles.\n"
+    )
+
+
+def test_answers_keep_what_they_cited(cli, known):
+    cli("chat", known, "--session", "s", stdin=f"{PRICE}\n")
+    cli("cache", "clear", "--yes")
+    from analyzer_agent.storage import Store
+
+    with Store(cli.store) as store:
+        assert store.history.turns("s")[0]["answer"]["citations"][0]["text"] == CUES[1][2]
