@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def compose(state: "State", toolbox: Toolbox, model: ChatModel, session: str, wall_ms: int) -> Answer:
     """Return the answer that a finished state holds."""
-    from analyzer_agent.graph import results_of, verdict_of
+    from analyzer_agent.graph import NO_ANSWER, results_of, verdict_of
 
     verdict, steps = verdict_of(state), results_of(state)
     finished = _finished(verdict, str(state["verdict"]["spent"]))
@@ -26,7 +26,7 @@ def compose(state: "State", toolbox: Toolbox, model: ChatModel, session: str, wa
     if finished != "answered":
         left += toolbox.unexamined()
     return Answer(
-        text=verdict.text or "There is no answer: the model ended without giving one.",
+        text=verdict.text or NO_ANSWER,
         citations=tuple(citations(verdict.cited, toolbox)),
         choice=verdict.choice,
         unsupported=tuple(verdict.unsupported),
@@ -82,6 +82,6 @@ def _merged(left: Iterable[Unexamined]) -> list[Unexamined]:
     ]
 
 
-def hollow(question: str, why: str) -> dict[str, Any]:
-    """Return what is recorded of a question that got no answer."""
-    return {"question": question, "answer": None, "finished": why}
+def hollow(question: str, finished: str, error: str = "") -> dict[str, Any]:
+    """Return what is recorded of a question that got no answer: it was "interrupted", or "failed" with an error."""
+    return {"question": question, "answer": None, "finished": finished} | ({"error": error} if finished == "failed" else {})

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from analyzer_agent import tools as registry
 from analyzer_agent.answers import compose, hollow
 from analyzer_agent.briefing import brief
 from analyzer_agent.config import Settings
-from analyzer_agent.errors import AgentError, MediaError
+from analyzer_agent.errors import AgentError, Cancelled, MediaError
 from analyzer_agent.events import Answered, Event, ToolFinished, ToolStarted, Warned
 from analyzer_agent.media import MediaFile, open_video
 from analyzer_agent.prompts import digest
@@ -33,6 +34,9 @@ from analyzer_agent.tools.pool import choose
 
 if TYPE_CHECKING:
     from analyzer_agent.graph import Agent, State
+
+
+_MOST_OPTIONS = 26
 
 
 class Session:
@@ -76,7 +80,8 @@ class Session:
         self.toolbox = Toolbox(self.store, self.offers, ready, missing, specs=specs, approve=approve)
         self.toolbox.force = self.settings.refresh
         self.model = model or choose_model(self.settings)
-        self._cancel = threading.Event()
+        self._indexing = threading.Event()
+        self._asking: Generator[Event, None, None] | None = None
         self._begun = False
 
     def __enter__(self) -> "Session":
@@ -86,7 +91,8 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """Close the store and the videos. What was found and answered stays."""
+        """Close the store and the videos; a question that still runs is stopped. What was found and answered stays."""
+        self._drop()
         self._closing.close()
 
     # --- asking ---------------------------------------------------------------------------------------------------
@@ -102,9 +108,13 @@ class Session:
         """
         if not question.strip():
             raise AgentError("The question is empty.", hint='Ask something: "When does she first mention the price?"')
+        if len(options) > _MOST_OPTIONS:
+            raise AgentError(f"There are {len(options)} options.", hint=f"Give at most {_MOST_OPTIONS}: they are lettered from A to Z.")
+        self._drop()
         self._begin()
         turn = self.store.history.begin_turn(self.name, question, self.model.manager, self.model.model, digest())
-        yield from self._answering(self._agent.ask(self.name, question, options, turn), turn)
+        self._asking = self._answering(self._agent.ask(self.name, question, options, turn), turn, question)
+        yield from self._asking
 
     @property
     def interrupted(self) -> str | None:
@@ -114,20 +124,31 @@ class Session:
 
     def resume(self) -> Iterator[Event]:
         """Go on with the interrupted question from its last finished step; yields like `stream`."""
+        self._drop()
         state = self._open_state()
         if state is None:
             raise AgentError(f"The session {self.name!r} has no interrupted question.", hint="Ask a new one.")
-        yield from self._answering(self._agent.resume(self.name), state["turn"])
+        self._asking = self._answering(self._agent.resume(self.name), state["turn"], state["question"])
+        yield from self._asking
 
     def cancel(self) -> None:
         """Stop the running question; what was found is kept. May be called from another thread."""
-        self._cancel.set()
+        if "_agent" in self.__dict__:
+            self._agent.stop()
+        self._indexing.set()
+
+    def _drop(self) -> None:
+        """End a question whose events are not read any more, such as after Ctrl-C between two of them."""
+        left, self._asking = self._asking, None
+        if left is not None:
+            left.close()
 
     def _open_state(self) -> "State | None":
         turns = self.store.history.turns(self.name)
         if not turns or turns[-1]["answer"] is not None:
             return None
-        state = self._agent.interrupted(self.name)
+        with self.store.connections.explained():
+            state = self._agent.interrupted(self.name)
         return state if state and state["turn"] == turns[-1]["id"] else None
 
     def _begin(self) -> None:
@@ -135,7 +156,7 @@ class Session:
             self.store.history.open_session(self.name, [offer.video.id for offer in self.offers])
             self._begun = True
 
-    def _answering(self, running: Generator[Event, None, "State"], turn: int) -> Iterator[Event]:
+    def _answering(self, running: Generator[Event, None, "State"], turn: int, question: str) -> Generator[Event, None, None]:
         started = time.monotonic()
         try:
             while True:
@@ -146,9 +167,9 @@ class Session:
         except StopIteration as end:
             state: State = end.value
         except (Exception, KeyboardInterrupt, GeneratorExit) as stop:
-            self._cancel.set()
-            if isinstance(stop, KeyboardInterrupt | GeneratorExit):
-                self.store.history.end_turn(turn, hollow(state_question(self.store, self.name), "interrupted"))
+            running.close()
+            stopped = isinstance(stop, KeyboardInterrupt | GeneratorExit | Cancelled)
+            self.store.history.end_turn(turn, hollow(question, "interrupted" if stopped else "failed", str(stop)))
             raise
         answer = compose(state, self.toolbox, self.model, self.name, round((time.monotonic() - started) * 1000))
         self.store.history.end_turn(turn, answer_json(answer))
@@ -159,8 +180,9 @@ class Session:
         from analyzer_agent.graph import Agent, Limits, open_saver  # langgraph takes most of a second to import
 
         limits = Limits(self.settings.max_steps, self.settings.max_analyzer_ms, self.settings.max_tokens)
-        saver = self._closing.enter_context(open_saver(str(self.settings.store)))
-        return Agent(self.toolbox, self.model, lambda state: brief(self.toolbox, limits, state), saver, limits, cancel=self._cancel)
+        with self.store.connections.explained():
+            saver = self._closing.enter_context(open_saver(str(self.settings.store)))
+        return Agent(self.toolbox, self.model, lambda state: brief(self.toolbox, limits, state), saver, limits)
 
     # --- without a question ---------------------------------------------------------------------------------------
 
@@ -170,6 +192,7 @@ class Session:
         Raises:
             AgentError: an analyzer is unknown or cannot run here.
         """
+        self._indexing.clear()
         wanted = [self._tool(name) for name in (self.toolbox.tools if analyzers is None else analyzers)]
         results: list[ToolResult] = []
         for tool in wanted:
@@ -189,7 +212,7 @@ class Session:
         if every is not None and tool.spec.step:
             arguments["every"] = every
         call = ToolCall(call_id, tool.spec.tool, json.dumps(arguments))
-        result = yield from self.toolbox.run(call, budget_ms=self.settings.max_analyzer_ms, cancel=self._cancel)
+        result = yield from self.toolbox.run(call, budget_ms=self.settings.max_analyzer_ms, cancel=self._indexing)
         results.append(result)
         yield ToolFinished(result)
         if result.refused:
@@ -201,11 +224,6 @@ class Session:
         if name in self.toolbox.missing:
             raise AgentError(f"The analyzer {name!r} cannot run here.", hint=self.toolbox.missing[name])
         raise AgentError(f"Unknown analyzer {name!r}.", hint=f"Choose from: {', '.join(registry.names())}.")
-
-
-def state_question(store: Store, session: str) -> str:
-    """Return the question of the session's last turn."""
-    return str(store.history.turns(session)[-1]["question"])
 
 
 def ready_tools(settings: Settings) -> tuple[dict[str, Tool], dict[str, str]]:
@@ -275,7 +293,8 @@ def _offers(files: Sequence[MediaFile], settings: Settings) -> list[Offer]:
     names: list[str] = []
     for file in files:
         plain = "_".join(file.name.split())
-        names.append(plain if plain not in names else f"{plain}({names.count(plain) + 1})")
+        numbered = (f"{plain}({n})" for n in count(2))
+        names.append(plain if plain not in names else next(name for name in numbered if name not in names))
     return [Offer(name, file, scope_of(file, settings)) for name, file in zip(names, files, strict=True)]
 
 
