@@ -3,7 +3,9 @@
 Knows how a question proceeds, and nothing of analyzers, stores or models beyond the toolbox and the model protocol.
 """
 
+import logging
 import queue
+import sqlite3
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
@@ -41,6 +43,8 @@ from analyzer_agent.toolbox.turn import run_calls, spent_ms
 __all__ = ["HISTORY_TURNS", "NO_ANSWER", "Agent", "Limits", "State", "open_saver", "results_of", "verdict_of"]
 
 _SEND_BACK_LIMIT = 1
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -119,7 +123,8 @@ class Agent:
             self._cancel.set()
             worker.join()
         if line.error is not None:
-            raise line.error
+            with self.toolbox.store.connections.explained():  # the checkpointer writes to the same file
+                raise line.error
         return line.state
 
     def _work(self, thread: str, start: Mapping[str, Any] | None, lines: "queue.SimpleQueue[Event | _End]") -> None:
@@ -128,11 +133,14 @@ class Agent:
             with untraced(), closing(self._events(start, config)) as events:
                 for event in events:
                     lines.put(event)
-            lines.put(_End(self.graph.get_state(config).values))  # type: ignore[arg-type]
+            end = _End(self.graph.get_state(config).values)  # type: ignore[arg-type]
         except BaseException as error:
-            lines.put(_End({}, error))
-        finally:
+            end = _End({}, error)
+        try:
             prune(self.saver, thread)
+        except sqlite3.Error:
+            log.warning("the old checkpoints of %r stay", thread, exc_info=True)
+        lines.put(end)
 
     def _events(self, start: Mapping[str, Any] | None, config: RunnableConfig) -> Generator[Event, None, None]:
         yield from self.graph.stream(start, config, stream_mode="custom", durability="sync")  # type: ignore[call-overload]
