@@ -13,7 +13,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,19 +20,21 @@ from analyzer_agent import tools as registry
 from analyzer_agent.answers import compose, hollow
 from analyzer_agent.briefing import brief
 from analyzer_agent.config import Settings
-from analyzer_agent.errors import AgentError, Cancelled, MediaError
+from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.events import Answered, Event, ToolFinished, ToolStarted, Warned
-from analyzer_agent.media import MediaFile, open_video
+from analyzer_agent.media import open_video
 from analyzer_agent.prompts import digest
-from analyzer_agent.protocols import ChatModel, EngineConfig, EngineSpec, Spec
+from analyzer_agent.protocols import ChatModel
 from analyzer_agent.records import Answer, ToolCall, ToolResult, answer_json
+from analyzer_agent.session.parts import choose_model, offers_of, ready_tools, scope_of
 from analyzer_agent.storage import Store
-from analyzer_agent.timeline import TimeRange, clock, seconds
+from analyzer_agent.timeline import clock
 from analyzer_agent.toolbox import Offer, Tool, Toolbox
-from analyzer_agent.tools.pool import choose
 
 if TYPE_CHECKING:
     from analyzer_agent.graph import Agent, State
+
+__all__ = ["Session", "choose_model", "ready_tools", "scope_of"]
 
 
 _MOST_OPTIONS = 26
@@ -69,17 +70,18 @@ class Session:
         base = settings or Settings(api_key=os.environ.get("OPENAI_API_KEY"), base_url=os.environ.get("OPENAI_BASE_URL"))
         self.settings = replace(base, **overrides)
         self.name = name or f"{datetime.now():%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
-        self._closing = ExitStack()
-        files = [self._closing.enter_context(open_video(path)) for path in videos]
-        self.offers = _offers(files, self.settings)
-        specs = {name: spec for name, (spec, _) in registry.load_all().items()}
-        ready, missing = ready_tools(self.settings)
-        self.store = self._closing.enter_context(Store(Path(self.settings.store)))
-        for offer in self.offers:
-            self.store.notes.add_video(offer.video.id, offer.name, str(Path(offer.video.path).resolve()), offer.video.duration)
-        self.toolbox = Toolbox(self.store, self.offers, ready, missing, specs=specs, approve=approve)
-        self.toolbox.force = self.settings.refresh
-        self.model = model or choose_model(self.settings)
+        with ExitStack() as closing:  # what was opened is closed again where the rest cannot be had
+            files = [closing.enter_context(open_video(path)) for path in videos]
+            self.offers = offers_of(files, self.settings)
+            specs = {name: spec for name, (spec, _) in registry.load_all().items()}
+            ready, missing = ready_tools(self.settings)
+            self.model = model or choose_model(self.settings)
+            self.store = closing.enter_context(Store(Path(self.settings.store)))
+            for offer in self.offers:
+                self.store.notes.add_video(offer.video.id, offer.name, str(Path(offer.video.path).resolve()), offer.video.duration)
+            self.toolbox = Toolbox(self.store, self.offers, ready, missing, specs=specs, approve=approve)
+            self.toolbox.force = self.settings.refresh
+            self._closing = closing.pop_all()
         self._indexing = threading.Event()
         self._asking: Generator[Event, None, None] | None = None
         self._begun = False
@@ -224,100 +226,3 @@ class Session:
         if name in self.toolbox.missing:
             raise AgentError(f"The analyzer {name!r} cannot run here.", hint=self.toolbox.missing[name])
         raise AgentError(f"Unknown analyzer {name!r}.", hint=f"Choose from: {', '.join(registry.names())}.")
-
-
-def ready_tools(settings: Settings) -> tuple[dict[str, Tool], dict[str, str]]:
-    """Return the analyzers that can run under these settings, and why the others cannot.
-
-    Raises:
-        AgentError: an analyzer or engine that was named is unknown, or cannot run here.
-    """
-    known = registry.load_all(settings.tools)
-    for named in (*settings.engine, *settings.weights):
-        if named not in registry.names():
-            raise AgentError(f"Unknown analyzer {named!r}.", hint=f"Choose from: {', '.join(registry.names())}.")
-    ready: dict[str, Tool] = {}
-    missing: dict[str, str] = {}
-    for name, (spec, engines) in known.items():
-        found = _ready(name, spec, engines, settings)
-        if isinstance(found, Tool):
-            ready[name] = found
-        else:
-            missing[name] = found
-    if settings.tools and missing:
-        name, why = next(iter(missing.items()))
-        raise AgentError(f"The analyzer {name!r} cannot run here.", hint=why)
-    return ready, missing
-
-
-def _ready(name: str, spec: Spec, engines: Sequence[EngineSpec], settings: Settings) -> Tool | str:
-    if not engines:
-        return Tool(spec, device=settings.device)
-    config = EngineConfig(settings.weights.get(name), settings.weights_dir, settings.device, settings.offline)
-    choice = choose(name, engines, config, settings.engine.get(name, ""))
-    if choice.engine is None:
-        return choice.reason()
-    return Tool(spec, choice.engine, choice.engine.tier, choice.pinned, settings.device)
-
-
-def choose_model(settings: Settings) -> ChatModel:
-    """Return the manager: a language model where there is a key or an endpoint, else the rules manager.
-
-    Raises:
-        AgentError: a language model was asked for without a key or an endpoint.
-    """
-    reachable = bool(settings.api_key or settings.base_url)
-    if settings.manager == "rules" or (settings.manager == "auto" and not reachable):
-        from analyzer_agent.llm.rules import RulesManager
-
-        return RulesManager()
-    if not reachable:
-        raise AgentError(
-            "There is no key for the language model.",
-            hint="Set OPENAI_API_KEY, or --base-url for a local server, or use --manager rules, which needs neither.",
-        )
-    if settings.offline and not _is_local(settings.base_url):
-        raise AgentError("--offline forbids asking a language model over the network.", hint="Use --manager rules, or a local --base-url.")
-    from analyzer_agent.llm import open_model
-
-    return open_model(settings.model, api=settings.api, base_url=settings.base_url, api_key=settings.api_key)
-
-
-def _is_local(url: str | None) -> bool:
-    from urllib.parse import urlsplit
-
-    return bool(url) and urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
-
-
-def _offers(files: Sequence[MediaFile], settings: Settings) -> list[Offer]:
-    names: list[str] = []
-    for file in files:
-        plain = "_".join(file.name.split())
-        numbered = (f"{plain}({n})" for n in count(2))
-        names.append(plain if plain not in names else next(name for name in numbered if name not in names))
-    return [Offer(name, file, scope_of(file, settings)) for name, file in zip(names, files, strict=True)]
-
-
-def scope_of(file: MediaFile, settings: Settings) -> TimeRange:
-    """Return the part of a file that may be looked at.
-
-    Raises:
-        AgentError: `--from/--to` is backwards or lies outside of the file.
-        MediaError: the file is cut off within that part.
-    """
-    start = settings.start_ms or 0
-    end = settings.end_ms if settings.end_ms is not None else file.duration
-    if end <= start:
-        raise AgentError(f"The range {clock(start)}-{clock(end)} is empty or backwards.", hint="--to must come after --from.")
-    if start >= file.duration or (settings.end_ms is not None and end > file.duration + 1000):
-        raise AgentError(
-            f"{clock(start)}-{clock(end)} reaches beyond the end of {file.name!r}, which is {clock(file.duration)} long.",
-            hint=f"Choose --from and --to within 0:00-{clock(file.duration)}.",
-        )
-    scope = TimeRange(start, min(end, file.duration))
-    if scope.end > file.readable.end:
-        raise MediaError(
-            f"{file.name!r} is cut off: it should be {clock(file.duration)} long, its data end at {clock(file.readable.end)}.",
-            hint=f"Get the whole file, or use the part that is there: --to {seconds(file.readable.end)}",
-        )
-    return scope

@@ -1,0 +1,118 @@
+"""What a session is made of, from its settings: the analyzers that can run, the manager, the videos with their scopes.
+
+Knows nothing of asking.
+"""
+
+from collections.abc import Sequence
+from itertools import count
+
+from analyzer_agent import tools as registry
+from analyzer_agent.config import Settings
+from analyzer_agent.errors import AgentError, MediaError
+from analyzer_agent.media import MediaFile
+from analyzer_agent.protocols import ChatModel, EngineConfig, EngineSpec, Spec
+from analyzer_agent.timeline import TimeRange, clock, seconds
+from analyzer_agent.toolbox import Offer, Tool
+from analyzer_agent.tools.pool import choose
+
+
+def ready_tools(settings: Settings) -> tuple[dict[str, Tool], dict[str, str]]:
+    """Return the analyzers that can run under these settings, and why the others cannot.
+
+    Raises:
+        AgentError: an analyzer or engine that was named is unknown, or cannot run here.
+    """
+    known = registry.load_all(settings.tools)
+    for named in (*settings.engine, *settings.weights):
+        if named not in registry.names():
+            raise AgentError(f"Unknown analyzer {named!r}.", hint=f"Choose from: {', '.join(registry.names())}.")
+    ready: dict[str, Tool] = {}
+    missing: dict[str, str] = {}
+    for name, (spec, engines) in known.items():
+        found = _ready(name, spec, engines, settings)
+        if isinstance(found, Tool):
+            ready[name] = found
+        else:
+            missing[name] = found
+    if settings.tools and missing:
+        name, why = next(iter(missing.items()))
+        raise AgentError(f"The analyzer {name!r} cannot run here.", hint=why)
+    return ready, missing
+
+
+def _ready(name: str, spec: Spec, engines: Sequence[EngineSpec], settings: Settings) -> Tool | str:
+    if not engines:
+        return Tool(spec, device=settings.device)
+    config = EngineConfig(settings.weights.get(name), settings.weights_dir, settings.device, settings.offline)
+    choice = choose(name, engines, config, settings.engine.get(name, ""))
+    if choice.engine is None:
+        return choice.reason()
+    return Tool(spec, choice.engine, choice.engine.tier, choice.pinned, settings.device)
+
+
+def choose_model(settings: Settings) -> ChatModel:
+    """Return the manager: a language model where there is a key or an endpoint, else the rules manager.
+
+    Raises:
+        AgentError: a language model was asked for without a key or an endpoint.
+    """
+    reachable = bool(settings.api_key or settings.base_url)
+    if settings.manager == "rules" or (settings.manager == "auto" and not reachable):
+        from analyzer_agent.llm.rules import RulesManager
+
+        return RulesManager()
+    if not reachable:
+        raise AgentError(
+            "There is no key for the language model.",
+            hint="Set OPENAI_API_KEY, or --base-url for a local server, or use --manager rules, which needs neither.",
+        )
+    if settings.offline and not _is_local(settings.base_url):
+        raise AgentError("--offline forbids asking a language model over the network.", hint="Use --manager rules, or a local --base-url.")
+    from analyzer_agent.llm import open_model
+
+    return open_model(settings.model, api=settings.api, base_url=settings.base_url, api_key=settings.api_key)
+
+
+def _is_local(url: str | None) -> bool:
+    from urllib.parse import urlsplit
+
+    return bool(url) and urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
+
+
+def offers_of(files: Sequence[MediaFile], settings: Settings) -> list[Offer]:
+    """Return the files under names that tell them apart, each with the part that may be looked at.
+
+    Raises:
+        AgentError, MediaError: see `scope_of`.
+    """
+    names: list[str] = []
+    for file in files:
+        plain = "_".join(file.name.split())
+        numbered = (f"{plain}({n})" for n in count(2))
+        names.append(plain if plain not in names else next(name for name in numbered if name not in names))
+    return [Offer(name, file, scope_of(file, settings)) for name, file in zip(names, files, strict=True)]
+
+
+def scope_of(file: MediaFile, settings: Settings) -> TimeRange:
+    """Return the part of a file that may be looked at.
+
+    Raises:
+        AgentError: `--from/--to` is backwards or lies outside of the file.
+        MediaError: the file is cut off within that part.
+    """
+    start = settings.start_ms or 0
+    end = settings.end_ms if settings.end_ms is not None else file.duration
+    if end <= start:
+        raise AgentError(f"The range {clock(start)}-{clock(end)} is empty or backwards.", hint="--to must come after --from.")
+    if start >= file.duration or (settings.end_ms is not None and end > file.duration + 1000):
+        raise AgentError(
+            f"{clock(start)}-{clock(end)} reaches beyond the end of {file.name!r}, which is {clock(file.duration)} long.",
+            hint=f"Choose --from and --to within 0:00-{clock(file.duration)}.",
+        )
+    scope = TimeRange(start, min(end, file.duration))
+    if scope.end > file.readable.end:
+        raise MediaError(
+            f"{file.name!r} is cut off: it should be {clock(file.duration)} long, its data end at {clock(file.readable.end)}.",
+            hint=f"Get the whole file, or use the part that is there: --to {seconds(file.readable.end)}",
+        )
+    return scope

@@ -1,0 +1,395 @@
+"""Sessions on real small clips: ask, go on after a crash, be interrupted, and a whole question with a language model's server."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from media_maker import Clip, Text, write
+from openai_server import OpenAIServer
+
+from analyzer_agent.config import Settings
+from analyzer_agent.errors import AgentError, Cancelled
+from analyzer_agent.events import Answered, Progress, TextDelta, ToolStarted
+from analyzer_agent.llm import open_model
+from analyzer_agent.protocols import Reply
+from analyzer_agent.records import answer_json
+from analyzer_agent.session import Session
+from analyzer_agent.testing import FakeAnalyzer, ScriptedModel, call, fake_spec
+from analyzer_agent.timeline import TimeRange
+from analyzer_agent.toolbox import Tool, Toolbox
+
+CUES = [(200, 900, "Welcome to the harbour."), (1000, 1800, "A crate costs forty pounds.")]
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("clips") / "pier.mp4", Clip(texts=[Text(CUES, language="eng")]))
+
+
+@pytest.fixture
+def opened(clip: Path, tmp_path: Path) -> Iterator[Callable[..., Session]]:
+    """Opens sessions on the clip; with `analyzer`, it is the only tool."""
+    sessions = []
+
+    def open_(*replies: Any, analyzer: FakeAnalyzer | None = None, grain: int = 250, **more: Any) -> Session:
+        given = {"name": "t", "store": tmp_path / "store.db", "tools": ("subtitles",), "model": ScriptedModel(*replies)} | more
+        session = Session(*given.pop("videos", [clip]), settings=Settings(store=given.pop("store")), **given)
+        if analyzer:
+            fake(session, analyzer, grain)
+        sessions.append(session)
+        return session
+
+    yield open_
+    for session in sessions:
+        session.close()
+
+
+def fake(session: Session, analyzer: FakeAnalyzer, grain: int = 250) -> None:
+    session.toolbox = Toolbox(session.store, session.offers, {"fake": Tool(fake_spec(analyzer, grain=grain))})
+
+
+SUBTITLES = Reply(calls=(call("read_subtitles", ranges=[["0:00", "0:02"]]),))
+LOOK = Reply(calls=(call("find_fake", ranges=[["0:00", "0:02"]]),))
+
+
+def says(answer: str, *notes: int, **more: Any) -> Reply:
+    return Reply(calls=(call("finish", answer=answer, notes=list(notes), confidence="high", **({"found": True} | more)),))
+
+
+def test_a_question_on_a_real_file(opened: Callable[..., Session]) -> None:
+    session = opened(SUBTITLES, says("Forty pounds [#2].", 2))
+    answer = session.ask("What does a crate cost?")
+    assert answer.text == "Forty pounds [#2]."
+    cited = answer.citations[0]
+    assert (cited.text, cited.kind, cited.video, cited.span) == (
+        "A crate costs forty pounds.",
+        "subtitle",
+        "pier.mp4",
+        TimeRange(1000, 1800),
+    )
+    turn = session.store.history.turns("t")[-1]
+    assert turn["answer"] == json.loads(json.dumps(answer_json(answer))) and turn["answer"]["session"] == "t"
+    assert turn["prompt"] and turn["manager"] == "scripted"
+
+
+class TestRefusedAtOnce:
+    def test_no_video(self) -> None:
+        with pytest.raises(AgentError, match="at least one video"):
+            Session()
+
+    @pytest.mark.parametrize("question", ["", "  \n"])
+    def test_no_question(self, opened: Callable[..., Session], question: str) -> None:
+        with pytest.raises(AgentError, match="question is empty"):
+            opened().ask(question)
+
+    def test_too_many_options(self, opened: Callable[..., Session]) -> None:
+        with pytest.raises(AgentError, match="There are 27 options"):
+            opened().ask("Which?", [str(n) for n in range(27)])
+
+    @pytest.mark.parametrize(
+        ("scope", "told"),
+        [
+            ({"start_ms": 1500, "end_ms": 500}, "empty or backwards"),
+            ({"start_ms": 500, "end_ms": 500}, "empty or backwards"),
+            ({"start_ms": 9000}, "empty or backwards"),
+            ({"start_ms": 0, "end_ms": 99_000}, "reaches beyond the end"),
+        ],
+    )
+    def test_a_scope_that_is_none(self, opened: Callable[..., Session], scope: dict[str, int], told: str) -> None:
+        with pytest.raises(AgentError, match=told):
+            opened(**scope)
+
+    def test_what_was_opened_is_closed_again(self, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        from analyzer_agent.media import MediaFile
+
+        closed = []
+        plain = MediaFile.close
+        monkeypatch.setattr(MediaFile, "close", lambda self: (closed.append(self.name), plain(self))[1])
+        with pytest.raises(AgentError, match="Unknown analyzer"):
+            Session(clip, settings=Settings(store=tmp_path / "s.db", tools=("nonsense",)))
+        assert closed == ["pier.mp4"]
+
+
+def test_same_names_are_told_apart(clip: Path, opened: Callable[..., Session], tmp_path: Path) -> None:
+    copies = []
+    for n in range(3):
+        (tmp_path / str(n)).mkdir()
+        copies.append(write(tmp_path / str(n) / "pier.mp4", Clip(times=[i * 40 for i in range(10 + n)])))
+    assert list(opened(videos=copies).toolbox.offers) == ["pier.mp4", "pier.mp4(2)", "pier.mp4(3)"]
+
+
+def test_an_error_ends_the_question_and_the_session_goes_on(opened: Callable[..., Session]) -> None:
+    def fails(messages: object) -> Reply:
+        raise AgentError("The server is gone.", hint="Start it.")
+
+    session = opened(fails, SUBTITLES, says("Forty [#2].", 2))
+    with pytest.raises(AgentError, match="The server is gone"):
+        session.ask("first")
+    assert session.interrupted is None
+    assert session.ask("second").finished == "answered"
+    first, second = session.store.history.turns("t")
+    assert first["answer"] == {"question": "first", "answer": None, "finished": "failed", "error": "The server is gone."}
+    assert second["answer"]["answer"] == "Forty [#2]."
+
+
+class TestInterrupted:
+    """Ctrl-C keeps what was found, the session stays usable, the turn is recorded."""
+
+    def check_usable(self, session: Session, analyzer: FakeAnalyzer) -> None:
+        last = session.store.history.turns("t")[-1]["answer"]
+        assert last == {"question": "How much?", "answer": None, "finished": "interrupted"} and session.interrupted is None
+        assert session.ask("again").finished == "answered"
+        spans = [grain.span for grain in analyzer.analyzed]
+        assert len(set(spans)) == 8 and len(spans) <= 9
+
+    def events(self) -> tuple[FakeAnalyzer, list[Reply]]:
+        return FakeAnalyzer([(TimeRange(0, 2000), "forty")]), [LOOK, LOOK, says("Forty [#1].", 1)]
+
+    def test_in_the_consumer(self, opened: Callable[..., Session]) -> None:
+        analyzer, replies = self.events()
+        session = opened(*replies, analyzer=analyzer)
+        with pytest.raises(KeyboardInterrupt):
+            for event in session.stream("How much?"):
+                if isinstance(event, Progress):
+                    raise KeyboardInterrupt
+        session._drop()
+        self.check_usable(session, analyzer)
+
+    def test_a_generator_that_is_left_alone(self, opened: Callable[..., Session]) -> None:
+        analyzer, replies = self.events()
+        session = opened(*replies, analyzer=analyzer)
+        left = session.stream("How much?")
+        while not isinstance(next(left), ToolStarted):
+            pass
+        assert session.ask("again").finished == "answered"
+        assert [t["answer"]["finished"] for t in session.store.history.turns("t")] == ["interrupted", "answered"]
+
+    def test_closed(self, opened: Callable[..., Session]) -> None:
+        analyzer, replies = self.events()
+        session = opened(*replies, analyzer=analyzer)
+        events = session.stream("How much?")
+        while not isinstance(next(events), Progress):
+            pass
+        events.close()  # type: ignore[attr-defined]
+        self.check_usable(session, analyzer)
+
+    def test_closing_the_session_in_the_middle(self, opened: Callable[..., Session]) -> None:
+        analyzer, replies = self.events()
+        session = opened(*replies, analyzer=analyzer)
+        events = session.stream("How much?")
+        next(events)
+        session.close()
+        assert not [t for t in threading.enumerate() if t.name == "agent"]
+        again = opened(LOOK, says("Forty [#1].", 1), analyzer=analyzer)
+        self.check_usable(again, analyzer)
+
+    def test_a_real_signal_while_an_analyzer_works(self, opened: Callable[..., Session]) -> None:
+        class Interrupted(FakeAnalyzer):
+            sent = False
+
+            def analyze(self, video: Any, grains: Sequence[Any]) -> Iterator[Any]:
+                for number, found in enumerate(super().analyze(video, grains)):
+                    if number == 2 and not self.sent:
+                        self.sent = True
+                        os.kill(os.getpid(), signal.SIGINT)
+                        time.sleep(0.2)
+                    yield found
+
+        analyzer = Interrupted([(TimeRange(0, 2000), "forty")])
+        session = opened(LOOK, LOOK, says("Forty [#1].", 1), analyzer=analyzer)
+        with pytest.raises(KeyboardInterrupt):
+            session.ask("How much?")
+        assert len(analyzer.analyzed) <= 4, "the tool stopped at once"
+        session._drop()
+        self.check_usable(session, analyzer)
+
+    def test_cancelled_from_another_thread(self, opened: Callable[..., Session]) -> None:
+        analyzer, replies = self.events()
+        session = opened(*replies, analyzer=analyzer)
+        with pytest.raises(Cancelled):
+            for event in session.stream("How much?"):
+                if isinstance(event, ToolStarted):
+                    session.cancel()
+        self.check_usable(session, analyzer)
+
+    def test_indexing_works_after_a_cancelled_question(self, opened: Callable[..., Session]) -> None:
+        session = opened()
+        session.cancel()
+        results: list[Any] = []
+        for event in session.index(["subtitles"]):
+            results.append(event)
+        assert any(isinstance(e, Progress) for e in results)
+
+
+CHILD = textwrap.dedent("""
+    import os, signal, sys
+    sys.path.insert(0, {tests!r})
+    from pathlib import Path
+    from test_session import LOOK, Counting, fake, says
+    from analyzer_agent.config import Settings
+    from analyzer_agent.session import Session
+    from analyzer_agent.testing import ScriptedModel
+
+    def die(messages=None):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    replies, die_at = {replies}
+    session = Session({clip!r}, name="t", settings=Settings(store=Path({store!r})), tools=("subtitles",), model=ScriptedModel(*replies))
+    fake(session, Counting({log!r}, die_at, die))
+    session.ask("How much?")
+""")
+
+
+class Counting(FakeAnalyzer):
+    """Writes each grain to a file when it is done, and calls `die` instead at one of them."""
+
+    def __init__(self, log: str, die_at: int = -1, die: Callable[[], object] = lambda: None) -> None:
+        super().__init__([(TimeRange(0, 2000), "forty")])
+        self.log, self.die_at, self.die = log, die_at, die
+
+    def analyze(self, video: Any, grains: Sequence[Any]) -> Iterator[Any]:
+        for number, (grain, found) in enumerate(super().analyze(video, grains)):
+            if number == self.die_at:
+                self.die()
+            with open(self.log, "a") as file:
+                file.write(f"{grain.span}\n")
+            yield grain, found
+
+
+class TestKilled:
+    """SIGKILL at any moment: what was finished stays, the question can be gone on with, nothing is done twice."""
+
+    @pytest.fixture
+    def killed(self, clip: Path, tmp_path: Path, opened: Callable[..., Session]) -> Callable[..., tuple[Session, Path]]:
+        def run(replies: str, die_at: int, *rest: Reply) -> tuple[Session, Path]:
+            log, store = tmp_path / "grains", tmp_path / "store.db"
+            code = CHILD.format(
+                tests=str(Path(__file__).parent), replies=f"[{replies}], {die_at}", clip=str(clip), store=str(store), log=str(log)
+            )
+            child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+            assert child.returncode == -signal.SIGKILL, child.stderr
+            return opened(*rest, analyzer=Counting(str(log))), log
+
+        return run
+
+    def finished(self, session: Session, log: Path) -> None:
+        assert session.interrupted == "How much?"
+        answers = [event.answer for event in session.resume() if isinstance(event, Answered)]
+        assert [(a.text, a.finished, a.question) for a in answers] == [("Forty [#1].", "answered", "How much?")]
+        grains = log.read_text().split()
+        assert len(grains) == len(set(grains)) == 8, "every grain exactly once"
+        turns = session.store.history.turns("t")
+        assert len(turns) == 1 and turns[0]["answer"]["answer"] == "Forty [#1]."
+        assert session.interrupted is None
+        with pytest.raises(AgentError, match="no interrupted question"):
+            next(iter(session.resume()))
+
+    def test_in_the_middle_of_a_tool_call(self, killed: Callable[..., tuple[Session, Path]]) -> None:
+        session, log = killed("LOOK", 3, says("Forty [#1].", 1))
+        assert len(log.read_text().split()) == 3
+        self.finished(session, log)
+
+    def test_between_steps(self, killed: Callable[..., tuple[Session, Path]]) -> None:
+        session, log = killed("LOOK, die", -1, says("Forty [#1].", 1))
+        assert len(log.read_text().split()) == 8
+        self.finished(session, log)
+
+    def test_in_the_first_thought(self, killed: Callable[..., tuple[Session, Path]]) -> None:
+        session, log = killed("die", -1, LOOK, says("Forty [#1].", 1))
+        self.finished(session, log)
+
+    def test_a_new_question_closes_the_open_calls(self, killed: Callable[..., tuple[Session, Path]]) -> None:
+        session, log = killed("LOOK", 3, LOOK, says("Forty [#1].", 1))
+        answer = session.ask("Something else?")
+        assert answer.question == "Something else?" and answer.finished == "answered"
+        first: Any = session.model
+        assert [m["role"] for m in first.requests[0][0]] == ["system", "user"], "nothing of the killed question is left"
+        assert len(log.read_text().split()) == 8
+        assert session.interrupted is None
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+def test_a_language_model_end_to_end(opened: Callable[..., Session], api: Any) -> None:
+    with OpenAIServer(key="sk-test-secret") as server:
+        server.calls(("search_notes", {"query": "crate price"}), reasoning=["hm"])
+        server.calls(
+            ("read_subtitles", {"ranges": [["0:00", "0:02"]]}), ("find_nothing", {}), text="I read the subtitles.", reasoning=["so"]
+        )
+        server.says("A crate costs forty pounds [#2].")
+        server.calls(("search_notes", {"query": "welcome"}))
+        server.calls(("finish", {"answer": "At the harbour [#1].", "notes": [1], "confidence": "high", "found": True}))
+        model = open_model("m", api=api, base_url=server.url, api_key="sk-test-secret")
+        session = opened(model=model)
+        events = list(session.stream("What does a crate cost?"))
+        first = events[-1].answer
+        second = session.ask("Where are we?")
+    assert first.text == "A crate costs forty pounds [#2]." and first.citations[0].text == "A crate costs forty pounds."
+    assert "".join(e.text for e in events if isinstance(e, TextDelta)).endswith("A crate costs forty pounds [#2].")
+    assert [s.tool for s in first.steps] == ["search_notes", "read_subtitles", "find_nothing"] and first.steps[2].refused
+    assert (first.usage.llm_calls, first.usage.input_tokens, first.usage.output_tokens) == (3, 33, 21)
+    assert second.citations[0].text == "Welcome to the harbour." and second.manager == "openai" and second.model == "m"
+    assert all(request.body["stream"] for request in server.requests)
+    sent = json.dumps(server.requests[3].body)
+    assert "forty pounds [#2]" in sent and "I read the subtitles" not in sent and "<notes>" not in sent.split("What does a crate cost")[1]
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+def test_what_the_server_refuses_ends_the_question(opened: Callable[..., Session], api: Any) -> None:
+    with OpenAIServer(key="right") as server:
+        session = opened(model=open_model("m", api=api, base_url=server.url, api_key="sk-wrong-secret"))
+        with pytest.raises(AgentError) as refused:
+            session.ask("What?")
+    assert refused.value.hint and "sk-wrong-secret" not in str(refused.value)
+
+
+def test_no_key_is_ever_written(opened: Callable[..., Session], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    secret = "sk-very-secret-123456"
+    caplog.set_level(0)
+    with OpenAIServer(key=secret) as server:
+        server.calls(("read_subtitles", {"ranges": [["0:00", "0:02"]]}))
+        server.says("Forty [#2].")
+        server.fails(403, f"no access with {secret}")
+        settings = {"api_key": secret, "base_url": server.url, "manager": "openai", "api": "chat"}
+        session = opened(model=open_model("m", api="chat", base_url=server.url, api_key=secret), **settings)
+        session.ask("How much?")
+        with pytest.raises(AgentError) as refused:
+            session.ask("Again?")
+    told = f"{refused.value} {refused.value.hint}"
+    shown = [told, repr(session.settings), repr(session), repr(session.model), repr(vars(session)), caplog.text]
+        f"{refused.value} {refused.value.hint}",
+        repr(session.settings),
+        repr(session),
+        repr(session.model),
+        repr(vars(session)),
+        caplog.text,
+    ]
+    session.close()
+    assert not any(secret in text for text in shown)
+    for file in tmp_path.glob("store.db*"):
+        assert secret.encode() not in file.read_bytes()
+
+
+def test_the_checkpoints_lie_in_the_store_and_only_the_newest(opened: Callable[..., Session], tmp_path: Path) -> None:
+    session = opened(SUBTITLES, says("Forty [#2].", 2), SUBTITLES, says("Forty [#2].", 2))
+    session.ask("one")
+    session.ask("two")
+    db = sqlite3.connect(tmp_path / "store.db")
+    assert db.execute("SELECT count(*) FROM checkpoints").fetchone()[0] == 1
+    db.close()
+
+
+def test_indexing_without_a_question(opened: Callable[..., Session]) -> None:
+    session = opened()
+    assert [type(e).__name__ for e in session.index()][-1] == "ToolFinished"
+    with pytest.raises(AgentError, match="Unknown analyzer 'nonsense'"):
+        list(session.index(["nonsense"]))
