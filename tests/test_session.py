@@ -366,13 +366,6 @@ def test_no_key_is_ever_written(opened: Callable[..., Session], tmp_path: Path, 
             session.ask("Again?")
     told = f"{refused.value} {refused.value.hint}"
     shown = [told, repr(session.settings), repr(session), repr(session.model), repr(vars(session)), caplog.text]
-        f"{refused.value} {refused.value.hint}",
-        repr(session.settings),
-        repr(session),
-        repr(session.model),
-        repr(vars(session)),
-        caplog.text,
-    ]
     session.close()
     assert not any(secret in text for text in shown)
     for file in tmp_path.glob("store.db*"):
