@@ -4,7 +4,7 @@ Reads go by overlap. A join looks at what is stored around the asked range, up t
 Knows nothing of how runs are shown.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,11 +67,18 @@ class Grid:
 
 
 class Reader:
-    """Reads runs from the store. `specs` gives the filters and sampling of each analyzer."""
+    """Reads runs from the store.
 
-    def __init__(self, store: Store, specs: Mapping[str, Spec]) -> None:
+    Args:
+        store: where the notes are.
+        specs: by analyzer, for its filters.
+        only: the analyzers whose notes may be read; None means all.
+    """
+
+    def __init__(self, store: Store, specs: Mapping[str, Spec], only: Collection[str] | None = None) -> None:
         self.store = store
         self.specs = specs
+        self.only = only
 
     def runs(
         self,
@@ -132,6 +139,8 @@ class Reader:
         return [note for note in chosen if note is not None]
 
     def _select(self, note: Note, filters: Mapping[str, Any]) -> Note | None:
+        if self.only is not None and note.analyzer not in self.only:
+            return None
         spec = self.specs.get(note.analyzer)
         if spec is None:
             return note

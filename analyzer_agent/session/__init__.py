@@ -79,7 +79,7 @@ class Session:
             self.store = closing.enter_context(Store(Path(self.settings.store)))
             for offer in self.offers:
                 self.store.notes.add_video(offer.video.id, offer.name, str(Path(offer.video.path).resolve()), offer.video.duration)
-            self.toolbox = Toolbox(self.store, self.offers, ready, missing, specs=specs, approve=approve)
+            self.toolbox = Toolbox(self.store, self.offers, ready, missing, specs=specs, only=self.settings.tools, approve=approve)
             self.toolbox.force = self.settings.refresh
             self._closing = closing.pop_all()
         self._indexing = threading.Event()

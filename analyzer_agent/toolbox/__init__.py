@@ -5,7 +5,7 @@ Knows nothing of models or graphs: a call comes in, events and a result come out
 
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +34,8 @@ class Toolbox:
         tools: analyzers that can run here, by name.
         missing: analyzers that cannot, by name, with the reason.
         specs: all analyzers by name, those that cannot run among them: for reading their notes.
+        specs: all known analyzers, for reading what earlier sessions found.
+        only: the analyzers that the user limits the session to, notes of earlier sessions included; None means all.
         approve: asked before a step that is estimated at over a minute; False declines it.
     """
 
@@ -45,12 +47,13 @@ class Toolbox:
         missing: Mapping[str, str] | None = None,
         *,
         specs: Mapping[str, Spec] | None = None,
+        only: Collection[str] | None = None,
         approve: Callable[[ToolStarted], bool] | None = None,
     ) -> None:
         self.store, self.tools, self.missing, self.approve = store, dict(tools), dict(missing or {}), approve
         self.offers = {offer.name: offer for offer in offers}
         self.names = {offer.video.id: offer.name for offer in offers}
-        self.reader = Reader(store, specs or {name: tool.spec for name, tool in self.tools.items()})
+        self.reader = Reader(store, specs or {name: tool.spec for name, tool in self.tools.items()}, only)
         self.force = False
         self._by_tool = {tool.spec.tool: tool for tool in self.tools.values() if self._useful(tool.spec)}
         self._locks = {tool.spec.resource: threading.Lock() for tool in self.tools.values()}
@@ -77,7 +80,8 @@ class Toolbox:
         return [*analyzers, *schemas.reading_tools(videos, self._kinds()), schemas.finish_tool(options)]
 
     def _kinds(self) -> set[str]:
-        return {kind for spec in self.reader.specs.values() for kind in spec.kinds}
+        only = self.reader.only
+        return {kind for name, spec in self.reader.specs.items() if only is None or name in only for kind in spec.kinds}
 
     def resource(self, call: ToolCall) -> str:
         """Return what a call uses, so that calls using different things may run side by side."""
@@ -150,7 +154,7 @@ class Toolbox:
 
     def covered(self, offer: Offer) -> dict[str, list[TimeRange]]:
         """Return which parts of a video each analyzer has looked at, within its scope."""
-        return coverage.covered(self.store, offer)
+        return coverage.covered(self.store, offer, only=self.reader.only)
 
     def unexamined(self) -> list[Unexamined]:
         """Return what nobody has looked at: each analyzer's gaps, and the analyzers that cannot run here."""

@@ -3,8 +3,9 @@
 Knows nothing of calls.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
+from analyzer_agent.evidence.reading import Reader
 from analyzer_agent.evidence.rendering import spans_text
 from analyzer_agent.records import Unexamined
 from analyzer_agent.storage import Store
@@ -14,11 +15,13 @@ from analyzer_agent.toolbox.offers import Offer, Tool, lacking
 _SPANS_SHOWN = 8
 
 
-def covered(store: Store, offer: Offer, within: TimeRange | None = None) -> dict[str, list[TimeRange]]:
-    """Return which parts of a video each analyzer has looked at, within its scope (or within a part of it)."""
+def covered(store: Store, offer: Offer, within: TimeRange | None = None, only: Collection[str] | None = None) -> dict[str, list[TimeRange]]:
+    """Return which parts of a video each analyzer has looked at, within its scope (or a part of it); with `only`, these analyzers."""
     limit = within or offer.scope
     done: dict[str, list[TimeRange]] = {}
     for recipe in store.notes.recipes(video=offer.video.id):
+        if only is not None and recipe.analyzer not in only:
+            continue
         spans = [c.span.within(limit) for c in store.ledger.covered(offer.video.id, [recipe.key], limit)]
         done.setdefault(recipe.analyzer, []).extend(span for span in spans if span)
     return {analyzer: merge(spans) for analyzer, spans in done.items() if spans}
@@ -45,13 +48,13 @@ def told(spans: list[TimeRange], scope: TimeRange) -> str:
     return spans_text(spans[:_SPANS_SHOWN]) + more
 
 
-def examined(store: Store, offers: Iterable[Offer], span: TimeRange | None = None) -> str:
+def examined(reader: Reader, offers: Iterable[Offer], span: TimeRange | None = None) -> str:
     """Return one sentence on what has been looked at, so that an empty result is not mistaken for "there is nothing"."""
     parts = []
     several = [*offers]
     for offer in several:
         limit = offer.scope if span is None else span.within(offer.scope)
-        done = covered(store, offer, limit) if limit else {}
+        done = covered(reader.store, offer, limit, reader.only) if limit else {}
         name = f"{offer.name}: " if len(several) > 1 else ""
         looked = "; ".join(f"{analyzer} {told(spans, limit)}" for analyzer, spans in sorted(done.items())) if limit else ""
         parts.append(f"{name}{looked or 'nothing yet'}")

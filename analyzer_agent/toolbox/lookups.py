@@ -23,7 +23,7 @@ def read(reader: Reader, offer: Offer, call: ToolCall, args: Mapping[str, Any]) 
     span = time_range(args["range"], offer.scope)
     runs = reader.runs(offer.video.id, span, kinds=args.get("kinds"))
     lines, shown = as_text(runs)
-    head = f"Notes on {span}" if shown else f"There are no notes on {span}. {examined(reader.store, [offer], span)}"
+    head = f"Notes on {span}" if shown else f"There are no notes on {span}. {examined(reader, [offer], span)}"
     return ToolResult(call.id, fenced(head, lines), tuple(shown), span, args=args)
 
 
@@ -39,5 +39,5 @@ def search(reader: Reader, offers: Mapping[str, Offer], call: ToolCall, args: Ma
     lines, shown = as_text(inside, names=names, fold=False)
     head = f"Notes that match {args['query']!r}, best first"
     if not shown:
-        head = f"No note matches {args['query']!r}. {examined(reader.store, chosen, span)}"
+        head = f"No note matches {args['query']!r}. {examined(reader, chosen, span)}"
     return ToolResult(call.id, fenced(head, lines), tuple(shown), span, args=args)
