@@ -18,8 +18,8 @@ QUESTIONS = (
     "How much does one basket of fish cost?",
     "What is the captain's name?",
     "How many shots does the video have?",
-    "Which cafe is shown at 0:24?",
-    "What is said about an orchestra between 0:20 and 0:30?",
+    "Which cafe is shown at 0:26?",
+    "What is said about an orchestra between 0:24 and 0:30?",
     "How much does one basket of fish cost?",
 )
 """The first is answered by the subtitles, the next two by what is said, then cuts and what is on screen; one has no answer in the clip,
