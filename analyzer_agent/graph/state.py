@@ -72,7 +72,8 @@ def posed(question: str, options: Sequence[str]) -> str:
     """Return the question as the model is asked it."""
     if not options:
         return question
-    return render("choices", question=question, options="\n".join(f"{chr(65 + n)}. {text}" for n, text in enumerate(options)))
+    lettered = (f"{chr(65 + n)}. {' '.join(text.split())}" for n, text in enumerate(options))
+    return render("choices", question=question, options="\n".join(lettered))
 
 
 def said(reply: Reply) -> list[dict[str, Any]]:

@@ -1,0 +1,129 @@
+"""Answers that only quote notes, with marks: sentences, lists, counts, a choice among options. Each says how it came about.
+
+Knows nothing of tools or of how notes were found.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analyzer_agent.llm.shown import Line
+from analyzer_agent.llm.words import content, overlap, tokens
+
+SIGNATURE = "(Found by keyword rules, without a language model.)"
+
+_SURE, _HALF = 0.75, 0.5
+_QUOTED_UNITS = 3
+_NOUNS = {"scene": "shot", "motion": "movement", "voice": "stretch of speech", "object": "sighting"}
+_NUMBER_WORDS = dict(enumerate("zero one two three four five six seven eight nine ten eleven twelve".split()))  # noqa: SIM905
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Neighbouring notes that make one sentence, and how well they answer."""
+
+    lines: tuple[Line, ...]
+    text: str
+    score: float = 0.0
+    enough: bool = False
+
+    @property
+    def kind(self) -> str:
+        return self.lines[0].kind
+
+    @property
+    def start(self) -> int:
+        return self.lines[0].span.start
+
+
+def finish(question: str, units: Sequence[Unit], used: Sequence[str], *, cut: bool, outside: bool) -> dict[str, Any]:
+    """Return the arguments of finish.
+
+    Args:
+        question: without its options.
+        units: what the notes hold.
+        used: the tools that were called.
+        cut: whether there is more than was shown.
+        outside: whether the time asked for lies outside of the videos.
+    """
+    good = sorted((u for u in units if u.enough), key=lambda u: (-u.score, u.start))
+    if not good:
+        why = "the time asked for lies outside of the video" if outside else "no note holds enough of the question's words"
+        return _not_found(f"Not found: {why}. Used: {', '.join(dict.fromkeys(used)) or 'nothing'}.")
+    top = [u for u in good if u.score == good[0].score]
+    if top[0].kind in _NOUNS:
+        return _listing(question, [u for u in top if u.kind == top[0].kind], cut)
+    chosen = sorted(top[:_QUOTED_UNITS], key=lambda u: u.start)
+    return _found(" ".join(_quote(u) for u in chosen), chosen)
+
+
+def choose(question: str, options: Mapping[str, str], units: Sequence[Unit], *, cut: bool) -> dict[str, Any]:
+    """Return the arguments of finish with the option that the notes favour, or without one where they favour none."""
+    if counted := _counted(question, units, cut):
+        number, unit = counted
+        letters = [letter for letter, text in options.items() if {str(number), _NUMBER_WORDS.get(number)} & set(tokens(text))]
+        if len(letters) == 1:
+            return _found(f"{letters[0]}: {options[letters[0]]}. {_quote(unit)}", [unit]) | {"choice": letters[0]}
+    wanted = content(question)
+    scored = [
+        (overlap(content(text) or tokens(text), unit.text) + 0.5 * overlap(wanted, unit.text), letter, unit)
+        for letter, text in options.items()
+        for unit in units
+        if overlap(content(text) or tokens(text), unit.text) >= _HALF
+    ]
+    scored.sort(key=lambda s: -s[0])
+    if not scored or any(s[0] == scored[0][0] and s[1] != scored[0][1] for s in scored):
+        return _not_found("Undecided: the notes do not favour one option.")
+    _, letter, unit = scored[0]
+    return _found(f"{letter}: {options[letter]}. {_quote(unit)}", [unit]) | {"choice": letter}
+
+
+def _counted(question: str, units: Sequence[Unit], cut: bool) -> tuple[int, Unit] | None:
+    """Return how many there are and the note that shows it, where a number is asked for and can be told."""
+    listed = [u for u in units if u.enough and u.kind in _NOUNS]
+    if not listed or cut or not re.search(r"\bhow many\b", question, re.I):
+        return None
+    if listed[0].kind == "object":
+        most = max(listed, key=_number)
+        return _number(most), most
+    return sum(u.lines[0].times for u in listed), max(listed, key=lambda u: u.start)
+
+
+def _number(unit: Unit) -> int:
+    first = unit.text.split()[:1]
+    return int(first[0]) if first and first[0].isdecimal() and len(first[0]) < 10 else 0
+
+
+def _listing(question: str, units: Sequence[Unit], cut: bool) -> dict[str, Any]:
+    in_time = sorted(units, key=lambda u: u.start)
+    kind, number = in_time[0].kind, sum(u.lines[0].times for u in in_time)
+    plural = "stretches of speech" if kind == "voice" else f"{_NOUNS[kind]}s"
+    head = ""
+    if kind == "object" and re.search(r"\bhow many\b", question, re.I):
+        top = max(in_time, key=_number)
+        head = f"At most {top.text} at the same time [#{top.lines[0].id}]. "
+    texts = ", ".join(f"{u.text} [#{u.lines[0].id}]" for u in in_time)
+    return _found(f"{head}{'At least ' if cut else ''}{number} {_NOUNS[kind] if number == 1 else plural}: {texts}.", in_time)
+
+
+def _quote(unit: Unit) -> str:
+    marks = "".join(f"[#{line.id}]" for line in unit.lines)
+    where = {"text": "On screen", "speech": "Said", "subtitle": "Subtitle"}.get(unit.kind, unit.kind.capitalize())
+    doubt = " (recognised by a weak engine, uncertain)" if any(line.uncertain for line in unit.lines) else ""
+    return f'{where}{doubt}: "{unit.text.strip()}" {marks}.'
+
+
+def _found(text: str, units: Sequence[Unit]) -> dict[str, Any]:
+    lines = [line for u in units for line in u.lines]
+    unsure = any(line.uncertain for line in lines) or min(u.score for u in units) < _SURE
+    return {
+        "answer": f"{text} {SIGNATURE}",
+        "notes": [line.id for line in lines],
+        "confidence": "low" if unsure else "medium",
+        "found": True,
+    }
+
+
+def _not_found(text: str) -> dict[str, Any]:
+    return {"answer": f"{text} {SIGNATURE}", "notes": [], "confidence": "low", "found": False}
