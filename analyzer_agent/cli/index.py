@@ -109,4 +109,7 @@ def _end(results: Sequence[ToolResult], wanted: Sequence[str] | None) -> None:
         )
     refused = [result for result in results if result.refused]
     if refused and wanted is not None:
-        raise AgentError(" ".join(result.text.removeprefix("Refused: ") for result in refused), hint="Leave it out of --with, or choose a video that it applies to.")
+        raise AgentError(
+            " ".join(result.text.removeprefix("Refused: ") for result in refused),
+            hint="Leave it out of --with, or choose a video that it applies to.",
+        )
