@@ -15,7 +15,7 @@ demo: $(VENV)/.core
 	$(BIN)/analyzer-agent demo
 
 test: $(VENV)/.all check
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto
 
 check: $(VENV)/.all
 	$(BIN)/ruff check .
