@@ -117,37 +117,50 @@ def _one_of(*valid: str) -> Callable[[Any], str]:
     return read
 
 
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("give some text")
+    return value.strip()
+
+
+def _items(value: Any) -> list[str]:
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
+        raise ValueError("give names, separated by commas")
+    return [item.strip() for item in items if item.strip()]
+
+
 def _names(value: Any) -> tuple[str, ...]:
-    parts = value.split(",") if isinstance(value, str) else list(value)
-    found = tuple(part.strip() for part in parts if part.strip())
+    found = tuple(_items(value))
     if not found:
         raise ValueError("give at least one name")
     return found
 
 
 def _pairs(value: Any) -> dict[str, str]:
-    if isinstance(value, Mapping):
-        return {str(k): str(v) for k, v in value.items()}
-    items = value.split(",") if isinstance(value, str) else list(value)
-    pairs = [item.partition("=") for item in items if item]
-    if any(not name or not rest for name, _, rest in pairs):
+    pairs = list(value.items()) if isinstance(value, Mapping) else [item.partition("=")[::2] for item in _items(value)]
+    if any(not isinstance(rest, str) or not name.strip() or not rest.strip() for name, rest in pairs):
         raise ValueError("give NAME=VALUE")
-    return {name.strip(): rest.strip() for name, _, rest in pairs}
+    return {name.strip(): rest.strip() for name, rest in pairs}
 
 
 def _paths(value: Any) -> dict[str, Path]:
-    return {name: Path(rest).expanduser() for name, rest in _pairs(value).items()}
+    return {name: _path(rest) for name, rest in _pairs(value).items()}
 
 
 def _path(value: Any) -> Path:
-    return Path(value).expanduser()
+    path = value if isinstance(value, Path) else Path(_text(value))
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{str(path)!r} names the home folder of nobody known here") from error
 
 
 def _positive(value: Any) -> int:
-    number = int(value)
-    if number < 1 or isinstance(value, bool):
+    whole = re.fullmatch(r"\s*[0-9]{1,18}\s*", str(value)) if isinstance(value, int | str) else None
+    if not whole or isinstance(value, bool) or int(value) < 1:
         raise ValueError("give a whole number from 1")
-    return number
+    return int(value)
 
 
 def _device(value: Any) -> str:
@@ -165,15 +178,11 @@ def _flag(value: Any) -> bool:
     return words[str(value).lower()]
 
 
-def _budget(value: Any) -> int:
-    return parse(float(value) if isinstance(value, str) and value.replace(".", "", 1).isdigit() else value)
-
-
 _READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "store": ("store", _path),
     "manager": ("manager", _one_of("auto", "openai", "rules")),
-    "model": ("model", str),
-    "base_url": ("base_url", str),
+    "model": ("model", _text),
+    "base_url": ("base_url", _text),
     "api": ("api", _one_of("auto", "responses", "chat")),
     "tools": ("tools", _names),
     "engine": ("engine", _pairs),
@@ -184,7 +193,7 @@ _READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "from": ("start_ms", parse),
     "to": ("end_ms", parse),
     "max_steps": ("max_steps", _positive),
-    "max_analyzer_seconds": ("max_analyzer_ms", _budget),
+    "max_analyzer_seconds": ("max_analyzer_ms", parse),
     "max_tokens": ("max_tokens", _positive),
     "refresh": ("refresh", _flag),
 }

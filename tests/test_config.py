@@ -1,0 +1,164 @@
+"""Settings: what wins over what, what is refused and how it is told, and that keys stay out of sight."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from analyzer_agent.config import DEFAULT_MODEL, Settings, default_store, load
+from analyzer_agent.errors import AgentError
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text('model = "from-file"\nmax_steps = 3\ntools = ["scenes", "text"]\n[engine]\nspeech = "whisper"\n', encoding="utf-8")
+    return path
+
+
+def test_defaults() -> None:
+    settings = load({}, {})
+    assert (settings.model, settings.manager, settings.max_steps, settings.store) == (DEFAULT_MODEL, "auto", 12, default_store())
+    assert settings == Settings()
+
+
+class TestPrecedence:
+    def test_flags_over_environment_over_file_over_defaults(self, file: Path) -> None:
+        environment = {"ANALYZER_AGENT_MODEL": "from-env"}
+        assert load({"model": "from-flag"}, environment, file).model == "from-flag"
+        assert load({"model": None}, environment, file).model == "from-env"
+        assert load({}, {"ANALYZER_AGENT_MODEL": ""}, file).model == "from-file"
+        assert load({}, {}).model == DEFAULT_MODEL
+
+    def test_each_setting_by_itself(self, file: Path) -> None:
+        settings = load({"max_steps": 9}, {"ANALYZER_AGENT_TOOLS": "subtitles, speech"}, file)
+        assert (settings.model, settings.max_steps) == ("from-file", 9)
+        assert (settings.tools, settings.engine) == (("subtitles", "speech"), {"speech": "whisper"})
+
+    def test_the_sdks_own_variables(self, file: Path) -> None:
+        sdk = {"OPENAI_API_KEY": "sk-x", "OPENAI_BASE_URL": "http://localhost:1/v1"}
+        assert (load({}, sdk).api_key, load({}, sdk).base_url) == ("sk-x", "http://localhost:1/v1")
+        assert load({"base_url": "http://other/v1"}, sdk).base_url == "http://other/v1"
+        assert load({}, {"OPENAI_API_KEY": ""}).api_key is None
+
+    def test_other_variables_are_none_of_ours(self) -> None:
+        assert load({}, {"ANALYZER_AGENT_SOMETHING": "x", "MODEL": "y", "PATH": "z"}) == Settings()
+
+
+class TestForms:
+    @pytest.mark.parametrize(
+        ("given_", "field", "value"),
+        [
+            ({"from": "1:04.2"}, "start_ms", 64_200),
+            ({"to": 64.2}, "end_ms", 64_200),
+            ({"max_analyzer_seconds": "120"}, "max_analyzer_ms", 120_000),
+            ({"max_analyzer_seconds": 0}, "max_analyzer_ms", 0),
+            ({"max_analyzer_seconds": "1:30"}, "max_analyzer_ms", 90_000),
+            ({"tools": "a, b,"}, "tools", ("a", "b")),
+            ({"tools": ("a", "b")}, "tools", ("a", "b")),
+            ({"engine": "speech=whisper,text=rapidocr"}, "engine", {"speech": "whisper", "text": "rapidocr"}),
+            ({"engine": ("speech=whisper",)}, "engine", {"speech": "whisper"}),
+            ({"weights_for": ("objects=/x/y=z.pt",)}, "weights", {"objects": Path("/x/y=z.pt")}),
+            ({"weights": "~/weights"}, "weights_dir", Path.home() / "weights"),
+            ({"store": "~/s.db"}, "store", Path.home() / "s.db"),
+            ({"offline": "Yes"}, "offline", True),
+            ({"offline": "0"}, "offline", False),
+            ({"max_tokens": "500"}, "max_tokens", 500),
+            ({"device": "cuda:1"}, "device", "cuda:1"),
+        ],
+    )
+    def test_accepted(self, given_: dict[str, Any], field: str, value: Any) -> None:
+        assert getattr(load(given_, {}), field) == value
+
+    @pytest.mark.parametrize(
+        ("name", "value", "told"),
+        [
+            ("manager", "gpt", "choose one of auto, openai, rules"),
+            ("api", "rest", "choose one of auto, responses, chat"),
+            ("device", "gpu", "choose one of auto, cpu, cuda, cuda:N, mps"),
+            ("max_steps", "0", "give a whole number from 1"),
+            ("max_steps", "many", "give a whole number from 1"),
+            ("max_steps", 2.7, "give a whole number from 1"),
+            ("max_steps", True, "give a whole number from 1"),
+            ("max_tokens", "-5", "give a whole number from 1"),
+            ("max_tokens", "1" * 5000, "give a whole number from 1"),
+            ("max_analyzer_seconds", "soon", "give seconds (64.2) or a clock"),
+            ("max_analyzer_seconds", "²", "give seconds (64.2) or a clock"),
+            ("from", "1:99", "give seconds (64.2) or a clock"),
+            ("to", -1, "give seconds (64.2) or a clock"),
+            ("offline", "maybe", "give true or false"),
+            ("tools", " , ", "give at least one name"),
+            ("tools", [1, 2], "give names, separated by commas"),
+            ("tools", 5, "give names, separated by commas"),
+            ("engine", "whisper", "give NAME=VALUE"),
+            ("engine", "=x", "give NAME=VALUE"),
+            ("engine", {"speech": 3}, "give NAME=VALUE"),
+            ("engine", [3], "give names"),
+            ("weights_for", "objects=", "give NAME=VALUE"),
+            ("model", 3, "give some text"),
+            ("model", " ", "give some text"),
+            ("base_url", [], "give some text"),
+            ("store", 5, "give some text"),
+            ("weights", "", "give some text"),
+        ],
+    )
+    def test_refused_with_the_source_and_the_valid_forms(self, name: str, value: Any, told: str) -> None:
+        with pytest.raises(AgentError) as refused:
+            load({name: value}, {})
+        assert str(refused.value).startswith(f"{name}={value!r} in the command line is not valid: ") and told in str(refused.value)
+        if isinstance(value, str) and value:
+            with pytest.raises(AgentError) as refused:
+                load({}, {f"ANALYZER_AGENT_{name.upper()}": value})
+            assert str(refused.value).startswith(f"ANALYZER_AGENT_{name.upper()}={value!r} in the environment is not valid: ")
+
+    @given(st.sampled_from(["store", "model", "tools", "engine", "weights_for", "device", "offline", "from", "max_steps"]), VALUES)
+    @example("store", "~nobody-of-this-name/x")
+    def test_nothing_but_settings_or_a_refusal(self, name: str, value: Any) -> None:
+        try:
+            assert isinstance(load({name: value}, {}), Settings)
+        except AgentError as refused:
+            assert name in str(refused)
+
+
+class TestFile:
+    def test_an_unknown_setting_lists_the_valid_ones(self, file: Path) -> None:
+        file.write_text('modle = "x"')
+        with pytest.raises(AgentError) as refused:
+            load({}, {}, file)
+        assert "Unknown setting 'modle' in" in str(refused.value) and str(file) in str(refused.value)
+        assert "model, base_url" in refused.value.hint
+
+    @pytest.mark.parametrize("text", [b"model = ", b"\xff\xfe", b"[engine\n", b"model gpt"])
+    def test_what_is_no_toml(self, file: Path, text: bytes) -> None:
+        file.write_bytes(text)
+        with pytest.raises(AgentError, match="is not valid TOML") as refused:
+            load({}, {}, file)
+        assert str(file) in str(refused.value) and refused.value.hint
+
+    def test_a_file_that_is_not_there(self, tmp_path: Path) -> None:
+        with pytest.raises(AgentError, match="cannot be read: No such file"):
+            load({}, {}, tmp_path / "none.toml")
+
+    def test_an_invalid_value_names_the_file(self, file: Path) -> None:
+        file.write_text("max_steps = 0")
+        with pytest.raises(AgentError) as refused:
+            load({}, {}, file)
+        assert f"max_steps=0 in {file} is not valid" in str(refused.value)
+
+    def test_a_key_has_no_place_in_it(self, file: Path) -> None:
+        file.write_text('api_key = "sk-secret"')
+        with pytest.raises(AgentError, match="Unknown setting 'api_key'") as refused:
+            load({}, {}, file)
+        assert "sk-secret" not in str(refused.value) + refused.value.hint
+
+
+def test_the_key_is_never_shown() -> None:
+    settings = load({}, {"OPENAI_API_KEY": "sk-secret"})
+    assert settings.api_key == "sk-secret"
+    assert "sk-secret" not in repr(settings) and "sk-secret" not in str(settings) and "sk-secret" not in f"{settings}"
