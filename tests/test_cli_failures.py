@@ -250,6 +250,15 @@ def test_a_full_disk_is_told_and_loses_nothing(cli, video, tmp_path):
     assert cli.json("notes", video, "--json") == known
 
 
+def test_amounts_read_well():
+    from analyzer_agent.cli.drawing import amount
+
+    assert [amount(ms) for ms in (0, 17, 3140, 99_940, 99_960, 171_700, 3_725_000)] == [
+        *("0 s", "0.017 s", "3.14 s", "99.9 s"),
+        *("1:40", "2:52", "1:02:05"),
+    ]
+
+
 # --- bugs and interruptions -----------------------------------------------------------------------------------------
 
 
@@ -272,6 +281,14 @@ def test_a_log_that_has_no_folder_goes_to_the_temporary_one(cli, video, monkeypa
     monkeypatch.setattr("analyzer_agent.session.Session.stream", lambda *_: 1 / 0)
     said = failed(cli, "ask", video, PRICE, "--quiet")
     assert f"Details are in {tmp_path}/temporary/analyzer-agent-" in said
+
+
+def test_a_bug_is_one_line_even_where_no_log_can_be_written(cli, video, monkeypatch, tmp_path):
+    (tmp_path / "xdg_state_home").write_text("not a folder")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "xdg_state_home"))
+    monkeypatch.setattr("analyzer_agent.session.Session.stream", lambda *_: 1 / 0)
+    said = failed(cli, "ask", video, PRICE, "--quiet")
+    assert said == "Error: a bug in analyzer-agent (ZeroDivisionError: division by zero). No log could be written.\n"
 
 
 def test_ctrl_c_ends_a_question_with_130_and_keeps_what_is_there(cli, tmp_path):

@@ -210,8 +210,8 @@ def drawing(quiet: bool) -> Iterator[Drawer]:
 
 
 def amount(ms: int) -> str:
-    """Return a stretch of media time as people say it: `8.5 s`, `12:30`."""
-    return f"{seconds(ms):.3g} s" if ms < 100_000 else clock(round(ms / 1000) * 1000)
+    """Return a stretch of time as people say it: `8.5 s`, `12:30`."""
+    return f"{seconds(ms):.3g} s" if ms < 99_950 else clock(round(ms / 1000) * 1000)
 
 
 def ranges_text(ranges: Sequence[TimeRange]) -> str:
@@ -248,7 +248,7 @@ def finished(result: ToolResult, start: ToolStarted | None) -> str:
     found = f"{len(result.note_ids)} note{'' if len(result.note_ids) == 1 else 's'}"
     cost = ""
     if result.analyzed_ms or result.reused_ms:
-        cost = f", {amount(result.analyzed_ms)} new in {seconds(result.wall_ms):.2g} s" if result.analyzed_ms else ", nothing new"
+        cost = f", {amount(result.analyzed_ms)} new in {amount(result.wall_ms)}" if result.analyzed_ms else ", nothing new"
         cost += f", {amount(result.reused_ms)} reused" if result.reused_ms else ""
     failed = [u for u in result.not_examined if u.reason == "failed"]
     broken = f", failed on {ranges_text([u.span for u in failed])}: {failed[0].detail}" if failed else ""

@@ -58,7 +58,7 @@ def show_bug(bug: Exception, log: "LogFile") -> None:
     told = one_line(f"{type(bug).__name__}: {bug}")
     if len(told) > 200:
         told = told[:199] + "…"
-    where = f" Details are in {log.path}" if log.path else ""
+    where = f" Details are in {log.path}" if log.path else " No log could be written."
     click.echo(f"{click.style('Error:', fg='red', bold=True)} a bug in analyzer-agent ({told}).{where}", err=True)
 
 
@@ -71,23 +71,22 @@ class LogFile(logging.Handler):
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Append the record; where nothing can be written, say so once on stderr."""
+        """Append the record. Where that fails `path` is None, which `show_bug` tells: a log must not be what stops the program."""
         try:
             self.path = self.path or _log_path()
             with self.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(self.format(record) + "\n")
-        except OSError:
-            self.handleError(record)
+        except Exception:
+            self.path = None
 
 
 def _log_path() -> Path:
     from analyzer_agent.config import log_folder
 
     name = f"{datetime.now():%Y%m%d-%H%M%S}.log"
-    for folder in (log_folder(), Path(tempfile.gettempdir())):
+    for path in (log_folder() / name, Path(tempfile.gettempdir()) / f"analyzer-agent-{name}"):
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            path = folder / (name if folder == log_folder() else f"analyzer-agent-{name}")
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
         except OSError:
             continue
