@@ -59,6 +59,8 @@ def test_a_truncated_video_says_what_still_works(cli, tmp_path):
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     said = failed(cli, "ask", cut, "How many shots?").splitlines()
     assert said[0].startswith("Error: 'cut.mkv' is cut off: ") and " --to " in said[1]
+    advised = said[1].rpartition(" --to ")[2]
+    assert cli("index", cut, "--with", "scenes,motion,text", "--to", advised).exit_code == 0
 
 
 def test_what_is_known_of_a_truncated_video_can_be_read(cli, tmp_path):

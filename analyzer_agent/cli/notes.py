@@ -58,7 +58,7 @@ def _rows(file: "MediaFile", settings: "Settings", kinds: Sequence[str], search:
     from analyzer_agent.storage import Store
 
     # What is known of a file that is cut off can be read all the same.
-    end = settings.end_ms if settings.end_ms is not None or file.readable.end >= file.duration else file.readable.end
+    end = settings.end_ms if settings.end_ms is not None else file.duration
     scope = scope_of(file, replace(settings, end_ms=end))
     specs = {name: spec for name, (spec, _) in tools.load_all().items()}
     _check_kinds(kinds, {kind for spec in specs.values() for kind in spec.kinds})

@@ -37,7 +37,8 @@ class MediaFile:
     """A media file, opened: the `Video` that analyzers read.
 
     Every reading call opens the file anew, so several threads may read at once and nothing stays open in between.
-    `readable` is the part of the timeline whose data are there; it ends early in a file that is cut off. `problems` says what is
+    `readable` is the part of the timeline whose data are there. A file that is cut off has `promised` more: its header tells a longer
+    duration than `duration`, where its data end and everything that is read of it ends too. `problems` says what is
     odd about the file, for people.
     """
 
@@ -46,12 +47,13 @@ class MediaFile:
         self.id = id
         self._layout = layout
         picture = layout.picture
-        self.duration: int = layout.duration
-        self.picture: TimeRange | None = picture.span if picture else None
+        self.readable: TimeRange = layout.readable
+        self.promised: int = layout.duration
+        self.duration: int = min(layout.duration, layout.readable.end)
+        self.picture: TimeRange | None = picture.span.within(self.readable) if picture else None
         self.rate: Fraction = picture.rate if picture else Fraction(0)
         self.size: tuple[int, int] = picture.size if picture else (0, 0)
         self.rotation: int = picture.turn[0] if picture else 0
-        self.readable: TimeRange = layout.readable
         self.problems: list[str] = list(layout.problems)
         self.audio_tracks: Sequence[Track] = tuple(sound.track for sound in layout.sounds)
         self._sidecars = subtitles.sidecars(path)
@@ -116,7 +118,7 @@ class MediaFile:
         """
         self._check_open()
         sound = self._layout.sounds[self._place("audio track", track, self.audio_tracks)]
-        if self.readable.end < self.duration and span.start >= self.readable.end:
+        if not self._is_readable(span.start):
             raise self._cut_off()
         return audio.samples(self.path, sound.stream, span, rate)
 
@@ -148,10 +150,12 @@ class MediaFile:
 
     def _every(self, picture: Picture, span: TimeRange, order: Literal["rgb", "bgr"]) -> Iterator[Frame]:
         at = picture.clock
+        # In a file that is cut off, some frames after the last gapless one can be there, out of order.
+        end = span.end if self.duration == self.promised else min(span.end, self.duration)
         with self._cursor(picture) as cursor:
             start = max(picture.first, at.ticks(span.start - 1) + 1) if span.start else picture.first
             early = None
-            for frame in frames.every(cursor, start, at.ticks(span.end - 1) + 1):
+            for frame in frames.every(cursor, start, at.ticks(end - 1) + 1):
                 shown = at.ms(frame.pts or 0)
                 if shown <= 0:
                     early = frame
@@ -162,18 +166,16 @@ class MediaFile:
                 yield Frame(shown, shown, image(frame, order, picture.turn))
             if early is not None:
                 yield Frame(0, 0, image(early, order, picture.turn))
-        if not self._is_readable(span.end - 1) and span.end > span.start:
-            raise self._cut_off()
 
     def _cursor(self, picture: Picture) -> Cursor:
         return Cursor(self.path, picture.stream, picture.clock, picture.first, picture.spacing)
 
     def _is_readable(self, at: int) -> bool:
-        return at < self.readable.end or self.readable.end >= self.duration
+        return at < self.readable.end or self.readable.end >= self.promised
 
     def _cut_off(self) -> MediaError:
         return MediaError(
-            f"{self.name!r} is cut off: it can be read up to {clock(self.readable.end)} of {clock(self.duration)}.",
+            f"{self.name!r} is cut off: it can be read up to {clock(self.readable.end)} of {clock(self.promised)}.",
             hint=f"Get the file again, or limit the question with --to {clock(self.readable.end)}.",
         )
 

@@ -101,18 +101,18 @@ def scope_of(file: MediaFile, settings: Settings) -> TimeRange:
         MediaError: the file is cut off within that part.
     """
     start = settings.start_ms or 0
-    end = settings.end_ms if settings.end_ms is not None else file.duration
+    end = settings.end_ms if settings.end_ms is not None else file.promised
     if end <= start:
         raise AgentError(f"The range {clock(start)}-{clock(end)} is empty or backwards.", hint="--to must come after --from.")
-    if start >= file.duration or (settings.end_ms is not None and end > file.duration + 1000):
+    if start >= file.promised or (settings.end_ms is not None and end > file.promised + 1000):
         raise AgentError(
-            f"{clock(start)}-{clock(end)} reaches beyond the end of {file.name!r}, which is {clock(file.duration)} long.",
+            f"{clock(start)}-{clock(end)} reaches beyond the end of {file.name!r}, which is {clock(file.promised)} long.",
             hint=f"Choose --from and --to within 0:00-{clock(file.duration)}.",
         )
-    scope = TimeRange(start, min(end, file.duration))
-    if scope.end > file.readable.end:
+    scope = TimeRange(start, min(end, file.promised))
+    if scope.end > file.duration:
         raise MediaError(
-            f"{file.name!r} is cut off: it should be {clock(file.duration)} long, its data end at {clock(file.readable.end)}.",
-            hint=f"Get the whole file, or use the part that is there: --to {seconds(file.readable.end)}",
+            f"{file.name!r} is cut off: it should be {clock(file.promised)} long, its data end at {clock(file.duration)}.",
+            hint=f"Get the whole file, or use the part that is there: --to {seconds(file.duration)}",
         )
     return scope
