@@ -288,7 +288,6 @@ class TestEvidence:
     def test_a_note_that_exists_but_was_not_shown(self, talks: Make) -> None:
         talks(calls(LOOK), says()).ask()
         other = talks(calls(call("find_fake", ranges=[[30, 40]])), says(), says())
-        other.agent.ask("other", "?", (), 1)
         running, state = other.agent.ask("other", "?", (), 1), None
         while state is None:
             try:
