@@ -1,5 +1,6 @@
 """Shots as they are read: whole, whatever part of them is asked for."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def cover(store: Store, *numbers: int) -> None:
         grain = TimeRange(number * GRAIN, (number + 1) * GRAIN)
         edges = sorted({grain.start, grain.end, *(c for c in CUTS if grain.start < c < grain.end)})
         pieces = []
-        for start, end in zip(edges, edges[1:], strict=False):
+        for start, end in itertools.pairwise(edges):
             detail = {"cut": True, "pts": start, "frame": start * 25 // 1000} if start in CUTS else {"continues": True}
             detail |= {"rate": "25", "until": end - 40}
             detail |= {"first": True} if start == 0 else {}

@@ -1,4 +1,4 @@
-"""A complete analyzer as a plug-in package: is the picture dark, dim or bright?
+"""Tell whether the picture is dark, dim or bright: a complete analyzer as a plug-in package.
 
 Install it with `pip install ./examples/brightness`; from then on every session offers the tool `measure_brightness`.
 An analyzer yields plain data for the grains it is given; caching, resuming, joining and citing are the package's work.

@@ -29,7 +29,7 @@ SIZES = (
 
 _ALIASES = {"turbo": "large-v3-turbo", "large": "large-v3"}
 _NEEDED = ("model.bin", "tokenizer.json")
-_FIX = "analyzer-agent weights pull speech, or --weights speech=FOLDER"
+_FIX = "--weights speech=FOLDER, a Whisper model in CTranslate2 form, such as Systran/faster-whisper-small"
 _LOOP = 2.4
 
 

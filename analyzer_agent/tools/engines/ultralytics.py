@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _INSTALL = "pip install 'analyzer-agent[gpu]'"
-_WEIGHTS = "--weights objects=FILE, or analyzer-agent weights pull objects"
+_WEIGHTS = "--weights objects=FILE, such as yolo11n.pt, an .onnx file or an exported folder"
 _STEMS = tuple(f"{family}{size}" for family, size in product(("yolo26", "yolo11", "yolov8"), "nsmlx"))
 _FORMS = (".pt", ".onnx", "_openvino_model", "_int8_openvino_model", "_int8.onnx")
 _RUNTIMES = {".onnx": "onnxruntime", "_openvino_model": "openvino"}
