@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from analyzer_agent.errors import Unavailable
-from analyzer_agent.protocols import Engine, Frame, Grain, Spec, Video
+from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import FINEST_STEP, TimeRange, instants, merge, sample_end
 from analyzer_agent.tools.scenes import adjoining
@@ -46,11 +46,10 @@ class Region(Protocol):
     def centre(self) -> tuple[float, float]: ...
 
 
-class Motion:
+class Motion(Analyzer):
     """Finds when and where something moves, in one decoding pass for grains that adjoin."""
 
     version = "1"
-    lane = ""
 
     def __init__(self, options: Mapping[str, Any], engine: Engine | None) -> None:
         if engine is None:
@@ -67,14 +66,6 @@ class Motion:
         """
         for run in adjoining(grains):
             yield from self._run(video, run)
-
-    def inputs(self, video: Video) -> Mapping[str, JSON]:
-        """Return nothing: only the picture is read."""
-        return {}
-
-    def facts(self) -> Mapping[str, JSON]:
-        """Return nothing that is not known beforehand."""
-        return {}
 
     def _run(self, video: Video, run: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
         """Decode once from before the first grain to after the last one, and yield each grain as soon as it is certain."""

@@ -46,7 +46,6 @@ class Objects(Analyzer):
     """Counts and locates objects on sampled frames of a video."""
 
     version = "1"
-    lane = ""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine.name

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any, Protocol
 
 from analyzer_agent.errors import ToolRefusal, Unavailable
-from analyzer_agent.protocols import Engine, Frame, Grain, Spec, Video
+from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
 
@@ -32,11 +32,10 @@ class CutFinder(Protocol):
     def frame_number(self, elapsed: int) -> int: ...
 
 
-class Scenes:
+class Scenes(Analyzer):
     """Finds the cut candidates of grains, in one decoding pass for grains that adjoin."""
 
     version = "1"
-    lane = ""
 
     def __init__(self, options: Mapping[str, Any], engine: Engine | None) -> None:
         detector = options["detector"]
@@ -57,14 +56,6 @@ class Scenes:
         """
         for run in adjoining(grains):
             yield from self._run(video, run)
-
-    def inputs(self, video: Video) -> Mapping[str, JSON]:
-        """Return nothing: only the picture is read."""
-        return {}
-
-    def facts(self) -> Mapping[str, JSON]:
-        """Return nothing that the options do not say."""
-        return {}
 
     def _run(self, video: Video, run: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
         """Decode once from before the first grain to after the last one, and yield each grain as soon as it is certain."""

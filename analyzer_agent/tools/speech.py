@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from analyzer_agent.errors import ToolRefusal
-from analyzer_agent.protocols import Engine, Grain, Spec, Video
+from analyzer_agent.protocols import Analyzer, Engine, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.seams import CONTEXT, RATE, Seams
@@ -64,7 +64,7 @@ class Recognizer(Protocol):
         ...
 
 
-class Speech:
+class Speech(Analyzer):
     """Transcribes one audio track. Source: the engine's `words`."""
 
     version = "1"
@@ -100,10 +100,6 @@ class Speech:
             main = self._decode(video, seams.between(grain.span), language)
             heard = [*shared[edges[0]], *main, *shared[edges[1]]]
             yield grain, self._pieces(heard, grain.span, language)
-
-    def inputs(self, video: Video) -> Mapping[str, JSON]:
-        """Return nothing: only sound is read."""
-        return {}
 
     def facts(self) -> Mapping[str, JSON]:
         """Return the languages that the engine knows; loads it."""

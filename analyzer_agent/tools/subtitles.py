@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from analyzer_agent.errors import ToolRefusal
-from analyzer_agent.protocols import Cue, Engine, Grain, Spec, Track, Video
+from analyzer_agent.protocols import Analyzer, Cue, Engine, Grain, Spec, Track, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
 
@@ -16,12 +16,11 @@ BITMAP = frozenset({"hdmv_pgs_subtitle", "pgssub", "dvd_subtitle", "dvdsub", "dv
 """Codecs (FFmpeg's names) whose cues are pictures."""
 
 
-class Subtitles:
+class Subtitles(Analyzer):
     """Reads all text tracks. Source: `Video.subtitles`."""
 
     version = "1"
     engine = "pyav"
-    lane = ""
 
     def __init__(self) -> None:
         self.params: Mapping[str, JSON] = {}
@@ -45,10 +44,6 @@ class Subtitles:
         """Return the digests of the files beside the video, so that an edited one is read anew."""
         sidecars = {track.source: track.digest for track in video.subtitle_tracks if track.source}
         return {"sidecars": sidecars} if sidecars else {}
-
-    def facts(self) -> Mapping[str, JSON]:
-        """Return nothing: subtitles are what they are."""
-        return {}
 
 
 def _distinct(video: Video, tracks: Sequence[Track]) -> list[tuple[Track, Cue]]:

@@ -46,7 +46,6 @@ class ScreenText(Analyzer):
     """Reads the text on sampled frames of a video."""
 
     version = "1"
-    lane = ""
 
     def __init__(self, languages: Sequence[str], engine: Engine) -> None:
         self.languages = tuple(sorted(set(languages)))

@@ -7,7 +7,7 @@ both sides of a grain's edge see the same values. Knows nothing of the detector:
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from analyzer_agent.protocols import Engine, Grain, Spec, Video
+from analyzer_agent.protocols import Analyzer, Engine, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.seams import RATE
@@ -43,7 +43,7 @@ class Detector(Protocol):
         ...
 
 
-class Voice:
+class Voice(Analyzer):
     """Finds when somebody speaks on one audio track. Source: the engine's `probabilities`."""
 
     version = "1"
@@ -69,14 +69,6 @@ class Voice:
             blocks = range(reach.start // BLOCK, -(-reach.end // BLOCK))
             known = {at: known[at] if at in known else self._block(video, at) for at in blocks}
             yield grain, self._pieces(known, reach, grain.span)
-
-    def inputs(self, video: Video) -> Mapping[str, JSON]:
-        """Return nothing: only sound is read."""
-        return {}
-
-    def facts(self) -> Mapping[str, JSON]:
-        """Return nothing: a voice is a voice."""
-        return {}
 
     def _block(self, video: Video, at: int) -> "NDArray[np.float32]":
         begin, end = at * BLOCK, min((at + 1) * BLOCK, video.duration)
