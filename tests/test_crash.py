@@ -51,8 +51,8 @@ def work(path):
                 pass
 
 
-def killed(action, after):
-    """Run `action` in a child, kill it `after` seconds later, and tell whether that hit it."""
+def killed(action, ripe, after):
+    """Run `action` in a child, kill it `after` seconds after `ripe()` holds, and tell whether that hit it."""
     child = os.fork()
     if not child:
         code = 1
@@ -61,11 +61,26 @@ def killed(action, after):
             code = 0
         finally:
             os._exit(code)
-    time.sleep(after)
-    os.kill(child, signal.SIGKILL)
-    status = os.waitpid(child, 0)[1]
+    status = None
+    while status is None and not ripe():
+        ended, code = os.waitpid(child, os.WNOHANG)
+        status = code if ended else None
+        time.sleep(0.001)
+    if status is None:
+        time.sleep(after)
+        os.kill(child, signal.SIGKILL)
+        status = os.waitpid(child, 0)[1]
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the child failed on its own"
     return os.WIFSIGNALED(status)
+
+
+def notes_made(path):
+    """How many notes were ever stored: what tells how far the work is, however slow the machine."""
+    if not path.exists():
+        return 0
+    with closing(sqlite3.connect(path, timeout=30)) as db:
+        made = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'notes_fts'").fetchone()
+        return (db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'notes'").fetchone() or (0,))[0] if made else 0
 
 
 def contents(path, columns="video, key, kind, start_ms, end_ms, text, score, detail"):
@@ -92,9 +107,11 @@ def test_killed_thirty_times_is_as_good_as_never(tmp_path):
     pick = random.Random(7)
     work(whole)
     final = grains_done(whole)
+    stride = notes_made(whole) // KILLS
     hits, partial, seen = 0, 0, set()
     for _ in range(KILLS):
-        hit = killed(lambda: work(broken), pick.uniform(0.001, 0.09))
+        goal = notes_made(broken) + pick.randrange(0, stride)
+        hit = killed(lambda: work(broken), lambda goal=goal: notes_made(broken) >= goal, pick.uniform(0, 0.006))
         state = grains_done(broken)
         hits += hit
         partial += hit and state not in (0, final)
