@@ -24,7 +24,7 @@ from analyzer_agent.errors import AgentError, MediaError
 from analyzer_agent.events import Answered, Event, ToolFinished, ToolStarted, Warned
 from analyzer_agent.media import MediaFile, open_video
 from analyzer_agent.prompts import digest
-from analyzer_agent.protocols import ChatModel, EngineConfig, EngineSpec, Spec
+from analyzer_agent.protocols import ChatModel, EngineConfig, EngineSpec, Spec, Vision
 from analyzer_agent.records import Answer, ToolCall, ToolResult, answer_json
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, clock, seconds
@@ -235,11 +235,35 @@ def ready_tools(settings: Settings) -> tuple[dict[str, Tool], dict[str, str]]:
 def _ready(name: str, spec: Spec, engines: Sequence[EngineSpec], settings: Settings) -> Tool | str:
     if not engines:
         return Tool(spec, device=settings.device)
-    config = EngineConfig(settings.weights.get(name), settings.weights_dir, settings.device, settings.offline)
-    choice = choose(name, engines, config, settings.engine.get(name, ""))
+    choice = choose(name, engines, engine_config(name, settings), settings.engine.get(name, ""))
     if choice.engine is None:
         return choice.reason()
+    if choice.engine.resource:
+        spec = replace(spec, resource=choice.engine.resource)
     return Tool(spec, choice.engine, choice.engine.tier, choice.pinned, settings.device)
+
+
+def engine_config(name: str, settings: Settings) -> EngineConfig:
+    """Return what these settings say about the engines of an analyzer.
+
+    Raises:
+        AgentError: the vision model's name or URL cannot be right.
+    """
+    weights, vocabulary = settings.weights.get(name), settings.vocabulary
+    return EngineConfig(weights, settings.weights_dir, settings.device, settings.offline, choose_vision(settings), vocabulary)
+
+
+def choose_vision(settings: Settings) -> Vision | None:
+    """Return the vision model that was named, unless there is no way to it: no key and no endpoint, or `offline` forbids it."""
+    if not settings.vision_model or (settings.offline and not _is_local(settings.base_url)):
+        return None
+    from analyzer_agent.llm import OPENAI_URL, is_openai
+    from analyzer_agent.llm.vision import open_vision
+
+    if not settings.api_key and is_openai(settings.base_url or OPENAI_URL):
+        return None
+
+    return open_vision(settings.vision_model, api=settings.api, base_url=settings.base_url, api_key=settings.api_key)
 
 
 def choose_model(settings: Settings) -> ChatModel:
