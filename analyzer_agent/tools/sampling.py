@@ -67,5 +67,6 @@ def seen(
         wanted = [frame.image for frame, new in zip(batch, fresh, strict=True) if new]
         found = iter(look(engine, wanted) if wanted else ())
         for frame, new in zip(batch, fresh, strict=True):
-            last = (frame.image, next(found) if new or last is None else last[1])
+            if new or last is None:
+                last = (frame.image, next(found))
             yield frame, last[1]
