@@ -49,6 +49,8 @@ class Settings:
     engine: Mapping[str, str] = field(default_factory=dict)
     weights: Mapping[str, Path] = field(default_factory=dict)
     weights_dir: Path | None = None
+    vision_model: str | None = None
+    vocabulary: Path | None = None
     device: str = "auto"
     offline: bool = False
     start_ms: int | None = None
@@ -188,6 +190,8 @@ _READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "engine": ("engine", _pairs),
     "weights": ("weights_dir", _path),
     "weights_for": ("weights", _paths),
+    "vision_model": ("vision_model", str),
+    "vocabulary": ("vocabulary", _path),
     "device": ("device", _device),
     "offline": ("offline", _flag),
     "from": ("start_ms", parse),

@@ -166,9 +166,10 @@ def _gpus() -> list[str]:
 
 def analyzers(settings: Settings) -> Iterator[Finding]:
     """Yield each analyzer with each of its engines, under the settings' weights, device and `offline`."""
+    from analyzer_agent.session import engine_config
+
     for name, (_, engines) in tools.load_all().items():
-        config = EngineConfig(settings.weights.get(name), settings.weights_dir, settings.device, settings.offline)
-        yield from _analyzer(name, engines, config)
+        yield from _analyzer(name, engines, engine_config(name, settings))
 
 
 def _analyzer(name: str, engines: Sequence[EngineSpec], config: EngineConfig) -> Iterator[Finding]:

@@ -97,14 +97,30 @@ class Grain:
     instants: tuple[int, ...] = ()
 
 
+class Vision(Protocol):
+    """A model that answers questions about pictures."""
+
+    model: str
+
+    def describe(self, images: Sequence["NDArray[np.uint8]"], prompt: str) -> str:
+        """Return the model's answer to `prompt` about RGB `images`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """What the user said about an engine: own weights, where weights lie, device, whether the network may be used."""
+    """What the user said about an engine: own weights, where weights lie, device, whether the network may be used.
+
+    `vision` is there when the user named a vision model that may be asked; `vocabulary` is the user's own file of labels. Neither can be
+    set by a language model: a path or an address must not come from what a video shows.
+    """
 
     weights: Path | None = None
     weights_dir: Path | None = None
     device: str = "auto"
     offline: bool = False
+    vision: Vision | None = None
+    vocabulary: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +140,8 @@ class EngineSpec:
     """One way of running an analyzer: a library with its weights. `tier` 0 is best.
 
     `find` looks at package specs and files only: it imports nothing heavy, touches no network, and takes milliseconds.
-    `load` gives the object that the analyzer calls; it may take seconds.
+    `load` gives the object that the analyzer calls; it may take seconds. `resource` is what it uses, if not what the analyzer's spec
+    says; `takes_weights` tells whether weights that the user names can be meant for it.
     """
 
     name: str
@@ -133,6 +150,8 @@ class EngineSpec:
     load: Callable[[EngineConfig], Any]
     uncertain: bool = False
     about: str = ""
+    resource: Literal["cpu", "gpu", "network", ""] = ""
+    takes_weights: bool = True
 
 
 class Engine(Protocol):
@@ -141,6 +160,7 @@ class Engine(Protocol):
     name: str
     weights: str
     uncertain: bool
+    config: EngineConfig
 
     def get(self) -> Any:
         """Return the loaded engine."""
@@ -236,14 +256,4 @@ class ChatModel(Protocol):
             AgentError: the model cannot be reached or refuses; the hint says what to change.
             Cancelled: `cancel` was set.
         """
-        ...
-
-
-class Vision(Protocol):
-    """A model that answers questions about pictures."""
-
-    model: str
-
-    def describe(self, images: Sequence["NDArray[np.uint8]"], prompt: str) -> str:
-        """Return the model's answer to `prompt` about RGB `images`."""
         ...

@@ -68,6 +68,8 @@ DOORS = {
     "ctranslate2": "tools.engines.faster_whisper",
     "pocketsphinx": "tools.engines.pocketsphinx",
     "open_clip": "tools.engines.open_clip",
+    "torch": "tools.engines.open_clip",
+    "PIL": "tools.engines.open_clip",
 }
 
 
@@ -229,7 +231,21 @@ def modules_after(*command):
     return set(json.loads(done.stderr.split("MODULES")[1]))
 
 
-HEAVY = {"torch", "cv2", "openai", "langgraph", "ultralytics", "easyocr", "faster_whisper", "rapidocr", "onnxruntime", "av", "scenedetect"}
+HEAVY = {
+    "torch",
+    "open_clip",
+    "PIL",
+    "cv2",
+    "openai",
+    "langgraph",
+    "ultralytics",
+    "easyocr",
+    "faster_whisper",
+    "rapidocr",
+    "onnxruntime",
+    "av",
+    "scenedetect",
+}
 
 
 def test_importing_is_cheap():

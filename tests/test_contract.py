@@ -26,7 +26,9 @@ from analyzer_agent.tools.pool import choose
 GRAINS = {"scenes": 5_000, "motion": 7_000, "voice": 6_000, "speech": 12_000}
 """Smaller than usual, so that a clip of half a minute has seams."""
 
-STEPS = {"text": 4_000, "objects": 4_000}
+STEPS = {"text": 4_000, "objects": 4_000, "tags": 4_000}
+OWN_WEIGHTS = {"objects": "yolo", "captions": "coca", "tags": "clip"}
+"""Analyzers whose engines bring no weights, and the fixture that makes some."""
 
 
 class Watched:
@@ -58,13 +60,29 @@ def yolo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return random_detector(tmp_path_factory.mktemp("yolo"))
 
 
+@pytest.fixture(scope="module")
+def coca(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("open_clip", reason="the extra 'gpu' is not installed, so there is no captioner to make weights for")
+    import tiny_clip
+
+    return tiny_clip.make(tmp_path_factory.mktemp("coca"), tiny_clip.COCA)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("open_clip", reason="the extra 'gpu' is not installed, so there is no CLIP to make weights for")
+    import tiny_clip
+
+    return tiny_clip.make(tmp_path_factory.mktemp("clip"), tiny_clip.CLIP)
+
+
 @pytest.fixture(params=registry.names())
 def job_of(request: pytest.FixtureRequest) -> Any:
     """A function that binds the analyzer to a video."""
     name = request.param
     spec, engines = registry.load(name)
     spec = replace(spec, grain=GRAINS.get(name, spec.grain))
-    config = EngineConfig(weights=request.getfixturevalue("yolo") if name == "objects" else None)
+    config = EngineConfig(weights=request.getfixturevalue(OWN_WEIGHTS[name]) if name in OWN_WEIGHTS else None)
     engine = None
     if engines:
         engine = choose(name, engines, config).engine

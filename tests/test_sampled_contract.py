@@ -14,7 +14,7 @@ from analyzer_agent.protocols import EngineConfig, Grain, Spec
 from analyzer_agent.records import Observation
 from analyzer_agent.testing import FakeVideo
 from analyzer_agent.timeline import TimeRange, first_instant, instants, known_instants, sample_end
-from analyzer_agent.tools import objects, text
+from analyzer_agent.tools import captions, objects, tags, text
 from analyzer_agent.tools.engines import rapidocr
 
 STEPS = (250, 500, 1_000, 2_000, 4_000, 16_000)
@@ -35,9 +35,9 @@ def number_of(image: Any) -> int:
 
 
 class Cheap:
-    """A text reader and a detector in one, which sees the number that a picture carries, and nothing on every fifth."""
+    """All engines in one, which sees the number that a picture carries, and nothing on every fifth."""
 
-    name, weights, uncertain = "cheap", "", False
+    name, weights, uncertain, config = "cheap", "", False, EngineConfig()
     names = ("mark",)
 
     def __init__(self, batch: int = 1) -> None:
@@ -53,6 +53,17 @@ class Cheap:
     def detect(self, images: Sequence[Any], floor: float) -> Sequence[Sequence[objects.Box]]:
         assert 0 < len(images) <= self.batch
         return [[("mark", 0.9, (float(n), 1.0, 9.0, 9.0))] * (n % 3) if (n := number_of(image)) % 5 else [] for image in images]
+
+    def caption(self, images: Sequence[Any]) -> Sequence[str]:
+        assert 0 < len(images) <= self.batch
+        return [f"the number {n} ." if (n := number_of(image)) % 5 else "" for image in images]
+
+    def probabilities(self, images: Sequence[Any], groups: Sequence[Sequence[str]]) -> Sequence[Sequence[Sequence[float]]]:
+        assert 0 < len(images) <= self.batch
+        return [[self._fits(number_of(image), len(group)) for group in groups] for image in images]
+
+    def _fits(self, number: int, labels: int) -> list[float]:
+        return [0.7 if n == number % labels and number % 5 else 0.0 for n in range(labels)]
 
 
 def grains_of(video: Any, spec: Spec, span: TimeRange, step: int) -> list[Grain]:
@@ -81,7 +92,7 @@ def check(spec: Spec, video: Any, grains: Sequence[Grain], found: Mapping[TimeRa
             assert pts <= max(seen.span.start, video.picture.start)
 
 
-ALL = pytest.mark.parametrize("spec", [text.SPEC, objects.SPEC], ids=lambda spec: spec.name)
+ALL = pytest.mark.parametrize("spec", [text.SPEC, objects.SPEC, captions.SPEC, tags.SPEC], ids=lambda spec: spec.name)
 
 
 @ALL

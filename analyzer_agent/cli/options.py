@@ -77,6 +77,8 @@ _ANALYZERS = (
         metavar="NAME=PATH",
         help="An analyzer's weights; may be repeated. A PATH alone is a folder with weights.",
     ),
+    click.option("--vision-model", metavar="NAME", help="A model at the same endpoint that describes pictures, for captions."),
+    click.option("--vocabulary", metavar="FILE", help="Your own labels for tags, instead of those that come with the program."),
     click.option("--device", metavar="auto|cpu|cuda:N", help="Where engines run."),
     click.option("--offline", is_flag=True, default=None, help="Never touch the network."),
     click.option("--refresh", is_flag=True, default=None, help="Analyze anew what was analyzed already."),

@@ -4,13 +4,14 @@ Knows nothing of asking.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count
 
 from analyzer_agent import tools as registry
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, MediaError
 from analyzer_agent.media import MediaFile
-from analyzer_agent.protocols import ChatModel, EngineConfig, EngineSpec, Spec
+from analyzer_agent.protocols import ChatModel, EngineConfig, EngineSpec, Spec, Vision
 from analyzer_agent.timeline import TimeRange, clock, seconds
 from analyzer_agent.toolbox import Offer, Tool
 from analyzer_agent.tools.pool import choose
@@ -43,11 +44,34 @@ def ready_tools(settings: Settings) -> tuple[dict[str, Tool], dict[str, str]]:
 def _ready(name: str, spec: Spec, engines: Sequence[EngineSpec], settings: Settings) -> Tool | str:
     if not engines:
         return Tool(spec, device=settings.device)
-    config = EngineConfig(settings.weights.get(name), settings.weights_dir, settings.device, settings.offline)
-    choice = choose(name, engines, config, settings.engine.get(name, ""))
+    choice = choose(name, engines, engine_config(name, settings), settings.engine.get(name, ""))
     if choice.engine is None:
         return choice.reason()
+    if choice.engine.resource:
+        spec = replace(spec, resource=choice.engine.resource)
     return Tool(spec, choice.engine, choice.engine.tier, choice.pinned, settings.device)
+
+
+def engine_config(name: str, settings: Settings) -> EngineConfig:
+    """Return what these settings say about the engines of an analyzer.
+
+    Raises:
+        AgentError: the vision model's name or URL cannot be right.
+    """
+    weights, vocabulary = settings.weights.get(name), settings.vocabulary
+    return EngineConfig(weights, settings.weights_dir, settings.device, settings.offline, choose_vision(settings), vocabulary)
+
+
+def choose_vision(settings: Settings) -> Vision | None:
+    """Return the vision model that was named, unless there is no way to it: no key and no endpoint, or `offline` forbids it."""
+    if not settings.vision_model or (settings.offline and not _is_local(settings.base_url)):
+        return None
+    from analyzer_agent.llm import OPENAI_URL, is_openai
+    from analyzer_agent.llm.vision import open_vision
+
+    if not settings.api_key and is_openai(settings.base_url or OPENAI_URL):
+        return None
+    return open_vision(settings.vision_model, api=settings.api, base_url=settings.base_url, api_key=settings.api_key)
 
 
 def choose_model(settings: Settings) -> ChatModel:

@@ -25,6 +25,8 @@ _BUILTIN: dict[str, tuple[str, ...]] = {
     "text": ("text:SPEC", "engines.easyocr:ENGINE", "engines.rapidocr:ENGINE"),
     "objects": ("objects:SPEC", "engines.ultralytics:ENGINE"),
     "motion": ("motion:SPEC", "engines.opencv:ENGINE"),
+    "captions": ("captions:SPEC", "engines.vision:ENGINE", "engines.open_clip:COCA"),
+    "tags": ("tags:SPEC", "engines.open_clip:CLIP"),
 }
 """Each analyzer with its engines, best first."""
 

@@ -17,7 +17,8 @@ class WarmEngine:
 
     def __init__(self, spec: EngineSpec, config: EngineConfig, found: Availability) -> None:
         self.name, self.weights, self.uncertain, self.tier = spec.name, found.weights, spec.uncertain, spec.tier
-        self._spec, self._config = spec, config
+        self.config, self.resource = config, spec.resource
+        self._spec = spec
         self._lock = threading.Lock()
         self._loaded: Any = None
 
@@ -29,7 +30,7 @@ class WarmEngine:
         """
         with self._lock:
             if self._loaded is None:
-                self._loaded = self._spec.load(self._config)
+                self._loaded = self._spec.load(self.config)
             return self._loaded
 
     @property
@@ -62,8 +63,8 @@ def choose(name: str, engines: Sequence[EngineSpec], config: EngineConfig, pinne
         raise AgentError(f"{pinned!r} is not an engine of {name!r}.", hint=f"Its engines are: {known}.")
     eligible = [e for e in engines if not pinned or e.name == pinned]
     if config.weights and not pinned:
-        # Own weights are for the best engine; a weaker one that ignores them must not take its place unseen.
-        eligible = sorted(eligible, key=lambda e: e.tier)[:1]
+        # Own weights are for the best engine that takes any; a weaker one that ignores them must not take its place unseen.
+        eligible = sorted((e for e in eligible if e.takes_weights), key=lambda e: e.tier)[:1]
     found = {e.name: e.find(config) for e in eligible}
     able = [e for e in sorted(eligible, key=lambda e: e.tier) if not found[e.name].missing]
     if not able and (pinned or config.weights):

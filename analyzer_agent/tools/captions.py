@@ -1,0 +1,98 @@
+"""Captions: one sentence about what sampled frames show.
+
+Yields one observation per frame; equal sentences side by side are joined when read. Knows neither the model that writes nor how frames
+are decoded, and tells each frame by itself: what happens between two of them is not in it.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol
+
+from analyzer_agent.errors import Unavailable
+from analyzer_agent.protocols import Analyzer, Engine, Grain, Spec, Video
+from analyzer_agent.records import JSON, Observation
+from analyzer_agent.tools.sampling import ascending, sampled, seen, shown_for
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+LONGEST = 400
+"""Characters of a caption that are kept: a model that was asked for a sentence may give a page."""
+
+_APART = re.compile(r"\s+([.,;:!?])")
+
+
+class Captioner(Protocol):
+    """What a captioning engine can do."""
+
+    batch: int
+    """How many pictures it takes best at once."""
+
+    def caption(self, images: "Sequence[NDArray[np.uint8]]") -> Sequence[str]:
+        """Return a sentence about each BGR picture, "" where there is nothing to say; each picture's does not depend on the others."""
+        ...
+
+
+class Captions(Analyzer):
+    """Describes sampled frames of a video."""
+
+    version = "1"
+    lane = ""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine.name
+        self.params: Mapping[str, JSON] = {}
+        self._engine = engine
+
+    def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
+        """Yield each grain with one caption per instant.
+
+        The frames of grains that follow each other come from one `video.frames` call, in batches across grains.
+        """
+
+        def look(captioner: Captioner, images: "Sequence[NDArray[np.uint8]]") -> Sequence[str]:
+            return [tidy(text) for text in captioner.caption(images)]
+
+        for run in ascending(grains):
+            told = seen(sampled(video, run), self._engine.get, look)
+            for grain in run:
+                looked = islice(told, len(grain.instants))
+                spans = ((shown_for(video, grain, frame), frame, text) for frame, text in looked if text)
+                yield grain, [Observation(span, "caption", text, None, {"pts": frame.pts}) for span, frame, text in spans]
+
+
+def tidy(text: str) -> str:
+    """Return a caption on one line, punctuation closed up to its word, without the full stop at its end, cut if it is too long."""
+    line = _APART.sub(r"\1", " ".join(text.split()))
+    short = line if len(line) <= LONGEST else line[: LONGEST - 1].rstrip() + "…"
+    return short.removesuffix(".").rstrip()
+
+
+def make(options: Mapping[str, Any], engine: Engine | None) -> Captions:
+    """Return the analyzer.
+
+    Raises:
+        Unavailable: no engine was given.
+    """
+    if engine is None:
+        raise Unavailable("Captioning frames needs an engine.", hint="pip install 'analyzer-agent[gpu]'")
+    return Captions(engine)
+
+
+SPEC = Spec(
+    name="captions",
+    tool="caption_frames",
+    description=(
+        "Describe what is seen on sampled frames, one sentence per frame: who or what, doing what, where. Good for an overview, and for "
+        "things that no other tool has a name for. Each frame is described by itself, and a caption can be wrong in details, above all in "
+        "counts, names and written text: check those with the tools made for them."
+    ),
+    grain=8_000,
+    step=4_000,
+    factory=make,
+    kinds=("caption",),
+    resource="gpu",
+    needs="picture",
+)

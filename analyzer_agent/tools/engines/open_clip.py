@@ -1,0 +1,278 @@
+"""The door to open_clip: CoCa writes a sentence about a picture, CLIP tells how well texts fit one.
+
+Weights are the user's or their publishers', found on disk (`checkpoints`), never fetched: safetensors before pickles, and pickles with
+`weights_only=True`. open_clip is imported when an engine is loaded. It logs through the root logger, which would put a handler there,
+and sets a variable in the environment; both are kept from happening. Models whose text tower or tokenizer comes from transformers
+are refused: open_clip would go to the hub for them.
+"""
+
+import contextlib
+import logging
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from analyzer_agent.errors import AgentError, Unavailable, require
+from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
+from analyzer_agent.tools import vocabulary
+from analyzer_agent.tools.engines.batches import with_shrinking_batches
+from analyzer_agent.tools.engines.checkpoints import CONFIG, Checkpoint, locate, plain
+from analyzer_agent.tools.engines.quiet import environment
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+COCAS = (
+    "laion/mscoco_finetuned_CoCa-ViT-L-14-laion2B-s13B-b90k",
+    "laion/mscoco_finetuned_CoCa-ViT-B-32-laion2B-s13B-b90k",
+    "laion/CoCa-ViT-L-14-laion2B-s13B-b90k",
+    "laion/CoCa-ViT-B-32-laion2B-s13B-b90k",
+)
+"""Published captioners, best first: those finetuned on captions come before larger ones that are not."""
+
+CLIPS = (
+    "laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K",
+    "laion/CLIP-ViT-L-14-laion2B-s32B-b82K",
+    "laion/CLIP-ViT-B-16-DataComp.XL-s13B-b90K",
+    "laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
+)
+"""Published CLIPs, best first."""
+
+LONGEST = 30
+"""Tokens of a caption at most, the one that begins it included: `open_clip.CoCa.generate`'s own limit."""
+
+_CPU_BATCH, _COCA_BATCH, _CLIP_BATCH, _TEXT_BATCH = 4, 32, 64, 64
+_LOOKS = ("mean", "std", "interpolation", "resize_mode")
+
+
+class _Tower:
+    """A loaded model; calls from several threads wait for each other. On a GPU it computes in half precision (autocast)."""
+
+    def __init__(self, library: Any, model: Any, prepare: Any, tokenizer: Any, device: str, batch: int) -> None:
+        self._library, self._prepare, self._tokenizer, self._device = library, prepare, tokenizer, device
+        self._model = model.eval().to(device)
+        self._torch = require("torch", "gpu", "Running open_clip")
+        self._half = device.startswith("cuda")
+        self._lock = threading.Lock()
+        self.batch = batch if self._half else _CPU_BATCH
+
+    @contextlib.contextmanager
+    def _running(self) -> Iterator[None]:
+        kind, dtype = self._device.partition(":")[0], self._torch.float16
+        with self._lock, self._torch.inference_mode(), self._torch.autocast(kind, dtype=dtype, enabled=self._half):
+            yield
+
+    def _pixels(self, images: "Sequence[NDArray[np.uint8]]") -> Any:
+        """Return BGR pictures as the model wants them, prepared by open_clip's own transform."""
+        import numpy as np
+        from PIL import Image
+
+        pictures = (Image.fromarray(np.ascontiguousarray(image[..., ::-1])) for image in images)
+        return self._torch.stack([self._prepare(picture) for picture in pictures]).to(self._device)
+
+    def _release(self) -> None:
+        if self._half:
+            self._torch.cuda.empty_cache()
+
+
+class CoCa(_Tower):
+    """A captioner."""
+
+    def caption(self, images: "Sequence[NDArray[np.uint8]]") -> list[str]:
+        """Return a sentence about each BGR picture, the likeliest token after the other; it does not depend on the other pictures.
+
+        Source: the forward pass of `open_clip.CoCa` (its `generate` needs one version of transformers), `open_clip.decode`.
+
+        Raises:
+            Unavailable: memory is too short for a single picture.
+        """
+        with self._running():
+            found, self.batch = with_shrinking_batches(images, self.batch, self._decode, fill=True, release=self._release)
+        return found
+
+    def _decode(self, images: "Sequence[NDArray[np.uint8]]") -> list[str]:
+        torch, begin, end = self._torch, self._tokenizer.sot_token_id, self._tokenizer.eot_token_id
+        latent, parts = self._model._encode_image(self._pixels(images))
+        text = torch.full((len(images), 1), begin, dtype=torch.long, device=self._device)
+        while text.shape[1] < min(LONGEST, self._model.context_length) and not (text == end).any(dim=1).all():
+            logits = self._model(None, text, image_latent=latent, image_embs=parts, output_labels=False)["logits"]
+            text = torch.cat([text, logits[:, -1].argmax(dim=-1, keepdim=True)], dim=1)
+        return [self._words(row) for row in text.tolist()]
+
+    def _words(self, tokens: Sequence[int]) -> str:
+        end = self._tokenizer.eot_token_id
+        said = tokens[: tokens.index(end)] if end in tokens else tokens
+        words = [token for token in said if token not in self._tokenizer.all_special_ids]
+        return str(self._library.decode(self._torch.tensor(words, dtype=self._torch.long)))
+
+
+class Clip(_Tower):
+    """Tells how well texts fit pictures."""
+
+    _known: tuple[tuple[tuple[str, ...], ...], list[Any]] | None = None
+
+    def probabilities(self, images: "Sequence[NDArray[np.uint8]]", groups: Sequence[Sequence[str]]) -> list[list[list[float]]]:
+        """Return, for each BGR picture and each group of texts, how likely each text is the one of its group that fits.
+
+        A softmax over the group at the scale that the model learned; it does not depend on the other pictures.
+        Source: `open_clip.CLIP.encode_image`, `encode_text`, `logit_scale`.
+
+        Raises:
+            Unavailable: memory is too short for a single picture.
+        """
+        with self._running():
+            texts = self._texts(tuple(map(tuple, groups)))
+            found, self.batch = with_shrinking_batches(
+                images, self.batch, lambda batch: self._fit(batch, texts), fill=True, release=self._release
+            )
+        return found
+
+    def _fit(self, images: "Sequence[NDArray[np.uint8]]", texts: Sequence[Any]) -> list[list[list[float]]]:
+        features = self._model.encode_image(self._pixels(images), normalize=True)
+        with self._torch.autocast(self._device.partition(":")[0], enabled=False):
+            by_group = [(self._scale() * features.float() @ group.T).softmax(dim=-1).tolist() for group in texts]
+        return [list(rows) for rows in zip(*by_group, strict=True)]
+
+    def _scale(self) -> Any:
+        return self._model.logit_scale.exp().float()
+
+    def _texts(self, groups: tuple[tuple[str, ...], ...]) -> list[Any]:
+        """Return the features of each group's texts, computed when the groups are new."""
+        if self._known is None or self._known[0] != groups:
+            self._known = groups, [self._torch.stack(self._encode(group)) for group in groups]
+        return self._known[1]
+
+    def _encode(self, group: Sequence[str]) -> list[Any]:
+        def work(batch: Sequence[str]) -> list[Any]:
+            return list(self._model.encode_text(self._tokenizer(list(batch)).to(self._device), normalize=True).float())
+
+        return with_shrinking_batches(group, _TEXT_BATCH, work, release=self._release)[0]
+
+
+# --- finding and loading ------------------------------------------------------------------------------------------------
+
+
+def _locate(config: EngineConfig, repositories: Sequence[str], noun: str, analyzer: str) -> Checkpoint | Availability:
+    for package in ("open_clip", "torch"):
+        if find_spec(package) is None:
+            return Availability(missing=f"the package {package!r} is not installed", fix="pip install 'analyzer-agent[gpu]'")
+    fix = f"--weights {analyzer}=FILE, or open_clip's weights in the folder given by --weights FOLDER"
+    return locate(config, repositories, noun, fix)
+
+
+def find_coca(config: EngineConfig) -> Availability:
+    """Tell whether open_clip and weights of a captioner are there."""
+    found = _locate(config, COCAS, "CoCa", "captions")
+    return found if isinstance(found, Availability) else Availability(weights=found.weights)
+
+
+def find_clip(config: EngineConfig) -> Availability:
+    """Tell whether open_clip and weights of a CLIP are there, and whether the user's vocabulary can be used."""
+    try:
+        vocabulary.read(config.vocabulary)
+    except AgentError as error:
+        return Availability(missing=str(error).rstrip("."), fix=error.hint)
+    found = _locate(config, CLIPS, "CLIP", "tags")
+    return found if isinstance(found, Availability) else Availability(weights=found.weights)
+
+
+def load_coca(config: EngineConfig) -> CoCa:
+    """Load the captioner; takes seconds.
+
+    Raises:
+        Unavailable: the package or weights are missing, cannot be loaded, are no captioner, or the device is not there.
+    """
+    purpose = "Captioning frames"
+    parts, label = _open(_locate(config, COCAS, "CoCa", "captions"), purpose), config.weights or "weights"
+    if not hasattr(parts[1], "text_decoder"):
+        raise Unavailable(f"{purpose}: {str(label)!r} is no CoCa; it cannot write.", hint="--weights captions=FILE with a CoCa's weights")
+    return CoCa(*parts, _device(config.device, purpose), _COCA_BATCH)
+
+
+def load_clip(config: EngineConfig) -> Clip:
+    """Load the CLIP; takes seconds. A CoCa is a CLIP too.
+
+    Raises:
+        Unavailable: the package or weights are missing, cannot be loaded, or the device is not there.
+    """
+    purpose = "Tagging frames"
+    parts = _open(_locate(config, CLIPS, "CLIP", "tags"), purpose)
+    return Clip(*parts, _device(config.device, purpose), _CLIP_BATCH)
+
+
+def _device(wanted: str, purpose: str) -> str:
+    torch = require("torch", "gpu", purpose)
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = wanted.partition(":")
+    counts = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if int(number or 0) >= counts.get(kind, 0):
+        raise Unavailable(f"{purpose}: the device {wanted!r} is not here.", hint="--device auto or --device cpu")
+    return wanted
+
+
+def _open(found: Checkpoint | Availability, purpose: str) -> tuple[Any, Any, Any, Any]:
+    """Return the library, the model on the CPU with its weights, the transform for pictures, and the tokenizer."""
+    if isinstance(found, Availability):
+        raise Unavailable(f"{purpose}: {found.missing}.", hint=found.fix)
+    with _hushed():
+        library = require("open_clip", "gpu", purpose)
+        name = found.model or f"local-dir:{found.path.parent}"
+        try:
+            text = (library.get_model_config(name) or {}).get("text_cfg", {})
+            if text.get("hf_model_name") or text.get("hf_tokenizer_name") or "siglip" in name.lower():
+                raise ValueError("its text tower or tokenizer is not open_clip's own and would have to be fetched")
+            model, _, prepare = library.create_model_and_transforms(name, load_weights=False, **_looks(library, found))
+            library.load_checkpoint(model, str(found.path), weights_only=True)
+            return library, model, prepare, library.get_tokenizer(name)
+        except Exception as broken:  # whatever torch, safetensors and json raise on files that are no weights of this model
+            raise Unavailable(
+                f"{purpose}: cannot load {str(found.path)!r} as {found.model or CONFIG!r}: {broken}",
+                hint=f"Use weights made for open_clip, with their {CONFIG} beside them.",
+            ) from broken
+
+
+def _looks(library: Any, found: Checkpoint) -> dict[str, Any]:
+    """Return how pictures are prepared for published weights that come without a `CONFIG`; open_clip knows by model and tag."""
+    tags = library.list_pretrained_tags_by_model(found.model) if found.model else []
+    tag = max((tag for tag in tags if plain(tag) in plain(found.label)), key=len, default="")
+    known = library.get_pretrained_cfg(found.model, tag) if tag else {}
+    return {f"image_{look}": known[look] for look in _LOOKS if look in known} | {"force_quick_gelu": bool(known.get("quick_gelu"))}
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep open_clip's notes for its developers out of the log, and the root logger and the environment as they were."""
+    root, guard = logging.getLogger(), logging.NullHandler()
+
+    def others(record: logging.LogRecord) -> bool:
+        return "open_clip" not in record.pathname
+
+    root.addHandler(guard)  # without any handler, `logging.info` puts one there that writes to stderr
+    root.addFilter(others)
+    try:
+        with environment(), warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        root.removeFilter(others)
+        root.removeHandler(guard)
+
+
+COCA = EngineSpec(
+    name="open_clip",
+    tier=1,
+    find=find_coca,
+    load=load_coca,
+    about="CoCa through open_clip: one short sentence in the style of photo captions; on a GPU if there is one",
+)
+
+CLIP = EngineSpec(
+    name="open_clip",
+    tier=0,
+    find=find_clip,
+    load=load_clip,
+    about="CLIP through open_clip, zero-shot over a vocabulary; on a GPU if there is one",
+)

@@ -1,0 +1,129 @@
+"""Tags: which scene, action and activity a frame looks like, out of a vocabulary that the user can replace.
+
+Yields one observation per label that fits well enough. Likeness is relative: the labels of a group share one certainty, so a picture
+that fits none of them gives low scores to several. Knows neither the model that compares nor how frames are decoded.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol
+
+from analyzer_agent.errors import Unavailable
+from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
+from analyzer_agent.records import JSON, Observation
+from analyzer_agent.timeline import TimeRange
+from analyzer_agent.tools import vocabulary
+from analyzer_agent.tools.sampling import ascending, sampled, seen, shown_for
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+STORED_SCORE = 0.05
+"""Labels below this score are not stored."""
+STORED_LABELS = 5
+"""Labels stored per group and frame at most."""
+SHOWN_SCORE = 0.2
+"""The default of `min_score`."""
+
+
+class Tagger(Protocol):
+    """What a tagging engine can do."""
+
+    batch: int
+    """How many pictures it takes best at once."""
+
+    def probabilities(self, images: "Sequence[NDArray[np.uint8]]", groups: Sequence[Sequence[str]]) -> Sequence[Sequence[Sequence[float]]]:
+        """Return, for each BGR picture and each group of texts, one probability per text, which sum to 1; each picture for itself."""
+        ...
+
+
+class Tags(Analyzer):
+    """Compares sampled frames of a video with the labels of a vocabulary."""
+
+    version = "1"
+    lane = ""
+
+    def __init__(self, engine: Engine, groups: tuple[vocabulary.Group, ...]) -> None:
+        self.engine = engine.name
+        self.params: Mapping[str, JSON] = {"vocabulary": vocabulary.digest(groups)}
+        self._engine, self._groups = engine, groups
+        self._prompts = [group.prompts() for group in groups]
+
+    def facts(self) -> Mapping[str, JSON]:
+        """Return `{"groups": {group: [label, ...]}}`, the vocabulary in use; loads nothing."""
+        return {"groups": {group.name: list(group.labels) for group in self._groups}}
+
+    def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
+        """Yield each grain with the labels that fit at its instants, the surest of each group first.
+
+        The frames of grains that follow each other come from one `video.frames` call, in batches across grains.
+        """
+
+        def look(tagger: Tagger, images: "Sequence[NDArray[np.uint8]]") -> Sequence[Sequence[Sequence[float]]]:
+            return tagger.probabilities(images, self._prompts)
+
+        for run in ascending(grains):
+            found = seen(sampled(video, run), self._engine.get, look)
+            for grain in run:
+                looked = islice(found, len(grain.instants))
+                yield grain, [one for frame, fits in looked for one in self._observe(shown_for(video, grain, frame), frame, fits)]
+
+    def _observe(self, span: TimeRange, frame: Frame, fits: Sequence[Sequence[float]]) -> Iterator[Observation]:
+        for group, scores in zip(self._groups, fits, strict=True):
+            rated = sorted((-round(float(score), 3), label) for score, label in zip(scores, group.labels, strict=True))
+            for score, label in rated[:STORED_LABELS]:
+                if -score >= STORED_SCORE:
+                    yield Observation(span, "tag", label, -score, {"group": group.name, "pts": frame.pts})
+
+
+def selected(observation: Observation, filters: Mapping[str, Any]) -> Observation | None:
+    """Return the observation if it is of the groups asked for and as sure as `min_score`."""
+    groups = {str(name).casefold() for name in filters.get("groups") or ()}
+    if groups and str(observation.detail.get("group")).casefold() not in groups:
+        return None
+    return observation if (observation.score or 0.0) >= filters.get("min_score", SHOWN_SCORE) else None
+
+
+def make(options: Mapping[str, Any], engine: Engine | None) -> Tags:
+    """Return the analyzer, with the user's vocabulary if there is one.
+
+    Raises:
+        Unavailable: no engine was given.
+        AgentError: the user's vocabulary cannot be read or is not valid.
+    """
+    if engine is None:
+        raise Unavailable("Tagging frames needs an engine.", hint="pip install 'analyzer-agent[gpu]'")
+    return Tags(engine, vocabulary.read(engine.config.vocabulary))
+
+
+SPEC = Spec(
+    name="tags",
+    tool="tag_frames",
+    description=(
+        "Label sampled frames with the scene (street, kitchen, stage ...), the action (running, cooking, shaking hands ...) and the "
+        "activity (concert, news broadcast, football match ...) they look most like, out of a fixed vocabulary. Cheap: good for finding "
+        "where to look closer. The labels are likenesses, each with a score, not proof: check what matters with another tool."
+    ),
+    grain=8_000,
+    step=2_000,
+    factory=make,
+    kinds=("tag",),
+    filters_schema={
+        "groups": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Show only these groups of labels: scene, action, activity, unless the user has others; all when absent.",
+        },
+        "min_score": {
+            "type": "number",
+            "minimum": 0,
+            "maximum": 1,
+            "default": SHOWN_SCORE,
+            "description": "Show only labels at least this likely among their group; nothing below 0.05 is kept.",
+        },
+    },
+    resource="gpu",
+    needs="picture",
+    select=selected,
+)

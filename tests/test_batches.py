@@ -1,0 +1,105 @@
+"""Batches that shrink when memory runs out: everything is done once, in order, and nothing larger than what fitted is tried again."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analyzer_agent.errors import Unavailable
+from analyzer_agent.tools.engines.batches import out_of_memory, with_shrinking_batches
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named as torch names its own."""
+
+
+class Card:
+    """Memory for `room` items at a time."""
+
+    def __init__(self, room: int) -> None:
+        self.room, self.sizes, self.released = room, [], 0  # type: ignore[var-annotated]
+
+    def work(self, batch: list[int]) -> list[int]:
+        self.sizes.append(len(batch))
+        if len(batch) > self.room:
+            raise OutOfMemoryError(f"no room for {len(batch)}")
+        return [-item for item in batch]
+
+    def release(self) -> None:
+        self.released += 1
+
+
+@given(count=st.integers(0, 40), size=st.integers(1, 20), room=st.integers(1, 20), fill=st.booleans())
+def test_every_item_is_done_once_in_order_whatever_fits(count: int, size: int, room: int, fill: bool) -> None:
+    card = Card(room)
+    done, fitted = with_shrinking_batches(range(count), size, card.work, fill=fill, release=card.release)
+    assert done == [-item for item in range(count)]
+    assert card.sizes == sorted(card.sizes, reverse=True), "nothing larger than what fitted is tried again"
+    assert sum(tried > room for tried in card.sizes) == card.released
+    if count:
+        assert fitted <= max(size, 1) and fitted >= min(size, (room + 1) // 2)
+    if fill:
+        assert len({tried for tried in card.sizes if tried <= room}) <= 1, "filled batches have one size"
+
+
+def test_memory_that_is_too_short_for_one_is_told_with_a_way_out() -> None:
+    with pytest.raises(Unavailable, match="one picture at a time") as caught:
+        with_shrinking_batches([1, 2, 3], 8, Card(0).work)
+    assert "--device cpu" in caught.value.hint
+
+
+def test_the_failed_try_holds_no_memory_when_what_is_left_is_given_back() -> None:
+    import gc
+    import weakref
+
+    class Tensor:
+        pass
+
+    alive: list[weakref.ref[Tensor]] = []
+    counted: list[int] = []
+
+    def work(batch: list[int]) -> list[int]:
+        tensor = Tensor()
+        alive.append(weakref.ref(tensor))
+        if len(batch) > 1:
+            raise OutOfMemoryError("CUDA out of memory")
+        return batch
+
+    gc.disable()
+    try:
+        with_shrinking_batches([1, 2], 2, work, release=lambda: counted.append(sum(ref() is not None for ref in alive)))
+    finally:
+        gc.enable()
+    assert counted == [0]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (MemoryError(), True),
+        (RuntimeError("CUDA failed with error out of memory"), True),
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+            True,
+        ),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_running_out_of_memory_is_told_from_other_failures(error: Exception, told: bool) -> None:
+    assert out_of_memory(error) is told
+
+
+def test_other_failures_are_not_swallowed() -> None:
+    def work(batch: list[int]) -> list[int]:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="mat1"):
+        with_shrinking_batches([1], 4, work)
+
+
+def test_torchs_own_error_is_known() -> None:
+    torch = pytest.importorskip("torch", reason="the extra 'gpu' is not installed")
+    assert out_of_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB"))
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 60, dtype=torch.uint8)
+    assert out_of_memory(caught.value)
