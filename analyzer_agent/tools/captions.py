@@ -39,7 +39,6 @@ class Captions(Analyzer):
     """Describes sampled frames of a video."""
 
     version = "1"
-    lane = ""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine.name

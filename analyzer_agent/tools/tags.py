@@ -42,7 +42,6 @@ class Tags(Analyzer):
     """Compares sampled frames of a video with the labels of a vocabulary."""
 
     version = "1"
-    lane = ""
 
     def __init__(self, engine: Engine, groups: tuple[vocabulary.Group, ...]) -> None:
         self.engine = engine.name
