@@ -26,7 +26,7 @@ from analyzer_agent.media import open_video
 from analyzer_agent.prompts import digest
 from analyzer_agent.protocols import ChatModel
 from analyzer_agent.records import Answer, ToolCall, ToolResult, answer_json
-from analyzer_agent.session.parts import choose_model, engine_config, offers_of, ready_tools, scope_of
+from analyzer_agent.session.parts import choose_model, choose_vision, engine_config, offers_of, ready_tools, scope_of
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import clock
 from analyzer_agent.toolbox import Offer, Tool, Toolbox
@@ -34,7 +34,7 @@ from analyzer_agent.toolbox import Offer, Tool, Toolbox
 if TYPE_CHECKING:
     from analyzer_agent.graph import Agent, State
 
-__all__ = ["Session", "choose_model", "engine_config", "ready_tools", "scope_of"]
+__all__ = ["Session", "choose_model", "choose_vision", "engine_config", "ready_tools", "scope_of"]
 
 
 _MOST_OPTIONS = 26
