@@ -12,13 +12,8 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.sqlite import SqliteSaver
-from langgraph.config import get_stream_writer
-from langgraph.graph import END, START, StateGraph
-
 from analyzer_agent.events import Event, TextDelta, Thinking
-from analyzer_agent.graph.checkpoints import open_saver, prune
+from analyzer_agent.graph.lean import without_client
 from analyzer_agent.graph.state import (
     HISTORY_TURNS,
     NO_ANSWER,
@@ -32,13 +27,21 @@ from analyzer_agent.graph.state import (
     tool_message,
     verdict_of,
 )
-from analyzer_agent.graph.untraced import untraced
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols import ChatModel
 from analyzer_agent.records import ToolCall
 from analyzer_agent.toolbox import Toolbox
 from analyzer_agent.toolbox.finishing import check, finish_of
 from analyzer_agent.toolbox.turn import run_calls, spent_ms
+
+with without_client():
+    from langchain_core.runnables import RunnableConfig
+    from langgraph.checkpoint.sqlite import SqliteSaver
+    from langgraph.config import get_stream_writer
+    from langgraph.graph import END, START, StateGraph
+
+    from analyzer_agent.graph.checkpoints import open_saver, prune
+    from analyzer_agent.graph.untraced import untraced
 
 __all__ = ["HISTORY_TURNS", "NO_ANSWER", "Agent", "Limits", "State", "open_saver", "results_of", "verdict_of"]
 
