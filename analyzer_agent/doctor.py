@@ -17,14 +17,12 @@ from typing import Literal
 
 from analyzer_agent import __version__, tools
 from analyzer_agent.config import Settings
-from analyzer_agent.errors import AgentError
+from analyzer_agent.errors import REINSTALL_OPENCV, AgentError
 from analyzer_agent.protocols import EngineConfig, EngineSpec
 from analyzer_agent.records import JSON
 
 State = Literal["works", "weak", "missing", "broken"]
 
-REINSTALL = "pip install --force-reinstall --no-deps opencv-python-headless"
-"""Two packages own the folder `cv2`; the headless one has to be installed last."""
 
 _CORE = (
     *("av", "click", "faster-whisper", "langgraph", "langgraph-checkpoint-sqlite", "numpy", "onnxruntime", "openai"),
@@ -100,9 +98,9 @@ def opencv() -> Iterator[Finding]:
     if told == "True" or not (rivals or told == "False"):
         yield Finding("opencv", "cv2", "works", f"the headless build is in place{beside}")
     elif _loadable("libGL.so.1"):
-        yield Finding("opencv", "cv2", "weak", f"not the headless build, libGL is there{beside}", REINSTALL)
+        yield Finding("opencv", "cv2", "weak", f"not the headless build, libGL is there{beside}", REINSTALL_OPENCV)
     else:
-        yield Finding("opencv", "cv2", "broken", f"not the headless build, and libGL.so.1 is missing{beside}", REINSTALL)
+        yield Finding("opencv", "cv2", "broken", f"not the headless build, and libGL.so.1 is missing{beside}", REINSTALL_OPENCV)
 
 
 def _folder(module: str) -> Path | None:

@@ -12,7 +12,8 @@ from cli_kit import PRICE, Cli, talk
 
 from analyzer_agent import doctor
 from analyzer_agent.config import Settings
-from analyzer_agent.doctor import REINSTALL, Finding
+from analyzer_agent.doctor import Finding
+from analyzer_agent.errors import REINSTALL_OPENCV
 
 
 @pytest.fixture
@@ -140,12 +141,12 @@ def test_opencv_as_it_should_be(cv2):
 
 def test_the_other_opencv_was_installed_last_and_libgl_is_missing(cv2):
     trap = cv2(headless=False, gl=False, beside=True)
-    assert (trap.state, trap.fix) == ("broken", REINSTALL) and "libGL.so.1 is missing" in trap.detail
+    assert (trap.state, trap.fix) == ("broken", REINSTALL_OPENCV) and "libGL.so.1 is missing" in trap.detail
 
 
 def test_the_other_opencv_with_libgl_works_for_now(cv2):
     trap = cv2(headless=False, gl=True, beside=True)
-    assert (trap.state, trap.fix) == ("weak", REINSTALL)
+    assert (trap.state, trap.fix) == ("weak", REINSTALL_OPENCV)
 
 
 def test_both_with_the_headless_one_on_top(cv2):
