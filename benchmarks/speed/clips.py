@@ -1,0 +1,88 @@
+"""Clips to measure with: drawn here, encoded once and kept. Nothing is downloaded.
+
+What they show is drawn by the needle benchmark: landscapes, towns and rooms with cuts, camera motion and things that move. Knows
+nothing of what is measured.
+"""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+import cv2
+import numpy as np
+
+from benchmarks.needles.scenes import frames
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+RATE = 25
+_DRAWN_S = 60
+"""So many seconds are drawn and encoded; longer clips repeat their packets."""
+
+
+def clip(folder: Path, seconds: int, size: tuple[int, int] = (1280, 720), key_every: int = 2 * RATE) -> Path:
+    """Return an H.264 clip, made when it is not there yet.
+
+    Args:
+        folder: where it is kept.
+        seconds: how long it is.
+        size: width and height in pixels.
+        key_every: frames from one key frame to the next.
+    """
+    path = folder / f"{size[1]}p-{seconds}s-key{key_every}.mp4"
+    if not path.exists():
+        unfinished = path.with_suffix(".part")
+        drawn = _drawn(folder, min(seconds, _DRAWN_S), size, key_every)
+        _repeated(drawn, unfinished, seconds)
+        unfinished.rename(path)
+    return path
+
+
+def pictures(count: int, size: tuple[int, int]) -> "Iterator[NDArray[np.uint8]]":
+    """Yield drawn RGB pictures: another drawing every 12 seconds."""
+    for part in range(-(-count // (12 * RATE))):
+        for picture in islice(frames(f"speed {part}", 12 * RATE), min(12 * RATE, count - part * 12 * RATE)):
+            yield cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)  # type: ignore[misc]
+
+
+def _drawn(folder: Path, seconds: int, size: tuple[int, int], key_every: int) -> Path:
+    path = folder / f"drawn-{size[1]}p-{seconds}s-key{key_every}.mp4"
+    if path.exists():
+        return path
+    unfinished = path.with_suffix(".part")
+    noise = [np.random.default_rng(n).normal(0, 2, (size[1], size[0], 3)).astype(np.int8) for n in range(8)]
+    with av.open(str(unfinished), "w", format="mp4") as file:
+        stream = file.add_stream("libx264", RATE)
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        # Closed groups of pictures, so that packets can be repeated; B-frames as the encoder likes.
+        fixed = {"g": str(key_every), "keyint_min": str(key_every), "sc_threshold": "0", "flags": "+cgop"}
+        stream.options = {"preset": "medium", "crf": "23", **fixed}
+        for number, picture in enumerate(pictures(seconds * RATE, size)):
+            # A camera's noise: without it, whole pictures would be skipped blocks, and decoding easier than it ever is.
+            noisy = cv2.add(picture, noise[number * 5 % len(noise)], dtype=cv2.CV_8U)
+            frame = av.VideoFrame.from_ndarray(noisy, "rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, RATE)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    unfinished.rename(path)
+    return path
+
+
+def _repeated(drawn: Path, path: Path, seconds: int) -> None:
+    with av.open(str(drawn)) as source, av.open(str(path), "w", format="mp4") as file:
+        old = source.streams.video[0]
+        new = file.add_stream_from_template(old)
+        packets = [packet for packet in source.demux(old) if packet.size]
+        kept = [(bytes(packet), packet.pts, packet.dts, packet.duration, packet.is_keyframe) for packet in packets]
+        length = sum(duration or 0 for *_, duration, _ in kept)
+        base = old.time_base
+        for turn in range(-(-seconds // _DRAWN_S)):
+            for data, pts, dts, duration, key in kept:
+                packet = av.Packet(data)
+                packet.stream, packet.time_base, packet.duration, packet.is_keyframe = new, base, duration or 0, key
+                packet.pts, packet.dts = (pts or 0) + turn * length, (dts or 0) + turn * length
+                file.mux(packet)
