@@ -28,6 +28,13 @@ class Frame(NamedTuple):
     image: "NDArray[np.uint8]"
 
 
+class Pixels(NamedTuple):
+    """Some pixels of a picture: those that lie in one of these columns and one of these rows, both ascending."""
+
+    columns: tuple[int, ...]
+    rows: tuple[int, ...]
+
+
 class Cue(NamedTuple):
     """A subtitle: its span on the presentation timeline and its plain text, line breaks kept."""
 
@@ -71,10 +78,12 @@ class Video(Protocol):
         *,
         instants: Sequence[int] | None = None,
         order: Literal["rgb", "bgr"] = "rgb",
+        pixels: Pixels | None = None,
     ) -> Iterator[Frame]:
         """Yield frames in time order: the ones shown at `instants`; or on the grid of `fps`; or every frame that starts in `span`.
 
-        The frame shown at t is the last one with pts <= t; before the first frame it is the first.
+        The frame shown at t is the last one with pts <= t; before the first frame it is the first. `pixels` names the only ones that
+        matter: an image may come with these alone, or whole.
         """
         ...
 

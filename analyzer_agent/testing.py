@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from analyzer_agent.protocols import Analyzer, Cue, Engine, EngineConfig, Frame, Grain, Reply, Spec, Track
+from analyzer_agent.protocols import Analyzer, Cue, Engine, EngineConfig, Frame, Grain, Pixels, Reply, Spec, Track
 from analyzer_agent.records import JSON, Observation, ToolCall
 from analyzer_agent.timeline import TimeRange, grid_step, instants, sample_end
 
@@ -98,6 +98,7 @@ class FakeVideo:
         *,
         instants: Sequence[int] | None = None,
         order: Literal["rgb", "bgr"] = "rgb",
+        pixels: Pixels | None = None,
     ) -> Iterator[Frame]:
         """Yield frames as `Video.frames` says; frame k appears at `start + k * 1000 / rate`, rounded up to a whole ms."""
         import numpy as np

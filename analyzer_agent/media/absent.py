@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
 from analyzer_agent.errors import MediaError
-from analyzer_agent.protocols import Cue, Frame, Track
+from analyzer_agent.protocols import Cue, Frame, Pixels, Track
 from analyzer_agent.timeline import TimeRange
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class AbsentVideo:
         *,
         instants: Sequence[int] | None = None,
         order: Literal["rgb", "bgr"] = "rgb",
+        pixels: Pixels | None = None,
     ) -> Iterator[Frame]:
         """Refuse: there is no file."""
         raise self._not_here()

@@ -10,9 +10,9 @@ from analyzer_agent.errors import MediaError
 from analyzer_agent.media import audio, frames, subtitles
 from analyzer_agent.media.cursor import Cursor
 from analyzer_agent.media.fingerprint import fingerprint
-from analyzer_agent.media.pixels import image
+from analyzer_agent.media.pixels import Images
 from analyzer_agent.media.probe import Layout, Picture, describe, inspect
-from analyzer_agent.protocols import Cue, Frame, Track
+from analyzer_agent.protocols import Cue, Frame, Pixels, Track
 from analyzer_agent.records import JSON
 from analyzer_agent.timeline import TimeRange, clock, grid_step
 from analyzer_agent.timeline import instants as grid_instants
@@ -87,11 +87,13 @@ class MediaFile:
         *,
         instants: Sequence[int] | None = None,
         order: Literal["rgb", "bgr"] = "rgb",
+        pixels: Pixels | None = None,
     ) -> Iterator[Frame]:
         """Yield frames in time order: the ones shown at `instants`; or on the grid of `fps`; or every frame that starts in `span`.
 
         The frame shown at t is the last one with pts <= t; before the first frame it is the first. Images are H x W x 3 bytes,
-        upright. Decoding goes along with the iteration and passes over what is not wanted; close the iterator to stop early.
+        upright; with `pixels` they hold these alone where that is quicker. Decoding goes along with the iteration and passes over
+        what is not wanted; close the iterator to stop early.
 
         Raises:
             MediaError: there is no picture, or the file cannot be read any further.
@@ -102,11 +104,12 @@ class MediaFile:
             raise MediaError(
                 f"{self.name!r} has no picture.", hint="Its sound can be used: ask what is said, or use the 'speech' and 'voice' analyzers."
             )
+        images = Images(order, picture.turn, pixels, picture.size)
         if instants is None and fps is not None:
             instants = grid_instants(span, grid_step(1 / fps), picture.span)
         if instants is None:
-            return self._every(picture, span, order)
-        return self._shown(picture, sorted(instants), order)
+            return self._every(picture, span, images)
+        return self._shown(picture, sorted(instants), images)
 
     def audio(self, span: TimeRange, rate: int = 16_000, track: int = 1) -> "NDArray[np.float32]":
         """Return mono samples in -1..1, exactly `span.length * rate // 1000` of them, silence where the track has none.
@@ -135,7 +138,7 @@ class MediaFile:
         stream, found = self._layout.texts[place]
         return subtitles.embedded_cues(self.path, stream, found)
 
-    def _shown(self, picture: Picture, wanted: Sequence[int], order: Literal["rgb", "bgr"]) -> Iterator[Frame]:
+    def _shown(self, picture: Picture, wanted: Sequence[int], images: Images) -> Iterator[Frame]:
         at = picture.clock
         there = [t for t in wanted if self._is_readable(t)]
         with self._cursor(picture) as cursor:
@@ -143,12 +146,12 @@ class MediaFile:
             last: tuple[int | None, NDArray[np.uint8]] | None = None
             for index, frame in frames.Shown(cursor, ticks):
                 if last is None or last[0] != frame.pts:
-                    last = frame.pts, image(frame, order, picture.turn)
+                    last = frame.pts, images.of(frame)
                 yield Frame(there[index], max(0, at.ms(frame.pts or 0)), last[1])
         if len(there) < len(wanted):
             raise self._cut_off()
 
-    def _every(self, picture: Picture, span: TimeRange, order: Literal["rgb", "bgr"]) -> Iterator[Frame]:
+    def _every(self, picture: Picture, span: TimeRange, images: Images) -> Iterator[Frame]:
         at = picture.clock
         # In a file that is cut off, some frames after the last gapless one can be there, out of order.
         end = span.end if self.duration == self.promised else min(span.end, self.duration)
@@ -161,11 +164,11 @@ class MediaFile:
                     early = frame
                     continue
                 if early is not None:
-                    yield Frame(0, 0, image(early, order, picture.turn))
+                    yield Frame(0, 0, images.of(early))
                     early = None
-                yield Frame(shown, shown, image(frame, order, picture.turn))
+                yield Frame(shown, shown, images.of(frame))
             if early is not None:
-                yield Frame(0, 0, image(early, order, picture.turn))
+                yield Frame(0, 0, images.of(early))
 
     def _cursor(self, picture: Picture) -> Cursor:
         return Cursor(self.path, picture.stream, picture.clock, picture.first, picture.spacing)

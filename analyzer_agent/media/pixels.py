@@ -2,6 +2,9 @@
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from analyzer_agent.media.sparse import Look, Sparse, look_of, sparse
+from analyzer_agent.protocols import Pixels
+
 if TYPE_CHECKING:
     import numpy as np
     from av.video.frame import VideoFrame
@@ -27,14 +30,49 @@ def turn_of(frame: "VideoFrame") -> tuple[int, bool]:
     return round(float(np.degrees(np.arctan2(b, a))) / 90) * 90 % 360, mirrored
 
 
-def image(frame: "VideoFrame", order: Order, turn: tuple[int, bool] = (0, False)) -> "NDArray[np.uint8]":
-    """Return the frame as H x W x 3 bytes, upright and contiguous."""
-    import numpy as np
+class Images:
+    """Makes pictures (H x W x 3 bytes, upright, contiguous) of the frames of one stream; each pass over it takes one of these.
 
-    pixels = frame.to_ndarray(format="rgb24" if order == "rgb" else "bgr24")
-    degrees, mirrored = turn
-    if mirrored:
-        pixels = pixels[:, ::-1]
-    if degrees:
-        pixels = np.rot90(pixels, k=-degrees // 90)
-    return np.ascontiguousarray(pixels, dtype=np.uint8)
+    With `pixels`, which name some of pictures of this upright `size`, a picture holds these alone where that is quicker.
+    """
+
+    def __init__(
+        self, order: Order, turn: tuple[int, bool] = (0, False), pixels: Pixels | None = None, size: tuple[int, int] = (0, 0)
+    ) -> None:
+        from av.video.reformatter import VideoReformatter
+
+        self._format = "rgb24" if order == "rgb" else "bgr24"
+        self._turn, self._pixels, self._size = turn, pixels, size
+        # Kept from frame to frame: to set up a conversion takes a good part of the time that it takes.
+        self._reformatter = VideoReformatter()
+        self._look: Look | None = None
+        self._sparse: Sparse | None = None
+
+    def of(self, frame: "VideoFrame") -> "NDArray[np.uint8]":
+        """Return the picture of a frame."""
+        import numpy as np
+
+        if self._pixels is not None and (look := look_of(frame)) != self._look:
+            self._look, self._sparse = look, self._short_way(look, self._pixels)
+        converted = self._sparse.convert(frame) if self._sparse else self._reformatter.reformat(frame, format=self._format).to_ndarray()
+        return np.ascontiguousarray(self._upright(converted), dtype=np.uint8)
+
+    def _short_way(self, look: Look, pixels: Pixels) -> Sparse | None:
+        """Return what converts only the pixels of such frames, None where there is no such thing or they are not of the size."""
+        import numpy as np
+
+        across, down = (
+            self._upright(np.broadcast_to(axis, (look.height, look.width))) for axis in np.ogrid[: look.height, : look.width][::-1]
+        )
+        if across.shape != self._size[::-1]:
+            return None
+        wanted = np.ix_(pixels.rows, pixels.columns)
+        return sparse(look, self._format, Pixels(*(tuple(np.unique(axis[wanted]).tolist()) for axis in (across, down))))
+
+    def _upright(self, pixels: "NDArray[Any]") -> "NDArray[Any]":
+        import numpy as np
+
+        degrees, mirrored = self._turn
+        if mirrored:
+            pixels = pixels[:, ::-1]
+        return np.rot90(pixels, k=-degrees // 90) if degrees else pixels

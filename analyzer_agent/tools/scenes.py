@@ -6,26 +6,31 @@ rules for reading. Knows nothing of how a cut is recognised: the engine does tha
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Protocol
 
 from analyzer_agent.errors import ToolRefusal, Unavailable
-from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
+from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Pixels, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
+from analyzer_agent.tools.ahead import ahead
 
 DETECTORS = ("adaptive", "content")
 CONTEXT = 1000
 """How far before a grain decoding starts, in ms. Where that holds too few frames (below three or four a second) it starts as far
 back as those frames take; after a grain exactly the frames that its last cuts need are read."""
+_AHEAD = 4
+"""So many frames are decoded while one is looked at."""
 
 
 class CutFinder(Protocol):
-    """One pass over consecutive frames, as the engine offers it. Times are ms."""
+    """One pass over consecutive frames, as the engine offers it. Times are ms; `pixels` are all that it needs of an image."""
 
     before: int
     after: int
+    pixels: Pixels | None
 
     def push(self, pts: int, image: Any) -> Sequence[int]: ...
 
@@ -68,12 +73,13 @@ class Scenes(Analyzer):
         finder = self._engine.get().finder(self._detector, video.size, video.rate or Fraction(1))
         found = _Found(finder, picture, video.rate or Fraction(1))
         waiting = list(run)
-        for frame in _frames(video, picture, whole.start, finder.before):
-            found.add(frame)
-            while waiting and found.beyond(waiting[0].span.end) >= max(finder.after, 1):
-                yield waiting[0], found.pieces(waiting.pop(0).span)
-            if not waiting:
-                return
+        with closing(ahead(_frames(video, picture, whole.start, finder), _AHEAD)) as frames:
+            for frame in frames:
+                found.add(frame)
+                while waiting and found.beyond(waiting[0].span.end) >= max(finder.after, 1):
+                    yield waiting[0], found.pieces(waiting.pop(0).span)
+                if not waiting:
+                    return
         yield from ((grain, found.pieces(grain.span)) for grain in waiting)
 
 
@@ -136,14 +142,14 @@ def adjoining(grains: Sequence[Grain]) -> Iterator[Sequence[Grain]]:
         yield run
 
 
-def _frames(video: Video, picture: TimeRange, start: int, before: int) -> Iterator[Frame]:
-    """Yield every frame from `before` frames or more before `start` (ms) to the picture's end, as BGR."""
+def _frames(video: Video, picture: TimeRange, start: int, finder: CutFinder) -> Iterator[Frame]:
+    """Yield every frame from at least as many before `start` (ms) as the finder needs to the picture's end, as BGR."""
     context = CONTEXT
     while True:
         begin = max(picture.start, start - context)
-        frames = video.frames(TimeRange(begin, picture.end), order="bgr")
-        lead = list(itertools.islice(frames, before))
-        if begin == picture.start or (len(lead) == before and lead[-1].pts < start):
+        frames = video.frames(TimeRange(begin, picture.end), order="bgr", pixels=finder.pixels)
+        lead = list(itertools.islice(frames, finder.before))
+        if begin == picture.start or (len(lead) == finder.before and lead[-1].pts < start):
             yield from lead
             yield from frames
             return

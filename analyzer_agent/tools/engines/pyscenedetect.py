@@ -5,11 +5,12 @@ Knows nothing of grains or of the minimum scene length, which is switched off he
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from analyzer_agent.errors import require
-from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
+from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec, Pixels
 from analyzer_agent.tools.engines import opencv
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ _MILLISECONDS = Fraction(1, 1000)
 class CutFinder:
     """One pass over consecutive frames; `push` tells which of them start a new shot, some frames late.
 
-    `before` and `after` say how many frames around a frame decide whether it starts a shot.
+    `before` and `after` say how many frames around a frame decide whether it starts a shot; `pixels` which pixels of a frame do, None
+    where that is not known to be but some of them.
     """
 
     def __init__(self, scenedetect: Any, detector: str, size: tuple[int, int], rate: Fraction) -> None:
@@ -35,9 +37,10 @@ class CutFinder:
         self.before: int = self.after + 1
         self._size = _working_size(scenedetect, size)
         self._interpolation: int = scenedetect.SceneManager().interpolation.value
+        self.pixels = _pixels(size, self._size, self._interpolation)
 
     def push(self, pts: int, image: "NDArray[np.uint8]") -> list[int]:
-        """Take the next frame (BGR, presentation time in ms) and return the times (ms) at which shots turn out to start."""
+        """Take the next frame (BGR, whole or only its `pixels`; presentation time in ms) and return the times (ms) at which shots turn out to start."""
         small = opencv.resize(image, self._size, self._interpolation)
         return [cut.pts for cut in self._detector.process_frame(self._timecode(pts), small)]
 
@@ -74,6 +77,34 @@ def _working_size(scenedetect: Any, size: tuple[int, int]) -> tuple[int, int]:
     """Return the width and height that frames are shrunk to, as in `SceneManager._decode_thread` with `auto_downscale`."""
     factor = scenedetect.scene_manager.compute_downscale_factor(max(size))
     return size if factor <= 1 else (max(1, round(size[0] / factor)), max(1, round(size[1] / factor)))
+
+
+@lru_cache(maxsize=32)
+def _pixels(size: tuple[int, int], small: tuple[int, int], interpolation: int) -> Pixels | None:
+    """Return pixels of a picture from which alone its small picture comes out the same; None where they are most of it, or unknown."""
+    import numpy as np
+
+    rows = _needed(size[1], small[1])
+    # To pick out columns costs more than it saves, unless few are left.
+    pixels = Pixels(_needed(size[0], small[0]) if size[0] % small[0] == 0 else tuple(range(size[0])), rows)
+    if 2 * len(pixels.columns) * len(rows) > size[0] * size[1]:
+        return None
+    noise = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    alone = np.ascontiguousarray(noise[np.ix_(rows, pixels.columns)])
+    same = np.array_equal(opencv.resize(alone, small, interpolation), opencv.resize(noise, small, interpolation))
+    return pixels if same else None
+
+
+def _needed(length: int, small: int) -> tuple[int, ...]:
+    """Return which pixels of a line of `length` linear interpolation can do with when it makes `small` ones of them.
+
+    Of f = length / small pixels it blends the two in the middle (where f is odd, it takes the middle one). With k pixels fewer to either
+    side of them everything lies as before, for the middle of f - 2k pixels falls between two of them in the same way.
+    """
+    factor = Fraction(length, small)
+    fewer = max(0, int((factor - (1 if factor.denominator == 1 else 3)) // 2))
+    left = factor - 2 * fewer
+    return tuple(at + fewer * (2 * min(small - 1, int(at // left)) + 1) for at in range(length - 2 * fewer * small))
 
 
 def _find(config: EngineConfig) -> Availability:
