@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _TOGETHER = {"yuv420p": "yuv422p", "yuvj420p": "yuvj422p"}
 """Formats with a short way, and as what the wanted pixels are put together: each row with chroma of its own."""
+_Moves = list[tuple["slice | NDArray[np.intp]", slice]]
 _PAIR = 2
 """Pixels side by side that share their chroma."""
 _WIDTHS = 32
@@ -52,32 +53,54 @@ class Sparse:
         from av.video.reformatter import VideoReformatter
 
         self._format, self._reformatter = format, VideoReformatter()
-        self._rows = np.array(pixels.rows)
         every = pixels.columns == tuple(range(look.width))
-        self._columns = slice(look.width) if every else np.array(pixels.columns)
-        self._chroma_columns = slice(-(-look.width // _PAIR)) if every else np.array(pixels.columns) // _PAIR
-        # A column that is picked out has its own chroma, so nothing of use can stand beside it.
+        # A column that is picked out has chroma of its own, so nothing of use can stand beside it.
         self._step = 1 if every else _PAIR
-        self._width = self._step * len(pixels.columns)
-        filled, even = -(-self._width // _WIDTHS) * _WIDTHS, -(-len(self._rows) // 2) * 2
-        self._together = av.VideoFrame(filled, even, _TOGETHER[look.format])
+        rows, columns = np.array(pixels.rows), np.array(pixels.columns)
+        self._luma = _moves(rows), _moves(columns)
+        self._chroma = _moves(rows // _PAIR), _moves(columns[::_PAIR] // _PAIR if every else columns // _PAIR)
+        self._size = len(rows), self._step * len(columns)
+        height, width = (-(-length // to) * to for length, to in zip(self._size, (2, _WIDTHS), strict=True))
+        self._together = av.VideoFrame(width, height, _TOGETHER[look.format])
         self._together.colorspace, self._together.color_range = look.colorspace, look.color_range
 
     def convert(self, frame: "VideoFrame") -> "NDArray[np.uint8]":
         """Return the wanted pixels as bytes, rows x columns x 3."""
         import numpy as np
 
-        count, half = len(self._rows), -(-self._width // _PAIR)
-        (luma, *chroma), (place, *others) = _planes(frame), _planes(self._together)
-        place[:count, : self._width : self._step] = luma[self._rows][:, self._columns]
+        height, width = self._size
+        (luma, *chroma), (together, *others) = _planes(frame), _planes(self._together)
+        _move(luma, together[:height, : width : self._step], self._luma)
         for source, target in zip(chroma, others, strict=True):
-            target[:count, :half] = source[self._rows // _PAIR][:, self._chroma_columns]
+            _move(source, target[:height, : -(-width // _PAIR)], self._chroma)
         converted = self._reformatter.reformat(self._together, format=self._format, threads=1).to_ndarray()
-        wanted = converted[:count, : self._width : self._step]
+        wanted = converted[:height, : width : self._step]
         pixels = np.empty(wanted.shape, np.uint8)
         for colour in range(3):  # numpy takes five times as long to copy them as they are
             pixels[..., colour] = wanted[..., colour]
         return pixels
+
+
+def _moves(places: "NDArray[np.intp]") -> _Moves:
+    """Return how to bring the values at these places side by side, as (from, to): by slices where every n-th, or two of every n, is wanted.
+
+    To copy slices takes numpy a third of the time that picking out takes.
+    """
+    import numpy as np
+
+    for count in (1, 2):
+        parts = [places[first::count] for first in range(count)]
+        steps = [set(np.diff(part).tolist()) or {1} for part in parts]
+        if all(len(step) == 1 and min(step) > 0 for step in steps):
+            found = zip(range(count), parts, steps, strict=True)
+            return [(slice(int(part[0]), int(part[-1]) + 1, *step), slice(first, None, count)) for first, part, step in found if len(part)]
+    return [(places, slice(None))]
+
+
+def _move(source: "NDArray[np.uint8]", target: "NDArray[np.uint8]", moves: tuple[_Moves, _Moves]) -> None:
+    for rows, to_rows in moves[0]:
+        for columns, to_columns in moves[1]:
+            target[to_rows, to_columns] = source[rows][:, columns]
 
 
 def _planes(frame: "VideoFrame") -> "list[NDArray[np.uint8]]":
