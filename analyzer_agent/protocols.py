@@ -70,11 +70,13 @@ class Video(Protocol):
         fps: float | None = None,
         *,
         instants: Sequence[int] | None = None,
+        keyframes: bool = False,
         order: Literal["rgb", "bgr"] = "rgb",
     ) -> Iterator[Frame]:
         """Yield frames in time order: the ones shown at `instants`; or on the grid of `fps`; or every frame that starts in `span`.
 
-        The frame shown at t is the last one with pts <= t; before the first frame it is the first.
+        The frame shown at t is the last one with pts <= t; before the first frame it is the first. With `keyframes`, of every frame
+        only the key frames, at their own times: the cheapest look at a long video.
         """
         ...
 

@@ -27,14 +27,27 @@ def turn_of(frame: "VideoFrame") -> tuple[int, bool]:
     return round(float(np.degrees(np.arctan2(b, a))) / 90) * 90 % 360, mirrored
 
 
-def image(frame: "VideoFrame", order: Order, turn: tuple[int, bool] = (0, False)) -> "NDArray[np.uint8]":
-    """Return the frame as H x W x 3 bytes, upright and contiguous."""
-    import numpy as np
+class Painter:
+    """Makes upright arrays of frames; for one reader. `turn` is what `turn_of` gives.
 
-    pixels = frame.to_ndarray(format="rgb24" if order == "rgb" else "bgr24")
-    degrees, mirrored = turn
-    if mirrored:
-        pixels = pixels[:, ::-1]
-    if degrees:
-        pixels = np.rot90(pixels, k=-degrees // 90)
-    return np.ascontiguousarray(pixels, dtype=np.uint8)
+    Frames are shared by readers, and a frame's own converter must not be used by two threads at once; besides, one for all is quicker.
+    """
+
+    def __init__(self, order: Order, turn: tuple[int, bool] = (0, False)) -> None:
+        from av.video.reformatter import VideoReformatter
+
+        self._format = "rgb24" if order == "rgb" else "bgr24"
+        self._turn = turn
+        self._reformatter = VideoReformatter()
+
+    def image(self, frame: "VideoFrame") -> "NDArray[np.uint8]":
+        """Return the frame as H x W x 3 bytes, upright and contiguous."""
+        import numpy as np
+
+        pixels = self._reformatter.reformat(frame, format=self._format).to_ndarray()
+        degrees, mirrored = self._turn
+        if mirrored:
+            pixels = pixels[:, ::-1]
+        if degrees:
+            pixels = np.rot90(pixels, k=-degrees // 90)
+        return np.ascontiguousarray(pixels, dtype=np.uint8)
