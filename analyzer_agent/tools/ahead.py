@@ -1,0 +1,32 @@
+"""Working ahead: the next items are fetched while the caller is busy with one. Knows nothing of what they are."""
+
+import threading
+from collections import deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_END: Any = object()
+
+
+def ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
+    """Yield `items`, fetched by a thread of its own while the caller works: at most `depth` more of them than were yielded.
+
+    What `items` raises is raised in its place. Close the generator to stop early: that waits for the item that is being fetched, and
+    closes `items`. No thread is left behind.
+    """
+    pool = ThreadPoolExecutor(1, thread_name_prefix="ahead")
+    worker = pool.submit(threading.current_thread).result()
+    try:
+        fetched = deque(pool.submit(next, items, _END) for _ in range(depth))
+        while (item := fetched.popleft().result()) is not _END:
+            fetched.append(pool.submit(next, items, _END))
+            yield item
+    finally:
+        # Garbage collection, which may close this generator, runs in any thread; the worker cannot wait for itself.
+        elsewhere = threading.current_thread() is not worker
+        pool.shutdown(wait=elsewhere, cancel_futures=True)
+        if elsewhere and isinstance(items, Generator):
+            items.close()
