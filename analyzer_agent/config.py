@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 import platformdirs
 
+from analyzer_agent.caches import Caches, user_config
 from analyzer_agent.errors import AgentError
-from analyzer_agent.protocols import Caches, user_config
 from analyzer_agent.timeline import parse
 
 Manager = Literal["auto", "openai", "rules"]

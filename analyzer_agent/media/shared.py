@@ -135,6 +135,8 @@ class SharedPass:
     def _planned(self) -> "Generator[_Found, None, None]":
         if self._source is None:
             self._fed = [reader for reader in self._readers if not reader.done]
+            for reader in self._fed:
+                reader.begun = reader.start
             self._source = _joined(self._decode, [reader.rest() for reader in self._fed])
         return self._source
 
@@ -176,7 +178,8 @@ class _Reader:
         self.wish = wish
         self.at = 0
         """So many instants were found."""
-        self.start = wish.start
+        self.start = self.begun = wish.start
+        """From where frames are still to be found, and from where when the present source was planned."""
         self.ready: deque[tuple[int, VideoFrame]] = deque()
         self.taken = time.monotonic()
         self.done = wish.instants is not None and not wish.instants
@@ -197,8 +200,8 @@ class _Reader:
         if found is None:
             self.done = True
         elif instants is None:
-            # Damaged files have frames of one stamp, hence a start of its own for the rest.
-            if not found.is_shown and self.wish.start <= found.at < self.wish.end:
+            # Damaged files have several frames of one stamp: what counts is where the present source began.
+            if not found.is_shown and self.begun <= found.at < self.wish.end:
                 self.ready.append((0, found.frame))
                 self.start = found.at + 1
         elif found.is_shown:

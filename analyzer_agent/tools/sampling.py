@@ -13,7 +13,7 @@ import numpy as np
 from analyzer_agent.protocols import Frame, Grain, Video
 from analyzer_agent.records import Observation
 from analyzer_agent.timeline import TimeRange, sample_end
-from analyzer_agent.tools.ahead import ahead
+from analyzer_agent.ahead import ahead
 
 HELD = 256 << 20
 """Bytes of pictures that are held at once for an engine, and as many more that wait for it."""
