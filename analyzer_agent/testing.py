@@ -169,6 +169,8 @@ class FakeEngine:
     device: str = "cpu"
     unsuited: Mapping[str, str] = field(default_factory=dict)
     """Options that it cannot serve, with the reason."""
+    alone: bool = False
+    """Whether there is no memory for another one beside it."""
 
     def get(self) -> Any:
         """Return what was prepared."""
@@ -177,6 +179,10 @@ class FakeEngine:
     def held(self) -> AbstractContextManager[None]:
         """Do nothing: it is never thrown out."""
         return nullcontext()
+
+    def fits_beside(self, others: Sequence[Engine]) -> bool:
+        """Return True, unless `alone` is set."""
+        return not self.alone
 
     def suits(self, options: Mapping[str, Any]) -> str:
         """Return the reason prepared for the first option that is given and not empty, or ""."""

@@ -120,7 +120,7 @@ class Toolbox:
             ranges = running.ranges_of(args, offer)
         except (ToolRefusal, KeyError):  # refused when it runs, or about all videos
             return None
-        return Watch(offer.video, ranges, tool.engine) if isinstance(offer.video, Shareable) else None
+        return Watch(tool.spec.name, offer.video, ranges, tool.engine) if isinstance(offer.video, Shareable) else None
 
     @contextmanager
     def using(self, resources: Collection[str]) -> Iterator[None]:

@@ -12,15 +12,19 @@ from analyzer_agent.timeline import TimeRange
 
 @dataclass(frozen=True)
 class Watch:
-    """A call that looks at the picture of one video: its engine, and the ranges asked for."""
+    """A call that looks at the picture of one video: the analyzer, its engine, and the ranges asked for."""
 
+    analyzer: str
     video: Video
     ranges: Sequence[TimeRange]
     engine: Engine | None
 
     def shares(self, other: "Watch") -> bool:
-        """Tell whether most of what the shorter one looks at is looked at by both: only then one pass is quicker than two."""
-        if self.video.id != other.video.id:
+        """Tell whether most of what the shorter one looks at is looked at by both: only then one pass is quicker than two.
+
+        The second call of one analyzer waits for what the first one finds; it must not be waited for in turn.
+        """
+        if self.video.id != other.video.id or self.analyzer == other.analyzer:
             return False
         common = sum(part.length for one in self.ranges for two in other.ranges if (part := one.within(two)))
         return 2 * common >= min(sum(span.length for span in watch.ranges) for watch in (self, other))
