@@ -27,8 +27,9 @@ from analyzer_agent.toolbox.offers import Offer, Tool, lacking
 from analyzer_agent.toolbox.overview import overview
 from analyzer_agent.toolbox.running import ASK_ABOVE_MS
 from analyzer_agent.toolbox.survey import Survey, carry_out, survey_of
-from analyzer_agent.toolbox.telling import fenced
+from analyzer_agent.toolbox.telling import REFUSED, fenced
 from analyzer_agent.toolbox.together import Watch
+from analyzer_agent.toolbox.turn import handed_over, run_calls
 
 __all__ = ["ASK_ABOVE_MS", "Offer", "Run", "Tool", "Toolbox", "fenced"]
 
@@ -181,7 +182,7 @@ class Toolbox:
         except ToolRefusal as refusal:
             args = as_written(call.arguments)
             why = echoes_fenced(str(refusal), (call.name, args))
-            result = ToolResult(call.id, f"Refused: {why}", args=args, refused=True)
+            result = ToolResult(call.id, REFUSED + why, args=args, refused=True)
         busy = time.monotonic() - started - (waited() - idle if seat else 0)
         return replace(result, tool=call.name, wall_ms=round(busy * 1000))
 
@@ -226,13 +227,10 @@ class Toolbox:
     def _carry_out(
         self, survey: Survey, offer: Offer, call: ToolCall, budget_ms: int | None, cancel: threading.Event | None
     ) -> Generator[Event, None, ToolResult]:
-        args = {"ranges": [[clock(offer.scope.start), clock(offer.scope.end)]]}
-
-        def look(tool: Tool, left_ms: int | None) -> Generator[Event, None, ToolResult]:
-            with self.using([tool.spec.resource]):
-                return (yield from self._look(ToolCall(call.id, tool.spec.tool, call.arguments), tool, [offer], args, left_ms, cancel))
-
-        result = yield from carry_out(self.reader, self.digests, offer, survey, call, budget_ms, look)
+        calls = [self.over_all(tool, offer, call.id) for tool in survey.tools]
+        stop = cancel or threading.Event()
+        looks = handed_over(lambda write: run_calls(self, calls, write, budget_ms, stop), stop)
+        result = yield from carry_out(self.reader, self.digests, offer, survey, call, looks)
         return replace(result, args=as_written(call.arguments))
 
     def _arguments(self, call: ToolCall, tool: Mapping[str, Any], optional: Collection[str] = ()) -> dict[str, Any]:

@@ -8,20 +8,22 @@ import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from analyzer_agent.errors import Cancelled, Unavailable
 from analyzer_agent.events import Event, ToolFinished
 from analyzer_agent.protocols import Seat, Shareable, Video
 from analyzer_agent.records import ToolCall, ToolResult
-from analyzer_agent.toolbox import Toolbox
 from analyzer_agent.toolbox.together import Unit, rows, units
+
+if TYPE_CHECKING:
+    from analyzer_agent.toolbox import Toolbox
 
 T = TypeVar("T")
 
 
 def run_calls(
-    toolbox: Toolbox, calls: Sequence[ToolCall], write: Callable[[Event], None], budget_ms: int | None, cancel: threading.Event
+    toolbox: "Toolbox", calls: Sequence[ToolCall], write: Callable[[Event], None], budget_ms: int | None, cancel: threading.Event
 ) -> list[ToolResult]:
     """Run the calls of one turn; returns their results in the order of the calls.
 
@@ -113,8 +115,10 @@ def handed_over(work: Callable[[Callable[[Event], None]], T], cancel: threading.
     try:
         while (line := lines.get()) is not None:
             yield line
-    finally:
+    except BaseException:
         cancel.set()
+        raise
+    finally:
         worker.join()
     if failed:
         raise failed[0]
@@ -131,7 +135,7 @@ def _left(budget_ms: int | None, results: Sequence[ToolResult]) -> int | None:
 
 
 def _run(
-    toolbox: Toolbox,
+    toolbox: "Toolbox",
     call: ToolCall,
     put: Callable[[Event], None],
     budget_ms: int | None,
