@@ -15,7 +15,6 @@ from analyzer_agent.errors import AgentError
 from analyzer_agent.events import Warned
 from analyzer_agent.records import ToolResult
 from analyzer_agent.timeline import seconds
-from analyzer_agent.toolbox.telling import REFUSED
 
 if TYPE_CHECKING:
     from analyzer_agent.session import Session
@@ -126,6 +125,6 @@ def fail_where_undone(results: Sequence[ToolResult], wanted: Sequence[str] | Non
     refused = [result for result in results if result.refused]
     if refused and wanted is not None:
         raise AgentError(
-            " ".join(result.text.removeprefix(REFUSED) for result in refused),
+            " ".join(result.refusal for result in refused),
             hint="Leave it out of --with, or choose a video that it applies to.",
         )

@@ -18,7 +18,7 @@ from analyzer_agent.evidence.digest import Digests
 from analyzer_agent.evidence.reading import Reader, Run
 from analyzer_agent.fencing import echoes_fenced
 from analyzer_agent.protocols import Shareable, Spec, Video
-from analyzer_agent.records import ToolCall, ToolResult, Unexamined
+from analyzer_agent.records import REFUSED, ToolCall, ToolResult, Unexamined
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, clock
 from analyzer_agent.toolbox import coverage, lookups, running, schemas
@@ -27,7 +27,7 @@ from analyzer_agent.toolbox.offers import Offer, Tool, lacking
 from analyzer_agent.toolbox.overview import overview
 from analyzer_agent.toolbox.running import ASK_ABOVE_MS
 from analyzer_agent.toolbox.survey import Survey, carry_out, survey_of
-from analyzer_agent.toolbox.telling import REFUSED, fenced
+from analyzer_agent.toolbox.telling import fenced
 from analyzer_agent.toolbox.together import Watch
 from analyzer_agent.toolbox.turn import handed_over, run_calls
 

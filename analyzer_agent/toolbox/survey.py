@@ -15,7 +15,7 @@ from analyzer_agent.storage import Store
 from analyzer_agent.toolbox import running
 from analyzer_agent.toolbox.offers import Offer, Tool, lacking
 from analyzer_agent.toolbox.overview import parts_text
-from analyzer_agent.toolbox.telling import REFUSED, fenced, looked_at
+from analyzer_agent.toolbox.telling import fenced, looked_at
 
 CHEAP_MS = 10_000
 """What an analyzer may cost over the whole scope, in ms, to be part of a survey; what all may cost where the scope is not short."""
@@ -71,7 +71,7 @@ def carry_out(
     runs: list[Run] = []
     for tool, result in zip(survey.tools, results, strict=True):
         if result.refused:
-            heads.append(f"{tool.spec.tool} was left out: {result.text.removeprefix(REFUSED)}")
+            heads.append(f"{tool.spec.tool} was left out: {result.refusal}")
             continue
         found = running.known(reader.store, reader, tool, offer)
         heads.append(looked_at(tool.spec.tool, [offer.scope], result.not_examined, bool(found)))

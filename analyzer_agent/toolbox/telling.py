@@ -13,9 +13,6 @@ from analyzer_agent.fencing import inline
 from analyzer_agent.records import Unexamined
 from analyzer_agent.timeline import TimeRange, total
 
-REFUSED = "Refused: "
-"""How the result of a call begins that was not carried out."""
-
 
 def fenced(head: str, lines: str) -> str:
     """Return a result with what comes from the video fenced, so that it reads as data."""
