@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
 from analyzer_agent.errors import MediaError
-from analyzer_agent.media import audio, frames, subtitles
+from analyzer_agent.media import audio, frames, hardware, subtitles
 from analyzer_agent.media.cursor import Cursor
 from analyzer_agent.media.fingerprint import fingerprint
 from analyzer_agent.media.frames import Wish
@@ -28,15 +28,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def open_video(path: str | Path) -> "MediaFile":
+def open_video(path: str | Path, decoder: str = hardware.SOFTWARE) -> "MediaFile":
     """Open a video, audio or image file. A photo is a video of one frame that lasts a second.
 
+    `decoder` tells where pictures are decoded: "cpu", "auto" for a GPU's video engine if there is one that can, or its kind, such
+    as "cuda". The pictures are the same everywhere.
+
     Raises:
-        MediaError: the file cannot be read; says what is wrong with it. A file that is merely cut off opens: see `MediaFile.readable`.
+        MediaError: the file cannot be read, or not with this decoder; says what is wrong with it. A file that is merely cut off opens: see
+            `MediaFile.readable`.
     """
     file = Path(path)
     layout = inspect(file)
-    return MediaFile(file, fingerprint(file), layout)
+    chosen = hardware.choose(file, layout.picture.codec, decoder) if layout.picture else hardware.SOFTWARE
+    return MediaFile(file, fingerprint(file), layout, chosen)
 
 
 class MediaFile:
@@ -48,10 +53,12 @@ class MediaFile:
     odd about the file, for people.
     """
 
-    def __init__(self, path: Path, id: str, layout: Layout) -> None:
+    def __init__(self, path: Path, id: str, layout: Layout, decoder: str = hardware.SOFTWARE) -> None:
         self.path = path
         self.id = id
         self._layout = layout
+        self.decoder = decoder
+        """Where pictures are decoded: cpu, or a kind of device such as cuda."""
         picture = layout.picture
         self.readable: TimeRange = layout.readable
         self.promised: int = layout.duration
@@ -193,7 +200,7 @@ class MediaFile:
     def _decoded(self, wish: Wish) -> "Generator[tuple[int, VideoFrame], None, None]":
         picture = self._layout.picture
         assert picture is not None, "nobody wishes for frames where there is no picture"
-        with Cursor(self.path, picture.stream, picture.clock, picture.first, picture.spacing) as cursor:
+        with Cursor(self.path, picture.stream, picture.clock, picture.first, picture.spacing, self.decoder) as cursor:
             yield from frames.wanted(cursor, wish)
 
     def _is_readable(self, at: int) -> bool:

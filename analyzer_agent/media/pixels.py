@@ -9,6 +9,9 @@ if TYPE_CHECKING:
 
 Order = Literal["rgb", "bgr"]
 
+_PLAIN = {"nv12": "yuv420p", "p010le": "yuv420p10le", "p012le": "yuv420p12le", "p016le": "yuv420p16le"}
+"""How hardware decoders lay the same samples out, and how software decoders do: libswscale gives other colours for the former."""
+
 
 def turn_of(frame: "VideoFrame") -> tuple[int, bool]:
     """Return how to make the frame upright: degrees clockwise (0, 90, 180 or 270), after mirroring left and right if true.
@@ -44,6 +47,9 @@ class Painter:
         """Return the frame as H x W x 3 bytes, upright and contiguous."""
         import numpy as np
 
+        plain = _PLAIN.get(frame.format.name)
+        if plain is not None:
+            frame = self._reformatter.reformat(frame, format=plain)
         pixels = self._reformatter.reformat(frame, format=self._format).to_ndarray()
         degrees, mirrored = self._turn
         if mirrored:
