@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 import platformdirs
 
+from analyzer_agent.caches import Caches, user_config
 from analyzer_agent.errors import AgentError
-from analyzer_agent.protocols import Caches, user_config
 from analyzer_agent.timeline import parse
 
 Manager = Literal["auto", "openai", "rules"]
@@ -66,6 +66,7 @@ class Settings:
     vision_model: str | None = None
     vocabulary: Path | None = None
     device: str = "auto"
+    decoder: str = "cpu"
     offline: bool = False
     start_ms: int | None = None
     end_ms: int | None = None
@@ -229,6 +230,7 @@ _READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "vision_model": ("vision_model", str),
     "vocabulary": ("vocabulary", _path),
     "device": ("device", _device),
+    "decoder": ("decoder", _text),
     "offline": ("offline", _flag),
     "from": ("start_ms", parse),
     "to": ("end_ms", parse),

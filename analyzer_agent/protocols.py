@@ -3,15 +3,15 @@
 Knows nothing of the libraries behind them. A plug-in needs this module, `records` and `timeline`, and no other.
 """
 
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
+from analyzer_agent.caches import Caches
 from analyzer_agent.records import JSON, Observation, Sample, TokenUsage, ToolCall
 from analyzer_agent.timeline import TimeRange
 
@@ -77,13 +77,15 @@ class Video(Protocol):
         fps: float | None = None,
         *,
         instants: Sequence[int] | None = None,
+        keyframes: bool = False,
         order: Literal["rgb", "bgr"] = "rgb",
         pixels: Pixels | None = None,
     ) -> Iterator[Frame]:
         """Yield frames in time order: the ones shown at `instants`; or on the grid of `fps`; or every frame that starts in `span`.
 
-        The frame shown at t is the last one with pts <= t; before the first frame it is the first. `pixels` names the only ones that
-        matter: an image may come with these alone, or whole.
+        The frame shown at t is the last one with pts <= t; before the first frame it is the first. With `keyframes`, of every frame
+        only the key frames, at their own times: the cheapest look at a long video. `pixels` names the only ones that matter: an image
+        may come with these alone, or whole.
         """
         ...
 
@@ -93,6 +95,26 @@ class Video(Protocol):
 
     def subtitles(self, track: int) -> Sequence[Cue]:
         """Return all cues of a track in time order; a cue may end after the video does."""
+        ...
+
+
+class Seat(Video, Protocol):
+    """A view of a video for one reader among several."""
+
+    def close(self) -> None:
+        """Tell that it is not read any more."""
+        ...
+
+
+@runtime_checkable
+class Shareable(Protocol):
+    """A video that can feed several readers of its picture from one decoding pass."""
+
+    def seats(self, count: int) -> Sequence[Seat]:
+        """Return views of it whose frames come from one pass where they want them at the same time.
+
+        Each is for one thread; the pass begins when all have asked for frames or are closed. Closing one closes it alone.
+        """
         ...
 
 
@@ -116,24 +138,6 @@ class Vision(Protocol):
     def describe(self, images: Sequence["NDArray[np.uint8]"], prompt: str, labels: Sequence[str] = ()) -> str:
         """Return the model's answer to `prompt` about RGB `images`; before each it is told its label, where there are any."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Caches:
-    """Where other programs keep weights, which engines use as well; by default where they do unless told otherwise.
-
-    `hub` is the cache of the Hugging Face tools, `easyocr` the folder of EasyOCR's models, `ultralytics` its settings file, which
-    names a folder.
-    """
-
-    hub: Path = field(default_factory=lambda: Path.home() / ".cache" / "huggingface" / "hub")
-    easyocr: Path = field(default_factory=lambda: Path.home() / ".EasyOCR" / "model")
-    ultralytics: Path = field(default_factory=lambda: user_config() / "Ultralytics" / "settings.json")
-
-
-def user_config() -> Path:
-    """Return the folder in which ultralytics makes its own: that of the user's settings on this system."""
-    return Path.home() / {"win32": "AppData/Roaming", "darwin": "Library/Application Support"}.get(sys.platform, ".config")
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +218,10 @@ class Engine(Protocol):
 
     def held(self) -> AbstractContextManager[None]:
         """Keep it loaded while the block runs."""
+        ...
+
+    def fits_beside(self, others: Sequence["Engine"]) -> bool:
+        """Tell whether the memory is large enough for it and these others at once, as far as can be told."""
         ...
 
     def suits(self, options: Mapping[str, Any]) -> str:

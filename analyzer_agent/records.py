@@ -102,6 +102,10 @@ class ToolCall:
     arguments: str
 
 
+REFUSED = "Refused: "
+"""How the text of a refused call begins."""
+
+
 @dataclass(frozen=True, slots=True)
 class ToolResult:
     """What one tool call gave: `text` for the model, `note_ids` it may now cite, and what it cost."""
@@ -117,6 +121,11 @@ class ToolResult:
     args: Mapping[str, JSON] = field(default_factory=dict)
     not_examined: tuple[Unexamined, ...] = ()
     refused: bool = False
+
+    @property
+    def refusal(self) -> str:
+        """Why the call was refused."""
+        return self.text.removeprefix(REFUSED)
 
 
 @dataclass(frozen=True, slots=True)

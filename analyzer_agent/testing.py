@@ -97,21 +97,25 @@ class FakeVideo:
         fps: float | None = None,
         *,
         instants: Sequence[int] | None = None,
+        keyframes: bool = False,
         order: Literal["rgb", "bgr"] = "rgb",
         pixels: Pixels | None = None,
     ) -> Iterator[Frame]:
-        """Yield frames as `Video.frames` says; frame k appears at `start + k * 1000 / rate`, rounded up to a whole ms."""
+        """Yield frames as `Video.frames` says; frame k appears at `start + k * 1000 / rate`, rounded up to a whole ms.
+
+        The first frame of each second is a key frame.
+        """
         import numpy as np
 
         assert self.picture is not None, "this video has no picture"
-        for t in self._wanted(span, fps, instants):
+        for t in self._wanted(span, fps, instants, int(self.rate) if keyframes else 1):
             assert 0 <= t < self.duration, f"there is no frame at {t} ms: the video is {self.duration} ms long"
             pts = self._pts(self._number(t))
             self.reads.append(TimeRange(pts, pts + 1))
             image = self._picture_at(pts) if self._picture_at else np.zeros((self.size[1], self.size[0], 3), np.uint8)
             yield Frame(t, pts, image if order == "rgb" else image[..., ::-1].copy())
 
-    def _wanted(self, span: TimeRange, fps: float | None, at: Sequence[int] | None) -> Sequence[int]:
+    def _wanted(self, span: TimeRange, fps: float | None, at: Sequence[int] | None, each: int) -> Sequence[int]:
         assert self.picture is not None
         if at is not None:
             return at
@@ -121,7 +125,7 @@ class FakeVideo:
         if part is None:
             return []
         numbers = range(self._number(part.start), self._number(part.end - 1) + 1)
-        return [pts for pts in map(self._pts, numbers) if pts >= part.start]
+        return [self._pts(n) for n in numbers if self._pts(n) >= part.start and n % each == 0]
 
     def _number(self, t: int) -> int:
         """Return which frame is shown at `t`."""
@@ -166,6 +170,8 @@ class FakeEngine:
     device: str = "cpu"
     unsuited: Mapping[str, str] = field(default_factory=dict)
     """Options that it cannot serve, with the reason."""
+    alone: bool = False
+    """Whether there is no memory for another one beside it."""
 
     def get(self) -> Any:
         """Return what was prepared."""
@@ -174,6 +180,10 @@ class FakeEngine:
     def held(self) -> AbstractContextManager[None]:
         """Do nothing: it is never thrown out."""
         return nullcontext()
+
+    def fits_beside(self, others: Sequence[Engine]) -> bool:
+        """Return True, unless `alone` is set."""
+        return not self.alone
 
     def suits(self, options: Mapping[str, Any]) -> str:
         """Return the reason prepared for the first option that is given and not empty, or ""."""

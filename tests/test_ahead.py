@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from analyzer_agent.tools.ahead import ahead
+from analyzer_agent.ahead import ahead
 
 
 class Watched:
@@ -161,6 +161,6 @@ def test_garbage_collected_in_its_own_thread_it_still_ends() -> None:
 
 
 def test_a_program_can_end_with_it_half_used() -> None:
-    program = "from analyzer_agent.tools.ahead import ahead; import itertools; numbers = ahead(itertools.count(), 3); print(next(numbers))"
+    program = "from analyzer_agent.ahead import ahead; import itertools; numbers = ahead(itertools.count(), 3); print(next(numbers))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
     assert (done.stdout, done.stderr) == ("0\n", "")

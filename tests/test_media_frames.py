@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -106,6 +107,17 @@ def test_every_frame_of_a_part(written: Written) -> None:
     assert [frame.pts for frame in shown] == [written.ms(index) for index in range(len(written.frames))]
     for frame, (_, picture) in zip(shown, written.frames, strict=True):
         assert np.array_equal(frame.image, picture)
+
+
+def test_key_frames(written: Written) -> None:
+    with av.open(str(written.video.path)) as container:
+        count = sum(frame.key_frame for frame in container.decode(video=0))
+    shown = list(written.video.frames(TimeRange(0, written.video.duration), keyframes=True))
+    assert len(shown) == count > 0
+    every = {frame.pts: frame.image for frame in written.video.frames(TimeRange(0, written.video.duration))}
+    assert [frame.pts for frame in shown if not np.array_equal(frame.image, every[frame.pts])] == []
+    half = TimeRange(shown[len(shown) // 2].pts, written.video.duration)
+    assert [frame.pts for frame in written.video.frames(half, keyframes=True)] == [f.pts for f in shown if f.pts >= half.start]
 
 
 def test_frames_at_every_boundary(written: Written) -> None:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sounds import BurstListener, Ready, SoundVideo, analyzed, bursts, cut
 
+from analyzer_agent.caches import Caches
 from analyzer_agent.errors import ToolRefusal, Unavailable
 from analyzer_agent.media import open_video
-from analyzer_agent.protocols import Availability, Caches, EngineConfig
+from analyzer_agent.protocols import Availability, EngineConfig
 from analyzer_agent.records import Observation
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools import seams, speech

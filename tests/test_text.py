@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from analyzer_agent.caches import Caches
 from analyzer_agent.errors import ToolRefusal, Unavailable
-from analyzer_agent.protocols import Caches, EngineConfig, Grain
+from analyzer_agent.protocols import EngineConfig, Grain
 from analyzer_agent.testing import FakeVideo
 from analyzer_agent.timeline import TimeRange, instants
 from analyzer_agent.tools.engines import easyocr, hardware, rapidocr

@@ -14,8 +14,9 @@ import tiny_clip
 import tiny_whisper
 from weights_server import REVISION, WeightsServer
 
+from analyzer_agent.caches import Caches
 from analyzer_agent.errors import AgentError
-from analyzer_agent.protocols import Caches, EngineConfig
+from analyzer_agent.protocols import EngineConfig
 from analyzer_agent.tools import fetching, pulling, weights
 from analyzer_agent.tools.engines import detectors, easyocr, faster_whisper, open_clip, recognizers, ultralytics
 from analyzer_agent.tools.engines.huggingface import Hub

@@ -125,6 +125,6 @@ def fail_where_undone(results: Sequence[ToolResult], wanted: Sequence[str] | Non
     refused = [result for result in results if result.refused]
     if refused and wanted is not None:
         raise AgentError(
-            " ".join(result.text.removeprefix("Refused: ") for result in refused),
+            " ".join(result.refusal for result in refused),
             hint="Leave it out of --with, or choose a video that it applies to.",
         )

@@ -82,6 +82,7 @@ _ANALYZERS = (
     ),
     click.option("--vocabulary", metavar="FILE", help="Your own labels for tags, instead of those that come with the program."),
     click.option("--device", metavar="auto|cpu|cuda:N", help="Where engines run."),
+    click.option("--decoder", metavar="cpu|auto|cuda|...", help="Where pictures are decoded; on a GPU they are the same, only sooner."),
     click.option("--offline", is_flag=True, default=None, help="Never touch the network."),
     click.option("--refresh", is_flag=True, default=None, help="Analyze anew what was analyzed already."),
     click.option("--max-analyzer-seconds", type=click.FloatRange(min=0), metavar="S", help="How long analyzers may work on one question."),

@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 
+from analyzer_agent.ahead import waited
 from analyzer_agent.errors import AgentError, Cancelled, MediaError, StoreError, ToolRefusal
 from analyzer_agent.events import Progress, Waiting
 from analyzer_agent.evidence.planning import Plan, Seen, cut_to_grain, grains_of, root_of, share_of, work
@@ -79,16 +80,24 @@ class Gatherer:
         return plan
 
     def run(
-        self, plan: Plan, call_id: str, *, budget_ms: int | None = None, cancel: threading.Event | None = None
+        self,
+        plan: Plan,
+        call_id: str,
+        *,
+        budget_ms: int | None = None,
+        cancel: threading.Event | None = None,
+        shared: bool = False,
     ) -> Generator[Progress | Waiting, None, Outcome]:
         """Analyze what the plan leaves to do; yields progress and returns the outcome. What was finished is kept, whatever happens.
+
+        `shared`: frames come from a pass that feeds others too, so waiting for them is not counted as the analyzer's time.
 
         Raises:
             AgentError: the analyzer cannot run at all.
             Cancelled: `cancel` was set.
             RuntimeError: the analyzer breaks its contract, which is a bug in it.
         """
-        this = _Pass(plan, Outcome(self.keys, plan.reused_ms, unexamined=list(plan.given_up)), call_id, budget_ms, cancel)
+        this = _Pass(plan, Outcome(self.keys, plan.reused_ms, unexamined=list(plan.given_up)), call_id, budget_ms, cancel, shared)
         pending = list(plan.todo)
         waited_for = None
         while pending and not this.exhausted():
@@ -130,7 +139,7 @@ class Gatherer:
 
     def _stream(self, queue: deque[Grain], lost: set[TimeRange], this: "_Pass") -> Iterator[Progress]:
         """Run the analyzer over `queue`, taking each grain off it once it is stored."""
-        this.began = time.monotonic()
+        this.start()
         with closing(self._results(tuple(queue))) as results:
             for grain, found in results:
                 self._check(grain, queue[0] if queue else None, found)
@@ -147,7 +156,7 @@ class Gatherer:
                     raise Cancelled
                 if this.exhausted():
                     return
-                this.began = time.monotonic()
+                this.start()
         if queue:
             raise RuntimeError(f"the analyzer {self.job.spec.name!r} left out {queue[0].span}")
 
@@ -262,13 +271,21 @@ class _Pass:
     call_id: str
     budget_ms: int | None
     cancel: threading.Event | None
+    shared: bool
     began: float = 0.0
+
+    def start(self) -> None:
+        """Begin to count the analyzer's time."""
+        self.began = self._now()
+
+    def _now(self) -> float:
+        return time.monotonic() - (waited() if self.shared else 0)
 
     def exhausted(self) -> bool:
         return self.budget_ms is not None and self.outcome.wall_ms >= self.budget_ms
 
     def lap(self) -> int:
         """Add the time since `began` to the analyzer's, and return it in ms."""
-        wall_ms = round((time.monotonic() - self.began) * 1000)
+        wall_ms = round((self._now() - self.began) * 1000)
         self.outcome.wall_ms += wall_ms
         return wall_ms

@@ -59,6 +59,7 @@ class AbsentVideo:
         fps: float | None = None,
         *,
         instants: Sequence[int] | None = None,
+        keyframes: bool = False,
         order: Literal["rgb", "bgr"] = "rgb",
         pixels: Pixels | None = None,
     ) -> Iterator[Frame]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzer_agent.media.door import Clock, arbitrary_times, decoded, only, open_container, packets
+from analyzer_agent.media.hardware import SOFTWARE, accelerator
 from analyzer_agent.timeline import clock
 
 if TYPE_CHECKING:
@@ -46,19 +47,20 @@ def _is_closed(packet: "Packet[VideoStream]") -> bool:
 
 
 class Cursor:
-    """A place in a video stream, and the decoder that follows it.
+    """A place in a video stream, and the decoder that follows it, on the kind of device that `decoder` names (see `hardware`).
 
     `start` is the first frame's time stamp. `spacing` is 0, or how many ticks apart frames are where the container does not say when
     one is shown: the n-th one shown then takes the n-th time at which one was decoded.
     """
 
-    def __init__(self, path: Path, stream: int, at: Clock, start: int, spacing: int = 0) -> None:
+    def __init__(self, path: Path, stream: int, at: Clock, start: int, spacing: int = 0, decoder: str = SOFTWARE) -> None:
         self.at = at
         self.read_to = start
         """Decoding time up to which packets were read: no later packet is shown before it."""
         self.longest_gop = 0
         self.seekable = True
         self._path = path
+        self._decoder = decoder
         self._index = stream
         self._start = start
         self.spacing = spacing
@@ -76,7 +78,7 @@ class Cursor:
         self._container.close()
 
     def _open(self) -> None:
-        self._container = open_container(self._path)
+        self._container = open_container(self._path, accelerator(self._decoder))
         self.stream: VideoStream = self._container.streams[self._index]  # type: ignore[assignment]
         only(self._container, self.stream)
         self.stream.codec_context.thread_type = "AUTO"

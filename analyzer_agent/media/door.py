@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from analyzer_agent.errors import MediaError
 
 if TYPE_CHECKING:
+    from av.codec.hwaccel import HWAccel
     from av.container import InputContainer
     from av.packet import Packet
     from av.stream import Stream
@@ -44,8 +45,8 @@ class Clock:
         return at.numerator // at.denominator + self.offset
 
 
-def open_container(path: Path) -> "InputContainer":
-    """Open a local file with libav; never follows a playlist to the network.
+def open_container(path: Path, hwaccel: "HWAccel | None" = None) -> "InputContainer":
+    """Open a local file with libav, to be decoded by `hwaccel` if that is given; never follows a playlist to the network.
 
     Raises:
         MediaError: missing, not a file, empty, unreadable, cut off, or in no format that libav knows.
@@ -56,7 +57,7 @@ def open_container(path: Path) -> "InputContainer":
     # "pattern_type" keeps libav from reading "shot%03d.jpg" as a numbered sequence of pictures.
     options = {"protocol_whitelist": "file", "pattern_type": "none"}
     try:
-        container = av.open(str(path.resolve()), options=options)
+        container = av.open(str(path.resolve()), options=options, hwaccel=hwaccel)
     except av.FFmpegError as error:
         raise _cannot_open(path, error) from error
     if container.format.name in _TEXT_ART:

@@ -1,17 +1,22 @@
 """`MediaFile`: a media file as analyzers see it. Knows nothing of analyzers."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from copy import copy
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
 from analyzer_agent.errors import MediaError
-from analyzer_agent.media import audio, frames, subtitles
+from analyzer_agent.media import audio, frames, hardware, subtitles
 from analyzer_agent.media.cursor import Cursor
 from analyzer_agent.media.fingerprint import fingerprint
-from analyzer_agent.media.pixels import Images
+from analyzer_agent.media.frames import Wish
+from analyzer_agent.media.pixels import Painter
 from analyzer_agent.media.probe import Layout, Picture, describe, inspect
+from analyzer_agent.media.shared import SharedPass, Source
 from analyzer_agent.protocols import Cue, Frame, Pixels, Track
 from analyzer_agent.records import JSON
 from analyzer_agent.timeline import TimeRange, clock, grid_step
@@ -19,18 +24,24 @@ from analyzer_agent.timeline import instants as grid_instants
 
 if TYPE_CHECKING:
     import numpy as np
+    from av.video.frame import VideoFrame
     from numpy.typing import NDArray
 
 
-def open_video(path: str | Path) -> "MediaFile":
+def open_video(path: str | Path, decoder: str = hardware.SOFTWARE) -> "MediaFile":
     """Open a video, audio or image file. A photo is a video of one frame that lasts a second.
 
+    `decoder` tells where pictures are decoded: "cpu", "auto" for a GPU's video engine if there is one that can, or its kind, such
+    as "cuda". The pictures are the same everywhere.
+
     Raises:
-        MediaError: the file cannot be read; says what is wrong with it. A file that is merely cut off opens: see `MediaFile.readable`.
+        MediaError: the file cannot be read, or not with this decoder; says what is wrong with it. A file that is merely cut off opens: see
+            `MediaFile.readable`.
     """
     file = Path(path)
     layout = inspect(file)
-    return MediaFile(file, fingerprint(file), layout)
+    chosen = hardware.choose(file, layout.picture.codec, decoder) if layout.picture else hardware.SOFTWARE
+    return MediaFile(file, fingerprint(file), layout, chosen)
 
 
 class MediaFile:
@@ -42,10 +53,12 @@ class MediaFile:
     odd about the file, for people.
     """
 
-    def __init__(self, path: Path, id: str, layout: Layout) -> None:
+    def __init__(self, path: Path, id: str, layout: Layout, decoder: str = hardware.SOFTWARE) -> None:
         self.path = path
         self.id = id
         self._layout = layout
+        self.decoder = decoder
+        """Where pictures are decoded: cpu, or a kind of device such as cuda."""
         picture = layout.picture
         self.readable: TimeRange = layout.readable
         self.promised: int = layout.duration
@@ -60,6 +73,8 @@ class MediaFile:
         beside = [subtitles.sidecar_track(path, file, len(layout.texts) + n) for n, file in enumerate(self._sidecars, 1)]
         self.subtitle_tracks: Sequence[Track] = (*(track for _, track in layout.texts), *beside)
         self._closed = False
+        self._source: Source = self._decoded
+        self._leave: Callable[[], None] = lambda: None
 
     @property
     def name(self) -> str:
@@ -75,6 +90,19 @@ class MediaFile:
     def close(self) -> None:
         """Refuse further reading. Nothing is held open between calls, so there is nothing to release."""
         self._closed = True
+        self._leave()
+
+    def seats(self, count: int) -> "list[MediaFile]":
+        """Return views of this file whose frames come from one decoding pass where they want them at the same time.
+
+        Each is for one thread; the pass begins when all have asked for frames or are closed. Closing one closes it alone.
+        """
+        shared = SharedPass(self._decoded, count)
+        views = [copy(self) for _ in range(count)]
+        for number, view in enumerate(views):
+            view._source = partial(shared.read, number)
+            view._leave = partial(shared.leave, number)
+        return views
 
     def probe(self) -> Mapping[str, JSON]:
         """Return what is known of the file as JSON: container, picture, audio and subtitle tracks, problems. Times are seconds."""
@@ -86,12 +114,14 @@ class MediaFile:
         fps: float | None = None,
         *,
         instants: Sequence[int] | None = None,
+        keyframes: bool = False,
         order: Literal["rgb", "bgr"] = "rgb",
         pixels: Pixels | None = None,
     ) -> Iterator[Frame]:
         """Yield frames in time order: the ones shown at `instants`; or on the grid of `fps`; or every frame that starts in `span`.
 
-        The frame shown at t is the last one with pts <= t; before the first frame it is the first. Images are H x W x 3 bytes,
+        The frame shown at t is the last one with pts <= t; before the first frame it is the first. With `keyframes`, of every frame
+        only the key frames, at their own times: the cheapest look at a long video. Images are H x W x 3 bytes,
         upright; with `pixels` they hold these alone where that is quicker. Decoding goes along with the iteration and passes over
         what is not wanted; close the iterator to stop early.
 
@@ -104,12 +134,12 @@ class MediaFile:
             raise MediaError(
                 f"{self.name!r} has no picture.", hint="Its sound can be used: ask what is said, or use the 'speech' and 'voice' analyzers."
             )
-        images = Images(order, picture.turn, pixels, picture.size)
+        painter = Painter(order, picture.turn, pixels, picture.size)
         if instants is None and fps is not None:
             instants = grid_instants(span, grid_step(1 / fps), picture.span)
         if instants is None:
-            return self._every(picture, span, images)
-        return self._shown(picture, sorted(instants), images)
+            return self._every(picture, span, keyframes, painter)
+        return self._shown(picture, sorted(instants), painter)
 
     def audio(self, span: TimeRange, rate: int = 16_000, track: int = 1) -> "NDArray[np.float32]":
         """Return mono samples in -1..1, exactly `span.length * rate // 1000` of them, silence where the track has none.
@@ -138,40 +168,43 @@ class MediaFile:
         stream, found = self._layout.texts[place]
         return subtitles.embedded_cues(self.path, stream, found)
 
-    def _shown(self, picture: Picture, wanted: Sequence[int], images: Images) -> Iterator[Frame]:
-        at = picture.clock
+    def _shown(self, picture: Picture, wanted: Sequence[int], painter: Painter) -> Iterator[Frame]:
+        at, paint = picture.clock, painter.image
         there = [t for t in wanted if self._is_readable(t)]
-        with self._cursor(picture) as cursor:
-            ticks = [max(picture.first, at.ticks(t)) for t in there]
-            last: tuple[int | None, NDArray[np.uint8]] | None = None
-            for index, frame in frames.Shown(cursor, ticks):
+        wish = Wish(instants=tuple(max(picture.first, at.ticks(t)) for t in there))
+        last: tuple[int | None, NDArray[np.uint8]] | None = None
+        with closing(self._source(wish)) as shown:
+            for index, frame in shown:
                 if last is None or last[0] != frame.pts:
-                    last = frame.pts, images.of(frame)
+                    last = frame.pts, paint(frame)
                 yield Frame(there[index], max(0, at.ms(frame.pts or 0)), last[1])
         if len(there) < len(wanted):
             raise self._cut_off()
 
-    def _every(self, picture: Picture, span: TimeRange, images: Images) -> Iterator[Frame]:
-        at = picture.clock
+    def _every(self, picture: Picture, span: TimeRange, keyframes: bool, painter: Painter) -> Iterator[Frame]:
+        at, paint = picture.clock, painter.image
         # In a file that is cut off, some frames after the last gapless one can be there, out of order.
         end = span.end if self.duration == self.promised else min(span.end, self.duration)
-        with self._cursor(picture) as cursor:
-            start = max(picture.first, at.ticks(span.start - 1) + 1) if span.start else picture.first
-            early = None
-            for frame in frames.every(cursor, start, at.ticks(end - 1) + 1):
+        start = max(picture.first, at.ticks(span.start - 1) + 1) if span.start else picture.first
+        early = None
+        with closing(self._source(Wish(start, at.ticks(end - 1) + 1, keys=keyframes))) as decoded:
+            for _, frame in decoded:
                 shown = at.ms(frame.pts or 0)
                 if shown <= 0:
                     early = frame
                     continue
                 if early is not None:
-                    yield Frame(0, 0, images.of(early))
+                    yield Frame(0, 0, paint(early))
                     early = None
-                yield Frame(shown, shown, images.of(frame))
-            if early is not None:
-                yield Frame(0, 0, images.of(early))
+                yield Frame(shown, shown, paint(frame))
+        if early is not None:
+            yield Frame(0, 0, paint(early))
 
-    def _cursor(self, picture: Picture) -> Cursor:
-        return Cursor(self.path, picture.stream, picture.clock, picture.first, picture.spacing)
+    def _decoded(self, wish: Wish) -> "Generator[tuple[int, VideoFrame], None, None]":
+        picture = self._layout.picture
+        assert picture is not None, "nobody wishes for frames where there is no picture"
+        with Cursor(self.path, picture.stream, picture.clock, picture.first, picture.spacing, self.decoder) as cursor:
+            yield from frames.wanted(cursor, wish)
 
     def _is_readable(self, at: int) -> bool:
         return at < self.readable.end or self.readable.end >= self.promised

@@ -6,7 +6,7 @@ they are wanted. Knows nothing of pixels; times are the stream's own ticks.
 
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer_agent.media.cursor import Cursor, pts_of
 
@@ -27,6 +27,41 @@ _SEEK_AFTER = 2
 _HELD_PACKETS = 512
 _HELD_BYTES = 32 * 1024 * 1024
 """So much of a group of pictures is held back until it is known whether any of it is wanted."""
+
+
+class Wish(NamedTuple):
+    """Which frames are wanted, in ticks: the ones shown at `instants` (ascending), or where that is None, those stamped in `[start, end)`.
+
+    With `keys`, of the latter only key frames.
+    """
+
+    start: int = 0
+    end: int = 0
+    instants: tuple[int, ...] | None = None
+    keys: bool = False
+
+
+def wanted(cursor: Cursor, wish: Wish) -> "Iterator[tuple[int, VideoFrame]]":
+    """Yield (index of the instant, frame) in order; the index is 0 where there are no instants."""
+    if wish.instants is not None:
+        yield from Shown(cursor, wish.instants)
+    else:
+        yield from ((0, frame) for frame in (keys if wish.keys else every)(cursor, wish.start, wish.end))
+
+
+def keys(cursor: Cursor, start: int, end: int) -> "Iterator[VideoFrame]":
+    """Yield the key frames stamped in `[start, end)`, in order; each is decoded by itself, and nothing else is."""
+    if cursor.spacing:  # when a frame is shown, only those before it tell
+        yield from (frame for frame in every(cursor, start, end) if frame.key_frame)
+        return
+    packet = (cursor.seek(start) if start > cursor.read_to else None) or cursor.next_packet()
+    while packet is not None and (packet.dts is None or packet.dts < end):
+        if packet.is_keyframe and not packet.is_discard:
+            cursor.begin_at(packet)
+            for frame in (*cursor.decode(packet), *cursor.drain()):
+                if frame.key_frame and start <= pts_of(frame) < end:
+                    yield frame
+        packet = cursor.next_packet()
 
 
 def every(cursor: Cursor, start: int, end: int) -> "Iterator[VideoFrame]":

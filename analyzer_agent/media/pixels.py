@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 Order = Literal["rgb", "bgr"]
 
+_PLAIN = {"nv12": "yuv420p", "p010le": "yuv420p10le", "p012le": "yuv420p12le", "p016le": "yuv420p16le"}
+"""How hardware decoders lay the same samples out, and how software decoders do: libswscale gives other colours for the former."""
+
 
 def turn_of(frame: "VideoFrame") -> tuple[int, bool]:
     """Return how to make the frame upright: degrees clockwise (0, 90, 180 or 270), after mirroring left and right if true.
@@ -30,10 +33,11 @@ def turn_of(frame: "VideoFrame") -> tuple[int, bool]:
     return round(float(np.degrees(np.arctan2(b, a))) / 90) * 90 % 360, mirrored
 
 
-class Images:
-    """Makes pictures (H x W x 3 bytes, upright, contiguous) of the frames of one stream; each pass over it takes one of these.
+class Painter:
+    """Makes arrays of frames: upright, contiguous, H x W x 3 bytes; for one reader. `turn` is what `turn_of` gives.
 
-    With `pixels`, which name some of pictures of this upright `size`, a picture holds these alone where that is quicker.
+    With `pixels`, which name some of an upright picture of this `size`, an array holds these alone where that is quicker.
+    Frames are shared by readers, and a frame's own converter must not be used by two threads at once; besides, one for all is quicker.
     """
 
     def __init__(
@@ -43,27 +47,28 @@ class Images:
 
         self._format = "rgb24" if order == "rgb" else "bgr24"
         self._turn, self._pixels, self._size = turn, pixels, size
-        # Kept from frame to frame: to set up a conversion takes a good part of the time that it takes.
         self._reformatter = VideoReformatter()
         self._look: Look | None = None
         self._sparse: Sparse | None = None
 
-    def of(self, frame: "VideoFrame") -> "NDArray[np.uint8]":
-        """Return the picture of a frame."""
+    def image(self, frame: "VideoFrame") -> "NDArray[np.uint8]":
+        """Return the array of a frame."""
         import numpy as np
 
+        plain = _PLAIN.get(frame.format.name)
+        if plain is not None:
+            frame = self._reformatter.reformat(frame, format=plain)
         if self._pixels is not None and (look := look_of(frame)) != self._look:
             self._look, self._sparse = look, self._short_way(look, self._pixels)
         converted = self._sparse.convert(frame) if self._sparse else self._reformatter.reformat(frame, format=self._format).to_ndarray()
         return np.ascontiguousarray(self._upright(converted), dtype=np.uint8)
 
     def _short_way(self, look: Look, pixels: Pixels) -> Sparse | None:
-        """Return what converts only the pixels of such frames, None where there is no such thing or they are not of the size."""
+        """Return what converts only the pixels of such frames; None where they are of another size, or there is no such thing."""
         import numpy as np
 
-        across, down = (
-            self._upright(np.broadcast_to(axis, (look.height, look.width))) for axis in np.ogrid[: look.height, : look.width][::-1]
-        )
+        # Each pixel's place before it was turned is found by turning the places.
+        down, across = (self._upright(np.broadcast_to(axis, (look.height, look.width))) for axis in np.ogrid[: look.height, : look.width])
         if across.shape != self._size[::-1]:
             return None
         wanted = np.ix_(pixels.rows, pixels.columns)

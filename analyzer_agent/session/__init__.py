@@ -24,7 +24,7 @@ from analyzer_agent.events import Answered, Event, ToolFinished, ToolStarted, Wa
 from analyzer_agent.modes import Asked, Description, answer, describe
 from analyzer_agent.prompts import digest
 from analyzer_agent.protocols import ChatModel
-from analyzer_agent.records import Answer, ToolResult, answer_json
+from analyzer_agent.records import Answer, ToolCall, ToolResult, answer_json
 from analyzer_agent.session.parts import (
     choose_mode,
     choose_model,
@@ -38,8 +38,9 @@ from analyzer_agent.session.parts import (
     scope_of,
 )
 from analyzer_agent.storage import Store
-from analyzer_agent.toolbox import Offer, Tool, Toolbox
+from analyzer_agent.toolbox import Tool, Toolbox
 from analyzer_agent.toolbox.finishing import Ended
+from analyzer_agent.toolbox.turn import handed_over, run_calls
 from analyzer_agent.tools.pool import Pool
 
 if TYPE_CHECKING:
@@ -257,24 +258,20 @@ class Session:
                     f"The analyzer {spec.name!r} finds nothing without a {needed[0]} of its own.",
                     hint="Leave it out: a language model runs it while it answers a question.",
                 )
-        results: list[ToolResult] = []
+        results, calls = list[ToolResult](), list[ToolCall]()
         for tool in wanted:
             for offer in self.offers:
-                yield from self._index(tool, offer, every, results)
-        return results
-
-    def _index(self, tool: Tool, offer: Offer, every: float | None, results: list[ToolResult]) -> Iterator[Event]:
-        call_id = f"index-{tool.spec.name}-{offer.name}"
-        if why := self.toolbox.lacking(tool.spec, offer):
-            results.append(ToolResult(call_id, why, tool=tool.spec.tool, args={"video": offer.name}, refused=True))
-            yield Warned(why)
-            return
-        call = self.toolbox.over_all(tool, offer, call_id, every)
-        result = yield from self.toolbox.run(call, budget_ms=self.settings.max_analyzer_ms, cancel=self._stop)
-        results.append(result)
-        yield ToolFinished(result)
-        if result.refused:
-            yield Warned(result.text)
+                call_id = f"index-{tool.spec.name}-{offer.name}"
+                if why := self.toolbox.lacking(tool.spec, offer):
+                    results.append(ToolResult(call_id, why, tool=tool.spec.tool, args={"video": offer.name}, refused=True))
+                    yield Warned(why)
+                else:
+                    calls.append(self.toolbox.over_all(tool, offer, call_id, every))
+        found = yield from handed_over(
+            lambda write: run_calls(self.toolbox, calls, write, self.settings.max_analyzer_ms, self._stop), self._stop
+        )
+        yield from (Warned(result.text) for result in found if result.refused)
+        return [*results, *found]
 
     def describe(self, analyzers: Sequence[str] | None = None, *, covered: bool = False) -> Description:
         """Describe all videos in time order, in `max_tokens` if that is set, from what `index` or questions have left; runs nothing.

@@ -159,7 +159,7 @@ def open_known(path: str | Path, settings: Settings) -> MediaFile | AbsentVideo:
     """
     given = Path(path)
     stands_in = None if given.exists() else stand_in(given, named_videos(settings))
-    return stands_in or open_video(path)
+    return stands_in or open_video(path, settings.decoder)
 
 
 def named_videos(settings: Settings) -> dict[str, int]:

@@ -6,17 +6,19 @@ Knows nothing of models or graphs: a call comes in, events and a result come out
 import json
 import threading
 import time
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
+from analyzer_agent.ahead import waited
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.events import Event, ToolStarted
 from analyzer_agent.evidence.digest import Digests
 from analyzer_agent.evidence.reading import Reader, Run
 from analyzer_agent.fencing import echoes_fenced
-from analyzer_agent.protocols import Spec
-from analyzer_agent.records import ToolCall, ToolResult, Unexamined
+from analyzer_agent.protocols import Shareable, Spec, Video
+from analyzer_agent.records import REFUSED, ToolCall, ToolResult, Unexamined
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, clock
 from analyzer_agent.toolbox import coverage, lookups, running, schemas
@@ -26,6 +28,8 @@ from analyzer_agent.toolbox.overview import overview
 from analyzer_agent.toolbox.running import ASK_ABOVE_MS
 from analyzer_agent.toolbox.survey import Survey, carry_out, survey_of
 from analyzer_agent.toolbox.telling import fenced
+from analyzer_agent.toolbox.together import Watch
+from analyzer_agent.toolbox.turn import handed_over, run_calls
 
 __all__ = ["ASK_ABOVE_MS", "Offer", "Run", "Tool", "Toolbox", "fenced"]
 
@@ -106,6 +110,28 @@ class Toolbox:
         tool = self._by_tool.get(call.name)
         return tool.spec.resource if tool else "all" if call.name == schemas.SURVEY else "none"
 
+    def watch(self, call: ToolCall) -> Watch | None:
+        """Return what a call looks at if that is the picture of one video: such calls can be fed by one decoding pass."""
+        tool = self._by_tool.get(call.name)
+        if tool is None or tool.spec.needs != "picture" or tool.spec.resource == "network" or tool.unable:
+            return None
+        try:
+            args = self._arguments(call, schemas.analyzer_tool(tool.spec, list(self.offers)), tool.spec.filters_schema)
+            offer = self._offer(args)
+            ranges = running.ranges_of(args, offer)
+        except (ToolRefusal, KeyError):  # refused when it runs, or about all videos
+            return None
+        return Watch(tool.spec.name, offer.video, ranges, tool.engine) if isinstance(offer.video, Shareable) else None
+
+    @contextmanager
+    def using(self, resources: Collection[str]) -> Iterator[None]:
+        """Keep these resources from all others while the block runs."""
+        with ExitStack() as held:
+            for resource in sorted(resources):
+                if resource in self._locks:
+                    held.enter_context(self._locks[resource])
+            yield
+
     def lacking(self, spec: Spec, offer: Offer) -> str:
         """Return why an analyzer has nothing to look at in a video, or nothing."""
         return lacking(spec, offer)
@@ -140,30 +166,36 @@ class Toolbox:
     # --- running a call -------------------------------------------------------------------------------------------
 
     def run(
-        self, call: ToolCall, *, budget_ms: int | None = None, cancel: threading.Event | None = None
+        self, call: ToolCall, *, budget_ms: int | None = None, cancel: threading.Event | None = None, seat: Video | None = None
     ) -> Generator[Event, None, ToolResult]:
         """Carry out one call; yields events, returns the result. What cannot be done is a result too: it tells the model why.
+
+        With `seat`, a view of the call's video that is fed together with others, the time spent on waiting for frames is not counted.
 
         Raises:
             AgentError: a person has to act; the question ends.
             Cancelled: `cancel` was set.
         """
-        started = time.monotonic()
+        started, idle = time.monotonic(), waited()
         try:
-            result = yield from self._dispatch(call, budget_ms, cancel)
+            result = yield from self._dispatch(call, budget_ms, cancel, seat)
         except ToolRefusal as refusal:
             args = as_written(call.arguments)
             why = echoes_fenced(str(refusal), (call.name, args))
-            result = ToolResult(call.id, f"Refused: {why}", args=args, refused=True)
-        return replace(result, tool=call.name, wall_ms=round((time.monotonic() - started) * 1000))
+            result = ToolResult(call.id, REFUSED + why, args=args, refused=True)
+        busy = time.monotonic() - started - (waited() - idle if seat else 0)
+        return replace(result, tool=call.name, wall_ms=round(busy * 1000))
 
-    def _dispatch(self, call: ToolCall, budget_ms: int | None, cancel: threading.Event | None) -> Generator[Event, None, ToolResult]:
+    def _dispatch(
+        self, call: ToolCall, budget_ms: int | None, cancel: threading.Event | None, seat: Video | None
+    ) -> Generator[Event, None, ToolResult]:
         if tool := self._by_tool.get(call.name):
             # A call that lacks a filter still looks, so that later ones need not: what `index` runs has none.
             args = self._arguments(call, schemas.analyzer_tool(tool.spec, list(self.offers)), tool.spec.filters_schema)
             able = [offer for offer in self.offers.values() if not lacking(tool.spec, offer)]
             offers = able if len(self.offers) > 1 and "video" not in args else [self._offer(args)]
-            return (yield from self._look(call, tool, offers, args, budget_ms, cancel))
+            offers = [replace(offer, video=seat) for offer in offers] if seat else offers
+            return (yield from self._look(call, tool, offers, args, budget_ms, cancel, shared=seat is not None))
         free = [*self._surveying(), *schemas.reading_tools(list(self.offers), self._kinds())]
         readers = {tool["function"]["name"]: tool for tool in free}
         if call.name not in readers:
@@ -186,21 +218,19 @@ class Toolbox:
         args: Mapping[str, Any],
         budget_ms: int | None,
         cancel: threading.Event | None,
+        shared: bool = False,
     ) -> Generator[Event, None, ToolResult]:
         several = len(self.offers) > 1
-        requests = [running.Request(call, tool, one, args, several, self.force, self.approve, budget_ms, cancel) for one in offers]
-        with self._locks[tool.spec.resource]:
-            return (yield from running.run_all(self.store, self.reader, requests))
+        requests = [running.Request(call, tool, one, args, several, self.force, self.approve, budget_ms, cancel, shared) for one in offers]
+        return (yield from running.run_all(self.store, self.reader, requests))
 
     def _carry_out(
         self, survey: Survey, offer: Offer, call: ToolCall, budget_ms: int | None, cancel: threading.Event | None
     ) -> Generator[Event, None, ToolResult]:
-        args = {"ranges": [[clock(offer.scope.start), clock(offer.scope.end)]]}
-
-        def look(tool: Tool, left_ms: int | None) -> Generator[Event, None, ToolResult]:
-            return self._look(ToolCall(call.id, tool.spec.tool, call.arguments), tool, [offer], args, left_ms, cancel)
-
-        result = yield from carry_out(self.reader, self.digests, offer, survey, call, budget_ms, look)
+        calls = [self.over_all(tool, offer, call.id) for tool in survey.tools]
+        stop = cancel or threading.Event()
+        looks = handed_over(lambda write: run_calls(self, calls, write, budget_ms, stop), stop)
+        result = yield from carry_out(self.reader, self.digests, offer, survey, call, looks)
         return replace(result, args=as_written(call.arguments))
 
     def _arguments(self, call: ToolCall, tool: Mapping[str, Any], optional: Collection[str] = ()) -> dict[str, Any]:

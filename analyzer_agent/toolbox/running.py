@@ -37,7 +37,10 @@ _NAMES_LISTED = 100
 
 @dataclass(frozen=True)
 class Request:
-    """A checked call of an analyzer on one video. `several` tells whether the session has other videos."""
+    """A checked call of an analyzer on one video.
+
+    `several` tells whether the session has other videos, `shared` whether the frames come from a pass that feeds others too.
+    """
 
     call: ToolCall
     tool: Tool
@@ -48,6 +51,7 @@ class Request:
     approve: Callable[[ToolStarted], bool] | None = None
     budget_ms: int | None = None
     cancel: threading.Event | None = None
+    shared: bool = False
 
 
 def run(store: Store, reader: Reader, this: Request) -> Generator[Event, None, ToolResult]:
@@ -60,7 +64,7 @@ def run(store: Store, reader: Reader, this: Request) -> Generator[Event, None, T
     """
     offer, spec = this.offer, this.tool.spec
     only_known = offer.absent or this.tool.unable
-    ranges = merge(time_ranges(this.args["ranges"], offer.scope)) if "ranges" in this.args else [offer.scope]
+    ranges = ranges_of(this.args, offer)
     if why := lacking(spec, offer):
         raise ToolRefusal(why)
     step = _step(spec, this.args)
@@ -80,7 +84,7 @@ def run(store: Store, reader: Reader, this: Request) -> Generator[Event, None, T
             tool.engine.get()
         if not only_known:
             _check_classes(store, filters, job)
-        outcome = yield from gatherer.run(plan, this.call.id, budget_ms=this.budget_ms, cancel=this.cancel)
+        outcome = yield from gatherer.run(plan, this.call.id, budget_ms=this.budget_ms, cancel=this.cancel, shared=this.shared)
         grid = _grid(offer, step)
         if spec.searched and grid:
             runs = searching.found(store, reader, offer, ranges, job, filters, grid)
@@ -99,6 +103,15 @@ def run(store: Store, reader: Reader, this: Request) -> Generator[Event, None, T
         args=this.args,
         not_examined=tuple(outcome.unexamined),
     )
+
+
+def ranges_of(args: Mapping[str, Any], offer: Offer) -> list[TimeRange]:
+    """Return what a call asks for of a video; without ranges all of it.
+
+    Raises:
+        ToolRefusal: they are none.
+    """
+    return merge(time_ranges(args["ranges"], offer.scope)) if "ranges" in args else [offer.scope]
 
 
 def run_all(store: Store, reader: Reader, requests: Sequence[Request]) -> Generator[Event, None, ToolResult]:

@@ -3,12 +3,10 @@
 Knows nothing of how calls come in, nor of what a single analyzer does.
 """
 
-import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 
-from analyzer_agent.errors import ToolRefusal
-from analyzer_agent.events import Event, ToolStarted
+from analyzer_agent.events import Event, ToolFinished, ToolStarted
 from analyzer_agent.evidence.digest import Digests
 from analyzer_agent.evidence.reading import Reader, Run
 from analyzer_agent.evidence.rendering import CHARS_PER_TOKEN, DEFAULT_TOKENS, as_text
@@ -26,9 +24,6 @@ SHORT_MS = 120_000
 """Up to this scope analyzers that are `_KNOWN_CHEAP` are part of it before they were measured here."""
 
 _KNOWN_CHEAP = ("subtitles", "scenes", "voice", "motion")
-
-Look = Callable[[Tool, int | None], Generator[Event, None, ToolResult]]
-"""Runs an analyzer over the whole scope with what is left of the budget in ms, if there is one."""
 
 
 @dataclass(frozen=True)
@@ -58,24 +53,28 @@ def survey_of(store: Store, offer: Offer, tools: Iterable[Tool]) -> Survey | Non
 
 
 def carry_out(
-    reader: Reader, digests: Digests, offer: Offer, survey: Survey, call: ToolCall, budget_ms: int | None, look: Look
+    reader: Reader, digests: Digests, offer: Offer, survey: Survey, call: ToolCall, looks: Generator[Event, None, list[ToolResult]]
 ) -> Generator[Event, None, ToolResult]:
-    """Run a survey; yields its progress, returns the joined result. An analyzer that is refused is left out, and that is told."""
+    """Run a survey; yields its progress, returns the joined result. An analyzer that is refused is left out, and that is told.
+
+    Args:
+        reader: reads what was found.
+        digests: sums up what is too long to tell.
+        offer: the video.
+        survey: what is run.
+        call: the one call that all of it is.
+        looks: runs the survey's analyzers over the whole scope; returns their results, in order.
+    """
     yield ToolStarted(call.id, call.name, ranges=[offer.scope], estimate_ms=survey.cost_ms)
-    began = time.monotonic()
+    results = yield from _as_one(looks)
     heads: list[str] = []
-    results: list[ToolResult] = []
     runs: list[Run] = []
-    for tool in survey.tools:
-        left = None if budget_ms is None else max(0, budget_ms - round((time.monotonic() - began) * 1000))
-        try:
-            result = yield from _without_start(look(tool, left))
-        except ToolRefusal as refusal:
-            heads.append(f"{tool.spec.tool} was left out: {refusal}")
+    for tool, result in zip(survey.tools, results, strict=True):
+        if result.refused:
+            heads.append(f"{tool.spec.tool} was left out: {result.refusal}")
             continue
         found = running.known(reader.store, reader, tool, offer)
         heads.append(looked_at(tool.spec.tool, [offer.scope], result.not_examined, bool(found)))
-        results.append(result)
         runs += found
     lines, shown = _described(reader, digests, offer, runs)
     return ToolResult(
@@ -89,15 +88,15 @@ def carry_out(
     )
 
 
-def _without_start(events: Generator[Event, None, ToolResult]) -> Generator[Event, None, ToolResult]:
-    """Pass on what happens, but not that a call began: the survey is one call."""
+def _as_one(looks: Generator[Event, None, list[ToolResult]]) -> Generator[Event, None, list[ToolResult]]:
+    """Pass on what happens, but not that calls begin and end: the survey is one call."""
     while True:
         try:
-            event = next(events)
+            event = next(looks)
         except StopIteration as end:
-            result: ToolResult = end.value
-            return result
-        if not isinstance(event, ToolStarted):
+            results: list[ToolResult] = end.value
+            return results
+        if not isinstance(event, ToolStarted | ToolFinished):
             yield event
 
 

@@ -1,4 +1,4 @@
-"""The calls of one turn: side by side where they use different resources, one after the other where they share one.
+"""The calls of one turn: side by side where they use different resources or look at the same pictures, else one after the other.
 
 Knows nothing of models: calls come in, events go out as they happen, results come back in the order of the calls.
 """
@@ -6,18 +6,24 @@ Knows nothing of models: calls come in, events go out as they happen, results co
 import queue
 import threading
 from collections.abc import Callable, Generator, Sequence
-from typing import TypeVar
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
+from typing import TYPE_CHECKING, TypeVar
 
-from analyzer_agent.errors import Cancelled
+from analyzer_agent.errors import Cancelled, Unavailable
 from analyzer_agent.events import Event, ToolFinished
+from analyzer_agent.protocols import Seat, Shareable, Video
 from analyzer_agent.records import ToolCall, ToolResult
-from analyzer_agent.toolbox import Toolbox
+from analyzer_agent.toolbox.together import Unit, rows, units
+
+if TYPE_CHECKING:
+    from analyzer_agent.toolbox import Toolbox
 
 T = TypeVar("T")
 
 
 def run_calls(
-    toolbox: Toolbox, calls: Sequence[ToolCall], write: Callable[[Event], None], budget_ms: int | None, cancel: threading.Event
+    toolbox: "Toolbox", calls: Sequence[ToolCall], write: Callable[[Event], None], budget_ms: int | None, cancel: threading.Event
 ) -> list[ToolResult]:
     """Run the calls of one turn; returns their results in the order of the calls.
 
@@ -28,23 +34,25 @@ def run_calls(
     """
     lines: queue.SimpleQueue[Event | BaseException | None] = queue.SimpleQueue()
     results: dict[int, ToolResult] = {}
-    groups: dict[str, list[int]] = {}
-    for at, one in enumerate(calls):
-        groups.setdefault(toolbox.resource(one), []).append(at)
 
-    def work(group: Sequence[int]) -> None:
+    def run(at: int, seat: Video | None = None) -> None:
+        results[at] = _run(toolbox, calls[at], lines.put, _left(budget_ms, list(results.values())), cancel, seat)
+
+    def work(row: Sequence[Unit]) -> None:
         try:
-            for at in group:
-                results[at] = _run(toolbox, calls[at], lines.put, _left(budget_ms, list(results.values())), cancel)
+            for unit in row:
+                with toolbox.using(unit.resources):
+                    _run_unit(unit, run)
         except BaseException as error:
             lines.put(error)
         else:
             lines.put(None)
 
-    for group in groups.values():
-        threading.Thread(target=work, args=(group,), name="calls", daemon=True).start()
+    side_by_side = rows(units([toolbox.resource(one) for one in calls], [toolbox.watch(one) for one in calls]))
+    for row in side_by_side:
+        threading.Thread(target=work, args=(row,), name="calls", daemon=True).start()
     failed: BaseException | None = None
-    for _ in groups:
+    for _ in side_by_side:
         while (line := lines.get()) is not None:
             if isinstance(line, BaseException):
                 failed = failed or line
@@ -56,6 +64,33 @@ def run_calls(
     if cancel.is_set():
         raise Cancelled
     return [results[at] for at in range(len(calls))]
+
+
+def _run_unit(unit: Unit, run: Callable[..., None]) -> None:
+    """Run the calls of a unit at the same time; one that finds no memory beside the others runs again after them."""
+    if not isinstance(unit.video, Shareable):
+        for at in unit.calls:
+            run(at)
+        return
+
+    def beside(at: int, seat: Seat) -> None:
+        with closing(seat):
+            run(at, seat)
+
+    alone: list[int] = []
+    failed: BaseException | None = None
+    with ThreadPoolExecutor(len(unit.calls), "calls") as pool:
+        running = {pool.submit(beside, at, seat): at for at, seat in zip(unit.calls, unit.video.seats(len(unit.calls)), strict=True)}
+        for done in as_completed(running):
+            error = done.exception()
+            if isinstance(error, Unavailable):
+                alone.append(running[done])
+            else:
+                failed = failed or error
+    if failed is not None:
+        raise failed
+    for at in alone:
+        run(at)
 
 
 def handed_over(work: Callable[[Callable[[Event], None]], T], cancel: threading.Event) -> Generator[Event, None, T]:
@@ -80,8 +115,10 @@ def handed_over(work: Callable[[Callable[[Event], None]], T], cancel: threading.
     try:
         while (line := lines.get()) is not None:
             yield line
-    finally:
+    except BaseException:
         cancel.set()
+        raise
+    finally:
         worker.join()
     if failed:
         raise failed[0]
@@ -97,8 +134,15 @@ def _left(budget_ms: int | None, results: Sequence[ToolResult]) -> int | None:
     return None if budget_ms is None else max(0, budget_ms - spent_ms(results))
 
 
-def _run(toolbox: Toolbox, call: ToolCall, put: Callable[[Event], None], budget_ms: int | None, cancel: threading.Event) -> ToolResult:
-    running = toolbox.run(call, budget_ms=budget_ms, cancel=cancel)
+def _run(
+    toolbox: "Toolbox",
+    call: ToolCall,
+    put: Callable[[Event], None],
+    budget_ms: int | None,
+    cancel: threading.Event,
+    seat: Video | None,
+) -> ToolResult:
+    running = toolbox.run(call, budget_ms=budget_ms, cancel=cancel, seat=seat)
     while True:
         try:
             put(next(running))

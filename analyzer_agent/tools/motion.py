@@ -6,9 +6,11 @@ nothing of what it is that moves, and takes a moving camera for motion everywher
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from analyzer_agent.ahead import ahead
 from analyzer_agent.errors import Unavailable
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
@@ -28,6 +30,7 @@ _REACH = WINDOW + _SECOND
 _MARGIN = 2000
 """Beyond a grain's edge by this many ms, motion cannot change what is found inside it."""
 CONTEXT = _REACH + _MARGIN
+_AHEAD = 4
 _STRONG = 0.25
 """The share of the picture that counts as motion of full strength."""
 _EVERYWHERE = 0.5
@@ -78,12 +81,13 @@ class Motion(Analyzer):
         frames = video.frames(TimeRange(wanted[0], wanted[-1] + 1), instants=wanted, order="bgr")
         moments: list[_Moment] = []
         waiting = list(run)
-        for moment in _Watcher(self._engine.get(), picture).moments(frames):
-            moments.append(moment)
-            while waiting and moment.span.end >= waiting[0].span.end + _MARGIN:
-                yield waiting[0], _pieces(waiting[0].span, moments)
-                moments = [kept for kept in moments if kept.span.end > waiting[0].span.end - _MARGIN]
-                waiting.pop(0)
+        with closing(ahead(frames, _AHEAD)) as coming:
+            for moment in _Watcher(self._engine.get(), picture).moments(coming):
+                moments.append(moment)
+                while waiting and moment.span.end >= waiting[0].span.end + _MARGIN:
+                    yield waiting[0], _pieces(waiting[0].span, moments)
+                    moments = [kept for kept in moments if kept.span.end > waiting[0].span.end - _MARGIN]
+                    waiting.pop(0)
         yield from ((grain, _pieces(grain.span, moments)) for grain in waiting)
 
 

@@ -14,7 +14,7 @@ from itertools import count
 from typing import Any, Protocol
 
 from analyzer_agent.errors import AgentError, Unavailable
-from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
+from analyzer_agent.protocols import Availability, Engine, EngineConfig, EngineSpec
 from analyzer_agent.tools.engines import memory
 from analyzer_agent.tools.engines.batches import out_of_memory
 
@@ -68,6 +68,10 @@ class WarmEngine:
         finally:
             with self._pool.counting:
                 self._holders -= 1
+
+    def fits_beside(self, others: Sequence[Engine]) -> bool:
+        """Tell whether the memory is large enough for it and these others at once, as far as can be told."""
+        return self._pool.fits([self, *(other for other in others if isinstance(other, WarmEngine) and other._pool is self._pool)])
 
     def suits(self, options: Mapping[str, Any]) -> str:
         """Return why these options of the analyzer cannot be served, or ""."""
@@ -180,6 +184,17 @@ class Pool:
             gc.collect()
             return True
 
+    def fits(self, engines: Sequence[WarmEngine]) -> bool:
+        """Tell whether all of them can be loaded at once, as far as can be told; others that are idle make room."""
+        with self._loading:
+            for device in {engine.device for engine in engines}:
+                wanted = sum(engine.expected for engine in engines if not engine.loaded and _same(engine.device, device))
+                idle = [e for e in self.engines.values() if e not in engines and e.idle and _same(e.device, device)]
+                left = self._meter.free(device)
+                if left is not None and wanted and left + sum(engine.expected for engine in idle) < wanted + self._spare:
+                    return False
+        return True
+
     def close(self) -> None:
         """Throw out all engines that nobody uses; they load again if they are asked for."""
         with self._loading:
@@ -218,6 +233,10 @@ class NamedEngine:
     def held(self) -> AbstractContextManager[None]:
         """Do nothing: there is nothing to keep."""
         return nullcontext()
+
+    def fits_beside(self, others: Sequence[Engine]) -> bool:
+        """Return True: it takes no memory."""
+        return True
 
     def suits(self, options: Mapping[str, Any]) -> str:
         """Return "": what serves is decided by what is covered."""

@@ -3,19 +3,22 @@
 Knows nothing of what is looked for.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import chain, islice
+from typing import Any, TypeVar
 
 import numpy as np
 
 from analyzer_agent.protocols import Frame, Grain, Video
 from analyzer_agent.records import Observation
 from analyzer_agent.timeline import TimeRange, sample_end
+from analyzer_agent.ahead import ahead
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+HELD = 256 << 20
+"""Bytes of pictures that are held at once for an engine, and as many more that wait for it."""
 
+_LEAST_AHEAD = 2
 
 E = TypeVar("E")
 T = TypeVar("T")
@@ -25,7 +28,7 @@ def look_at(
     video: Video,
     grains: Sequence[Grain],
     get: Callable[[], E],
-    look: Callable[[E, "list[NDArray[np.uint8]]"], Sequence[T]],
+    look: Callable[[E, list[Any]], Sequence[T]],
     observe: Callable[[TimeRange, Frame, T], Iterable[Observation]],
 ) -> Iterator[tuple[Grain, list[Observation]]]:
     """Yield each grain with what is observed on the frames at its instants.
@@ -36,8 +39,9 @@ def look_at(
         video: what is sampled.
         grains: in any order; each run of them that goes forward in time is one pass.
         get: gives the engine; called when there is a frame to look at, so that nothing loads for empty grains.
-        look: asks the engine about BGR pictures, as many at once as its `batch` says (one where it does not say). It must give equal
-            results for equal pictures, whatever the pictures beside them: a frame with the bytes of the one before is not looked at again.
+        look: asks the engine about BGR pictures, or what its `prepare` makes of each where it has one, as many at once as its `batch` says
+            (one where it does not say). It must give equal results for equal pictures, whatever the pictures beside them: a frame with the
+            bytes of the one before is not looked at again.
         observe: makes observations of a result, given the frame and how long it stands for.
     """
     for run in ascending(grains):
@@ -73,18 +77,27 @@ def shown_for(video: Video, grain: Grain, frame: Frame) -> TimeRange:
 
 
 def seen(
-    frames: Iterator[Frame], get: Callable[[], E], look: Callable[[E, "list[NDArray[np.uint8]]"], Sequence[T]]
+    frames: Iterator[Frame], get: Callable[[], E], look: Callable[[E, "list[Any]"], Sequence[T]]
 ) -> Iterator[tuple[Frame, T]]:
-    """Yield each frame with what `look` sees on it."""
-    last: tuple[NDArray[np.uint8], T] | None = None
-    while first := next(frames, None):
-        engine = get()
-        batch = [first, *islice(frames, getattr(engine, "batch", 1) - 1)]
-        before = [last[0] if last else None, *(frame.image for frame in batch)]
-        fresh = [old is None or not np.array_equal(old, frame.image) for old, frame in zip(before, batch, strict=False)]
-        wanted = [frame.image for frame, new in zip(batch, fresh, strict=True) if new]
-        found = iter(look(engine, wanted) if wanted else ())
-        for frame, new in zip(batch, fresh, strict=True):
-            if new or last is None:
-                last = (frame.image, next(found))
-            yield frame, last[1]
+    """Yield each frame with what `look` sees on it. While it looks, the frames that come next are decoded and prepared."""
+    start = next(frames, None)
+    if start is None:
+        return
+    engine, last = get(), None
+    many = max(1, min(getattr(engine, "batch", 1), HELD // max(1, start.image.nbytes)))
+    with closing(ahead(_prepared(chain([start], frames), engine), max(_LEAST_AHEAD, many))) as coming:
+        while batch := list(islice(coming, many)):
+            before = [last[0] if last else None, *(frame.image for frame, _ in batch)]
+            fresh = [old is None or not np.array_equal(old, frame.image) for old, (frame, _) in zip(before, batch, strict=False)]
+            wanted = [taken for (_, taken), new in zip(batch, fresh, strict=True) if new]
+            found = iter(look(get(), wanted) if wanted else ())
+            for (frame, _), new in zip(batch, fresh, strict=True):
+                if new or last is None:
+                    last = (frame.image, next(found))
+                yield frame, last[1]
+
+
+def _prepared(frames: Iterator[Frame], engine: object) -> "Generator[tuple[Frame, Any], None, None]":
+    """Yield each frame with what the engine takes of it: the picture, or what it makes of pictures beforehand."""
+    prepare = getattr(engine, "prepare", lambda image: image)
+    yield from ((frame, prepare(frame.image)) for frame in frames)

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Protocol
 
+from analyzer_agent.ahead import ahead
 from analyzer_agent.errors import ToolRefusal, Unavailable
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Pixels, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.tools.ahead import ahead
 
 DETECTORS = ("adaptive", "content")
 CONTEXT = 1000

@@ -32,6 +32,19 @@ def figures(work: Work) -> Iterator[Figure]:
     yield _figure(work, f"{_WHAT}, key frame every 10 s", "OpenCV, seeking to each", partial(_ours, long, 1.0), partial(_opencv, long), 4)
     plain = partial(_everything, short, 0.1)
     yield _figure(work, "frames at 0.1 fps, key frame every 2 s", "decoding everything", partial(_ours, short, 0.1), plain, 4)
+    yield _overview(work, short)
+
+
+def _overview(work: Work, path: Path) -> Figure:
+    def ours() -> int:
+        with open_video(path) as video:
+            return sum(1 for _ in video.frames(TimeRange(0, video.duration), keyframes=True))
+
+    seen = ours()
+    if seen != _SECONDS // 2:
+        raise AssertionError(f"{seen} key frames in {_SECONDS} s with one every 2 s")
+    plain = partial(_everything, path, 0.5)
+    return _figure(work, "an overview from key frames alone, one every 2 s", "decoding everything", ours, plain, 8, f"{seen} pictures")
 
 
 def _against_ffmpeg(work: Work, path: Path) -> Figure:

@@ -1,14 +1,16 @@
 """Working ahead: the next items are fetched while the caller is busy with one. Knows nothing of what they are."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 _END: Any = object()
+_idle = threading.local()
 
 
 def ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
@@ -21,7 +23,7 @@ def ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
     worker = pool.submit(threading.current_thread).result()
     try:
         fetched = deque(pool.submit(next, items, _END) for _ in range(depth))
-        while (item := fetched.popleft().result()) is not _END:
+        while (item := _awaited(fetched.popleft())) is not _END:
             fetched.append(pool.submit(next, items, _END))
             yield item
     finally:
@@ -30,3 +32,16 @@ def ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
         pool.shutdown(wait=elsewhere, cancel_futures=True)
         if elsewhere and isinstance(items, Generator):
             items.close()
+
+
+def waited() -> float:
+    """Return for how many seconds in all this thread has waited for items that were not there yet."""
+    return getattr(_idle, "seconds", 0.0)
+
+
+def _awaited(item: "Future[T]") -> T:
+    began = time.monotonic()
+    try:
+        return item.result()
+    finally:
+        _idle.seconds = waited() + time.monotonic() - began

@@ -1,0 +1,64 @@
+"""Decoding on a GPU's video engine, where libav and the machine offer it.
+
+Only for codecs whose standard leaves nothing to the decoder: there the pictures are the same, bit for bit, wherever they are decoded.
+Knows nothing of what is decoded.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analyzer_agent.errors import MediaError
+
+if TYPE_CHECKING:
+    from av.codec.hwaccel import HWAccel
+
+SOFTWARE, ANY = "cpu", "auto"
+
+EXACT = frozenset({"h264", "hevc", "vp8", "vp9", "av1"})
+"""Codecs that decode to the same bits everywhere; the inverse transform of older ones may be rounded differently."""
+
+
+def choose(path: Path, codec: str, wanted: str) -> str:
+    """Return the kind of device that decodes a file: `wanted`, the first that works if that is "auto", or "cpu".
+
+    Raises:
+        MediaError: there is no such device here.
+    """
+    from av.codec.hwaccel import hwdevices_available
+
+    if wanted == SOFTWARE or codec not in EXACT:
+        return SOFTWARE
+    known = hwdevices_available()
+    if wanted != ANY and wanted not in known:
+        raise MediaError(
+            f"Pictures cannot be decoded on {wanted!r} here.", hint=f"Choose --decoder {', '.join((SOFTWARE, ANY))}, or {', '.join(known)}."
+        )
+    failures: dict[str, str] = {}
+    for kind in known if wanted == ANY else [wanted]:
+        failures[kind] = _failure(path, kind)
+        if not failures[kind]:
+            return kind
+    if wanted == ANY:
+        return SOFTWARE
+    raise MediaError(
+        f"Pictures of {path.name!r} cannot be decoded on {wanted!r}: {failures[wanted]}.", hint="Leave --decoder out, or --decoder cpu."
+    )
+
+
+def accelerator(kind: str) -> "HWAccel | None":
+    """Return what libav wants to be told, None for the CPU."""
+    from av.codec.hwaccel import HWAccel
+
+    return None if kind == SOFTWARE else HWAccel(kind, allow_software_fallback=False)
+
+
+def _failure(path: Path, kind: str) -> str:
+    """Return why a device does not decode the first picture of a file, or ""."""
+    import av
+
+    try:
+        with av.open(str(path.resolve()), hwaccel=accelerator(kind), options={"protocol_whitelist": "file"}) as container:
+            next(container.decode(container.streams.video[0]))
+    except (av.FFmpegError, RuntimeError, StopIteration) as error:
+        return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return ""

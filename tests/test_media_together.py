@@ -1,0 +1,170 @@
+"""Several readers of one picture, fed by one decoding pass: each gets exactly what it gets alone."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from media_maker import Clip, write
+
+from analyzer_agent.errors import MediaError
+from analyzer_agent.media import MediaFile, cursor, open_video, shared
+from analyzer_agent.protocols import Frame
+from analyzer_agent.timeline import TimeRange
+
+CASES = {
+    "b-frames": ("a.mp4", Clip(codec="libx264", bframes=2, gop=12)),
+    "long group": ("a.mkv", Clip(codec="libx264", bframes=2, gop=200)),
+    "transport": ("a.ts", Clip(codec="libx264", bframes=2, gop=12)),
+    "no stamps": ("a.avi", Clip(codec="mpeg4", bframes=2, gop=12)),
+}
+
+
+@pytest.fixture(scope="module", params=CASES)
+def video(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> MediaFile:
+    name, clip = CASES[request.param]
+    return open_video(write(tmp_path_factory.mktemp("together") / name, clip))
+
+
+def same(one: list[Frame], other: list[Frame]) -> bool:
+    return [(f.t, f.pts) for f in one] == [(f.t, f.pts) for f in other] and all(
+        np.array_equal(f.image, g.image) for f, g in zip(one, other, strict=True)
+    )
+
+
+def read_all(seats: list[MediaFile], wishes: list[dict]) -> list[list[Frame]]:
+    def read(seat: MediaFile, wish: dict) -> list[Frame]:
+        with seat:
+            return list(seat.frames(**wish))
+
+    with ThreadPoolExecutor(len(seats)) as pool:
+        return list(pool.map(read, seats, wishes))
+
+
+spans = st.tuples(st.integers(0, 2000), st.integers(1, 2000)).map(lambda pair: TimeRange(pair[0], pair[0] + pair[1]))
+wishes = st.one_of(
+    st.lists(st.integers(0, 2400), min_size=1, max_size=8).map(lambda some: {"span": TimeRange(0, 3000), "instants": some}),
+    spans.map(lambda span: {"span": span}),
+    spans.map(lambda span: {"span": span, "keyframes": True, "order": "bgr"}),
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(asked=st.lists(wishes, min_size=1, max_size=4))
+def test_each_reader_gets_what_it_gets_alone(video: MediaFile, asked: list[dict]) -> None:
+    together = read_all(video.seats(len(asked)), asked)
+    for wish, found in zip(asked, together, strict=True):
+        assert same(found, list(video.frames(**wish))), wish
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(asked=st.lists(wishes, min_size=2, max_size=3), stop=st.integers(0, 20))
+def test_a_reader_that_stops_early_takes_nothing_from_the_others(video: MediaFile, asked: list[dict], stop: int) -> None:
+    def some(seat: MediaFile) -> list[Frame]:
+        frames = seat.frames(**asked[0])
+        found = [frame for _, frame in zip(range(stop), frames, strict=False)]
+        frames.close()  # type: ignore[attr-defined]
+        seat.close()
+        return found
+
+    seats = video.seats(len(asked))
+    with ThreadPoolExecutor(len(asked)) as pool:
+        first = pool.submit(some, seats[0])
+        others = [pool.submit(lambda seat, wish: list(seat.frames(**wish)), *pair) for pair in zip(seats[1:], asked[1:], strict=True)]
+    assert same(first.result(), list(video.frames(**asked[0]))[:stop])
+    for wish, found in zip(asked[1:], others, strict=True):
+        assert same(found.result(), list(video.frames(**wish)))
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Count how often a picture is opened for decoding, and how many packets are decoded."""
+    counts = [0, 0]
+    begin, decode = cursor.Cursor.__init__, cursor.Cursor.decode
+
+    def counted(self: cursor.Cursor, *args: object, **more: object) -> None:
+        counts[0] += 1
+        begin(self, *args, **more)  # type: ignore[arg-type]
+
+    def seen(self: cursor.Cursor, *args: object, **more: object) -> Iterator[object]:
+        counts[1] += 1
+        return decode(self, *args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(cursor.Cursor, "__init__", counted)
+    monkeypatch.setattr(cursor.Cursor, "decode", seen)
+    yield counts
+
+
+def test_one_pass_decodes_for_all(tmp_path: Path, opened: list[int]) -> None:
+    video = open_video(write(tmp_path / "a.mp4", Clip(codec="libx264", bframes=2, gop=12)))
+    whole = TimeRange(0, video.duration)
+    asked = [{"span": whole}, {"span": whole, "fps": 5.0}, {"span": whole, "fps": 2.0, "order": "bgr"}]
+    list(video.frames(whole))
+    alone = opened[1]
+    opened[:] = [0, 0]
+    read_all(video.seats(3), asked)
+    assert opened == [1, alone]
+
+
+def test_nobody_waits_for_one_that_has_left(tmp_path: Path) -> None:
+    video = open_video(write(tmp_path / "a.mp4"))
+    seats = video.seats(3)
+    seats[1].close()
+    seats[2].close()
+    began = time.monotonic()
+    assert list(seats[0].frames(TimeRange(0, video.duration)))
+    assert time.monotonic() - began < shared.PATIENCE_S / 2
+
+
+def patient(video: MediaFile, count: int, patience: float) -> list[MediaFile]:
+    seats = video.seats(count)
+    for seat in seats:
+        seat._source.func.__self__._patience = patience  # type: ignore[attr-defined]
+    return seats
+
+
+def test_one_that_does_not_come_is_waited_for_no_longer_than_patience(tmp_path: Path) -> None:
+    video = open_video(write(tmp_path / "a.mp4"))
+    seats = patient(video, 2, 0.3)
+    wish = {"span": TimeRange(0, video.duration), "fps": 10.0}
+    began = time.monotonic()
+    found = list(seats[0].frames(**wish))
+    assert 0.3 <= time.monotonic() - began < 5
+    assert same(found, list(video.frames(**wish)))
+    # It comes late, and finds everything all the same.
+    assert same(list(seats[1].frames(**wish)), found)
+
+
+def test_one_that_takes_nothing_is_left_behind_and_still_gets_all(tmp_path: Path) -> None:
+    video = open_video(write(tmp_path / "a.mp4", Clip(times=range(0, 3000, 40))))
+    seats = patient(video, 2, 0.3)
+    wish = {"span": TimeRange(0, video.duration)}
+    slow = seats[0].frames(**wish)
+    quick: list[Frame] = []
+    reader = threading.Thread(target=lambda: quick.extend(seats[1].frames(**wish)))
+    reader.start()
+    first = next(iter(slow))
+    reader.join(20)
+    assert not reader.is_alive()
+    assert same(quick, list(video.frames(**wish)))
+    assert same([first, *slow], quick)
+
+
+def test_an_error_reaches_every_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    video = open_video(write(tmp_path / "a.mp4"))
+
+    def broken(self: cursor.Cursor) -> None:
+        raise MediaError("'a.mp4' cannot be read beyond 0:00.")
+
+    monkeypatch.setattr(cursor.Cursor, "next_packet", broken)
+    seats = video.seats(2)
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(lambda seat: list(seat.frames(TimeRange(0, 1000), fps=4)), seat) for seat in seats]
+    for one in both:
+        with pytest.raises(MediaError, match="cannot be read"):
+            one.result()
