@@ -6,7 +6,7 @@ noise; where it does not, and for all other formats, there is no short way.
 """
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzer_agent.protocols import Pixels
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 _TOGETHER = {"yuv420p": "yuv422p", "yuvj420p": "yuvj422p"}
 """Formats with a short way, and as what the wanted pixels are put together: each row with chroma of its own."""
-_Moves = list[tuple["slice | NDArray[np.intp]", slice]]
 _PAIR = 2
 """Pixels side by side that share their chroma."""
 _WIDTHS = 32
 """Widths are filled up to a multiple of this: the last pixels of other rows may be converted by other code."""
+_Moves = list[tuple["slice | NDArray[np.intp]", slice]]
 
 
 class Look(NamedTuple):
@@ -73,8 +73,10 @@ class Sparse:
         _move(luma, together[:height, : width : self._step], self._luma)
         for source, target in zip(chroma, others, strict=True):
             _move(source, target[:height, : -(-width // _PAIR)], self._chroma)
-        converted = self._reformatter.reformat(self._together, format=self._format, threads=1).to_ndarray()
+        converted: NDArray[Any] = self._reformatter.reformat(self._together, format=self._format, threads=1).to_ndarray()
         wanted = converted[:height, : width : self._step]
+        if self._step == 1:
+            return wanted
         pixels = np.empty(wanted.shape, np.uint8)
         for colour in range(3):  # numpy takes five times as long to copy them as they are
             pixels[..., colour] = wanted[..., colour]

@@ -6,12 +6,10 @@ rules for reading. Knows nothing of how a cut is recognised: the engine does tha
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Protocol
 
-from analyzer_agent.ahead import ahead
 from analyzer_agent.errors import ToolRefusal, Unavailable
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Pixels, Spec, Video
 from analyzer_agent.records import JSON, Observation
@@ -21,8 +19,6 @@ DETECTORS = ("adaptive", "content")
 CONTEXT = 1000
 """How far before a grain decoding starts, in ms. Where that holds too few frames (below three or four a second) it starts as far
 back as those frames take; after a grain exactly the frames that its last cuts need are read."""
-_AHEAD = 4
-"""So many frames are decoded while one is looked at."""
 
 
 class CutFinder(Protocol):
@@ -73,13 +69,12 @@ class Scenes(Analyzer):
         finder = self._engine.get().finder(self._detector, video.size, video.rate or Fraction(1))
         found = _Found(finder, picture, video.rate or Fraction(1))
         waiting = list(run)
-        with closing(ahead(_frames(video, picture, whole.start, finder), _AHEAD)) as frames:
-            for frame in frames:
-                found.add(frame)
-                while waiting and found.beyond(waiting[0].span.end) >= max(finder.after, 1):
-                    yield waiting[0], found.pieces(waiting.pop(0).span)
-                if not waiting:
-                    return
+        for frame in _frames(video, picture, whole.start, finder):
+            found.add(frame)
+            while waiting and found.beyond(waiting[0].span.end) >= max(finder.after, 1):
+                yield waiting[0], found.pieces(waiting.pop(0).span)
+            if not waiting:
+                return
         yield from ((grain, found.pieces(grain.span)) for grain in waiting)
 
 

@@ -24,8 +24,8 @@ _MILLISECONDS = Fraction(1, 1000)
 class CutFinder:
     """One pass over consecutive frames; `push` tells which of them start a new shot, some frames late.
 
-    `before` and `after` say how many frames around a frame decide whether it starts a shot; `pixels` which pixels of a frame do, None
-    where that is not known to be but some of them.
+    `before` and `after` say how many frames around a frame decide whether it starts a shot; `pixels` which pixels of each, None where
+    it is not known that some of them suffice.
     """
 
     def __init__(self, scenedetect: Any, detector: str, size: tuple[int, int], rate: Fraction) -> None:
@@ -40,7 +40,10 @@ class CutFinder:
         self.pixels = _pixels(size, self._size, self._interpolation)
 
     def push(self, pts: int, image: "NDArray[np.uint8]") -> list[int]:
-        """Take the next frame (BGR, whole or only its `pixels`; presentation time in ms) and return the times (ms) at which shots turn out to start."""
+        """Take the next frame and return the times at which shots turn out to start.
+
+        Times are ms on the presentation timeline; the image is BGR, whole or its `pixels` alone.
+        """
         small = opencv.resize(image, self._size, self._interpolation)
         return [cut.pts for cut in self._detector.process_frame(self._timecode(pts), small)]
 
@@ -81,7 +84,10 @@ def _working_size(scenedetect: Any, size: tuple[int, int]) -> tuple[int, int]:
 
 @lru_cache(maxsize=32)
 def _pixels(size: tuple[int, int], small: tuple[int, int], interpolation: int) -> Pixels | None:
-    """Return pixels of a picture from which alone its small picture comes out the same; None where they are most of it, or unknown."""
+    """Return pixels of a picture from which alone its small picture comes out the same; None where they are most of it, or unknown.
+
+    That the pictures are the same is tried out on noise, for how OpenCV rounds may change with its version and the processor.
+    """
     import numpy as np
 
     rows = _needed(size[1], small[1])
