@@ -1,0 +1,69 @@
+"""The agent itself: what a step costs without model and analyzers, and that a second question costs nothing."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from analyzer_agent import Session
+from analyzer_agent.protocols import Reply
+from analyzer_agent.session import Pool
+from analyzer_agent.testing import ScriptedModel, call
+from benchmarks.speed.clips import clip
+from benchmarks.speed.measure import Figure, Work
+
+_STEPS = 20
+_WITH = ("scenes", "motion", "text")
+
+
+def figures(work: Work) -> Iterator[Figure]:
+    """Yield what a step takes, and what is loaded and run for what is known."""
+    video = clip(work.folder, 60)
+    _asked(video, 1)  # imports what is imported once
+    steps = [_asked(video, _STEPS) / (_STEPS + 1) * 1000 for _ in range(work.runs)]
+    yield Figure("a step of the agent, without model and analyzers", "", steps, "ms", 20, at_most=True)
+    yield from _second_question(video)
+
+
+def _asked(video: Path, steps: int) -> float:
+    """Return the seconds that a question takes: so many steps that read notes, and one that answers."""
+    looks = [Reply(calls=(call("read_notes", range=["0:00", f"0:{n + 5:02}"]),)) for n in range(steps)]
+    model = ScriptedModel(*looks, Reply(calls=(call("finish", answer="Nothing.", notes=[], confidence="low", found=False),)))
+    with (
+        TemporaryDirectory() as folder,
+        Session(video, model=model, store=Path(folder) / "store.db", tools=("scenes",), max_steps=steps + 5) as session,
+    ):
+        began = time.perf_counter()
+        answer = session.ask("What is it?")
+        took = time.perf_counter() - began
+    if len(answer.steps) != steps or any(step.refused for step in answer.steps):
+        raise AssertionError(f"{len(answer.steps)} of {steps} steps were carried out")
+    return took
+
+
+def _second_question(video: Path) -> Iterator[Figure]:
+    with TemporaryDirectory() as folder:
+        settings = {"store": Path(folder) / "store.db", "manager": "rules", "offline": True, "end_ms": 10_000}
+        first = _indexed(video, settings)
+        second = _indexed(video, settings)
+    if not all(analyzed for analyzed, _ in first):
+        raise AssertionError("the first time, some analyzers had nothing to do")
+    same = f"{len(first)} analyzers"
+    yield Figure("media-seconds analyzed by a second question", "", [sum(a for a, _ in second) / 1000], "s", 0, at_most=True, same=same)
+    yield Figure("engines loaded by a second question", "", [sum(loaded for _, loaded in second)], "engines", 0, at_most=True, same=same)
+
+
+def _indexed(video: Path, settings: dict[str, object]) -> list[tuple[int, int]]:
+    """Return, by analyzer, the ms analyzed and how many engines are loaded after it."""
+    with Session(video, settings=None, pool=(pool := Pool()), **settings) as session:
+        found = []
+        for name in _WITH:
+            running = session.index([name])
+            while True:
+                try:
+                    next(running)
+                except StopIteration as end:
+                    (result,) = end.value
+                    break
+            found.append((result.analyzed_ms, sum(engine.loaded for engine in pool.engines.values())))
+        return found

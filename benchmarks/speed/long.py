@@ -1,0 +1,75 @@
+"""A very long file with picture and sound: one minute, encoded once, its packets repeated for hours.
+
+Knows nothing of what is measured.
+"""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import cv2
+import numpy as np
+
+from benchmarks.needles.sound import RATE as SOUND_RATE
+from benchmarks.needles.voices import lengths, recording
+from benchmarks.speed.clips import RATE, pictures
+
+_MINUTE = 60
+_AAC = 1024
+
+
+class _Packet(NamedTuple):
+    sound: bool
+    data: bytes
+    pts: int
+    dts: int
+    key: bool
+
+
+def hours(folder: Path, count: int, size: tuple[int, int] = (1920, 1080)) -> Path:
+    """Return an H.264 and AAC file of so many hours, made when it is not there yet. Its pictures are clean, so that it stays small."""
+    path = folder / f"{size[1]}p-{count}h.mp4"
+    if path.exists():
+        return path
+    unfinished = path.with_suffix(".part")
+    with av.open(str(unfinished), "w", format="mp4") as file:
+        video = file.add_stream("libx264", RATE)
+        video.width, video.height, video.pix_fmt = *size, "yuv420p"
+        video.options = {"preset": "veryfast", "crf": "32", "g": str(2 * RATE), "flags": "+cgop"}
+        audio = file.add_stream("aac", SOUND_RATE, layout="mono")
+        minute = sorted([*_pictures(video, size), *_sounds(audio)], key=lambda packet: packet.dts / (SOUND_RATE if packet.sound else RATE))
+        for turn in range(count * 60):
+            for one in minute:
+                packet = av.Packet(one.data)
+                packet.stream, packet.time_base = (audio, Fraction(1, SOUND_RATE)) if one.sound else (video, Fraction(1, RATE))
+                shift = turn * _MINUTE * (SOUND_RATE if one.sound else RATE)
+                packet.pts, packet.dts, packet.is_keyframe = one.pts + shift, one.dts + shift, one.key
+                packet.duration = _AAC if one.sound else 1
+                file.mux(packet)
+    unfinished.rename(path)
+    return path
+
+
+def _pictures(stream: av.VideoStream, size: tuple[int, int]) -> Iterator[_Packet]:
+    for number, picture in enumerate(pictures(_MINUTE * RATE, size)):
+        frame = av.VideoFrame.from_ndarray(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420), "yuv420p")
+        frame.pts, frame.time_base = number, Fraction(1, RATE)
+        yield from (_Packet(False, bytes(p), p.pts, p.dts, p.is_keyframe) for p in stream.encode(frame))
+    yield from (_Packet(False, bytes(p), p.pts, p.dts, p.is_keyframe) for p in stream.encode(None))
+
+
+def _sounds(stream: av.AudioStream) -> Iterator[_Packet]:
+    samples = np.zeros(_MINUTE * SOUND_RATE, np.float32)
+    for at, sentence in zip(range(2, _MINUTE - 8, 8), lengths(), strict=False):
+        words = recording(sentence, SOUND_RATE)
+        samples[at * SOUND_RATE : at * SOUND_RATE + len(words)] = words
+    found = []
+    for at in range(0, len(samples), _AAC):
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None, at : at + _AAC]), "fltp", "mono")
+        frame.sample_rate, frame.pts, frame.time_base = SOUND_RATE, at, Fraction(1, SOUND_RATE)
+        found += stream.encode(frame)
+    found += stream.encode(None)
+    # The encoder's first packet stands before the beginning; whole minutes are whole packets.
+    yield from (_Packet(True, bytes(p), p.pts, p.pts, True) for p in found if p.pts is not None and 0 <= p.pts < len(samples))

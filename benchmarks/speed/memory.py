@@ -1,0 +1,69 @@
+"""Memory: what each analyzer that can run here takes at most beside its weights, on a file of ten hours."""
+
+import multiprocessing
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import psutil
+
+from analyzer_agent import tools as registry
+from analyzer_agent.config import Settings
+from analyzer_agent.evidence.planning import grains_of
+from analyzer_agent.media import open_video
+from analyzer_agent.session import Pool, ready_tools
+from analyzer_agent.timeline import TimeRange
+from benchmarks.speed.long import hours
+from benchmarks.speed.measure import Figure, Work
+
+_HOURS = 10
+_MINUTES = {"text": 2, "speech": 4, "tracks": 2}
+"""How much of the file is looked at from its end back, where ten minutes would take long."""
+
+_MB = 1 << 20
+
+
+def figures(work: Work) -> Iterator[Figure]:
+    """Yield the highest memory of each analyzer."""
+    path = hours(work.folder, _HOURS)
+    for name in registry.names():
+        spec, _ = registry.load(name)
+        if spec.needs not in ("picture", "audio") or spec.resource == "network":
+            continue
+        minutes = _MINUTES.get(name, 10)
+        what = f"memory of {name}, {minutes} min at the end of {_HOURS} h, 1080p"
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as alone:
+            found = alone.submit(_peak, path, name, minutes, {n: Path(p) for n, p in work.options.items()}).result()
+        if isinstance(found, str):
+            yield Figure(what, unit="MB", target=1000, at_most=True, why=found)
+        else:
+            yield Figure(what, "beside the weights", [found / _MB], "MB", 1000, at_most=True)
+
+
+def _peak(path: Path, name: str, minutes: int, weights: dict[str, Path]) -> int | str:
+    """Return by how many bytes memory grows at most once the weights are loaded, or why the analyzer cannot run."""
+    ready, missing = ready_tools(Settings(offline=True, weights={n: p for n, p in weights.items() if n == name}), Pool())
+    if name in missing:
+        return missing[name]
+    tool, video = ready[name], open_video(path)
+    if tool.engine is not None:
+        tool.engine.get()
+    grains = grains_of(tool.spec, video, [TimeRange(video.duration - minutes * 60_000, video.duration)], tool.spec.step)
+    before = psutil.Process().memory_info().rss
+    most, done = [before], threading.Event()
+    watcher = threading.Thread(target=_watch, args=(most, done))
+    watcher.start()
+    for _ in tool.spec.bind({}, tool.engine).analyze(video, grains):
+        pass
+    done.set()
+    watcher.join()
+    return most[0] - before
+
+
+def _watch(most: list[int], done: threading.Event) -> None:
+    process = psutil.Process()
+    while not done.is_set():
+        most[0] = max(most[0], process.memory_info().rss)
+        time.sleep(0.02)
