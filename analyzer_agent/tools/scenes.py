@@ -6,10 +6,12 @@ rules for reading. Knows nothing of how a cut is recognised: the engine does tha
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Protocol
 
+from analyzer_agent.ahead import ahead
 from analyzer_agent.errors import ToolRefusal, Unavailable
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Pixels, Spec, Video
 from analyzer_agent.records import JSON, Observation
@@ -19,6 +21,7 @@ DETECTORS = ("adaptive", "content")
 CONTEXT = 1000
 """How far before a grain decoding starts, in ms. Where that holds too few frames (below three or four a second) it starts as far
 back as those frames take; after a grain exactly the frames that its last cuts need are read."""
+_AHEAD = 4
 
 
 class CutFinder(Protocol):
@@ -69,12 +72,11 @@ class Scenes(Analyzer):
         finder = self._engine.get().finder(self._detector, video.size, video.rate or Fraction(1))
         found = _Found(finder, picture, video.rate or Fraction(1))
         waiting = list(run)
-        for frame in _frames(video, picture, whole.start, finder):
-            found.add(frame)
-            while waiting and found.beyond(waiting[0].span.end) >= max(finder.after, 1):
-                yield waiting[0], found.pieces(waiting.pop(0).span)
-            if not waiting:
-                return
+        with closing(ahead(_frames(video, picture, whole, finder), _AHEAD)) as frames:
+            for frame in frames:
+                found.add(frame)
+                while waiting and found.beyond(waiting[0].span.end) >= max(finder.after, 1):
+                    yield waiting[0], found.pieces(waiting.pop(0).span)
         yield from ((grain, found.pieces(grain.span)) for grain in waiting)
 
 
@@ -137,18 +139,22 @@ def adjoining(grains: Sequence[Grain]) -> Iterator[Sequence[Grain]]:
         yield run
 
 
-def _frames(video: Video, picture: TimeRange, start: int, finder: CutFinder) -> Iterator[Frame]:
-    """Yield every frame from at least as many before `start` (ms) as the finder needs to the picture's end, as BGR."""
+def _frames(video: Video, picture: TimeRange, span: TimeRange, finder: CutFinder) -> Iterator[Frame]:
+    """Yield every frame in `span` and as many before and after it as the finder needs (before it, a few more), as BGR."""
     context = CONTEXT
     while True:
-        begin = max(picture.start, start - context)
+        begin = max(picture.start, span.start - context)
         frames = video.frames(TimeRange(begin, picture.end), order="bgr", pixels=finder.pixels)
         lead = list(itertools.islice(frames, finder.before))
-        if begin == picture.start or (len(lead) == finder.before and lead[-1].pts < start):
-            yield from lead
-            yield from frames
-            return
+        if begin == picture.start or (len(lead) == finder.before and lead[-1].pts < span.start):
+            break
         context *= 4
+    after = 0
+    for frame in itertools.chain(lead, frames):
+        yield frame
+        after += frame.pts >= span.end
+        if after >= max(finder.after, 1):
+            return
 
 
 def _make(options: Mapping[str, Any], engine: Engine | None) -> Scenes:
