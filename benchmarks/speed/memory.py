@@ -44,7 +44,7 @@ def figures(work: Work) -> Iterator[Figure]:
 
 def _peak(path: Path, name: str, minutes: int, weights: dict[str, Path]) -> int | str:
     """Return by how many bytes memory grows at most once the weights are loaded, or why the analyzer cannot run."""
-    ready, missing = ready_tools(Settings(offline=True, weights={n: p for n, p in weights.items() if n == name}), Pool())
+    ready, missing = ready_tools(Settings(offline=True, weights=weights), Pool())
     if name in missing:
         return missing[name]
     tool, video = ready[name], open_video(path)
