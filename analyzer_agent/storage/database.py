@@ -19,7 +19,7 @@ from analyzer_agent.storage.migrations import migrations
 
 BUSY_TIMEOUT_S = 30.0
 
-_SETTINGS = ("synchronous=NORMAL", "wal_autocheckpoint=4000", "cache_size=-16000")
+_SETTINGS = ("synchronous=NORMAL", "wal_autocheckpoint=4000", "cache_size=-64000")
 """Of each connection: pages that many small commits change again and again are copied to the file less often, and stay at hand."""
 
 

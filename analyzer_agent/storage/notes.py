@@ -6,6 +6,7 @@ Knows nothing of analyzers, nor of how notes are joined for reading.
 import json
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from analyzer_agent.records import JSON, Note, Observation, Recipe
@@ -17,6 +18,7 @@ from analyzer_agent.timeline import TimeRange, merge
 CHAPTER, CHAPTERS = "chapter", "overview"
 """The kind of notes that sum up others, and what makes them."""
 
+_decode = json.JSONDecoder().raw_decode
 _PAGE = 50
 _NEAR_MS = 60_000
 
@@ -137,14 +139,17 @@ class Notes:
         words = search.words(query)
         if not words or not videos:
             return
+        rivals: dict[str, Mapping[str, Sequence[str]]] = {}
         with self._at.read() as db:
             ids = search.best(db, words, search.Place(videos, span, kinds))
-        rivals = {video: _rivals(self._recipes(video, None)) for video in videos}
-        for begin in range(0, len(ids), _PAGE):
-            page = ids[begin : begin + _PAGE]
-            known = self.get(page)
-            shown = {n.id for video in videos for n in self._visible(video, [n for n in known.values() if n.video == video], rivals[video])}
-            yield from (known[n] for n in page if n in shown)
+            while page := list(islice(ids, _PAGE)):
+                known = self.get(page)
+                shown: set[int] = set()
+                for video in {note.video for note in known.values()}:
+                    if video not in rivals:
+                        rivals[video] = _rivals(self._recipes(video, None))
+                    shown.update(note.id for note in self._visible(video, [n for n in known.values() if n.video == video], rivals[video]))
+                yield from (known[n] for n in page if n in shown)
 
     def state(self, video: str) -> tuple[int, ...]:
         """Return numbers that change whenever what is known of a video does; chapters, which only sum it up, do not count."""
@@ -225,7 +230,8 @@ def _holds(ranges: Sequence[TimeRange], instant: int) -> bool:
 
 def _note(video: str, analyzer: str, row: Sequence[Any]) -> Note:
     id, key, kind, start, end, text, score, detail = row[:8]
-    return Note(id, video, analyzer, key, Observation(TimeRange(start, end), kind, text, score, json.loads(detail)))
+    known = _decode(detail)[0] if detail != "{}" else {}
+    return Note(id, video, analyzer, key, Observation(TimeRange(start, end), kind, text, score, known))
 
 
 def _recipe(row: Mapping[str, Any]) -> Recipe:

@@ -10,9 +10,11 @@ the candidates). Knows ids only; nothing of what is shown of notes.
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from heapq import nlargest
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from math import log
+from operator import itemgetter
+from statistics import median
 from unicodedata import category
 
 from sqlite_utils import Database
@@ -24,11 +26,11 @@ BOUND = 2_000
 """How many notes may hold a word that is found wherever it is."""
 
 _WORDS = 64
-_NEWEST, _NEWEST_AT_LEAST = 4_000, 400
+_NEWEST, _NEWEST_AT_LEAST = 2_000, 300
 """How many notes are candidates for frequent words, all together and for each."""
 
-_CANDIDATES = 3_000
-_SAMPLES, _STRETCHES, _GRAIN, _LAST = 512, 8, 64, 1 << 62
+_COMPARED = 400
+_SAMPLES, _STRETCHES, _PASSED_OVER, _GRAIN, _LAST = 256, 12, 5_000, 64, 1 << 62
 _SATURATION, _LENGTHS = 1.2, 0.75  # k1 and b of bm25
 
 
@@ -60,31 +62,37 @@ class Place:
             return where, args
         return f"{where} AND n.start_ms < ? AND n.end_ms > ?", [*args, self.span.end, self.span.start]
 
-    def terms(self) -> str:
-        """Return an expression of the full-text index that is true of all notes in these videos and kinds, and of few others."""
-        columns = [("video", self.videos), *([("kind", self.kinds)] if self.kinds is not None else [])]
-        return "".join(f" AND {{{column}}} : ({_any(values)})" for column, values in columns)
+    def in_videos(self, db: Database) -> str:
+        """Return what to add to an expression of the full-text index, so that it is true in these videos only; "" where there are no others."""
+        others = db.execute(f"SELECT 1 FROM videos WHERE id NOT IN ({marks(self.videos)}) LIMIT 1", self.videos).fetchone()
+        return f" AND {{video}} : ({_any(self.videos)})" if others else ""
+
+    def of_kinds(self) -> str:
+        """Return what to add to an expression of the full-text index, so that it is true of these kinds only."""
+        return "" if self.kinds is None else f" AND {{kind}} : ({_any(self.kinds)})"
 
     def stretches(self, db: Database) -> list[tuple[int, int]]:
         """Return between which ids the notes of the span lie, the newest first; others lie there as well.
 
-        Analyzers go forward in time, so their ids grow with it, at least in stretches. Samples tell where these are.
+        Analyzers go forward in time, so ids grow with it, at least in stretches. Samples tell where these are.
         """
         if self.span is None:
             return [(0, _LAST)]
         where, args = self._among("s")
-        (shelves,) = db.execute(f"SELECT count(*) FROM shelves s WHERE {where}", args).fetchone()
-        samples = max(2, _SAMPLES // max(shelves, 1))
-        starts = [self.span.start + self.span.length * n // samples for n in range(samples)]
-        here = "SELECT n.id FROM notes n WHERE n.video = s.video AND n.key = s.key AND n.start_ms"
-        rows = db.execute(
-            f"SELECT min(id), max(id), max(last) FROM (SELECT s.video, s.key, s.kind, "
-            f"({here} > j.value - iif(j.key, 1, s.longest_ms) AND n.start_ms < ? ORDER BY n.start_ms LIMIT 1) AS id, "
-            f"iif(j.key, NULL, ({here} > j.value - s.longest_ms AND n.start_ms < ? ORDER BY n.start_ms DESC LIMIT 1)) AS last "
-            f"FROM shelves s CROSS JOIN json_each(?) j WHERE {where}) WHERE id NOT NULL GROUP BY video, key, kind",
-            [self.span.end, self.span.end, json.dumps(starts), *args],
+        shelves = db.execute(f"SELECT s.video, s.key, s.longest_ms FROM shelves s WHERE {where}", args).fetchall()
+        samples = max(4, _SAMPLES // max(1, len(shelves)))
+        sql = (
+            "SELECT DISTINCT (SELECT n.id FROM notes n WHERE n.video = ? AND n.key = ? AND n.start_ms >= j.value AND n.start_ms < ? "
+            "ORDER BY n.start_ms LIMIT 1) FROM json_each(?) j"
         )
-        return _joined((min(first, last) - _GRAIN, max(highest, last) + _GRAIN) for first, highest, last in rows)
+        found: list[tuple[int, int]] = []
+        for video, key, longest in shelves:
+            start = max(0, self.span.start - longest)
+            instants = [start + (self.span.end - start) * n // samples for n in range(samples)]
+            ids = [row[0] for row in db.execute(sql, [video, key, self.span.end, json.dumps(instants)]) if row[0]]
+            reach = _GRAIN + (2 * round(median(abs(b - a) for a, b in pairwise(ids))) if len(ids) > 1 else 0)
+            found += [(n - reach, n + reach) for n in ids]
+        return _joined(found)
 
     def _among(self, table: str) -> tuple[str, list[object]]:
         where, args = f"{table}.video IN ({marks(self.videos)})", [*self.videos]
@@ -93,16 +101,24 @@ class Place:
         return where, [*args]
 
 
-def best(db: Database, query: Sequence[str], place: Place) -> list[int]:
-    """Return the ids of the notes in `place` that best match any of the words, best first."""
-    matches = {word: _newest(db, _text([word]), BOUND + 1) for word in query}
-    if sum(map(len, matches.values())) <= BOUND:
-        return _by_rank(db, query, place)
+def best(db: Database, query: Sequence[str], place: Place) -> Iterator[int]:
+    """Yield the ids of the notes in `place` that match any of the words, best first."""
+    holding = {word: _counted(db, word) for word in query}
+    if sum(many for many, _ in holding.values()) <= BOUND:
+        yield from _by_rank(db, query, place)
+        return
     (notes,) = db.execute("SELECT coalesce(max(id), 0) FROM notes").fetchone()
-    value = {word: _rarity(_estimated(ids, notes), notes) for word, ids in matches.items()}
-    rare = [word for word, ids in matches.items() if len(ids) <= BOUND]
-    found = {word: set(_newest(db, _text([word]) + place.terms(), BOUND)) for word in rare}
-    return _by_value(db, found | _frequent(db, sorted(matches.keys() - rare, key=lambda word: -value[word]), rare, place), value, place)
+    value = {word: _rarity(many if many <= BOUND else many * notes / (notes + 1 - last), notes) for word, (many, last) in holding.items()}
+    rare = [word for word in query if holding[word][0] <= BOUND]
+    frequent = sorted((word for word in query if word not in rare), key=lambda word: -value[word])
+    videos, worth = place.in_videos(db), defaultdict[int, float](float)
+    for word in rare:
+        for n in _newest(db, _text([word]) + videos, BOUND):
+            worth[n] += value[word]
+    for word, ids in _frequent(db, frequent, rare, place, videos + place.of_kinds()).items():
+        for n in ids:
+            worth[n] += value[word]
+    yield from _by_worth(db, worth, place)
 
 
 def _by_rank(db: Database, query: Iterable[str], place: Place) -> list[int]:
@@ -111,45 +127,55 @@ def _by_rank(db: Database, query: Iterable[str], place: Place) -> list[int]:
     return [row[0] for row in db.execute(sql, [_text(query), *args])]
 
 
-def _by_value(db: Database, found: Mapping[str, Collection[int]], value: Mapping[str, float], place: Place) -> list[int]:
-    """Return those of the found notes that are in `place`, ordered by what their words are worth and how short they are."""
-    worth: dict[int, float] = defaultdict(float)
-    for word, ids in found.items():
-        for n in ids:
-            worth[n] += value[word]
+def _by_worth(db: Database, worth: Mapping[int, float], place: Place) -> Iterator[int]:
+    """Yield the notes that are in `place`, ordered by what their words are worth and, among so many at a time, by how short they are."""
     where, args = place.holds()
-    best = nlargest(_CANDIDATES, worth, key=worth.__getitem__)
     sql = f"SELECT n.id, length(n.text), n.start_ms FROM json_each(?) j CROSS JOIN notes n ON n.id = j.value WHERE {where}"
-    rows = db.execute(sql, [json.dumps(best), *args]).fetchall()
-    usual = sum(length for _, length, _ in rows) / max(1, len(rows))
-    score = {n: -worth[n] / (1 + _SATURATION * (1 - _LENGTHS + _LENGTHS * length / max(1, usual))) for n, length, _ in rows}
-    return [n for n, _, _ in sorted(rows, key=lambda row: (score[row[0]], row[2]))]
+    ordered = sorted(worth.items(), key=itemgetter(1, 0), reverse=True)
+    for begin in range(0, len(ordered), _COMPARED):
+        rows = db.execute(sql, [json.dumps([n for n, _ in ordered[begin : begin + _COMPARED]]), *args]).fetchall()
+        usual = max(1, sum(length for _, length, _ in rows) / max(1, len(rows)))
+        score = {n: worth[n] / (1 + _SATURATION * (1 - _LENGTHS + _LENGTHS * length / usual)) for n, length, _ in rows}
+        yield from (n for n, _, _ in sorted(rows, key=lambda row: (-score[row[0]], row[2])))
 
 
-def _frequent(db: Database, frequent: Sequence[str], rare: Sequence[str], place: Place) -> dict[str, set[int]]:
+def _frequent(db: Database, frequent: Sequence[str], rare: Sequence[str], place: Place, terms: str) -> dict[str, set[int]]:
     """Return candidates for each of the frequent words, which come rarest first."""
     found: dict[str, set[int]] = {}
     many = max(_NEWEST_AT_LEAST, _NEWEST // max(1, len(frequent)))
-    terms, stretches = place.terms(), place.stretches(db) if frequent else []
+    stretches = place.stretches(db) if frequent else []
     for n, word in enumerate(frequent):
-        found[word] = set(_newest(db, f"{_text([word])} AND {_text(rare)}{terms}", BOUND * len(rare))) if rare else set()
-        for expression in [*([f"{_text([word])} AND {_text(frequent[:n])}{terms}"] if n else []), _text([word]) + terms]:
-            left = many
-            for low, high in stretches:
-                ids = _newest(db, expression, left, low, high)
-                found[word].update(ids)
-                left -= len(ids)
+        found[word] = _within(db, _text([word]) + terms, stretches, many)
+        if len(found[word]) == many:
+            # There are more: those that hold a rarer word as well are worth more than the newest.
+            if rare:
+                found[word].update(_newest(db, f"{_text([word])} AND {_text(rare)}", BOUND * len(rare)))
+            if n:
+                found[word].update(_within(db, f"{_text([word])} AND {_text(frequent[:n])}{terms}", stretches, many))
     return found
 
 
-def _newest(db: Database, expression: str, limit: int, low: int = 0, high: int = _LAST) -> list[int]:
-    sql = "SELECT rowid FROM notes_fts WHERE notes_fts MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid DESC LIMIT ?"
-    return [row[0] for row in db.execute(sql, [expression, low, high, limit])]
+def _within(db: Database, expression: str, stretches: Sequence[tuple[int, int]], limit: int) -> set[int]:
+    """Return the newest notes in the stretches that fulfil an expression."""
+    found: set[int] = set()
+    for run in _runs(stretches):
+        inside = " OR ".join(f"+rowid BETWEEN {low} AND {high}" for low, high in run)
+        found.update(_newest(db, expression, limit - len(found), f"AND rowid BETWEEN {run[-1][0]} AND {run[0][1]} AND ({inside})"))
+        if len(found) == limit:
+            break
+    return found
 
 
-def _estimated(newest: Sequence[int], notes: int) -> float:
-    """Return how many notes hold a word whose newest notes are these: exact up to the bound."""
-    return len(newest) if len(newest) <= BOUND else max(len(newest), BOUND * notes / (notes + 1 - newest[-1]))
+def _newest(db: Database, expression: str, limit: int, condition: str = "") -> list[int]:
+    sql = f"SELECT rowid FROM notes_fts WHERE notes_fts MATCH ? {condition} ORDER BY rowid DESC LIMIT ?"
+    return [row[0] for row in db.execute(sql, [expression, limit])]
+
+
+def _counted(db: Database, word: str) -> tuple[int, int]:
+    """Return how many notes hold a word, at most one more than the bound, and the first of these, from the newest on."""
+    newest = "SELECT rowid FROM notes_fts WHERE notes_fts MATCH ? ORDER BY rowid DESC LIMIT ?"
+    many, first = db.execute(f"SELECT count(*), coalesce(min(rowid), 0) FROM ({newest})", [_text([word]), BOUND + 1]).fetchone()
+    return many, first
 
 
 def _rarity(holding: float, notes: int) -> float:
@@ -177,3 +203,14 @@ def _joined(stretches: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         n = min(range(1, len(apart)), key=lambda n: apart[n][0] - apart[n - 1][1])
         apart[n - 1 : n + 1] = [(apart[n - 1][0], apart[n][1])]
     return apart[::-1]
+
+
+def _runs(stretches: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+    """Return stretches, the newest first, in runs: what lies between two of a run is passed over faster than the index is opened again."""
+    runs: list[list[tuple[int, int]]] = []
+    for low, high in stretches:
+        if runs and runs[-1][-1][0] - high < _PASSED_OVER:
+            runs[-1].append((low, high))
+        else:
+            runs.append([(low, high)])
+    return runs

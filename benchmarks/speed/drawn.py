@@ -36,7 +36,9 @@ class Layer:
             yield (
                 grain,
                 [
-                    Observation(TimeRange(at, min(at + length, grain.end)), self.kind, text, round(chance.random(), 3), self._detail(at, text))
+                    Observation(
+                        TimeRange(at, min(at + length, grain.end)), self.kind, text, round(chance.random(), 3), self._detail(at, text)
+                    )
                     for at in range(grain.start, grain.end, length)
                     for text in self._texts(chance)
                 ],
@@ -44,7 +46,9 @@ class Layer:
 
     def _texts(self, chance: random.Random) -> list[str]:
         if self.kind == "object":
-            return [f"{n} {thing}" for thing, n in (("person", chance.randint(1, 5)), (chance.choice(_THINGS[1:]), 1)) if chance.random() < 0.7]
+            return [
+                f"{n} {thing}" for thing, n in (("person", chance.randint(1, 5)), (chance.choice(_THINGS[1:]), 1)) if chance.random() < 0.7
+            ]
         if self.kind in ("voice", "motion", "scene"):
             return [{"voice": "voice", "motion": "movement", "scene": "cut"}[self.kind]]
         said = sentence(chance, {"speech": 9, "text": 3, "caption": 8, "tag": 1}[self.kind])
