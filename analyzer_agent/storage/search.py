@@ -11,7 +11,7 @@ the candidates). Knows ids only; nothing of what is shown of notes.
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import combinations, pairwise
 from math import log
 from operator import itemgetter
 from statistics import median
@@ -30,6 +30,14 @@ _NEWEST, _NEWEST_AT_LEAST = 2_000, 300
 """How many notes are candidates for frequent words, all together and for each."""
 
 _COMPARED = 400
+"""How many notes are compared by length at a time."""
+
+_TOGETHER = 8_000
+"""How many notes with the rarest of several frequent words are tried for the others."""
+
+_PASSED = 4
+"""How many notes are looked at for each that is wanted of a span, where others lie between them."""
+
 _SAMPLES, _STRETCHES, _PASSED_OVER, _GRAIN, _LAST = 256, 12, 5_000, 64, 1 << 62
 _SATURATION, _LENGTHS = 1.2, 0.75  # k1 and b of bm25
 
@@ -107,15 +115,21 @@ def best(db: Database, query: Sequence[str], place: Place) -> Iterator[int]:
     if sum(many for many, _ in holding.values()) <= BOUND:
         yield from _by_rank(db, query, place)
         return
-    (notes,) = db.execute("SELECT coalesce(max(id), 0) FROM notes").fetchone()
-    value = {word: _rarity(many if many <= BOUND else many * notes / (notes + 1 - last), notes) for word, (many, last) in holding.items()}
-    rare = [word for word in query if holding[word][0] <= BOUND]
-    frequent = sorted((word for word in query if word not in rare), key=lambda word: -value[word])
-    videos, worth = place.in_videos(db), defaultdict[int, float](float)
-    for word in rare:
-        for n in _newest(db, _text([word]) + videos, BOUND):
-            worth[n] += value[word]
-    for word, ids in _frequent(db, frequent, rare, place, videos + place.of_kinds()).items():
+    (notes,) = db.execute("SELECT max(id) FROM notes").fetchone()
+    value: dict[str, float] = {}
+    found: dict[str, set[int]] = {}
+    apart: dict[str, float] = {}
+    videos = place.in_videos(db)
+    for word, (many, oldest) in holding.items():
+        if many <= BOUND:
+            value[word] = _rarity(many, notes)
+            found[word] = set(_newest(db, _text([word]) + videos, BOUND))
+        else:
+            apart[word] = (notes + 1 - oldest) / many
+            value[word] = _rarity(notes / apart[word], notes)
+    found |= _frequent(db, apart, list(found), place, videos + place.of_kinds(), notes)
+    worth = defaultdict[int, float](float)
+    for word, ids in found.items():
         for n in ids:
             worth[n] += value[word]
     yield from _by_worth(db, worth, place)
@@ -139,36 +153,56 @@ def _by_worth(db: Database, worth: Mapping[int, float], place: Place) -> Iterato
         yield from (n for n, _, _ in sorted(rows, key=lambda row: (-score[row[0]], row[2])))
 
 
-def _frequent(db: Database, frequent: Sequence[str], rare: Sequence[str], place: Place, terms: str) -> dict[str, set[int]]:
-    """Return candidates for each of the frequent words, which come rarest first."""
-    found: dict[str, set[int]] = {}
-    many = max(_NEWEST_AT_LEAST, _NEWEST // max(1, len(frequent)))
-    stretches = place.stretches(db) if frequent else []
-    for n, word in enumerate(frequent):
-        found[word] = _within(db, _text([word]) + terms, stretches, many)
-        if len(found[word]) == many:
-            # There are more: those that hold a rarer word as well are worth more than the newest.
-            if rare:
-                found[word].update(_newest(db, f"{_text([word])} AND {_text(rare)}", BOUND * len(rare)))
-            if n:
-                found[word].update(_within(db, f"{_text([word])} AND {_text(frequent[:n])}{terms}", stretches, many))
+def _frequent(
+    db: Database, apart: Mapping[str, float], rare: Sequence[str], place: Place, terms: str, notes: int
+) -> dict[str, set[int]]:
+    """Return candidates for each frequent word: its newest notes, those with a rare word, those with other frequent ones.
+
+    Args:
+        db: the store.
+        apart: the frequent words, and how many notes there are to one that holds it.
+        rare: the other words.
+        place: where to search.
+        terms: what to add to an expression, so that it is true in few other places.
+        notes: the last note's id.
+    """
+    stretches = place.stretches(db) if apart else []
+    many = max(_NEWEST_AT_LEAST, _NEWEST // max(1, len(apart)))
+    found = {word: _within(db, _text([word]) + terms, stretches, many, place) for word in apart}
+    cut = sorted((word for word in apart if len(found[word]) == many), key=lambda word: -apart[word])
+    for word in cut if rare else []:
+        found[word].update(_newest(db, f"{_text([word])} AND {_text(rare)}", BOUND * len(rare)))
+    together = [*combinations(cut[:3], 2), *([tuple(cut)] if len(cut) > 2 else [])]
+    for words in together:
+        # What it takes grows with how often the rarest of them is passed.
+        since = notes - round(_TOGETHER / len(together) * apart[words[0]])
+        both = _within(db, " AND ".join(_text([word]) for word in words) + terms, stretches, many, place, since)
+        for word in words:
+            found[word].update(both)
     return found
 
 
-def _within(db: Database, expression: str, stretches: Sequence[tuple[int, int]], limit: int) -> set[int]:
-    """Return the newest notes in the stretches that fulfil an expression."""
+def _within(
+    db: Database, expression: str, stretches: Sequence[tuple[int, int]], limit: int, place: Place, since: int = 0
+) -> set[int]:
+    """Return the newest notes in the stretches that fulfil an expression, from the id `since` on."""
     found: set[int] = set()
     for run in _runs(stretches):
         inside = " OR ".join(f"+rowid BETWEEN {low} AND {high}" for low, high in run)
-        found.update(_newest(db, expression, limit - len(found), f"AND rowid BETWEEN {run[-1][0]} AND {run[0][1]} AND ({inside})"))
+        condition = f"AND rowid BETWEEN {max(since, run[-1][0])} AND {run[0][1]} AND ({inside})"
+        found.update(_newest(db, expression, limit - len(found), condition, place))
         if len(found) == limit:
             break
     return found
 
 
-def _newest(db: Database, expression: str, limit: int, condition: str = "") -> list[int]:
+def _newest(db: Database, expression: str, limit: int, condition: str = "", place: Place | None = None) -> list[int]:
     sql = f"SELECT rowid FROM notes_fts WHERE notes_fts MATCH ? {condition} ORDER BY rowid DESC LIMIT ?"
-    return [row[0] for row in db.execute(sql, [expression, limit])]
+    if place is None or place.span is None:
+        return [row[0] for row in db.execute(sql, [expression, limit])]
+    where, args = place.holds()
+    sql = f"SELECT n.id FROM ({sql}) f CROSS JOIN notes n ON n.id = f.rowid WHERE {where} ORDER BY f.rowid DESC LIMIT ?"
+    return [row[0] for row in db.execute(sql, [expression, _PASSED * limit, *args, limit])]
 
 
 def _counted(db: Database, word: str) -> tuple[int, int]:
