@@ -115,7 +115,7 @@ def test_notes_with_both_of_two_frequent_words_come_first_however_old(store, bou
 
 @pytest.mark.parametrize("seed", range(4))
 def test_filters_are_served_wherever_the_notes_lie(store, bounded, seed):
-    """Videos and kinds analyzed by turns, so that ids lie across each other: few matches in a place are all found among very many others."""
+    """Videos and kinds analyzed by turns, so that their ids alternate: few matches in a place are all found among very many others."""
     chance = random.Random(seed)
     numbers = count()
     for turn in range(12):

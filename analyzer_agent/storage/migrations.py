@@ -78,9 +78,7 @@ def m004_bounds(db: Database) -> None:
         "DROP TABLE notes_fts",
     ):
         db.execute(statement)
-    columns = ["text", "kind", "video"]
-    db.table("notes").enable_fts(columns, create_triggers=True, tokenize="porter unicode61 remove_diacritics 2")
-    db.table("notes").populate_fts(columns)
+    db.table("notes").enable_fts(["text", "kind", "video"], create_triggers=True, tokenize="porter unicode61 remove_diacritics 2")
     # Refining shortens notes and leaves their words as they are: that is no reason to index them anew.
     (made,) = db.execute("SELECT sql FROM sqlite_master WHERE name = 'notes_au'").fetchone()
     db.execute("DROP TRIGGER notes_au")

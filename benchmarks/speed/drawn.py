@@ -7,14 +7,14 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, product
 
-from analyzer_agent.records import Observation, Recipe
+from analyzer_agent.records import JSON, Observation, Recipe
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, grid_step
 
 HOUR = 3_600_000
 _BEGINNINGS = ("ba", "ce", "di", "fo", "gu", "ha", "ki", "la", "me", "ni", "po", "ru", "sa", "te", "vi", "wo", "za", "chi", "sto", "bri")
 _ENDINGS = ("", "s", "ed", "ing", "er", "a", "o", "um", "ly", "ist", "in", "or")
-_THINGS = ("person", "car", "chair", "dog", "cup", "bottle", "bus", "bird", "book", "boat", "horse", "tie")
+_THINGS = ("car", "chair", "dog", "cup", "bottle", "bus", "bird", "book", "boat", "horse", "tie")
 
 WORDS = ("the", "a", "and", "of", "to", *(f"{a}{b}n{c}" for c, a, b in product(_ENDINGS, _BEGINNINGS, _BEGINNINGS)))
 """All words, the most frequent first."""
@@ -31,33 +31,31 @@ class Layer:
 
     def grains(self, chance: random.Random, span: TimeRange) -> Iterator[tuple[TimeRange, list[Observation]]]:
         """Yield each grain with what is found in it."""
+        length = round(self.every * 1000)
         for grain in span.grains(self.grain, span.end):
-            length = round(self.every * 1000)
-            yield (
-                grain,
-                [
-                    Observation(
-                        TimeRange(at, min(at + length, grain.end)), self.kind, text, round(chance.random(), 3), self._detail(at, text)
-                    )
-                    for at in range(grain.start, grain.end, length)
-                    for text in self._texts(chance)
-                ],
-            )
+            pieces = (TimeRange(at, min(at + length, grain.end)) for at in range(grain.start, grain.end, length))
+            yield grain, [self._observed(chance, piece, grain, text) for piece in pieces for text in self._texts(chance)]
+
+    def _observed(self, chance: random.Random, span: TimeRange, grain: TimeRange, text: str) -> Observation:
+        detail: dict[str, JSON] = {}
+        if self.kind == "speech":
+            words: JSON = [[span.start + 300 * n, span.start + 300 * n + 250, word, 0.9] for n, word in enumerate(text.split())]
+            detail = {"words": words, "language": "en"}
+        elif self.kind in ("object", "text"):
+            detail = {"pts": span.start, "boxes": [[0.1, 0.25, 0.3, 0.5]]}
+        elif self.kind == "scene":
+            first = {"continues": True} if span.start == grain.start else {"cut": True, "pts": span.start, "frame": span.start // 40}
+            detail = {**first, "rate": "25", "until": span.end - 40}
+        return Observation(span, self.kind, text, round(chance.random(), 3), detail)
 
     def _texts(self, chance: random.Random) -> list[str]:
         if self.kind == "object":
-            return [
-                f"{n} {thing}" for thing, n in (("person", chance.randint(1, 5)), (chance.choice(_THINGS[1:]), 1)) if chance.random() < 0.7
-            ]
+            seen = ((chance.randint(1, 5), "person"), (1, chance.choice(_THINGS)))
+            return [f"{n} {thing}" for n, thing in seen if chance.random() < 0.7]
         if self.kind in ("voice", "motion", "scene"):
-            return [{"voice": "voice", "motion": "movement", "scene": "cut"}[self.kind]]
+            return [{"voice": "voice", "motion": "movement", "scene": "shot"}[self.kind]]
         said = sentence(chance, {"speech": 9, "text": 3, "caption": 8, "tag": 1}[self.kind])
         return [f"a person {said}" if self.kind == "caption" else said]
-
-    def _detail(self, at: int, text: str) -> dict[str, object]:
-        if self.kind == "speech":
-            return {"words": [[at + 300 * n, at + 300 * n + 250, word, 0.9] for n, word in enumerate(text.split())], "language": "en"}
-        return {"pts": at, "boxes": [[0.1, 0.25, 0.3, 0.5]]} if self.kind in ("object", "text") else {}
 
 
 LAYERS = (
