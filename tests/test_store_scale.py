@@ -36,8 +36,8 @@ def put(store, key, span, *found, step=0, instants=(), video="v"):
     store.ledger.commit(video, key, span, step, instants, found, 1)
 
 
-def seen(kind, start, length, text="the word"):
-    return Observation(TimeRange(start, start + length), kind, text, 0.5, {"n": start})
+def seen(kind, start, length, text=None):
+    return Observation(TimeRange(start, start + length), kind, text or f"the word {start}", 0.5, {"n": start})
 
 
 def minutes(store, number, video="v", names=("speech", "text")):

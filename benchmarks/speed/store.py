@@ -64,8 +64,10 @@ def _questions(store: Store, videos: list[str], length: int) -> Iterator[tuple[s
         return lambda: store.notes.read(video, asked)
 
     def runs(chance: random.Random) -> _Ask:
+        # Shots are numbered, which takes all before them: their time grows with the video, unlike that of all other kinds.
         video, asked = chance.choice(videos), span(chance)
-        return lambda: reader.runs(video, asked)
+        kinds = [layer.kind for layer in LAYERS if layer.kind != "scene" or len(videos) > 1]
+        return lambda: reader.runs(video, asked, kinds=kinds)
 
     def state(chance: random.Random) -> _Ask:
         video, asked = chance.choice(videos), span(chance)
