@@ -19,7 +19,7 @@ CHAPTER, CHAPTERS = "chapter", "overview"
 """The kind of notes that sum up others, and what makes them."""
 
 _decode = json.JSONDecoder().raw_decode
-_PAGE = 50
+_PAGE = 25
 _NEAR_MS = 60_000
 
 

@@ -29,7 +29,7 @@ _WORDS = 64
 _NEWEST, _NEWEST_AT_LEAST = 2_000, 300
 """How many notes are candidates for frequent words, all together and for each."""
 
-_COMPARED = 400
+_COMPARED = 250
 """How many notes are compared by length at a time."""
 
 _TOGETHER = 8_000
@@ -38,7 +38,7 @@ _TOGETHER = 8_000
 _PASSED = 4
 """How many notes are looked at for each that is wanted of a span, where others lie between them."""
 
-_SAMPLES, _STRETCHES, _PASSED_OVER, _GRAIN, _LAST = 256, 12, 5_000, 64, 1 << 62
+_SAMPLES, _SHELVES, _STRETCHES, _PASSED_OVER, _GRAIN, _LAST = 256, 64, 12, 5_000, 64, 1 << 62
 _SATURATION, _LENGTHS = 1.2, 0.75  # k1 and b of bm25
 
 
@@ -87,8 +87,10 @@ class Place:
         if self.span is None:
             return [(0, _LAST)]
         where, args = self._among("s")
-        shelves = db.execute(f"SELECT s.video, s.key, s.longest_ms FROM shelves s WHERE {where}", args).fetchall()
-        samples = max(4, _SAMPLES // max(1, len(shelves)))
+        shelves = db.execute(f"SELECT s.video, s.key, s.longest_ms FROM shelves s WHERE {where} LIMIT ?", [*args, _SHELVES + 1]).fetchall()
+        if len(shelves) > _SHELVES:
+            return [(0, _LAST)]
+        samples = _SAMPLES // max(1, len(shelves))
         sql = (
             "SELECT DISTINCT (SELECT n.id FROM notes n WHERE n.video = ? AND n.key = ? AND n.start_ms >= j.value AND n.start_ms < ? "
             "ORDER BY n.start_ms LIMIT 1) FROM json_each(?) j"
