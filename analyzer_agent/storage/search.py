@@ -4,8 +4,8 @@ A word that is in at most `BOUND` notes is found wherever it is. Of a more frequ
 candidates, and those that also hold a rarer word: SQLite's own rank walks every note with any of the words, to count them.
 
 Where all words are rare the order is that of FTS5's `bm25`. Else it is the same formula with estimates: how many notes hold a frequent word
-(from how densely the newest of them lie), how often a word is in a note (once), how long notes are (in characters; the average is that of
-the candidates). Knows ids only; nothing of what is shown of notes.
+(from how densely the newest of them lie), how often a word is in a note (once), how long notes are (in characters, compared among those of
+about the same worth). Knows ids only; nothing of what is shown of notes.
 """
 
 import json
@@ -38,7 +38,13 @@ _TOGETHER = 8_000
 _PASSED = 4
 """How many notes are looked at for each that is wanted of a span, where others lie between them."""
 
-_SAMPLES, _SHELVES, _STRETCHES, _PASSED_OVER, _GRAIN, _LAST = 256, 64, 12, 5_000, 64, 1 << 62
+_SAMPLES, _SHELVES, _GRAIN = 256, 64, 64
+"""How many notes tell where those of a span lie, among at most so many videos, keys and kinds; ids so near to one of them belong to it."""
+
+_STRETCHES, _PASSED_OVER = 12, 5_000
+"""In how many stretches of ids is searched; so many ids between two are passed over faster than the index is opened again."""
+
+_LAST = 1 << 62
 _SATURATION, _LENGTHS = 1.2, 0.75  # k1 and b of bm25
 
 
@@ -203,7 +209,7 @@ def _newest(db: Database, expression: str, limit: int, condition: str = "", plac
     if place is None or place.span is None:
         return [row[0] for row in db.execute(sql, [expression, limit])]
     where, args = place.holds()
-    sql = f"SELECT n.id FROM ({sql}) f CROSS JOIN notes n ON n.id = f.rowid WHERE {where} ORDER BY f.rowid DESC LIMIT ?"
+    sql = f"SELECT n.id FROM ({sql}) f CROSS JOIN notes n ON n.id = f.rowid WHERE {where} LIMIT ?"
     return [row[0] for row in db.execute(sql, [expression, _PASSED * limit, *args, limit])]
 
 
@@ -242,7 +248,7 @@ def _joined(stretches: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _runs(stretches: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
-    """Return stretches, the newest first, in runs: what lies between two of a run is passed over faster than the index is opened again."""
+    """Return stretches, the newest first, in runs: what lies between two of a run is passed over."""
     runs: list[list[tuple[int, int]]] = []
     for low, high in stretches:
         if runs and runs[-1][-1][0] - high < _PASSED_OVER:
