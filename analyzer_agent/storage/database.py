@@ -19,6 +19,9 @@ from analyzer_agent.storage.migrations import migrations
 
 BUSY_TIMEOUT_S = 30.0
 
+_SETTINGS = ("synchronous=NORMAL", "wal_autocheckpoint=4000", "cache_size=-64000")
+"""Of each connection: pages that many small commits change again and again are copied to the file less often, and stay at hand."""
+
 
 def now() -> str:
     """Return the time as stored: UTC, ISO 8601."""
@@ -68,7 +71,8 @@ class Connections:
         db: Database | None = getattr(self._local, "db", None)
         if db is None:
             conn = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
-            conn.execute("PRAGMA synchronous=NORMAL")
+            for setting in _SETTINGS:
+                conn.execute(f"PRAGMA {setting}")
             db = self._local.db = Database(conn)
             weakref.finalize(db, conn.close)  # when its thread ends: a long session has many short threads
             with self._lock:

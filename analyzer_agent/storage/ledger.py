@@ -22,6 +22,15 @@ LEASE_S = 30.0
 """How long a claim holds without being renewed; its owner renews it at a third of this."""
 
 
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+# What ends after a range begins starts no longer before it than the longest grain is: however long the video, few rows are read.
+_OVERLAPPING = (
+    "FROM looks l CROSS JOIN coverage c ON c.video = l.video AND c.key = l.key "
+    "WHERE l.video = ? AND l.key IN ({}) AND c.start_ms > ? - l.longest_ms AND c.start_ms < ? AND c.end_ms > ?"
+)
+
+
 class Covered(NamedTuple):
     """A range that was looked at. `step` is the sampling step in ms, 0 for analyzers that do not sample."""
 
@@ -57,23 +66,20 @@ class Ledger:
     def covered(self, video: str, keys: Iterable[str], span: TimeRange) -> list[Covered]:
         """Return what has been looked at by any of `keys` within `span`, in time order."""
         wanted = list(keys)
+        sql = f"SELECT c.start_ms, c.end_ms, c.step_ms, c.key {_OVERLAPPING.format(marks(wanted))} AND c.state = 'done' ORDER BY c.start_ms"
         with self._at.read() as db:
-            rows = db.query(
-                f"SELECT start_ms, end_ms, step_ms, key FROM coverage WHERE video = ? AND key IN ({marks(wanted)}) AND state = 'done' "
-                "AND start_ms < ? AND end_ms > ? ORDER BY start_ms",
-                [video, *wanted, span.end, span.start],
-            )
-            return [Covered(TimeRange(row["start_ms"], row["end_ms"]), row["step_ms"], row["key"]) for row in rows]
+            rows = db.execute(sql, [video, *wanted, span.start, span.end, span.start])
+            return [Covered(TimeRange(start, end), step, key) for start, end, step, key in rows]
 
     def failures(self, video: str, key: str, span: TimeRange) -> list[Failed]:
         """Return the grains within `span` that failed, each once with its attempts at all steps and its last error."""
         with self._at.read() as db:
-            rows = db.query(
-                "SELECT start_ms, end_ms, sum(attempts) AS attempts, error, max(at) FROM coverage WHERE video = ? AND key = ? "
-                "AND state = 'failed' AND start_ms < ? AND end_ms > ? GROUP BY start_ms, end_ms",
-                [video, key, span.end, span.start],
+            rows = db.execute(
+                f"SELECT c.start_ms, c.end_ms, sum(c.attempts), c.error, max(c.at) {_OVERLAPPING.format('?')} AND c.state = 'failed' "
+                "GROUP BY c.start_ms, c.end_ms",
+                [video, key, span.start, span.end, span.start],
             )
-            return [Failed(TimeRange(row["start_ms"], row["end_ms"]), key, row["attempts"], row["error"]) for row in rows]
+            return [Failed(TimeRange(start, end), key, attempts, error) for start, end, attempts, error, _ in rows]
 
     # --- claims ---------------------------------------------------------------------------------------------------
 
@@ -96,11 +102,10 @@ class Ledger:
                 else:
                     db.execute("DELETE FROM claims WHERE video = ? AND key = ? AND start_ms = ?", [video, key, row["start_ms"]])
             ours = [span for span in spans if not any(span.overlaps(other) for other in taken)]
-            for span in ours:
-                db.execute(
-                    "INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    [video, key, span.start, span.end, self.owner, self._host, os.getpid(), time.time() + LEASE_S],
-                )
+            mine = (self.owner, self._host, os.getpid(), time.time() + LEASE_S)
+            db.conn.executemany(
+                "INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [(video, key, span.start, span.end, *mine) for span in ours]
+            )
         return ours
 
     def renew(self) -> None:
@@ -118,12 +123,10 @@ class Ledger:
             return False
         return claim["host"] != self._host or _process_exists(claim["pid"])
 
-    def _drop_claim(self, db: Database, video: str, key: str, span: TimeRange) -> None:
-        db.execute("DELETE FROM claims WHERE video = ? AND key = ? AND start_ms = ? AND owner = ?", [video, key, span.start, self.owner])
-
-    def _check_claim(self, db: Database, video: str, key: str, span: TimeRange) -> None:
-        mine = "SELECT 1 FROM claims WHERE video = ? AND key = ? AND start_ms = ? AND owner = ?"
-        if not db.execute(mine, [video, key, span.start, self.owner]).fetchone():
+    def _give_up_claim(self, db: Database, video: str, key: str, span: TimeRange) -> None:
+        """Take the claim on a grain that has a result away; whatever the transaction wrote is undone where it is not ours."""
+        mine = "DELETE FROM claims WHERE video = ? AND key = ? AND start_ms = ? AND owner = ?"
+        if not db.execute(mine, [video, key, span.start, self.owner]).rowcount:
             raise ClaimLost(f"{span} is no longer claimed")
 
     # --- results --------------------------------------------------------------------------------------------------
@@ -139,48 +142,63 @@ class Ledger:
         Raises:
             ClaimLost: the grain is not ours any more; nothing is stored.
         """
+        samples = [(video, key, o.span.start, o.vector) for o in found if isinstance(o, Sample)]
+        notes = [o for o in found if not isinstance(o, Sample)]
         with self._at.write() as db:
-            self._check_claim(db, video, key, span)
+            self._give_up_claim(db, video, key, span)
             self._clear_grain(db, video, key, span, step, instants)
-            notes = [o for o in found if not isinstance(o, Sample)]
-            db.table("notes").insert_all(_row(video, key, o) for o in notes)
-            db.table("vectors").insert_all(
-                {"video": video, "key": key, "t_ms": o.span.start, "vector": o.vector} for o in found if isinstance(o, Sample)
-            )
+            self._shelve(db, video, key, notes)
+            db.conn.executemany("INSERT INTO vectors (video, key, t_ms, vector) VALUES (?, ?, ?, ?)", samples)
             db.execute(
                 "INSERT INTO coverage (video, key, start_ms, end_ms, step_ms, state, notes, wall_ms, at) "
                 "VALUES (?, ?, ?, ?, ?, 'done', ?, ?, ?)",
                 [video, key, span.start, span.end, step, len(notes), wall_ms, now()],
             )
-            self._shorten(db, video, key, span)
-            self._note_longest(db, video, notes)
-            self._drop_claim(db, video, key, span)
+            _note_look(db, video, key, span.length, True)
+            if step:
+                self._shorten(db, video, key, span)
 
     def keep(self, video: str, key: str, spans: Sequence[TimeRange], found: Sequence[Observation]) -> list[int]:
         """Store what a search over `spans` found, and that it was made; returns the notes' ids in the order of `found`.
 
         What is stored already keeps its note.
         """
+        same = "SELECT id FROM notes WHERE video = ? AND key = ? AND start_ms = ? AND end_ms = ? AND text = ?"
+        looked = "SELECT 1 FROM coverage WHERE video = ? AND key = ? AND start_ms = ? AND end_ms = ?"
         with self._at.write() as db:
-            same = "SELECT id FROM notes WHERE video = ? AND key = ? AND start_ms = ? AND end_ms = ? AND text = ?"
             ids: list[int] = []
+            news = any(not db.execute(looked, [video, key, span.start, span.end]).fetchone() for span in spans)
             for o in found:
                 place = [video, key, o.span.start, o.span.end, o.text]
                 if not db.execute(same, place).fetchone():
-                    db.table("notes").insert(_row(video, key, o))
+                    self._shelve(db, video, key, [o])
+                    news = True
                 ids.append(db.execute(same, place).fetchone()[0])
             for span in spans:
+                _note_look(db, video, key, span.length, news)
                 db.execute(
                     "INSERT OR REPLACE INTO coverage (video, key, start_ms, end_ms, step_ms, state, notes, at) "
                     "VALUES (?, ?, ?, ?, 0, 'done', ?, ?)",
                     [video, key, span.start, span.end, sum(o.span.overlaps(span) for o in found), now()],
                 )
-            self._note_longest(db, video, found)
         return ids
 
-    def _note_longest(self, db: Database, video: str, found: Sequence[Observation]) -> None:
-        longest = max((o.span.length for o in found), default=0)
-        db.execute("UPDATE videos SET longest_ms = max(longest_ms, ?) WHERE id = ?", [longest, video])
+    def _shelve(self, db: Database, video: str, key: str, found: Sequence[Observation]) -> None:
+        """Insert notes, and keep how long the longest of each kind is."""
+        if not found:
+            return
+        db.conn.executemany(
+            "INSERT INTO notes (video, key, kind, start_ms, end_ms, text, score, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [(video, key, o.kind, o.span.start, o.span.end, o.text, o.score, _json(o.detail) if o.detail else "{}") for o in found],
+        )
+        longest: dict[str, int] = {}
+        for o in found:
+            longest[o.kind] = max(longest.get(o.kind, 0), o.span.length)
+        db.conn.executemany(
+            "INSERT INTO shelves VALUES (?, ?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET longest_ms = excluded.longest_ms WHERE excluded.longest_ms > longest_ms",
+            [(video, key, kind, length) for kind, length in longest.items()],
+        )
 
     def _clear_grain(self, db: Database, video: str, key: str, span: TimeRange, step: int, instants: Sequence[int]) -> None:
         inside = "video = ? AND key = ? AND start_ms >= ? AND start_ms < ?"
@@ -199,9 +217,8 @@ class Ledger:
     def _shorten(self, db: Database, video: str, key: str, span: TimeRange) -> None:
         """Let each sample end where the finest sampling of its place has the next one."""
         rows = db.execute(
-            "SELECT start_ms, end_ms, step_ms FROM coverage WHERE video = ? AND key = ? AND state = 'done' AND step_ms > 0 "
-            "AND start_ms < ? AND end_ms > ?",
-            [video, key, span.end, span.start],
+            f"SELECT c.start_ms, c.end_ms, c.step_ms {_OVERLAPPING.format('?')} AND c.state = 'done' AND c.step_ms > 0",
+            [video, key, span.start, span.end, span.start],
         ).fetchall()
         for start, end, step in rows:
             db.execute(
@@ -213,28 +230,23 @@ class Ledger:
     def fail(self, video: str, key: str, span: TimeRange, step: int, error: str) -> None:
         """Record that a claimed grain failed; it is tried again later."""
         with self._at.write() as db:
-            self._check_claim(db, video, key, span)
+            self._give_up_claim(db, video, key, span)
             db.execute(
                 "INSERT INTO coverage (video, key, start_ms, end_ms, step_ms, state, attempts, error, at) "
                 "VALUES (?, ?, ?, ?, ?, 'failed', 1, ?, ?) ON CONFLICT DO UPDATE SET attempts = attempts + 1, error = excluded.error, "
                 "at = excluded.at WHERE state = 'failed'",
                 [video, key, span.start, span.end, step, error, now()],
             )
-            self._drop_claim(db, video, key, span)
+            _note_look(db, video, key, span.length, False)
 
 
-def _row(video: str, key: str, o: Observation) -> dict[str, Any]:
-    """Return an observation as a row of the notes."""
-    return {
-        "video": video,
-        "key": key,
-        "kind": o.kind,
-        "start_ms": o.span.start,
-        "end_ms": o.span.end,
-        "text": o.text,
-        "score": o.score,
-        "detail": json.dumps(o.detail, ensure_ascii=False, separators=(",", ":")),
-    }
+def _note_look(db: Database, video: str, key: str, length: int, news: bool) -> None:
+    """Keep how long the longest grain is, and count looks that made something known."""
+    db.execute(
+        "INSERT INTO looks VALUES (?, ?, ?, ?) "
+        "ON CONFLICT DO UPDATE SET longest_ms = max(longest_ms, excluded.longest_ms), changes = changes + excluded.changes",
+        [video, key, length, news],
+    )
 
 
 def _process_exists(pid: int) -> bool:

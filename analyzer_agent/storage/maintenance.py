@@ -109,6 +109,8 @@ class Maintenance:
             notes = db.execute(f"DELETE FROM notes WHERE id IN (SELECT c.id FROM notes c {chosen})", args).rowcount
             db.execute(f"DELETE FROM vectors WHERE rowid IN (SELECT c.rowid FROM vectors c {chosen})", args)
             db.execute(f"DELETE FROM coverage WHERE (video, key) IN (SELECT c.video, c.key FROM coverage c {chosen})", args)
+            db.execute(f"UPDATE looks SET changes = changes + 1 WHERE (video, key) IN (SELECT c.video, c.key FROM looks c {chosen})", args)
+            db.execute(f"DELETE FROM shelves WHERE (video, key) IN (SELECT c.video, c.key FROM shelves c {chosen})", args)
             # Whoever is just refining what is cleared here must look at all of it again.
             db.execute(f"DELETE FROM claims WHERE (video, key) IN (SELECT c.video, c.key FROM claims c {chosen})", args)
         return Cleared(notes, sum(share.covered_ms for share in shares), self._shrink())

@@ -60,3 +60,26 @@ def m003_vectors(db: Database) -> None:
         """CREATE TABLE vectors (video TEXT NOT NULL REFERENCES videos(id), key TEXT NOT NULL REFERENCES keys(key), t_ms INTEGER NOT NULL,
              vector BLOB NOT NULL, PRIMARY KEY (video, key, t_ms))"""
     )
+
+
+@migrations()
+def m004_bounds(db: Database) -> None:
+    """Create what bounds each look-up: the longest grain of a key, the longest note of a kind, kinds and videos beside the words."""
+    for statement in (
+        """CREATE TABLE looks (video TEXT NOT NULL, key TEXT NOT NULL, longest_ms INTEGER NOT NULL, changes INTEGER NOT NULL,
+             PRIMARY KEY (video, key)) WITHOUT ROWID""",
+        "INSERT INTO looks SELECT video, key, max(end_ms - start_ms), count(*) FROM coverage GROUP BY video, key",
+        """CREATE TABLE shelves (video TEXT NOT NULL, key TEXT NOT NULL, kind TEXT NOT NULL, longest_ms INTEGER NOT NULL,
+             PRIMARY KEY (video, key, kind)) WITHOUT ROWID""",
+        "INSERT INTO shelves SELECT video, key, kind, max(end_ms - start_ms) FROM notes GROUP BY video, key, kind",
+        "DROP INDEX notes_by_time",
+        "ALTER TABLE videos DROP COLUMN longest_ms",
+        *(f"DROP TRIGGER notes_a{event}" for event in "idu"),
+        "DROP TABLE notes_fts",
+    ):
+        db.execute(statement)
+    db.table("notes").enable_fts(["text", "kind", "video"], create_triggers=True, tokenize="porter unicode61 remove_diacritics 2")
+    # Refining shortens notes and leaves their words as they are: that is no reason to index them anew.
+    (made,) = db.execute("SELECT sql FROM sqlite_master WHERE name = 'notes_au'").fetchone()
+    db.execute("DROP TRIGGER notes_au")
+    db.execute(made.replace("AFTER UPDATE ON", "AFTER UPDATE OF text, kind, video ON"))

@@ -5,11 +5,12 @@ Knows nothing of analyzers, nor of how notes are joined for reading.
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
-from unicodedata import category
 
 from analyzer_agent.records import JSON, Note, Observation, Recipe
+from analyzer_agent.storage import search
 from analyzer_agent.storage.database import Connections, marks, now
 from analyzer_agent.storage.ledger import Covered, Ledger
 from analyzer_agent.timeline import TimeRange, merge
@@ -17,9 +18,9 @@ from analyzer_agent.timeline import TimeRange, merge
 CHAPTER, CHAPTERS = "chapter", "overview"
 """The kind of notes that sum up others, and what makes them."""
 
-_WORDS = 64
-_CANDIDATES = 2_000
-"""How many of the newest matches are ranked, so that a common word in a large store stays quick."""
+_decode = json.JSONDecoder().raw_decode
+_PAGE = 25
+_NEAR_MS = 60_000
 
 
 class Brief(NamedTuple):
@@ -70,15 +71,16 @@ class Notes:
 
     def recipes(self, *, video: str | None = None, analyzer: str | None = None) -> list[Recipe]:
         """Return the known recipes, oldest first; with `video`, those that looked at it."""
-        where, args = ["1"], []
+        source, where, args = "keys k", ["1"], []
         if analyzer:
-            where.append("analyzer = ?")
+            where.append("k.analyzer = ?")
             args.append(analyzer)
         if video:
-            where.append("key IN (SELECT DISTINCT key FROM coverage WHERE video = ? AND state = 'done')")
+            source = "looks l CROSS JOIN keys k ON k.key = l.key"
+            where.append("l.video = ? AND EXISTS (SELECT 1 FROM coverage c WHERE c.video = l.video AND c.key = l.key AND c.state = 'done')")
             args.append(video)
         with self._at.read() as db:
-            rows = db.query(f"SELECT * FROM keys WHERE {' AND '.join(where)} ORDER BY id", args)
+            rows = db.query(f"SELECT k.* FROM {source} WHERE {' AND '.join(where)} ORDER BY k.id", args)
             return [_recipe(row) for row in rows]
 
     def recipe(self, key: str) -> Recipe:
@@ -105,100 +107,107 @@ class Notes:
         The best tier comes first, among equals the newest. For analyzers that sample, engines compete at each instant: what a better
         one saw every 8 s does not hide what another saw in between. With `keys`, only those engines compete.
         """
-        rivals = self._rivals(video, keys)
-        wanted = [key for key in rivals]
-        sql = (
-            f"SELECT n.*, k.analyzer FROM notes n JOIN keys k ON k.key = n.key WHERE n.video = ? AND n.start_ms < ? AND n.end_ms > ? "
-            f"AND n.start_ms > ? - (SELECT longest_ms FROM videos WHERE id = n.video) - 1 AND n.key IN ({marks(wanted)})"
+        recipes = self._recipes(video, keys)
+        sql, args = _chosen(
+            "n.id, n.key, n.kind, n.start_ms, n.end_ms, n.text, n.score, n.detail", video, [recipe.key for recipe in recipes], kinds
         )
-        args: list[Any] = [video, span.end, span.start, span.start, *wanted]
-        if kinds is not None:
-            chosen = list(kinds)
-            sql += f" AND n.kind IN ({marks(chosen)})"
-            args += chosen
         with self._at.read() as db:
-            notes = [_note(row) for row in db.query(sql + " ORDER BY n.start_ms, n.id", args)]
-        return self._visible(notes, rivals)
+            within = "n.start_ms > ? - s.longest_ms AND n.start_ms < ? AND n.end_ms > ?"
+            rows = db.execute(f"{sql} AND {within} ORDER BY n.start_ms, n.id", [*args, span.start, span.end, span.start]).fetchall()
+        analyzers = {recipe.key: recipe.analyzer for recipe in recipes}
+        return self._visible(video, [_note(video, analyzers[row[1]], row) for row in rows], _rivals(recipes))
 
     def brief(self, video: str, span: TimeRange, kinds: Iterable[str]) -> list[Brief]:
-        """Return what `read` returns of the notes that start in `span`, without details: ten times as fast."""
-        rivals, chosen = self._rivals(video, None), list(kinds)
-        sql = (
-            "SELECT n.id, n.key, k.analyzer, n.kind, n.start_ms, n.end_ms, n.text, n.score FROM notes n JOIN keys k ON k.key = n.key "
-            f"WHERE n.video = ? AND n.start_ms >= ? AND n.start_ms < ? AND n.kind IN ({marks(chosen)}) ORDER BY n.start_ms, n.id"
+        """Return what `read` returns of the notes that start in `span`, without details: several times as fast."""
+        recipes = self._recipes(video, None)
+        sql, args = _chosen(
+            "n.id, n.key, k.analyzer, n.kind, n.start_ms, n.end_ms, n.text, n.score", video, [recipe.key for recipe in recipes], kinds
         )
         with self._at.read() as db:
-            notes = [Brief(*row) for row in db.execute(sql, [video, span.start, span.end, *chosen])]
-        hidden = self._hidden(video, [(note.key, note.start) for note in notes], rivals)
+            rows = db.execute(f"{sql} AND n.start_ms >= ? AND n.start_ms < ? ORDER BY n.start_ms, n.id", [*args, span.start, span.end])
+            notes = [Brief(*row) for row in rows]
+        hidden = self._hidden(video, [(note.key, note.start) for note in notes], _rivals(recipes))
         return [note for note, better in zip(notes, hidden, strict=True) if not better]
 
     def search(
-        self, query: str, *, videos: Sequence[str], span: TimeRange | None = None, kinds: Iterable[str] | None = None, limit: int = _CANDIDATES
-    ) -> list[Note]:
-        """Return the notes that best match any word of `query`, best first. The query is plain words, not FTS syntax."""
-        words = _words(query)
+        self, query: str, *, videos: Sequence[str], span: TimeRange | None = None, kinds: Iterable[str] | None = None
+    ) -> Iterator[Note]:
+        """Yield the notes that match any word of `query`, best first. The query is plain words, not FTS syntax.
+
+        Notes are fetched as they are asked for. Which are found and how they are ranked is told in `storage.search`.
+        """
+        words = search.words(query)
         if not words or not videos:
-            return []
-        where = [f"n.video IN ({marks(videos)})"]
-        args: list[Any] = [" OR ".join(f'"{word}"' for word in words), *videos]
-        if span is not None:
-            where.append("n.start_ms < ? AND n.end_ms > ?")
-            args += [span.end, span.start]
-        if kinds is not None:
-            chosen = list(kinds)
-            where.append(f"n.kind IN ({marks(chosen)})")
-            args += chosen
-        matches = (
-            "SELECT n.*, f.rank AS rank FROM notes_fts f JOIN notes n ON n.id = f.rowid "
-            f"WHERE f.notes_fts MATCH ? AND {' AND '.join(where)} ORDER BY f.rowid DESC LIMIT {_CANDIDATES}"
-        )
-        sql = f"SELECT m.*, k.analyzer FROM ({matches}) m JOIN keys k ON k.key = m.key ORDER BY m.rank, m.start_ms"
+            return
+        rivals: dict[str, Mapping[str, Sequence[str]]] = {}
         with self._at.read() as db:
-            found = [_note(row) for row in db.query(sql, args)]
-        shown = {note.id for video in videos for note in self._visible([n for n in found if n.video == video], self._rivals(video, None))}
-        return [note for note in found if note.id in shown][:limit]
+            ids = search.best(db, words, search.Place(videos, span, kinds))
+            while page := list(islice(ids, _PAGE)):
+                known = self.get(page)
+                shown: set[int] = set()
+                for video in {note.video for note in known.values()}:
+                    if video not in rivals:
+                        rivals[video] = _rivals(self._recipes(video, None))
+                    shown.update(note.id for note in self._visible(video, [n for n in known.values() if n.video == video], rivals[video]))
+                yield from (known[n] for n in page if n in shown)
 
     def state(self, video: str) -> tuple[int, ...]:
         """Return numbers that change whenever what is known of a video does; chapters, which only sum it up, do not count."""
-        sql = (
-            "SELECT (SELECT count(*) FROM notes WHERE video = ? AND kind != ?), (SELECT max(id) FROM notes WHERE video = ? AND kind != ?), "
-            "(SELECT count(*) FROM coverage WHERE video = ? AND state = 'done'), (SELECT max(id) FROM keys WHERE analyzer != ?)"
-        )
         with self._at.read() as db:
-            return tuple(db.execute(sql, [video, CHAPTER, video, CHAPTER, video, CHAPTERS]).fetchone())
+            return tuple(db.execute("SELECT count(*), coalesce(sum(changes), 0) FROM looks WHERE video = ?", [video]).fetchone())
 
     def get(self, ids: Iterable[int]) -> dict[int, Note]:
         """Return the notes with these ids; absent ones are left out."""
         wanted = list(ids)
+        sql = (
+            "SELECT n.id, n.key, n.kind, n.start_ms, n.end_ms, n.text, n.score, n.detail, n.video, k.analyzer FROM notes n "
+            f"JOIN keys k ON k.key = n.key WHERE n.id IN ({marks(wanted)})"
+        )
         with self._at.read() as db:
-            rows = db.query(f"SELECT n.*, k.analyzer FROM notes n JOIN keys k ON k.key = n.key WHERE n.id IN ({marks(wanted)})", wanted)
-            return {row["id"]: _note(row) for row in rows}
+            return {row[0]: _note(row[8], row[9], row) for row in db.execute(sql, wanted)}
 
-    def _rivals(self, video: str, keys: Iterable[str] | None) -> dict[str, list[str]]:
-        """Return each key that looked at `video` with the better ones of its analyzer and lane."""
+    def _recipes(self, video: str, keys: Iterable[str] | None) -> list[Recipe]:
         allowed = None if keys is None else set(keys)
-        recipes = [r for r in self.recipes(video=video) if allowed is None or r.key in allowed]
-        return {
-            mine.key: [
-                other.key
-                for n, other in enumerate(recipes)
-                if (other.analyzer, other.lane) == (mine.analyzer, mine.lane) and (other.tier, -n) < (mine.tier, -at)
-            ]
-            for at, mine in enumerate(recipes)
-        }
+        return [recipe for recipe in self.recipes(video=video) if allowed is None or recipe.key in allowed]
 
-    def _visible(self, notes: list[Note], rivals: Mapping[str, Sequence[str]]) -> list[Note]:
-        hidden = self._hidden(notes[0].video, [(n.key, n.span.start) for n in notes], rivals) if notes else []
+    def _visible(self, video: str, notes: Sequence[Note], rivals: Mapping[str, Sequence[str]]) -> list[Note]:
+        hidden = self._hidden(video, [(n.key, n.span.start) for n in notes], rivals)
         return [note for note, better in zip(notes, hidden, strict=True) if not better]
 
     def _hidden(self, video: str, places: Sequence[tuple[str, int]], rivals: Mapping[str, Sequence[str]]) -> list[bool]:
         """Tell of each key and instant whether a better key looked at the same."""
-        better = {key for mine in {mine for mine, _ in places} for key in rivals.get(mine, ())}
-        if not better:
+        asked = [(at, key) for mine, at in places for key in rivals.get(mine, ())]
+        if not asked:
             return [False] * len(places)
-        span = TimeRange(min(at for _, at in places), max(at for _, at in places) + 1)
-        looked = {key: _Looked(self._ledger.covered(video, [key], span)) for key in better}
+        looked = {}
+        for key in {key for _, key in asked}:
+            spans = merge((TimeRange(at, at + 1) for at, other in asked if other == key), _NEAR_MS)
+            looked[key] = _Looked(part for span in spans for part in self._ledger.covered(video, [key], span))
         return [any(looked[key].at(at) for key in rivals.get(mine, ())) for mine, at in places]
+
+
+def _rivals(recipes: Sequence[Recipe]) -> dict[str, list[str]]:
+    """Return the key of each recipe with the better ones of its analyzer and lane; the recipes come oldest first."""
+    return {
+        mine.key: [
+            other.key
+            for n, other in enumerate(recipes)
+            if (other.analyzer, other.lane) == (mine.analyzer, mine.lane) and (other.tier, -n) < (mine.tier, -at)
+        ]
+        for at, mine in enumerate(recipes)
+    }
+
+
+def _chosen(columns: str, video: str, keys: Sequence[str], kinds: Iterable[str] | None) -> tuple[str, list[Any]]:
+    """Return the beginning of a query for notes by key and kind, to which a condition on time is to be added."""
+    sql = (
+        f"SELECT {columns} FROM shelves s CROSS JOIN notes n ON n.video = s.video AND n.key = s.key AND n.kind = s.kind "
+        f"{'JOIN keys k ON k.key = s.key ' if 'k.' in columns else ''}WHERE s.video = ? AND s.key IN ({marks(keys)})"
+    )
+    if kinds is None:
+        return sql, [video, *keys]
+    chosen = list(kinds)
+    return f"{sql} AND s.kind IN ({marks(chosen)})", [video, *keys, *chosen]
 
 
 class _Looked:
@@ -219,19 +228,10 @@ def _holds(ranges: Sequence[TimeRange], instant: int) -> bool:
     return n > 0 and instant < ranges[n - 1].end
 
 
-def _words(query: str) -> list[str]:
-    """Return the first words of a query, each once: letters and digits, with the marks that many scripts set on them.
-
-    More would make the search slow, and cannot be told from a text that somebody copied.
-    """
-    words = "".join(c if c.isalnum() or category(c).startswith("M") else " " for c in query).split()
-    return list(dict.fromkeys(words))[:_WORDS]
-
-
-def _note(row: Mapping[str, Any]) -> Note:
-    span = TimeRange(row["start_ms"], row["end_ms"])
-    found = Observation(span, row["kind"], row["text"], row["score"], json.loads(row["detail"]))
-    return Note(row["id"], row["video"], row["analyzer"], row["key"], found)
+def _note(video: str, analyzer: str, row: Sequence[Any]) -> Note:
+    id, key, kind, start, end, text, score, detail = row[:8]
+    known = _decode(detail)[0] if detail != "{}" else {}
+    return Note(id, video, analyzer, key, Observation(TimeRange(start, end), kind, text, score, known))
 
 
 def _recipe(row: Mapping[str, Any]) -> Recipe:

@@ -1,0 +1,258 @@
+"""Full-text search that takes about the same time however many notes there are.
+
+A word that is in at most `BOUND` notes is found wherever it is. Of a more frequent one only the newest notes in the searched place are
+candidates, and those that also hold a rarer word: SQLite's own rank walks every note with any of the words, to count them.
+
+Where all words are rare the order is that of FTS5's `bm25`. Else it is the same formula with estimates: how many notes hold a frequent word
+(from how densely the newest of them lie), how often a word is in a note (once), how long notes are (in characters, compared among those of
+about the same worth). Knows ids only; nothing of what is shown of notes.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations, pairwise
+from math import log
+from operator import itemgetter
+from statistics import median
+from unicodedata import category
+
+from sqlite_utils import Database
+
+from analyzer_agent.storage.database import marks
+from analyzer_agent.timeline import TimeRange
+
+BOUND = 2_000
+"""How many notes may hold a word that is found wherever it is."""
+
+_WORDS = 64
+_NEWEST, _NEWEST_AT_LEAST = 2_000, 300
+"""How many notes are candidates for frequent words, all together and for each."""
+
+_COMPARED = 250
+"""How many notes are compared by length at a time."""
+
+_TOGETHER = 8_000
+"""How many notes with the rarest of several frequent words are tried for the others."""
+
+_PASSED = 4
+"""How many notes are looked at for each that is wanted of a span, where others lie between them."""
+
+_SAMPLES, _SHELVES, _GRAIN = 256, 64, 64
+"""How many notes tell where those of a span lie, among at most so many videos, keys and kinds; ids so near to one of them belong to it."""
+
+_STRETCHES, _PASSED_OVER = 12, 5_000
+"""In how many stretches of ids is searched; so many ids between two are passed over faster than the index is opened again."""
+
+_LAST = 1 << 62
+_SATURATION, _LENGTHS = 1.2, 0.75  # k1 and b of bm25
+
+
+def words(query: str) -> list[str]:
+    """Return the first words of a query, each once: letters and digits, with the marks that many scripts set on them.
+
+    More would make the search slow, and cannot be told from a text that somebody copied.
+    """
+    found = "".join(c if c.isalnum() or category(c).startswith("M") else " " for c in query).split()
+    return list(dict.fromkeys(found))[:_WORDS]
+
+
+class Place:
+    """Where to search.
+
+    Args:
+        videos: in these, by id; at least one.
+        span: notes that overlap it; None means all.
+        kinds: notes of these kinds; None means all.
+    """
+
+    def __init__(self, videos: Sequence[str], span: TimeRange | None, kinds: Iterable[str] | None) -> None:
+        self.videos, self.span, self.kinds = list(videos), span, None if kinds is None else list(kinds)
+
+    def holds(self) -> tuple[str, list[object]]:
+        """Return the condition that a note `n` lies here, and its arguments."""
+        where, args = self._among("n")
+        if self.span is None:
+            return where, args
+        return f"{where} AND n.start_ms < ? AND n.end_ms > ?", [*args, self.span.end, self.span.start]
+
+    def in_videos(self, db: Database) -> str:
+        """Return what to add to an expression of the full-text index, so that it is true in these videos only; "" where there are no others."""
+        others = db.execute(f"SELECT 1 FROM videos WHERE id NOT IN ({marks(self.videos)}) LIMIT 1", self.videos).fetchone()
+        return f" AND {{video}} : ({_any(self.videos)})" if others else ""
+
+    def of_kinds(self) -> str:
+        """Return what to add to an expression of the full-text index, so that it is true of these kinds only."""
+        return "" if self.kinds is None else f" AND {{kind}} : ({_any(self.kinds)})"
+
+    def stretches(self, db: Database) -> list[tuple[int, int]]:
+        """Return between which ids the notes of the span lie, the newest first; others lie there as well.
+
+        Analyzers go forward in time, so ids grow with it, at least in stretches. Samples tell where these are.
+        """
+        if self.span is None:
+            return [(0, _LAST)]
+        where, args = self._among("s")
+        shelves = db.execute(f"SELECT s.video, s.key, s.longest_ms FROM shelves s WHERE {where} LIMIT ?", [*args, _SHELVES + 1]).fetchall()
+        if len(shelves) > _SHELVES:
+            return [(0, _LAST)]
+        samples = _SAMPLES // max(1, len(shelves))
+        sql = (
+            "SELECT DISTINCT (SELECT n.id FROM notes n WHERE n.video = ? AND n.key = ? AND n.start_ms >= j.value AND n.start_ms < ? "
+            "ORDER BY n.start_ms LIMIT 1) FROM json_each(?) j"
+        )
+        found: list[tuple[int, int]] = []
+        for video, key, longest in shelves:
+            start = max(0, self.span.start - longest)
+            instants = [start + (self.span.end - start) * n // samples for n in range(samples)]
+            ids = [row[0] for row in db.execute(sql, [video, key, self.span.end, json.dumps(instants)]) if row[0]]
+            reach = _GRAIN + (2 * round(median(abs(b - a) for a, b in pairwise(ids))) if len(ids) > 1 else 0)
+            found += [(n - reach, n + reach) for n in ids]
+        return _joined(found)
+
+    def _among(self, table: str) -> tuple[str, list[object]]:
+        where, args = f"{table}.video IN ({marks(self.videos)})", [*self.videos]
+        if self.kinds is not None:
+            where, args = f"{where} AND {table}.kind IN ({marks(self.kinds)})", [*args, *self.kinds]
+        return where, [*args]
+
+
+def best(db: Database, query: Sequence[str], place: Place) -> Iterator[int]:
+    """Yield the ids of the notes in `place` that match any of the words, best first."""
+    holding = {word: _counted(db, word) for word in query}
+    if sum(many for many, _ in holding.values()) <= BOUND:
+        yield from _by_rank(db, query, place)
+        return
+    (notes,) = db.execute("SELECT max(id) FROM notes").fetchone()
+    value: dict[str, float] = {}
+    found: dict[str, set[int]] = {}
+    apart: dict[str, float] = {}
+    videos = place.in_videos(db)
+    for word, (many, oldest) in holding.items():
+        if many <= BOUND:
+            value[word] = _rarity(many, notes)
+            found[word] = set(_newest(db, _text([word]) + videos, BOUND))
+        else:
+            apart[word] = (notes + 1 - oldest) / many
+            value[word] = _rarity(notes / apart[word], notes)
+    found |= _frequent(db, apart, list(found), place, videos + place.of_kinds(), notes)
+    worth = defaultdict[int, float](float)
+    for word, ids in found.items():
+        for n in ids:
+            worth[n] += value[word]
+    yield from _by_worth(db, worth, place)
+
+
+def _by_rank(db: Database, query: Iterable[str], place: Place) -> list[int]:
+    where, args = place.holds()
+    sql = f"SELECT n.id FROM notes_fts f CROSS JOIN notes n ON n.id = f.rowid WHERE f.notes_fts MATCH ? AND {where} ORDER BY f.rank, n.start_ms"
+    return [row[0] for row in db.execute(sql, [_text(query), *args])]
+
+
+def _by_worth(db: Database, worth: Mapping[int, float], place: Place) -> Iterator[int]:
+    """Yield the notes that are in `place`, ordered by what their words are worth and, among so many at a time, by how short they are."""
+    where, args = place.holds()
+    sql = f"SELECT n.id, length(n.text), n.start_ms FROM json_each(?) j CROSS JOIN notes n ON n.id = j.value WHERE {where}"
+    ordered = sorted(worth.items(), key=itemgetter(1, 0), reverse=True)
+    for begin in range(0, len(ordered), _COMPARED):
+        rows = db.execute(sql, [json.dumps([n for n, _ in ordered[begin : begin + _COMPARED]]), *args]).fetchall()
+        usual = max(1, sum(length for _, length, _ in rows) / max(1, len(rows)))
+        score = {n: worth[n] / (1 + _SATURATION * (1 - _LENGTHS + _LENGTHS * length / usual)) for n, length, _ in rows}
+        yield from (n for n, _, _ in sorted(rows, key=lambda row: (-score[row[0]], row[2])))
+
+
+def _frequent(
+    db: Database, apart: Mapping[str, float], rare: Sequence[str], place: Place, terms: str, notes: int
+) -> dict[str, set[int]]:
+    """Return candidates for each frequent word: its newest notes, those with a rare word, those with other frequent ones.
+
+    Args:
+        db: the store.
+        apart: the frequent words, and how many notes there are to one that holds it.
+        rare: the other words.
+        place: where to search.
+        terms: what to add to an expression, so that it is true in few other places.
+        notes: the last note's id.
+    """
+    stretches = place.stretches(db) if apart else []
+    many = max(_NEWEST_AT_LEAST, _NEWEST // max(1, len(apart)))
+    found = {word: _within(db, _text([word]) + terms, stretches, many, place) for word in apart}
+    cut = sorted((word for word in apart if len(found[word]) == many), key=lambda word: -apart[word])
+    for word in cut if rare else []:
+        found[word].update(_newest(db, f"{_text([word])} AND {_text(rare)}", BOUND * len(rare)))
+    together = [*combinations(cut[:3], 2), *([tuple(cut)] if len(cut) > 2 else [])]
+    for words in together:
+        # What it takes grows with how often the rarest of them is passed.
+        since = notes - round(_TOGETHER / len(together) * apart[words[0]])
+        both = _within(db, " AND ".join(_text([word]) for word in words) + terms, stretches, many, place, since)
+        for word in words:
+            found[word].update(both)
+    return found
+
+
+def _within(
+    db: Database, expression: str, stretches: Sequence[tuple[int, int]], limit: int, place: Place, since: int = 0
+) -> set[int]:
+    """Return the newest notes in the stretches that fulfil an expression, from the id `since` on."""
+    found: set[int] = set()
+    for run in _runs(stretches):
+        inside = " OR ".join(f"+rowid BETWEEN {low} AND {high}" for low, high in run)
+        condition = f"AND rowid BETWEEN {max(since, run[-1][0])} AND {run[0][1]} AND ({inside})"
+        found.update(_newest(db, expression, limit - len(found), condition, place))
+        if len(found) == limit:
+            break
+    return found
+
+
+def _newest(db: Database, expression: str, limit: int, condition: str = "", place: Place | None = None) -> list[int]:
+    sql = f"SELECT rowid FROM notes_fts WHERE notes_fts MATCH ? {condition} ORDER BY rowid DESC LIMIT ?"
+    if place is None or place.span is None:
+        return [row[0] for row in db.execute(sql, [expression, limit])]
+    where, args = place.holds()
+    sql = f"SELECT n.id FROM ({sql}) f CROSS JOIN notes n ON n.id = f.rowid WHERE {where} LIMIT ?"
+    return [row[0] for row in db.execute(sql, [expression, _PASSED * limit, *args, limit])]
+
+
+def _counted(db: Database, word: str) -> tuple[int, int]:
+    """Return how many notes hold a word, at most one more than the bound, and the first of these, from the newest on."""
+    newest = "SELECT rowid FROM notes_fts WHERE notes_fts MATCH ? ORDER BY rowid DESC LIMIT ?"
+    many, first = db.execute(f"SELECT count(*), coalesce(min(rowid), 0) FROM ({newest})", [_text([word]), BOUND + 1]).fetchone()
+    return many, first
+
+
+def _rarity(holding: float, notes: int) -> float:
+    """Return the inverse document frequency as FTS5 computes it."""
+    return max(1e-6, log((notes - holding + 0.5) / (holding + 0.5)))
+
+
+def _text(words: Iterable[str]) -> str:
+    return f"{{text}} : ({_any(words)})"
+
+
+def _any(phrases: Iterable[str]) -> str:
+    return " OR ".join('"' + phrase.replace('"', '""') + '"' for phrase in phrases)
+
+
+def _joined(stretches: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return stretches of ids as a few that hold them, the newest first: the narrowest gaps are closed."""
+    apart: list[tuple[int, int]] = []
+    for low, high in sorted(stretches):
+        if apart and low <= apart[-1][1]:
+            apart[-1] = apart[-1][0], max(high, apart[-1][1])
+        else:
+            apart.append((low, high))
+    while len(apart) > _STRETCHES:
+        n = min(range(1, len(apart)), key=lambda n: apart[n][0] - apart[n - 1][1])
+        apart[n - 1 : n + 1] = [(apart[n - 1][0], apart[n][1])]
+    return apart[::-1]
+
+
+def _runs(stretches: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+    """Return stretches, the newest first, in runs: what lies between two of a run is passed over."""
+    runs: list[list[tuple[int, int]]] = []
+    for low, high in stretches:
+        if runs and runs[-1][-1][0] - high < _PASSED_OVER:
+            runs[-1].append((low, high))
+        else:
+            runs.append([(low, high)])
+    return runs
