@@ -1,4 +1,5 @@
-"""OpenCV, and the only module that imports it: shrinks pictures, puts several on a sheet, and finds the part of one that moves.
+"""OpenCV, and the only module that imports it: shrinks pictures, puts several on a sheet, tells whether two show the same strokes, and
+finds the part of one that moves.
 
 Knows nothing of time: callers say which pictures come before and after, and which ones show the background.
 """
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 _PURPOSE = "Reading pictures"
 _COLUMNS, _TILE, _STRIP, _GAP = 4, 256, 22, 4
 """Of a contact sheet: tiles in a row, pixels of a tile's longest side, of the strip for its label, and between pictures side by side."""
+_FAINT = (3, 8, 8, 0)
+"""Levels of luma, Cr and Cb by which a still picture may change, as the mean of 3 x 3 pixels: at key frames it does."""
+_SHARE = 25
+"""Near strokes, one level more for so many levels of their contrast. Measured on slides at x264's crf 23, whose key frames stay within both limits, while a
+comma in place of a point, 10 pixels high and with a contrast of 40 levels, is beyond them."""
+_NEAR, _BAND = 4, 90
+"""Contrast is looked for so many pixels around; pictures are compared so many rows at a time, since most differ in the first ones."""
 _SIDE = 192
 """Motion is looked for in pictures of at most this many pixels on the longer side."""
 _FAINTEST, _COARSEST = 9.0, 24.0
@@ -70,6 +78,33 @@ def contact_sheet(images: "Sequence[NDArray[np.uint8]]", labels: Sequence[str]) 
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
     sheet: NDArray[np.uint8] = np.vstack([np.hstack(tiles[at : at + columns]) for at in range(0, len(tiles), columns)])
     return sheet
+
+
+def alike(one: "NDArray[np.uint8]", other: "NDArray[np.uint8]") -> bool:
+    """Tell whether two BGR pictures of one size may be taken for the same: no stroke of text can have come, gone or changed.
+
+    Colours are compared beside brightness, so words in a colour as bright as their ground are seen too. Changes count from a level that
+    grows with the contrast that both pictures have there, as the noise of compression does.
+    """
+    return one is other or all(_band_alike(one, other, top) for top in range(0, one.shape[0], _BAND))
+
+
+def _band_alike(one: "NDArray[np.uint8]", other: "NDArray[np.uint8]", top: int) -> bool:
+    import numpy as np
+
+    cv2 = _cv2()
+    rows = slice(max(0, top - _NEAR), top + _BAND + _NEAR)
+    a, b = (cv2.cvtColor(image[rows], cv2.COLOR_BGR2YCrCb) for image in (one, other))
+    luma, red, blue = cv2.split(cv2.subtract(cv2.blur(cv2.absdiff(a, b), (3, 3)), _FAINT))
+    # At the rows that lie beside the band, not all that is near is seen.
+    inner = slice(top - rows.start, top - rows.start + _BAND)
+    excess = cv2.max(cv2.max(luma, red), blue)[inner]
+    most = int(excess.max())
+    if most == 0 or most > 255 // _SHARE:
+        return most == 0
+    around = np.ones((2 * _NEAR + 1, 2 * _NEAR + 1), np.uint8)
+    contrasts = (cv2.subtract(cv2.dilate(luma, around), cv2.erode(luma, around)) for luma in (a[..., 0], b[..., 0]))
+    return not bool((excess > cv2.min(*contrasts)[inner] // _SHARE).any())
 
 
 @dataclass(frozen=True, slots=True)
