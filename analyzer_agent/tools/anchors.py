@@ -81,12 +81,12 @@ def candidates(instant: int, wide: int, picture: TimeRange) -> list[int]:
     """
     root, found, step = first_instant(picture), dict[int, None](), wide
     while step >= FINEST:
-        below, above = max(instant // step * step, root), -(-instant // step) * step
-        found |= dict.fromkeys(near for near in (below, above) if near < picture.end)
-        if instant in found:
-            break
+        for near in (max(instant // step * step, root), -(-instant // step) * step):
+            if near == instant:
+                return [*found, instant]
+            if near < picture.end:
+                found[near] = None
         step //= 2
-    found.pop(instant, None)
     return [*found, instant]
 
 

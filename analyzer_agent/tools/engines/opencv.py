@@ -20,11 +20,10 @@ if TYPE_CHECKING:
 _PURPOSE = "Reading pictures"
 _COLUMNS, _TILE, _STRIP, _GAP = 4, 256, 22, 4
 """Of a contact sheet: tiles in a row, pixels of a tile's longest side, of the strip for its label, and between pictures side by side."""
-_FAINT = (3, 8, 8, 0)
-"""Levels of luma, Cr and Cb by which a still picture may change, as the mean of 3 x 3 pixels: at key frames it does."""
-_SHARE = 25
-"""Near strokes, one level more for so many levels of their contrast. Measured on slides at x264's crf 23, whose key frames stay within both limits, while a
-comma in place of a point, 10 pixels high and with a contrast of 40 levels, is beyond them."""
+_FAINT, _TINT, _SHARE = 4, 4, 15
+"""A still picture may change by so many levels of brightness, of colour by so many more, and near strokes by one for so many levels of
+their contrast, as the mean of 3 x 3 pixels. Measured: at x264's crf 23 slides stay within that from one key frame to the next; a comma in
+place of a point, in words 10 pixels high with a contrast of 60 levels, is beyond."""
 _NEAR, _BAND = 4, 90
 """Contrast is looked for so many pixels around; pictures are compared so many rows at a time, since most differ in the first ones."""
 _SIDE = 192
@@ -84,7 +83,7 @@ def alike(one: "NDArray[np.uint8]", other: "NDArray[np.uint8]") -> bool:
     """Tell whether two BGR pictures of one size may be taken for the same: no stroke of text can have come, gone or changed.
 
     Colours are compared beside brightness, so words in a colour as bright as their ground are seen too. Changes count from a level that
-    grows with the contrast that both pictures have there, as the noise of compression does.
+    grows with the contrast that both pictures have there, as what compression adds does.
     """
     return one is other or all(_band_alike(one, other, top) for top in range(0, one.shape[0], _BAND))
 
@@ -94,17 +93,17 @@ def _band_alike(one: "NDArray[np.uint8]", other: "NDArray[np.uint8]", top: int) 
 
     cv2 = _cv2()
     rows = slice(max(0, top - _NEAR), top + _BAND + _NEAR)
-    a, b = (cv2.cvtColor(image[rows], cv2.COLOR_BGR2YCrCb) for image in (one, other))
-    luma, red, blue = cv2.split(cv2.subtract(cv2.blur(cv2.absdiff(a, b), (3, 3)), _FAINT))
     # At the rows that lie beside the band, not all that is near is seen.
     inner = slice(top - rows.start, top - rows.start + _BAND)
-    excess = cv2.max(cv2.max(luma, red), blue)[inner]
-    most = int(excess.max())
-    if most == 0 or most > 255 // _SHARE:
-        return most == 0
+    a, b = (cv2.cvtColor(image[rows], cv2.COLOR_BGR2YCrCb) for image in (one, other))
+    luma, red, blue = cv2.split(cv2.blur(cv2.absdiff(a, b), (3, 3)))
+    change = cv2.max(luma, cv2.subtract(cv2.max(red, blue), _TINT))[inner]
+    most = int(change.max())
+    if most <= _FAINT or most > 255 // _SHARE:
+        return most <= _FAINT
     around = np.ones((2 * _NEAR + 1, 2 * _NEAR + 1), np.uint8)
-    contrasts = (cv2.subtract(cv2.dilate(luma, around), cv2.erode(luma, around)) for luma in (a[..., 0], b[..., 0]))
-    return not bool((excess > cv2.min(*contrasts)[inner] // _SHARE).any())
+    contrasts = (cv2.subtract(cv2.dilate(grey, around), cv2.erode(grey, around)) for grey in (a[..., 0], b[..., 0]))
+    return not bool((change > np.maximum(cv2.min(*contrasts)[inner] // _SHARE, _FAINT)).any())
 
 
 @dataclass(frozen=True, slots=True)
