@@ -250,14 +250,11 @@ def test_a_slow_change_is_seen_once_it_has_added_up() -> None:
 
 @pytest.mark.slow
 def test_slides_are_read_with_a_fifth_of_the_calls_and_the_same_text(tmp_path: Path) -> None:
-    path, truth = slides(tmp_path, 40, SIZE)
+    path, truth = slides(tmp_path, 40, (480, 270))
     engine = Counted()
     with open_video(path) as video:
         grains = grains_of(video, 1_000)
         ours, calls = folded(found(video, grains, engine)), engine.calls
         assert ours == folded(exhaustive(video, grains, engine)) == expected(truth, video, 1_000)
-        assert len(ours) == 8 and engine.calls - calls == 40
-        assert 5 * calls <= 40
-        shuffled = random.Random(2).sample(grains, len(grains))
-        parts = sorted((one for grain in shuffled for one in found(video, [grain], engine)), key=lambda one: one.span.start)
-        assert folded(parts) == ours
+        assert len(ours) == 8
+        assert 5 * calls <= engine.calls - calls == 40
