@@ -239,6 +239,11 @@ def test_where_words_stand_in_the_picture_makes_no_difference() -> None:
         assert not alike(blank, dot) and not alike(dot, blank)
 
 
+def test_pictures_of_different_sizes_differ() -> None:
+    """A broadcast may change its size on the way."""
+    assert not alike(np.zeros((90, 160, 3), np.uint8), np.zeros((72, 160, 3), np.uint8))
+
+
 def test_a_slow_change_is_seen_once_it_has_added_up() -> None:
     steps = [np.full((90, 160, 3), level, np.uint8) for level in range(100, 108)]
     assert all(alike(one, other) for one, other in itertools.pairwise(steps))

@@ -80,12 +80,14 @@ def contact_sheet(images: "Sequence[NDArray[np.uint8]]", labels: Sequence[str]) 
 
 
 def alike(one: "NDArray[np.uint8]", other: "NDArray[np.uint8]") -> bool:
-    """Tell whether two BGR pictures of one size may be taken for the same: no stroke of text can have come, gone or changed.
+    """Tell whether two BGR pictures may be taken for the same: no stroke of text can have come, gone or changed.
 
     Colours are compared beside brightness, so words in a colour as bright as their ground are seen too. Changes count from a level that
     grows with the contrast that both pictures have there, as what compression adds does.
     """
-    return one is other or all(_band_alike(one, other, top) for top in range(0, one.shape[0], _BAND))
+    if one is other or one.shape != other.shape:
+        return one is other
+    return all(_band_alike(one, other, top) for top in range(0, one.shape[0], _BAND))
 
 
 def _band_alike(one: "NDArray[np.uint8]", other: "NDArray[np.uint8]", top: int) -> bool:
