@@ -195,8 +195,8 @@ CHANGES: dict[str, Callable[[], tuple[Any, Any]]] = {
     "faint words in the last rows": lambda: (drawn(), drawn(("a remark appears", SIZE[1] - 13, 10, grey(40)))),
     "a cursor": lambda: (drawn(("typing here", 150, 12, INK)), drawn(("typing here |", 150, 12, INK))),
     "grey close under black": lambda: (
-        drawn(("STRONG TITLE LINE", 150, 16, (0, 0, 0)), ("value 6", 168, 10, grey(80))),
-        drawn(("STRONG TITLE LINE", 150, 16, (0, 0, 0)), ("value 8", 168, 10, grey(80))),
+        drawn(("STRONG TITLE LINE", 150, 16, (0, 0, 0)), ("value 6", 168, 10, grey(120))),
+        drawn(("STRONG TITLE LINE", 150, 16, (0, 0, 0)), ("value 8", 168, 10, grey(120))),
     ),
     "red on equally bright green": lambda: (drawn(ground=GREEN), drawn(("Hidden red words", 180, 18, RED), ground=GREEN)),
     "a red digit on green": lambda: (
@@ -206,13 +206,11 @@ CHANGES: dict[str, Callable[[], tuple[Any, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("crf", [23, 32])
+@pytest.mark.parametrize("crf", [18, 23, 28])
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_of_text_is_seen_however_small(change: str, crf: int) -> None:
     before, after = CHANGES[change]()
     frames = coded([before] * 60 + [after] * 60, crf)
-    if crf > 23 and np.array_equal(frames[0], frames[-1]):
-        pytest.skip("the encoder left the change out")
     for old in frames[:6]:
         for new in frames[6:]:
             assert not alike(old, new) and not alike(new, old)
