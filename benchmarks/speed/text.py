@@ -72,7 +72,7 @@ def figures(work: Work) -> Iterator[Figure]:
         some = [Grain(grain.span, grain.step, grain.instants[:1]) for grain in grains[::2]]
         pairs = paired(partial(found, video, grains, engine), partial(exhaustive, video, some, engine), work.runs)
         seconds = [(mine, other * sampled / len(some)) for mine, other in pairs]
-        yield Figure(f"{_WHAT}: time", against, [other / mine for mine, other in seconds], target=4, same=same, seconds=seconds)
+        yield Figure(f"{_WHAT}: time", against, [other / mine for mine, other in seconds], target=3, same=same, seconds=seconds)
 
 
 class Counted:
