@@ -124,7 +124,8 @@ def test_nobody_waits_for_one_that_has_left(tmp_path: Path) -> None:
 def patient(video: MediaFile, count: int, patience: float) -> list[MediaFile]:
     seats = video.seats(count)
     for seat in seats:
-        seat._source.func.__self__._patience = patience  # type: ignore[attr-defined]
+        shares = seat._source.func.__self__  # type: ignore[attr-defined]
+        shares._patience = shares._stalled = patience
     return seats
 
 

@@ -98,7 +98,11 @@ def check(spec: Spec, video: Any, grains: Sequence[Grain], found: Mapping[TimeRa
             assert pts <= max(seen.span.start, video.picture.start)
 
 
-ALL = pytest.mark.parametrize("spec", [text.SPEC, objects.SPEC, captions.SPEC, tags.SPEC, moments.SPEC], ids=lambda spec: spec.name)
+BY_ITSELF = [objects.SPEC, captions.SPEC, tags.SPEC, moments.SPEC]
+"""Those that look at the asked frames and no others; text compares them with frames around them."""
+
+ALL = pytest.mark.parametrize("spec", [text.SPEC, *BY_ITSELF], ids=lambda spec: spec.name)
+ALONE = pytest.mark.parametrize("spec", BY_ITSELF, ids=lambda spec: spec.name)
 
 
 @ALL
@@ -122,7 +126,7 @@ def test_ranges_orders_groupings_and_batches_give_what_the_whole_gives(spec: Spe
     assert again == {grain.span: whole[grain.span] for grain in asked}
 
 
-@ALL
+@ALONE
 def test_refining_looks_only_at_the_new_instants(spec: Spec) -> None:
     video = FakeVideo(20_000, start=300, rate=4, picture_at=picture_at)
     span, root = TimeRange(0, 20_000), first_instant(video.picture)
@@ -145,7 +149,7 @@ def test_refining_looks_only_at_the_new_instants(spec: Spec) -> None:
     assert texts(coarse, refined) == texts(found_in(spec, Cheap(), video, fine))
 
 
-@ALL
+@ALONE
 def test_one_pass_serves_grains_that_follow_each_other(spec: Spec) -> None:
     calls: list[Sequence[int]] = []
 

@@ -22,7 +22,10 @@ Source: TypeAlias = "Callable[[Wish], Generator[tuple[int, VideoFrame], None, No
 """Yields (index of the instant, frame) for a wish; see `frames.wanted`."""
 
 PATIENCE_S = 10.0
-"""So long the others wait for a reader that was announced and has not come, or that takes no frames."""
+"""So long the others wait for a reader that was announced and has not come."""
+
+STALLED_S = 60.0
+"""So long they wait for one that takes no frames: some take many at once, and look at them for long."""
 
 _AHEAD = 8
 """Frames that are held for a reader at most."""
@@ -37,11 +40,12 @@ class SharedPass:
     Args:
         decode: opens a pass of its own over the video.
         expected: how many readers will come; they are numbered from 0.
-        patience: how long to wait for one of them, in seconds.
+        patience: how many seconds to wait for one of them to come.
+        stalled: how many seconds to wait for one that takes no frames.
     """
 
-    def __init__(self, decode: Source, expected: int, patience: float = PATIENCE_S) -> None:
-        self._decode, self._patience = decode, patience
+    def __init__(self, decode: Source, expected: int, patience: float = PATIENCE_S, stalled: float = STALLED_S) -> None:
+        self._decode, self._patience, self._stalled = decode, patience, stalled
         self._changed = threading.Condition()
         self._coming = set(range(expected))
         self._deadline: float | None = None
@@ -120,7 +124,7 @@ class SharedPass:
             return False
         full = [reader for reader in self._readers if len(reader.ready) >= _AHEAD]
         for reader in full:
-            if now - reader.taken > self._patience:
+            if now - reader.taken > self._stalled:
                 self._let_go(reader)
         return not any(reader in self._readers for reader in full)
 

@@ -1,17 +1,21 @@
 """Text on the screen: titles, captions, slides, signs, counters, read from sampled frames.
 
-Yields one observation per line of text and frame; what stays on screen is joined when read, not here. Knows neither the
-OCR library behind the engine nor how frames are decoded, and keeps nothing from one call to the next.
+Yields one observation per line of text and frame; what stays on screen is joined when read, not here. Only frames that look different
+are given to the engine: what it reads on one stands for those around it that look the same. Knows neither the OCR library behind the
+engine nor how frames are decoded, and keeps nothing from one call to the next.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from analyzer_agent.errors import ToolRefusal, Unavailable
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.tools.sampling import look_at
+from analyzer_agent.tools.anchors import WIDEST, anchored
+from analyzer_agent.tools.engines.opencv import alike
+from analyzer_agent.tools.sampling import ascending, shown_for
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +47,7 @@ class TextReader(Protocol):
 class ScreenText(Analyzer):
     """Reads the text on sampled frames of a video."""
 
-    version = "1"
+    version = "2"
 
     def __init__(self, languages: Sequence[str], engine: Engine) -> None:
         self.languages = tuple(sorted(set(languages)))
@@ -53,10 +57,15 @@ class ScreenText(Analyzer):
 
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
         """Yield each grain with the lines found at its instants, in reading order per frame."""
-        return look_at(video, grains, self._engine.get, self._look, observe)
+        for run in ascending(grains):
+            found = anchored(video, run, alike, self._read)
+            for grain in run:
+                looked = islice(found, len(grain.instants))
+                yield grain, [one for frame, lines in looked for one in observe(shown_for(video, grain, frame), frame, lines)]
 
-    def _look(self, reader: TextReader, images: "Sequence[NDArray[np.uint8]]") -> list[Sequence[Line]]:
-        return [reading_order(tidy(reader.read(image, self.languages))) for image in images]
+    def _read(self, image: "NDArray[np.uint8]") -> list[Line]:
+        reader: TextReader = self._engine.get()
+        return reading_order(tidy(reader.read(image, self.languages)))
 
 
 def tidy(lines: Sequence[Line]) -> list[Line]:
@@ -141,6 +150,7 @@ SPEC = Spec(
             "description": "Show only lines read with at least this confidence; nothing below 0.3 is kept.",
         }
     },
+    context=WIDEST,
     needs="picture",
     select=selected,
 )
