@@ -95,10 +95,8 @@ class BurstListener:
         assert 0 < len(windows) <= self.together
         self.decoded += sum(len(window) for window in windows) // RATE
         seed = hashlib.blake2b(b"".join(window.tobytes() for window in windows), digest_size=4).digest()
-        wobble = np.random.default_rng(int.from_bytes(seed)).integers(-50, 51, (1000, 2)).tolist()
-        return [
-            [(f" w{i}", start + wobble[i][0], end + wobble[i][1], 0.5) for i, start, end in self._bursts(window)] for window in windows
-        ]
+        wobble = np.random.default_rng(int.from_bytes(seed)).integers(-50, 51, (5000, 2)).tolist()
+        return [[(f" w{i}", start + wobble[i][0], end + wobble[i][1], 0.5) for i, start, end in self._bursts(window)] for window in windows]
 
     @staticmethod
     def _bursts(samples: NDArray[np.float32]) -> list[tuple[int, int, int]]:

@@ -170,7 +170,7 @@ class Whisper:
     def _texts(self, windows: Sequence["NDArray[np.float32]"], language: str, hotwords: str, **more: Any) -> "list[_Text]":
         how = {"language": language, "hotwords": hotwords or None, "temperature": 0.0, "word_timestamps": True} | more
 
-        def work(some: list[NDArray[np.float32]]) -> list[_Text]:
+        def work(some: "list[NDArray[np.float32]]") -> list[_Text]:
             return _transcribed(self._batched(self._model), some, how)
 
         found, self._fitting = with_shrinking_batches(windows, self._fitting, work, make_room=self._make_room)
