@@ -1,10 +1,8 @@
 """Speech: transcribing against plain use of faster-whisper's batched pipeline, and reading sound against plain PyAV."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from difflib import SequenceMatcher
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -59,3 +57,79 @@ def _transcribing(work: Work, path: Path, folder: Path) -> Figure:
 def _more(pairs: list[tuple[float, float]]) -> list[float]:
     """Return how many percent more time ours took in each run."""
     return [100 * (ours / plain - 1) for ours, plain in pairs]
+
+
+class _Ready:
+    """An engine that is loaded already."""
+
+    name, uncertain = "whisper", False
+
+    def __init__(self, loaded: faster_whisper.Whisper) -> None:
+        self._loaded = loaded
+
+    def get(self) -> faster_whisper.Whisper:
+        return self._loaded
+
+
+def _ours(engine: faster_whisper.Whisper, path: Path) -> list[str]:
+    analyzer: Any = speech.SPEC.bind({"language": "en"}, _Ready(engine))  # type: ignore[arg-type]
+    with open_video(path) as video:
+        grains = [Grain(span) for span in TimeRange(0, video.duration).grains(speech.SPEC.grain, video.duration)]
+        found = [note for _, notes in analyzer.analyze(video, grains) for note in notes]
+    return [word for note in found for word, *_ in note.detail["words"]]
+
+
+def _bare(model: Any, together: int, path: Path, samples: "NDArray[np.float32] | None" = None) -> list[str]:
+    how: dict[str, Any] = {"batch_size": together, "vad_filter": True, "word_timestamps": True, "temperature": 0, "language": "en"}
+    segments, _ = BatchedInferencePipeline(model).transcribe(str(path) if samples is None else samples, **how)
+    return [word.word.strip() for segment in segments for word in segment.words]
+
+
+def _sound(path: Path) -> "NDArray[np.float32]":
+    with open_video(path) as video:
+        return video.audio(TimeRange(0, video.duration))
+
+
+def _plain_sound(path: Path) -> "NDArray[np.float32]":
+    with av.open(str(path)) as container:
+        resampler = av.AudioResampler("flt", "mono", _RATE)
+        return np.concatenate([part.to_ndarray()[0] for frame in [*container.decode(audio=0), None] for part in resampler.resample(frame)])
+
+
+def _same_sound(path: Path) -> str:
+    ours, plain = _sound(path), _plain_sound(path)
+    length = min(len(ours), len(plain))
+    if (worst := float(np.abs(ours[:length] - plain[:length]).max())) > 1e-3:
+        raise AssertionError(f"sound differs by up to {worst} from what plain PyAV reads")
+    return f"{length:,} samples within {worst:.0e}"
+
+
+def _weights(folder: Path) -> Path:
+    made = folder / f"whisper-tiny-{_TOKENS}"
+    if not made.exists():
+        whispers.make(made.with_suffix(".part"), length=_TOKENS).rename(made)
+    return made
+
+
+def _talk(folder: Path) -> Path:
+    """Return recorded sentences one after the other, with pauses, as one file."""
+    path = folder / f"talk-{_MINUTES}min.m4a"
+    if path.exists():
+        return path
+    random = Random("talk")
+    samples = np.zeros(_MINUTES * 60 * _RATE, np.float32)
+    at = _RATE
+    while at + 5 * _RATE < len(samples):
+        words = recording(random.choice(SENTENCES), _RATE)
+        samples[at : at + len(words)] = words
+        at += len(words) + round(random.uniform(0.2, 1.5) * _RATE)
+    unfinished = path.with_suffix(".part")
+    with av.open(str(unfinished), "w", format="mp4") as file:
+        stream = file.add_stream("aac", 48_000, layout="stereo")
+        frame = av.AudioFrame.from_ndarray(samples[None], "flt", "mono")
+        frame.sample_rate, frame.pts = _RATE, 0
+        resampler = av.AudioResampler("fltp", "stereo", 48_000, frame_size=1024)
+        for part in [*resampler.resample(frame), *resampler.resample(None), None]:
+            file.mux(stream.encode(part))
+    unfinished.rename(path)
+    return path
