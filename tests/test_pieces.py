@@ -116,7 +116,7 @@ def _clip(folder: Path, kind: str) -> Path:
 def _whisper(folder: Path) -> Path:
     import tiny_whisper
 
-    return tiny_whisper.make(folder)
+    return tiny_whisper.make(folder, stop=5.0)
 
 
 @dataclass(frozen=True)

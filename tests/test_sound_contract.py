@@ -3,6 +3,7 @@
 import itertools
 import json
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,17 @@ from sounds import BurstListener, LevelDetector, Ready, SoundVideo, analyzed, bu
 
 from analyzer_agent.protocols import Cue, Track
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.tools import speech, subtitles, voice
+from analyzer_agent.tools import seams, speech, subtitles, voice
 
 GRAIN = 12_000
+
+
+@pytest.fixture(autouse=True, scope="module")
+def short_blocks() -> Iterator[None]:
+    """Blocks whose edges are, and are not, those of grains."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(seams, "BLOCK", 16_000)
+        yield
 
 
 @st.composite

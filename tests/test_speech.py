@@ -19,8 +19,10 @@ from analyzer_agent.media import open_video
 from analyzer_agent.protocols import Availability, EngineConfig
 from analyzer_agent.records import Observation
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.tools import seams, speech
+from analyzer_agent.tools import hearing, seams, speech
 from analyzer_agent.tools.engines import faster_whisper, hardware, pocketsphinx, recognizers
+from benchmarks.needles.stock import SENTENCES
+from benchmarks.needles.voices import recording
 
 CPU = "cpu"
 
@@ -54,33 +56,40 @@ def test_the_quietest_point_is_the_first_of_the_least_energy(levels: list[int]) 
         assert seams.quietest(samples) == energy.index(min(energy)) * 10 + 50
 
 
-def test_units_tile_the_video_and_seams_keep_clear_of_their_edge() -> None:
-    duration = 361_000
+def test_blocks_tile_the_video_and_begin_clear_of_their_edges() -> None:
+    duration = 1_201_000
     video = SoundVideo(duration, [noise(duration / 1000)])
-    at = seams.Seams(video, 1)
-    grains = [grain.span for grain in cut(duration, 120_000)]
-    units = [unit for grain in grains for unit in (at.between(grain), at.around(grain.end)) if unit.length]
-    assert units[0].start == 0 and units[-1].end == duration
-    assert all(one.end == other.start for one, other in itertools.pairwise(units))
-    assert at.around(120_000).start <= 119_000 and at.around(120_000).end >= 121_000
-    # The last grain is one second long: the seam takes it whole.
-    assert at.around(360_000).end == duration and at.between(grains[-1]).length == 0
+    blocks = seams.Blocks(video, 1)
+    whole = blocks.touching(TimeRange(0, duration))
+    assert whole[0].start == 0 and whole[-1].end == duration
+    assert all(one.end == other.start for one, other in itertools.pairwise(whole))
+    for block, edge in zip(whole[1:], (600_000, 1_200_000), strict=True):
+        assert edge - 5_000 <= block.start <= edge - speech.PAUSE
+    # A grain that begins at an edge can do without the block before.
+    assert blocks.touching(TimeRange(600_000 - speech.PAUSE, 720_000)) == whole[1:2]
+    assert blocks.touching(TimeRange(480_000, 600_000)) == whole[:2]
 
 
-def test_a_silence_close_to_an_edge_is_no_seam_so_that_the_words_before_it_stay_in_sight() -> None:
-    samples = noise(240)
-    for start, end in ((119_300, 119_900), (120_100, 120_700)):
-        samples[start * 16 : end * 16] = 0
-    seam = seams.Seams(SoundVideo(240_000, [samples]), 1).around(120_000)
-    assert seam.start <= 119_000 and seam.end >= 121_000
-
-
-def test_a_seam_is_decoded_once_when_adjoining_grains_are_asked_together() -> None:
-    duration = 360_000
-    video = SoundVideo(duration, [bursts(duration, [(at, at + 500) for at in range(1_000, 359_000, 1_000)])])
+def test_a_window_is_heard_once_when_adjoining_grains_are_asked_together() -> None:
+    duration = 1_320_000
+    video = SoundVideo(duration, [bursts(duration, [(at, at + 500) for at in range(1_000, duration - 1_000, 1_000)])])
     listener = BurstListener()
-    analyzed(speech.SPEC.bind({}, Ready(listener)), video, cut(duration, 120_000))
-    assert listener.decoded == duration
+    found = analyzed(speech.SPEC.bind({}, Ready(listener)), video, cut(duration, 120_000))
+    words = sum(len(note.detail["words"]) for notes in found.values() for note in notes)
+    assert words == duration // 1_000 - 2 and 0 <= 620 * words - listener.decoded <= 4 * 60
+    # Blocks are read once, beside the 4 s before each edge; so is the sound in which the language is sought, were there several.
+    assert sum(span.length for span in video.asked) == duration + 2 * 4_000
+
+
+def test_a_grain_waits_for_no_other_than_those_heard_with_it() -> None:
+    duration = 600_000
+    video = SoundVideo(duration, [bursts(duration, [(at, at + 500) for at in range(1_000, duration - 1_000, 1_000)])])
+    listener = BurstListener()
+    running = speech.SPEC.bind({}, Ready(listener)).analyze(video, cut(duration, 120_000))
+    for number in range(1, 5):
+        next(running)
+        # Two windows of three words are heard together.
+        assert listener.decoded <= 620 * (number * 120 + 6)
 
 
 # --- sentences ----------------------------------------------------------------------------------------------------------
@@ -108,8 +117,11 @@ def test_a_long_sentence_is_split_at_its_largest_pause() -> None:
 
 def test_words_keep_the_spaces_of_their_language() -> None:
     class Chinese(BurstListener):
-        def words(self, samples: Any, language: str, hotwords: str) -> list[tuple[str, int, int, float]]:
-            return [("你", 0, 400, 0.5), ("好", 400, 700, 1.0)]
+        def windows(self, samples: Any) -> list[list[tuple[int, int]]]:
+            return [[(0, 1_000)]]
+
+        def words(self, windows: Any, language: str, hotwords: str) -> list[list[tuple[str, int, int, float]]]:
+            return [[("你", 0, 400, 0.5), ("好", 400, 700, 1.0)]]
 
     (notes,) = analyzed(speech.SPEC.bind({}, Ready(Chinese())), SoundVideo(1_000, [noise(1)]), cut(1_000, 0)).values()
     detail = {"words": [["你", 0, 400, 0.5], ["好", 400, 700, 1.0]], "language": "en", "track": 1}
@@ -135,8 +147,8 @@ class Linguist(BurstListener):
 
 def test_the_language_is_decided_once_per_track_from_its_first_voice() -> None:
     duration = 700_000
-    words = [(610_000 + i * 1_000, 610_500 + i * 1_000) for i in range(80)]
-    video = SoundVideo(duration, [bursts(duration, words), bursts(duration, [(1_000 * i, 1_000 * i + 900) for i in range(1, 60)])])
+    words = [(610_060 + i * 1_000, 610_440 + i * 1_000) for i in range(80)]
+    video = SoundVideo(duration, [bursts(duration, words), bursts(duration, [(1_000 * i + 60, 1_000 * i + 840) for i in range(1, 60)])])
     grains = cut(duration, 120_000)
     linguist = Linguist()
     late = analyzed(speech.SPEC.bind({}, Ready(linguist)), video, grains[5:])
@@ -249,40 +261,74 @@ def whisper(tiny: Path) -> faster_whisper.Whisper:
 
 def plain_words(folder: Path, samples: NDArray[np.float32], **how: Any) -> list[tuple[str, int, int]]:
     """Use the library as its manual says."""
-    from faster_whisper import WhisperModel
+    from faster_whisper import BatchedInferencePipeline, WhisperModel
 
-    model = WhisperModel(str(folder), device=CPU, compute_type="int8", local_files_only=True)
-    segments, _ = model.transcribe(samples, word_timestamps=True, vad_filter=True, temperature=0.0, condition_on_previous_text=False, **how)
-    return [(word.word, round(word.start * 1000), round(word.end * 1000)) for segment in segments for word in segment.words or ()]
+    pipeline = BatchedInferencePipeline(WhisperModel(str(folder), device=CPU, compute_type="int8", local_files_only=True))
+    segments, _ = pipeline.transcribe(samples, batch_size=3, word_timestamps=True, vad_filter=True, temperature=0.0, **how)
+    words = [word for segment in segments for word in segment.words or ()]
+    return [(word.word.strip(), start := round(word.start * 1000), max(round(word.end * 1000), start + 1)) for word in words]
 
 
-def test_whisper_hears_what_the_library_hears(whisper: faster_whisper.Whisper, tiny: Path) -> None:
-    samples = np.concatenate([np.zeros(16_000, np.float32), vowels(4.0), np.zeros(16_000, np.float32)])
-    assert whisper.voiced(samples), "the detector takes the buzz for a voice"
-    heard = whisper.words(samples, "en", "")
-    assert heard and [word[:3] for word in heard] == plain_words(tiny, samples, language="en")
-    assert heard == whisper.words(samples, "en", "")
-    assert all(0 <= prob <= 1 for *_, prob in heard)
+def words_of(found: dict[TimeRange, list[Observation]]) -> list[tuple[str, int, int]]:
+    return [(word, start, end) for notes in found.values() for note in notes for word, start, end, _ in note.detail["words"]]
+
+
+@pytest.fixture(scope="module")
+def talk() -> NDArray[np.float32]:
+    """Recorded sentences with pauses: more windows than are heard together on a CPU."""
+    sentences = [recording(text, 16_000) for text in [*SENTENCES, *SENTENCES[::-1]]]
+    return np.concatenate([np.pad(samples, (0, (300 + 999 * (i % 2)) * 16)) for i, samples in enumerate(sentences)])
+
+
+def test_whisper_hears_what_the_library_hears(whisper: faster_whisper.Whisper, tiny: Path, talk: NDArray[np.float32]) -> None:
+    from faster_whisper.vad import VadOptions, collect_chunks, get_speech_timestamps
+
+    windows = whisper.windows(talk)
+    assert len(windows) > whisper.together > 1 and all(len(window) > 1 for window in windows)
+    chunks, _ = collect_chunks(
+        talk, get_speech_timestamps(talk, VadOptions(max_speech_duration_s=30, min_silence_duration_ms=160)), max_duration=30
+    )
+    assert all(np.array_equal(hearing.joined(talk, window), chunk) for window, chunk in zip(windows, chunks, strict=True))
+    video = SoundVideo(len(talk) // 16, [talk])
+    heard = words_of(analyzed(speech.SPEC.bind({"language": "en"}, Ready(whisper)), video, cut(video.duration, 0)))
+    plain = plain_words(tiny, talk, language="en")
+    assert [word for word, *_ in heard] == [word for word, *_ in plain] and len(heard) > 20
+    stretches = [stretch for window in windows for stretch in window]
+    for (_, *times), (_, *wanted) in zip(heard, plain, strict=True):
+        # The library lets a word reach into the silence beside its stretch, and rounds where a window begins down to 10 ms.
+        start, end = next(s for s in stretches if s[0] <= times[0] < s[1])
+        for mine, its in zip(times, wanted, strict=True):
+            assert abs(mine - min(max(its, start), end)) <= 20
+
+
+def test_a_window_is_heard_alike_whenever_it_is_heard(whisper: faster_whisper.Whisper, talk: NDArray[np.float32]) -> None:
+    video = SoundVideo(len(talk) // 16, [talk])
+    grains = cut(video.duration, 12_000)
+    bound = speech.SPEC.bind({"language": "en"}, Ready(whisper))
+    whole = analyzed(bound, video, grains)
+    for grain in reversed(grains):
+        assert analyzed(bound, video, [grain]) == {grain.span: whole[grain.span]}
 
 
 def test_a_second_track_is_heard_in_the_language_and_with_the_hotwords_asked_for(whisper: faster_whisper.Whisper, tiny: Path) -> None:
     first, second = vowels(3.0), vowels(3.0, 150)
     video = SoundVideo(3_000, [first, second])
 
-    def notes(**options: Any) -> list[tuple[str, int, int]]:
-        (found,) = analyzed(speech.SPEC.bind(options, Ready(whisper, "whisper")), video, cut(3_000, 0)).values()
-        assert {note.detail["language"] for note in found} == {options["language"]}
-        assert {note.detail["track"] for note in found} == {options["track"]}
-        return [(word.strip(), start, end) for note in found for word, start, end, _ in note.detail["words"]]
+    def heard(**options: Any) -> list[str]:
+        found = analyzed(speech.SPEC.bind(options, Ready(whisper, "whisper")), video, cut(3_000, 0))
+        notes = [note for notes in found.values() for note in notes]
+        assert {note.detail["language"] for note in notes} == {options["language"]}
+        assert {note.detail["track"] for note in notes} == {options["track"]}
+        return [word for word, *_ in words_of(found)]
 
-    def plain(samples: NDArray[np.float32], **how: Any) -> list[tuple[str, int, int]]:
-        return [(text.strip(), start, end) for text, start, end in plain_words(tiny, samples, **how)]
+    def plain(samples: NDArray[np.float32]) -> list[str]:
+        return [word for word, *_ in plain_words(tiny, samples, language="de", hotwords="Webb Goddard")]
 
-    heard = notes(track=2, language="de", hotwords="Webb Goddard")
-    assert heard == plain(second, language="de", hotwords="Webb Goddard")
-    assert notes(track=1, language="de", hotwords="Webb Goddard") == plain(first, language="de", hotwords="Webb Goddard")
-    others = [notes(track=1, language="de"), notes(track=2, language="en"), notes(track=2, language="de")]
-    assert heard not in others, "track, language and hotwords all change what is heard"
+    asked = heard(track=2, language="de", hotwords="Webb Goddard")
+    assert asked == plain(second)
+    assert heard(track=1, language="de", hotwords="Webb Goddard") == plain(first)
+    others = [heard(track=1, language="de"), heard(track=2, language="en"), heard(track=2, language="de")]
+    assert asked not in others, "track, language and hotwords all change what is heard"
 
 
 def test_whisper_falls_back_to_the_cpu_where_a_gpu_is_seen_but_cannot_be_used(
@@ -340,15 +386,16 @@ def test_whisper_makes_room_when_memory_runs_out_and_gives_it_back_when_closed(t
     idle = ["another engine"]
     config = EngineConfig(weights=tiny, device=CPU, make_room=lambda: bool(idle) and bool(idle.pop()))
     engine = faster_whisper.load_whisper(config, [])
-    samples, expected, transcribe = vowels(2.0), engine.words(vowels(2.0), "en", ""), engine._model.transcribe
+    samples = [vowels(2.0), vowels(2.0, 140)]
+    expected, encode = engine.words(samples, "en", ""), engine._model.encode
 
     def short(*args: Any, **how: Any) -> Any:
         if idle:
             raise RuntimeError("CUDA failed with error out of memory")
-        return transcribe(*args, **how)
+        return encode(*args, **how)
 
-    monkeypatch.setattr(engine._model, "transcribe", short)
-    assert expected and engine.words(samples, "en", "") == expected
+    monkeypatch.setattr(engine._model, "encode", short)
+    assert all(expected) and engine.words(samples, "en", "") == expected
     assert idle == []
     model = engine._model.model
     engine.close()
@@ -377,8 +424,8 @@ def test_english_weights_are_for_english_alone(tmp_path: Path) -> None:
 
 
 def test_whisper_says_nothing_where_nobody_speaks(whisper: faster_whisper.Whisper) -> None:
-    assert whisper.words(np.zeros(48_000, np.float32), "en", "") == []
-    assert whisper.words(noise(3), "en", "") == []
+    assert whisper.windows(np.zeros(48_000, np.float32)) == whisper.windows(np.zeros(0, np.float32)) == whisper.windows(noise(3)) == []
+    assert whisper.words([], "en", "") == []
 
 
 def test_whisper_knows_its_languages(whisper: faster_whisper.Whisper) -> None:
@@ -389,12 +436,14 @@ def test_whisper_knows_its_languages(whisper: faster_whisper.Whisper) -> None:
 @pytest.mark.slow
 def test_whisper_leaves_a_loop(tmp_path: Path) -> None:
     endless = faster_whisper.load_whisper(EngineConfig(weights=tiny_whisper.make(tmp_path / "tiny", stop=-50.0), device=CPU), [])
-    samples = vowels(1.0)
-    looping = endless._segments(samples, "en", "")
-    assert max(segment.compression_ratio for segment in looping) > 2.4
-    words = [word for word, *_ in endless.words(samples, "en", "")]
-    threes = list(zip(words, words[1:], words[2:], strict=False))
-    assert words and len(set(threes)) == len(threes)
+    calm = vowels(1.0, 140)
+    (looping,) = endless._texts([vowels(1.0)], "en", "")
+    assert looping.loops and len({word for word, *_ in looping.words}) < len(looping.words)
+    heard = endless.words([calm, vowels(1.0)], "en", "")
+    for words in heard:
+        texts = [word for word, *_ in words]
+        threes = list(zip(texts, texts[1:], texts[2:], strict=False))
+        assert texts and len(set(threes)) == len(threes)
 
 
 def test_speech_runs_on_whisper(whisper: faster_whisper.Whisper) -> None:
@@ -451,8 +500,7 @@ def test_pocketsphinx_forgets_what_it_heard_before(sphinx: pocketsphinx.Pocketsp
 
 
 def test_pocketsphinx_says_nothing_where_nobody_speaks(sphinx: pocketsphinx.Pocketsphinx) -> None:
-    assert sphinx.words(np.zeros(48_000, np.float32), "en", "") == []
-    assert sphinx.words(np.zeros(0, np.float32), "en", "") == []
+    assert sphinx.windows(np.zeros(48_000, np.float32)) == sphinx.windows(np.zeros(0, np.float32)) == []
 
 
 @pytest.mark.shared

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _WARM_UP = Fraction(1, 2)
 """Seconds decoded before what is wanted: decoders (overlap, bit reservoir) and the resampler's filter need a past."""
 
-_JITTER = Fraction(3, 1000)
+_JITTER = 3 / 1000
 """Seconds by which a time stamp may miss the end of the samples before it without being a gap."""
 
 _SILENCE = 48_000
@@ -68,19 +68,33 @@ class _Reader:
         self._path = path
         self._at: Clock = clock_of(container, stream)
         self.rate: int = stream.codec_context.sample_rate
+        self._tick, self._per = (self._at.base * self.rate).as_integer_ratio()
+        self._begin = round(((stream.start_time or 0) - self._at.offset) * self._tick / self._per)
         self._mixers: dict[tuple[str, str, int], AudioResampler] = {}
-        self._reached = 0
+        self._reached = self._at.offset
 
     def pieces(self, start: int, end: Fraction) -> "Iterator[tuple[int, NDArray[np.float32]]]":
         """Yield (place, samples) from a little before `start` seconds until `end`."""
         cursor: int | None = None
+        begin = 0
+        held: list[AudioFrame] = []
         for frame in self._decode(start):
             place = self._place(frame, cursor)
+            if held and (place != cursor or _kind(frame) != _kind(held[0])):
+                yield begin, self._mono(held)
+                held = []
             if place >= (end + 1) * self.rate:
                 return
-            mono = self._mono(frame)
-            cursor = place + len(mono)
-            yield place, mono
+            begin = begin if held else place
+            held.append(frame)
+            cursor = place + frame.samples
+            # Mixing is quick, but not for a frame at a time.
+            if cursor - begin >= self.rate or cursor >= end * self.rate or frame.sample_rate != self.rate:
+                mono = self._mono(held)
+                yield begin, mono
+                cursor, held = begin + len(mono), []
+        if held:
+            yield begin, self._mono(held)
 
     def _decode(self, start: int) -> "Iterator[AudioFrame]":
         back = _WARM_UP
@@ -111,38 +125,42 @@ class _Reader:
 
     def _frames(self) -> "Iterator[AudioFrame]":
         context = self._stream.codec_context
-        for packet in packets(self._container, self._stream, self._path, lambda: clock(self._reached)):
+        for packet in packets(self._container, self._stream, self._path, lambda: clock(self._at.ms(self._reached))):
             if packet.pts is not None:
-                self._reached = max(self._reached, self._at.ms(packet.pts))
+                self._reached = max(self._reached, packet.pts)
             yield from decoded(packet.decode) or []  # type: ignore[misc]
         yield from decoded(lambda: context.decode(None)) or []
 
     def _place(self, frame: "AudioFrame", cursor: int | None) -> int:
         if frame.pts is None:
             return cursor or 0
-        place = self._on_grid(round((frame.pts - self._at.offset) * self._at.base * self.rate), frame.samples)
+        place = self._on_grid(round((frame.pts - self._at.offset) * self._tick / self._per), frame.samples)
         if cursor is not None and abs(place - cursor) <= _JITTER * self.rate:
             return cursor
         return place
 
     def _on_grid(self, place: int, length: int) -> int:
         """Undo the rounding of coarse time stamps (1 ms in Matroska): frames of equal length lie on a grid."""
-        tick = float(self._at.base * self.rate)
-        if tick <= 1 or not length:
+        if self._tick <= self._per or not length:
             return place
-        begin = round(((self._stream.start_time or 0) - self._at.offset) * tick)
-        near = begin + round((place - begin) / length) * length
-        return near if abs(near - place) <= tick else place
+        near = self._begin + round((place - self._begin) / length) * length
+        return near if abs(near - place) * self._per <= self._tick else place
 
-    def _mono(self, frame: "AudioFrame") -> "NDArray[np.float32]":
+    def _mono(self, frames: "list[AudioFrame]") -> "NDArray[np.float32]":
+        """Mix frames of one kind that follow each other."""
         import numpy as np
+        from av.audio.fifo import AudioFifo
         from av.audio.resampler import AudioResampler
 
-        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+        row = AudioFifo()
+        for frame in frames:
+            frame.pts = None
+            row.write(frame)
+        kind = _kind(frames[0])
         if kind not in self._mixers:
             # Mixing to integers keeps the sum of all channels within bounds; to floats, libswresample lets it overflow.
             self._mixers[kind] = AudioResampler(format="s32", layout="mono", rate=self.rate)
-        parts = [_flat(part) for part in self._mixers[kind].resample(frame)]
+        parts = [_flat(part) for part in self._mixers[kind].resample(row.read())]
         return np.concatenate(parts) / np.float32(_FULL) if parts else np.zeros(0, dtype=np.float32)
 
 
@@ -184,3 +202,7 @@ def _flat(frame: "AudioFrame") -> "NDArray[np.float32]":
     import numpy as np
 
     return frame.to_ndarray().reshape(-1).astype(np.float32, copy=False)
+
+
+def _kind(frame: "AudioFrame") -> tuple[str, str, int]:
+    return frame.format.name, frame.layout.name, frame.sample_rate

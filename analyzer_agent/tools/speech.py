@@ -1,19 +1,19 @@
 """Speech: words with times and probabilities, stored as pieces of sentences.
 
-The track is decoded in units that depend on grain edges alone (see `seams`), so what is stored for a grain does not depend on
-which grains were asked together. A word belongs to the grain in which it starts. Knows nothing of recognizers: an engine is
-injected.
+What is heard depends on the track alone (see `hearing`), so what is stored for a grain does not depend on which grains were asked
+together. A word belongs to the grain in which it starts. Knows nothing of recognizers: an engine is injected.
 """
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any
 
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.protocols import Analyzer, Engine, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.tools.seams import CONTEXT, RATE, Seams
+from analyzer_agent.tools.hearing import Hearing, Recognizer, Word, joined
+from analyzer_agent.tools.seams import CONTEXT, RATE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,39 +35,10 @@ _END = re.compile(r"[.!?。！？…]+[\"'”’)\]»」』]*$")
 _ABBREVIATION = re.compile(r"(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|No|[A-Z])\.$")
 
 
-class Word(NamedTuple):
-    """A word as heard: `text` keeps the space before it (languages without spaces have none); times in ms."""
-
-    text: str
-    start: int
-    end: int
-    prob: float
-
-
-class Recognizer(Protocol):
-    """What a speech engine must do. Samples are mono at 16 kHz; times are ms from their start; equal input gives equal output."""
-
-    languages: Sequence[str]
-    """The codes it understands; with exactly one, no language is ever detected."""
-    takes_hotwords: bool
-
-    def voiced(self, samples: "NDArray[np.float32]") -> Sequence[tuple[int, int]]:
-        """Return the stretches in which somebody speaks, as (start, end)."""
-        ...
-
-    def language(self, samples: "NDArray[np.float32]") -> str:
-        """Return the code of the language spoken in up to 30 s of voice."""
-        ...
-
-    def words(self, samples: "NDArray[np.float32]", language: str, hotwords: str) -> Sequence[tuple[str, int, int, float]]:
-        """Return (text, start, end, probability) of each word in time order; nothing where nobody speaks."""
-        ...
-
-
 class Speech(Analyzer):
     """Transcribes one audio track. Source: the engine's `words`."""
 
-    version = "1"
+    version = "2"
 
     def __init__(self, options: Mapping[str, Any], engine: Engine) -> None:
         self.engine = engine.name
@@ -88,17 +59,12 @@ class Speech(Analyzer):
             ToolRefusal: no such track, a language that the engine does not know, or hotwords that it cannot use.
         """
         self._check(video)
-        seams = Seams(video, self._track)
-        shared: dict[int, list[Word]] = {}
+        hearing = Hearing(video, self._track)
         for grain in grains:
+            # Whether a sentence goes on across the edge, a word tells that ends within `PAUSE` of it.
+            near = TimeRange(max(grain.span.start - PAUSE, 0), grain.span.end)
             language = self._language(video)
-            edges = (grain.span.start, grain.span.end)
-            for edge in edges:
-                if edge not in shared:
-                    shared[edge] = self._decode(video, seams.around(edge), language)
-            shared = {edge: shared[edge] for edge in edges}
-            main = self._decode(video, seams.between(grain.span), language)
-            heard = [*shared[edges[0]], *main, *shared[edges[1]]]
+            heard = hearing.words(near, self._recognizer, language, str(self.params["hotwords"]))
             yield grain, self._pieces(heard, grain.span, language)
 
     def facts(self) -> Mapping[str, JSON]:
@@ -140,20 +106,9 @@ class Speech(Analyzer):
             if found >= _LANGUAGE_VOICE or (found and start >= _LANGUAGE_SEARCH):
                 break
             samples = video.audio(TimeRange(start, min(start + _LANGUAGE_WINDOW, video.duration)), RATE, self._track)
-            for begin, end in self._recognizer.voiced(samples):
-                parts.append(samples[begin * RATE // 1000 : end * RATE // 1000])
-                found += end - begin
+            parts += [joined(samples, window) for window in self._recognizer.windows(samples)]
+            found = sum(len(part) for part in parts) * 1000 // RATE
         return np.concatenate(parts)[: _LANGUAGE_VOICE * RATE // 1000] if parts else np.zeros(0, np.float32)
-
-    def _decode(self, video: Video, unit: TimeRange, language: str) -> list[Word]:
-        if not unit.length:
-            return []
-        heard = self._recognizer.words(video.audio(unit, RATE, self._track), language, str(self.params["hotwords"]))
-        words = []
-        for text, begin, finish, prob in heard:
-            start = unit.start + min(max(begin, 0), unit.length - 1)
-            words.append(Word(text, start, min(max(unit.start + finish, start + 1), unit.end), prob))
-        return words
 
     def _pieces(self, heard: Sequence[Word], grain: TimeRange, language: str) -> list[Observation]:
         before = [word for word in heard if word.start < grain.start]

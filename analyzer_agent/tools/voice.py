@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 WINDOW = 32
 """A probability stands for this many ms."""
 
-BLOCK = 300 * WINDOW
+BLOCK = 900 * WINDOW
 """Length of a block, in ms."""
 
 RUN_UP = 150 * WINDOW
@@ -46,7 +46,7 @@ class Detector(Protocol):
 class Voice(Analyzer):
     """Finds when somebody speaks on one audio track. Source: the engine's `probabilities`."""
 
-    version = "1"
+    version = "2"
 
     def __init__(self, options: Mapping[str, Any], engine: Engine) -> None:
         self.engine = engine.name

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from analyzer_agent.protocols import EngineConfig
 from analyzer_agent.tools.engines import pocketsphinx
+from analyzer_agent.tools.hearing import joined
 from benchmarks.needles.stock import SENTENCES, TOPICS, VOICES
 from benchmarks.needles.voices import FOLDER, TRUTH, file_of, lengths, recording
 
@@ -45,7 +46,8 @@ def main() -> None:
     for row in rows:
         silence = np.zeros(_RATE, np.float32)
         samples = np.concatenate([silence, recording(row["text"], _RATE), silence])
-        row["heard"] = "".join(word for word, *_ in engine.words(samples, "en", "")).strip()
+        heard = engine.words([joined(samples, window) for window in engine.windows(samples)], "en", "")
+        row["heard"] = "".join(word for words in heard for word, *_ in words).strip()
     if misheard := [f"{row['text']!r} as {row['heard']!r}" for row in rows if _key_word(row["text"]) not in row["heard"].split()]:
         raise SystemExit(f"Misheard, choose other words or voices: {'; '.join(misheard)}.")
     TRUTH.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n", encoding="utf-8")

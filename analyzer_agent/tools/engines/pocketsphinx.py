@@ -34,6 +34,7 @@ class Pocketsphinx:
     device = "cpu"
     languages: Sequence[str] = ("en",)
     takes_hotwords = False
+    together = 1
 
     def __init__(self, silero: Silero) -> None:
         library: Any = require("pocketsphinx", "", "Speech recognition")
@@ -42,19 +43,18 @@ class Pocketsphinx:
         self._silero = silero
         self._lock = threading.Lock()
 
-    def voiced(self, samples: "NDArray[np.float32]") -> list[tuple[int, int]]:
-        return self._silero.voiced(samples, _SILENCE, _PAD)
+    def windows(self, samples: "NDArray[np.float32]") -> list[list[tuple[int, int]]]:
+        """Return the voiced stretches; each is heard by itself."""
+        return [[stretch] for stretch in self._silero.voiced(samples, _SILENCE, _PAD)]
 
     def language(self, samples: "NDArray[np.float32]") -> str:
         return "en"
 
-    def words(self, samples: "NDArray[np.float32]", language: str, hotwords: str) -> list[tuple[str, int, int, float]]:
+    def words(
+        self, windows: Sequence["NDArray[np.float32]"], language: str, hotwords: str
+    ) -> list[list[tuple[str, int, int, float]]]:
         """Return (text, start ms, end ms, probability) of each word; fillers and noise are left out."""
-        heard: list[tuple[str, int, int, float]] = []
-        for begin, end in self.voiced(samples):
-            stretch = samples[begin * _RATE // 1000 : end * _RATE // 1000]
-            heard.extend((text, begin + start, begin + stop, prob) for text, start, stop, prob in self._decode(stretch))
-        return heard
+        return [self._decode(window) for window in windows]
 
     def _decode(self, samples: "NDArray[np.float32]") -> list[tuple[str, int, int, float]]:
         import numpy as np

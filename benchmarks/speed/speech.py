@@ -1,0 +1,126 @@
+"""Speech: transcribing against plain use of faster-whisper's batched pipeline, and reading sound against plain PyAV."""
+
+from collections.abc import Iterator
+from difflib import SequenceMatcher
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import av
+import numpy as np
+from faster_whisper import BatchedInferencePipeline, WhisperModel
+
+from analyzer_agent.media import open_video
+from analyzer_agent.protocols import EngineConfig, Grain
+from analyzer_agent.timeline import TimeRange
+from analyzer_agent.tools import speech
+from analyzer_agent.tools.engines import faster_whisper
+from benchmarks.needles.stock import SENTENCES
+from benchmarks.needles.voices import recording
+from benchmarks.speed import whispers
+from benchmarks.speed.measure import Figure, Work, paired
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_MINUTES = 11
+"""Long enough that a block ends within it."""
+
+_RATE = 16_000
+_TOKENS = 90
+"""A window of speech is about 85 tokens; random weights go on for ever unless they are stopped."""
+
+
+def figures(work: Work) -> Iterator[Figure]:
+    """Yield what transcribing costs more, and reading sound."""
+    path = _talk(work.folder)
+    folder = Path(work.options["speech"]) if "speech" in work.options else _weights(work.folder)
+    yield _transcribing(work, path, folder)
+    pairs = paired(partial(_sound, path), partial(_plain_sound, path), work.runs)
+    yield Figure(f"sound of {_MINUTES} min, AAC", "PyAV: decode, resample", _more(pairs), "%", 10, True, seconds=pairs)
+
+
+def _transcribing(work: Work, path: Path, folder: Path) -> Figure:
+    engine = faster_whisper.load_whisper(EngineConfig(weights=folder, device="cpu"), [])
+    bare = WhisperModel(str(folder), device="cpu", compute_type="int8", local_files_only=True)
+    ours, plain = partial(_ours, engine, path), partial(_bare, bare, engine.together, path)
+    one, other = ours(), plain(_sound(path))
+    alike = SequenceMatcher(None, one, other, autojunk=False).ratio()
+    same = f"{len(one)} words against {len(other)}, {alike:.1%} alike"
+    pairs = paired(ours, plain, work.runs)
+    what = f"transcribing {_MINUTES} min of speech, CPU"
+    return Figure(what, "faster-whisper, batched", _more(pairs), "%", 5, True, same, seconds=pairs)
+
+
+def _more(pairs: list[tuple[float, float]]) -> list[float]:
+    """Return how many percent more time ours took in each run."""
+    return [100 * (ours / plain - 1) for ours, plain in pairs]
+
+
+class _Ready:
+    """An engine that is loaded already."""
+
+    name, uncertain = "whisper", False
+
+    def __init__(self, loaded: faster_whisper.Whisper) -> None:
+        self._loaded = loaded
+
+    def get(self) -> faster_whisper.Whisper:
+        return self._loaded
+
+
+def _ours(engine: faster_whisper.Whisper, path: Path) -> list[str]:
+    analyzer: Any = speech.SPEC.bind({"language": "en"}, _Ready(engine))  # type: ignore[arg-type]
+    with open_video(path) as video:
+        grains = [Grain(span) for span in TimeRange(0, video.duration).grains(speech.SPEC.grain, video.duration)]
+        found = [note for _, notes in analyzer.analyze(video, grains) for note in notes]
+    return [word for note in found for word, *_ in note.detail["words"]]
+
+
+def _bare(model: Any, together: int, path: Path, samples: "NDArray[np.float32] | None" = None) -> list[str]:
+    how: dict[str, Any] = {"batch_size": together, "vad_filter": True, "word_timestamps": True, "temperature": 0, "language": "en"}
+    segments, _ = BatchedInferencePipeline(model).transcribe(str(path) if samples is None else samples, **how)
+    return [word.word.strip() for segment in segments for word in segment.words]
+
+
+def _sound(path: Path) -> "NDArray[np.float32]":
+    with open_video(path) as video:
+        return video.audio(TimeRange(0, video.duration))
+
+
+def _plain_sound(path: Path) -> "NDArray[np.float32]":
+    with av.open(str(path)) as container:
+        resampler = av.AudioResampler("flt", "mono", _RATE)
+        return np.concatenate([part.to_ndarray()[0] for frame in [*container.decode(audio=0), None] for part in resampler.resample(frame)])
+
+
+def _weights(folder: Path) -> Path:
+    made = folder / f"whisper-tiny-{_TOKENS}"
+    if not made.exists():
+        whispers.make(made.with_suffix(".part"), length=_TOKENS).rename(made)
+    return made
+
+
+def _talk(folder: Path) -> Path:
+    """Return recorded sentences one after the other, with pauses, as one file."""
+    path = folder / f"talk-{_MINUTES}min.m4a"
+    if path.exists():
+        return path
+    random = Random("talk")
+    samples = np.zeros(_MINUTES * 60 * _RATE, np.float32)
+    at = _RATE
+    while at + 5 * _RATE < len(samples):
+        words = recording(random.choice(SENTENCES), _RATE)
+        samples[at : at + len(words)] = words
+        at += len(words) + round(random.uniform(0.2, 1.5) * _RATE)
+    unfinished = path.with_suffix(".part")
+    with av.open(str(unfinished), "w", format="mp4") as file:
+        stream = file.add_stream("aac", 48_000, layout="stereo")
+        frame = av.AudioFrame.from_ndarray(samples[None], "flt", "mono")
+        frame.sample_rate, frame.pts = _RATE, 0
+        resampler = av.AudioResampler("fltp", "stereo", 48_000, frame_size=1024)
+        for part in [*resampler.resample(frame), *resampler.resample(None), None]:
+            file.mux(stream.encode(part))
+    unfinished.rename(path)
+    return path
