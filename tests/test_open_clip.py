@@ -153,7 +153,7 @@ def test_short_memory_halves_the_batch_and_gives_the_same(coca_weights: Path, mo
 
     monkeypatch.setattr(engine._model, "_encode_image", small)
     assert engine.caption(images) == expected
-    assert sizes == [4, 2, 2, 2] and engine.batch == 2
+    assert sizes == [8, 4, 2, 2, 2] and engine.batch == 8, "so many are handed over as before; the engine splits them"
 
 
 def test_room_is_made_before_batches_shrink_and_while_loading(coca_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +181,7 @@ def test_room_is_made_before_batches_shrink_and_while_loading(coca_weights: Path
 
     monkeypatch.setattr(engine._model, "_encode_image", crowded)
     assert len(engine.caption(images)) == 5
-    assert (sizes, engine.batch, idle) == ([4, 4, 4], 4, [])
+    assert (sizes, idle) == ([8, 8], [])
 
 
 def test_a_closed_engine_holds_no_memory(clip_weights: Path) -> None:
