@@ -9,6 +9,7 @@ import sys
 import textwrap
 import time
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,17 @@ def test_probabilities_do_not_depend_on_what_else_is_asked(clip: door.Clip) -> N
     together = clip.probabilities(images, GROUPS)
     assert [clip.probabilities([image], GROUPS)[0] for image in images] == together
     assert clip.probabilities(images[::-1], GROUPS) == together[::-1]
+
+
+def test_pictures_that_were_prepared_elsewhere_give_the_same(clip: door.Clip, coca: door.CoCa) -> None:
+    images = pictures(5)
+    with ThreadPoolExecutor(3) as threads:
+        prepared = list(threads.map(clip.prepare, images))
+        shown = list(threads.map(coca.prepare, images))
+    mixed = [*prepared[:2], *images[2:]]
+    assert clip.probabilities(prepared, GROUPS) == clip.probabilities(mixed, GROUPS) == clip.probabilities(images, GROUPS)
+    assert np.array_equal(clip.image_features(prepared), clip.image_features(images))
+    assert coca.caption(shown) == coca.caption(images)
 
 
 def test_texts_are_read_once_per_vocabulary(clip: door.Clip, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from benchmarks.speed.measure import Figure, Work
 
-SUBJECTS = ("frames",)
+SUBJECTS = ("frames", "captions", "objects")
 """The modules beside this one, each with a `figures(work)`."""
 
 
