@@ -64,7 +64,7 @@ def _missing() -> str:
 
 
 def _generate(engine: door.CoCa, images: "Sequence[NDArray[np.uint8]]", **how: Any) -> Any:
-    return engine._model.generate(engine._pixels(images), **how)
+    return engine._model.generate(engine._pixels([engine.prepare(image) for image in images]), **how)
 
 
 def _same_words(engine: door.CoCa, images: "Sequence[NDArray[np.uint8]]") -> str:

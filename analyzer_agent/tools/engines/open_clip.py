@@ -86,9 +86,11 @@ class _Tower:
         with self._lock, self._torch.inference_mode(), self._torch.autocast(kind, dtype=dtype, enabled=self._half):
             yield
 
-    def _pixels(self, images: Sequence[Picture]) -> Any:
-        prepared = [image if isinstance(image, self._torch.Tensor) else self.prepare(image) for image in images]
-        return self._torch.stack(prepared).to(self.device)
+    def _prepared(self, images: Sequence[Picture]) -> list[Any]:
+        return [image if isinstance(image, self._torch.Tensor) else self.prepare(image) for image in images]
+
+    def _pixels(self, prepared: Sequence[Any]) -> Any:
+        return self._torch.stack(list(prepared)).to(self.device)
 
     def close(self) -> None:
         """Give the model's memory back; the engine cannot be used any more."""
@@ -113,11 +115,12 @@ class CoCa(_Tower):
         Raises:
             Unavailable: memory is too short for a single picture.
         """
+        prepared = self._prepared(images)
         with self._running():
-            return self._batches.run(images, self._decode)
+            return self._batches.run(prepared, self._decode)
 
-    def _decode(self, images: Sequence[Picture]) -> list[str]:
-        _, parts = self._model._encode_image(self._pixels(images))
+    def _decode(self, prepared: Sequence[Any]) -> list[str]:
+        _, parts = self._model._encode_image(self._pixels(prepared))
         longest, signs = min(LONGEST, self._model.context_length), self._tokenizer
         text = coca.greedy(self._torch, self._model, parts, signs.sot_token_id, signs.eot_token_id, longest)
         return [self._words(row) for row in text.tolist()]
@@ -143,9 +146,10 @@ class Clip(_Tower):
         Raises:
             Unavailable: memory is too short for a single picture.
         """
+        prepared = self._prepared(images)
         with self._running():
             texts = self._texts(tuple(map(tuple, groups)))
-            return self._batches.run(images, lambda batch: self._fit(batch, texts))
+            return self._batches.run(prepared, lambda batch: self._fit(batch, texts))
 
     def image_features(self, images: Sequence[Picture]) -> "list[NDArray[np.float32]]":
         """Return a vector of length 1 for each BGR picture; it does not depend on the other pictures.
@@ -156,19 +160,20 @@ class Clip(_Tower):
             Unavailable: memory is too short for a single picture.
         """
 
-        def work(batch: Sequence[Picture]) -> "list[NDArray[np.float32]]":
+        def work(batch: Sequence[Any]) -> "list[NDArray[np.float32]]":
             return list(self._model.encode_image(self._pixels(batch), normalize=True).float().cpu().numpy())
 
+        prepared = self._prepared(images)
         with self._running():
-            return self._batches.run(images, work)
+            return self._batches.run(prepared, work)
 
     def text_features(self, texts: Sequence[str]) -> "list[NDArray[np.float32]]":
         """Return a vector of length 1 for each text. Source: `open_clip.CLIP.encode_text`."""
         with self._running():
             return [features.cpu().numpy() for features in self._encode(texts)]
 
-    def _fit(self, images: Sequence[Picture], texts: Sequence[Any]) -> list[list[list[float]]]:
-        features = self._model.encode_image(self._pixels(images), normalize=True)
+    def _fit(self, prepared: Sequence[Any], texts: Sequence[Any]) -> list[list[list[float]]]:
+        features = self._model.encode_image(self._pixels(prepared), normalize=True)
         with self._torch.autocast(self.device.partition(":")[0], enabled=False):
             by_group = [(self._scale() * features.float() @ group.T).softmax(dim=-1).tolist() for group in texts]
         return [list(rows) for rows in zip(*by_group, strict=True)]
