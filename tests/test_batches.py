@@ -1,11 +1,11 @@
-"""Batches that shrink when memory runs out: everything is done once, in order, and nothing larger than what fitted is tried again."""
+"""Batches that shrink when memory runs out and grow back: everything is done once, in order, and memory that stays short costs little."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer_agent.errors import Unavailable
-from analyzer_agent.tools.engines.batches import out_of_memory, with_room, with_shrinking_batches
+from analyzer_agent.tools.engines.batches import PATIENCE, Batches, out_of_memory, with_room
 
 
 class OutOfMemoryError(RuntimeError):
@@ -37,27 +37,74 @@ class Card:
 @given(count=st.integers(0, 40), size=st.integers(1, 20), room=st.integers(1, 20), fill=st.booleans())
 def test_every_item_is_done_once_in_order_whatever_fits(count: int, size: int, room: int, fill: bool) -> None:
     card = Card(room)
-    done, fitted = with_shrinking_batches(range(count), size, card.work, fill=fill, release=card.release)
-    assert done == [-item for item in range(count)]
-    assert card.sizes == sorted(card.sizes, reverse=True), "nothing larger than what fitted is tried again"
+    batches = Batches(size, fill=fill, release=card.release)
+    assert batches.run(range(count), card.work) == [-item for item in range(count)]
     assert sum(tried > room for tried in card.sizes) == card.released
     if count:
-        assert fitted <= max(size, 1) and fitted >= min(size, (room + 1) // 2)
-    if fill:
-        assert len({tried for tried in card.sizes if tried <= room}) <= 1, "filled batches have one size"
+        assert min(size, (room + 1) // 2) <= batches.size <= size == batches.limit
+    if count <= PATIENCE:
+        assert card.sizes == sorted(card.sizes, reverse=True), "nothing larger than what fitted is tried again so soon"
+        assert not fill or len({tried for tried in card.sizes if tried <= room}) <= 1, "filled batches have one size"
 
 
 @given(size=st.integers(1, 20), room=st.integers(1, 20), idle=st.lists(st.integers(0, 10), max_size=4))
 def test_batches_shrink_only_when_no_more_room_can_be_made(size: int, room: int, idle: list[int]) -> None:
     card = Card(room, tuple(idle))
-    done, fitted = with_shrinking_batches(range(20), size, card.work, make_room=card.make_room, release=card.release)
-    assert done == [-item for item in range(20)]
-    if fitted < size:
-        assert card.idle == [] and fitted <= room + sum(idle)
+    batches = Batches(size, make_room=card.make_room, release=card.release)
+    assert batches.run(range(20), card.work) == [-item for item in range(20)]
+    if batches.size < size:
+        assert card.idle == [] and batches.size <= room + sum(idle)
         # The first size is tried once more for each engine that was thrown out.
         assert card.sizes[: len(idle) + 1] == [size] * (len(idle) + 1)
     elif room >= size:
         assert card.idle == idle, "nobody is thrown out without need"
+
+
+def test_batches_grow_back_when_there_is_room_again() -> None:
+    card = Card(5)
+    batches = Batches(16, fill=True)
+    batches.run(range(16), card.work)
+    assert (card.sizes, batches.size) == ([16, 8, 4, 4, 4, 4], 4)
+    card.room, card.sizes = 16, []
+    batches.run(range(16), card.work)
+    assert card.sizes == [4] * 4, "so far, as many as are asked for were seen to fit"
+    card.sizes = []
+    for _ in range(20):
+        assert batches.run(range(16), card.work) == [-item for item in range(16)]
+    assert card.sizes == [8] * PATIENCE + [16] * 16, "as soon as twice as many have fitted for a while, twice as many of these"
+    assert batches.size == batches.limit == 16
+
+
+def test_memory_that_stays_short_is_tried_ever_more_rarely_and_throws_nobody_out() -> None:
+    card = Card(8)
+    batches = Batches(16, make_room=card.make_room, release=card.release)
+    batches.run(range(16), card.work)
+    card.sizes, card.idle = [], [0] * 100
+    for _ in range(100):
+        assert batches.run(range(16), card.work) == [-item for item in range(16)]
+    failed = [place for place, size in enumerate(card.sizes) if size == 16]
+    assert failed == [6, 23, 56, 121], "after 8, 16, 32 and 64 that fitted"
+    assert len(card.idle) == 100
+    card.room = 16
+    for _ in range(100):
+        batches.run(range(16), card.work)
+    assert batches.size == 16
+    card.room = 8
+    batches.run(range(16), card.work)
+    card.sizes = []
+    for _ in range(10):
+        batches.run(range(16), card.work)
+    assert batches.size == 8 and 16 in card.sizes, "what could grow once is patient as in the beginning"
+
+
+def test_larger_batches_are_not_tried_for_fewer_items() -> None:
+    card = Card(1)
+    batches = Batches(4, fill=True)
+    batches.run(range(1), card.work)
+    card.room, card.sizes = 4, []
+    for _ in range(3 * PATIENCE):
+        batches.run(range(1), card.work)
+    assert card.sizes == [1] * 3 * PATIENCE
 
 
 def test_work_that_cannot_be_split_is_tried_as_long_as_there_is_room_to_make() -> None:
@@ -71,7 +118,7 @@ def test_work_that_cannot_be_split_is_tried_as_long_as_there_is_room_to_make() -
 
 def test_memory_that_is_too_short_for_one_is_told_with_a_way_out() -> None:
     with pytest.raises(Unavailable, match="even with one at a time") as caught:
-        with_shrinking_batches([1, 2, 3], 8, Card(0).work)
+        Batches(8).run([1, 2, 3], Card(0).work)
     assert "--device cpu" in caught.value.hint
 
 
@@ -94,7 +141,7 @@ def test_the_failed_try_holds_no_memory_when_what_is_left_is_given_back() -> Non
 
     gc.disable()
     try:
-        with_shrinking_batches([1, 2], 2, work, release=lambda: counted.append(sum(ref() is not None for ref in alive)))
+        Batches(2, release=lambda: counted.append(sum(ref() is not None for ref in alive))).run([1, 2], work)
     finally:
         gc.enable()
     assert counted == [0]
@@ -123,7 +170,7 @@ def test_other_failures_are_not_swallowed() -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
     with pytest.raises(RuntimeError, match="mat1"):
-        with_shrinking_batches([1], 4, work)
+        Batches(4).run([1], work)
 
 
 def test_torchs_own_error_is_known() -> None:

@@ -9,6 +9,7 @@ import sys
 import textwrap
 import time
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,17 @@ def test_probabilities_do_not_depend_on_what_else_is_asked(clip: door.Clip) -> N
     assert clip.probabilities(images[::-1], GROUPS) == together[::-1]
 
 
+def test_pictures_that_were_prepared_elsewhere_give_the_same(clip: door.Clip, coca: door.CoCa) -> None:
+    images = pictures(5)
+    with ThreadPoolExecutor(3) as threads:
+        prepared = list(threads.map(clip.prepare, images))
+        shown = list(threads.map(coca.prepare, images))
+    mixed = [*prepared[:2], *images[2:]]
+    assert clip.probabilities(prepared, GROUPS) == clip.probabilities(mixed, GROUPS) == clip.probabilities(images, GROUPS)
+    assert np.array_equal(clip.image_features(prepared), clip.image_features(images))
+    assert coca.caption(shown) == coca.caption(images)
+
+
 def test_texts_are_read_once_per_vocabulary(clip: door.Clip, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     encode = clip._model.encode_text
@@ -153,7 +165,7 @@ def test_short_memory_halves_the_batch_and_gives_the_same(coca_weights: Path, mo
 
     monkeypatch.setattr(engine._model, "_encode_image", small)
     assert engine.caption(images) == expected
-    assert sizes == [4, 2, 2, 2] and engine.batch == 2
+    assert sizes == [8, 4, 2, 2, 2] and engine.batch == 8, "so many are handed over as before; the engine splits them"
 
 
 def test_room_is_made_before_batches_shrink_and_while_loading(coca_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +193,7 @@ def test_room_is_made_before_batches_shrink_and_while_loading(coca_weights: Path
 
     monkeypatch.setattr(engine._model, "_encode_image", crowded)
     assert len(engine.caption(images)) == 5
-    assert (sizes, engine.batch, idle) == ([4, 4, 4], 4, [])
+    assert (sizes, idle) == ([8, 8], [])
 
 
 def test_a_closed_engine_holds_no_memory(clip_weights: Path) -> None:

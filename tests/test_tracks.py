@@ -19,8 +19,9 @@ from analyzer_agent.protocols import EngineConfig, Grain
 from analyzer_agent.records import Note, Observation, ToolCall, ToolResult
 from analyzer_agent.testing import FakeVideo
 from analyzer_agent.timeline import TimeRange, clock, instants
-from analyzer_agent.tools.engines import ultralytics as detectors
-from analyzer_agent.tools.engines import ultralytics_tracks as door
+from analyzer_agent.tools.engines import ultralytics as door
+from analyzer_agent.tools.engines.ultralytics_tracks import follow
+from analyzer_agent.tools.pool import Pool
 from analyzer_agent.tools.tracks import CONTEXT, SEAM, SPEC, STEP, selected
 
 needs_ultralytics = pytest.mark.skipif(
@@ -154,18 +155,20 @@ def scene(pts: int) -> Any:
 
 
 class Squares:
-    """A detector that sees squares by their colour."""
+    """A detector that sees squares by their colour, with the real tracker."""
+
+    follow = staticmethod(follow)
 
     names, batch, device = ("square", "circle"), 3, "cpu"
 
     def __init__(self) -> None:
         self.looked = 0
 
-    def detect(self, images: Sequence[Any], floor: float, vocabulary: Sequence[str] = ()) -> list[list[detectors.Box]]:
+    def detect(self, images: Sequence[Any], floor: float, vocabulary: Sequence[str] = ()) -> list[list[door.Box]]:
         self.looked += len(images)
         return [[box for number in range(len(SQUARES)) if (box := self._box(image, 40 + 30 * number))] for image in images]
 
-    def _box(self, image: Any, green: int) -> detectors.Box | None:
+    def _box(self, image: Any, green: int) -> door.Box | None:
         rows, columns = np.nonzero(image[..., 1] == green)
         if not rows.size:
             return None
@@ -179,11 +182,11 @@ class Loaded:
     name, weights, uncertain, config = "ultralytics", "", False, EngineConfig()
 
     def __init__(self, detector: Any) -> None:
-        detectors._library()
-        self.tracker = door.ByteTracker(detector)
+        door._library()
+        self.detector = detector
 
-    def get(self) -> door.ByteTracker:
-        return self.tracker
+    def get(self) -> Any:
+        return self.detector
 
 
 def whole_grains(video: Any) -> list[Grain]:
@@ -223,14 +226,14 @@ def test_no_more_is_read_than_a_grain_and_its_context() -> None:
 
 def plain_tracks(path: Path, frames: Sequence[Any], floor: float) -> list[set[tuple[int, float]]]:
     """Return what ultralytics gives when used as its manual says: for each frame, the tracks with the scores of their boxes."""
-    model = detectors._library().YOLO(str(path), task="detect")
+    model = door._library().YOLO(str(path), task="detect")
     how: dict[str, Any] = {"tracker": "bytetrack.yaml", "persist": True, "conf": floor, "verbose": False}
     found = [model.track(frame, **how)[0].boxes for frame in frames]
     return [set(zip(map(int, boxes.id.tolist()), boxes.conf.tolist(), strict=True)) if boxes.id is not None else set() for boxes in found]
 
 
 def our_tracks(path: Path, frames: Sequence[Any], floor: float) -> list[set[tuple[int, float]]]:
-    tracker = door.ENGINE.load(EngineConfig(weights=path, device="cpu"))
+    tracker = door.TRACKS.load(EngineConfig(weights=path, device="cpu"))
     detected = tracker.detect(frames, floor)
     followed = tracker.follow(detected, 30)
     return [
@@ -254,8 +257,19 @@ def test_tracks_are_those_of_plain_ultralytics(tmp_path: Path) -> None:
 @needs_ultralytics
 def test_the_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(door, "find_spec", lambda name: None if name == "lap" else name)
-    found = door.ENGINE.find(EngineConfig(weights=tmp_path))
+    found = door.TRACKS.find(EngineConfig(weights=tmp_path))
     assert (found.missing, found.fix) == ("the package 'lap' is not installed", "pip install lap")
+    assert not door.ENGINE.find(EngineConfig(weights=tmp_path)).missing, "detecting does without it"
+
+
+@needs_ultralytics
+def test_detecting_and_counting_load_the_same_weights_once(tmp_path: Path) -> None:
+    from tiny_yolo import random_detector
+
+    pool, config = Pool(), EngineConfig(weights=random_detector(tmp_path), device="cpu")
+    engines = [pool.engine(name, spec, config, spec.find(config)) for name, spec in (("objects", door.ENGINE), ("tracks", door.TRACKS))]
+    assert engines[0] is engines[1]
+    assert isinstance(engines[1].get(), door.Yolo)
 
 
 def count(session: Session, start: int, end: int, **more: Any) -> tuple[ToolResult, list[Any]]:

@@ -18,6 +18,7 @@ from analyzer_agent.errors import ToolRefusal, Unavailable
 from analyzer_agent.protocols import EngineConfig, Grain
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.engines import ultralytics as door
+from analyzer_agent.tools.engines.batches import Batches
 from analyzer_agent.tools.objects import SPEC, select
 
 needs_ultralytics = pytest.mark.skipif(find_spec("ultralytics") is None, reason="needs ultralytics (pip install 'analyzer-agent[gpu]')")
@@ -76,9 +77,9 @@ def test_pictures_of_one_shape_go_together_and_keep_their_places() -> None:
 
 @pytest.fixture
 def three_at_a_time(detector: door.Yolo) -> Iterator[door.Yolo]:
-    detector.batch = 3
+    before, detector._batches = detector._batches, Batches(3, fill=True)
     yield detector
-    detector.batch = 1
+    detector._batches = before
 
 
 @needs_ultralytics
@@ -219,10 +220,10 @@ def test_short_memory_makes_room_and_then_halves_the_batch(weights: Path, monkey
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
         return predict(pictures, **how)
 
-    engine.batch = 4
+    engine._batches = Batches(4, fill=True, make_room=config.make_room)
     monkeypatch.setattr(engine._model, "predict", short)
     found = engine.detect(images, FLOOR)
-    assert sizes == [4, 4, 2, 2, 2] and engine.batch == 2
+    assert sizes == [4, 4, 2, 2, 2]
     for some, alone in zip(found, expected, strict=True):
         assert [kind for kind, *_ in some] == [kind for kind, *_ in alone]
         assert [score for _, score, _ in some] == pytest.approx([score for _, score, _ in alone], abs=1e-4)

@@ -24,7 +24,7 @@ _BUILTIN: dict[str, tuple[str, ...]] = {
     "voice": ("voice:SPEC", "engines.faster_whisper:SILERO"),
     "text": ("text:SPEC", "engines.easyocr:ENGINE", "engines.rapidocr:ENGINE"),
     "objects": ("objects:SPEC", "engines.ultralytics:ENGINE"),
-    "tracks": ("tracks:SPEC", "engines.ultralytics_tracks:ENGINE"),
+    "tracks": ("tracks:SPEC", "engines.ultralytics:TRACKS"),
     "motion": ("motion:SPEC", "engines.opencv:ENGINE"),
     "captions": ("captions:SPEC", "engines.vision:ENGINE", "engines.open_clip:COCA"),
     "tags": ("tags:SPEC", "engines.open_clip:CLIP"),

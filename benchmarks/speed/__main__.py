@@ -18,7 +18,7 @@ from rich.table import Table
 
 from benchmarks.speed.measure import Figure, Work
 
-SUBJECTS = ("frames", "scenes", "text", "speech", "together", "store", "agent", "memory")
+SUBJECTS = ("frames", "scenes", "objects", "captions", "text", "speech", "together", "store", "agent", "memory")
 """The modules beside this one, each with a `figures(work)`."""
 
 

@@ -10,15 +10,16 @@ import contextlib
 import logging
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from analyzer_agent.errors import AgentError, Unavailable, require
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
 from analyzer_agent.tools import vocabulary
-from analyzer_agent.tools.engines.batches import with_room, with_shrinking_batches
+from analyzer_agent.tools.engines import coca
+from analyzer_agent.tools.engines.batches import Batches, with_room
 from analyzer_agent.tools.engines.checkpoints import CONFIG, Checkpoint, locate, plain
 from analyzer_agent.tools.engines.hardware import real_device, torch_device
 from analyzer_agent.tools.engines.quiet import environment
@@ -46,24 +47,38 @@ CLIPS = (
 LONGEST = 30
 """Tokens of a caption at most, the one that begins it included: `open_clip.CoCa.generate`'s own limit."""
 
-T = TypeVar("T")
-R = TypeVar("R")
+Picture: TypeAlias = "NDArray[np.uint8] | Any"
+"""A BGR picture, or what `prepare` made of one."""
 
-_CPU_BATCH, _COCA_BATCH, _CLIP_BATCH, _TEXT_BATCH = 4, 32, 64, 64
+_COCA_BATCHES, _CLIP_BATCHES, _TEXT_BATCH = (8, 32), (4, 64), 64
+"""How many at a time, on a CPU and on a GPU. CoCa's tokens cost hardly more for eight pictures than for four."""
+
 _LOOKS = ("mean", "std", "interpolation", "resize_mode")
 
 
 class _Tower:
     """A loaded model; calls from several threads wait for each other. On a GPU it computes in half precision (autocast)."""
 
-    def __init__(self, library: Any, model: Any, prepare: Any, tokenizer: Any, config: EngineConfig, batch: int) -> None:
-        self._library, self._prepare, self._tokenizer, self._make_room = library, prepare, tokenizer, config.make_room
+    def __init__(self, library: Any, model: Any, transform: Any, tokenizer: Any, config: EngineConfig, batches: tuple[int, int]) -> None:
+        self._library, self._transform, self._tokenizer = library, transform, tokenizer
         self._torch = require("torch", "gpu", "Running open_clip")
         self.device = real_device(self._torch, config.device, "Running open_clip")
         self._half = self.device.startswith("cuda")
         self._model = with_room(lambda: model.eval().to(self.device), make_room=config.make_room, release=self._release)
         self._lock = threading.Lock()
-        self.batch = batch if self._half else _CPU_BATCH
+        self.batch = batches[self._half]
+        self._batches = Batches(self.batch, fill=True, make_room=config.make_room, release=self._release)
+        self._text_batches = Batches(_TEXT_BATCH, make_room=config.make_room, release=self._release)
+
+    def prepare(self, image: "NDArray[np.uint8]") -> Any:
+        """Return what the model takes for a BGR picture, by open_clip's own transform; waits for nothing that runs in other threads.
+
+        Whatever takes pictures takes these instead, so that they can be prepared while others are looked at.
+        """
+        import numpy as np
+        from PIL import Image
+
+        return self._transform(Image.fromarray(np.ascontiguousarray(image[..., ::-1])))
 
     @contextlib.contextmanager
     def _running(self) -> Iterator[None]:
@@ -71,22 +86,17 @@ class _Tower:
         with self._lock, self._torch.inference_mode(), self._torch.autocast(kind, dtype=dtype, enabled=self._half):
             yield
 
-    def _pixels(self, images: "Sequence[NDArray[np.uint8]]") -> Any:
-        """Return BGR pictures as the model wants them, prepared by open_clip's own transform."""
-        import numpy as np
-        from PIL import Image
+    def _prepared(self, images: Sequence[Picture]) -> list[Any]:
+        return [image if isinstance(image, self._torch.Tensor) else self.prepare(image) for image in images]
 
-        pictures = (Image.fromarray(np.ascontiguousarray(image[..., ::-1])) for image in images)
-        return self._torch.stack([self._prepare(picture) for picture in pictures]).to(self.device)
+    def _pixels(self, prepared: Sequence[Any]) -> Any:
+        return self._torch.stack(list(prepared)).to(self.device)
 
     def close(self) -> None:
         """Give the model's memory back; the engine cannot be used any more."""
         with self._lock:
             del self._model
             self._release()
-
-    def _batched(self, items: Sequence[T], size: int, work: Callable[[list[T]], Sequence[R]], fill: bool = True) -> tuple[list[R], int]:
-        return with_shrinking_batches(items, size, work, fill=fill, make_room=self._make_room, release=self._release)
 
     def _release(self) -> None:
         if self._half:
@@ -96,25 +106,23 @@ class _Tower:
 class CoCa(_Tower):
     """A captioner."""
 
-    def caption(self, images: "Sequence[NDArray[np.uint8]]") -> list[str]:
+    def caption(self, images: Sequence[Picture]) -> list[str]:
         """Return a sentence about each BGR picture, the likeliest token after the other; it does not depend on the other pictures.
 
-        Source: the forward pass of `open_clip.CoCa` (its `generate` needs one version of transformers), `open_clip.decode`.
+        Source: `open_clip.CoCa.generate(pixels, generation_type="top_k", top_k=1)`, which needs one version of transformers, without the
+        least length that it asks for and the end that it puts in place of the last token; `open_clip.decode`.
 
         Raises:
             Unavailable: memory is too short for a single picture.
         """
+        prepared = self._prepared(images)
         with self._running():
-            found, self.batch = self._batched(images, self.batch, self._decode)
-        return found
+            return self._batches.run(prepared, self._decode)
 
-    def _decode(self, images: "Sequence[NDArray[np.uint8]]") -> list[str]:
-        torch, begin, end = self._torch, self._tokenizer.sot_token_id, self._tokenizer.eot_token_id
-        latent, parts = self._model._encode_image(self._pixels(images))
-        text = torch.full((len(images), 1), begin, dtype=torch.long, device=self.device)
-        while text.shape[1] < min(LONGEST, self._model.context_length) and not (text == end).any(dim=1).all():
-            logits = self._model(None, text, image_latent=latent, image_embs=parts, output_labels=False)["logits"]
-            text = torch.cat([text, logits[:, -1].argmax(dim=-1, keepdim=True)], dim=1)
+    def _decode(self, prepared: Sequence[Any]) -> list[str]:
+        _, parts = self._model._encode_image(self._pixels(prepared))
+        longest, signs = min(LONGEST, self._model.context_length), self._tokenizer
+        text = coca.greedy(self._torch, self._model, parts, signs.sot_token_id, signs.eot_token_id, longest)
         return [self._words(row) for row in text.tolist()]
 
     def _words(self, tokens: Sequence[int]) -> str:
@@ -129,7 +137,7 @@ class Clip(_Tower):
 
     _known: tuple[tuple[tuple[str, ...], ...], list[Any]] | None = None
 
-    def probabilities(self, images: "Sequence[NDArray[np.uint8]]", groups: Sequence[Sequence[str]]) -> list[list[list[float]]]:
+    def probabilities(self, images: Sequence[Picture], groups: Sequence[Sequence[str]]) -> list[list[list[float]]]:
         """Return, for each BGR picture and each group of texts, how likely each text is the one of its group that fits.
 
         A softmax over the group at the scale that the model learned; it does not depend on the other pictures.
@@ -138,12 +146,12 @@ class Clip(_Tower):
         Raises:
             Unavailable: memory is too short for a single picture.
         """
+        prepared = self._prepared(images)
         with self._running():
             texts = self._texts(tuple(map(tuple, groups)))
-            found, self.batch = self._batched(images, self.batch, lambda batch: self._fit(batch, texts))
-        return found
+            return self._batches.run(prepared, lambda batch: self._fit(batch, texts))
 
-    def image_features(self, images: "Sequence[NDArray[np.uint8]]") -> "list[NDArray[np.float32]]":
+    def image_features(self, images: Sequence[Picture]) -> "list[NDArray[np.float32]]":
         """Return a vector of length 1 for each BGR picture; it does not depend on the other pictures.
 
         Source: `open_clip.CLIP.encode_image`.
@@ -152,20 +160,20 @@ class Clip(_Tower):
             Unavailable: memory is too short for a single picture.
         """
 
-        def work(batch: "Sequence[NDArray[np.uint8]]") -> "list[NDArray[np.float32]]":
+        def work(batch: Sequence[Any]) -> "list[NDArray[np.float32]]":
             return list(self._model.encode_image(self._pixels(batch), normalize=True).float().cpu().numpy())
 
+        prepared = self._prepared(images)
         with self._running():
-            found, self.batch = self._batched(images, self.batch, work)
-        return found
+            return self._batches.run(prepared, work)
 
     def text_features(self, texts: Sequence[str]) -> "list[NDArray[np.float32]]":
         """Return a vector of length 1 for each text. Source: `open_clip.CLIP.encode_text`."""
         with self._running():
             return [features.cpu().numpy() for features in self._encode(texts)]
 
-    def _fit(self, images: "Sequence[NDArray[np.uint8]]", texts: Sequence[Any]) -> list[list[list[float]]]:
-        features = self._model.encode_image(self._pixels(images), normalize=True)
+    def _fit(self, prepared: Sequence[Any], texts: Sequence[Any]) -> list[list[list[float]]]:
+        features = self._model.encode_image(self._pixels(prepared), normalize=True)
         with self._torch.autocast(self.device.partition(":")[0], enabled=False):
             by_group = [(self._scale() * features.float() @ group.T).softmax(dim=-1).tolist() for group in texts]
         return [list(rows) for rows in zip(*by_group, strict=True)]
@@ -183,7 +191,7 @@ class Clip(_Tower):
         def work(batch: Sequence[str]) -> list[Any]:
             return list(self._model.encode_text(self._tokenizer(list(batch)).to(self.device), normalize=True).float())
 
-        return self._batched(group, _TEXT_BATCH, work, fill=False)[0]
+        return self._text_batches.run(group, work)
 
 
 # --- finding and loading ------------------------------------------------------------------------------------------------
@@ -234,7 +242,9 @@ def load_coca(config: EngineConfig) -> CoCa:
     parts, label = _open(_locate(config, COCAS, "CoCa", "captions"), purpose), config.weights or "weights"
     if not hasattr(parts[1], "text_decoder"):
         raise Unavailable(f"{purpose}: {str(label)!r} is no CoCa; it cannot write.", hint="--weights captions=FILE with a CoCa's weights")
-    return CoCa(*parts, config, _COCA_BATCH)
+    if not coca.causal(require("torch", "gpu", purpose), parts[1]):
+        raise Unavailable(f"{purpose}: {str(label)!r} is built unlike published CoCas.", hint="Use weights of a CoCa as open_clip defines it.")
+    return CoCa(*parts, config, _COCA_BATCHES)
 
 
 def load_clip(config: EngineConfig) -> Clip:
@@ -243,7 +253,7 @@ def load_clip(config: EngineConfig) -> Clip:
     Raises:
         Unavailable: the package or weights are missing, cannot be loaded, or the device is not there.
     """
-    return Clip(*_open(_locate(config, CLIPS, "CLIP", "tags"), "Tagging frames"), config, _CLIP_BATCH)
+    return Clip(*_open(_locate(config, CLIPS, "CLIP", "tags"), "Tagging frames"), config, _CLIP_BATCHES)
 
 
 def _open(found: Checkpoint | Availability, purpose: str) -> tuple[Any, Any, Any, Any]:
@@ -257,9 +267,9 @@ def _open(found: Checkpoint | Availability, purpose: str) -> tuple[Any, Any, Any
             text = (library.get_model_config(name) or {}).get("text_cfg", {})
             if text.get("hf_model_name") or text.get("hf_tokenizer_name") or "siglip" in name.lower():
                 raise ValueError("its text tower or tokenizer is not open_clip's own and would have to be fetched")
-            model, _, prepare = library.create_model_and_transforms(name, load_weights=False, **_looks(library, found))
+            model, _, transform = library.create_model_and_transforms(name, load_weights=False, **_looks(library, found))
             library.load_checkpoint(model, str(found.path), weights_only=True)
-            return library, model, prepare, library.get_tokenizer(name)
+            return library, model, transform, library.get_tokenizer(name)
         except Exception as broken:  # whatever torch, safetensors and json raise on files that are no weights of this model
             raise Unavailable(
                 f"{purpose}: cannot load {str(found.path)!r} as {found.model or CONFIG!r}: {broken}",

@@ -27,6 +27,7 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
@@ -34,10 +35,11 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer_agent.errors import AgentError, ToolRefusal, Unavailable, require
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
-from analyzer_agent.tools.engines.batches import with_room, with_shrinking_batches
+from analyzer_agent.tools.engines.batches import Batches, with_room
 from analyzer_agent.tools.engines.detectors import digest, encoder, files, locate
 from analyzer_agent.tools.engines.hardware import torch_device
 from analyzer_agent.tools.engines.quiet import environment, silent_runtimes
+from analyzer_agent.tools.engines.ultralytics_tracks import follow
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +61,7 @@ Box = tuple[str, float, tuple[float, float, float, float]]
 
 
 class Yolo:
-    """A loaded detector; calls from several threads wait for each other."""
+    """A loaded detector, whose boxes can be followed over time; calls from several threads wait for each other."""
 
     def __init__(self, library: Any, path: Path, device: str, config: EngineConfig) -> None:
         self._library, self._path, self._config = library, path, config
@@ -67,6 +69,7 @@ class Yolo:
         self._how: dict[str, Any] = {"device": device, "verbose": False} | ({"quantize": 16} if half else {})
         self._lock = threading.Lock()
         self.batch = _GPU_BATCH if half else 1
+        self._batches = Batches(self.batch, fill=True, make_room=config.make_room, release=self._release)
         self.device = device
         self._model = self._with_room(self._open)
         self.device = str(self._model.predictor.device)
@@ -90,15 +93,14 @@ class Yolo:
         with self._lock:
             self._look_for(tuple(vocabulary))
             for places in _alike([image.shape for image in images]):
-                boxes, self.batch = with_shrinking_batches(
-                    *([images[place] for place in places], self.batch, lambda batch: self._predict(batch, floor)),
-                    fill=True,
-                    make_room=self._config.make_room,
-                    release=self._release,
-                )
+                boxes = self._batches.run([images[place] for place in places], lambda batch: self._predict(batch, floor))
                 for place, some in zip(places, boxes, strict=True):
                     found[place] = some
         return found
+
+    def follow(self, frames: Sequence[Sequence[Box]], memory: int) -> list[list[int | None]]:
+        """Return for each box of each frame the number of the track that it belongs to, or None; see `ultralytics_tracks.follow`."""
+        return follow(frames, memory)
 
     def close(self) -> None:
         """Give the model's memory back; the engine cannot be used any more."""
@@ -249,6 +251,13 @@ def find(config: EngineConfig) -> Availability:
     return Availability(weights=f"{path.name}:{digest(path)}", device=device, size=sum(file.stat().st_size for file in files(path)))
 
 
+def find_tracks(config: EngineConfig) -> Availability:
+    """Tell whether a detector can run, and the package that its trackers need is there."""
+    if find_spec("ultralytics") is not None and find_spec("lap") is None:
+        return Availability(missing="the package 'lap' is not installed", fix="pip install lap")
+    return find(config)
+
+
 def load(config: EngineConfig) -> Yolo:
     """Load the detector on the GPU, if there is one and the device is not set otherwise; takes seconds.
 
@@ -286,4 +295,7 @@ ENGINE = EngineSpec(
     find=find,
     load=load,
     about="YOLO detectors by ultralytics (AGPL-3.0): .pt, .onnx or an exported folder; on a GPU if there is one",
+    model="yolo",
 )
+
+TRACKS = replace(ENGINE, find=find_tracks, about="YOLO detectors with ByteTrack, by ultralytics (AGPL-3.0): the weights of `objects`")

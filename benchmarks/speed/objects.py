@@ -1,0 +1,107 @@
+"""Objects: frames at 1 fps of a clip against ultralytics' own prediction over the same file, and the price of our door for one picture.
+
+Weights come by `--weights objects=PATH`; without any, a random YOLO11n is measured.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from analyzer_agent.media import open_video
+from analyzer_agent.protocols import Engine, EngineConfig, Frame, Grain
+from analyzer_agent.timeline import TimeRange, instants
+from analyzer_agent.tools.engines import ultralytics as door
+from analyzer_agent.tools.objects import SPEC, STORED_SCORE, Box, observe
+from analyzer_agent.tools.pool import choose
+from benchmarks.speed.clips import RATE, clip
+from benchmarks.speed.measure import Figure, Work, paired, ratios
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_SECONDS = 60
+_STEP = 1_000
+
+
+def figures(work: Work) -> Iterator[Figure]:
+    """Yield what detecting objects comes to."""
+    if find_spec("ultralytics") is None:
+        yield Figure(f"objects at 1 fps of {_SECONDS} s, 720p", "ultralytics", why="pip install 'analyzer-agent[gpu]'")
+        return
+    path, file = Path(work.options.get("objects") or _random(work.folder)), clip(work.folder, _SECONDS)
+    engine = choose("objects", [door.ENGINE], EngineConfig(weights=path, device="cpu")).engine
+    assert engine
+    engine.get()
+    model = door._library().YOLO(str(path), task="detect")
+    same = _same_boxes(engine, model, file)
+    pairs = paired(partial(_ours, engine, file), partial(_plain, model, file), work.runs)
+    against = f"predict(source=file, stream=True, vid_stride={RATE})"
+    yield Figure(f"objects at 1 fps of {_SECONDS} s, 720p, {path.name}", against, ratios(pairs), same=same, seconds=pairs)
+    yield _door(work, engine, model, file)
+
+
+def _ours(engine: Engine, file: Path) -> list[Any]:
+    with open_video(file) as video:
+        spans = TimeRange(0, video.duration).grains(SPEC.grain, video.duration)
+        grains = [Grain(span, _STEP, tuple(instants(span, _STEP, video.picture))) for span in spans]
+        return [seen for _, found in SPEC.bind({}, engine).analyze(video, grains) for seen in found]
+
+
+def _plain(model: Any, file: Path) -> list[Any]:
+    return list(model.predict(str(file), stream=True, vid_stride=RATE, conf=STORED_SCORE, device="cpu", verbose=False))
+
+
+def _same_boxes(engine: Engine, model: Any, file: Path) -> str:
+    """Compare what is stored with what plain ultralytics finds on its own frames, and say so.
+
+    OpenCV and PyAV round colours differently, so that only what plain ultralytics finds on our frames can be equal to the last digit.
+    """
+    with open_video(file) as video:
+        frames = list(video.frames(TimeRange(0, video.duration), instants=range(0, video.duration, _STEP), order="bgr"))
+    plain = [seen for frame in frames for seen in observe(TimeRange(frame.t, frame.t + _STEP), frame, _boxes(model, frame))]
+    if _ours(engine, file) != plain or len(_plain(model, file)) != len(frames):
+        raise AssertionError("the boxes are not those of plain ultralytics")
+    return f"{sum(len(seen.detail['boxes']) for seen in plain)} boxes on {len(frames)} frames"  # type: ignore[arg-type]
+
+
+def _boxes(model: Any, frame: Frame) -> list[Box]:
+    (result,) = _predict(model, frame.image)
+    rows = zip(result.boxes.xyxy.tolist(), result.boxes.conf.tolist(), result.boxes.cls.tolist(), strict=True)
+    return [(result.names[int(kind)], score, (x, y, right - x, low - y)) for (x, y, right, low), score, kind in rows]
+
+
+def _predict(model: Any, image: "NDArray[np.uint8]") -> Any:
+    return model.predict(image, conf=STORED_SCORE, device="cpu", verbose=False)
+
+
+def _door(work: Work, engine: Engine, model: Any, file: Path) -> Figure:
+    """Return how much longer a picture takes through our door than through plain `predict`."""
+    with open_video(file) as video:
+        images = [frame.image for frame in video.frames(TimeRange(0, 15 * _STEP), 1.0, order="bgr")]
+
+    def ours(image: Any) -> Any:
+        return engine.get().detect([image], STORED_SCORE)
+
+    more = []
+    for _ in range(work.runs):
+        taken = [pair for image in images for pair in paired(partial(ours, image), partial(_predict, model, image), 2)]
+        more.append(1_000 * median(mine - plain for mine, plain in taken))
+    return Figure("our door around one picture", "predict(picture)", more, unit="ms", target=1, at_most=True)
+
+
+def _random(folder: Path) -> Path:
+    """Return a YOLO11n with random weights that finds something on most pictures, made when it is not there yet."""
+    path = folder / "random-yolo11n.pt"
+    if not path.exists():
+        library = door._library()
+        torch = library.utils.torch
+        torch.manual_seed(3)
+        model = library.YOLO("yolo11n.yaml")
+        for scale in model.model.model[-1].cv3:
+            torch.nn.init.normal_(scale[-1].bias, -3, 1)  # a network that is new is sure that nothing is there
+        model.save(path)
+    return path
