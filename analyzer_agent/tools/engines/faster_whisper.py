@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzer_agent.errors import Unavailable, require
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
-from analyzer_agent.tools.engines.batches import with_room, with_shrinking_batches
+from analyzer_agent.tools.engines.batches import Batches, with_room
 from analyzer_agent.tools.engines.hardware import gpu_here
 from analyzer_agent.tools.engines.quiet import silent_runtimes
 from analyzer_agent.tools.engines.recognizers import FIX, locate
@@ -121,7 +121,8 @@ class Whisper:
         self.device, self._make_room = device, make_room
         self._model: Any = with_room(lambda: _open(folder, device), make_room=make_room)
         self._batched: Any = require("faster_whisper", "", "Speech recognition").BatchedInferencePipeline
-        self.together = self._fitting = _TOGETHER[device.partition(":")[0]]
+        self.together = _TOGETHER[device.partition(":")[0]]
+        self._batches = Batches(self.together, make_room=make_room)
         self._silero = Silero()
         self.languages: Sequence[str] = tuple(self._model.supported_languages)
 
@@ -173,8 +174,7 @@ class Whisper:
         def work(some: "list[NDArray[np.float32]]") -> list[_Text]:
             return _transcribed(self._batched(self._model), some, how)
 
-        found, self._fitting = with_shrinking_batches(windows, self._fitting, work, make_room=self._make_room)
-        return found
+        return self._batches.run(windows, work)
 
 
 class _Text(NamedTuple):
