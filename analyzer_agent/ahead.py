@@ -3,11 +3,13 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _END: Any = object()
 _idle = threading.local()
@@ -32,6 +34,24 @@ def ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
         pool.shutdown(wait=elsewhere, cancel_futures=True)
         if elsewhere and isinstance(items, Generator):
             items.close()
+
+
+def in_parallel(work: Callable[[T], R], items: Iterable[T], workers: int) -> Generator[R, None, None]:
+    """Yield what `work` gives for each item, in order, with so many threads at work: on items that come later, too.
+
+    What `work` raises is raised in its place. Close the generator to stop early: that waits for what is being worked on.
+    """
+    with ThreadPoolExecutor(workers, thread_name_prefix="parallel") as pool:
+        left = iter(items)
+        begun = deque(pool.submit(work, item) for item in islice(left, workers + 1))
+        try:
+            while begun:
+                found = begun.popleft().result()
+                begun.extend(pool.submit(work, item) for item in islice(left, 1))
+                yield found
+        finally:
+            for task in begun:
+                task.cancel()
 
 
 def waited() -> float:

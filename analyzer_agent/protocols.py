@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from analyzer_agent.caches import Caches
 from analyzer_agent.records import JSON, Observation, Sample, TokenUsage, ToolCall
@@ -95,26 +95,6 @@ class Video(Protocol):
 
     def subtitles(self, track: int) -> Sequence[Cue]:
         """Return all cues of a track in time order; a cue may end after the video does."""
-        ...
-
-
-class Seat(Video, Protocol):
-    """A view of a video for one reader among several."""
-
-    def close(self) -> None:
-        """Tell that it is not read any more."""
-        ...
-
-
-@runtime_checkable
-class Shareable(Protocol):
-    """A video that can feed several readers of its picture from one decoding pass."""
-
-    def seats(self, count: int) -> Sequence[Seat]:
-        """Return views of it whose frames come from one pass where they want them at the same time.
-
-        Each is for one thread; the pass begins when all have asked for frames or are closed. Closing one closes it alone.
-        """
         ...
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from analyzer_agent.ahead import ahead
+from analyzer_agent.ahead import ahead, in_parallel
 
 
 class Watched:
@@ -164,3 +164,48 @@ def test_a_program_can_end_with_it_half_used() -> None:
     program = "from analyzer_agent.ahead import ahead; import itertools; numbers = ahead(itertools.count(), 3); print(next(numbers))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
     assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+def test_parallel_results_come_in_order_from_as_many_threads_as_asked_for() -> None:
+    meet, begun = threading.Barrier(3, timeout=5), []
+
+    def work(number: int) -> int:
+        begun.append(number)
+        if number < 3:
+            meet.wait()
+        time.sleep(0.02 * (5 - number % 5))
+        return number * number
+
+    found = in_parallel(work, range(9), 3)
+    assert next(found) == 0
+    assert len(begun) <= 6, "no further ahead than needed"
+    assert list(found) == [n * n for n in range(1, 9)]
+
+
+def test_what_parallel_work_raises_is_raised_in_its_place() -> None:
+    def work(number: int) -> int:
+        if number == 3:
+            raise ValueError("three")
+        return number
+
+    found = in_parallel(work, range(100), 2)
+    assert [next(found) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ValueError, match="three"):
+        next(found)
+
+
+def test_parallel_work_that_is_stopped_begins_nothing_more() -> None:
+    begun: list[int] = []
+
+    def work(number: int) -> int:
+        begun.append(number)
+        time.sleep(0.05)
+        return number
+
+    found = in_parallel(work, range(100), 2)
+    next(found)
+    found.close()
+    count = len(begun)
+    time.sleep(0.2)
+    assert len(begun) == count <= 5
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("parallel")]

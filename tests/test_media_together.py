@@ -124,7 +124,7 @@ def test_nobody_waits_for_one_that_has_left(tmp_path: Path) -> None:
 def patient(video: MediaFile, count: int, patience: float) -> list[MediaFile]:
     seats = video.seats(count)
     for seat in seats:
-        shares = seat._source.func.__self__  # type: ignore[attr-defined]
+        shares = seat._shared.func.__self__  # type: ignore[attr-defined]
         shares._patience = shares._stalled = patience
     return seats
 
@@ -169,3 +169,19 @@ def test_an_error_reaches_every_reader(tmp_path: Path, monkeypatch: pytest.Monke
     for one in both:
         with pytest.raises(MediaError, match="cannot be read"):
             one.result()
+
+
+@pytest.mark.parametrize(("name", "clip", "pays"), [("a.mp4", Clip(), True), ("a.h264", Clip(), False), ("a.ts", Clip(), False)])
+def test_parts_are_decoded_side_by_side_where_there_is_an_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, clip: Clip, pays: bool
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    video = open_video(write(tmp_path / name, clip))
+    view, readers = video.divided(2)
+    assert readers == (2 if pays else 1)
+    assert (view is video) is not pays
+    assert video.divided(1)[1] == video.seats(1)[0].divided(2)[1] == 1, "a seat is fed by one pass"
+    halves = [TimeRange(0, 1000), TimeRange(1000, video.duration)]
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda span: list(view.frames(span)), halves))
+    assert same([*found[0], *found[1]], list(video.frames(TimeRange(0, video.duration))))

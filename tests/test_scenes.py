@@ -159,6 +159,17 @@ def test_a_grain_does_not_depend_on_what_is_asked_with_it(clips: dict[str, Path]
             assert [(grain, list(found)) for grain, found in analyzer.analyze(video, group)] == [(grain, whole[grain]) for grain in group]
 
 
+@pytest.mark.parametrize("clip", ["strobe", "variable"])
+def test_any_number_of_processors_finds_the_same(clips: dict[str, Path], monkeypatch: pytest.MonkeyPatch, clip: str) -> None:
+    def found(processors: int) -> list[Any]:
+        monkeypatch.setattr("os.cpu_count", lambda: processors)
+        video = open_video(clips[clip])
+        assert video.divided(4)[1] == processors
+        return [(grain, list(pieces)) for grain, pieces in bound("adaptive").analyze(video, grains_of(video, 2_000))]
+
+    assert found(1) == found(2) == found(4)
+
+
 @pytest.mark.parametrize("detector", DETECTORS)
 def test_pieces_cover_the_picture_and_stay_in_their_grain(clips: dict[str, Path], detector: str) -> None:
     for path in clips.values():

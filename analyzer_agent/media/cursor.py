@@ -49,18 +49,20 @@ def _is_closed(packet: "Packet[VideoStream]") -> bool:
 class Cursor:
     """A place in a video stream, and the decoder that follows it, on the kind of device that `decoder` names (see `hardware`).
 
+    `threads` is how many the decoder may use, 0 for as many as there are processors.
+
     `start` is the first frame's time stamp. `spacing` is 0, or how many ticks apart frames are where the container does not say when
     one is shown: the n-th one shown then takes the n-th time at which one was decoded.
     """
 
-    def __init__(self, path: Path, stream: int, at: Clock, start: int, spacing: int = 0, decoder: str = SOFTWARE) -> None:
+    def __init__(self, path: Path, stream: int, at: Clock, start: int, spacing: int = 0, decoder: str = SOFTWARE, threads: int = 0) -> None:
         self.at = at
         self.read_to = start
         """Decoding time up to which packets were read: no later packet is shown before it."""
         self.longest_gop = 0
         self.seekable = True
         self._path = path
-        self._decoder = decoder
+        self._decoder, self._threads = decoder, threads
         self._index = stream
         self._start = start
         self.spacing = spacing
@@ -82,6 +84,7 @@ class Cursor:
         self.stream: VideoStream = self._container.streams[self._index]  # type: ignore[assignment]
         only(self._container, self.stream)
         self.stream.codec_context.thread_type = "AUTO"
+        self.stream.codec_context.thread_count = self._threads
         # A seek lands in the middle of a picture there, and only some pictures carry a time stamp: the others are guessed from it.
         self._settling = round(_SETTLING / self.at.base) if self._container.format.name == "mpeg" else 0
         self._counted = 0

@@ -1,10 +1,11 @@
 """`MediaFile`: a media file as analyzers see it. Knows nothing of analyzers."""
 
+import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from copy import copy
 from fractions import Fraction
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     import numpy as np
     from av.video.frame import VideoFrame
     from numpy.typing import NDArray
+
+_MOST_READERS = 4
 
 
 def open_video(path: str | Path, decoder: str = hardware.SOFTWARE) -> "MediaFile":
@@ -73,7 +76,8 @@ class MediaFile:
         beside = [subtitles.sidecar_track(path, file, len(layout.texts) + n) for n, file in enumerate(self._sidecars, 1)]
         self.subtitle_tracks: Sequence[Track] = (*(track for _, track in layout.texts), *beside)
         self._closed = False
-        self._source: Source = self._decoded
+        self._threads = 0
+        self._shared: Source | None = None
         self._leave: Callable[[], None] = lambda: None
 
     @property
@@ -100,9 +104,31 @@ class MediaFile:
         shared = SharedPass(self._decoded, count)
         views = [copy(self) for _ in range(count)]
         for number, view in enumerate(views):
-            view._source = partial(shared.read, number)
+            view._shared = partial(shared.read, number)
             view._leave = partial(shared.leave, number)
         return views
+
+    def divided(self, parts: int) -> "tuple[MediaFile, int]":
+        """Return a view for dense reading by several threads, and how many of them pay for so many parts.
+
+        A decoder with one thread does more for a processor than one with several, but only where its part is reached without reading all
+        that comes before, so just where the container has an index.
+        """
+        cores = os.cpu_count() or 1
+        readers = min(parts, cores, _MOST_READERS)
+        if readers < 2 or self._shared is not None or not self._indexed:
+            return self, 1
+        view = copy(self)
+        view._threads = cores // readers
+        return view, readers
+
+    @cached_property
+    def _indexed(self) -> bool:
+        picture = self._layout.picture
+        if picture is None or picture.spacing:
+            return False
+        with self._cursor(picture) as cursor:
+            return cursor.key_before(picture.clock.ticks(self.duration // 2)) is not None
 
     def probe(self) -> Mapping[str, JSON]:
         """Return what is known of the file as JSON: container, picture, audio and subtitle tracks, problems. Times are seconds."""
@@ -200,11 +226,17 @@ class MediaFile:
         if early is not None:
             yield Frame(0, 0, paint(early))
 
+    def _source(self, wish: Wish) -> "Generator[tuple[int, VideoFrame], None, None]":
+        return self._decoded(wish) if self._shared is None else self._shared(wish)
+
     def _decoded(self, wish: Wish) -> "Generator[tuple[int, VideoFrame], None, None]":
         picture = self._layout.picture
         assert picture is not None, "nobody wishes for frames where there is no picture"
-        with Cursor(self.path, picture.stream, picture.clock, picture.first, picture.spacing, self.decoder) as cursor:
+        with self._cursor(picture) as cursor:
             yield from frames.wanted(cursor, wish)
+
+    def _cursor(self, picture: Picture) -> Cursor:
+        return Cursor(self.path, picture.stream, picture.clock, picture.first, picture.spacing, self.decoder, self._threads)
 
     def _is_readable(self, at: int) -> bool:
         return at < self.readable.end or self.readable.end >= self.promised

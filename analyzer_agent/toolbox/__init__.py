@@ -17,8 +17,9 @@ from analyzer_agent.events import Event, ToolStarted
 from analyzer_agent.evidence.digest import Digests
 from analyzer_agent.evidence.reading import Reader, Run
 from analyzer_agent.fencing import echoes_fenced
-from analyzer_agent.protocols import Shareable, Spec, Video
+from analyzer_agent.protocols import Spec, Video
 from analyzer_agent.records import REFUSED, ToolCall, ToolResult, Unexamined
+from analyzer_agent.sharing import Shareable
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, clock
 from analyzer_agent.toolbox import coverage, lookups, running, schemas

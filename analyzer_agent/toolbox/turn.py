@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from analyzer_agent.errors import Cancelled, Unavailable
 from analyzer_agent.events import Event, ToolFinished
-from analyzer_agent.protocols import Seat, Shareable, Video
+from analyzer_agent.protocols import Video
 from analyzer_agent.records import ToolCall, ToolResult
+from analyzer_agent.sharing import Seat, Shareable
 from analyzer_agent.toolbox.together import Unit, rows, units
 
 if TYPE_CHECKING:

@@ -5,16 +5,17 @@ rules for reading. Knows nothing of how a cut is recognised: the engine does tha
 """
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Protocol
 
-from analyzer_agent.ahead import ahead
+from analyzer_agent.ahead import ahead, in_parallel
 from analyzer_agent.errors import ToolRefusal, Unavailable
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Pixels, Spec, Video
 from analyzer_agent.records import JSON, Observation
+from analyzer_agent.sharing import Divisible
 from analyzer_agent.timeline import TimeRange
 
 DETECTORS = ("adaptive", "content")
@@ -59,10 +60,18 @@ class Scenes(Analyzer):
         the ends of the picture; and `until`, the time of the last frame that starts in it.
         """
         for run in adjoining(grains):
-            yield from self._run(video, run)
+            view, threads = video.divided(len(run)) if isinstance(video, Divisible) else (video, 1)
+            if threads > 1:
+                for found in in_parallel(lambda grain: list(self._pass(view, [grain], 0)), run, threads):  # noqa: B023 - used up here
+                    yield from found
+            else:
+                yield from self._pass(video, run, _AHEAD)
 
-    def _run(self, video: Video, run: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
-        """Decode once from before the first grain to after the last one, and yield each grain as soon as it is certain."""
+    def _pass(self, video: Video, run: Sequence[Grain], depth: int) -> Iterator[tuple[Grain, Sequence[Observation]]]:
+        """Decode once from before the first grain to after the last one, and yield each grain as soon as it is certain.
+
+        `depth` frames are decoded ahead.
+        """
         picture = video.picture
         whole = picture and TimeRange(run[0].span.start, run[-1].span.end).within(picture)
         if picture is None or whole is None:
@@ -71,9 +80,9 @@ class Scenes(Analyzer):
         # A single picture has no rate; any will do, for there is nothing to count.
         finder = self._engine.get().finder(self._detector, video.size, video.rate or Fraction(1))
         found = _Found(finder, picture, video.rate or Fraction(1))
-        waiting = list(run)
-        with closing(ahead(_frames(video, picture, whole, finder), _AHEAD)) as frames:
-            for frame in frames:
+        waiting, frames = list(run), _frames(video, picture, whole, finder)
+        with closing(ahead(frames, depth) if depth else frames) as coming:
+            for frame in coming:
                 found.add(frame)
                 while waiting and found.beyond(waiting[0].span.end) >= max(finder.after, 1):
                     yield waiting[0], found.pieces(waiting.pop(0).span)
@@ -139,7 +148,7 @@ def adjoining(grains: Sequence[Grain]) -> Iterator[Sequence[Grain]]:
         yield run
 
 
-def _frames(video: Video, picture: TimeRange, span: TimeRange, finder: CutFinder) -> Iterator[Frame]:
+def _frames(video: Video, picture: TimeRange, span: TimeRange, finder: CutFinder) -> Generator[Frame, None, None]:
     """Yield every frame in `span` and as many before and after it as the finder needs (before it, a few more), as BGR."""
     context = CONTEXT
     while True:
