@@ -12,7 +12,7 @@ from analyzer_agent.evidence.shots import join_shots
 from analyzer_agent.evidence.tracks import as_one, is_piece, join_tracks
 from analyzer_agent.protocols import Spec
 from analyzer_agent.records import Note, Recipe
-from analyzer_agent.storage import CHAPTER, Store
+from analyzer_agent.storage import CHAPTER, Store, uncollected
 from analyzer_agent.timeline import TimeRange, merge, sample_end
 
 CONTEXT_MS = 600_000
@@ -85,6 +85,7 @@ class Reader:
         self.specs = specs
         self.only = only
 
+    @uncollected()
     def runs(
         self,
         video: str,
@@ -124,6 +125,7 @@ class Reader:
                 return run
         return _single(note, self.store.notes.recipe(note.key))
 
+    @uncollected()
     def search(
         self, query: str, videos: Sequence[str], *, span: TimeRange | None = None, kinds: Sequence[str] | None = None, limit: int = 20
     ) -> list[Run]:

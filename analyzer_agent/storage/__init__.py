@@ -5,7 +5,7 @@ Knows nothing of analyzers, models or graphs.
 
 from pathlib import Path
 
-from analyzer_agent.storage.database import Connections
+from analyzer_agent.storage.database import Connections, uncollected
 from analyzer_agent.storage.history import History
 from analyzer_agent.storage.ledger import LEASE_S, ClaimLost, Covered, Failed, Ledger
 from analyzer_agent.storage.maintenance import Cleared, KnownVideo, Maintenance, Share
@@ -29,6 +29,7 @@ __all__ = [
     "Share",
     "Store",
     "Vectors",
+    "uncollected",
 ]
 
 

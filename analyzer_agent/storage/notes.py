@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from analyzer_agent.records import JSON, Note, Observation, Recipe
 from analyzer_agent.storage import search
-from analyzer_agent.storage.database import Connections, marks, now
+from analyzer_agent.storage.database import Connections, marks, now, uncollected
 from analyzer_agent.storage.ledger import Covered, Ledger
 from analyzer_agent.timeline import TimeRange, merge
 
@@ -101,6 +101,7 @@ class Notes:
 
     # --- reading --------------------------------------------------------------------------------------------------
 
+    @uncollected()
     def read(self, video: str, span: TimeRange, *, keys: Iterable[str] | None = None, kinds: Iterable[str] | None = None) -> list[Note]:
         """Return the notes that overlap `span` in time order; where several engines looked at the same, only the best one's.
 
@@ -117,6 +118,7 @@ class Notes:
         analyzers = {recipe.key: recipe.analyzer for recipe in recipes}
         return self._visible(video, [_note(video, analyzers[row[1]], row) for row in rows], _rivals(recipes))
 
+    @uncollected()
     def brief(self, video: str, span: TimeRange, kinds: Iterable[str]) -> list[Brief]:
         """Return what `read` returns of the notes that start in `span`, without details: several times as fast."""
         recipes = self._recipes(video, None)

@@ -11,7 +11,7 @@ about the same worth). Knows ids only; nothing of what is shown of notes.
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import combinations, pairwise
+from itertools import pairwise
 from math import log
 from operator import itemgetter
 from statistics import median
@@ -22,17 +22,20 @@ from sqlite_utils import Database
 from analyzer_agent.storage.database import marks
 from analyzer_agent.timeline import TimeRange
 
-BOUND = 2_000
+BOUND = 1_000
 """How many notes may hold a word that is found wherever it is."""
 
 _WORDS = 64
-_NEWEST, _NEWEST_AT_LEAST = 2_000, 300
+_NEWEST, _NEWEST_AT_LEAST = 1_000, 200
 """How many notes are candidates for frequent words, all together and for each."""
 
 _COMPARED = 250
 """How many notes are compared by length at a time."""
 
-_TOGETHER = 8_000
+_TELLING = 4
+"""Of so many frequent words, the least frequent ones, there are candidates: what the others would add is worth next to nothing."""
+
+_TOGETHER = 3_000
 """How many notes with the rarest of several frequent words are tried for the others."""
 
 _PASSED = 4
@@ -90,7 +93,8 @@ class Place:
 
         Analyzers go forward in time, so ids grow with it, at least in stretches. Samples tell where these are.
         """
-        if self.span is None:
+        span = self.span
+        if span is None:
             return [(0, _LAST)]
         where, args = self._among("s")
         shelves = db.execute(f"SELECT s.video, s.key, s.longest_ms FROM shelves s WHERE {where} LIMIT ?", [*args, _SHELVES + 1]).fetchall()
@@ -103,9 +107,9 @@ class Place:
         )
         found: list[tuple[int, int]] = []
         for video, key, longest in shelves:
-            start = max(0, self.span.start - longest)
-            instants = [start + (self.span.end - start) * n // samples for n in range(samples)]
-            ids = [row[0] for row in db.execute(sql, [video, key, self.span.end, json.dumps(instants)]) if row[0]]
+            start = max(0, span.start - longest)
+            instants = [start + (span.end - start) * n // samples for n in range(samples)]
+            ids = [row[0] for row in db.execute(sql, [video, key, span.end, json.dumps(instants)]) if row[0]]
             reach = _GRAIN + (2 * round(median(abs(b - a) for a, b in pairwise(ids))) if len(ids) > 1 else 0)
             found += [(n - reach, n + reach) for n in ids]
         return _joined(found)
@@ -175,12 +179,13 @@ def _frequent(
         notes: the last note's id.
     """
     stretches = place.stretches(db) if apart else []
-    many = max(_NEWEST_AT_LEAST, _NEWEST // max(1, len(apart)))
-    found = {word: _within(db, _text([word]) + terms, stretches, many, place) for word in apart}
-    cut = sorted((word for word in apart if len(found[word]) == many), key=lambda word: -apart[word])
+    telling = sorted(apart, key=lambda word: -apart[word])[:_TELLING]
+    many = max(_NEWEST_AT_LEAST, _NEWEST // max(1, len(telling)))
+    found = {word: _within(db, _text([word]) + terms, stretches, many, place) for word in telling}
+    cut = [word for word in telling if len(found[word]) == many]
     for word in cut if rare else []:
         found[word].update(_newest(db, f"{_text([word])} AND {_text(rare)}", BOUND * len(rare)))
-    together = [*combinations(cut[:3], 2), *([tuple(cut)] if len(cut) > 2 else [])]
+    together = list(dict.fromkeys(tuple(cut[:many]) for many in (2, len(cut)) if len(cut) > 1))
     for words in together:
         # What it takes grows with how often the rarest of them is passed.
         since = notes - round(_TOGETHER / len(together) * apart[words[0]])
