@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from numpy.typing import NDArray
 
-_MOST_READERS = 4
+_MOST_READERS = 2
+"""Each reads the container's index by itself, which is a hundred MB for ten hours."""
 
 
 def open_video(path: str | Path, decoder: str = hardware.SOFTWARE) -> "MediaFile":

@@ -161,7 +161,7 @@ def plan(seconds: int, seed: int = 7) -> list[Shown]:
     """Return what slides of so many seconds show, in time order; all times are those of frames."""
     dice, lines, at, end = random.Random(seed), list[Shown](), 0, seconds * 1000
     while at < end:
-        until = at + _whole(dice.choice([6, 10, 16, 22, 30, 40]) * dice.uniform(850, 1000))
+        until = at + _whole(dice.choice([6, 12, 20, 28, 34, 40]) * dice.uniform(850, 1000))
         until = end if end - until < 5_000 else until
         lines.append(Shown(f"{dice.choice(_TITLES)} {dice.choice(_TITLES)}", at, until, 0.12, 0.08, 0.085))
         for row in range(count := dice.randrange(2, 5)):
@@ -170,7 +170,7 @@ def plan(seconds: int, seed: int = 7) -> list[Shown]:
             begin = at + _whole(dice.uniform(4_000, 8_000)) if late else at
             lines.append(Shown(words, begin, until, 0.16, 0.28 + 0.13 * row, 0.055))
         at = until
-    for begin in range(9_000, end - 15_000, 90_000):
+    for begin in range(9_000, end - 15_000, 120_000):
         start = begin + _whole(dice.uniform(0, 4_000))
         lines.append(Shown(dice.choice(_NAMES), start, start + _whole(dice.uniform(6_000, 9_000)), 0.2, 0.86, 0.05))
     return sorted(lines, key=lambda line: line.start)
