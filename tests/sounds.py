@@ -126,3 +126,19 @@ def analyzed(analyzer: Analyzer, video: Video, grains: Sequence[Grain]) -> dict[
     found = list(analyzer.analyze(video, grains))
     assert [grain for grain, _ in found] == list(grains)
     return {grain.span: list(notes) for grain, notes in found}
+
+
+def noise(seconds: float, seed: int = 0) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).normal(0, 0.1, int(seconds * 16_000)).astype(np.float32)
+
+
+def vowels(seconds: float, pitch: int = 110) -> NDArray[np.float32]:
+    """A buzz with formants that change: nobody's voice, but near enough for a detector."""
+    t = np.arange(int(seconds * 16_000)) / 16_000
+    formants = np.array([[730, 1090], [270, 2290], [300, 870]])[(t * 4).astype(int) % 3].T
+    tone = sum(
+        np.exp(-(((k * pitch - f) / 120) ** 2)) * np.sin(2 * np.pi * k * pitch * (1 + 0.02 * np.sin(5 * t)) * t)
+        for k in range(1, 30)
+        for f in formants
+    )
+    return (0.3 * tone / np.abs(tone).max() * (0.6 + 0.4 * np.sin(2 * np.pi * 4 * t))).astype(np.float32)
