@@ -20,7 +20,6 @@ from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools import seams, speech
 from analyzer_agent.tools.engines import faster_whisper, pocketsphinx
 
-
 # --- seams --------------------------------------------------------------------------------------------------------------
 
 
