@@ -65,7 +65,7 @@ class Watched:
 @pytest.fixture(scope="module")
 def yolo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("ultralytics", reason="the extra 'gpu' is not installed, so there is no detector to make weights for")
-    from tiny_yolo import random_detector
+    from benchmarks.speed.objects import random_detector
 
     return random_detector(tmp_path_factory.mktemp("yolo"))
 

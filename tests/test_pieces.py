@@ -101,7 +101,7 @@ def _yolo(folder: Path) -> Path:
     pytest.importorskip("ultralytics", reason="the extra 'gpu' is not installed")
     if REAL:
         return SHARED / "weights" / "yolov8n_int8.onnx"
-    from tiny_yolo import random_detector
+    from benchmarks.speed.objects import random_detector
 
     return random_detector(folder)
 

@@ -244,7 +244,7 @@ def our_tracks(path: Path, frames: Sequence[Any], floor: float) -> list[set[tupl
 
 @needs_ultralytics
 def test_tracks_are_those_of_plain_ultralytics(tmp_path: Path) -> None:
-    from tiny_yolo import random_detector
+    from benchmarks.speed.objects import random_detector
 
     path, dice = random_detector(tmp_path), np.random.default_rng(7)
     wall = dice.integers(0, 255, (160, 400, 3), np.uint8)
@@ -264,7 +264,7 @@ def test_the_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 @needs_ultralytics
 def test_detecting_and_counting_load_the_same_weights_once(tmp_path: Path) -> None:
-    from tiny_yolo import random_detector
+    from benchmarks.speed.objects import random_detector
 
     pool, config = Pool(), EngineConfig(weights=random_detector(tmp_path), device="cpu")
     engines = [pool.engine(name, spec, config, spec.find(config)) for name, spec in (("objects", door.ENGINE), ("tracks", door.TRACKS))]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_yolo import random_detector, random_model, word_encoders
+from tiny_yolo import random_model, word_encoders
 
 from analyzer_agent.errors import ToolRefusal, Unavailable
 from analyzer_agent.protocols import EngineConfig, Grain
@@ -20,6 +20,7 @@ from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.engines import ultralytics as door
 from analyzer_agent.tools.engines.batches import Batches
 from analyzer_agent.tools.objects import SPEC, select
+from benchmarks.speed.objects import random_detector
 
 needs_ultralytics = pytest.mark.skipif(find_spec("ultralytics") is None, reason="needs ultralytics (pip install 'analyzer-agent[gpu]')")
 needs_openvino = pytest.mark.skipif(find_spec("openvino") is None, reason="needs openvino (pip install 'analyzer-agent[dev]')")

@@ -210,7 +210,7 @@ def test_a_publisher_without_safetensors_gives_pickles(server: WeightsServer, tm
 
 @needs_extra
 def test_a_detector_is_fetched_found_and_loaded(server: WeightsServer, tmp_path: Path, nobody: Caches) -> None:
-    from tiny_yolo import random_detector
+    from benchmarks.speed.objects import random_detector
 
     data = random_detector(tmp_path).read_bytes()
     server.add_asset("/ultralytics/assets/releases/download/v8.4.0/yolo11n.pt", data)

@@ -8,19 +8,6 @@ from typing import Any
 from analyzer_agent.tools.engines import ultralytics as door
 
 
-def random_detector(folder: Path) -> Path:
-    """Save a detector that finds something on most pictures, and return where."""
-    path = folder / "random.pt"
-    library = door._library()
-    torch = library.utils.torch
-    torch.manual_seed(3)
-    model = library.YOLO("yolo11n.yaml")
-    for scale in model.model.model[-1].cv3:
-        torch.nn.init.normal_(scale[-1].bias, -3, 1)  # a network that is new is sure that nothing is there
-    model.save(path)
-    return path
-
-
 def random_model(folder: Path, name: str, sure: float = -3) -> Path:
     """Save the smallest random model of an architecture of ultralytics' own, such as "yolo11n-obb", and return where.
 

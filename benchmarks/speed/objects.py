@@ -32,7 +32,7 @@ def figures(work: Work) -> Iterator[Figure]:
     if find_spec("ultralytics") is None:
         yield Figure(f"objects at 1 fps of {_SECONDS} s, 720p", "ultralytics", why="pip install 'analyzer-agent[gpu]'")
         return
-    path, file = Path(work.options.get("objects") or _random(work.folder)), clip(work.folder, _SECONDS)
+    path, file = Path(work.options.get("objects") or random_detector(work.folder)), clip(work.folder, _SECONDS)
     engine = choose("objects", [door.ENGINE], EngineConfig(weights=path, device="cpu")).engine
     assert engine
     engine.get()
@@ -93,7 +93,7 @@ def _door(work: Work, engine: Engine, model: Any, file: Path) -> Figure:
     return Figure("our door around one picture", "predict(picture)", more, unit="ms", target=1, at_most=True)
 
 
-def _random(folder: Path) -> Path:
+def random_detector(folder: Path) -> Path:
     """Return a YOLO11n with random weights that finds something on most pictures, made when it is not there yet."""
     path = folder / "random-yolo11n.pt"
     if not path.exists():
