@@ -46,7 +46,7 @@ def settled(watched: Watched) -> int:
     seen = -1
     while seen != watched.fetched:
         seen = watched.fetched
-        time.sleep(0.05)
+        time.sleep(0.2)
     return seen
 
 
@@ -77,10 +77,13 @@ def test_at_most_so_many_are_fetched_ahead(depth: int) -> None:
 
 
 def test_fetching_and_working_overlap() -> None:
-    began = time.perf_counter()
-    for _ in ahead(Watched(10, 0.03).numbers(), 2):
-        time.sleep(0.03)
-    assert time.perf_counter() - began < 0.5  # one after the other: 0.6 s
+    took, seconds = list[float](), 0.03
+    for _ in range(5):  # one busy moment of the machine decides nothing
+        began = time.perf_counter()
+        for _ in ahead(Watched(10, seconds).numbers(), 2):
+            time.sleep(seconds)
+        took.append(time.perf_counter() - began)
+    assert min(took) < 0.5  # one after the other: 0.6 s
 
 
 def test_an_error_comes_in_its_place() -> None:
@@ -116,7 +119,7 @@ def test_stopping_early_ends_the_thread_and_closes_the_items(how: str) -> None:
             for _ in numbers:
                 raise ValueError
         del numbers
-    assert watched.closed and watched.fetched < 50 and time.perf_counter() - began < 1
+    assert watched.closed and watched.fetched < 50 and time.perf_counter() - began < 5
 
 
 def test_an_interrupt_while_waiting_stops_it_at_once() -> None:

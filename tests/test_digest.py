@@ -185,7 +185,7 @@ class TestLength:
         digests = Digests(Reader(store, {}))
         first = digests.of("v", TimeRange(0, 3 * HOUR))
         began = time.perf_counter()
-        assert digests.of("v", TimeRange(0, 3 * HOUR)) is first and time.perf_counter() - began < 0.5
+        assert digests.of("v", TimeRange(0, 3 * HOUR)) is first and time.perf_counter() - began < 2
         plant(store, "speech", "speech", [(1_000, 2_000, "something new")], MINUTE)
         assert digests.of("v", TimeRange(0, 3 * HOUR)) is not first
 

@@ -117,7 +117,7 @@ def test_whatever_is_written_only_shown_notes_are_cited(text: str, notes: list[i
 def test_no_text_makes_it_slow(text: str) -> None:
     began = time.monotonic()
     checked(text)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
 
 
 @given(st.text())

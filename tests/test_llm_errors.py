@@ -211,7 +211,7 @@ class TestRetries:
         server.says("Forty.")
         start = time.monotonic()
         assert opened(server, api).complete(ASK, TOOLS, on_text).text == "Forty."
-        assert 0.08 <= time.monotonic() - start < 1.5 and len(server.requests) == 3
+        assert 0.08 <= time.monotonic() - start < 5 and len(server.requests) == 3
 
     def test_a_date_to_wait_for(self, server: OpenAIServer, api: Any) -> None:
         server.fails(503, "not now", headers={"Retry-After": formatdate(time.time() + 1.5, usegmt=True)})
@@ -237,7 +237,7 @@ class TestRetries:
         server.fails(429, "slow down", headers={"Retry-After": "3600"})
         start = time.monotonic()
         error = failing(opened(server, api))
-        assert "3600 s" in error.hint and time.monotonic() - start < 1
+        assert "3600 s" in error.hint and time.monotonic() - start < 5
 
     def test_a_connection_that_breaks_before_the_reply(self, server: OpenAIServer, api: Any, on_text: Any) -> None:
         server.script.append(Raw(200, [b'{"cho', None], {"Content-Type": "application/json"}))
@@ -287,7 +287,7 @@ class TestTime:
         url = f"http://127.0.0.1:{free_port()}/v1"
         start = time.monotonic()
         error = failing(open_model("m", api=api, base_url=url), on_text)
-        assert time.monotonic() - start < 2.5
+        assert time.monotonic() - start < 5
         assert url in str(error) and "Is the server running" in error.hint
 
     def test_a_server_that_accepts_nobody(self, api: Any) -> None:
@@ -318,7 +318,7 @@ class TestTime:
         server.hangs()
         start = time.monotonic()
         error = failing(opened(server, api), on_text, timeout=0.5)
-        assert 0.4 < time.monotonic() - start < 1.5 and "within 0.5 s" in str(error)
+        assert 0.4 < time.monotonic() - start < 5 and "within 0.5 s" in str(error)
         assert no_threads_left()
 
     def test_the_models_own_timeout(self, server: OpenAIServer, api: Any) -> None:

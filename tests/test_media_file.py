@@ -168,7 +168,7 @@ def test_fingerprint_of_a_huge_file_is_quick(tmp_path: Path) -> None:
         file.truncate(10 * 1024**3)
     begin = time.perf_counter()
     fingerprint(path)
-    assert time.perf_counter() - begin < 0.5
+    assert time.perf_counter() - begin < 2
 
 
 def test_a_huge_file_opens_quickly(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_a_huge_file_opens_quickly(tmp_path: Path) -> None:
         file.truncate(path.stat().st_size + 10 * 1024**3)
     begin = time.perf_counter()
     video = open_video(path)
-    assert time.perf_counter() - begin < 1
+    assert time.perf_counter() - begin < 3
     assert video.duration == 20_000
 
 
