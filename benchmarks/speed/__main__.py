@@ -62,7 +62,7 @@ def _show(figures: Iterable[Figure]) -> None:
     table = Table("what", "against", "median", "runs", "target", "same")
     for figure in figures:
         mark = {True: "", False: " missed", None: ""}[figure.reached]
-        limit = ("at most " if figure.at_most else "at least ") + _amount(figure.target, figure.unit)
+        limit = "" if figure.target is None else ("at most " if figure.at_most else "at least ") + _amount(figure.target, figure.unit)
         spread = f"{min(figure.values):.3g} to {max(figure.values):.3g}" if figure.values else ""
         table.add_row(figure.what, figure.against, _told(figure), spread, limit + mark, figure.same)
     Console(width=None if sys.stdout.isatty() else 160).print(table)

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 RATE = 25
 _DRAWN_S = 60
 """So many seconds are drawn and encoded; longer clips repeat their packets."""
+_LIGHT, _HEAVY = (2, {"crf": "23"}), (6, {"b": "4M"})
+"""How strong the camera's noise is, in steps of 256, and how the encoder is told what to keep of it."""
 
 
-def clip(folder: Path, seconds: int, size: tuple[int, int] = (1280, 720), key_every: int = 2 * RATE) -> Path:
+def clip(folder: Path, seconds: int, size: tuple[int, int] = (1280, 720), key_every: int = 2 * RATE, heavy: bool = False) -> Path:
     """Return an H.264 clip, made when it is not there yet.
 
     Args:
@@ -32,11 +34,12 @@ def clip(folder: Path, seconds: int, size: tuple[int, int] = (1280, 720), key_ev
         seconds: how long it is.
         size: width and height in pixels.
         key_every: frames from one key frame to the next.
+        heavy: 4 Mbit/s, most of it noise; else as little as x264 needs by itself, about 0.1 Mbit/s.
     """
-    path = folder / f"{size[1]}p-{seconds}s-key{key_every}.mp4"
+    path = folder / f"{size[1]}p-{seconds}s-key{key_every}{'-4M' * heavy}.mp4"
     if not path.exists():
         unfinished = path.with_suffix(".part")
-        drawn = _drawn(folder, min(seconds, _DRAWN_S), size, key_every)
+        drawn = _drawn(folder, min(seconds, _DRAWN_S), size, key_every, heavy)
         _repeated(drawn, unfinished, seconds)
         unfinished.rename(path)
     return path
@@ -49,18 +52,19 @@ def pictures(count: int, size: tuple[int, int]) -> "Iterator[NDArray[np.uint8]]"
             yield cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)  # type: ignore[misc]
 
 
-def _drawn(folder: Path, seconds: int, size: tuple[int, int], key_every: int) -> Path:
-    path = folder / f"drawn-{size[1]}p-{seconds}s-key{key_every}.mp4"
+def _drawn(folder: Path, seconds: int, size: tuple[int, int], key_every: int, heavy: bool) -> Path:
+    path = folder / f"drawn-{size[1]}p-{seconds}s-key{key_every}{'-4M' * heavy}.mp4"
     if path.exists():
         return path
     unfinished = path.with_suffix(".part")
-    noise = [np.random.default_rng(n).normal(0, 2, (size[1], size[0], 3)).astype(np.int8) for n in range(8)]
+    strength, kept = _HEAVY if heavy else _LIGHT
+    noise = [np.random.default_rng(n).normal(0, strength, (size[1], size[0], 3)).astype(np.int8) for n in range(8)]
     with av.open(str(unfinished), "w", format="mp4") as file:
         stream = file.add_stream("libx264", RATE)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         # Closed groups of pictures, so that packets can be repeated; B-frames as the encoder likes.
         fixed = {"g": str(key_every), "keyint_min": str(key_every), "sc_threshold": "0", "flags": "+cgop"}
-        stream.options = {"preset": "medium", "crf": "23", **fixed}
+        stream.options = {"preset": "medium", **kept, **fixed}
         for number, picture in enumerate(pictures(seconds * RATE, size)):
             # A camera's noise: without it, whole pictures would be skipped blocks, and decoding easier than it ever is.
             noisy = cv2.add(picture, noise[number * 5 % len(noise)], dtype=cv2.CV_8U)

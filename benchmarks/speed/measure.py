@@ -20,7 +20,7 @@ class Figure:
         against: what it was measured against, or "" where a limit stands alone.
         values: one per run; the figure is their median.
         unit: what they count: "x" (times as fast), "%", "ms", "MB", "notes/s", "calls".
-        target: what was set out to be reached.
+        target: what was set out to be reached; None where a figure only explains another.
         at_most: whether the target is an upper limit.
         same: what was compared with the other way's result and found equal.
         why: why there are no values: what is missing here.
@@ -30,7 +30,7 @@ class Figure:
     against: str = ""
     values: Sequence[float] = ()
     unit: str = "x"
-    target: float = 1.0
+    target: float | None = 1.0
     at_most: bool = False
     same: str = ""
     why: str = ""
@@ -44,8 +44,8 @@ class Figure:
 
     @property
     def reached(self) -> bool | None:
-        """Whether the target was reached; None where nothing could be measured."""
-        if self.value is None:
+        """Whether the target was reached; None where there is none, or nothing could be measured."""
+        if self.value is None or self.target is None:
             return None
         return self.value <= self.target if self.at_most else self.value >= self.target
 

@@ -1,9 +1,14 @@
 """Scenes: the cuts of a clip, against PySceneDetect's own `detect`."""
 
+import os
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 
+import av
 import scenedetect
 
 from analyzer_agent.evidence.shots import join_shots
@@ -19,18 +24,25 @@ from benchmarks.speed.measure import Figure, Work, paired, ratios
 
 _SECONDS = 120
 _DETECTOR = "adaptive"
+_AGAINST = "PySceneDetect's detect"
 
 
 def figures(work: Work) -> Iterator[Figure]:
-    """Yield how fast cuts are found."""
-    path = clip(work.folder, _SECONDS)
+    """Yield how fast cuts are found, and for a heavy clip how much of that decoding leaves room for."""
+    yield _against_detect(work, clip(work.folder, _SECONDS), "cuts of 2 min, 720p H.264", 1.5)
+    heavy = clip(work.folder, _SECONDS, heavy=True)
+    yield _against_detect(work, heavy, "cuts of 2 min, 720p H.264, 4 Mbit/s", None)
+    pairs = paired(partial(_decoded, heavy), partial(_plain, heavy), work.runs)
+    yield Figure("of this decoding alone, by as many decoders", _AGAINST, ratios(pairs), target=None, seconds=pairs)
+
+
+def _against_detect(work: Work, path: Path, what: str, target: float | None) -> Figure:
     ours, plain = partial(_ours, path), partial(_plain, path)
     cuts = ours()
     if cuts != plain():
         raise AssertionError("the cuts are not those of PySceneDetect")
     pairs = paired(ours, plain, work.runs)
-    what = "cuts of 2 min, 720p H.264"
-    yield Figure(what, "PySceneDetect's detect", ratios(pairs), target=1.5, same=f"{len(cuts)} cuts", seconds=pairs)
+    return Figure(what, _AGAINST, ratios(pairs), target=target, same=f"{len(cuts)} cuts", seconds=pairs)
 
 
 def _ours(path: Path) -> list[int]:
@@ -42,6 +54,22 @@ def _ours(path: Path) -> list[int]:
     notes = [Note(number, video.id, SPEC.name, "", piece) for number, piece in enumerate(pieces, 1)]
     firsts = [notes[shot.ids[0] - 1] for shot in join_shots(notes, _DETECTOR, True)]
     return [first.observation.detail["frame"] for first in firsts][1:]
+
+
+def _decoded(path: Path) -> None:
+    """Decode every frame and do nothing with it, a piece for each processor at a time, each with one thread."""
+    processors = os.cpu_count() or 1
+    pieces = TimeRange(0, _SECONDS * 1000).grains(_SECONDS * 1000 // processors, _SECONDS * 1000)
+
+    def decode(piece: TimeRange) -> None:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            stream.thread_type, stream.codec_context.thread_count = "NONE", 1
+            container.seek(piece.start * 1000)
+            deque(takewhile(lambda frame: (frame.time or 0) * 1000 < piece.end, container.decode(stream)), maxlen=0)
+
+    with ThreadPoolExecutor(processors) as workers:
+        list(workers.map(decode, pieces))
 
 
 def _plain(path: Path) -> list[int]:
