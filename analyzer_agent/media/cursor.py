@@ -3,7 +3,7 @@
 Knows nothing of instants wanted or of pixels; times are the stream's own ticks.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
 from heapq import heappop, heappush
 from pathlib import Path
@@ -70,7 +70,7 @@ class Cursor:
         self._drained = False
         self._last_key: int | None = None
         self._latest = _BEFORE_EVERYTHING
-        self._packets: Iterator[Packet[VideoStream]]
+        self._packets: Generator[Packet[VideoStream], None, None]
         self._open()
 
     def __enter__(self) -> "Cursor":
@@ -78,6 +78,8 @@ class Cursor:
 
     def __exit__(self, *_: object) -> None:
         self._container.close()
+        self._packets.close()
+        del self.stream, self._container, self._packets
 
     def _open(self) -> None:
         self._container = open_container(self._path, accelerator(self._decoder))
@@ -213,7 +215,7 @@ class Cursor:
         self.read_to = _BEFORE_EVERYTHING
         self._packets = self._demux()
 
-    def _demux(self) -> "Iterator[Packet[VideoStream]]":
+    def _demux(self) -> "Generator[Packet[VideoStream], None, None]":
         return packets(self._container, self.stream, self._path, lambda: clock(max(0, self.at.ms(self.read_to))))  # type: ignore[return-value]
 
     def _clean(self, frames: "list[VideoFrame]") -> "Iterator[VideoFrame]":

@@ -3,7 +3,7 @@
 Knows nothing of which stream is wanted or what is done with it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -124,7 +124,9 @@ def clock_of(container: "InputContainer", stream: "Stream") -> Clock:
     return Clock(base, round(start / base))
 
 
-def packets(container: "InputContainer", stream: "Stream", path: Path, reached: Callable[[], str]) -> "Iterator[Packet[Stream]]":
+def packets(
+    container: "InputContainer", stream: "Stream", path: Path, reached: Callable[[], str]
+) -> "Generator[Packet[Stream], None, None]":
     """Yield the stream's packets from here on, stepping over damage, without the empty ones at the end.
 
     Raises:
