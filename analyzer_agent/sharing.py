@@ -33,6 +33,6 @@ class Shareable(Protocol):
 class Divisible(Protocol):
     """A video of which several parts can be decoded at the same time."""
 
-    def divided(self, parts: int) -> tuple[Video, int]:
-        """Return the video for dense reading by several threads, and how many of them pay for so many parts; 1 where it does not pay."""
+    def divided(self, parts: int) -> Sequence[Seat]:
+        """Return views for dense reading, each for one thread at a time, to be closed; none where it is better read in one go."""
         ...

@@ -26,8 +26,10 @@ def shared(video: MediaFile) -> None:
 
 
 def divided(video: MediaFile) -> None:
-    view, _ = video.divided(2)
-    list(view.frames(ALL))
+    for view in video.divided(2):
+        with view:
+            list(islice(view.frames(ALL), 3))
+            list(view.frames(TimeRange(1200, 2000)))
 
 
 def given_up(video: MediaFile) -> None:

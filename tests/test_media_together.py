@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -177,11 +178,43 @@ def test_parts_are_decoded_side_by_side_where_there_is_an_index(
 ) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 3)
     video = open_video(write(tmp_path / name, clip))
-    view, readers = video.divided(2)
-    assert readers == (2 if pays else 1)
-    assert (view is video) is not pays
-    assert video.divided(1)[1] == video.seats(1)[0].divided(2)[1] == 1, "a seat is fed by one pass"
-    halves = [TimeRange(0, 1000), TimeRange(1000, video.duration)]
+    views = video.divided(2)
+    assert len(views) == (2 if pays else 0)
+    assert not video.divided(1) and not video.seats(1)[0].divided(2), "a seat is fed by one pass"
+    halves = [TimeRange(0, 1000), TimeRange(1000, video.duration)][: len(views)]
     with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(lambda span: list(view.frames(span)), halves))
-    assert same([*found[0], *found[1]], list(video.frames(TimeRange(0, video.duration))))
+        found = list(pool.map(lambda view, span: list(view.frames(span)), views, halves))
+    assert not pays or same([*found[0], *found[1]], list(video.frames(TimeRange(0, video.duration))))
+
+
+@settings(max_examples=40, deadline=None)
+@given(asked=st.lists(st.tuples(wishes, st.integers(1, 60)), min_size=1, max_size=6), name=st.sampled_from(["a.mp4", "b.mp4"]))
+def test_a_part_reads_the_same_whatever_it_read_before(
+    tmp_path_factory: pytest.TempPathFactory, asked: list[tuple[dict, int]], name: str
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.cpu_count", lambda: 2)
+        path = tmp_path_factory.getbasetemp() / name
+        video = open_video(path if path.exists() else write(path, Clip(bframes=2, gop=12 if name == "a.mp4" else 200)))
+        view, other = video.divided(2)
+        for wish, count in asked:  # read to the end or given up before
+            assert same(list(islice(view.frames(**wish), count)), list(islice(video.frames(**wish), count)))
+        view.close()
+        with pytest.raises(MediaError, match="was closed"):
+            view.frames(TimeRange(0, 10))
+        assert other.duration == video.duration
+
+
+def test_a_part_opens_the_file_once_as_long_as_it_is_read_forward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = list[Path]()
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    real = cursor.open_container
+    monkeypatch.setattr(cursor, "open_container", lambda path, *more: opened.append(path) or real(path, *more))  # type: ignore[func-returns-value]
+    video = open_video(write(tmp_path / "a.mp4", Clip(times=range(0, 8000, 40))))
+    with video.divided(2)[0] as view:
+        opened.clear()
+        for start in range(0, 8000, 2000):
+            assert len(list(view.frames(TimeRange(start, start + 1000)))) == 25
+        assert len(opened) == 1
+        list(view.frames(TimeRange(3000, 4000)))
+        assert len(opened) == 2, "backwards it begins anew"

@@ -164,7 +164,7 @@ def test_any_number_of_processors_finds_the_same(clips: dict[str, Path], monkeyp
     def found(processors: int) -> list[Any]:
         monkeypatch.setattr("os.cpu_count", lambda: processors)
         video = open_video(clips[clip])
-        assert video.divided(4)[1] == min(processors, 2)
+        assert len(video.divided(4)) == (2 if processors > 1 else 0)
         return [(grain, list(pieces)) for grain, pieces in bound("adaptive").analyze(video, grains_of(video, 2_000))]
 
     assert found(1) == found(2) == found(4)

@@ -77,6 +77,10 @@ class Cursor:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the file and the decoder, without waiting for garbage collection: reading goes round in a cycle."""
         self._container.close()
         self._packets.close()
         del self.stream, self._container, self._packets

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from copy import copy
 from fractions import Fraction
 from functools import cached_property, partial
@@ -80,6 +80,8 @@ class MediaFile:
         self._threads = 0
         self._shared: Source | None = None
         self._leave: Callable[[], None] = lambda: None
+        self._keeps, self._kept = False, list[Cursor]()
+        """Whether a cursor stays open between calls, and the one that waits for the next."""
 
     @property
     def name(self) -> str:
@@ -93,9 +95,11 @@ class MediaFile:
         self.close()
 
     def close(self) -> None:
-        """Refuse further reading. Nothing is held open between calls, so there is nothing to release."""
+        """Refuse further reading. Of a part of a `divided` file, this releases what it holds; nothing else is held open between calls."""
         self._closed = True
         self._leave()
+        while self._kept:
+            self._kept.pop().close()
 
     def seats(self, count: int) -> "list[MediaFile]":
         """Return views of this file whose frames come from one decoding pass where they want them at the same time.
@@ -109,19 +113,21 @@ class MediaFile:
             view._leave = partial(shared.leave, number)
         return views
 
-    def divided(self, parts: int) -> "tuple[MediaFile, int]":
-        """Return a view for dense reading by several threads, and how many of them pay for so many parts.
+    def divided(self, parts: int) -> "list[MediaFile]":
+        """Return views for dense reading, each for one thread at a time, to be closed; none where it is better read in one go.
 
         A decoder with one thread does more for a processor than one with several, but only where its part is reached without reading all
-        that comes before, so just where the container has an index.
+        that comes before, so just where the container has an index. Each view keeps the container open as long as it is read forward:
+        to open one of ten hours takes longer than to look at seconds of it.
         """
         cores = os.cpu_count() or 1
         readers = min(parts, cores, _MOST_READERS)
         if readers < 2 or self._shared is not None or not self._indexed:
-            return self, 1
-        view = copy(self)
-        view._threads = cores // readers
-        return view, readers
+            return []
+        views = [copy(self) for _ in range(readers)]
+        for view in views:
+            view._threads, view._keeps, view._kept = cores // readers, True, []
+        return views
 
     @cached_property
     def _indexed(self) -> bool:
@@ -233,8 +239,29 @@ class MediaFile:
     def _decoded(self, wish: Wish) -> "Generator[tuple[int, VideoFrame], None, None]":
         picture = self._layout.picture
         assert picture is not None, "nobody wishes for frames where there is no picture"
-        with self._cursor(picture) as cursor:
+        with self._lent(picture, wish) if self._keeps else self._cursor(picture) as cursor:
             yield from frames.wanted(cursor, wish)
+
+    @contextmanager
+    def _lent(self, picture: Picture, wish: Wish) -> Iterator[Cursor]:
+        """Lend the cursor of the call before if what is wanted lies further on, else a new one; after an error it is not used again."""
+        cursor = self._kept.pop() if self._kept else None
+        if cursor and (wish.instants is not None or wish.start <= cursor.read_to):
+            cursor.close()
+            cursor = None
+        cursor = cursor or self._cursor(picture)
+        sound = False
+        try:
+            yield cursor
+            sound = True
+        except GeneratorExit:
+            sound = True
+            raise
+        finally:
+            if sound and not self._kept and not self._closed:
+                self._kept.append(cursor)
+            else:
+                cursor.close()
 
     def _cursor(self, picture: Picture) -> Cursor:
         return Cursor(self.path, picture.stream, picture.clock, picture.first, picture.spacing, self.decoder, self._threads)

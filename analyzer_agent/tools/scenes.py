@@ -6,16 +6,17 @@ rules for reading. Knows nothing of how a cut is recognised: the engine does tha
 
 import itertools
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from fractions import Fraction
+from queue import SimpleQueue
 from typing import Any, Protocol
 
 from analyzer_agent.ahead import ahead, in_parallel
 from analyzer_agent.errors import ToolRefusal, Unavailable
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Pixels, Spec, Video
 from analyzer_agent.records import JSON, Observation
-from analyzer_agent.sharing import Divisible
+from analyzer_agent.sharing import Divisible, Seat
 from analyzer_agent.timeline import TimeRange
 
 DETECTORS = ("adaptive", "content")
@@ -60,12 +61,26 @@ class Scenes(Analyzer):
         the ends of the picture; and `until`, the time of the last frame that starts in it.
         """
         for run in adjoining(grains):
-            view, threads = video.divided(len(run)) if isinstance(video, Divisible) else (video, 1)
-            if threads > 1:
-                for found in in_parallel(lambda grain: list(self._pass(view, [grain], 0)), run, threads):  # noqa: B023 - used up here
-                    yield from found
-            else:
-                yield from self._pass(video, run, _AHEAD)
+            views = video.divided(len(run)) if isinstance(video, Divisible) else ()
+            yield from self._apart(views, run) if views else self._pass(video, run, _AHEAD)
+
+    def _apart(self, views: Sequence[Seat], run: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
+        """Decode each grain by itself, as many at a time as there are views."""
+        free = SimpleQueue[Seat]()
+
+        def look(grain: Grain) -> Sequence[tuple[Grain, Sequence[Observation]]]:
+            view = free.get()
+            try:
+                return list(self._pass(view, [grain], 0))
+            finally:
+                free.put(view)
+
+        with ExitStack() as stack:
+            for view in views:
+                stack.callback(view.close)
+                free.put(view)
+            for found in stack.enter_context(closing(in_parallel(look, run, len(views)))):
+                yield from found
 
     def _pass(self, video: Video, run: Sequence[Grain], depth: int) -> Iterator[tuple[Grain, Sequence[Observation]]]:
         """Decode once from before the first grain to after the last one, and yield each grain as soon as it is certain.
