@@ -32,10 +32,18 @@ def divided(video: MediaFile) -> None:
             list(view.frames(TimeRange(1200, 2000)))
 
 
+def shared_given_up(video: MediaFile) -> None:
+    first, second = video.seats(2)
+    second.close()
+    with first:
+        next(first.frames(ALL, 5))
+        next(first.frames(TimeRange(1000, 2000)))
+
+
 def given_up(video: MediaFile) -> None:
-    frames = video.frames(ALL)
-    next(frames)
-    del frames
+    next(video.frames(ALL))
+    next(video.frames(ALL, 5))
+    next(video.frames(ALL, keyframes=True))
 
 
 def closed(video: MediaFile) -> None:
@@ -59,6 +67,7 @@ WAYS: dict[str, Callable[[MediaFile], object]] = {
     "sound": lambda video: video.audio(ALL),
     "opening": lambda video: open_video(video.path),
     "shared": shared,
+    "shared, given up": shared_given_up,
     "divided": divided,
     "given up": given_up,
     "closed": closed,
