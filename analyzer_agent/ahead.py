@@ -36,10 +36,13 @@ def ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
             items.close()
 
 
-def in_parallel(work: Callable[[T], R], items: Iterable[T], workers: int) -> Generator[R, None, None]:
+def in_parallel(
+    work: Callable[[T], R], items: Iterable[T], workers: int, stop: Callable[[], None] = lambda: None
+) -> Generator[R, None, None]:
     """Yield what `work` gives for each item, in order, with so many threads at work: on items that come later, too.
 
-    What `work` raises is raised in its place. Close the generator to stop early: that waits for what is being worked on.
+    What `work` raises is raised in its place. Close the generator to stop early: that waits for what is being worked on, which `stop`,
+    called at every end, may cut short.
     """
     with ThreadPoolExecutor(workers, thread_name_prefix="parallel") as pool:
         left = iter(items)
@@ -52,6 +55,7 @@ def in_parallel(work: Callable[[T], R], items: Iterable[T], workers: int) -> Gen
         finally:
             for task in begun:
                 task.cancel()
+            stop()
 
 
 def waited() -> float:

@@ -3,6 +3,9 @@
 import itertools
 import json
 import random
+import signal
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -22,6 +25,7 @@ from analyzer_agent.protocols import EngineConfig, Frame, Grain
 from analyzer_agent.records import Note, Observation
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools import scenes
+from analyzer_agent.tools.engines import pyscenedetect
 from analyzer_agent.tools.engines.pyscenedetect import ENGINE
 
 DETECTORS = {"adaptive": scenedetect.AdaptiveDetector, "content": scenedetect.ContentDetector}
@@ -168,6 +172,30 @@ def test_any_number_of_processors_finds_the_same(clips: dict[str, Path], monkeyp
         return [(grain, list(pieces)) for grain, pieces in bound("adaptive").analyze(video, grains_of(video, 2_000))]
 
     assert found(1) == found(2) == found(4)
+
+
+def test_giving_up_stops_grains_that_are_being_decoded(clips: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    pushed, first, main = list[int](), threading.Event(), threading.get_ident()
+
+    def slow(finder: Any, pts: int, image: Any) -> list[int]:
+        pushed.append(pts)
+        first.set()
+        time.sleep(0.05)
+        return []
+
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(pyscenedetect.CutFinder, "push", slow)
+    video = open_video(clips["strobe"])
+    analysis = bound("adaptive").analyze(video, grains_of(video, 5_000))
+
+    def give_up() -> None:
+        first.wait()
+        signal.pthread_kill(main, signal.SIGINT)
+
+    threading.Thread(target=give_up).start()
+    with pytest.raises(KeyboardInterrupt):
+        next(analysis)
+    assert len(pushed) < 50, "a grain has 125 frames"
 
 
 @pytest.mark.parametrize("detector", DETECTORS)

@@ -95,7 +95,10 @@ class MediaFile:
         self.close()
 
     def close(self) -> None:
-        """Refuse further reading. Of a part of a `divided` file, this releases what it holds; nothing else is held open between calls."""
+        """Refuse further reading; what is being read ends with an error, in whatever thread.
+
+        A part of a `divided` file holds it open between calls; this releases it.
+        """
         self._closed = True
         self._leave()
         while self._kept:
@@ -240,7 +243,9 @@ class MediaFile:
         picture = self._layout.picture
         assert picture is not None, "nobody wishes for frames where there is no picture"
         with self._lent(picture, wish) if self._keeps else self._cursor(picture) as cursor:
-            yield from frames.wanted(cursor, wish)
+            for found in frames.wanted(cursor, wish):
+                self._check_open()
+                yield found
 
     @contextmanager
     def _lent(self, picture: Picture, wish: Wish) -> Iterator[Cursor]:
@@ -250,18 +255,20 @@ class MediaFile:
             cursor.close()
             cursor = None
         cursor = cursor or self._cursor(picture)
-        sound = False
         try:
             yield cursor
-            sound = True
-        except GeneratorExit:
-            sound = True
+        except Exception:
+            cursor.close()
             raise
-        finally:
-            if sound and not self._kept and not self._closed:
-                self._kept.append(cursor)
-            else:
-                cursor.close()
+        except GeneratorExit:
+            self._keep(cursor)
+            raise
+        self._keep(cursor)
+
+    def _keep(self, cursor: Cursor) -> None:
+        self._kept.append(cursor)
+        while self._kept and (self._closed or len(self._kept) > 1):
+            self._kept.pop().close()
 
     def _cursor(self, picture: Picture) -> Cursor:
         return Cursor(self.path, picture.stream, picture.clock, picture.first, picture.spacing, self.decoder, self._threads)

@@ -6,7 +6,7 @@ rules for reading. Knows nothing of how a cut is recognised: the engine does tha
 
 import itertools
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
 from queue import SimpleQueue
@@ -75,11 +75,14 @@ class Scenes(Analyzer):
             finally:
                 free.put(view)
 
-        with ExitStack() as stack:
+        def stop() -> None:
             for view in views:
-                stack.callback(view.close)
-                free.put(view)
-            for found in stack.enter_context(closing(in_parallel(look, run, len(views)))):
+                view.close()
+
+        for view in views:
+            free.put(view)
+        with closing(in_parallel(look, run, len(views), stop)) as pieces:
+            for found in pieces:
                 yield from found
 
     def _pass(self, video: Video, run: Sequence[Grain], depth: int) -> Iterator[tuple[Grain, Sequence[Observation]]]:
