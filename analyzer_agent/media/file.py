@@ -249,7 +249,7 @@ class MediaFile:
 
     @contextmanager
     def _lent(self, picture: Picture, wish: Wish) -> Iterator[Cursor]:
-        """Lend the cursor of the call before if what is wanted lies further on, else a new one; after an error it is not used again."""
+        """Lend the cursor of the call before if what is wanted lies further on, else a new one; after an error none is used again."""
         cursor = self._kept.pop() if self._kept else None
         if cursor and (wish.instants is not None or wish.start <= cursor.read_to):
             cursor.close()
@@ -257,15 +257,16 @@ class MediaFile:
         cursor = cursor or self._cursor(picture)
         try:
             yield cursor
-        except Exception:
-            cursor.close()
-            raise
         except GeneratorExit:
             self._keep(cursor)
+            raise
+        except BaseException:
+            cursor.close()
             raise
         self._keep(cursor)
 
     def _keep(self, cursor: Cursor) -> None:
+        """Keep one cursor for the next call; none once this was closed, which another thread may do at any time."""
         self._kept.append(cursor)
         while self._kept and (self._closed or len(self._kept) > 1):
             self._kept.pop().close()
