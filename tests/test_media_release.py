@@ -54,8 +54,12 @@ def closed(video: MediaFile) -> None:
 
 
 def failing(video: MediaFile) -> None:
-    with pytest.raises(MediaError):
-        video.audio(ALL, track=9)
+    for one in (open_video(video.path), *video.divided(2)):
+        frames = one.frames(ALL)
+        next(frames)
+        one.close()
+        with pytest.raises(MediaError, match="was closed"):
+            list(frames)
 
 
 WAYS: dict[str, Callable[[MediaFile], object]] = {

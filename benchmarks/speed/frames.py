@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _SECONDS = 360
 _WHAT = "frames at 1 fps of 6 min, 720p H.264"
-_HEAVY = ", 4 Mbit/s"
 
 
 def figures(work: Work) -> Iterator[Figure]:
@@ -29,7 +28,7 @@ def figures(work: Work) -> Iterator[Figure]:
     short = clip(work.folder, _SECONDS)
     long = clip(work.folder, _SECONDS, key_every=250)
     yield _against_ffmpeg(work, short, _WHAT)
-    yield _against_ffmpeg(work, clip(work.folder, _SECONDS, heavy=True), _WHAT + _HEAVY)
+    yield _against_ffmpeg(work, clip(work.folder, _SECONDS, heavy=True), f"{_WHAT}, 4 Mbit/s")
     yield _figure(work, f"{_WHAT}, key frame every 2 s", "OpenCV, seeking to each", partial(_ours, short, 1.0), partial(_opencv, short), 2)
     yield _figure(work, f"{_WHAT}, key frame every 10 s", "OpenCV, seeking to each", partial(_ours, long, 1.0), partial(_opencv, long), 4)
     plain = partial(_everything, short, 0.1)
