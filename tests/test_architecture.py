@@ -4,6 +4,7 @@ import ast
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -270,3 +271,16 @@ def test_help_is_cheap(arguments):
         f"import runpy\nsys.argv = ['analyzer-agent', *{arguments!r}]\ntry:\n    runpy.run_module('analyzer_agent', run_name='__main__')\n"
     )
     assert modules_after(run + "except SystemExit as end:\n    assert not end.code") & HEAVY == set()
+
+
+def test_ruff_and_mypy_look_at_every_file():
+    tracked = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True)
+    if tracked.returncode:
+        pytest.skip("needs a git checkout to know which files are the project's")
+    files = {path for path in tracked.stdout.splitlines() if (ROOT / path).is_file()}
+    ruff = [sys.executable, "-m", "ruff", "check", "--show-files", "."]
+    shown = subprocess.run(ruff, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert files - {str(Path(line).relative_to(ROOT)) for line in shown} == set()
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    assert "exclude" not in str(settings["ruff"]) and "exclude" not in settings["mypy"]
+    assert "analyzer_agent" in settings["mypy"]["packages"]

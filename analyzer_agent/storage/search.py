@@ -80,7 +80,7 @@ class Place:
         return f"{where} AND n.start_ms < ? AND n.end_ms > ?", [*args, self.span.end, self.span.start]
 
     def in_videos(self, db: Database) -> str:
-        """Return what to add to an expression of the full-text index, so that it is true in these videos only; "" where there are no others."""
+        """Return the full-text condition for these videos, to be added to an expression; "" where there are no others."""
         others = db.execute(f"SELECT 1 FROM videos WHERE id NOT IN ({marks(self.videos)}) LIMIT 1", self.videos).fetchone()
         return f" AND {{video}} : ({_any(self.videos)})" if others else ""
 
@@ -149,7 +149,8 @@ def best(db: Database, query: Sequence[str], place: Place) -> Iterator[int]:
 
 def _by_rank(db: Database, query: Iterable[str], place: Place) -> list[int]:
     where, args = place.holds()
-    sql = f"SELECT n.id FROM notes_fts f CROSS JOIN notes n ON n.id = f.rowid WHERE f.notes_fts MATCH ? AND {where} ORDER BY f.rank, n.start_ms"
+    matching = "SELECT n.id FROM notes_fts f CROSS JOIN notes n ON n.id = f.rowid WHERE f.notes_fts MATCH ?"
+    sql = f"{matching} AND {where} ORDER BY f.rank, n.start_ms"
     return [row[0] for row in db.execute(sql, [_text(query), *args])]
 
 
@@ -165,9 +166,7 @@ def _by_worth(db: Database, worth: Mapping[int, float], place: Place) -> Iterato
         yield from (n for n, _, _ in sorted(rows, key=lambda row: (-score[row[0]], row[2])))
 
 
-def _frequent(
-    db: Database, apart: Mapping[str, float], rare: Sequence[str], place: Place, terms: str, notes: int
-) -> dict[str, set[int]]:
+def _frequent(db: Database, apart: Mapping[str, float], rare: Sequence[str], place: Place, terms: str, notes: int) -> dict[str, set[int]]:
     """Return candidates for each frequent word: its newest notes, those with a rare word, those with other frequent ones.
 
     Args:
@@ -195,9 +194,7 @@ def _frequent(
     return found
 
 
-def _within(
-    db: Database, expression: str, stretches: Sequence[tuple[int, int]], limit: int, place: Place, since: int = 0
-) -> set[int]:
+def _within(db: Database, expression: str, stretches: Sequence[tuple[int, int]], limit: int, place: Place, since: int = 0) -> set[int]:
     """Return the newest notes in the stretches that fulfil an expression, from the id `since` on."""
     found: set[int] = set()
     for run in _runs(stretches):

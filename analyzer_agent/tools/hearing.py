@@ -77,8 +77,10 @@ class Hearing:
 
 
 class _Block:
-    """The sound of a block, in groups of windows. A group is heard as a whole, when any of it is first asked for: in other company, some
-    recognizers hear a window otherwise."""
+    """The sound of a block, in groups of windows.
+
+    A group is heard as a whole when any of it is first requested: some recognizers hear a window differently in other company.
+    """
 
     def __init__(self, start: int, samples: "NDArray[np.float32]", recognizer: Recognizer) -> None:
         self._start = start

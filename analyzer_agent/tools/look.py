@@ -104,8 +104,8 @@ SPEC = Spec(
     name="look",
     tool="look",
     description=(
-        "Show frames to a model that sees pictures, and have it answer a question of yours about them: what somebody wears or holds, what a "
-        "chart shows, how things stand. Good for what no other tool has a name for, once it is known where to look; the answer tells at "
+        "Show frames to a model that sees pictures, and have it answer a question of yours about them: what somebody wears or holds, what "
+        "a chart shows, how things stand. Good for what no other tool has a name for, once it is known where to look; the answer tells at "
         "which times it is seen. One request per 8 frames, so keep the ranges short; with every=16 or more, 16 small frames at a time give "
         "an overview. It hears nothing, and can err in counts and written text. Ask one thing at a time: each question looks anew."
     ),

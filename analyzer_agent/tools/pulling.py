@@ -60,7 +60,7 @@ class Fetched(NamedTuple):
 
 
 def choose(wanted: Sequence[str]) -> list[Weights]:
-    """Return the weights that words like `speech`, `speech=large-v3` or `text=de,ja` mean; without words, the default ones of each analyzer.
+    """Return the weights that words such as `speech`, `speech=large-v3` or `text=de,ja` name; without words, the default ones.
 
     Raises:
         AgentError: there are no such weights; the hint lists those that there are.
@@ -197,7 +197,9 @@ def _unpack(archive: Path, path: Path, digest: Digest) -> None:
         os.replace(part, path)
     except (BadZipFile, KeyError) as broken:
         part.unlink(missing_ok=True)
-        raise AgentError(f"{path.name!r} cannot be taken out of its archive: {broken}; it was deleted.", hint="Try again later.") from broken
+        raise AgentError(
+            f"{path.name!r} cannot be taken out of its archive: {broken}; it was deleted.", hint="Try again later."
+        ) from broken
     except OSError as error:
         raise AgentError(f"{str(path)!r} cannot be written: {error.strerror or error}.", hint="Choose another folder with --to.") from error
     finally:

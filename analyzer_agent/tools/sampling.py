@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from analyzer_agent.ahead import ahead
 from analyzer_agent.protocols import Frame, Grain, Video
 from analyzer_agent.records import Observation
 from analyzer_agent.timeline import TimeRange, sample_end
-from analyzer_agent.ahead import ahead
 
 HELD = 256 << 20
 """Bytes of pictures that are held at once for an engine, and as many more that wait for it."""
@@ -76,9 +76,7 @@ def shown_for(video: Video, grain: Grain, frame: Frame) -> TimeRange:
     return TimeRange(frame.t, sample_end(frame.t, grain.step, limit))
 
 
-def seen(
-    frames: Iterator[Frame], get: Callable[[], E], look: Callable[[E, "list[Any]"], Sequence[T]]
-) -> Iterator[tuple[Frame, T]]:
+def seen(frames: Iterator[Frame], get: Callable[[], E], look: Callable[[E, "list[Any]"], Sequence[T]]) -> Iterator[tuple[Frame, T]]:
     """Yield each frame with what `look` sees on it. While it looks, the frames that come next are decoded and prepared."""
     start = next(frames, None)
     if start is None:

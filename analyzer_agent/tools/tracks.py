@@ -155,11 +155,12 @@ SPEC = Spec(
     name="tracks",
     tool="count_objects",
     description=(
-        "Count how many different objects of a class appear (people, vehicles, animals ...), by following each from frame to frame: gives "
-        "the number, the most at the same time, and one note per object with when it is in the picture. An object that leaves, or is hidden "
-        f"for more than {MEMORY / _SECOND:g} s, counts anew when it comes back, and so does one on both sides of a part that was not asked "
-        "for: ask for one range that holds all of it. A cut or a moving camera counts things twice, and what crosses the picture in about "
-        "a second may be missed. Looks four times a second, so it costs more than detect_objects, which counts at single moments."
+        "Count how many different objects of a class appear (people, vehicles, animals ...), by following each from frame to "
+        "frame: gives the number, the most at the same time, and one note per object with when it is in the picture. An object "
+        f"that leaves, or is hidden for more than {MEMORY / _SECOND:g} s, counts anew when it comes back, and so does one on "
+        "both sides of a part that was not asked for: ask for one range that holds all of it. A cut or a moving camera counts "
+        "things twice, and what crosses the picture in about a second may be missed. Looks four times a second, so it costs "
+        "more than detect_objects, which counts at single moments."
     ),
     grain=8_000,
     factory=make,

@@ -3,7 +3,6 @@
 Sizes are what is fetched, about: publishers replace files, and the exact size is asked for before anything is fetched.
 """
 
-from itertools import product
 from typing import NamedTuple
 
 
@@ -82,9 +81,7 @@ _OPEN_CLIP_FILES = (
     "open_clip_model.safetensors|open_clip_pytorch_model.safetensors|open_clip_pytorch_model.bin",
 )
 
-_LATIN = (
-    "af az bs cs cy da de en es et fr ga hr hu id is it ku la lt lv mi ms mt nl no oc pi pl pt ro rs_latin sk sl sq sv sw tl tr uz vi"
-)
+_LATIN = "af az bs cs cy da de en es et fr ga hr hu id is it ku la lt lv mi ms mt nl no oc pi pl pt ro rs_latin sk sl sq sv sw tl tr uz vi"
 _CYRILLIC = "ru rs_cyrillic be bg uk mn abq ady kbd ava dar inh che lbe lez tab tjk"
 _DEVANAGARI = "hi mr ne bh mai ang bho mah sck new gom sa bgc"
 _EASYOCR = (

@@ -21,8 +21,10 @@ log = logging.getLogger(__name__)
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error says that memory ran out: torch's own class, or a RuntimeError by torch's CPU allocator, cuBLAS or
-    CTranslate2."""
+    """Return whether an error means that memory ran out.
+
+    It is torch's own class, or a RuntimeError of torch's CPU allocator, cuBLAS or CTranslate2.
+    """
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)

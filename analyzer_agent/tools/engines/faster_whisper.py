@@ -152,9 +152,7 @@ class Whisper:
         """Return the code of the likeliest language in the first 30 s."""
         return str(with_room(lambda: self._model.detect_language(audio=samples), make_room=self._make_room)[0])
 
-    def words(
-        self, windows: Sequence["NDArray[np.float32]"], language: str, hotwords: str
-    ) -> list[list[tuple[str, int, int, float]]]:
+    def words(self, windows: Sequence["NDArray[np.float32]"], language: str, hotwords: str) -> list[list[tuple[str, int, int, float]]]:
         """Return for each window (text, start ms, end ms, probability) of each word.
 
         Raises:

@@ -243,7 +243,9 @@ def load_coca(config: EngineConfig) -> CoCa:
     if not hasattr(parts[1], "text_decoder"):
         raise Unavailable(f"{purpose}: {str(label)!r} is no CoCa; it cannot write.", hint="--weights captions=FILE with a CoCa's weights")
     if not coca.causal(require("torch", "gpu", purpose), parts[1]):
-        raise Unavailable(f"{purpose}: {str(label)!r} is built unlike published CoCas.", hint="Use weights of a CoCa as open_clip defines it.")
+        raise Unavailable(
+            f"{purpose}: {str(label)!r} is built unlike published CoCas.", hint="Use weights of a CoCa as open_clip defines it."
+        )
     return CoCa(*parts, config, _COCA_BATCHES)
 
 

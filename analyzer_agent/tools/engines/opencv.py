@@ -1,7 +1,7 @@
-"""OpenCV, and the only module that imports it: shrinks pictures, puts several on a sheet, tells whether two show the same strokes, and
-finds the part of one that moves.
+"""OpenCV, and the only module that imports it.
 
-Knows nothing of time: callers say which pictures come before and after, and which ones show the background.
+Resizes images, tiles several on a sheet, compares the strokes of two, and finds the part of one that moves. Knows nothing of time:
+callers say which pictures come before and after, and which ones show the background.
 """
 
 from collections.abc import Sequence

@@ -50,9 +50,7 @@ class Pocketsphinx:
     def language(self, samples: "NDArray[np.float32]") -> str:
         return "en"
 
-    def words(
-        self, windows: Sequence["NDArray[np.float32]"], language: str, hotwords: str
-    ) -> list[list[tuple[str, int, int, float]]]:
+    def words(self, windows: Sequence["NDArray[np.float32]"], language: str, hotwords: str) -> list[list[tuple[str, int, int, float]]]:
         """Return (text, start ms, end ms, probability) of each word; fillers and noise are left out."""
         return [self._decode(window) for window in windows]
 

@@ -19,8 +19,6 @@ fetch; here it is taken from disk or asked for.
 
 import contextlib
 import gc
-import hashlib
-import json
 import logging
 import os
 import tempfile
@@ -29,7 +27,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
