@@ -36,6 +36,15 @@ def test_every_option_has_help():
     assert list(walk(main, "")) == []
 
 
+def test_many_options_are_shown_in_groups_and_rare_ones_on_demand(tmp_path):
+    shown, whole = (Cli(tmp_path)("ask", flag).stdout for flag in ("--help", "--help-all"))
+    headings = ["Options:", "Part of the video:", "Answering:", "Limits:", "Analyzers:", "Store and settings:"]
+    assert [line for line in shown.splitlines() if line.endswith(":") and line[:1] != " "] == headings
+    assert "--model" in shown and "--help-all" in shown and "--decoder" not in shown and "VIDEO... QUESTION" not in shown[30:]
+    assert "--decoder" in whole and set(shown.split()) < set(whole.split())
+    assert "--help-all" not in Cli(tmp_path)("cache", "clear", "--help").stdout
+
+
 def test_version(tmp_path):
     assert Cli(tmp_path)("--version").stdout == f"analyzer-agent, version {__version__}\n"
 

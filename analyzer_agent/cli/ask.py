@@ -6,6 +6,7 @@ import click
 
 from analyzer_agent.cli.asking import answer_of, split_question, tell_missing, tell_problems
 from analyzer_agent.cli.drawing import drawing
+from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import common, settings_of
 from analyzer_agent.cli.plain import as_json
 from analyzer_agent.cli.showing import show_answer
@@ -14,7 +15,7 @@ from analyzer_agent.cli.stopping import stoppable
 _USAGE = 'For example: analyzer-agent ask talk.mp4 "What does it cost?"'
 
 
-@click.command()
+@command()
 @click.argument("arguments", nargs=-1, required=True, metavar="VIDEO... QUESTION")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 @click.option("--session", metavar="NAME", help="Go on with the session of that name, or begin it.")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer_agent.cli.drawing import amount, drawing, warn
+from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import common, settings_of
 from analyzer_agent.cli.plain import one_line
 from analyzer_agent.cli.stopping import stoppable
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from analyzer_agent.batch import Batch, Tally
 
 
-@click.command()
+@command()
 @click.argument("questions", metavar="QUESTIONS")
 @click.option("--out", required=True, metavar="FILE", help="Where answers go, one JSON line each; what it answers already is skipped.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="How many videos at a time.")

@@ -12,6 +12,7 @@ from analyzer_agent.cli.asking import tell_missing, tell_problems
 from analyzer_agent.cli.commands import Ended, obey
 from analyzer_agent.cli.drawing import Drawer, drawing
 from analyzer_agent.cli.failures import INTERRUPTED, show_error
+from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import common, settings_of
 from analyzer_agent.cli.permission import Permission
 from analyzer_agent.cli.plain import one_line, plain
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from analyzer_agent.session import Session
 
 
-@click.command()
+@command()
 @click.argument("videos", nargs=-1, metavar="[VIDEO]...")
 @click.option("--session", metavar="NAME", help="Take up the session of that name, or begin it. Its videos are known.")
 @common("scope", "manager", "analyzers", "store")

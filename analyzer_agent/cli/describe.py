@@ -7,6 +7,7 @@ import click
 
 from analyzer_agent.cli.asking import tell_problems
 from analyzer_agent.cli.drawing import drawing
+from analyzer_agent.cli.help import command
 from analyzer_agent.cli.index import fail_where_undone, named, run_index
 from analyzer_agent.cli.options import common, settings_of
 from analyzer_agent.cli.plain import as_json, one_line
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from analyzer_agent.toolbox import Offer
 
 
-@click.command()
+@command()
 @click.argument("video")
 @click.option("--with", "names", metavar="A,B", help="Only these analyzers; by default all that can run here.")
 @click.option("--covered", is_flag=True, help="Run nothing, and tell all that is known already.")

@@ -45,7 +45,7 @@ def import_notes(file: str, video: str, duration: str | None, every: float, star
     """Bring in notes that were made elsewhere.
 
     FILE is SRT, WebVTT, the JSON of WhisperX or Whisper, a list of captions, CSV (start,end,text and, if wanted, kind,score), or what
-    `notes` prints. It stands for the whole video, or for --from/--to: where it says nothing, nothing is there to be found.
+    `notes` prints. It stands for the whole video, or for --from/--to: times without an entry are recorded as analyzed and empty.
 
     Importing a file again changes nothing; `cache clear --engine NAME` throws its notes away. Notes that were imported under a name are not
     those of a file: when the file is there, import them again with --video FILE.

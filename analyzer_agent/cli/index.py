@@ -7,6 +7,7 @@ import click
 
 from analyzer_agent.cli.asking import tell_problems
 from analyzer_agent.cli.drawing import Drawer, drawing
+from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import common, settings_of
 from analyzer_agent.cli.plain import as_json, one_line
 from analyzer_agent.cli.stopping import stoppable
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from analyzer_agent.session import Session
 
 
-@click.command()
+@command()
 @click.argument("videos", nargs=-1, required=True, metavar="VIDEO...")
 @click.option("--with", "names", metavar="A,B", help="The analyzers to run; by default all that can run here.")
 @click.option("--every", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Seconds between sampled frames.")

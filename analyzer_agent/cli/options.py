@@ -56,14 +56,14 @@ TIME = Time()
 
 _CONFIG = (
     click.option(
-        "--config", metavar="FILE", envvar="ANALYZER_AGENT_CONFIG", help="A TOML file with settings; by default the user's own, if there."
+        "--config", metavar="FILE", envvar="ANALYZER_AGENT_CONFIG", help="A TOML file with settings.  [default: the user's own, if there]"
     ),
     click.option("--quiet", "-q", is_flag=True, help="Show no progress."),
 )
-_STORE = (click.option("--store", metavar="FILE", help="Where notes are kept."), *_CONFIG)
+_STORE = (click.option("--store", metavar="FILE", help="The file that notes are kept in.  [default: the user's own]"), *_CONFIG)
 _SCOPE = (
-    click.option("--from", "from_", type=TIME, metavar="TIME", help="Look at nothing before this time (64.2 or 1:04.2)."),
-    click.option("--to", type=TIME, metavar="TIME", help="Look at nothing from this time on."),
+    click.option("--from", "from_", type=TIME, metavar="TIME", help="Start at this time (64.2 or 1:04.2).  [default: the beginning]"),
+    click.option("--to", type=TIME, metavar="TIME", help="Stop at this time.  [default: the end]"),
 )
 _ANALYZERS = (
     click.option("--tools", metavar="A,B", help="Use only these analyzers."),
@@ -75,38 +75,52 @@ _ANALYZERS = (
         type=Pair("objects=yolo11n.pt", alone=True),
         multiple=True,
         metavar="NAME=PATH",
-        help="An analyzer's weights; may be repeated. A PATH alone is a folder with weights.",
+        help="The weights of an analyzer; may be repeated. PATH alone: the folder that holds weights.",
     ),
     click.option(
-        "--vision-model", metavar="NAME", help="A model at the same endpoint that sees pictures, for captions, look and --mode frames."
+        "--vision-model", metavar="NAME", help="A model at the same endpoint that reads images, for captions, look and --mode frames."
     ),
-    click.option("--vocabulary", metavar="FILE", help="Your own labels for tags, instead of those that come with the program."),
-    click.option("--device", metavar="auto|cpu|cuda:N", help="Where engines run."),
-    click.option("--decoder", metavar="cpu|auto|cuda|...", help="Where pictures are decoded; on a GPU they are the same, only sooner."),
-    click.option("--offline", is_flag=True, default=None, help="Never touch the network."),
-    click.option("--refresh", is_flag=True, default=None, help="Analyze anew what was analyzed already."),
-    click.option("--max-analyzer-seconds", type=click.FloatRange(min=0), metavar="S", help="How long analyzers may work on one question."),
+    click.option("--vocabulary", metavar="FILE", help="A file with labels for tags, instead of the built-in ones."),
+    click.option("--device", metavar="auto|cpu|cuda:N", help="The device that engines run on.  [default: auto]"),
+    click.option(
+        "--decoder",
+        metavar="cpu|auto|cuda|...",
+        help="Decode on the CPU or a device (cuda, ...); frames are bit-identical.  [default: cpu]",
+    ),
+    click.option("--offline", is_flag=True, default=None, help="Never use the network."),
+    click.option("--refresh", is_flag=True, default=None, help="Analyze again what is in the store already."),
+    click.option(
+        "--max-analyzer-seconds",
+        type=click.FloatRange(min=0),
+        metavar="S",
+        help="The most seconds that analyzers may run for one question.",
+    ),
 )
 _MANAGER = (
     click.option(
         "--mode",
         type=click.Choice(["manager", "summarizer", "frames", "blind"]),
-        help="How questions are answered: a manager runs analyzers as needed; one call over a description by all analyzers; one call "
-        "over frames; one call over the question alone.  [default: manager]",
+        help="How questions are answered. manager: a model runs analyzers as needed; summarizer: one call with a description by all "
+        "analyzers; frames: one call with frames; blind: one call with the question alone.  [default: manager]",
     ),
-    click.option("--frames", type=click.IntRange(min=1), metavar="N", help="How many of each video --mode frames shows.  [default: 16]"),
-    click.option("--manager", type=click.Choice(["auto", "openai", "rules"]), help="A language model, or keyword rules without one."),
+    click.option(
+        "--frames", type=click.IntRange(min=1), metavar="N", help="The number of frames of each video for --mode frames.  [default: 16]"
+    ),
+    click.option(
+        "--manager",
+        type=click.Choice(["auto", "openai", "rules"]),
+        help="A language model, or keyword rules. auto: a model where there is a key or a server.  [default: auto]",
+    ),
     click.option("--model", metavar="NAME", help="The language model."),
     click.option("--base-url", metavar="URL", help="An OpenAI-compatible server (Ollama, vLLM, llama.cpp, LM Studio)."),
-    click.option("--api", type=click.Choice(["auto", "responses", "chat"]), help="Which API to speak to the server."),
+    click.option("--api", type=click.Choice(["auto", "responses", "chat"]), help="The API of the server.  [default: auto]"),
     click.option(
         "--verify",
         type=click.Choice(["auto", "always", "never"]),
-        help="Whether a language model that manages is asked, in a call apart, if the cited notes suffice; auto: where it is not "
-        "sure of its answer.  [default: auto]",
+        help="Check in a second model call that the cited notes support the answer. auto: unless confidence is high.  [default: auto]",
     ),
-    click.option("--max-steps", type=click.IntRange(min=1), metavar="N", help="Steps that one question may take."),
-    click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="Tokens that one question may take."),
+    click.option("--max-steps", type=click.IntRange(min=1), metavar="N", help="The most steps for one question.  [default: 12]"),
+    click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="The most tokens for one question."),
 )
 _GROUPS = {"config": _CONFIG, "store": _STORE, "scope": _SCOPE, "analyzers": _ANALYZERS, "manager": _MANAGER}
 

@@ -1,0 +1,67 @@
+"""How `--help` shows the options of a command: in groups where there are many, rarely used ones with `--help-all` only."""
+
+from functools import partial
+from typing import Any
+
+import click
+
+_GROUPS = {
+    "Part of the video": ("from_", "to"),
+    "Answering": ("manager", "model", "base_url", "mode", "frames", "api", "verify"),
+    "Limits": ("max_steps", "max_tokens", "max_analyzer_seconds"),
+    "Analyzers": (
+        *("tools", "weights", "language", "hotwords", "track", "option", "engine", "vision_model", "vocabulary"),
+        *("device", "decoder", "refresh"),
+    ),
+    "Store and settings": ("store", "config", "offline", "quiet"),
+}
+"""Headings with the options below them; all others are listed first."""
+
+_EXPERT = ("frames", "api", "verify", "engine", "vocabulary", "device", "decoder", "option", "track", "hotwords")
+_FEW = 14
+"""A command with at most this many options lists all of them without headings."""
+
+
+class Command(click.Command):
+    """A command whose help is in groups."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.long = sum(isinstance(param, click.Option) for param in self.params) > _FEW
+        if self.long and any(param.name in _EXPERT for param in self.params):
+            self.params.append(
+                click.Option(
+                    ["--help-all"],
+                    is_flag=True,
+                    is_eager=True,
+                    expose_value=False,
+                    callback=_show_all,
+                    help="Show all options, rarely used ones too.",
+                )
+            )
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, those of `_GROUPS` under their headings."""
+        if not self.long:
+            return super().format_options(ctx, formatter)
+        heading_of = {name: heading for heading, names in _GROUPS.items() for name in names}
+        groups: dict[str, list[tuple[str, str]]] = {heading: [] for heading in ("Options", *_GROUPS)}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
+            if record and (param.name not in _EXPERT or ctx.meta.get(__name__)):
+                groups[heading_of.get(param.name or "", "Options")].append(record)
+        for heading, records in groups.items():
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl(records)
+
+
+def _show_all(ctx: click.Context, param: click.Parameter, given: bool) -> None:
+    if given and not ctx.resilient_parsing:
+        ctx.meta[__name__] = True
+        click.echo(ctx.get_help(), color=ctx.color)
+        ctx.exit()
+
+
+command = partial(click.command, cls=Command)
+"""Like `click.command`, with help in groups."""
