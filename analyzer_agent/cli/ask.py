@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from analyzer_agent.cli.asking import answer_of, split_question, tell_missing, tell_problems
+from analyzer_agent.cli.asking import answer_of, chosen, split_question, tell_missing, tell_problems
 from analyzer_agent.cli.drawing import drawing
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import common, settings_of
@@ -16,10 +16,10 @@ _USAGE = 'For example: analyzer-agent ask talk.mp4 "What does it cost?"'
 
 
 @command()
-@click.argument("arguments", nargs=-1, required=True, metavar="VIDEO... QUESTION")
+@click.argument("arguments", nargs=-1, required=True, metavar="VIDEO|FOLDER... QUESTION")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 @click.option("--session", metavar="NAME", help="Go on with the session of that name, or begin it.")
-@common("scope", "manager", "analyzers", "store")
+@common("videos", "scope", "manager", "analyzers", "store")
 def ask(arguments: tuple[str, ...], as_object: bool, session: str | None, **flags: Any) -> None:
     """Ask one QUESTION about one or more videos.
 
@@ -30,7 +30,7 @@ def ask(arguments: tuple[str, ...], as_object: bool, session: str | None, **flag
     from analyzer_agent.records import answer_json
     from analyzer_agent.session import Session
 
-    with Session(*videos, name=session, settings=settings) as talk:
+    with Session(*chosen(videos, flags), name=session, settings=settings) as talk:
         tell_problems(talk)
         with drawing(flags["quiet"]) as drawer, stoppable(talk.cancel, on_stop=drawer.pause):
             tell_missing(talk, drawer)

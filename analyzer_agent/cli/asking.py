@@ -3,18 +3,24 @@
 Knows nothing of how answers are printed.
 """
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from analyzer_agent.cli.drawing import Drawer, warn
+from analyzer_agent.cli.plain import one_line
 from analyzer_agent.events import Answered, Event
 from analyzer_agent.records import Answer
 
 if TYPE_CHECKING:
     from analyzer_agent.session import Session
+
+
+_NAMED = 3
+"""How many files a line names."""
 
 
 def answer_of(events: Iterable[Event], drawer: Drawer) -> Answer:
@@ -24,6 +30,25 @@ def answer_of(events: Iterable[Event], drawer: Drawer) -> Answer:
         if isinstance(event, Answered):
             return event.answer
     raise RuntimeError("the question ended without an answer")
+
+
+def chosen(videos: Sequence[str | Path], flags: Mapping[str, Any]) -> tuple[Path, ...]:
+    """Return the files that are meant, folders replaced by the media in them; tells which files are left out.
+
+    Raises:
+        AgentError: there are none.
+    """
+    from analyzer_agent.media import media_in
+
+    found = media_in(videos, recursive=flags["recursive"])
+    if found.left_out:
+        names = [path.name for path in found.left_out]
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED and not flags["verbose"] else ""
+        shown = names if not more else names[:_NAMED]
+        warn(f"Left out, no video or audio: {', '.join(map(one_line, shown))}{more}")
+    if found.beside and flags["verbose"] and not flags["quiet"]:
+        click.echo(f"{found.beside} other file{'' if found.beside == 1 else 's'} left out", err=True)
+    return found.files
 
 
 def tell_problems(session: "Session") -> None:
@@ -48,8 +73,9 @@ def split_question(arguments: tuple[str, ...], usage: str) -> tuple[tuple[str, .
     *videos, question = arguments
     if not question.strip():
         raise click.UsageError(f"The question is empty. {usage}")
-    if Path(question).is_file():
-        raise click.UsageError(f"The question is missing: the last argument, {question!r}, is a file. {usage}")
+    if os.path.exists(question):  # `Path.exists` raises for a name as long as a question may be
+        what = "folder" if os.path.isdir(question) else "file"
+        raise click.UsageError(f"The question is missing: the last argument, {question!r}, is a {what}. {usage}")
     if not videos:
         raise click.UsageError(f"A video and a question are needed, only one argument was given. {usage}")
     return tuple(videos), question

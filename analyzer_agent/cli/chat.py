@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer_agent.cli.asking import tell_missing, tell_problems
+from analyzer_agent.cli.asking import chosen, tell_missing, tell_problems
 from analyzer_agent.cli.commands import Ended, obey
 from analyzer_agent.cli.drawing import Drawer, drawing
 from analyzer_agent.cli.failures import INTERRUPTED, show_error
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 
 @command()
-@click.argument("videos", nargs=-1, metavar="[VIDEO]...")
+@click.argument("videos", nargs=-1, metavar="[VIDEO|FOLDER]...")
 @click.option("--session", metavar="NAME", help="Take up the session of that name, or begin it. Its videos are known.")
-@common("scope", "manager", "analyzers", "store")
+@common("videos", "scope", "manager", "analyzers", "store")
 def chat(videos: tuple[str, ...], session: str | None, **flags: Any) -> None:
     """Ask several questions about the same videos.
 
@@ -42,7 +42,7 @@ def chat(videos: tuple[str, ...], session: str | None, **flags: Any) -> None:
     settings = settings_of(flags)
     from analyzer_agent.session import Session
 
-    paths = videos or _videos_of(session or "", settings)
+    paths = chosen(videos, flags) or _videos_of(session or "", settings)
     permission = Permission() if sys.stdin.isatty() else None
     with Session(*paths, name=session, settings=settings, approve=permission) as talk:
         tell_problems(talk)

@@ -13,7 +13,7 @@ _GROUPS = {
         *("tools", "weights", "language", "hotwords", "track", "option", "engine", "vision_model", "vocabulary"),
         *("device", "decoder", "refresh"),
     ),
-    "Store and settings": ("store", "config", "offline", "quiet"),
+    "Store and settings": ("store", "config", "offline", "quiet", "verbose"),
 }
 """Headings with the options below them; all others are listed first."""
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer_agent.cli.asking import tell_problems
+from analyzer_agent.cli.asking import chosen, tell_problems
 from analyzer_agent.cli.drawing import Drawer, drawing
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import common, settings_of
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 @command()
-@click.argument("videos", nargs=-1, required=True, metavar="VIDEO...")
+@click.argument("videos", nargs=-1, required=True, metavar="VIDEO|FOLDER...")
 @click.option("--with", "names", metavar="A,B", help="The analyzers to run; by default all that can run here.")
 @click.option("--every", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Seconds between sampled frames.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
-@common("scope", "analyzers", "store")
+@common("videos", "scope", "analyzers", "store")
 def index(videos: tuple[str, ...], names: str | None, every: float | None, as_object: bool, **flags: Any) -> None:
     """Run analyzers over videos ahead of questions.
 
@@ -37,7 +37,7 @@ def index(videos: tuple[str, ...], names: str | None, every: float | None, as_ob
     wanted = named(names)
     from analyzer_agent.session import Session
 
-    with Session(*videos, settings=settings) as session:
+    with Session(*chosen(videos, flags), settings=settings) as session:
         tell_problems(session)
         with drawing(flags["quiet"]) as drawer, stoppable(session.cancel, on_stop=drawer.pause):
             results = run_index(session, wanted, every, drawer)

@@ -122,11 +122,15 @@ _MANAGER = (
     click.option("--max-steps", type=click.IntRange(min=1), metavar="N", help="The most steps for one question.  [default: 12]"),
     click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="The most tokens for one question."),
 )
-_GROUPS = {"config": _CONFIG, "store": _STORE, "scope": _SCOPE, "analyzers": _ANALYZERS, "manager": _MANAGER}
+_VIDEOS = (
+    click.option("--recursive", "-r", is_flag=True, help="Take the videos in the folders of a folder as well."),
+    click.option("--verbose", "-v", is_flag=True, help="List all that was not examined or left out."),
+)
+_GROUPS = {"videos": _VIDEOS, "config": _CONFIG, "store": _STORE, "scope": _SCOPE, "analyzers": _ANALYZERS, "manager": _MANAGER}
 
 
 def common(*groups: str) -> Callable[[F], F]:
-    """Add the shared flags of these groups: `config`, `store` (has `config`), `scope`, `analyzers`, `manager`. They come as `**flags`."""
+    """Add the shared flags of these groups; `store` has those of `config`. They come as `**flags`."""
     options = [option for group in groups for option in _GROUPS[group]]
 
     def decorate(command: F) -> F:
@@ -137,6 +141,9 @@ def common(*groups: str) -> Callable[[F], F]:
     return decorate
 
 
+_NO_SETTINGS = ("config", "quiet", "recursive", "verbose")
+
+
 def settings_of(flags: Mapping[str, Any]) -> "Settings":
     """Return the settings: flags over the environment over the file over defaults.
 
@@ -145,7 +152,7 @@ def settings_of(flags: Mapping[str, Any]) -> "Settings":
     """
     from analyzer_agent.config import default_file, load
 
-    given = {name: value for name, value in flags.items() if name not in ("config", "quiet", "weights", "from_")}
+    given = {name: value for name, value in flags.items() if name not in _NO_SETTINGS and name not in ("weights", "from_")}
     given["from"] = flags.get("from_")
     weights = flags.get("weights") or ()
     given["weights_for"] = [item for item in weights if "=" in item] or None

@@ -21,6 +21,7 @@ from analyzer_agent.briefing import brief
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.events import Answered, Event, ToolFinished, ToolStarted, Warned
+from analyzer_agent.media import media_in
 from analyzer_agent.modes import Asked, Description, answer, describe
 from analyzer_agent.prompts import digest
 from analyzer_agent.protocols import ChatModel
@@ -61,7 +62,7 @@ class Session:
     """A conversation about one or more videos.
 
     Args:
-        videos: files; at least one.
+        videos: files, or folders with media files in them; at least one.
         name: resumes or begins the session of that name; by default a new one.
         settings: everything else; by default the user's store, and a language model if `OPENAI_API_KEY` or `OPENAI_BASE_URL` is set
             (the only two variables that are read, and only when `settings` is not given), else the rules manager.
@@ -91,7 +92,7 @@ class Session:
         self.name = name or _new_name()
         with ExitStack() as closing:  # what was opened is closed again where the rest cannot be had
             files: list[MediaFile | AbsentVideo] = []
-            for path in videos:
+            for path in media_in(videos).files:
                 files.append(open_known(path, self.settings))
                 closing.push(files[-1])
             offers = offers_of(files, self.settings)

@@ -1,0 +1,122 @@
+"""Folders as the media files in them, and what to leave out of a list of files that somebody gave by a pattern such as `*`.
+
+Decides by names; where a name tells nothing, by opening the file.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from analyzer_agent.errors import AgentError, MediaError
+from analyzer_agent.media.probe import inspect
+
+_MEDIA = frozenset(
+    """
+    mp4 m4v mov qt mkv webm avi wmv asf flv f4v m2ts m2t mpg mpeg mpe m2v vob 3gp 3g2 ogv mxf divx
+    mp3 m4a m4b aac wav wave flac ogg oga opus wma aif aiff amr ac3 eac3 dts mka caf wv
+    """.split()  # noqa: SIM905
+)
+"""Without those that other files have as well, such as `.ts`: these are opened."""
+
+_OTHER = frozenset(
+    """
+    txt md rst csv tsv json jsonl toml yaml yml xml html htm css js py ipynb sh bat log pdf doc docx odt rtf tex xls xlsx ods ppt pptx odp
+    srt vtt ass ssa sub idx sbv lrc ttml dfxp smi db db-wal db-shm sqlite sqlite3
+    jpg jpeg png gif webp bmp tif tiff svg ico heic zip tar gz bz2 xz 7z rar nfo m3u m3u8 pls cue torrent sha256 md5 pt onnx bin exe dll
+    """.split()  # noqa: SIM905
+)
+"""What lies beside media files in folders. Images too: a poster or a thumbnail is no recording; one that is named by itself is taken."""
+
+_UNFINISHED = frozenset("part crdownload download tmp temp aria2 ytdl bak".split())  # noqa: SIM905
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Media files, in order, and files that were left out because they are none."""
+
+    files: tuple[Path, ...]
+    left_out: tuple[Path, ...] = ()
+    beside: int = 0
+    """How many other files lie in the folders."""
+
+
+def media_in(given: Sequence[str | Path], *, recursive: bool = False) -> Chosen:
+    """Return the given files, each folder replaced by the media files in it, in natural order.
+
+    A single file is taken as it is, so that opening it tells what is wrong with it. Of several, those that are clearly no media are left
+    out. What does not exist stays: it may be the name of a video whose file is not here.
+
+    Args:
+        given: files and folders.
+        recursive: take the folders in the folders as well.
+
+    Raises:
+        AgentError: nothing is left.
+    """
+    files: list[Path] = []
+    left_out: list[Path] = []
+    beside = 0
+    for path in map(Path, given):
+        if path.is_dir():
+            inside = list(_inside(path, recursive))
+            media = [file for file in inside if _is_media(file)]
+            beside += len(inside) - len(media)
+            files += media
+            if not media and len(given) > 1:
+                left_out.append(path)
+        elif len(given) > 1 and path.is_file() and not _may_be_named(path):
+            left_out.append(path)
+        else:
+            files.append(path)
+    if not files and given:
+        raise _nothing_in(Path(given[0]) if len(given) == 1 else None, beside, recursive)
+    return Chosen(tuple(_once(files)), tuple(left_out), beside)
+
+
+def natural(path: Path) -> list[tuple[int, int, str]]:
+    """Return a key that sorts `talk 2` before `talk 10`."""
+    pieces = re.split(r"(\d+)", str(path).casefold())
+    return [(0, int(piece), "") if piece.isdecimal() else (1, 0, piece) for piece in pieces if piece]
+
+
+def _inside(folder: Path, recursive: bool) -> Iterator[Path]:
+    try:
+        found = sorted(folder.iterdir(), key=natural)
+    except OSError as error:
+        raise MediaError(f"The folder {str(folder)!r} cannot be read: {error.strerror}.", hint="Check its permissions.") from error
+    seen = [path for path in found if not path.name.startswith(".")]
+    yield from (path for path in seen if path.is_file())
+    if recursive:
+        for inner in (path for path in seen if path.is_dir() and not path.is_symlink()):
+            yield from _inside(inner, recursive)
+
+
+def _is_media(path: Path) -> bool:
+    ending = path.suffix.lstrip(".").casefold()
+    return ending in _MEDIA or (ending not in _OTHER | _UNFINISHED and _opens(path))
+
+
+def _may_be_named(path: Path) -> bool:
+    """Tell whether a file that was named among others may be media: an image counts here."""
+    ending = path.suffix.lstrip(".").casefold()
+    return ending in _MEDIA or (ending not in _UNFINISHED and _opens(path))
+
+
+def _opens(path: Path) -> bool:
+    try:
+        inspect(path)
+    except MediaError:
+        return False
+    return True
+
+
+def _once(files: Iterable[Path]) -> list[Path]:
+    return list(dict.fromkeys(files))
+
+
+def _nothing_in(folder: Path | None, beside: int, recursive: bool) -> AgentError:
+    where = f"the folder {str(folder)!r}" if folder else "what was given"
+    others = f" ({beside} other file{'' if beside == 1 else 's'})" if beside else ""
+    deeper = "" if recursive else ", or --recursive to look into the folders in it"
+    return MediaError(f"There is no video or audio file in {where}{others}.", hint=f"Give the folder that holds the recordings{deeper}.")
