@@ -253,7 +253,7 @@ def test_a_full_disk_is_told_and_loses_nothing(cli, video, tmp_path):
 
 
 def test_amounts_read_well():
-    from analyzer_agent.cli.drawing import amount
+    from analyzer_agent.cli.words import amount
 
     assert [amount(ms) for ms in (0, 17, 3140, 99_940, 99_960, 171_700, 3_725_000)] == [
         *("0 s", "0.017 s", "3.14 s", "99.9 s"),

@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -267,8 +268,19 @@ class TestRefusals:
     def test_what_is_covered_needs_no_consent(self, store: Store) -> None:
         toolbox = boxed(store, finds(), videos=[FakeVideo(600_000)], approve=lambda start: True)
         done(toolbox, call("find_fake", ranges=[[0, 600]]))
-        toolbox.approve = lambda start: False
+        toolbox.consent.approve = lambda start: False
         assert not done(toolbox, call("find_fake", ranges=[[0, 600]])).refused
+
+    def test_the_time_that_the_user_takes_is_not_the_steps(self, store: Store) -> None:
+        def slowly(start: ToolStarted) -> bool:
+            time.sleep(1.5)
+            return True
+
+        toolbox = boxed(store, finds(), videos=[FakeVideo(600_000)], approve=slowly)
+        began = time.monotonic()
+        result = done(toolbox, call("find_fake", ranges=[[0, 600]]))
+        took = round((time.monotonic() - began) * 1000)
+        assert 0 <= result.wall_ms <= took - 1500 and toolbox.consent.waited(began) >= 1.5
 
 
 class TestResults:

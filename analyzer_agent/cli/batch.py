@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer_agent.cli.drawing import amount, drawing, warn
+from analyzer_agent.cli.drawing import drawing, warn
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import common, settings_of
 from analyzer_agent.cli.plain import one_line
 from analyzer_agent.cli.stopping import stoppable
+from analyzer_agent.cli.words import amount
 from analyzer_agent.errors import AgentError
 
 if TYPE_CHECKING:

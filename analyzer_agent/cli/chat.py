@@ -14,7 +14,7 @@ from analyzer_agent.cli.drawing import Drawer, drawing
 from analyzer_agent.cli.failures import INTERRUPTED, show_error
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import common, settings_of
-from analyzer_agent.cli.permission import Permission
+from analyzer_agent.cli.permission import Permission, can_ask
 from analyzer_agent.cli.plain import one_line, plain
 from analyzer_agent.cli.showing import show_answer
 from analyzer_agent.cli.stopping import stoppable
@@ -43,7 +43,7 @@ def chat(videos: tuple[str, ...], session: str | None, **flags: Any) -> None:
     from analyzer_agent.session import Session
 
     paths = chosen(videos, flags) or _videos_of(session or "", settings)
-    permission = Permission() if sys.stdin.isatty() else None
+    permission = Permission() if can_ask() else None
     with Session(*paths, name=session, settings=settings, approve=permission) as talk:
         tell_problems(talk)
         ended = _converse(Conversation(talk, flags["quiet"], permission))

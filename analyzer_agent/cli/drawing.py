@@ -4,14 +4,17 @@ Draws events and knows nothing of where they come from. Nothing from a video rea
 """
 
 import sys
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import click
 
+from analyzer_agent.cli import keyboard
 from analyzer_agent.cli.plain import one_line
+from analyzer_agent.cli.words import amount, estimate, finished, subject
 from analyzer_agent.events import (
     Answered,
     Event,
@@ -25,8 +28,6 @@ from analyzer_agent.events import (
     Waiting,
     Warned,
 )
-from analyzer_agent.records import ToolResult
-from analyzer_agent.timeline import TimeRange, clock, seconds
 
 _EVERY_S = 5.0
 """How often plain lines tell how far a call is."""
@@ -34,37 +35,75 @@ _EVERY_S = 5.0
 _COUNT_EVERY_S = 30.0
 """How often plain lines sum up a run of many questions."""
 
-_RANGES_SHOWN = 3
-_ASKED, _LONGEST_ASKED = ("query", "question", "description"), 80
 
+class Drawer:
+    """Shows what happens; used as a context manager. This one draws nothing but warnings.
 
-class Drawer(Protocol):
-    """Shows what happens; used as a context manager."""
+    May be called from several threads. While a question to the user is open nothing is drawn: it follows after the answer.
+    """
 
-    def __enter__(self) -> "Drawer": ...
-    def __exit__(self, *_: object) -> None: ...
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._asking = False
+        self._kept: list[Callable[[], None]] = []
+
+    def __enter__(self) -> "Drawer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
 
     def draw(self, event: Event) -> None:
         """Show an event."""
-        ...
+        self._when_free(lambda: self._draw(event))
 
     def note(self, text: str) -> None:
         """Show a line that stays."""
-        ...
+        self._when_free(lambda: self._note(text))
 
     def count(self, done: int, total: int, text: str) -> None:
         """Show how many of several questions are done, and what it came to so far."""
-        ...
+        self._when_free(lambda: self._count(done, total, text))
 
     def pause(self) -> None:
-        """Take what moves off the terminal."""
-        ...
+        """Take what moves off the terminal; it comes back with the next event."""
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Leave the terminal to a question while the block runs."""
+        with self._lock:
+            self.pause()
+            self._asking = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._asking, kept, self._kept = False, self._kept, []
+                for show in kept:
+                    show()
+
+    def _when_free(self, show: Callable[[], None]) -> None:
+        with self._lock:
+            if self._asking:
+                self._kept.append(show)
+            else:
+                show()
+
+    def _draw(self, event: Event) -> None:
+        if isinstance(event, Warned):
+            warn(event.text)
+
+    def _note(self, text: str) -> None:
+        pass
+
+    def _count(self, done: int, total: int, text: str) -> None:
+        pass
 
 
 def open_drawer(quiet: bool) -> Drawer:
     """Return what suits stderr."""
     if quiet:
-        return Silent()
+        return Drawer()
     return Live() if sys.stderr.isatty() else Lines()
 
 
@@ -73,41 +112,17 @@ def warn(text: str) -> None:
     click.echo(f"{click.style('Warning:', fg='yellow')} {one_line(text)}", err=True)
 
 
-class Silent:
-    """Draws nothing but warnings."""
-
-    def __enter__(self) -> "Silent":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def draw(self, event: Event) -> None:
-        """Show warnings only."""
-        if isinstance(event, Warned):
-            warn(event.text)
-
-    def note(self, text: str) -> None:
-        """Show nothing."""
-
-    def count(self, done: int, total: int, text: str) -> None:
-        """Show nothing."""
-
-    def pause(self) -> None:
-        """Do nothing: nothing moves."""
-
-
-class Lines(Silent):
+class Lines(Drawer):
     """Plain lines, for logs."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._begun: dict[str, ToolStarted] = {}
         self._told: dict[str, float] = {}
         self._waiting: set[str] = set()
         self._counted = time.monotonic()
 
-    def draw(self, event: Event) -> None:
-        """Show an event as a line, if it is worth one."""
+    def _draw(self, event: Event) -> None:
         match event:
             case ToolStarted():
                 self._begun[event.call_id] = event
@@ -126,23 +141,22 @@ class Lines(Silent):
             case SentBack():
                 self.note(f"answer sent back: {event.why}")
             case Warned():
-                super().draw(event)
+                super()._draw(event)
 
-    def count(self, done: int, total: int, text: str) -> None:
-        """Show a line now and then."""
+    def _count(self, done: int, total: int, text: str) -> None:
         if time.monotonic() - self._counted >= _COUNT_EVERY_S:
             self._counted = time.monotonic()
             self.note(f"{done} of {total}: {text}")
 
-    def note(self, text: str) -> None:
-        """Show a line."""
+    def _note(self, text: str) -> None:
         click.echo(one_line(text), err=True)
 
 
-class Live:
+class Live(Drawer):
     """A spinner with bars on a terminal; finished calls become lines above it."""
 
     def __init__(self) -> None:
+        super().__init__()
         from rich.console import Console
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
@@ -158,17 +172,19 @@ class Live:
         self._begun: dict[str, ToolStarted] = {}
 
     def __enter__(self) -> "Live":
+        keyboard.hush()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.pause()
+        keyboard.restore()
 
     def pause(self) -> None:
         """Take the bars off the terminal; they come back with the next event."""
-        self._progress.stop()
+        with self._lock:
+            self._progress.stop()
 
-    def draw(self, event: Event) -> None:
-        """Show an event."""
+    def _draw(self, event: Event) -> None:
         match event:
             case Thinking():
                 self._set("think", f"thinking, step {event.step} of at most {event.limit}")
@@ -198,14 +214,12 @@ class Live:
                 self._drop("think")
                 self.pause()
 
-    def note(self, text: str) -> None:
-        """Show a line above the bars."""
+    def _note(self, text: str) -> None:
         from rich.text import Text
 
         self._console.print(Text(one_line(text), style="dim"))
 
-    def count(self, done: int, total: int, text: str) -> None:
-        """Show a bar."""
+    def _count(self, done: int, total: int, text: str) -> None:
         self._set("count", f"{done} of {total}", total=total, done=done, far=text)
 
     def _subject(self, call_id: str, tool: str) -> str:
@@ -233,52 +247,3 @@ def drawing(quiet: bool) -> Iterator[Drawer]:
     """Show progress while the block runs."""
     with open_drawer(quiet) as drawer:
         yield drawer
-
-
-# --- words ----------------------------------------------------------------------------------------------------------
-
-
-def amount(ms: int) -> str:
-    """Return a stretch of time as people say it: `8.5 s`, `12:30`."""
-    return f"{seconds(ms):.3g} s" if ms < 99_950 else clock(round(ms / 1000) * 1000)
-
-
-def ranges_text(ranges: Sequence[TimeRange]) -> str:
-    """Return the first few ranges, and how many more there are."""
-    shown = ", ".join(str(r) for r in ranges[:_RANGES_SHOWN])
-    return shown + (f" and {len(ranges) - _RANGES_SHOWN} more" if len(ranges) > _RANGES_SHOWN else "")
-
-
-def subject(start: ToolStarted) -> str:
-    """Return which tool works on what, for which words of the model, and with which engine."""
-    asked = " ".join(str(start.args[name]) for name in _ASKED if name in start.args)
-    words = [start.tool, str(start.args.get("video") or ""), f'"{asked[:_LONGEST_ASKED]}"' if asked else ""]
-    words.append(ranges_text(start.ranges) or _asked_range(start.args.get("range")))
-    words.append(f"({start.engine})" if start.engine else "")
-    return " ".join(word for word in words if word)
-
-
-def _asked_range(value: Any) -> str:
-    return "-".join(str(v) for v in value) if isinstance(value, list) else str(value or "")
-
-
-def estimate(start: ToolStarted) -> str:
-    """Return how long a call may take, where that is known and worth saying."""
-    if start.estimate_ms is None or start.estimate_ms < 2000:
-        return ""
-    return f", about {amount(start.estimate_ms)}"
-
-
-def finished(result: ToolResult, start: ToolStarted | None) -> str:
-    """Return what a call came to."""
-    who = subject(start) if start else result.tool
-    if result.refused:
-        return f"{who}: {result.text.removeprefix('Refused: ')}"
-    found = f"{len(result.note_ids)} note{'' if len(result.note_ids) == 1 else 's'}"
-    cost = ""
-    if result.analyzed_ms or result.reused_ms:
-        cost = f", {amount(result.analyzed_ms)} new in {amount(result.wall_ms)}" if result.analyzed_ms else ", nothing new"
-        cost += f", {amount(result.reused_ms)} reused" if result.reused_ms else ""
-    failed = [u for u in result.not_examined if u.reason == "failed"]
-    broken = f", failed on {ranges_text([u.span for u in failed])}: {failed[0].detail}" if failed else ""
-    return f"{who}: {found}{cost}{broken}"

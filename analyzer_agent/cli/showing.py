@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 
 import click
 
-from analyzer_agent.cli.drawing import amount
 from analyzer_agent.cli.plain import one_line, plain
+from analyzer_agent.cli.words import amount
 from analyzer_agent.records import Answer, Citation, Unexamined
 from analyzer_agent.timeline import TimeRange, seconds
 

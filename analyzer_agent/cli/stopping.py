@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from analyzer_agent.cli import keyboard
 from analyzer_agent.cli.failures import INTERRUPTED
 
 GRACE_S = 2.0
@@ -53,6 +54,7 @@ def _quit_later(ended: threading.Event, grace: float) -> None:
 
 
 def _quit() -> None:
+    keyboard.restore()
     sys.stdout.flush()
     sys.stderr.write("\nInterrupted. What was finished is kept.\n")
     sys.stderr.flush()

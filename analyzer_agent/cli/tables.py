@@ -13,7 +13,7 @@ from analyzer_agent.cli.plain import one_line
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collection[str] = ()) -> str:
     """Return columns as wide as they need to be, the last one unpadded; `numbers` names the columns that stand to the right."""
     cells = [[one_line(cell) for cell in row] for row in [head, *rows]]
-    widths = [max(_width(row[n]) for row in cells) for n in range(len(head))]
+    widths = [max(text_width(row[n]) for row in cells) for n in range(len(head))]
     lines = ["  ".join(_padded(cell, widths[n], head[n] in numbers) for n, cell in enumerate(row)).rstrip() for row in cells]
     return "\n".join([click.style(lines[0], bold=True), *lines[1:]])
 
@@ -29,11 +29,11 @@ def amount_of_bytes(count: int) -> str:
 
 
 def _padded(cell: str, width: int, right: bool) -> str:
-    room = " " * (width - _width(cell))
+    room = " " * (width - text_width(cell))
     return room + cell if right else cell + room
 
 
-def _width(text: str) -> int:
+def text_width(text: str) -> int:
     """Return how many columns a terminal gives to a text: wide characters take two, combining ones none."""
     if text.isascii():
         return len(text)

@@ -227,7 +227,8 @@ class Session:
             stopped = isinstance(stop, KeyboardInterrupt | GeneratorExit | Cancelled)
             self.store.history.end_turn(turn, hollow(question, "interrupted" if stopped else "failed", str(stop)))
             raise
-        told = compose(ended, self.toolbox, self.model, self.name, round((time.monotonic() - started) * 1000), mode)
+        took = time.monotonic() - started - self.toolbox.consent.waited(started)
+        told = compose(ended, self.toolbox, self.model, self.name, round(took * 1000), mode)
         self.store.history.end_turn(turn, answer_json(told))
         yield Answered(told)
 

@@ -24,6 +24,7 @@ from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, clock
 from analyzer_agent.toolbox import coverage, lookups, running, schemas
 from analyzer_agent.toolbox.arguments import as_written, closest, decode
+from analyzer_agent.toolbox.consent import Consent
 from analyzer_agent.toolbox.offers import Offer, Tool, lacking
 from analyzer_agent.toolbox.overview import overview
 from analyzer_agent.toolbox.running import ASK_ABOVE_MS
@@ -59,7 +60,7 @@ class Toolbox:
         only: Collection[str] | None = None,
         approve: Callable[[ToolStarted], bool] | None = None,
     ) -> None:
-        self.store, self.tools, self.missing, self.approve = store, dict(tools), dict(missing or {}), approve
+        self.store, self.tools, self.missing, self.consent = store, dict(tools), dict(missing or {}), Consent(approve)
         self.offers = {offer.name: offer for offer in offers}
         self.names = {offer.video.id: offer.name for offer in offers}
         self.reader = Reader(store, specs or {name: tool.spec for name, tool in self.tools.items()}, only)
@@ -171,7 +172,8 @@ class Toolbox:
     ) -> Generator[Event, None, ToolResult]:
         """Carry out one call; yields events, returns the result. What cannot be done is a result too: it tells the model why.
 
-        With `seat`, a view of the call's video that is fed together with others, the time spent on waiting for frames is not counted.
+        With `seat`, a view of the call's video that is fed together with others, the time spent on waiting for frames is not counted;
+        the time that the user took to consent never is.
 
         Raises:
             AgentError: a person has to act; the question ends.
@@ -184,7 +186,7 @@ class Toolbox:
             args = as_written(call.arguments)
             why = echoes_fenced(str(refusal), (call.name, args))
             result = ToolResult(call.id, REFUSED + why, args=args, refused=True)
-        busy = time.monotonic() - started - (waited() - idle if seat else 0)
+        busy = time.monotonic() - started - (waited() - idle if seat else 0) - self.consent.waited(started, call.id)
         return replace(result, tool=call.name, wall_ms=round(busy * 1000))
 
     def _dispatch(
@@ -222,7 +224,7 @@ class Toolbox:
         shared: bool = False,
     ) -> Generator[Event, None, ToolResult]:
         several = len(self.offers) > 1
-        requests = [running.Request(call, tool, one, args, several, self.force, self.approve, budget_ms, cancel, shared) for one in offers]
+        requests = [running.Request(call, tool, one, args, several, self.force, self.consent, budget_ms, cancel, shared) for one in offers]
         return (yield from running.run_all(self.store, self.reader, requests))
 
     def _carry_out(

@@ -5,7 +5,7 @@ Knows nothing of how calls come in, nor of look-ups.
 
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,6 +23,7 @@ from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, clock, first_instant, grid_step, merge
 from analyzer_agent.toolbox import searching
 from analyzer_agent.toolbox.arguments import closest, time_ranges
+from analyzer_agent.toolbox.consent import Consent
 from analyzer_agent.toolbox.offers import Offer, Tool, lacking
 from analyzer_agent.toolbox.telling import counted, fenced, looked_at
 
@@ -48,7 +49,7 @@ class Request:
     args: Mapping[str, Any]
     several: bool = False
     force: bool = False
-    approve: Callable[[ToolStarted], bool] | None = None
+    consent: Consent | None = None
     budget_ms: int | None = None
     cancel: threading.Event | None = None
     shared: bool = False
@@ -118,7 +119,8 @@ def run_all(store: Store, reader: Reader, requests: Sequence[Request]) -> Genera
     """Carry out one call on several videos, one after the other; yields and raises like `run`, returns one result."""
     began, results = time.monotonic(), list[ToolResult]()
     for this in requests:
-        left = None if this.budget_ms is None else max(0, this.budget_ms - round((time.monotonic() - began) * 1000))
+        spent = time.monotonic() - began - (this.consent.waited(began, this.call.id) if this.consent else 0)
+        left = None if this.budget_ms is None else max(0, this.budget_ms - round(spent * 1000))
         results.append((yield from run(store, reader, replace(this, budget_ms=left))))
     if len(results) == 1:
         return results[0]
@@ -181,8 +183,10 @@ def _start(store: Store, this: Request, tool: Tool, ranges: Sequence[TimeRange],
 
 
 def _ask(this: Request, start: ToolStarted) -> None:
+    if this.tool.spec.needs == "subtitles":  # reading text never takes long
+        return
     takes = start.estimate_ms if start.estimate_ms is not None else start.new_ms / _UNMEASURED_SPEED
-    if this.approve is not None and takes > ASK_ABOVE_MS and not this.approve(start):
+    if this.consent is not None and takes > ASK_ABOVE_MS and not this.consent(start):
         raise ToolRefusal(f"the user declined this step, which would take about {clock(round(takes))}. Narrow the range.")
 
 
