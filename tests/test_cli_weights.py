@@ -98,7 +98,7 @@ def test_ctrl_c_leaves_nothing_that_looks_complete(cli: Cli, server: WeightsServ
 
 def test_an_unreachable_hub_is_one_line(cli: Cli) -> None:
     begun = time.monotonic()
-    out, err = ended(cli.process("weights", "pull", "speech", HF_ENDPOINT="http://127.0.0.1:9"), 1)
+    out, err = ended(cli.process("weights", "pull", "speech=tiny", HF_ENDPOINT="http://127.0.0.1:9"), 1)
     assert (out, err.splitlines()) == (
         "",
         ["Error: 127.0.0.1:9 cannot be reached: Connection refused.", "Hint: Check the network connection, or an address that you set."],
@@ -151,6 +151,7 @@ def published(server: WeightsServer, tmp_path: Path, monkeypatch: pytest.MonkeyP
             server.add_repository(entry.source, made)
             table.append(entry)
     monkeypatch.setattr(pulling, "PUBLISHED", tuple(table))
+    monkeypatch.setattr(pulling, "PACKAGED", {})
     monkeypatch.setattr(weights, "PUBLISHED", tuple(table))
     monkeypatch.setattr(pulling, "plan", partial(pulling.plan, github=server.url))
     monkeypatch.setattr(huggingface, "usual_hub", lambda: huggingface.Hub(server.url, {}))
@@ -159,17 +160,17 @@ def published(server: WeightsServer, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_the_set_to_begin_with_is_fetched_after_asking(cli: Cli, published: WeightsServer, tmp_path: Path) -> None:
     said = cli("weights", "pull", stdin="n\n", code=130).stderr
-    assert "  speech small: " in said and "  objects yolo26s: 15 bytes, AGPL-3.0, " in said
+    assert "  speech base: " in said and "  objects yolo26s: 15 bytes, AGPL-3.0, " in said
     assert "there is no sum now to check yolo26s.pt against" in said and "latin" not in said
     assert said.index("to fetch into") < said.index("Fetch them? [Y/n]")
     assert not (tmp_path / "xdg_data_home").exists(), "nothing is made before the answer"
     out = cli("weights", "pull", stdin="\n").stdout
     assert [line.partition(":")[0] for line in out.splitlines()] == [
-        *("speech small", "text english", "text detector", "objects yolo26s", "captions mscoco-ViT-B-32", "tags ViT-B-32")
+        *("speech base", "text english", "text detector", "objects yolo26s", "captions mscoco-ViT-B-32", "tags ViT-B-32")
     ]
     assert "already here" in cli("weights", "pull", "--yes").stdout
     here = {entry["name"]: entry["here"] for entry in cli.json("weights", "list", "--json")["weights"] if entry["here"]}
-    assert set(here) == {"small", "english", "detector", "yolo26s", "mscoco-ViT-B-32", "ViT-B-32"}
+    assert set(here) == {"base", "english", "detector", "yolo26s", "mscoco-ViT-B-32", "ViT-B-32"}
     assert str(tmp_path / "xdg_data_home" / "analyzer-agent" / "weights" / "yolo26s.pt") in cli("weights", "list", "objects").stdout
 
 
@@ -184,8 +185,10 @@ def test_the_list_names_size_licence_languages_and_place(cli: Cli, tmp_path: Pat
     lines = cli("weights", "list", "speech", "text", HF_HOME=str(tmp_path / "hf")).stdout.splitlines()
     assert lines[0].split() == ["analyzer", "name", "size", "licence", "languages", "here"]
     rows = {line.split()[1]: line for line in lines[1:] if line.startswith(("speech", "text"))}
-    assert rows["base"].split() == ["speech", "base", "148", "MB", "MIT", "99", "languages", str(cached)], "the cache of HF_HOME counts"
-    assert rows["small"].split()[:3] == ["speech", "small", "*"] and rows["small"].endswith(" -")
+    assert rows["base"].split() == ["speech", "base", "*", "148", "MB", "MIT", "99", "languages", str(cached)], (
+        "the cache of HF_HOME counts"
+    )
+    assert rows["small"].split()[:2] == ["speech", "small"] and rows["small"].endswith(" -")
     assert "af az bs cs cy ... (41)" in rows["latin"]
     assert "yolo26s" not in rows
 

@@ -101,15 +101,15 @@ def named(*words: str) -> list[str]:
 
 
 def test_words_choose_weights() -> None:
-    assert named("speech") == ["speech=small"]
+    assert named("speech") == ["speech=base"]
     assert named("speech=large-v3, tiny", "objects=yolo11m") == ["speech=large-v3", "speech=tiny", "objects=yolo11m"]
     assert named("speech=turbo") == ["speech=large-v3-turbo"]
-    assert named("speech", "speech=small") == ["speech=small"], "once each"
+    assert named("speech", "speech=base") == ["speech=base"], "once each"
     assert named("text=de,ja") == ["text=latin", "text=japanese", "text=english", "text=detector"], (
         "the detector last: it completes the set"
     )
     assert named("text") == ["text=english", "text=detector"]
-    assert named() == ["speech=small", "text=english", "text=detector", "objects=yolo26s", "captions=mscoco-ViT-B-32", "tags=ViT-B-32"]
+    assert named() == ["speech=base", "text=english", "text=detector", "objects=yolo26s", "captions=mscoco-ViT-B-32", "tags=ViT-B-32"]
 
 
 @pytest.mark.parametrize(
@@ -349,9 +349,9 @@ def test_an_unreachable_publisher_is_told_in_one_line(tmp_path: Path, monkeypatc
         port = silent.getsockname()[1]
         monkeypatch.setattr(fetching, "TIMEOUT_S", 0.2)
         with pytest.raises(AgentError, match=rf"^127\.0\.0\.1:{port} cannot be reached: it did not answer in time\.$"):
-            plan(choose(["speech"]), tmp_path, Hub(f"http://127.0.0.1:{port}", {}))
+            plan(choose(["speech=tiny"]), tmp_path, Hub(f"http://127.0.0.1:{port}", {}))
     with pytest.raises(AgentError, match=rf"^127\.0\.0\.1:{port} cannot be reached: Connection refused\.$"):
-        plan(choose(["speech"]), tmp_path, Hub(f"http://127.0.0.1:{port}", {}))
+        plan(choose(["speech=tiny"]), tmp_path, Hub(f"http://127.0.0.1:{port}", {}))
     with pytest.raises(AgentError, match=rf"^127\.0\.0\.1:{port} cannot be reached: Connection refused\.$"):
         plan(choose(["objects"]), tmp_path, Hub("", {}), github=f"http://127.0.0.1:{port}")
 

