@@ -1,10 +1,67 @@
-"""What every test may rely on: no network, no user folders touched, the shared footage where it exists."""
+"""Isolate every test: no network, no user folders, no settings or keys of whoever runs it.
 
+The folder of real footage is offered where it exists.
+"""
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from analyzer_agent import llm
+
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
+
+_PREFIXES = ("ANALYZER_AGENT_", "OPENAI_", "LANGCHAIN_", "LANGSMITH_", "HF_", "HUGGINGFACE_", "YOLO_", "EASYOCR_")
+_LOCAL = ("localhost", "127.", "::1", "0.0.0.0")
+_HOME = Path(tempfile.mkdtemp(prefix="analyzer-agent-tests-"))
+
+# At import, so that fixtures of any scope and the processes that tests start are isolated as well.
+for _name in [name for name in os.environ if name.startswith(_PREFIXES)]:
+    del os.environ[_name]
+for _name in ("HOME", "USERPROFILE", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+    os.environ[_name] = str(_HOME / _name.lower())
+    Path(os.environ[_name]).mkdir()
+
+
+def pytest_unconfigure() -> None:
+    """Remove the home folder of this run."""
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Refuse connections to other machines, and fail the test that tried one even if it handled the refusal.
+
+    This covers the test's own process; a process that it starts sees no keys and no user folders, which leaves it nobody to ask.
+    """
+    tried: list[str] = []
+
+    def guarded(real: Callable[..., Any], host_of: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            host = host_of(*arguments)
+            # Names under .invalid never exist (RFC 6761): a test may ask for one to see a failure.
+            if isinstance(host, str) and host and not host.startswith(_LOCAL) and not host.endswith(".invalid"):
+                tried.append(host)
+                raise OSError(101, f"Network is unreachable: tests may not reach {host!r}")
+            return real(*arguments, **named)
+
+        return call
+
+    def peer(_socket: socket.socket, address: Any, *_: Any) -> Any:
+        return address[0] if isinstance(address, tuple) else None
+
+    monkeypatch.setattr(llm, "ALLOW_REQUESTS", False)
+    monkeypatch.setattr(socket.socket, "connect", guarded(socket.socket.connect, peer))
+    monkeypatch.setattr(socket.socket, "connect_ex", guarded(socket.socket.connect_ex, peer))
+    monkeypatch.setattr(socket, "getaddrinfo", guarded(socket.getaddrinfo, lambda host, *_, **__: host))
+    yield
+    assert tried == [], "a test tried to reach the network"
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,39 @@
+"""What `conftest` promises of every test: no network, no folders or settings of the user."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from analyzer_agent import config, llm
+
+HOST = "192.0.2.1"
+
+
+@pytest.mark.parametrize("reach", [lambda: socket.create_connection((HOST, 80)), lambda: socket.getaddrinfo("example.org", 80)])
+def test_other_machines_cannot_be_reached(reach: object, request: pytest.FixtureRequest) -> None:
+    with pytest.raises(OSError, match="tests may not reach"):
+        reach()  # type: ignore[operator]
+    guard = request.getfixturevalue("no_network")
+    assert guard is None
+    # The guard fails a test that tried; forgive this one, which tried on purpose.
+    tried = next(cell.cell_contents for cell in socket.getaddrinfo.__closure__ if isinstance(cell.cell_contents, list))  # type: ignore[attr-defined]
+    assert tried
+    tried.clear()
+
+
+def test_this_machine_can_be_reached() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        socket.create_connection(server.getsockname()).close()
+
+
+def test_no_folder_of_the_user_is_used() -> None:
+    inside = Path(os.environ["HOME"]).parent
+    for place in (config.default_store(), config.default_weights(), config.default_file(), config.log_folder(), Path.home()):
+        assert place.is_relative_to(inside), place
+
+
+def test_no_key_or_setting_of_the_user_is_seen() -> None:
+    assert not [name for name in os.environ if name.startswith(("OPENAI_", "ANALYZER_AGENT_"))]
+    assert llm.ALLOW_REQUESTS is False
