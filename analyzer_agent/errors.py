@@ -3,7 +3,9 @@
 Knows nothing of where errors are shown: the CLI prints `AgentError`, the toolbox hands `ToolRefusal` to the model.
 """
 
+import difflib
 import importlib
+from collections.abc import Callable, Iterable
 from types import ModuleType
 
 
@@ -33,6 +35,18 @@ class Cancelled(Exception):
 
 class ToolRefusal(Exception):
     """A tool call that cannot be carried out: the text goes back to the model, the conversation goes on."""
+
+
+def did_you_mean(given: str, valid: Iterable[str], shown: Callable[[str], str] = str) -> str:
+    """Return a hint that names the valid words nearest to what was given, as `shown` writes them, or "" if none is near."""
+
+    def likeness(word: str) -> float:
+        return difflib.SequenceMatcher(None, given.lower(), word.lower()).ratio()
+
+    scores = {word: likeness(word) for word in valid}
+    best = max(scores.values(), default=0)
+    near = [repr(shown(word)) for word, score in scores.items() if score >= max(0.6, best - 0.1)]
+    return f"Did you mean {' or '.join(near[:3])}?" if near else ""
 
 
 REINSTALL_OPENCV = "pip install --force-reinstall --no-deps opencv-python-headless"

@@ -84,6 +84,7 @@ DOORS = {
 
 
 READ_THE_ENVIRONMENT = {
+    "config.settings": "Settings.load(), whose purpose it is",
     "session": "OPENAI_API_KEY and OPENAI_BASE_URL, as the SDK reads them, when a session is made without settings",
     "tools.engines.quiet": "keeps runtimes from reporting home while they load, and puts everything back",
     "tools.packages": "pip is run in the user's environment, with a folder of its own for what is on its way",

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,7 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analyzer_agent.caches import Caches
-from analyzer_agent.config import DEFAULT_MODEL, Settings, default_store, default_weights, load
+from analyzer_agent.config import DEFAULT_MODEL, SETTINGS, SessionOverrides, Settings, default_store, default_weights, load
+from analyzer_agent.config.settings import SettingsGiven
 from analyzer_agent.errors import AgentError
 from analyzer_agent.protocols import EngineConfig
 
@@ -54,7 +56,13 @@ class TestPrecedence:
         assert load({}, {"OPENAI_API_KEY": ""}).api_key is None
 
     def test_other_variables_are_none_of_ours(self) -> None:
-        assert load({}, {"ANALYZER_AGENT_SOMETHING": "x", "MODEL": "y", "PATH": "z"}) == Settings()
+        others = {"_ANALYZER_AGENT_COMPLETE": "bash_source", "ANALYZER_AGENT_CONFIG": "x.toml", "MODEL": "y", "PATH": "z"}
+        assert load({}, others) == Settings()
+
+    def test_a_misspelt_variable(self) -> None:
+        with pytest.raises(AgentError, match="Unknown setting 'ANALYZER_AGENT_WEIGTHS' in the environment") as refused:
+            load({}, {"ANALYZER_AGENT_WEIGTHS": "x"})
+        assert refused.value.hint == "Did you mean 'ANALYZER_AGENT_WEIGHTS'?"
 
 
 class TestForms:
@@ -72,6 +80,10 @@ class TestForms:
             ({"engine": ("speech=whisper",)}, "engine", {"speech": "whisper"}),
             ({"weights_for": ("objects=/x/y=z.pt",)}, "weights", {"objects": Path("/x/y=z.pt")}),
             ({"weights": "~/weights"}, "weights_dir", Path.home() / "weights"),
+            ({"weights": {"speech": "/x"}}, "weights", {"speech": Path("/x")}),
+            ({"weights": "speech=/x"}, "weights", {"speech": Path("/x")}),
+            ({"weights": ("/w", "speech=/x")}, "weights_dir", Path("/w")),
+            ({"weights": ("/w", "speech=/x")}, "weights", {"speech": Path("/x")}),
             ({"store": "~/s.db"}, "store", Path.home() / "s.db"),
             ({"offline": "Yes"}, "offline", True),
             ({"offline": "0"}, "offline", False),
@@ -114,6 +126,9 @@ class TestForms:
             ("base_url", [], "give some text"),
             ("store", 5, "give some text"),
             ("weights", "", "give some text"),
+            ("weights", 5, "give a folder, or NAME=PATH"),
+            ("weights", ["/a", "/b"], "give one folder"),
+            ("weights", {"speech": 5}, "give NAME=VALUE"),
         ],
     )
     def test_refused_with_the_source_and_the_valid_forms(self, name: str, value: Any, told: str) -> None:
@@ -135,12 +150,20 @@ class TestForms:
 
 
 class TestFile:
-    def test_an_unknown_setting_lists_the_valid_ones(self, file: Path) -> None:
-        file.write_text('modle = "x"')
+    @pytest.mark.parametrize(("name", "hint"), [("modle", "Did you mean 'mode' or 'model'?"), ("whatever", "model, base_url")])
+    def test_an_unknown_setting_gets_the_nearest_or_all_valid_ones(self, file: Path, name: str, hint: str) -> None:
+        file.write_text(f'{name} = "x"')
         with pytest.raises(AgentError) as refused:
             load({}, {}, file)
-        assert "Unknown setting 'modle' in" in str(refused.value) and str(file) in str(refused.value)
-        assert "model, base_url" in refused.value.hint
+        assert f"Unknown setting {name!r} in" in str(refused.value) and str(file) in str(refused.value)
+        assert hint in refused.value.hint
+
+    def test_the_folder_and_the_weights_of_one_analyzer(self, file: Path) -> None:
+        file.write_text('weights = "/w"\n[weights_for]\nspeech = "/s"')
+        settings = load({"weights": ("objects=/o",)}, {}, file)
+        assert (settings.weights_dir, settings.weights) == (Path("/w"), {"objects": Path("/o")})
+        file.write_text('weights = {speech = "/s"}')
+        assert load({}, {}, file).weights == {"speech": Path("/s")}
 
     @pytest.mark.parametrize("text", [b"model = ", b"\xff\xfe", b"[engine\n", b"model gpt"])
     def test_what_is_no_toml(self, file: Path, text: bytes) -> None:
@@ -164,6 +187,68 @@ class TestFile:
         with pytest.raises(AgentError, match="Unknown setting 'api_key'") as refused:
             load({}, {}, file)
         assert "sk-secret" not in str(refused.value) + refused.value.hint
+
+
+class TestPython:
+    """Settings that Python code makes."""
+
+    @pytest.mark.parametrize(
+        ("said", "told", "hint"),
+        [
+            ({"mode": "blindd"}, "mode='blindd' is not valid: choose one of manager, summarizer, frames, blind.", "Did you mean 'blind'?"),
+            ({"max_steps": "a"}, "max_steps='a' is not valid: give a whole number from 1.", ""),
+            ({"max_analyzer_ms": 1.5}, "max_analyzer_ms=1.5 is not valid: give whole milliseconds from 0.", "For example: 120"),
+            ({"start_ms": "0:04"}, "start_ms='0:04' is not valid: give whole milliseconds from 0.", ""),
+            ({"store": None}, "store=None is not valid: give some text.", ""),
+            ({"tools": ()}, "tools=() is not valid: give at least one name.", "For example: speech,text"),
+            ({"weights": 3}, "weights=3 is not valid: give a folder, or NAME=PATH.", "For example: --weights"),
+            ({"weights": {"speech": 3}}, "weights={'speech': 3} is not valid: give NAME=VALUE.", "For example"),
+            ({"vocabulary": 3}, "vocabulary=3 is not valid: give some text.", ""),
+        ],
+    )
+    def test_refused_when_made(self, said: dict[str, Any], told: str, hint: str) -> None:
+        for make in (lambda: Settings(**said), lambda: Settings().changed(**said)):
+            with pytest.raises(AgentError) as refused:
+                make()
+            assert str(refused.value) == told and hint in refused.value.hint
+
+    def test_paths_as_text(self) -> None:
+        assert Settings(store="x.db", weights_dir="w", vocabulary="v.txt") == Settings(
+            store=Path("x.db"), weights_dir=Path("w"), vocabulary=Path("v.txt")
+        )
+        assert Settings(weights={"speech": "/s"}).weights == {"speech": Path("/s")} == Settings(weights={"speech": Path("/s")}).weights
+        assert Settings(weights_dir=None).weights_dir is None and Settings(tools="speech, text").tools == ("speech", "text")
+
+    @pytest.mark.parametrize("folder", ["w", Path("w")])
+    def test_weights_alone_is_the_folder_as_everywhere(self, folder: Any) -> None:
+        settings = Settings(weights=folder)
+        assert (settings.weights_dir, settings.weights) == (Path("w"), {})
+        assert Settings(weights_dir="other").changed(weights=folder) == settings
+
+    @pytest.mark.parametrize(
+        ("name", "hint"),
+        [("weights_dirr", "Did you mean 'weights_dir'?"), ("from", "In Python it is start_ms."), ("zzz", "Valid ones: api, api_key")],
+    )
+    def test_an_unknown_name(self, name: str, hint: str) -> None:
+        given: Any = {name: "x"}
+        with pytest.raises(AgentError, match=f"Unknown setting '{name}'") as refused:
+            Settings().changed(**given)
+        assert refused.value.hint.startswith(hint)
+
+    def test_every_field_is_checked_or_known_not_to_be_a_setting(self) -> None:
+        assert {one.name for one in fields(Settings)} - {setting.field for setting in SETTINGS.values()} == {"api_key", "caches"}
+        assert {one.name for one in fields(Settings)} == SettingsGiven.__annotations__.keys() | SessionOverrides.__annotations__.keys()
+        assert all(setting.help for setting in SETTINGS.values())
+
+    def test_loaded_on_request_only(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("ANALYZER_AGENT_MAX_STEPS", "7")
+        monkeypatch.setenv("ANALYZER_AGENT_CONFIG", str(file))
+        assert (Settings().max_steps, Settings().model) == (12, DEFAULT_MODEL)
+        assert (Settings.load().max_steps, Settings.load().model) == (7, "from-file")
+        assert Settings.load(str(file), {}).max_steps == 3
+        monkeypatch.setenv("ANALYZER_AGENT_CONFIG", str(file.parent / "none.toml"))
+        with pytest.raises(AgentError, match="cannot be read"):
+            Settings.load()
 
 
 def test_the_key_is_never_shown() -> None:

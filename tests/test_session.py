@@ -400,3 +400,29 @@ def test_indexing_without_a_question(opened: Callable[..., Session]) -> None:
     assert [type(e).__name__ for e in session.index()][-1] == "ToolFinished"
     with pytest.raises(AgentError, match="Unknown analyzer 'nonsense'"):
         list(session.index(["nonsense"]))
+
+
+class TestMisuse:
+    """What a person gets wrong when opening a session is an error with a way out, not a traceback from within."""
+
+    @pytest.mark.parametrize(
+        ("given", "told", "hint"),
+        [
+            ({"weights_dirr": "w"}, "Unknown setting 'weights_dirr'.", "Did you mean 'weights_dir'?"),
+            ({"mode": "blindd"}, "mode='blindd' is not valid: choose one of", "Did you mean 'blind'?"),
+            ({"videos": [["a.mp4", "b.mp4"]]}, "A video is given as a path.", "Session(*files)"),
+            ({"videos": [None]}, "A video is given as a path.", ""),
+        ],
+    )
+    def test_told(self, opened: Callable[..., Session], given: dict[str, Any], told: str, hint: str) -> None:
+        with pytest.raises(AgentError) as refused:
+            opened(**given)
+        assert str(refused.value).startswith(told) and hint in refused.value.hint
+
+    def test_paths_and_the_models_name_as_text(self, clip: Path, tmp_path: Path) -> None:
+        weights = {"weights": str(tmp_path), "weights_dir": str(tmp_path)}
+        for name, value in weights.items():
+            given: Any = {name: value}
+            with Session(str(clip), store=str(tmp_path / "s.db"), manager="rules", tools=("subtitles",), model="m", **given) as session:
+                assert (session.settings.weights_dir, session.settings.model) == (tmp_path, "m")
+                assert session.model.manager == "rules"

@@ -5,7 +5,6 @@ Names and meanings are those of `analyzer_agent.config`, which also decides what
 
 import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -150,13 +149,12 @@ def settings_of(flags: Mapping[str, Any]) -> "Settings":
     Raises:
         AgentError: the file or a value is not valid.
     """
-    from analyzer_agent.config import default_file, load
+    from analyzer_agent.config import chosen_file, load
 
-    given = {name: value for name, value in flags.items() if name not in _NO_SETTINGS and name not in ("weights", "from_")}
-    given["from"] = flags.get("from_")
-    weights = flags.get("weights") or ()
-    given["weights_for"] = [item for item in weights if "=" in item] or None
-    given["weights"] = next((item for item in weights if "=" not in item), None)
-    given["engine"] = given.get("engine") or None
-    file = Path(flags["config"]).expanduser() if flags.get("config") else default_file()
-    return load(given, os.environ, file if flags.get("config") or file.is_file() else None)
+    return load(given_by(flags), os.environ, chosen_file(flags.get("config"), os.environ))
+
+
+def given_by(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that flags say, by their names in `analyzer_agent.config`; None where a flag was not given."""
+    given = {name: value for name, value in flags.items() if name not in (*_NO_SETTINGS, "from_")}
+    return given | {"from": flags.get("from_"), "weights": given.get("weights") or None, "engine": given.get("engine") or None}

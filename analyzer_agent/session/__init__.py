@@ -13,12 +13,12 @@ from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from analyzer_agent import tools as registry
 from analyzer_agent.answers import compose, hollow
 from analyzer_agent.briefing import brief
-from analyzer_agent.config import Settings
+from analyzer_agent.config import PathLike, SessionOverrides, Settings
 from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.events import Answered, Event, ToolFinished, ToolStarted, Warned
 from analyzer_agent.media import media_in
@@ -54,6 +54,10 @@ __all__ = ["Pool", "Session", "choose_model", "choose_vision", "engine_config", 
 _MOST_OPTIONS = 26
 
 
+def _usual_settings() -> Settings:
+    return Settings(api_key=os.environ.get("OPENAI_API_KEY") or None, base_url=os.environ.get("OPENAI_BASE_URL") or None)
+
+
 def _new_name() -> str:
     return f"{datetime.now():%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
 
@@ -66,7 +70,7 @@ class Session:
         name: resumes or begins the session of that name; by default a new one.
         settings: everything else; by default the user's store, and a language model if `OPENAI_API_KEY` or `OPENAI_BASE_URL` is set
             (the only two variables that are read, and only when `settings` is not given), else the rules manager.
-        model: a model of your own instead.
+        model: the name of the language model, or a model of your own.
         pool: keeps loaded engines; give several sessions the same one, and weights load once for all of them. Whoever made it closes it.
         approve: asked before a step that is estimated at over a minute.
         overrides: fields of `Settings`.
@@ -77,22 +81,25 @@ class Session:
 
     def __init__(
         self,
-        *videos: str | Path,
+        *videos: PathLike,
         name: str | None = None,
         settings: Settings | None = None,
-        model: ChatModel | None = None,
+        model: ChatModel | str | None = None,
         pool: Pool | None = None,
         approve: Callable[[ToolStarted], bool] | None = None,
-        **overrides: Any,
+        **overrides: Unpack[SessionOverrides],
     ) -> None:
+        if any(not isinstance(video, str | os.PathLike) for video in videos):
+            raise AgentError("A video is given as a path.", hint="Several are given one by one: Session(*files)")
         if not videos:
             raise AgentError("A session needs at least one video.", hint='Session("talk.mp4")')
-        base = settings or Settings(api_key=os.environ.get("OPENAI_API_KEY"), base_url=os.environ.get("OPENAI_BASE_URL"))
-        self.settings = replace(base, **overrides)
+        self.settings = (settings or _usual_settings()).changed(**overrides)
+        if isinstance(model, str):
+            self.settings, model = self.settings.changed(model=model), None
         self.name = name or _new_name()
         with ExitStack() as closing:  # what was opened is closed again where the rest cannot be had
             files: list[MediaFile | AbsentVideo] = []
-            for path in media_in(videos).files:
+            for path in media_in([Path(video) for video in videos]).files:
                 files.append(open_known(path, self.settings))
                 closing.push(files[-1])
             offers = offers_of(files, self.settings)
@@ -102,7 +109,7 @@ class Session:
                 closing.callback(pool.close)
             ready, missing = ready_tools(self.settings, pool)
             self.model = model or choose_model(self.settings)
-            self.store = closing.enter_context(Store(Path(self.settings.store)))
+            self.store = closing.enter_context(Store(self.settings.store))
             self.offers = [replace(offer, imported=imported(self.store, offer.video.id)) for offer in offers]
             for offer in self.offers:
                 self.store.notes.add_video(offer.video.id, offer.name, str(Path(offer.video.path).resolve()), offer.video.duration)

@@ -1,0 +1,41 @@
+"""Settings: flags over environment over a TOML file over defaults.
+
+Knows nothing of what settings are used for.
+"""
+
+from analyzer_agent.config.places import caches, default_file, default_store, default_weights, log_folder
+from analyzer_agent.config.settings import (
+    DEFAULT_MODEL,
+    SETTINGS,
+    Manager,
+    Mode,
+    PathLike,
+    SessionOverrides,
+    Setting,
+    Settings,
+    Verify,
+)
+from analyzer_agent.config.sources import ENV_PREFIX, FILE_VARIABLE, Layer, chosen_file, layers, load
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "ENV_PREFIX",
+    "FILE_VARIABLE",
+    "SETTINGS",
+    "Layer",
+    "Manager",
+    "Mode",
+    "PathLike",
+    "SessionOverrides",
+    "Setting",
+    "Settings",
+    "Verify",
+    "caches",
+    "chosen_file",
+    "default_file",
+    "default_store",
+    "default_weights",
+    "layers",
+    "load",
+    "log_folder",
+]

@@ -1,0 +1,112 @@
+"""How the values of settings are read: from text, from TOML, or from Python's own types. Each returns the value or raises `ValueError`."""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+Reader: TypeAlias = Callable[[Any], Any]
+
+
+def one_of(*valid: str) -> Reader:
+    """Return a reader that accepts these words only."""
+
+    def read(value: Any) -> str:
+        if value not in valid:
+            raise ValueError(f"choose one of {', '.join(valid)}")
+        return str(value)
+
+    return read
+
+
+def text(value: Any) -> str:
+    """Read text that is not blank."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("give some text")
+    return value.strip()
+
+
+def names(value: Any) -> tuple[str, ...]:
+    """Read names: a list, or one text with commas."""
+    found = tuple(_items(value))
+    if not found:
+        raise ValueError("give at least one name")
+    return found
+
+
+def pairs(value: Any) -> dict[str, str]:
+    """Read `NAME=VALUE`: a mapping, a list, or one text with commas."""
+    found = list(value.items()) if isinstance(value, Mapping) else [item.partition("=")[::2] for item in _items(value)]
+    if any(not isinstance(part, str) or not part.strip() for pair in found for part in pair):
+        raise ValueError("give NAME=VALUE")
+    return {name.strip(): rest.strip() for name, rest in found}
+
+
+def paths(value: Any) -> dict[str, Path]:
+    """Read `NAME=PATH`, in the same forms as `pairs`."""
+    if isinstance(value, Mapping):
+        value = {name: os.fspath(given) if isinstance(given, os.PathLike) else given for name, given in value.items()}
+    return {name: path(given) for name, given in pairs(value).items()}
+
+
+def path(value: Any) -> Path:
+    """Read a path; `~` is the home folder."""
+    found = Path(value if isinstance(value, os.PathLike) else text(value))
+    try:
+        return found.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{str(found)!r} names the home folder of nobody known here") from error
+
+
+def weights(value: Any) -> tuple[Path | None, dict[str, Path] | None]:
+    """Read weights: the folder that holds them, the paths for single analyzers, or both; None for the one that is not said."""
+    if isinstance(value, os.PathLike):
+        return path(value), None
+    if isinstance(value, Mapping):
+        return None, paths(value)
+    given = [value] if isinstance(value, str) and "=" not in value else _items(value, "give a folder, or NAME=PATH")
+    folders = [item for item in given if "=" not in item]
+    single = [item for item in given if "=" in item]
+    if len(folders) > 1 or not given:
+        raise ValueError("give one folder, or NAME=PATH")
+    return path(folders[0]) if folders else None, paths(single) if single else None
+
+
+def positive(value: Any) -> int:
+    """Read a whole number from 1."""
+    whole = re.fullmatch(r"\s*[0-9]{1,18}\s*", str(value)) if isinstance(value, int | str) else None
+    if not whole or isinstance(value, bool) or int(value) < 1:
+        raise ValueError("give a whole number from 1")
+    return int(value)
+
+
+def milliseconds(value: Any) -> int:
+    """Read a time as Python code gives it: whole milliseconds from 0."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError("give whole milliseconds from 0")
+    return value
+
+
+def device(value: Any) -> str:
+    """Read where engines run."""
+    if not isinstance(value, str) or not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value):
+        raise ValueError("choose one of auto, cpu, cuda, cuda:N, mps")
+    return value
+
+
+def flag(value: Any) -> bool:
+    """Read yes or no."""
+    if isinstance(value, bool):
+        return value
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if str(value).lower() not in words:
+        raise ValueError("give true or false")
+    return words[str(value).lower()]
+
+
+def _items(value: Any, refusal: str = "give names, separated by commas") -> list[str]:
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
+        raise ValueError(refusal)
+    return [item.strip() for item in items if item.strip()]

@@ -1,0 +1,232 @@
+"""The settings: one declaration for each, from which values are checked, files and the environment are read, and help is told."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack, cast, get_args
+
+from analyzer_agent.caches import Caches
+from analyzer_agent.config import readers
+from analyzer_agent.config.places import default_store, default_weights
+from analyzer_agent.config.readers import Reader
+from analyzer_agent.errors import AgentError, did_you_mean
+from analyzer_agent.timeline import parse
+
+Manager = Literal["auto", "openai", "rules"]
+Mode = Literal["manager", "summarizer", "frames", "blind"]
+Verify = Literal["auto", "always", "never"]
+Api = Literal["auto", "responses", "chat"]
+DEFAULT_MODEL = "gpt-5.4"
+PathLike: TypeAlias = str | os.PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What is known of one setting.
+
+    Attributes:
+        name: as users write it in a file, and in capitals in the environment.
+        field: of `Settings`.
+        read: makes a value of the text or the TOML value that users write.
+        check: makes a value of what Python code gives, where that differs.
+        optional: None is a value: no limit, or not said.
+        example: how it is written on the command line, told with an error.
+    """
+
+    name: str
+    read: Reader
+    help: str
+    check: Reader
+    choices: tuple[str, ...] = ()
+    optional: bool = False
+    example: str = ""
+    field: str = ""
+
+    def refusal(self, shown: str, value: Any, error: Exception, source: str = "") -> AgentError:
+        """Return the error for a value that cannot be used."""
+        hint = did_you_mean(value, self.choices) if isinstance(value, str) else ""
+        where = f" in {source}" if source else ""
+        return AgentError(f"{shown}={value!r}{where} is not valid: {error}.", hint=hint or self.example)
+
+
+def _said(name: str, read: Any, help: str, *, check: Reader | None = None, example: str = "", optional: bool = False) -> dict[str, Setting]:
+    """Return what a field says of its setting; `read` is a reader, or a `Literal` with the words to choose from."""
+    choices = get_args(read)
+    read = readers.one_of(*choices) if choices else read
+    return {"setting": Setting(name, read, help, check or read, choices, optional, example)}
+
+
+class SessionOverrides(TypedDict, total=False):
+    """The fields of `Settings` that `Session` takes by keyword, as Python code may write them; `model` is an argument of its own."""
+
+    store: PathLike
+    mode: Mode
+    verify: Verify
+    frames: int
+    manager: Manager
+    base_url: str | None
+    api: Api
+    api_key: str | None
+    tools: tuple[str, ...] | list[str] | str | None
+    engine: Mapping[str, str]
+    weights: PathLike | Mapping[str, PathLike] | Mapping[str, str] | Mapping[str, Path]
+    weights_dir: PathLike | None
+    caches: Caches
+    vision_model: str | None
+    vocabulary: PathLike | None
+    device: str
+    decoder: str
+    offline: bool
+    start_ms: int | None
+    end_ms: int | None
+    max_steps: int
+    max_analyzer_ms: int | None
+    max_tokens: int | None
+    refresh: bool
+
+
+class SettingsGiven(SessionOverrides, total=False):
+    """All fields of `Settings`, as Python code may write them."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a session is told. Times are ms; None means no limit or not said.
+
+    Paths may be given as text. `weights` is the folder that holds weights, or a mapping from analyzers to their own; the folder is then
+    kept as `weights_dir`. Neither the environment nor a file is read: see `load`.
+
+    Raises:
+        AgentError: a value cannot be used; names the valid ones.
+    """
+
+    store: Path = field(default_factory=default_store, metadata=_said("store", readers.path, "Where notes are kept."))
+    mode: Mode = field(
+        default="manager",
+        metadata=_said("mode", Mode, "How questions are answered: by a manager, over a description, over frames, or blind."),
+    )
+    verify: Verify = field(
+        default="auto",
+        metadata=_said("verify", Verify, "Whether a language model is asked, in a call apart, if the cited notes suffice."),
+    )
+    frames: int = field(default=16, metadata=_said("frames", readers.positive, "How many frames of each video the mode `frames` shows."))
+    manager: Manager = field(
+        default="auto", metadata=_said("manager", Manager, "A language model (openai), or keyword rules without one (rules).")
+    )
+    model: str = field(default=DEFAULT_MODEL, metadata=_said("model", readers.text, "The language model."))
+    base_url: str | None = field(default=None, metadata=_said("base_url", readers.text, "An OpenAI-compatible server.", optional=True))
+    api: Api = field(default="auto", metadata=_said("api", Api, "Which API to speak to the server."))
+    api_key: str | None = field(default=None, repr=False)
+    tools: tuple[str, ...] | None = field(
+        default=None, metadata=_said("tools", readers.names, "Use only these analyzers.", optional=True, example="For example: speech,text")
+    )
+    engine: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata=_said("engine", readers.pairs, "The engines of analyzers.", example="For example: engine = speech=pocketsphinx"),
+    )
+    weights: Mapping[str, Path] = field(
+        default_factory=dict,
+        metadata=_said("weights_for", readers.paths, "Weights of single analyzers.", example="For example: --weights objects=yolo11n.pt"),
+    )
+    weights_dir: Path | None = field(
+        default_factory=default_weights,
+        metadata=_said(
+            *("weights", readers.path, "The folder that holds weights, or weights of single analyzers."),
+            optional=True,
+            example="For example: --weights /media/stick, or --weights objects=yolo11n.pt",
+        ),
+    )
+    caches: Caches = field(default_factory=Caches)
+    vision_model: str | None = field(
+        default=None, metadata=_said("vision_model", readers.text, "A model at the same endpoint that sees pictures.", optional=True)
+    )
+    vocabulary: Path | None = field(default=None, metadata=_said("vocabulary", readers.path, "A file with labels for tags.", optional=True))
+    device: str = field(
+        default="auto", metadata=_said("device", readers.device, "Where engines run.", example="For example: --device cuda:0")
+    )
+    decoder: str = field(default="cpu", metadata=_said("decoder", readers.text, "Where pictures are decoded: cpu, auto, cuda ..."))
+    offline: bool = field(default=False, metadata=_said("offline", readers.flag, "Never touch the network."))
+    start_ms: int | None = field(
+        default=None, metadata=_said("from", parse, "Look at nothing before this time.", check=readers.milliseconds, optional=True)
+    )
+    end_ms: int | None = field(
+        default=None, metadata=_said("to", parse, "Look at nothing from this time on.", check=readers.milliseconds, optional=True)
+    )
+    max_steps: int = field(default=12, metadata=_said("max_steps", readers.positive, "Steps that one question may take."))
+    max_analyzer_ms: int | None = field(
+        default=None,
+        metadata=_said(
+            *("max_analyzer_seconds", parse, "How long analyzers may work on one question."),
+            check=readers.milliseconds,
+            optional=True,
+            example="For example: 120",
+        ),
+    )
+    max_tokens: int | None = field(
+        default=None, metadata=_said("max_tokens", readers.positive, "Tokens that one question may take.", optional=True)
+    )
+    refresh: bool = field(default=False, metadata=_said("refresh", readers.flag, "Analyze anew what was analyzed already."))
+
+    if TYPE_CHECKING:  # the fields are narrower than what may be given for them
+
+        def __init__(self, **given: Unpack[SettingsGiven]) -> None: ...
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.weights, Mapping):
+            folder, single = _checked(SETTINGS["weights"], "weights", self.weights, readers.weights)
+            object.__setattr__(self, "weights", single or {})
+            object.__setattr__(self, "weights_dir", folder or self.weights_dir)
+        for setting in SETTINGS.values():
+            value = getattr(self, setting.field)
+            if value is not None or not setting.optional:
+                object.__setattr__(self, setting.field, _checked(setting, setting.field, value, setting.check))
+
+    def changed(self, **given: Unpack[SettingsGiven]) -> "Settings":
+        """Return these settings with other values for some of them.
+
+        Raises:
+            AgentError: there is no such setting, or a value cannot be used.
+        """
+        known = {one.name for one in fields(Settings)}
+        for name in given:
+            if name not in known:
+                raise unknown(name, known)
+        return replace(self, **cast(dict[str, Any], given))
+
+    @classmethod
+    def load(cls, file: PathLike | None = None, environment: Mapping[str, str] | None = None) -> "Settings":
+        """Return the settings of the command line: those in the environment, over those in a file, over the defaults.
+
+        Args:
+            file: in TOML; by default the one that `ANALYZER_AGENT_CONFIG` names, else the user's own (`default_file`), if there is one.
+            environment: by default that of this process.
+
+        Raises:
+            AgentError: a variable or a setting is unknown, a value is not valid, or the file cannot be read.
+        """
+        from analyzer_agent.config.sources import chosen_file, load
+
+        environment = os.environ if environment is None else environment
+        return load({}, environment, chosen_file(file, environment))
+
+
+SETTINGS: dict[str, Setting] = {
+    setting.name: replace(setting, field=one.name) for one in fields(Settings) for setting in one.metadata.values()
+}
+"""Each setting under the name by which users write it."""
+
+
+def unknown(name: str, known: set[str]) -> AgentError:
+    """Return the error for a keyword that is no setting."""
+    hint = f"In Python it is {SETTINGS[name].field}." if name in SETTINGS else did_you_mean(name, known)
+    return AgentError(f"Unknown setting {name!r}.", hint=hint or f"Valid ones: {', '.join(sorted(known))}.")
+
+
+def _checked(setting: Setting, shown: str, value: Any, read: Reader) -> Any:
+    try:
+        return read(value)
+    except (TypeError, ValueError) as error:
+        raise setting.refusal(shown, value, error) from error

@@ -1,0 +1,101 @@
+"""Where settings come from: flags over the environment over a TOML file over defaults. Reads only what it is handed."""
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from analyzer_agent.config import readers
+from analyzer_agent.config.places import caches, default_file
+from analyzer_agent.config.settings import SETTINGS, PathLike, Settings
+from analyzer_agent.errors import AgentError, did_you_mean
+
+ENV_PREFIX = "ANALYZER_AGENT_"
+FILE_VARIABLE = f"{ENV_PREFIX}CONFIG"
+"""Names the settings file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What one source says: `values` by the fields of `Settings`."""
+
+    source: str
+    values: Mapping[str, Any]
+
+
+def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None = None) -> Settings:
+    """Return the settings from flags (values that are None are not said), the environment and a TOML file.
+
+    Raises:
+        AgentError: the file cannot be read, or a value is not valid; names the source and the accepted forms.
+    """
+    merged: dict[str, Any] = {}
+    for layer in layers(flags, environment, file):
+        merged |= layer.values
+    return replace(Settings(**merged), caches=caches(environment))
+
+
+def layers(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None = None) -> list[Layer]:
+    """Return what each source says, the one that wins last.
+
+    Raises:
+        AgentError: see `load`.
+    """
+    sdk = {"api_key": environment.get("OPENAI_API_KEY"), "base_url": environment.get("OPENAI_BASE_URL")}
+    ours = {name for name in environment if name.startswith(ENV_PREFIX)} - {FILE_VARIABLE}
+    prefixed = {name.removeprefix(ENV_PREFIX).lower(): environment[name] for name in ours if environment[name]}
+    said = {name: value for name, value in flags.items() if value is not None}
+    return [
+        Layer("environment", {name: value for name, value in sdk.items() if value}),
+        *([Layer("file", _read(_parsed(file), str(file)))] if file else ()),
+        Layer("environment", _read(prefixed, "the environment", variable)),
+        Layer("flag", _read(said, "the command line")),
+    ]
+
+
+def chosen_file(given: PathLike | None, environment: Mapping[str, str]) -> Path | None:
+    """Return the settings file: the one that is given, else the one that a variable names, else the user's own if it is there."""
+    named = given or environment.get(FILE_VARIABLE)
+    if named:
+        return Path(named).expanduser()
+    return default_file() if default_file().is_file() else None
+
+
+def _parsed(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise AgentError(f"The settings file {str(file)!r} cannot be read: {error.strerror}.", hint="Check the path.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise AgentError(
+            f"The settings file {str(file)!r} is not valid TOML: {error}.", hint='Write lines like: model = "gpt-5.4"'
+        ) from error
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return f"{ENV_PREFIX}{name.upper()}"
+
+
+def _read(given: Mapping[str, Any], source: str, shown: Callable[[str], str] = str) -> dict[str, Any]:
+    done: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in SETTINGS:
+            hint = did_you_mean(name, SETTINGS, shown) or f"Valid ones: {', '.join(map(shown, SETTINGS))}."
+            raise AgentError(f"Unknown setting {shown(name)!r} in {source}.", hint=hint)
+        setting = SETTINGS[name]
+        try:
+            if name == "weights":
+                done |= _weights(value)
+            else:
+                done[setting.field] = setting.read(value)
+        except (TypeError, ValueError) as error:
+            raise setting.refusal(shown(name), value, error, source) from error
+    return done
+
+
+def _weights(value: Any) -> dict[str, Any]:
+    """Return the fields that `weights` fills: it is the folder, paths of single analyzers, or both."""
+    folder, single = readers.weights(value)
+    return ({"weights_dir": folder} if folder else {}) | ({"weights": single} if single else {})
