@@ -116,6 +116,63 @@ def test_notes_as_subtitles(cli, known):
     )
 
 
+SAID = "One basket of fish costs forty dollars, she says, and that is far too much for a basket of this size. Really."
+
+
+@pytest.fixture
+def spoken(cli, tmp_path):
+    """A clip with subtitles, cuts and speech, whose words have times."""
+    video = talk(tmp_path / "spoken.mp4", seconds=8)
+    words = [{"word": f" {word}", "start": n / 4, "end": (n + 1) / 4, "probability": 0.5} for n, word in enumerate(SAID.split())]
+    file = tmp_path / "said.json"
+    file.write_text(json.dumps([{"start": 0, "end": len(words) / 4, "text": SAID, "words": words}]), encoding="utf-8")
+    cli("index", video, "--with", "subtitles,scenes")
+    cli("import-notes", "--video", video, file)
+    return video
+
+
+def test_subtitles_hold_what_is_said_and_nothing_else(cli, spoken):
+    srt = cli("notes", spoken, "-f", "srt").stdout
+    assert [block.splitlines()[2:] for block in srt.strip().split("\n\n")] == [
+        ["One basket of fish costs", "forty dollars, she says,"],
+        ["and that is far too much", "for a basket of this size."],
+        ["Really."],
+    ]
+    assert srt.splitlines()[1] == "00:00:00,000 --> 00:00:02,250"
+    narrow = cli("notes", spoken, "-f", "vtt", "--max-line", "20").stdout
+    assert all(len(line) <= 20 for line in narrow.splitlines() if "-->" not in line)
+    subtitles = cli("notes", spoken, "-f", "srt", "--kind", "subtitle").stdout
+    assert "Good morning everybody." in subtitles and "shot" not in subtitles
+    assert "shot 1" in cli("notes", spoken, "-f", "srt", "--kind", "scene,speech").stdout
+
+
+def test_subtitle_files_are_read_back_the_same(cli, spoken, tmp_path):
+    from analyzer_agent.media.subtitles import sidecar_cues
+
+    for form, flags in (("srt", ()), ("vtt", ()), ("vtt", ("--words",))):
+        file = tmp_path / f"back.{form}"
+        file.write_text(cli("notes", spoken, "-f", form, *flags).stdout, encoding="utf-8")
+        cues = sidecar_cues(file)  # read by FFmpeg
+        assert " ".join(" ".join(cue.text.split()) for cue in cues) == SAID
+        assert [(cue.span.start, cue.span.end) for cue in cues] == [(0, 2250), (2250, 5250), (5250, 6250)]
+
+
+def test_words_with_their_times(cli, spoken):
+    (note,) = cli.json("notes", spoken, "--kind", "speech", "--json", "--words")
+    assert note["words"][1] == {"word": "basket", "start": 0.25, "end": 0.5, "probability": 0.5}
+    assert " ".join(word["word"] for word in note["words"]) == note["text"]
+    rows = list(csv.DictReader(io.StringIO(cli("notes", spoken, "-f", "csv", "--words").stdout)))
+    assert [row["text"] for row in rows] == SAID.split() and {row["kind"] for row in rows} == {"speech"}
+    vtt = cli("notes", spoken, "-f", "vtt", "--words").stdout
+    assert "One <00:00:00.250>basket <00:00:00.500>of" in vtt
+    assert "words" not in cli.json("notes", spoken, "--kind", "speech", "--json")[0]
+
+
+def test_flags_that_a_format_has_no_use_for(cli, known):
+    assert "--words goes with the formats json, jsonl, csv, vtt." in cli("notes", known, "--words", code=2).stderr
+    assert "--max-line goes with the formats srt and vtt." in cli("notes", known, "--json", "--max-line", "30", code=2).stderr
+
+
 def test_awkward_text_survives_each_format(cli, tmp_path):
     text = 'He said "a, b"\n\nand <i>x</i> & y --> z | *w*'
     video = talk(tmp_path / "odd.mp4", cues=())

@@ -7,19 +7,37 @@ import csv
 import html
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
 
 from analyzer_agent.cli.plain import as_json, one_line, plain
 from analyzer_agent.cli.showing import quote
 from analyzer_agent.cli.tables import table
 from analyzer_agent.timeline import TimeRange, seconds
 
+if TYPE_CHECKING:
+    from analyzer_agent.evidence.cues import WordCue
+    from analyzer_agent.evidence.words import Spoken
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+WITH_WORDS = ("json", "jsonl", "csv", "vtt")
+"""The formats that can give each word with its time."""
+
+CUES = ("srt", "vtt")
+"""The formats that consist of cues."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A joined note, ready to be written."""
+    """A joined note, ready to be written.
+
+    `words` are those whose times are known; `units` are what cues are made of, estimated times among them. Cues join rows of one
+    `source` only: two audio tracks are not one text.
+    """
 
     id: int
     video: str
@@ -31,14 +49,46 @@ class Row:
     score: float | None
     uncertain: bool
     notes: tuple[int, ...]
+    words: "Sequence[Spoken]" = ()
+    units: "Sequence[Spoken]" = ()
+    source: str = ""
 
 
-def write(rows: Sequence[Row], form: str) -> str:
+@dataclass(frozen=True)
+class Style:
+    """How rows are written: the longest line of a cue in columns, and whether each word comes with its times."""
+
+    width: int = 42
+    words: bool = False
+
+
+def style_options(command: F) -> F:
+    """Add the flags that a `Style` is made of."""
+    command = click.option(
+        "--max-line", type=click.IntRange(min=1), metavar="N", help="The longest line of srt and vtt, in columns.  [default: 42]"
+    )(command)
+    return click.option("--words", is_flag=True, help=f"Each word with its time, for {', '.join(WITH_WORDS)}.")(command)
+
+
+def style_of(words: bool, max_line: int | None, forms: Collection[str]) -> Style:
+    """Return the style for output in these formats.
+
+    Raises:
+        click.UsageError: a flag has nothing to do with any of them.
+    """
+    if words and not {*WITH_WORDS} & {*forms}:
+        raise click.UsageError(f"--words goes with the formats {', '.join(WITH_WORDS)}.")
+    if max_line is not None and not {*CUES} & {*forms}:
+        raise click.UsageError(f"--max-line goes with the formats {' and '.join(CUES)}.")
+    return Style(max_line or Style.width, words)
+
+
+def write(rows: Sequence[Row], form: str, style: Style | None = None) -> str:
     """Return the rows in a format of `FORMATS`, without a line break at the end; "" where there is nothing to print."""
-    return FORMATS[form](rows).rstrip("\n")
+    return FORMATS[form](rows, style or Style()).rstrip("\n")
 
 
-def _object(row: Row) -> dict[str, Any]:
+def _object(row: Row, style: Style) -> dict[str, Any]:
     return {
         "id": row.id,
         "video": row.video,
@@ -51,10 +101,16 @@ def _object(row: Row) -> dict[str, Any]:
         "score": None if row.score is None else round(row.score, 4),
         "uncertain": row.uncertain,
         "notes": list(row.notes),
+        **({"words": [word_object(word) for word in row.words]} if style.words and row.words else {}),
     }
 
 
-def _table(rows: Sequence[Row]) -> str:
+def word_object(word: "Spoken") -> dict[str, Any]:
+    """Return a word as JSON; the names are Whisper's."""
+    return {"word": word.text, "start": seconds(word.start), "end": seconds(word.end), "probability": word.prob}
+
+
+def _table(rows: Sequence[Row], _style: Style) -> str:
     if not rows:
         return ""
     lines = [
@@ -64,43 +120,74 @@ def _table(rows: Sequence[Row]) -> str:
     return table(["note", "time", "kind", "engine", "text"], lines)
 
 
-def _json(rows: Sequence[Row]) -> str:
-    return as_json([_object(row) for row in rows])
+def _json(rows: Sequence[Row], style: Style) -> str:
+    return as_json([_object(row, style) for row in rows])
 
 
-def _jsonl(rows: Sequence[Row]) -> str:
-    return "\n".join(as_json(_object(row), indent=None) for row in rows)
+def _jsonl(rows: Sequence[Row], style: Style) -> str:
+    return "\n".join(as_json(_object(row, style), indent=None) for row in rows)
 
 
-def _csv(rows: Sequence[Row]) -> str:
+def _csv(rows: Sequence[Row], style: Style) -> str:
     names = ("id", "video", "kind", "analyzer", "engine", "start", "end", "text", "score", "uncertain")
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(names)
-    for row in rows:
-        values = _object(row)
+    for values in (values for row in rows for values in (_word_rows(row) if style.words else [_object(row, Style())])):
         writer.writerow([plain(value) if isinstance(value := values[name], str) else value for name in names])
     return out.getvalue()
 
 
-def _srt(rows: Sequence[Row]) -> str:
-    return "\n\n".join(f"{n}\n{_times(row.span, ',')}\n{_cue(row.text)}" for n, row in enumerate(_in_time(rows), 1))
+def _word_rows(row: Row) -> list[dict[str, Any]]:
+    """Return the row once for each of its words, with the word's own text, times and probability."""
+    whole = _object(row, Style())
+    words = [word_object(word) for word in row.words]
+    return [whole | {"text": w["word"], "start": w["start"], "end": w["end"], "score": w["probability"]} for w in words]
 
 
-def _vtt(rows: Sequence[Row]) -> str:
-    cues = [f"{_times(row.span, '.')}\n{html.escape(_cue(row.text), quote=False)}" for row in _in_time(rows)]
-    return "\n\n".join(["WEBVTT", *cues])
+def _srt(rows: Sequence[Row], style: Style) -> str:
+    shown = [(span, _cue(cue if isinstance(cue, str) else cue.text)) for span, cue in _cues(rows, style)]
+    return "\n\n".join(f"{n}\n{_times(span, ',')}\n{text}" for n, (span, text) in enumerate(shown, 1))
 
 
-def _markdown(rows: Sequence[Row]) -> str:
+def _vtt(rows: Sequence[Row], style: Style) -> str:
+    shown = [f"{_times(span, '.')}\n{_payload(cue, style)}" for span, cue in _cues(rows, style)]
+    return "\n\n".join(["WEBVTT", *shown])
+
+
+def _payload(cue: "WordCue | str", style: Style) -> str:
+    if isinstance(cue, str) or not style.words:
+        return html.escape(_cue(cue if isinstance(cue, str) else cue.text), quote=False)
+    at, lines = cue.span.start, []
+    for line in cue.lines:
+        told = ""
+        for n, word in enumerate(line):
+            told += "" if word.joint or not n else " "
+            if at < word.start < cue.span.end:  # a mark must lie within its cue, after the one before
+                at = word.start
+                told += f"<{_stamp(at, '.')}>"
+            told += html.escape(one_line(word.text), quote=False)
+        lines.append(told)
+    return "\n".join(lines)
+
+
+def _cues(rows: Sequence[Row], style: Style) -> "list[tuple[TimeRange, WordCue | str]]":
+    """Return the cues in time order: what is spoken as cues of readable length, everything else as it is."""
+    from analyzer_agent.evidence.cues import cues
+
+    in_time = sorted(rows, key=lambda row: (row.span.start, row.id))
+    shown: list[tuple[TimeRange, WordCue | str]] = [(row.span, row.text) for row in in_time if not row.units]
+    for source in dict.fromkeys(row.source for row in in_time):
+        words = [word for row in in_time if row.source == source for word in row.units]
+        shown += [(cue.span, cue) for cue in cues(words, style.width)]
+    return sorted(shown, key=lambda cue: cue[0])
+
+
+def _markdown(rows: Sequence[Row], _style: Style) -> str:
     head = ["| note | time | kind | engine | text |", "|---|---|---|---|---|"]
     return "\n".join(
         head + [f"| #{row.id} | {row.span} | {row.kind} | {_cell(row.engine, row.uncertain)} | {_escaped(row.text)} |" for row in rows]
     )
-
-
-def _in_time(rows: Sequence[Row]) -> list[Row]:
-    return sorted(rows, key=lambda row: (row.span.start, row.id))
 
 
 def _cue(text: str) -> str:
@@ -125,7 +212,7 @@ def _stamp(ms: int, point: str) -> str:
     return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}{point}{rest:03}"
 
 
-FORMATS: Mapping[str, Callable[[Sequence[Row]], str]] = {
+FORMATS: Mapping[str, Callable[[Sequence[Row], Style], str]] = {
     "table": _table,
     "json": _json,
     "jsonl": _jsonl,

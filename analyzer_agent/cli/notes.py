@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer_agent.cli.drawing import warn
-from analyzer_agent.cli.formats import FORMATS, Row, write
+from analyzer_agent.cli.formats import CUES, FORMATS, Row, style_of, style_options, write
 from analyzer_agent.cli.options import common, settings_of
 from analyzer_agent.cli.plain import one_line, plain
 from analyzer_agent.errors import AgentError
@@ -29,20 +29,34 @@ _CHAPTER_TOKENS = 3_000
 @click.option("--kind", "kinds", multiple=True, metavar="K", help="Only notes of this kind (speech, text, scene, ...); may be repeated.")
 @click.option("--search", metavar="WORDS", help="Only notes with any of these words, best first.")
 @click.option("--chapters", is_flag=True, help="Print the video in at most 12 parts, with words and notes that tell of each.")
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), help="How to print them.  [default: table]")
+@click.option("--format", "-f", "form", type=click.Choice(list(FORMATS)), help="How to print them.  [default: table]")
 @click.option("--json", "as_object", is_flag=True, help="The same as --format json.")
+@style_options
 @common("scope", "store")
-def notes(video: str, kinds: tuple[str, ...], search: str | None, chapters: bool, form: str | None, as_object: bool, **flags: Any) -> None:
+def notes(
+    video: str,
+    kinds: tuple[str, ...],
+    search: str | None,
+    chapters: bool,
+    form: str | None,
+    as_object: bool,
+    words: bool,
+    max_line: int | None,
+    **flags: Any,
+) -> None:
     """Print what is known of a VIDEO.
 
     That is each note with its number, time, kind and engine, pieces that belong together joined.
     With --chapters it is a few parts instead; with --from and --to, such a part in parts.
+    As srt and vtt it is what is said, else the subtitles, unless --kind chooses otherwise.
     A file is known by its content, so a renamed or copied one has the same notes. Nothing is analyzed.
     """
     if as_object and form not in (None, "json"):
         raise click.UsageError(f"--json and --format {form} exclude each other.")
     if chapters and (kinds or search is not None or form or as_object):
         raise click.UsageError("--chapters goes with --from and --to only.")
+    form = "json" if as_object else form or "table"
+    style = style_of(words, max_line, [form])
     settings = settings_of(flags)
     from analyzer_agent.session import open_known
 
@@ -52,13 +66,24 @@ def notes(video: str, kinds: tuple[str, ...], search: str | None, chapters: bool
         if chapters:
             text = _chapters(file, settings)
         else:
-            rows = _rows(file, settings, [part.strip() for kind in kinds for part in kind.split(",") if part.strip()], search)
-            text = write(rows, "json" if as_object else form or "table")
+            chosen = [part.strip() for kind in kinds for part in kind.split(",") if part.strip()]
+            rows = _rows(file, settings, chosen, search, only_said=form in CUES and not chosen)
+            text = write(rows, form, style)
         name = one_line(file.name)
     if text:
         click.echo(text)
     if not (text if chapters else rows):
-        click.echo(f"No notes on {name}{' match' if kinds or search else ' yet. To take some: analyzer-agent index VIDEO'}.", err=True)
+        click.echo(f"No notes on {name}{_why_none(form, bool(kinds or search))}.", err=True)
+
+
+def _why_none(form: str, chosen: bool) -> str:
+    if chosen:
+        return " match"
+    return (
+        " tell what is said. To transcribe it: analyzer-agent transcribe VIDEO"
+        if form in CUES
+        else " yet. To take some: analyzer-agent index VIDEO"
+    )
 
 
 def _chapters(file: "MediaFile | AbsentVideo", settings: "Settings") -> str:
@@ -88,7 +113,7 @@ def _reading(file: "MediaFile | AbsentVideo", settings: "Settings") -> "Iterator
         yield Reader(store, {name: spec for name, (spec, _) in tools.load_all().items()}), scope
 
 
-def _rows(file: "MediaFile | AbsentVideo", settings: "Settings", kinds: Sequence[str], search: str | None) -> list[Row]:
+def _rows(file: "MediaFile | AbsentVideo", settings: "Settings", kinds: Sequence[str], search: str | None, only_said: bool) -> list[Row]:
     from analyzer_agent import tools
 
     _check_kinds(kinds, {kind for spec, _ in tools.load_all().values() for kind in spec.kinds})
@@ -99,14 +124,25 @@ def _rows(file: "MediaFile | AbsentVideo", settings: "Settings", kinds: Sequence
             runs = reader.runs(file.id, scope, kinds=kinds or None)
         else:
             runs = reader.search(search, [file.id], span=scope, kinds=kinds or None, limit=_SEARCH_LIMIT)
-        return [_row(run, file.name, reader.store) for run in runs]
+        return [row_of(run, file.name, reader.store) for run in (said(runs) if only_said else runs)]
 
 
-def _row(run: "Run", name: str, store: "Store") -> Row:
+def row_of(run: "Run", name: str, store: "Store") -> Row:
+    """Return a run as it is written, under the name of its video."""
+    from analyzer_agent.evidence.words import words_of, words_or_guess
+
     first = run.notes[0]
     engine = store.notes.recipe(first.key).engine
     ids = tuple(note.id for note in run.notes)
-    return Row(run.id, name, first.analyzer, engine, run.kind, run.span, run.text, run.score, run.uncertain, ids)
+    row = Row(run.id, name, first.analyzer, engine, run.kind, run.span, run.text, run.score, run.uncertain, ids)
+    return replace(row, words=words_of(run), units=words_or_guess([run]), source=first.key) if run.kind == "speech" else row
+
+
+def said(runs: "Sequence[Run]") -> "list[Run]":
+    """Return what is said, once: speech where there is any, else subtitles, of the first track that has some."""
+    spoken = [run for run in runs if run.kind == "speech"] or [run for run in runs if run.kind == "subtitle"]
+    tracks = [str(run.notes[0].observation.detail.get("track", 1)) for run in spoken]
+    return [run for run, track in zip(spoken, tracks, strict=True) if track == min(tracks)]
 
 
 def _check_kinds(kinds: Sequence[str], known: set[str]) -> None:

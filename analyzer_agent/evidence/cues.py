@@ -1,0 +1,149 @@
+"""Subtitle cues from words: short enough to read, divided where sentences end, else at clauses, else at pauses, never inside a word.
+
+The division is the cheapest of all (as lines of a paragraph are broken), so that no cue is left with a single word for want of
+looking ahead. Leaves file formats to others.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from unicodedata import category, east_asian_width
+
+from analyzer_agent.evidence.words import Spoken, joined
+from analyzer_agent.timeline import TimeRange
+
+WIDTH = 42
+"""The longest line, in columns: a Chinese or Japanese character takes two."""
+
+LINES = 2
+LONGEST = 7_000
+"""The longest a cue is shown, in ms, unless a single word lasts longer."""
+
+SHORTEST = 1_000
+"""A shorter cue stays until the next one begins, up to this many ms."""
+
+_PAUSE = 1_500
+"""No cue goes on across a longer silence, in ms."""
+
+_CLOSING = r"[\"'\u2019\u201d)\]\u00bb\u300d\u300f\uff09]*$"
+_SENTENCE = re.compile(rf"[.!?\u2026\u3002\uff01\uff1f]{_CLOSING}")
+_CLAUSE = re.compile(rf"[,;:\u2013\u2014\u3001\uff0c\uff1b\uff1a\u060c]{_CLOSING}")
+_ABBREVIATION = re.compile(r"(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|No|[A-Z])\.$")
+_CLINGS = re.compile(r"[^\w\s\"'\u2018\u201c\u00ab(\[\u300c\u300e\uff08\u00bf\u00a1#@$\u20ac\u00a3+\u2013\u2014-]")
+"""What must not begin a line: punctuation that closes."""
+
+
+@dataclass(frozen=True)
+class WordCue:
+    """A cue: when it is shown, and its words by line."""
+
+    span: TimeRange
+    lines: Sequence[Sequence[Spoken]]
+
+    @cached_property
+    def text(self) -> str:
+        """The lines as they are shown."""
+        return "\n".join(joined(line) for line in self.lines)
+
+
+def columns(text: str) -> int:
+    """Return how many columns a text takes."""
+    return sum(0 if category(char) in ("Mn", "Me", "Cf") else 1 + (east_asian_width(char) in "WF") for char in text)
+
+
+def cues(words: Sequence[Spoken], width: int = WIDTH) -> list[WordCue]:
+    """Return words as cues that do not overlap, in order, of at most `LINES` lines of `width` columns.
+
+    Args:
+        words: in the order in which they are said.
+        width: the longest line in columns, from 1; a word that is longer stands alone on its line.
+    """
+    cuts = [0, *(n for n, (one, other) in enumerate(pairwise(words), 1) if other.start - one.end > _PAUSE), len(words)]
+    groups = [group for first, beyond in pairwise(cuts) for group in _divided(words[first:beyond], width)]
+    found, free = list[WordCue](), 0
+    for n, group in enumerate(groups):
+        start = max(group[0].start, free)
+        end = max(max(word.end for word in group), start + SHORTEST)
+        following = groups[n + 1][0].start if n + 1 < len(groups) else end
+        free = max(min(end, following), start + 1)
+        found.append(WordCue(TimeRange(start, free), _lines(group, width)))
+    return found
+
+
+# --- where cues end -----------------------------------------------------------------------------------------------------
+
+
+def _divided(words: Sequence[Spoken], width: int) -> list[Sequence[Spoken]]:
+    """Return words in groups, each short enough, at the least cost."""
+    costs, before = [0.0] + [float("inf")] * len(words), [0] * (len(words) + 1)
+    sizes = [columns(word.text) for word in words]
+    ends = [_end_cost(words, n) for n in range(len(words))]
+    for first in range(len(words)):
+        for last, inner in _candidates(words, sizes, ends, first, width):
+            cost = costs[first] + inner + ends[last]
+            if cost < costs[last + 1]:
+                costs[last + 1], before[last + 1] = cost, first
+    groups, at = list[Sequence[Spoken]](), len(words)
+    while at:
+        groups.append(words[before[at] : at])
+        at = before[at]
+    return groups[::-1]
+
+
+def _candidates(
+    words: Sequence[Spoken], sizes: Sequence[int], ends: Sequence[float], first: int, width: int
+) -> Iterator[tuple[int, float]]:
+    """Yield the last words that a cue may have which begins with `first`, and what the cue costs apart from its end."""
+    line, lines, filled, passed, start = 0, 1, 0, 0.0, words[first].start
+    for last in range(first, len(words)):
+        space = last > first and not words[last].joint
+        line += sizes[last] + space
+        filled += sizes[last] + space
+        if last > first and line > width:
+            line, lines = sizes[last], lines + 1
+        if last > first and (lines > LINES or max(sizes[first], sizes[last]) > width or words[last].end - start > LONGEST):
+            return
+        length = max(words[last].end, min(start + SHORTEST, words[last + 1].start if last + 1 < len(words) else start + SHORTEST)) - start
+        short = max(0, SHORTEST - length) * 8 / SHORTEST
+        sparse = max(0.0, 4 - 5 * filled / width)
+        yield last, 2 + 2 * (filled / (LINES * width)) ** 2 + short + sparse + passed
+        if last + 1 < len(words):
+            # A sentence that ends within a cue, or a silence, is better shown by a new cue.
+            passed += 5 * (ends[last] == 0) + max(0, words[last + 1].start - words[last].end - 500) / 250
+
+
+def _end_cost(words: Sequence[Spoken], n: int) -> float:
+    """Return what it costs to end a cue after a word, 0 after a sentence."""
+    if n + 1 == len(words) or _ends_sentence(words[n].text):
+        return 0.0
+    if _clings(words[n + 1]):
+        return 30.0
+    pause = min(max(words[n + 1].start - words[n].end, 0), 400) / 100
+    return max(0.5, (3 if _CLAUSE.search(words[n].text) else 8) - pause)
+
+
+def _ends_sentence(text: str) -> bool:
+    return bool(_SENTENCE.search(text)) and not _ABBREVIATION.match(text)
+
+
+def _clings(word: Spoken) -> bool:
+    return word.joint and bool(_CLINGS.match(word.text))
+
+
+# --- lines --------------------------------------------------------------------------------------------------------------
+
+
+def _lines(words: Sequence[Spoken], width: int) -> list[Sequence[Spoken]]:
+    """Return a cue's words in one line where they fit, else in two of about the same length, the first one ending a clause if it can."""
+    if columns(joined(words)) <= width or len(words) == 1:
+        return [words]
+    sizes = [(columns(joined(words[:n])), columns(joined(words[n:]))) for n in range(1, len(words))]
+    fitting = [n for n, size in enumerate(sizes, 1) if max(size) <= width]
+    return [words[: (at := min(fitting, key=lambda n: _line_cost(words, n, *sizes[n - 1])))], words[at:]]
+
+
+def _line_cost(words: Sequence[Spoken], n: int, first: int, second: int) -> int:
+    ends = _ends_sentence(words[n - 1].text) or _CLAUSE.search(words[n - 1].text)
+    return abs(first - second) + (0 if ends else 24) + 100 * _clings(words[n])

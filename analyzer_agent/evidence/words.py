@@ -1,0 +1,65 @@
+"""Words with their times: those that speech notes keep, and the place of each in the text of its note.
+
+Leaves to others what is made of them, such as subtitle cues or the times of a quotation.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from analyzer_agent.evidence.reading import Run
+from analyzer_agent.records import Note
+
+_SPACELESS = r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u9fff\uf900-\ufaff]"
+"""Characters of scripts that put no spaces between words: Thai, Lao, Burmese, Khmer, Japanese, Chinese."""
+
+_UNIT = re.compile(rf"{_SPACELESS}(?:(?!{_SPACELESS})[^\w\s])*|(?:(?!{_SPACELESS})\S)+")
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A word: its text without spaces, its times in ms, its probability if known; `joint` if no space stands before it."""
+
+    text: str
+    start: int
+    end: int
+    prob: float | None = None
+    joint: bool = False
+
+
+def words_of(run: Run) -> list[Spoken]:
+    """Return the words of a run in order, from all notes of it that keep their times."""
+    return [word for note in run.notes for word in _kept(note)]
+
+
+def words_or_guess(runs: Sequence[Run]) -> list[Spoken]:
+    """Return the words of runs in order; a note that keeps no times has its words spread over its span by their length."""
+    return [word for run in runs for note in run.notes for word in (list(_kept(note)) or _spread(note))]
+
+
+def joined(words: Sequence[Spoken]) -> str:
+    """Return words as one text, with the spaces that stand between them."""
+    return "".join(word.text if word.joint or not n else f" {word.text}" for n, word in enumerate(words))
+
+
+def _kept(note: Note) -> Iterator[Spoken]:
+    given = note.observation.detail.get("words")
+    at = 0
+    for word in given if isinstance(given, list | tuple) else ():
+        if not isinstance(word, list | tuple) or not word[0]:
+            continue
+        text, start, end, prob = word
+        place = note.text.find(str(text), at)
+        yield Spoken(str(text), int(start), int(end), prob, joint=0 < at == place)
+        at = at if place < 0 else place + len(str(text))
+
+
+def _spread(note: Note) -> list[Spoken]:
+    units = list(_UNIT.finditer(note.text))
+    total = sum(len(unit[0]) for unit in units)
+    words, before = [], 0
+    for unit in units:
+        start, end = (note.span.start + note.span.length * n // total for n in (before, before + len(unit[0])))
+        words.append(Spoken(unit[0], start, end, joint=unit.start() > 0 and not note.text[unit.start() - 1].isspace()))
+        before += len(unit[0])
+    return words
