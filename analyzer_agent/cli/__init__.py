@@ -10,6 +10,7 @@ from analyzer_agent.cli.ask import ask
 from analyzer_agent.cli.batch import batch
 from analyzer_agent.cli.cache import cache
 from analyzer_agent.cli.chat import chat
+from analyzer_agent.cli.config import config
 from analyzer_agent.cli.demo import demo
 from analyzer_agent.cli.describe import describe
 from analyzer_agent.cli.doctor import doctor
@@ -39,5 +40,5 @@ def main() -> None:
     """Hold the commands together."""
 
 
-for _command in (demo, ask, chat, batch, score, index, describe, import_notes, notes, doctor, weights, cache):
+for _command in (demo, ask, chat, batch, score, index, describe, import_notes, notes, doctor, config, weights, cache):
     main.add_command(_command)

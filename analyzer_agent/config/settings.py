@@ -104,18 +104,13 @@ class Settings:
     """
 
     store: Path = field(default_factory=default_store, metadata=_said("store", readers.path, "Where notes are kept."))
-    mode: Mode = field(
-        default="manager",
-        metadata=_said("mode", Mode, "How questions are answered: by a manager, over a description, over frames, or blind."),
-    )
+    mode: Mode = field(default="manager", metadata=_said("mode", Mode, "How questions are answered."))
     verify: Verify = field(
         default="auto",
         metadata=_said("verify", Verify, "Whether a language model is asked, in a call apart, if the cited notes suffice."),
     )
     frames: int = field(default=16, metadata=_said("frames", readers.positive, "How many frames of each video the mode `frames` shows."))
-    manager: Manager = field(
-        default="auto", metadata=_said("manager", Manager, "A language model (openai), or keyword rules without one (rules).")
-    )
+    manager: Manager = field(default="auto", metadata=_said("manager", Manager, "A language model, or keyword rules."))
     model: str = field(default=DEFAULT_MODEL, metadata=_said("model", readers.text, "The language model."))
     base_url: str | None = field(default=None, metadata=_said("base_url", readers.text, "An OpenAI-compatible server.", optional=True))
     api: Api = field(default="auto", metadata=_said("api", Api, "Which API to speak to the server."))

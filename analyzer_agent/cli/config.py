@@ -1,0 +1,90 @@
+"""`config`: where settings are looked for, and what each of them is."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from analyzer_agent.cli.options import common, given_by
+from analyzer_agent.cli.plain import as_json, one_line
+from analyzer_agent.cli.tables import table
+from analyzer_agent.timeline import clock
+
+if TYPE_CHECKING:
+    from analyzer_agent.config import Setting, Settings
+
+
+@click.group()
+def config() -> None:
+    """Show where settings come from.
+
+    A setting is a flag, an environment variable (ANALYZER_AGENT_MAX_STEPS=20), or a line of a TOML file (max_steps = 20); the first that
+    says it wins.
+    """
+
+
+@config.command()
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
+@common("config")
+def path(as_object: bool, **flags: Any) -> None:
+    """Print the settings file that is read if it is there."""
+    from analyzer_agent.config import chosen_file, default_file
+
+    file = chosen_file(flags["config"], os.environ) or default_file()
+    if as_object:
+        click.echo(as_json({"path": str(file), "exists": file.is_file()}))
+    else:
+        click.echo(one_line(str(file)))
+
+
+@config.command("list")
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
+@common("scope", "manager", "analyzers", "store")
+def list_(as_object: bool, **flags: Any) -> None:
+    """List each setting, its value, and where it comes from.
+
+    The names are those of the settings file; in the environment they are written ANALYZER_AGENT_NAME. Times are seconds or a clock.
+    """
+    from analyzer_agent.config import SETTINGS, chosen_file, layers, load
+
+    file, given = chosen_file(flags["config"], os.environ), given_by(flags)
+    origins = {field: layer.source for layer in layers(given, os.environ, file) for field in layer.values}
+    rows = [_row(setting, load(given, os.environ, file), origins) for setting in SETTINGS.values()]
+    key = "set" if os.environ.get("OPENAI_API_KEY") else None
+    rows.append(_described("OPENAI_API_KEY", key, "environment" if key else "default", "The key for the language model; never in a file."))
+    if as_object:
+        click.echo(as_json({"file": str(file) if file else None, "settings": rows}))
+        return
+    lines = [["-" if row["value"] is None else _shown(row["value"]), row["from"], row["help"]] for row in rows]
+    click.echo(table(["setting", "value", "from", "help"], [[row["name"], *line] for row, line in zip(rows, lines, strict=True)]))
+
+
+def _row(setting: "Setting", settings: "Settings", origins: Mapping[str, str]) -> dict[str, Any]:
+    value = getattr(settings, setting.field)
+    help_ = setting.help + (f" One of {', '.join(setting.choices)}." if setting.choices else "")
+    return _described(setting.name, _plain(setting, value), origins.get(setting.field, "default"), help_)
+
+
+def _described(name: str, value: Any, source: str, help_: str) -> dict[str, Any]:
+    return {"name": name, "value": value, "from": source, "help": help_}
+
+
+def _plain(setting: "Setting", value: Any) -> Any:
+    """Return a value as JSON has it, in the form in which users write it."""
+    if value is not None and setting.field.endswith("_ms"):
+        return clock(value)
+    if isinstance(value, Mapping):
+        return {name: str(given) for name, given in value.items()} or None
+    if isinstance(value, tuple):
+        return list(value)
+    return str(value) if isinstance(value, Path) else value
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}={given}" for name, given in value.items())
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
