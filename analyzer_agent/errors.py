@@ -6,6 +6,7 @@ Knows nothing of where errors are shown: the CLI prints `AgentError`, the toolbo
 import difflib
 import importlib
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from types import ModuleType
 
 
@@ -47,6 +48,15 @@ def did_you_mean(given: str, valid: Iterable[str], shown: Callable[[str], str] =
     best = max(scores.values(), default=0)
     near = [repr(shown(word)) for word, score in scores.items() if score >= max(0.6, best - 0.1)]
     return f"Did you mean {' or '.join(near[:3])}?" if near else ""
+
+
+def near(path: Path, otherwise: str = "Check the path.") -> str:
+    """Return a hint for a path that does not exist: files of similar names in the same folder, else the hint given."""
+    try:
+        known = [] if path.exists() else [other.name for other in path.parent.iterdir()]
+    except (OSError, ValueError):
+        known = []
+    return did_you_mean(path.name, known, lambda name: str(path.with_name(name))) or otherwise
 
 
 REINSTALL_OPENCV = "pip install --force-reinstall --no-deps opencv-python-headless"

@@ -70,10 +70,13 @@ class Cli:
         """Run a command and return what it printed as JSON."""
         return json.loads(self(*arguments, **more).stdout)
 
-    def process(self, *arguments: Any, python: Sequence[str] = ("-m", "analyzer_agent"), **env: str) -> "subprocess.Popen[str]":
+    def process(
+        self, *arguments: Any, python: Sequence[str] = ("-m", "analyzer_agent"), stdout: Any = subprocess.PIPE, **env: str
+    ) -> "subprocess.Popen[str]":
         """Start a command in a process of its own."""
         changes = environment(self.folder, **env)
         whole = {name: value for name, value in (os.environ | changes).items() if value is not None}  # type: ignore[operator]
-        pipe = subprocess.PIPE
         command = [sys.executable, *python, *map(str, arguments)]
-        return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=whole, cwd=self.folder)
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=stdout, stderr=subprocess.PIPE, text=True, env=whole, cwd=self.folder
+        )

@@ -3,13 +3,14 @@
 import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from cli_kit import PRICE, Cli, talk, wait_for
 from openai_server import OpenAIServer
 
 ANALYZERS = "scenes, subtitles, speech, voice, text, objects, tracks, motion"
-USAGE = "Usage: main ask [OPTIONS] VIDEO... QUESTION\nTry 'main ask --help' for help.\n\n"
+USAGE = "Usage: main ask [OPTIONS] VIDEO|FOLDER... QUESTION\nTry 'main ask --help' for help.\n\n"
 
 
 @pytest.fixture
@@ -79,11 +80,11 @@ def test_what_is_known_of_a_truncated_video_can_be_read(cli, tmp_path):
     ("arguments", "message"),
     [
         (["{video}"], "The question is missing: the last argument, '{video}', is a file."),
-        ([PRICE, "{video}"], "The question is missing: the last argument, '{video}', is a file."),
+        (["{video}", "{video}"], "The question is missing: the last argument, '{video}', is a file."),
         ([PRICE], "A video and a question are needed, only one argument was given."),
         (["{video}", " "], "The question is empty."),
     ],
-    ids=["no question", "question first", "no video", "empty question"],
+    ids=["no question", "two videos", "no video", "empty question"],
 )
 def test_ask_wants_a_video_and_a_question(cli, video, arguments, message):
     said = failed(cli, "ask", *(a.format(video=video) for a in arguments), code=2)
@@ -94,7 +95,8 @@ def test_ask_wants_a_video_and_a_question(cli, video, arguments, message):
 @pytest.mark.parametrize(
     ("flags", "code", "message"),
     [
-        (["--from", "20", "--to", "30"], 1, "0:20-0:30 reaches beyond the end of 'talk.mp4', which is 0:02 long."),
+        (["--from", "20", "--to", "30"], 1, "--from 0:20 is beyond the end of 'talk.mp4' at 0:02."),
+        (["--to", "30"], 1, "--to 0:30 is beyond the end of 'talk.mp4' at 0:02."),
         (["--from", "1.5", "--to", "1"], 1, "The range 0:01.5-0:01 is empty or backwards."),
         (["--from", "noon"], 2, "Invalid value for '--from': 'noon' is not a time; give seconds (64.2) or a clock (1:04.2, 1:02:03.5)"),
         (["--tools", "speach"], 1, "Unknown analyzer 'speach'."),
@@ -122,7 +124,7 @@ def test_valid_names_are_listed(cli, video):
 
 def test_speech_of_a_video_without_sound(cli, silent):
     assert failed(cli, "index", silent, "--with", "speech", "--quiet") == (
-        "Error: silent.mp4 has no audio track, so transcribe_speech has nothing to look at.\n"
+        "Error: silent.mp4 has no sound, so speech has nothing to look at.\n"
         "Hint: Leave it out of --with, or choose a video that it applies to.\n"
     )
 
@@ -250,6 +252,19 @@ def test_a_full_disk_is_told_and_loses_nothing(cli, video, tmp_path):
     assert process.returncode == 1 and len(said) == 2, said
     assert said[0].startswith(f"Error: The store '{cli.store}': the disk ") and said[1].startswith("Hint: ")
     assert cli.json("notes", video, "--json") == known
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="writes to a device that is always full, which takes Linux")
+@pytest.mark.parametrize("command", [["notes", "--json"], ["index", "--with", "subtitles"], ["ask", PRICE]], ids=" ".join)
+def test_output_that_cannot_be_written(cli, video, command):
+    name, *more = command
+    with open("/dev/full", "w") as full, cli.process(name, video, *more, "--quiet", stdout=full) as process:
+        said = process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    assert said.splitlines() == [
+        "Error: The output cannot be written: No space left on device.",
+        "Hint: Make room, or write to another disk.",
+    ]
 
 
 def test_amounts_read_well():

@@ -47,20 +47,28 @@ def test_an_analyzer_that_does_not_apply_is_a_warning_unless_it_was_named(cli, t
     silent = talk(tmp_path / "silent.mp4", sound=False, cues=())
     result = cli("index", silent, "--tools", "scenes,speech,subtitles", "--quiet")
     assert result.stderr.splitlines() == [
-        "Warning: silent.mp4 has no audio track, so transcribe_speech has nothing to look at.",
-        "Warning: silent.mp4 has no subtitle track, so read_subtitles has nothing to look at.",
+        "Warning: Skipped for speech: silent.mp4 has no sound",
+        "Warning: Skipped for subtitles: silent.mp4 has no subtitles",
     ]
     named = cli("index", silent, "--with", "speech,scenes", "--quiet", code=1)
-    assert named.stderr.startswith("Error: silent.mp4 has no audio track, so transcribe_speech has nothing to look at.\nHint: ")
+    assert named.stderr.startswith("Error: silent.mp4 has no sound, so speech has nothing to look at.\nHint: ")
     assert named.stdout.splitlines()[1].startswith("scenes"), "what does apply is done all the same"
 
 
 def test_several_videos_have_rows_of_their_own(cli, video, tmp_path):
     other = talk(tmp_path / "other.mp4", cues=(), seconds=1)
-    result = cli("index", video, other, "--with", "scenes,subtitles", "--quiet", code=1)
+    result = cli("index", video, other, "--with", "scenes,subtitles", "--quiet")
     rows = [line.split()[:2] for line in result.stdout.splitlines()]
     assert rows == [["video", "analyzer"], ["talk.mp4", "scenes"], ["other.mp4", "scenes"], ["talk.mp4", "subtitles"]]
-    assert result.stderr.startswith("Error: other.mp4 has no subtitle track")
+    assert result.stderr == "Warning: 1 of 2 skipped for subtitles: other.mp4 has no subtitles\n"
+    alone = cli("index", video, other, "--with", "subtitles", "--quiet")
+    assert alone.stderr == "Warning: 1 of 2 skipped: other.mp4 has no subtitles\n"
+    same = talk(tmp_path / "same.mp4", cues=(), seconds=2)
+    none = cli("index", other, same, "--with", "subtitles", "--quiet", code=1)
+    assert none.stderr.splitlines()[0] == (
+        "Error: other.mp4 has no subtitles, so subtitles has nothing to look at; "
+        "same.mp4 has no subtitles, so subtitles has nothing to look at."
+    )
 
 
 def test_unknown_names_are_told_before_anything_runs(cli, video):

@@ -224,12 +224,12 @@ class TestRefusals:
         toolbox = boxed(store, finds(), finds(name="speech", needs="audio"))
         assert [t["function"]["name"] for t in toolbox.schemas()] == ["find_fake", "overview", "read_notes", "search_notes", "finish"]
         text = self.refused(toolbox, call("find_speech", ranges=[[0, 5]]))
-        assert text == "Refused: fake.mp4 has no audio track, so find_speech has nothing to look at."
+        assert text == "Refused: fake.mp4 has no sound, so find_speech has nothing to look at."
 
     def test_no_audio_in_one_of_two(self, store: Store) -> None:
         heard = FakeVideo(video_id="heard", cues=[Cue(TimeRange(0, 1), "x")])
         toolbox = boxed(store, finds(name="cues", needs="subtitles"), videos=[FakeVideo(), heard])
-        assert "fake.mp4 has no subtitle track" in self.refused(toolbox, call("find_cues", ranges=[[0, 5]], video="fake.mp4"))
+        assert "fake.mp4 has no subtitles" in self.refused(toolbox, call("find_cues", ranges=[[0, 5]], video="fake.mp4"))
         assert not done(toolbox, call("find_cues", ranges=[[0, 5]], video="heard.mp4")).refused
 
     def test_an_unknown_video_lists_them(self, store: Store) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from analyzer_agent.cli.asking import answer_of, chosen, split_question, tell_missing, tell_problems
+from analyzer_agent.cli.asking import answer_of, chosen, explaining, split_question, tell_missing, tell_problems
 from analyzer_agent.cli.drawing import drawing
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import common, settings_of
@@ -30,7 +30,7 @@ def ask(arguments: tuple[str, ...], as_object: bool, session: str | None, **flag
     from analyzer_agent.records import answer_json
     from analyzer_agent.session import Session
 
-    with Session(*chosen(videos, flags), name=session, settings=settings) as talk:
+    with explaining(arguments, "--tools", flags["tools"]), Session(*chosen(videos, flags), name=session, settings=settings) as talk:
         tell_problems(talk)
         with drawing(flags["quiet"]) as drawer, stoppable(talk.cancel, on_stop=drawer.pause):
             tell_missing(talk, drawer)

@@ -4,7 +4,9 @@ Knows nothing of how answers are printed.
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ import click
 
 from analyzer_agent.cli.drawing import Drawer, warn
 from analyzer_agent.cli.plain import one_line
+from analyzer_agent.errors import MediaError
 from analyzer_agent.events import Answered, Event
 from analyzer_agent.records import Answer
 
@@ -64,6 +67,38 @@ def tell_missing(session: "Session", drawer: Drawer) -> None:
         drawer.note(f"Cannot run here: {', '.join(missing)}. analyzer-agent doctor says why.")
 
 
+@contextmanager
+def explaining(arguments: Sequence[str], flag: str, given: str | None) -> Iterator[None]:
+    """Tell what was meant where words were taken for the names of videos, while these are opened.
+
+    Args:
+        arguments: what stands on the command line without a flag.
+        flag: the one that takes analyzers.
+        given: its value.
+
+    Raises:
+        click.UsageError: analyzers are separated by blanks, or the question is not in quotes.
+    """
+    try:
+        yield
+    except MediaError as error:
+        from analyzer_agent import tools
+
+        files = [argument for argument in arguments if os.path.exists(argument)]
+        words = [argument for argument in arguments if argument not in files]
+        if given and (names := [word for word in words if word in tools.names()]):
+            raise click.UsageError(f"Join analyzers with commas: {flag} {','.join([given, *names])}") from error
+        if arguments[0] in files and len(words) > 1 and not any(" " in word for word in words) and arguments[-1] in words:
+            raise click.UsageError(f"Put the question in quotes: {as_typed(files, ' '.join(words))}") from error
+        raise
+
+
+def as_typed(videos: Sequence[str], question: str) -> str:
+    """Return the command that asks a question."""
+    quoted = shlex.quote(question) if any(mark in question for mark in '"$`\\!') else f'"{question}"'
+    return f"analyzer-agent ask {shlex.join(videos)} {quoted}"
+
+
 def split_question(arguments: tuple[str, ...], usage: str) -> tuple[tuple[str, ...], str]:
     """Return the videos and the question, which comes last.
 
@@ -75,6 +110,10 @@ def split_question(arguments: tuple[str, ...], usage: str) -> tuple[tuple[str, .
         raise click.UsageError(f"The question is empty. {usage}")
     if os.path.exists(question):  # `Path.exists` raises for a name as long as a question may be
         what = "folder" if os.path.isdir(question) else "file"
+        words = [argument for argument in videos if not os.path.exists(argument)]
+        if len(words) == 1:
+            files = [argument for argument in arguments if argument != words[0]]
+            raise click.UsageError(f"The question comes last: {as_typed(files, words[0])}")
         raise click.UsageError(f"The question is missing: the last argument, {question!r}, is a {what}. {usage}")
     if not videos:
         raise click.UsageError(f"A video and a question are needed, only one argument was given. {usage}")

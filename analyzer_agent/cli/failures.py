@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Knows nothing of w
 
 import errno
 import logging
+import os
 import sys
 import tempfile
 import traceback
@@ -20,10 +21,45 @@ from analyzer_agent.cli.plain import one_line, plain
 from analyzer_agent.errors import AgentError, Cancelled
 
 INTERRUPTED = 130
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
+_MEANT = {
+    "help": "--help",
+    "version": "--version",
+    "query": "ask",
+    "question": "ask",
+    "import": "import-notes",
+    "stats": "cache stats",
+    "clear": "cache clear",
+    "pull": "weights pull",
+    "download": "weights pull",
+    "models": "weights list",
+    "subtitles": "notes VIDEO --kind subtitle --format srt",
+    "caption": "index VIDEO --with captions",
+    "summarize": 'ask VIDEO "What is this video about?"',
+    "summarise": 'ask VIDEO "What is this video about?"',
+}
+"""Words that people try, and the command that does it."""
 
 
 class Main(click.Group):
     """The group of all commands; turns what they raise into messages and exit codes."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command; for an unknown one tell what was meant, where that can be known."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            first, *rest = args
+            if os.path.exists(first) or "://" in first:
+                from analyzer_agent.cli.asking import as_typed
+
+                files = [first, *(argument for argument in rest if os.path.exists(argument))]
+                question = next((argument for argument in rest if argument not in files), "What is said?")
+                raise click.UsageError(f"No such command {first!r}. Did you mean: {as_typed(files, question)}", ctx) from error
+            if meant := _MEANT.get(first.lower()):
+                raise click.UsageError(f"No such command {first!r}. Did you mean: analyzer-agent {meant}", ctx) from error
+            raise
 
     def invoke(self, ctx: click.Context) -> Any:
         _write_anything()
@@ -41,6 +77,10 @@ class Main(click.Group):
             except Exception as bug:
                 if isinstance(bug, OSError) and bug.errno == errno.EPIPE:
                     raise
+                if isinstance(bug, OSError) and bug.errno in _FULL:
+                    where = repr(str(bug.filename)) if bug.filename else "The output"
+                    show_error(AgentError(f"{where} cannot be written: {bug.strerror}.", hint="Make room, or write to another disk."))
+                    ctx.exit(1)
                 show_bug(bug, log)
                 ctx.exit(1)
 

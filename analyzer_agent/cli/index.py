@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer_agent.cli.asking import chosen, tell_problems
-from analyzer_agent.cli.drawing import Drawer, drawing
+from analyzer_agent.cli.asking import chosen, explaining, tell_problems
+from analyzer_agent.cli.drawing import Drawer, drawing, warn
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import common, settings_of
 from analyzer_agent.cli.plain import as_json, one_line
@@ -20,6 +20,8 @@ from analyzer_agent.timeline import seconds
 if TYPE_CHECKING:
     from analyzer_agent.session import Session
 
+_REASONS_SHOWN = 3
+
 
 @command()
 @click.argument("videos", nargs=-1, required=True, metavar="VIDEO|FOLDER...")
@@ -31,13 +33,13 @@ def index(videos: tuple[str, ...], names: str | None, every: float | None, as_ob
     """Run analyzers over videos ahead of questions.
 
     Later questions are answered from the notes that this leaves.
-    An analyzer that does not apply to a video is passed over with a warning; if --with named it, the exit code is 1.
+    An analyzer that does not apply to a video is skipped with a warning; if --with named it and it applies to none, the exit code is 1.
     """
-    settings = settings_of(flags | {"manager": "rules", "mode": "manager"})
     wanted = named(names)
+    settings = settings_of(flags | {"manager": "rules", "mode": "manager"})
     from analyzer_agent.session import Session
 
-    with Session(*chosen(videos, flags), settings=settings) as session:
+    with explaining(videos, "--with", names), Session(*chosen(videos, flags), settings=settings) as session:
         tell_problems(session)
         with drawing(flags["quiet"]) as drawer, stoppable(session.cancel, on_stop=drawer.pause):
             results = run_index(session, wanted, every, drawer)
@@ -60,14 +62,49 @@ def named(names: str | None) -> list[str] | None:
 def run_index(session: "Session", wanted: Sequence[str] | None, every: float | None, drawer: Drawer) -> list[ToolResult]:
     """Run analyzers and draw what happens."""
     running = session.index(wanted, every=every)
-    while True:
-        try:
+    results: list[ToolResult] = []
+    warnings: list[Warned] = []
+    try:
+        while True:
             event = next(running)
-        except StopIteration as end:
-            results: list[ToolResult] = end.value
-            return results
-        if wanted is None or not isinstance(event, Warned):  # what was asked for and does not apply is an error at the end
-            drawer.draw(event)
+            if isinstance(event, Warned):
+                warnings.append(event)
+            else:
+                drawer.draw(event)
+    except StopIteration as end:
+        results = end.value
+    finally:
+        refused = {result.text for result in results if result.refused}
+        for warning in warnings:
+            if warning.text not in refused:
+                drawer.draw(warning)
+    _tell_skipped(session, results, wanted)
+    return results
+
+
+def _tell_skipped(session: "Session", results: Sequence[ToolResult], wanted: Sequence[str] | None) -> None:
+    """Warn of the videos that analyzers do not apply to, unless it is an error: see `fail_where_undone`."""
+    tools = {tool.spec.tool: tool for tool in session.toolbox.tools.values()}
+    offers = {offer.name: offer for offer in session.offers}
+    reasons: dict[str, list[str]] = {}
+    for result in results:
+        if result.refused:
+            spec = tools[result.tool].spec
+            offer = offers[str(result.args.get("video") or session.offers[0].name)]
+            reasons.setdefault(spec.name, []).append(session.toolbox.lacking(spec, offer) or result.refusal)
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for name, whys in reasons.items():
+        if wanted is None or len(whys) < len(offers):
+            alike.setdefault(tuple(whys), []).append(name)
+    for same, names in alike.items():
+        count = f"{len(same)} of {len(offers)} skipped" if len(offers) > 1 else "Skipped"
+        of = "" if wanted and len(wanted) == 1 else f" for {', '.join(names)}"
+        warn(f"{count}{of}: {_first(same)}")
+
+
+def _first(reasons: Sequence[str]) -> str:
+    more = f"; and {len(reasons) - _REASONS_SHOWN} more" if len(reasons) > _REASONS_SHOWN else ""
+    return "; ".join(reasons[:_REASONS_SHOWN]) + more
 
 
 def _show(session: "Session", results: Sequence[ToolResult], as_object: bool) -> None:
@@ -123,9 +160,8 @@ def fail_where_undone(results: Sequence[ToolResult], wanted: Sequence[str] | Non
         raise AgentError(
             f"{first.analyzer} failed on {first.span}: {one_line(first.detail)}", hint="Run the same command again to retry what failed."
         )
-    refused = [result for result in results if result.refused]
+    done = {result.tool for result in results if not result.refused}
+    refused = [result.refusal for result in results if result.tool not in done]
     if refused and wanted is not None:
-        raise AgentError(
-            " ".join(result.refusal for result in refused),
-            hint="Leave it out of --with, or choose a video that it applies to.",
-        )
+        hint = "Leave it out of --with, or choose a video that it applies to."
+        raise AgentError(_first([text.rstrip(".") for text in refused]) + ".", hint=hint)

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from analyzer_agent import tools
-from analyzer_agent.errors import AgentError
+from analyzer_agent.errors import AgentError, near
 from analyzer_agent.events import Progress, Waiting
 from analyzer_agent.evidence.gather import Gatherer
 from analyzer_agent.evidence.planning import grains_of
@@ -123,7 +123,7 @@ def prepare(
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise AgentError(f"The file {str(file)!r} cannot be read: {error.strerror}.", hint="Check the path.") from error
+        raise AgentError(f"The file {str(file)!r} cannot be read: {error.strerror}.", hint=near(file)) from error
     document = read(data, file, every)
     if starts_at:
         document = replace(document, entries=shifted(document.entries, starts_at))

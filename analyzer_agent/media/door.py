@@ -3,6 +3,7 @@
 Knows nothing of which stream is wanted or what is done with it.
 """
 
+import re
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from analyzer_agent.errors import MediaError
+from analyzer_agent.errors import MediaError, near
 
 if TYPE_CHECKING:
     from av.codec.hwaccel import HWAccel
@@ -163,9 +164,21 @@ def decoded(decode: Callable[[], list[_T]]) -> list[_T] | None:
         return None
 
 
+_ADDRESS = re.compile(r"(?:^|/)(https?|ftps?|file|s3|gs|rts?ps?|rtmps?|udp|srt|mms):/", re.IGNORECASE)
+"""A URL, which `Path` leaves one slash after the colon."""
+
+_SAVE = "Save the video first, such as: yt-dlp -o talk.mp4 URL"
+_RECORD = "Record the part you need first, such as: ffmpeg -i URL -t 600 -c copy talk.mkv"
+_STREAMS = ("rtp", "rtsp", "rtsps", "rtmp", "rtmps", "udp", "srt", "mms")
+_SAVING = {"file": "Give the path alone, without file://"} | dict.fromkeys(_STREAMS, _RECORD)
+
+
 def _check_file(path: Path) -> None:
     if not path.exists():
-        raise MediaError(f"There is no file {str(path)!r}.", hint="Check the path; relative paths start at the current folder.")
+        if scheme := _ADDRESS.search(path.as_posix()):
+            raise MediaError("Addresses are not fetched.", hint=_SAVING.get(scheme[1].lower(), _SAVE))
+        hint = near(path, "Check the path; relative paths start at the current folder.")
+        raise MediaError(f"There is no file {str(path)!r}.", hint=hint)
     if path.is_dir():
         raise MediaError(f"{str(path)!r} is a folder.", hint="Give one or more files in it, such as *.mp4.")
     if not path.is_file():

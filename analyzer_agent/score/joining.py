@@ -11,7 +11,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
 
-from analyzer_agent.errors import AgentError
+from analyzer_agent.errors import AgentError, near
 from analyzer_agent.timeline import TimeRange, parse
 from analyzer_agent.toolbox.marks import keep_only
 
@@ -95,7 +95,7 @@ def read_answers(path: Path, golds: Mapping[str, Gold] | None = None) -> list[Sc
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise AgentError(f"The answer file {str(path)!r} cannot be read: {error.strerror}.", hint="Check the path.") from error
+        raise AgentError(f"The answer file {str(path)!r} cannot be read: {error.strerror}.", hint=near(path)) from error
     except UnicodeDecodeError as error:
         raise AgentError(f"The answer file {str(path)!r} is not UTF-8 text.", hint=_FORM) from error
     found: dict[str, Scored] = {}

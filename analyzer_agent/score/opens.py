@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from analyzer_agent.errors import AgentError
+from analyzer_agent.errors import AgentError, near
 from analyzer_agent.score.joining import Scored
 from analyzer_agent.score.marking import f1, has_gold, is_absent, is_right
 from analyzer_agent.score.sections import Section, grouped, percent, shares
@@ -79,7 +79,7 @@ def read_counts(path: Path) -> Counter[str]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise AgentError(f"The file {str(path)!r} cannot be read: {error.strerror}.", hint="Check the path.") from error
+        raise AgentError(f"The file {str(path)!r} cannot be read: {error.strerror}.", hint=near(path)) from error
     except UnicodeDecodeError as error:
         raise AgentError(f"The file {str(path)!r} is not UTF-8 text.", hint=_HINT) from error
     try:

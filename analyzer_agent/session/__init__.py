@@ -271,7 +271,8 @@ class Session:
         for tool in wanted:
             for offer in self.offers:
                 call_id = f"index-{tool.spec.name}-{offer.name}"
-                if why := self.toolbox.lacking(tool.spec, offer):
+                if lacking := self.toolbox.lacking(tool.spec, offer):
+                    why = f"{lacking}, so {tool.spec.name} has nothing to look at."
                     results.append(ToolResult(call_id, why, tool=tool.spec.tool, args={"video": offer.name}, refused=True))
                     yield Warned(why)
                 else:

@@ -216,13 +216,14 @@ def scope_of(file: MediaFile | AbsentVideo, settings: Settings) -> TimeRange:
     """
     start = settings.start_ms or 0
     end = settings.end_ms if settings.end_ms is not None else file.promised
+    for flag, time, last in (("--from", start, file.promised - 1), ("--to", end, file.promised + 1000)):
+        if time > last:
+            raise AgentError(
+                f"{flag} {clock(time)} is beyond the end of {file.name!r} at {clock(file.promised)}.",
+                hint=f"Choose --from and --to within 0:00-{clock(file.duration)}.",
+            )
     if end <= start:
         raise AgentError(f"The range {clock(start)}-{clock(end)} is empty or backwards.", hint="--to must come after --from.")
-    if start >= file.promised or (settings.end_ms is not None and end > file.promised + 1000):
-        raise AgentError(
-            f"{clock(start)}-{clock(end)} reaches beyond the end of {file.name!r}, which is {clock(file.promised)} long.",
-            hint=f"Choose --from and --to within 0:00-{clock(file.duration)}.",
-        )
     scope = TimeRange(start, min(end, file.promised))
     if scope.end > file.duration:
         raise MediaError(

@@ -135,7 +135,7 @@ class Toolbox:
             yield
 
     def lacking(self, spec: Spec, offer: Offer) -> str:
-        """Return why an analyzer has nothing to look at in a video, or nothing."""
+        """Return why an analyzer has nothing to look at in a video, as a clause, or nothing."""
         return lacking(spec, offer)
 
     def speed(self, tool: Tool) -> float | None:
@@ -251,7 +251,8 @@ class Toolbox:
             return f"{name} cannot run here: {self.unavailable[name]}"
         for tool in self.tools.values():
             if tool.spec.tool == name:
-                return " ".join(lacking(tool.spec, offer) for offer in self.offers.values())
+                whys = "; ".join(lacking(tool.spec, offer) for offer in self.offers.values())
+                return f"{whys}, so {name} has nothing to look at."
         valid = [tool["function"]["name"] for tool in self.schemas()]
         why = "".join(f" {tool} cannot run here: {reason}" for tool, reason in self.unavailable.items())
         return f"{name!r} is not a tool{closest(name, valid)} Valid ones: {', '.join(valid)}.{why}"

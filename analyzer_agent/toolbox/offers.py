@@ -56,11 +56,11 @@ class Offer:
 
 
 def lacking(spec: Spec, offer: Offer) -> str:
-    """Return why an analyzer has nothing to look at in a video, or nothing."""
+    """Return why an analyzer has nothing to look at in a video, or nothing: a clause such as `a.mp4 has no sound`."""
     if spec.name in offer.imported:
         return ""
     if offer.absent:
-        return f"{offer.absent}, so {spec.tool} cannot look at it."
+        return offer.absent
     have = {"picture": offer.video.picture, "audio": offer.video.audio_tracks, "subtitles": offer.video.subtitle_tracks, "": True}
-    noun = {"picture": "picture", "audio": "audio track", "subtitles": "subtitle track"}.get(spec.needs, "")
-    return "" if have[spec.needs] else f"{offer.name} has no {noun}, so {spec.tool} has nothing to look at."
+    noun = {"picture": "picture", "audio": "sound", "subtitles": "subtitles"}.get(spec.needs, "")
+    return "" if have[spec.needs] else f"{offer.name} has no {noun}"

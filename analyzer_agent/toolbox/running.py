@@ -67,7 +67,7 @@ def run(store: Store, reader: Reader, this: Request) -> Generator[Event, None, T
     only_known = offer.absent or this.tool.unable
     ranges = ranges_of(this.args, offer)
     if why := lacking(spec, offer):
-        raise ToolRefusal(why)
+        raise ToolRefusal(f"{why}, so {spec.tool} has nothing to look at.")
     step = _step(spec, this.args)
     options = {n: v for n, v in this.args.items() if n in spec.options_schema}
     tool = this.tool.serving(options)

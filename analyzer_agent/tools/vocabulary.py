@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from analyzer_agent.errors import AgentError
+from analyzer_agent.errors import AgentError, near
 
 _GROUP = re.compile(r"\[(?P<name>[^\]]+)\]\s*(?P<sentence>.*)")
 _SENTENCE = "a photo of {}"
@@ -43,7 +43,7 @@ def read(path: Path | None = None) -> tuple[Group, ...]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise AgentError(f"The vocabulary {str(path)!r} cannot be read: {error.strerror}.", hint="Check the path.") from error
+        raise AgentError(f"The vocabulary {str(path)!r} cannot be read: {error.strerror}.", hint=near(path)) from error
     except UnicodeDecodeError as error:
         raise AgentError(f"The vocabulary {str(path)!r} is not UTF-8 text.", hint=_HINT) from error
     return parse(text, str(path))

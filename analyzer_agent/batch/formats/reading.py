@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from analyzer_agent.errors import AgentError
+from analyzer_agent.errors import AgentError, near
 
 _PARQUET = b"PAR1"
 
@@ -53,7 +53,7 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except (OSError, ValueError) as error:
         why = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise AgentError(f"The question file {str(path)!r} cannot be read: {why}.", hint="Check the path.") from error
+        raise AgentError(f"The question file {str(path)!r} cannot be read: {why}.", hint=near(path)) from error
 
 
 def _decoded(data: bytes, path: Path) -> str:
