@@ -19,6 +19,7 @@ from analyzer_agent.cli.import_notes import import_notes
 from analyzer_agent.cli.index import index
 from analyzer_agent.cli.notes import notes
 from analyzer_agent.cli.score import score
+from analyzer_agent.cli.transcribe import transcribe
 from analyzer_agent.cli.weights import weights
 
 __all__ = ["main"]
@@ -40,5 +41,5 @@ def main() -> None:
     """Hold the commands together."""
 
 
-for _command in (demo, ask, chat, batch, score, index, describe, import_notes, notes, doctor, config, weights, cache):
+for _command in (demo, ask, chat, batch, score, index, transcribe, describe, import_notes, notes, doctor, config, weights, cache):
     main.add_command(_command)

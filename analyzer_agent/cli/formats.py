@@ -67,7 +67,7 @@ def style_options(command: F) -> F:
     command = click.option(
         "--max-line", type=click.IntRange(min=1), metavar="N", help="The longest line of srt and vtt, in columns.  [default: 42]"
     )(command)
-    return click.option("--words", is_flag=True, help=f"Each word with its time, for {', '.join(WITH_WORDS)}.")(command)
+    return click.option("--words", is_flag=True, help="Give each word with its time (json, csv, vtt).")(command)
 
 
 def style_of(words: bool, max_line: int | None, forms: Collection[str]) -> Style:

@@ -64,11 +64,7 @@ _SCOPE = (
     click.option("--from", "from_", type=TIME, metavar="TIME", help="Start at this time (64.2 or 1:04.2).  [default: the beginning]"),
     click.option("--to", type=TIME, metavar="TIME", help="Stop at this time.  [default: the end]"),
 )
-_ANALYZERS = (
-    click.option("--tools", metavar="A,B", help="Use only these analyzers."),
-    click.option(
-        "--engine", type=Pair("speech=whisper"), multiple=True, metavar="NAME=ENGINE", help="The engine of an analyzer; may be repeated."
-    ),
+_ENGINES = (
     click.option(
         "--weights",
         type=Pair("objects=yolo11n.pt", alone=True),
@@ -77,15 +73,9 @@ _ANALYZERS = (
         help="The weights of an analyzer; may be repeated. PATH alone: the folder that holds weights.",
     ),
     click.option(
-        "--vision-model", metavar="NAME", help="A model at the same endpoint that reads images, for captions, look and --mode frames."
+        "--engine", type=Pair("speech=whisper"), multiple=True, metavar="NAME=ENGINE", help="The engine of an analyzer; may be repeated."
     ),
-    click.option("--vocabulary", metavar="FILE", help="A file with labels for tags, instead of the built-in ones."),
     click.option("--device", metavar="auto|cpu|cuda:N", help="The device that engines run on.  [default: auto]"),
-    click.option(
-        "--decoder",
-        metavar="cpu|auto|cuda|...",
-        help="Decode on the CPU or a device (cuda, ...); frames are bit-identical.  [default: cpu]",
-    ),
     click.option("--offline", is_flag=True, default=None, help="Never use the network."),
     click.option("--refresh", is_flag=True, default=None, help="Analyze again what is in the store already."),
     click.option(
@@ -93,6 +83,19 @@ _ANALYZERS = (
         type=click.FloatRange(min=0),
         metavar="S",
         help="The most seconds that analyzers may run for one question.",
+    ),
+)
+_ANALYZERS = (
+    click.option("--tools", metavar="A,B", help="Use only these analyzers."),
+    *_ENGINES,
+    click.option(
+        "--vision-model", metavar="NAME", help="A model at the same endpoint that reads images, for captions, look and --mode frames."
+    ),
+    click.option("--vocabulary", metavar="FILE", help="A file with labels for tags, instead of the built-in ones."),
+    click.option(
+        "--decoder",
+        metavar="cpu|auto|cuda|...",
+        help="Decode on the CPU or a device (cuda, ...); frames are bit-identical.  [default: cpu]",
     ),
 )
 _MANAGER = (
@@ -125,7 +128,15 @@ _VIDEOS = (
     click.option("--recursive", "-r", is_flag=True, help="Take the videos in the folders of a folder as well."),
     click.option("--verbose", "-v", is_flag=True, help="List all that was not examined or left out."),
 )
-_GROUPS = {"videos": _VIDEOS, "config": _CONFIG, "store": _STORE, "scope": _SCOPE, "analyzers": _ANALYZERS, "manager": _MANAGER}
+_GROUPS = {
+    "videos": _VIDEOS,
+    "config": _CONFIG,
+    "store": _STORE,
+    "scope": _SCOPE,
+    "engines": _ENGINES,
+    "analyzers": _ANALYZERS,
+    "manager": _MANAGER,
+}
 
 
 def common(*groups: str) -> Callable[[F], F]:

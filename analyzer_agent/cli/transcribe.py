@@ -1,0 +1,201 @@
+"""`transcribe`: what is said in videos, as text or subtitles, on stdout or in files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from analyzer_agent.cli.asking import chosen, tell_problems
+from analyzer_agent.cli.drawing import drawing, warn
+from analyzer_agent.cli.formats import FORMATS, Row, Style, style_of, style_options, word_object, write
+from analyzer_agent.cli.help import command
+from analyzer_agent.cli.index import fail_where_undone, run_index
+from analyzer_agent.cli.notes import row_of
+from analyzer_agent.cli.options import common, settings_of
+from analyzer_agent.cli.plain import as_json, one_line
+from analyzer_agent.cli.stopping import stoppable
+from analyzer_agent.errors import AgentError
+from analyzer_agent.timeline import seconds
+
+if TYPE_CHECKING:
+    from analyzer_agent.records import ToolResult
+    from analyzer_agent.session import Session
+    from analyzer_agent.toolbox import Offer
+
+_FORMS = ("txt", "srt", "vtt", "tsv", "json")
+
+
+@command()
+@click.argument("videos", nargs=-1, required=True, metavar="VIDEO|FOLDER...")
+@click.option("--format", "-f", "form", type=click.Choice([*_FORMS, "all"]), help="How to write it.  [default: as -o ends, else txt]")
+@click.option(
+    "--output", "-o", metavar="FILE|FOLDER", help="Where to write it, in a folder under the name of the video.  [default: stdout]"
+)
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@style_options
+@common("videos", "scope", "engines", "store")
+def transcribe(
+    videos: tuple[str, ...], form: str | None, output: str | None, overwrite: bool, words: bool, max_line: int | None, **flags: Any
+) -> None:
+    r"""Print what is said in a VIDEO, or write it to files.
+
+    \b
+    transcribe talk.mp4                        one sentence a line
+    transcribe talk.mp4 -o talk.srt            subtitles of at most 2 x 42 characters
+    transcribe lectures -f all -o transcripts  all formats, for each video in a folder
+
+    What is heard is kept: a second run, in another format, takes no time.
+    """
+    files = chosen(videos, flags)
+    targets = _targets(files, form, output, overwrite)
+    style = style_of(words, max_line, {target.form for target in targets})
+    settings = settings_of(flags | {"manager": "rules", "mode": "manager", "tools": "speech"})
+    from analyzer_agent.session import Session
+
+    with Session(*files, settings=settings) as session:
+        tell_problems(session)
+        with drawing(flags["quiet"]) as drawer, stoppable(session.cancel, on_stop=drawer.pause):
+            results = run_index(session, ["speech"], None, drawer)
+        heard = {result.args.get("video") or session.offers[0].name: result for result in results if not result.refused}
+        for number, offer in enumerate(session.offers):
+            if offer.name in heard:
+                transcript = Transcript.of(session, offer, heard[offer.name])
+                transcript.tell()
+                for target in (target for target in targets if target.video == number):
+                    target.put(transcript.text(target.form, style), flags["quiet"])
+        _fail(session, results)
+
+
+# --- where it goes ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the transcript of a video is written, in which format; without a path, to stdout. `video` counts from 0."""
+
+    video: int
+    form: str
+    path: Path | None = None
+
+    def put(self, text: str, quiet: bool) -> None:
+        """Write it.
+
+        Raises:
+            AgentError: the file cannot be written.
+        """
+        if self.path is None:
+            click.echo(text, nl=bool(text))
+            return
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.write_text(f"{text}\n" if text else "", encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise AgentError(f"{str(self.path)!r} cannot be written: {error.strerror}.", hint="Choose another place with -o.") from error
+        if not quiet:
+            click.echo(f"Wrote {one_line(str(self.path))}", err=True)
+
+
+def _targets(files: Sequence[Path], form: str | None, output: str | None, overwrite: bool) -> list[Target]:
+    """Return what is written, each format of each video.
+
+    Raises:
+        AgentError: a file is there already, or two videos would be written to one.
+        click.UsageError: several transcripts and one place.
+    """
+    path = Path(output).expanduser() if output else None
+    ending = path.suffix[1:].lower() if path else ""
+    one = path is not None and not path.is_dir() and ending in _FORMS
+    forms = _FORMS if form == "all" else (form or (ending if one else "txt"),)
+    if len(forms) * len(files) > 1 and (path is None or one):
+        raise click.UsageError("Several transcripts need a folder, such as: -o transcripts (or -o . for this folder).")
+    if path is None or one:
+        targets = [Target(0, forms[0], path)]
+    else:
+        targets = [Target(n, name, path / f"{file.stem}.{name}") for n, file in enumerate(files) for name in forms]
+    places = [target.path for target in targets if target.path]
+    if twice := next((place for n, place in enumerate(places) if place in places[:n]), None):
+        raise AgentError(f"Two videos would be written to {str(twice)!r}.", hint="Transcribe them into folders of their own.")
+    if there := next((place for place in places if place.exists() and not overwrite), None):
+        raise AgentError(f"{str(there)!r} is there already.", hint="Replace it with --overwrite, or choose another place with -o.")
+    return targets
+
+
+# --- what is written ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What is said in a video. `left` is what was not listened to."""
+
+    name: str
+    rows: Sequence[Row]
+    language: str
+    result: "ToolResult"
+
+    @classmethod
+    def of(cls, session: "Session", offer: "Offer", result: "ToolResult") -> "Transcript":
+        """Return what was heard in a video, with the options of this session."""
+        runs = session.toolbox.known(session.toolbox.tools["speech"], offer)
+        languages = [str(run.notes[0].observation.detail.get("language") or "") for run in runs]
+        most = max(languages, key=languages.count, default="")
+        return cls(offer.name, [row_of(run, offer.name, session.store) for run in runs], most, result)
+
+    def tell(self) -> None:
+        """Tell on stderr what is not as good as it may look."""
+        if weak := sorted({row.engine for row in self.rows if row.uncertain}):
+            warn(f"{self.name}: heard by {', '.join(weak)}, which often mishears. Better, once: analyzer-agent weights pull speech")
+        if not self.rows:
+            click.echo(f"No speech was heard in {one_line(self.name)}.", err=True)
+
+    def text(self, form: str, style: Style) -> str:
+        """Return it in a format."""
+        match form:
+            case "txt":
+                return "\n".join(one_line(row.text) for row in self.rows)
+            case "tsv":
+                lines = (f"{row.span.start}\t{row.span.end}\t{one_line(row.text)}" for row in self.rows)
+                return "\n".join(["start\tend\ttext", *lines])
+            case "json":
+                return as_json(self._object(style))
+        return write(self.rows, form, style) if form in FORMATS else ""
+
+    def _object(self, style: Style) -> dict[str, Any]:
+        return {
+            "video": self.name,
+            "language": self.language,
+            "engine": next((row.engine for row in self.rows), ""),
+            "text": " ".join(row.text for row in self.rows),
+            "segments": [
+                {"id": row.id, "start": seconds(row.span.start), "end": seconds(row.span.end), "text": row.text}
+                | {"score": row.score, "uncertain": row.uncertain}
+                | ({"words": [word_object(word) for word in row.words]} if style.words else {})
+                for row in self.rows
+            ],
+            "not_examined": [
+                {"start": seconds(u.span.start), "end": seconds(u.span.end), "reason": u.reason}
+                | ({"detail": u.detail} if u.detail else {})
+                for u in self.result.not_examined
+            ],
+        }
+
+
+def _fail(session: "Session", results: "Sequence[ToolResult]") -> None:
+    """Fail where a video was not transcribed.
+
+    Raises:
+        AgentError: it has no sound, or the analyzer failed or refused.
+    """
+    silent = [
+        offer for offer in session.offers if session.toolbox.lacking(session.toolbox.tools["speech"].spec, offer) and not offer.absent
+    ]
+    if silent:
+        read = any(offer.video.subtitle_tracks for offer in silent)
+        names = ", ".join(one_line(offer.name) for offer in silent)
+        hint = "It has subtitles: analyzer-agent index VIDEO --with subtitles, then analyzer-agent notes VIDEO -f srt"
+        raise AgentError(
+            f"{names} has no sound, so there is nothing to transcribe.",
+            hint=hint if read else "Text on the screen is read by: analyzer-agent index VIDEO --with text",
+        )
+    fail_where_undone(results, ["speech"])
