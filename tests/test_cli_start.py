@@ -12,7 +12,22 @@ from analyzer_agent import __version__
 from analyzer_agent.cli import main
 
 HEAVY = ("torch", "cv2", "openai", "langgraph", "numpy", "av", "sqlite_utils", "rich", "onnxruntime", "faster_whisper")
-COMMANDS = ["ask", "batch", "cache", "chat", "demo", "describe", "doctor", "import-notes", "index", "notes", "score", "transcribe", "weights"]
+COMMANDS = [
+    "ask",
+    "batch",
+    "cache",
+    "chat",
+    "config",
+    "demo",
+    "describe",
+    "doctor",
+    "import-notes",
+    "index",
+    "notes",
+    "score",
+    "transcribe",
+    "weights",
+]
 
 
 def test_the_commands_are_these():
