@@ -4,6 +4,7 @@ Knows nothing of how the verdict came about.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from analyzer_agent.protocols import ChatModel
@@ -21,12 +22,12 @@ def compose(ended: Ended, toolbox: Toolbox, model: ChatModel, session: str, wall
     if finished != "answered":
         left += toolbox.unexamined()
     return Answer(
-        text=verdict.text or NO_ANSWER,
+        text=toolbox.titled(verdict.text) or NO_ANSWER,
         citations=tuple(citations(verdict.cited, toolbox)),
         choice=verdict.choice,
-        unsupported=tuple(verdict.unsupported),
-        missing=verdict.missing,
-        not_examined=tuple(_merged(left)),
+        unsupported=tuple(map(toolbox.titled, verdict.unsupported)),
+        missing=toolbox.titled(verdict.missing),
+        not_examined=tuple(replace(u, detail=toolbox.titled(u.detail)) for u in _merged(left)),
         confidence=verdict.confidence,
         steps=tuple(steps),
         usage=Usage(
@@ -62,7 +63,7 @@ def citations(ids: Iterable[int], toolbox: Toolbox) -> list[Citation]:
     for note in (notes[n] for n in ids if n in notes):
         run = toolbox.reader.run_of(note)
         recipe = toolbox.store.notes.recipe(note.key)
-        name = toolbox.names.get(note.video, note.video)
+        name = toolbox.titles.get(note.video, note.video)
         place = (name, note.kind, note.analyzer, recipe.engine, recipe.uncertain)
         cited.append(Citation(note.id, run.span, run.text, *place))
     return cited

@@ -140,3 +140,42 @@ def test_claims_without_evidence_are_marked(cli, video):
             server.calls(("finish", {"answer": "It costs ten [#77].", "notes": [77], "confidence": "high", "found": True}))
         shown = cli("ask", video, PRICE, "--base-url", server.url, "--model", "m", "--tools", "subtitles").stdout
     assert shown.startswith("It costs ten.\n  Without evidence: It costs ten [#77].\n") and "Confidence: low" in shown
+
+
+def test_people_see_the_names_of_their_files(cli, tmp_path):
+    name = "Frau Ångström – final (2).mp4"
+    (tmp_path / "b").mkdir()
+    one, other = talk(tmp_path / name), talk(tmp_path / "b" / name, cues=[(200, 900, "The parrot costs ninety.")], sound=False, seconds=1)
+    tools = ("--tools", "subtitles,voice")
+    assert name in cli("ask", one, PRICE, *tools, "--json").stdout
+    told = cli("ask", one, other, "How much does the parrot cost?", *tools)
+    assert f"  [#3] {other} 0:00.2-0:00.9 subtitle" in told.stdout
+    assert f"read_subtitles {other} 0:00-0:01: 1 note" in told.stderr
+    indexed = cli("index", one, other, "--with", "voice", code=1)
+    assert indexed.stderr.endswith(
+        f"Error: {other} has no audio track, so find_voice has nothing to look at.\n"
+        "Hint: Leave it out of --with, or choose a video that it applies to.\n"
+    )
+    talked = cli("chat", one, stdin="/notes\n")
+    assert f"begins: {name}" in talked.stderr
+    everything = [
+        told,
+        indexed,
+        talked,
+        cli("index", one, other, *tools),
+        cli("cache", "stats"),
+        cli("describe", one, "--covered", "--json"),
+    ]
+    for shown in everything:
+        assert "Frau_" not in shown.output
+        assert shown is talked or name in shown.output
+
+
+def test_names_that_a_model_writes_are_told_as_the_files_are_called(cli, tmp_path):
+    video, other = talk(tmp_path / "my talk.mp4"), talk(tmp_path / "my talk 2.mp4", seconds=1)
+    with OpenAIServer() as server:
+        server.calls(("read_subtitles", {"video": "my_talk.mp4", "ranges": [["0:00", "0:02"]]}))
+        answer = "In my_talk.mp4 it costs forty [#2], not in (my_talk_2.mp4)."
+        server.calls(("finish", {"answer": answer, "notes": [2], "confidence": "high", "found": True}))
+        asked = cli("ask", video, other, PRICE, "--base-url", server.url, "--model", "m", "--verify", "never")
+    assert asked.stdout.startswith("In my talk.mp4 it costs forty [#2], not in (my talk 2.mp4).\n")

@@ -32,10 +32,10 @@ def ask(arguments: tuple[str, ...], as_object: bool, session: str | None, **flag
 
     with explaining(arguments, "--tools", flags["tools"]), Session(*chosen(videos, flags), name=session, settings=settings) as talk:
         tell_problems(talk)
-        with drawing(flags["quiet"]) as drawer, stoppable(talk.cancel, on_stop=drawer.pause):
+        with drawing(flags["quiet"], talk.toolbox.titled) as drawer, stoppable(talk.cancel, on_stop=drawer.pause):
             tell_missing(talk, drawer)
             answer = answer_of(talk.stream(question), drawer)
         if as_object:
             click.echo(as_json(answer_json(answer)))
         else:
-            show_answer(answer, several=len(talk.offers) > 1, names=talk.toolbox.names)
+            show_answer(answer, several=len(talk.offers) > 1, names=talk.toolbox.titles)

@@ -58,7 +58,7 @@ def tell_problems(session: "Session") -> None:
     """Warn of what is odd about the files, such as being cut off."""
     for offer in session.offers:
         for problem in getattr(offer.video, "problems", ()):
-            warn(f"{offer.name}: {problem}")
+            warn(f"{offer.title}: {problem}")
 
 
 def tell_missing(session: "Session", drawer: Drawer) -> None:

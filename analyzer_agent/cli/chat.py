@@ -67,7 +67,10 @@ class Conversation:
         """Run a question to its answer; what goes wrong is told, and the conversation goes on."""
         told = Told()
         try:
-            with drawing(self.quiet) as drawer, stoppable(self.session.cancel, on_stop=lambda: self._stopping(drawer), grace=None):
+            with (
+                drawing(self.quiet, self.session.toolbox.titled) as drawer,
+                stoppable(self.session.cancel, on_stop=lambda: self._stopping(drawer), grace=None),
+            ):
                 if self.permission:
                     self.permission.attend(drawer)
                 for event in events():
@@ -85,7 +88,7 @@ class Conversation:
         else:
             if told.answer:
                 several = len(self.session.offers) > 1
-                show_answer(told.answer, several=several, told=told.complete(), names=self.session.toolbox.names)
+                show_answer(told.answer, several=several, told=told.complete(), names=self.session.toolbox.titles)
                 self._offer_more(told.answer)
 
     def more(self) -> None:
@@ -161,7 +164,7 @@ def _converse(talk: Conversation) -> int:
     session, tty = talk.session, sys.stdin.isatty()
     known = session.store.history.turns(session.name)
     verb = f"goes on ({len(known)} question{'' if len(known) == 1 else 's'} so far)" if known else "begins"
-    names = ", ".join(one_line(offer.name) for offer in session.offers)
+    names = ", ".join(one_line(offer.title) for offer in session.offers)
     code = 0
     if tty:
         with suppress(ImportError):

@@ -63,7 +63,7 @@ def _notes(session: "Session", words: str) -> None:
     else:
         runs = [run for offer in offers for run in reader.runs(offer.video.id, offer.scope)]
     for run in runs[:_NOTES_SHOWN]:
-        name = f"{one_line(session.toolbox.names.get(run.video, run.video))} " if len(offers) > 1 else ""
+        name = f"{one_line(session.toolbox.titles.get(run.video, run.video))} " if len(offers) > 1 else ""
         click.echo(f"  [#{run.id}] {name}{run.span} {run.kind}{', uncertain' if run.uncertain else ''}: {quote(run.text, 100)}")
     if len(runs) > _NOTES_SHOWN:
         click.echo(f"  ... and {len(runs) - _NOTES_SHOWN} more; /notes WORDS searches them")

@@ -39,7 +39,7 @@ def describe(video: str, names: str | None, covered: bool, as_object: bool, **fl
 
     with Session(video, settings=settings) as session:
         tell_problems(session)
-        with drawing(flags["quiet"]) as drawer, stoppable(session.cancel, on_stop=drawer.pause):
+        with drawing(flags["quiet"], session.toolbox.titled) as drawer, stoppable(session.cancel, on_stop=drawer.pause):
             results = [] if covered else run_index(session, wanted, None, drawer)
         told = session.describe(wanted, covered=covered)
         unseen = session.toolbox.unexamined() if covered else [u for result in results for u in result.not_examined]
@@ -50,13 +50,13 @@ def describe(video: str, names: str | None, covered: bool, as_object: bool, **fl
     elif told.lines:
         click.echo(f"{told.thinned}.\n\n{told.text}" if told.thinned else told.text)
     else:
-        click.echo(f"Nothing is known of {one_line(offer.name)}.", err=True)
-    fail_where_undone(results, wanted)
+        click.echo(f"Nothing is known of {one_line(offer.title)}.", err=True)
+    fail_where_undone(results, wanted, session.toolbox.titled)
 
 
 def _object(told: "Description", offer: "Offer", left: Sequence[Unexamined]) -> dict[str, Any]:
     return {
-        "video": offer.name,
+        "video": offer.title,
         **_times(offer.scope.start, offer.scope.end),
         "thinned": told.thinned,
         "text": told.text,

@@ -42,7 +42,8 @@ class Drawer:
     May be called from several threads. While a question to the user is open nothing is drawn: it follows after the answer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, titled: Callable[[str], str] = str) -> None:
+        self.titled = titled
         self._lock = threading.RLock()
         self._asking = False
         self._kept: list[Callable[[], None]] = []
@@ -91,7 +92,10 @@ class Drawer:
 
     def _draw(self, event: Event) -> None:
         if isinstance(event, Warned):
-            warn(event.text)
+            warn(self._words(event.text))
+
+    def _words(self, text: str) -> str:
+        return one_line(self.titled(text))
 
     def _note(self, text: str) -> None:
         pass
@@ -100,11 +104,11 @@ class Drawer:
         pass
 
 
-def open_drawer(quiet: bool) -> Drawer:
-    """Return what suits stderr."""
+def open_drawer(quiet: bool, titled: Callable[[str], str] = str) -> Drawer:
+    """Return what suits stderr; `titled` puts the files' own names into what is drawn."""
     if quiet:
-        return Drawer()
-    return Live() if sys.stderr.isatty() else Lines()
+        return Drawer(titled)
+    return Live(titled) if sys.stderr.isatty() else Lines(titled)
 
 
 def warn(text: str) -> None:
@@ -115,8 +119,8 @@ def warn(text: str) -> None:
 class Lines(Drawer):
     """Plain lines, for logs."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, titled: Callable[[str], str] = str) -> None:
+        super().__init__(titled)
         self._begun: dict[str, ToolStarted] = {}
         self._told: dict[str, float] = {}
         self._waiting: set[str] = set()
@@ -149,14 +153,14 @@ class Lines(Drawer):
             self.note(f"{done} of {total}: {text}")
 
     def _note(self, text: str) -> None:
-        click.echo(one_line(text), err=True)
+        click.echo(self._words(text), err=True)
 
 
 class Live(Drawer):
     """A spinner with bars on a terminal; finished calls become lines above it."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, titled: Callable[[str], str] = str) -> None:
+        super().__init__(titled)
         from rich.console import Console
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
@@ -217,7 +221,7 @@ class Live(Drawer):
     def _note(self, text: str) -> None:
         from rich.text import Text
 
-        self._console.print(Text(one_line(text), style="dim"))
+        self._console.print(Text(self._words(text), style="dim"))
 
     def _count(self, done: int, total: int, text: str) -> None:
         self._set("count", f"{done} of {total}", total=total, done=done, far=text)
@@ -230,7 +234,7 @@ class Live(Drawer):
         self._progress.start()
         if name not in self._tasks:
             self._tasks[name] = self._progress.add_task("", total=None, far="")
-        self._progress.update(self._tasks[name], description=one_line(text), total=total or None, completed=done, far=one_line(far))
+        self._progress.update(self._tasks[name], description=self._words(text), total=total or None, completed=done, far=one_line(far))
 
     def _drop(self, name: str) -> None:
         if name in self._tasks:
@@ -239,11 +243,11 @@ class Live(Drawer):
     def _line(self, mark: tuple[str, str], text: str) -> None:
         from rich.text import Text
 
-        self._console.print(Text.assemble(mark, " ", (one_line(text), "dim")))
+        self._console.print(Text.assemble(mark, " ", (self._words(text), "dim")))
 
 
 @contextmanager
-def drawing(quiet: bool) -> Iterator[Drawer]:
-    """Show progress while the block runs."""
-    with open_drawer(quiet) as drawer:
+def drawing(quiet: bool, titled: Callable[[str], str] = str) -> Iterator[Drawer]:
+    """Show progress while the block runs; `titled` puts the files' own names into it."""
+    with open_drawer(quiet, titled) as drawer:
         yield drawer

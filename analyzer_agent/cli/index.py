@@ -1,6 +1,6 @@
 """`index`: run analyzers over videos without asking anything."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -41,10 +41,10 @@ def index(videos: tuple[str, ...], names: str | None, every: float | None, as_ob
 
     with explaining(videos, "--with", names), Session(*chosen(videos, flags), settings=settings) as session:
         tell_problems(session)
-        with drawing(flags["quiet"]) as drawer, stoppable(session.cancel, on_stop=drawer.pause):
+        with drawing(flags["quiet"], session.toolbox.titled) as drawer, stoppable(session.cancel, on_stop=drawer.pause):
             results = run_index(session, wanted, every, drawer)
         _show(session, results, as_object)
-        fail_where_undone(results, wanted)
+        fail_where_undone(results, wanted, session.toolbox.titled)
 
 
 def named(names: str | None) -> list[str] | None:
@@ -118,7 +118,7 @@ def _show(session: "Session", results: Sequence[ToolResult], as_object: bool) ->
         found = session.toolbox.reader.runs(offer.video.id, offer.scope, kinds=spec.kinds)
         rows.append(
             {
-                "video": offer.name,
+                "video": offer.title,
                 "analyzer": spec.name,
                 "new_seconds": seconds(result.analyzed_ms),
                 "reused_seconds": seconds(result.reused_ms),
@@ -148,7 +148,7 @@ def _show(session: "Session", results: Sequence[ToolResult], as_object: bool) ->
         click.echo(table(head, lines, numbers=("new", "reused", "notes", "took")))
 
 
-def fail_where_undone(results: Sequence[ToolResult], wanted: Sequence[str] | None) -> None:
+def fail_where_undone(results: Sequence[ToolResult], wanted: Sequence[str] | None, titled: Callable[[str], str]) -> None:
     """Fail where something that was asked for was not done.
 
     Raises:
@@ -164,4 +164,4 @@ def fail_where_undone(results: Sequence[ToolResult], wanted: Sequence[str] | Non
     refused = [result.refusal for result in results if result.tool not in done]
     if refused and wanted is not None:
         hint = "Leave it out of --with, or choose a video that it applies to."
-        raise AgentError(_first([text.rstrip(".") for text in refused]) + ".", hint=hint)
+        raise AgentError(titled(_first([text.rstrip(".") for text in refused])) + ".", hint=hint)

@@ -6,6 +6,7 @@ Knows nothing of how long is long.
 import shutil
 import sys
 import threading
+from collections.abc import Callable
 
 import click
 
@@ -46,7 +47,9 @@ class Permission:
             if self._always:
                 return True
             with self._drawer.asking(), keyboard.answering():
-                click.echo(f"{question(start, shutil.get_terminal_size().columns)}\n{_GO_ON}", nl=False, err=_on_stderr())
+                click.echo(
+                    f"{question(start, self._drawer.titled, shutil.get_terminal_size().columns)}\n{_GO_ON}", nl=False, err=_on_stderr()
+                )
                 answer = self._answer().strip().lower()
             self._always = answer in ("a", "always")
             return self._always or answer in ("", "y", "yes")
@@ -69,9 +72,9 @@ def can_ask() -> bool:
     return sys.stdin.isatty() and (sys.stderr.isatty() or sys.stdout.isatty())
 
 
-def question(start: ToolStarted, columns: int) -> str:
+def question(start: ToolStarted, titled: Callable[[str], str], columns: int) -> str:
     """Return what is asked for on one line, with as many details as fit the terminal."""
-    video, engine = one_line(str(start.args.get("video") or "")), one_line(start.engine)
+    video, engine = one_line(titled(str(start.args.get("video") or ""))), one_line(start.engine)
     told = "may take a while: never measured here" if start.estimate_ms is None else f"would take about {amount(start.estimate_ms)}"
     step = f"{one_line(start.tool)} on {amount(start.new_ms)}"
     ways = [f"{step}{of}{by} {told}." for of in (f" of {video}" if video else "", "") for by in (f" with {engine}" if engine else "", "")]

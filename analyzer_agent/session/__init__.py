@@ -112,7 +112,9 @@ class Session:
             self.store = closing.enter_context(Store(self.settings.store))
             self.offers = [replace(offer, imported=imported(self.store, offer.video.id)) for offer in offers]
             for offer in self.offers:
-                self.store.notes.add_video(offer.video.id, offer.name, str(Path(offer.video.path).resolve()), offer.video.duration)
+                self.store.notes.add_video(
+                    offer.video.id, getattr(offer.video, "name", offer.name), str(Path(offer.video.path).resolve()), offer.video.duration
+                )
             ready, missing = readable(specs, ready, missing, self.offers)
             self.toolbox = Toolbox(self.store, self.offers, ready, missing, specs=specs, only=self.settings.tools, approve=approve)
             self.toolbox.force = self.settings.refresh

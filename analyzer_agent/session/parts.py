@@ -179,18 +179,23 @@ def stand_in(given: Path, known: Mapping[str, int]) -> AbsentVideo | None:
 
 
 def offers_of(files: Sequence[MediaFile | AbsentVideo], settings: Settings) -> list[Offer]:
-    """Return the files under names that tell them apart, each with the part that may be looked at.
+    """Return the files under names, and titles for people, that tell them apart, each with the part that may be looked at.
 
     Raises:
         AgentError, MediaError: see `scope_of`.
     """
     names: list[str] = []
+    own = [file.name for file in files]
+    titles = [str(file.path) if own.count(file.name) > 1 else file.name for file in files]
     for file in files:
         plain = as_name(file.name)
         numbered = (f"{plain}({n})" for n in count(2))
         names.append(plain if plain not in names else next(name for name in numbered if name not in names))
     reasons = [f"the file of {name} is not here" if isinstance(file, AbsentVideo) else "" for name, file in zip(names, files, strict=True)]
-    return [Offer(name, file, scope_of(file, settings), absent=why) for name, file, why in zip(names, files, reasons, strict=True)]
+    return [
+        Offer(name, file, scope_of(file, settings), absent=why, title=title)
+        for name, file, why, title in zip(names, files, reasons, titles, strict=True)
+    ]
 
 
 def readable(

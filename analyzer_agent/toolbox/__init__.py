@@ -4,6 +4,7 @@ Knows nothing of models or graphs: a call comes in, events and a result come out
 """
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
@@ -63,6 +64,7 @@ class Toolbox:
         self.store, self.tools, self.missing, self.consent = store, dict(tools), dict(missing or {}), Consent(approve)
         self.offers = {offer.name: offer for offer in offers}
         self.names = {offer.video.id: offer.name for offer in offers}
+        self.titles = {offer.video.id: offer.title or offer.name for offer in offers}
         self.reader = Reader(store, specs or {name: tool.spec for name, tool in self.tools.items()}, only)
         self.digests = Digests(self.reader)
         self.force = False
@@ -133,6 +135,14 @@ class Toolbox:
                 if resource in self._locks:
                     held.enter_context(self._locks[resource])
             yield
+
+    def titled(self, text: str) -> str:
+        """Return text, for people: with the files' own names in place of those that a model knows them by."""
+        others = {offer.name: offer.title for offer in self.offers.values() if offer.title not in ("", offer.name)}
+        if not others:
+            return text
+        names = "|".join(re.escape(name) for name in sorted(others, key=len, reverse=True))
+        return re.sub(rf"(?<!\w)(?:{names})(?!\w)", lambda found: others[found[0]], text)
 
     def lacking(self, spec: Spec, offer: Offer) -> str:
         """Return why an analyzer has nothing to look at in a video, as a clause, or nothing."""

@@ -45,6 +45,7 @@ class Tool:
 class Offer:
     """A video as the tools see it: its name in this session and the part that may be looked at.
 
+    `name` is made safe for a prompt, `title` is the file's own name, for people; "" where they are the same.
     `imported` names the analyzers whose notes were brought in from elsewhere, `absent` says that the file is not here, "" where it is.
     """
 
@@ -53,6 +54,7 @@ class Offer:
     scope: TimeRange
     imported: frozenset[str] = frozenset()
     absent: str = ""
+    title: str = ""
 
 
 def lacking(spec: Spec, offer: Offer) -> str:
