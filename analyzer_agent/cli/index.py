@@ -99,7 +99,7 @@ def _tell_skipped(session: "Session", results: Sequence[ToolResult], wanted: Seq
     for same, names in alike.items():
         count = f"{len(same)} of {len(offers)} skipped" if len(offers) > 1 else "Skipped"
         of = "" if wanted and len(wanted) == 1 else f" for {', '.join(names)}"
-        warn(f"{count}{of}: {_first(same)}")
+        warn(session.toolbox.titled(f"{count}{of}: {_first(same)}"))
 
 
 def _first(reasons: Sequence[str]) -> str:

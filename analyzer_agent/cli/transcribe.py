@@ -56,7 +56,7 @@ def transcribe(
 
     with Session(*files, settings=settings) as session:
         tell_problems(session)
-        with drawing(flags["quiet"]) as drawer, stoppable(session.cancel, on_stop=drawer.pause):
+        with drawing(flags["quiet"], session.toolbox.titled) as drawer, stoppable(session.cancel, on_stop=drawer.pause):
             results = run_index(session, ["speech"], None, drawer)
         heard = {result.args.get("video") or session.offers[0].name: result for result in results if not result.refused}
         for number, offer in enumerate(session.offers):
@@ -140,7 +140,7 @@ class Transcript:
         runs = session.toolbox.known(session.toolbox.tools["speech"], offer)
         languages = [str(run.notes[0].observation.detail.get("language") or "") for run in runs]
         most = max(languages, key=languages.count, default="")
-        return cls(offer.name, [row_of(run, offer.name, session.store) for run in runs], most, result)
+        return cls(offer.title, [row_of(run, offer.title, session.store) for run in runs], most, result)
 
     def tell(self) -> None:
         """Tell on stderr what is not as good as it may look."""
@@ -192,10 +192,10 @@ def _fail(session: "Session", results: "Sequence[ToolResult]") -> None:
     ]
     if silent:
         read = any(offer.video.subtitle_tracks for offer in silent)
-        names = ", ".join(one_line(offer.name) for offer in silent)
+        names = ", ".join(one_line(offer.title) for offer in silent)
         hint = "It has subtitles: analyzer-agent index VIDEO --with subtitles, then analyzer-agent notes VIDEO -f srt"
         raise AgentError(
             f"{names} has no sound, so there is nothing to transcribe.",
             hint=hint if read else "Text on the screen is read by: analyzer-agent index VIDEO --with text",
         )
-    fail_where_undone(results, ["speech"])
+    fail_where_undone(results, ["speech"], session.toolbox.titled)
