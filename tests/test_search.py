@@ -168,3 +168,30 @@ def test_notes_are_fetched_as_they_are_asked_for(store):
         db.conn.set_trace_callback(statements.append)
     next(store.notes.search("the", videos=["v"]))
     assert sum("FROM notes n JOIN keys" in statement for statement in statements) == 1
+
+
+def test_all_words_together_the_newest_first(store, bounded):
+    for video in ("v", "w"):
+        put(store, drawn(random.Random(2), 400, ("text", "speech")), video)
+    notes = rows(store)
+
+    def held(query, **where):
+        return [note.id for note in store.notes.holding(query, **({"videos": ["v", "w"]} | where))]
+
+    assert held("the person") == sorted(holding(notes, "the", "person"), reverse=True)
+    inside = [n[0] for n in notes if {"the", "person"} <= set(n[5].split()) and n[1:3] == ("w", "speech") and n[3] < 200_000]
+    assert held("person the", videos=["w"], kinds=["speech"], span=TimeRange(0, 200_000)) == sorted(inside, reverse=True)
+    assert held("") == held("the", videos=[]) == held("the absent") == []
+
+
+def test_a_text_that_stays_is_found_once(store):
+    from analyzer_agent.evidence.finding import find
+    from analyzer_agent.evidence.reading import Reader
+
+    put(store, [(n * 1_000, "text", "CAFE LUNA") for n in range(8)] + [(30_000, "text", "Cafe Luna")])
+    put(store, [(0, "text", "cafe sol")], video="w")
+    reader = Reader(store, {})
+    found = find(reader, "cafe luna", ["v", "w"])
+    assert [(one.video, one.count, one.runs[0].span) for one in found.hits] == [("v", 2, TimeRange(0, 8_000))] and found.all_words
+    assert [(one.video, one.count) for one in find(reader, "cafe", ["w", "v"]).hits] == [("v", 2), ("w", 1)]
+    assert not find(reader, "luna moon", ["v"]).all_words

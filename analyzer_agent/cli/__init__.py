@@ -19,6 +19,7 @@ from analyzer_agent.cli.import_notes import import_notes
 from analyzer_agent.cli.index import index
 from analyzer_agent.cli.notes import notes
 from analyzer_agent.cli.score import score
+from analyzer_agent.cli.search import search
 from analyzer_agent.cli.transcribe import transcribe
 from analyzer_agent.cli.weights import weights
 
@@ -41,5 +42,5 @@ def main() -> None:
     """Hold the commands together."""
 
 
-for _command in (demo, ask, chat, batch, score, index, transcribe, describe, import_notes, notes, doctor, config, weights, cache):
+for _command in (demo, ask, chat, batch, score, index, search, transcribe, describe, import_notes, notes, doctor, config, weights, cache):
     main.add_command(_command)

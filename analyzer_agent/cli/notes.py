@@ -116,7 +116,7 @@ def _reading(file: "MediaFile | AbsentVideo", settings: "Settings") -> "Iterator
 def _rows(file: "MediaFile | AbsentVideo", settings: "Settings", kinds: Sequence[str], search: str | None, only_said: bool) -> list[Row]:
     from analyzer_agent import tools
 
-    _check_kinds(kinds, {kind for spec, _ in tools.load_all().values() for kind in spec.kinds})
+    check_kinds(kinds, {kind for spec, _ in tools.load_all().values() for kind in spec.kinds})
     if not settings.store.exists():
         return []
     with _reading(file, settings) as (reader, scope):
@@ -145,7 +145,12 @@ def said(runs: "Sequence[Run]") -> "list[Run]":
     return [run for run, track in zip(spoken, tracks, strict=True) if track == min(tracks)]
 
 
-def _check_kinds(kinds: Sequence[str], known: set[str]) -> None:
+def check_kinds(kinds: Sequence[str], known: set[str]) -> None:
+    """Check that there are such kinds of notes: the built-in ones, and those that plug-ins make.
+
+    Raises:
+        AgentError: there is one that is unknown.
+    """
     from analyzer_agent.records import KINDS
 
     valid = [*KINDS, *sorted(known - set(KINDS))]

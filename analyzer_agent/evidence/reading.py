@@ -137,13 +137,17 @@ class Reader:
         told: set[int] = set()
         for note in self.store.notes.search(query, videos=videos, span=span, kinds=kinds):
             # A title that stays is hundreds of matching samples and one run: each is joined once.
-            if note.id in told or self._select(note, {}) is None or (note.kind in ("moment", CHAPTER) and not kinds):
+            if note.id in told or not self.tells(note, kinds):
                 continue
             found.append(run := self.run_of(note))
             told.update(other.id for other in run.notes)
             if len(found) == limit:
                 break
         return found
+
+    def tells(self, note: Note, kinds: Sequence[str] | None) -> bool:
+        """Tell whether a search for notes of these kinds may show a note: the default filters keep it, and it is no other note's echo."""
+        return self._select(note, {}) is not None and (bool(kinds) or note.kind not in ("moment", CHAPTER))
 
     # --- filters --------------------------------------------------------------------------------------------------
 

@@ -13,9 +13,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlite_utils import Database
-
 from analyzer_agent.errors import StoreError
+from analyzer_agent.storage.lean import Database
 from analyzer_agent.storage.migrations import migrations
 
 BUSY_TIMEOUT_S = 30.0

@@ -16,7 +16,7 @@ from sqlite_utils import Database
 
 from analyzer_agent.records import Observation, Sample
 from analyzer_agent.storage.database import Connections, marks, now
-from analyzer_agent.timeline import TimeRange
+from analyzer_agent.timeline import TimeRange, merge
 
 LEASE_S = 30.0
 """How long a claim holds without being renewed; its owner renews it at a third of this."""
@@ -70,6 +70,15 @@ class Ledger:
         with self._at.read() as db:
             rows = db.execute(sql, [video, *wanted, span.start, span.end, span.start])
             return [Covered(TimeRange(start, end), step, key) for start, end, step, key in rows]
+
+    def looked(self, analyzer: str) -> dict[str, list[TimeRange]]:
+        """Return which parts of each video an analyzer has looked at, by whatever engine."""
+        sql = "SELECT c.video, c.start_ms, c.end_ms FROM coverage c JOIN keys k ON k.key = c.key WHERE k.analyzer = ? AND c.state = 'done'"
+        spans: dict[str, list[TimeRange]] = {}
+        with self._at.read() as db:
+            for video, start, end in db.execute(sql, [analyzer]):
+                spans.setdefault(video, []).append(TimeRange(start, end))
+        return {video: merge(parts) for video, parts in spans.items()}
 
     def failures(self, video: str, key: str, span: TimeRange) -> list[Failed]:
         """Return the grains within `span` that failed, each once with its attempts at all steps and its last error."""

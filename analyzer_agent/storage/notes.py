@@ -138,20 +138,29 @@ class Notes:
 
         Notes are fetched as they are asked for. Which are found and how they are ranked is told in `storage.search`.
         """
-        words = search.words(query)
-        if not words or not videos:
-            return
+        if (words := search.words(query)) and videos:
+            with self._at.read() as db:
+                yield from self._paged(search.best(db, words, search.Place(videos, span, kinds)))
+
+    def holding(
+        self, query: str, *, videos: Sequence[str], span: TimeRange | None = None, kinds: Iterable[str] | None = None
+    ) -> Iterator[Note]:
+        """Yield the notes that hold all words of `query`, the newest first; plain words like those of `search`."""
+        if (words := search.words(query)) and videos:
+            with self._at.read() as db:
+                yield from self._paged(search.holding(db, words, search.Place(videos, span, kinds)))
+
+    def _paged(self, ids: Iterator[int]) -> Iterator[Note]:
+        """Yield the notes with these ids that no better engine hides."""
         rivals: dict[str, Mapping[str, Sequence[str]]] = {}
-        with self._at.read() as db:
-            ids = search.best(db, words, search.Place(videos, span, kinds))
-            while page := list(islice(ids, _PAGE)):
-                known = self.get(page)
-                shown: set[int] = set()
-                for video in {note.video for note in known.values()}:
-                    if video not in rivals:
-                        rivals[video] = _rivals(self._recipes(video, None))
-                    shown.update(note.id for note in self._visible(video, [n for n in known.values() if n.video == video], rivals[video]))
-                yield from (known[n] for n in page if n in shown)
+        while page := list(islice(ids, _PAGE)):
+            known = self.get(page)
+            shown: set[int] = set()
+            for video in {note.video for note in known.values()}:
+                if video not in rivals:
+                    rivals[video] = _rivals(self._recipes(video, None))
+                shown.update(note.id for note in self._visible(video, [n for n in known.values() if n.video == video], rivals[video]))
+            yield from (known[n] for n in page if n in shown)
 
     def state(self, video: str) -> tuple[int, ...]:
         """Return numbers that change whenever what is known of a video does; chapters, which only sum it up, do not count."""

@@ -147,6 +147,15 @@ def best(db: Database, query: Sequence[str], place: Place) -> Iterator[int]:
     yield from _by_worth(db, worth, place)
 
 
+def holding(db: Database, query: Sequence[str], place: Place) -> Iterator[int]:
+    """Yield the ids of the notes in `place` that hold all of the words, the newest first."""
+    where, args = place.holds()
+    expression = " AND ".join(_text([word]) for word in query) + place.in_videos(db) + place.of_kinds()
+    sql = "SELECT n.id FROM notes_fts f CROSS JOIN notes n ON n.id = f.rowid WHERE f.notes_fts MATCH ?"
+    for row in db.execute(f"{sql} AND {where} ORDER BY f.rowid DESC", [expression, *args]):
+        yield row[0]
+
+
 def _by_rank(db: Database, query: Iterable[str], place: Place) -> list[int]:
     where, args = place.holds()
     matching = "SELECT n.id FROM notes_fts f CROSS JOIN notes n ON n.id = f.rowid WHERE f.notes_fts MATCH ?"

@@ -4,7 +4,8 @@ Knows names and where to find things, and nothing of what analyzers do.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
@@ -67,6 +68,15 @@ def load_all(wanted: Sequence[str] | None = None) -> dict[str, tuple[Spec, Seque
             if wanted is not None:
                 raise
             log.warning("the analyzer %r cannot be loaded", name, exc_info=True)
+    return found
+
+
+def known(wanted: Iterable[str]) -> dict[str, Spec]:
+    """Return the specs of those of the analyzers that are there and can be loaded, such as of all that have left notes in a store."""
+    found = {}
+    for name in wanted:
+        with suppress(AgentError):
+            found[name] = load(name)[0]
     return found
 
 

@@ -1,0 +1,204 @@
+"""`search`: which videos hold words, how often and where. Reads only: no analyzer runs."""
+
+import os
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from analyzer_agent.cli.help import command
+from analyzer_agent.cli.notes import check_kinds
+from analyzer_agent.cli.options import common, settings_of
+from analyzer_agent.cli.plain import as_json, one_line
+from analyzer_agent.cli.showing import quote
+from analyzer_agent.errors import AgentError
+from analyzer_agent.timeline import TimeRange, seconds
+
+if TYPE_CHECKING:
+    from analyzer_agent.config import Settings
+    from analyzer_agent.evidence.finding import Found
+    from analyzer_agent.evidence.reading import Run
+    from analyzer_agent.storage import Store
+
+_FOREVER = 1 << 50
+_LONGEST = 100
+_NAMED = 3
+_WORDS_FIRST = "Words come first, then files and folders: analyzer-agent search price talk.mp4"
+_HEARD = ("speech", "subtitles")
+"""The analyzers that leave the words that are spoken."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A video that is searched: its id, its name for people, the file, how long it is (ms; 0 where the store does not know it)."""
+
+    id: str
+    name: str
+    path: str
+    duration: int
+
+
+@command()
+@click.argument("arguments", nargs=-1, required=True, metavar="WORDS... [VIDEO|FOLDER]...")
+@click.option("--kind", "kinds", multiple=True, metavar="K", help="Only notes of this kind (speech, text, scene, ...); may be repeated.")
+@click.option("--limit", type=click.IntRange(min=1), default=3, metavar="N", help="Findings to show of each video.  [default: 3]")
+@click.option("--recursive", "-r", is_flag=True, help="Take the videos in the folders of a folder as well.")
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
+@common("scope", "store")
+def search(arguments: tuple[str, ...], kinds: tuple[str, ...], limit: int, recursive: bool, as_object: bool, **flags: Any) -> None:
+    """Tell which videos hold WORDS: how often, when, and where it stands.
+
+    Everything in the store is searched, or only the videos and folders that are named after the words. Notes with all of the words
+    count; where there are none, those with any of them. Nothing is analyzed.
+    """
+    settings = settings_of(flags)
+    words, named = split_words(arguments)
+    from analyzer_agent.storage import Store
+
+    wanted = [part.strip() for kind in kinds for part in kind.split(",") if part.strip()]
+    if not settings.store.exists():
+        raise AgentError(f"There are no notes to search yet: {str(settings.store)!r} does not exist.", hint=_how_to_index(named))
+    with Store(settings.store) as store:
+        places = _places(store, named, recursive)
+        found = _find(store, words, places, wanted, settings, limit)
+        unheard = _unheard(store, places) if not wanted or {"speech", "subtitle"} & set(wanted) else []
+        by_id = {place.id: place for place in places}
+        shown = _object(words, found, by_id, unheard, store) if as_object else _text(words, found, by_id)
+    click.echo(shown)
+    if unheard and not as_object:
+        click.echo(_told_unheard(unheard, len(places), named), err=True)
+
+
+def split_words(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the words, and the files and folders that are named after them.
+
+    Raises:
+        click.UsageError: there are no words.
+        AgentError: what looks like a file does not exist.
+    """
+    at = len(arguments)
+    while at > 1 and os.path.exists(arguments[at - 1]):
+        at -= 1
+    if os.path.exists(arguments[0]) and _like_a_file(arguments[0]):
+        raise click.UsageError(f"The words are missing: {arguments[0]!r} is a file or folder. {_WORDS_FIRST}")
+    for word in arguments[1:at]:
+        if _like_a_file(word):
+            raise AgentError(f"There is no file {word!r}.", hint=_WORDS_FIRST)
+    return " ".join(arguments[:at]), list(arguments[at:])
+
+
+def _like_a_file(word: str) -> bool:
+    return os.sep in word or Path(word).suffix.lower() in (".mp4", ".mkv", ".mov", ".webm", ".avi", ".mp3", ".wav", ".m4a")
+
+
+def _places(store: "Store", named: Sequence[str], recursive: bool) -> list[Place]:
+    """Return the videos to search: those that are named, else all that the store knows."""
+    known = {video.id: video for video in store.maintenance.videos()}
+    if not named:
+        all_known = (Place(video.id, Path(video.path).name, video.path, video.duration) for video in known.values())
+        return sorted(all_known, key=lambda place: place.path)
+    from analyzer_agent.media import fingerprint, media_in
+
+    files = {fingerprint(file): file for file in media_in(named, recursive=recursive).files}
+    return [Place(id, file.name, str(file), known[id].duration if id in known else 0) for id, file in files.items()]
+
+
+def _find(store: "Store", words: str, places: Sequence[Place], kinds: Sequence[str], settings: "Settings", limit: int) -> "Found":
+    from analyzer_agent import tools
+    from analyzer_agent.evidence.finding import find
+    from analyzer_agent.evidence.reading import Reader
+
+    if kinds:
+        check_kinds(kinds, {kind for spec, _ in tools.load_all().values() for kind in spec.kinds})
+    specs = tools.known({recipe.analyzer for recipe in store.notes.recipes()})
+    scoped = settings.start_ms is not None or settings.end_ms is not None
+    span = TimeRange(settings.start_ms or 0, settings.end_ms if settings.end_ms is not None else _FOREVER) if scoped else None
+    return find(Reader(store, specs), words, [place.id for place in places], span=span, kinds=kinds or None, shown=limit)
+
+
+def _unheard(store: "Store", places: Sequence[Place]) -> list[Place]:
+    """Return the videos whose words nobody has taken down, at least not all of them."""
+    looked = [store.ledger.looked(analyzer) for analyzer in _HEARD]
+    return [p for p in places if not p.duration or not any(TimeRange(0, p.duration) in done.get(p.id, ()) for done in looked)]
+
+
+def _text(words: str, found: "Found", places: Mapping[str, Place]) -> str:
+    if not found.hits:
+        return f"No note holds {quote(words)} ({_videos(len(places))} searched)."
+    total = sum(one.count for one in found.hits)
+    held = "" if found.all_words else "no note holds all of the words; any of them: "
+    head = f"{quote(words)}: {held}{'more than ' if found.cut else ''}{total} found in {len(found.hits)} of {_videos(len(places))}"
+    lines = [click.style(head, bold=True)]
+    names = _names(places)
+    for one in found.hits:
+        lines.append(f"{names[one.video]}: {one.count}")
+        lines += [_line(run) for run in one.runs]
+        if one.count > len(one.runs):
+            lines.append(f"  ... and {one.count - len(one.runs)} more")
+    return "\n".join(lines)
+
+
+def _line(run: "Run") -> str:
+    return f"  [#{run.id}] {run.span} {run.kind}{', uncertain' if run.uncertain else ''}: {quote(run.text, _LONGEST)}"
+
+
+def _names(places: Mapping[str, Place]) -> dict[str, str]:
+    """Return names that tell the videos apart: those of files, with their folders where two are called alike."""
+    alike = Counter(place.name for place in places.values())
+    return {id: one_line(place.name if alike[place.name] == 1 else place.path) for id, place in places.items()}
+
+
+def _videos(count: int) -> str:
+    return f"{count} video{'' if count == 1 else 's'}"
+
+
+def _told_unheard(unheard: Sequence[Place], among: int, named: Sequence[str]) -> str:
+    names = ", ".join(one_line(place.name) for place in unheard[:_NAMED])
+    more = f" and {len(unheard) - _NAMED} more" if len(unheard) > _NAMED else ""
+    which = named or [place.path for place in unheard[:_NAMED]]
+    return f"Not examined for speech: {len(unheard)} of {_videos(among)}: {names}{more}.\nHint: {_how_to_index(which)}"
+
+
+def _how_to_index(videos: Sequence[str]) -> str:
+    return f"analyzer-agent index {shlex.join(videos) if videos else 'VIDEO...'} --with speech"
+
+
+def _object(words: str, found: "Found", places: Mapping[str, Place], unheard: Sequence[Place], store: "Store") -> str:
+    videos = [
+        {
+            "video": places[one.video].name,
+            "path": places[one.video].path,
+            "count": one.count,
+            "hits": [_hit(run, store) for run in one.runs],
+        }
+        for one in found.hits
+    ]
+    return as_json(
+        {
+            "query": words,
+            "searched": len(places),
+            "all_words": found.all_words,
+            "cut": found.cut,
+            "videos": videos,
+            "not_examined": [{"video": place.name, "path": place.path, "analyzer": "speech"} for place in unheard],
+        }
+    )
+
+
+def _hit(run: "Run", store: "Store") -> dict[str, Any]:
+    first = run.notes[0]
+    return {
+        "note": run.id,
+        "kind": run.kind,
+        "analyzer": first.analyzer,
+        "engine": store.notes.recipe(first.key).engine,
+        "start": seconds(run.span.start),
+        "end": seconds(run.span.end),
+        "text": run.text,
+        "score": None if run.score is None else round(run.score, 4),
+        "uncertain": run.uncertain,
+    }

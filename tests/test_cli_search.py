@@ -1,0 +1,97 @@
+"""`search`: which videos hold words, how often and where; what nobody has listened to is told."""
+
+import pytest
+from cli_kit import Cli, talk
+
+MORNING = ((100, 900, "Good morning everybody."), (1000, 1800, "The captain is named Charles."))
+TWICE = ((100, 700, "The captain is named Margaret."), (800, 1300, "We have fish."), (1400, 1900, "The captain sleeps."))
+
+
+@pytest.fixture
+def cli(tmp_path):
+    return Cli(tmp_path)
+
+
+@pytest.fixture
+def talks(tmp_path, cli):
+    folder = tmp_path / "talks"
+    folder.mkdir()
+    talk(folder / "a.mp4", cues=MORNING)
+    talk(folder / "b.mp4", cues=TWICE, sound=False)
+    talk(folder / "c.mp4", cues=((0, 900, "Nothing of interest."),), sound=False, seconds=1)
+    cli("index", folder, "--with", "subtitles", "--quiet")
+    return folder
+
+
+def test_the_whole_store_by_video_with_counts(cli, talks):
+    shown = cli("search", "captain")
+    assert shown.stdout == (
+        '"captain": 3 found in 2 of 3 videos\n'
+        "b.mp4: 2\n"
+        '  [#3] 0:00.1-0:00.7 subtitle: "The captain is named Margaret."\n'
+        '  [#5] 0:01.4-0:01.9 subtitle: "The captain sleeps."\n'
+        "a.mp4: 1\n"
+        '  [#2] 0:01-0:01.8 subtitle: "The captain is named Charles."\n'
+    )
+    assert shown.stderr == "", "the words of subtitles are known"
+
+
+def test_all_words_count_and_any_where_no_note_holds_all(cli, talks):
+    assert cli("search", "captain", "named").stdout.startswith('"captain named": 2 found in 2 of 3 videos\n')
+    assert cli("search", "captain named").stdout.startswith('"captain named": 2 found in 2 of 3 videos\n')
+    some = cli("search", "captain", "orchestra", "fish").stdout
+    assert some.startswith('"captain orchestra fish": no note holds all of the words; any of them: 4 found in 2 of 3 videos\n')
+    assert cli("search", "orchestra").stdout == 'No note holds "orchestra" (3 videos searched).\n'
+
+
+def test_named_videos_and_folders_only(cli, talks):
+    assert cli("search", "captain", talks / "a.mp4").stdout.startswith('"captain": 1 found in 1 of 1 video\n')
+    assert cli("search", "captain", talks).stdout == cli("search", "captain").stdout
+    assert "There is no file 'gone.mp4'" in cli("search", "captain", "gone.mp4", code=1).stderr
+    assert "The words are missing" in cli("search", talks, code=2).stderr
+
+
+def test_times_kinds_and_limit(cli, talks):
+    assert cli("search", "captain", "--from", "1.3").stdout.splitlines()[1:] == [
+        "a.mp4: 1",
+        '  [#2] 0:01-0:01.8 subtitle: "The captain is named Charles."',
+        "b.mp4: 1",
+        '  [#5] 0:01.4-0:01.9 subtitle: "The captain sleeps."',
+    ]
+    assert cli("search", "captain", "--kind", "text").stdout.startswith("No note holds")
+    assert "  ... and 1 more\n" in cli("search", "captain", "--limit", "1").stdout
+    assert "Unknown kind 'smell'" in cli("search", "captain", "--kind", "smell", code=1).stderr
+
+
+def test_what_nobody_listened_to_is_told_with_the_command_that_helps(cli, talks, tmp_path):
+    new = talk(tmp_path / "new one.mp4", cues=())
+    shown = cli("search", "captain", talks / "a.mp4", new)
+    assert shown.stdout.startswith('"captain": 1 found in 1 of 2 videos\n')
+    assert shown.stderr == (
+        f"Not examined for speech: 1 of 2 videos: new one.mp4.\nHint: analyzer-agent index {talks / 'a.mp4'} '{new}' --with speech\n"
+    )
+    fresh = Cli(tmp_path / "other")
+    assert "There are no notes to search yet" in fresh("search", "captain", code=1).stderr
+
+
+def test_json(cli, talks):
+    given = cli.json("search", "captain", "--json", "--limit", "1")
+    assert list(given) == ["query", "searched", "all_words", "cut", "videos", "not_examined"]
+    assert [(one["video"], one["count"], len(one["hits"])) for one in given["videos"]] == [("b.mp4", 2, 1), ("a.mp4", 1, 1)]
+    hit = given["videos"][1]["hits"][0]
+    assert (hit["note"], hit["kind"], hit["engine"], hit["start"], hit["end"]) == (2, "subtitle", "pyav", 1.0, 1.8)
+    assert (given["searched"], given["all_words"], given["cut"], given["not_examined"]) == (3, True, False, [])
+
+
+def test_nothing_is_written(cli, talks):
+    before = cli.store.stat().st_mtime_ns, cli.store.read_bytes()
+    cli("search", "captain", talks)
+    assert (cli.store.stat().st_mtime_ns, cli.store.read_bytes()) == before
+
+
+def test_alike_names_are_told_apart(cli, talks, tmp_path):
+    (tmp_path / "more").mkdir()
+    other = talk(tmp_path / "more" / "a.mp4", cues=((0, 900, "A captain here too."),), seconds=1)
+    cli("index", other, "--with", "subtitles", "--quiet")
+    shown = cli("search", "captain").stdout
+    assert f"{other}: 1\n" in shown and f"{talks / 'a.mp4'}: 1\n" in shown and "\nb.mp4: 2\n" in shown
