@@ -196,7 +196,7 @@ def manager(settings: Settings) -> Finding:
         fix = "" if settings.manager == "rules" else "export OPENAI_API_KEY=..., or --base-url URL for a local server"
         return Finding("manager", "rules", "weak", "keyword rules, without a language model", fix)
     key = "a key is set" if settings.api_key else "no key is set"
-    return Finding("manager", settings.model, "works", f"{settings.base_url or 'the endpoint of OpenAI'}, {key}; not tried")
+    return Finding("manager", chosen.model, "works", f"{settings.base_url or 'the endpoint of OpenAI'}, {key}; not tried")
 
 
 # --- the store ------------------------------------------------------------------------------------------------------

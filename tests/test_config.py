@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analyzer_agent.caches import Caches
-from analyzer_agent.config import DEFAULT_MODEL, SETTINGS, SessionOverrides, Settings, default_store, default_weights, load
+from analyzer_agent.config import SETTINGS, SessionOverrides, Settings, default_store, default_weights, load
 from analyzer_agent.config.settings import SettingsGiven
 from analyzer_agent.errors import AgentError
 from analyzer_agent.protocols import EngineConfig
@@ -32,7 +32,7 @@ def file(tmp_path: Path) -> Path:
 
 def test_defaults() -> None:
     settings = load({}, {})
-    assert (settings.model, settings.manager, settings.max_steps, settings.store) == (DEFAULT_MODEL, "auto", 12, default_store())
+    assert (settings.model, settings.manager, settings.max_steps, settings.store) == (None, "auto", 12, default_store())
     assert settings == Settings()
 
 
@@ -42,7 +42,7 @@ class TestPrecedence:
         assert load({"model": "from-flag"}, environment, file).model == "from-flag"
         assert load({"model": None}, environment, file).model == "from-env"
         assert load({}, {"ANALYZER_AGENT_MODEL": ""}, file).model == "from-file"
-        assert load({}, {}).model == DEFAULT_MODEL
+        assert load({}, {}).model is None
 
     def test_each_setting_by_itself(self, file: Path) -> None:
         settings = load({"max_steps": 9}, {"ANALYZER_AGENT_TOOLS": "subtitles, speech"}, file)
@@ -243,7 +243,7 @@ class TestPython:
     def test_loaded_on_request_only(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ANALYZER_AGENT_MAX_STEPS", "7")
         monkeypatch.setenv("ANALYZER_AGENT_CONFIG", str(file))
-        assert (Settings().max_steps, Settings().model) == (12, DEFAULT_MODEL)
+        assert (Settings().max_steps, Settings().model) == (12, None)
         assert (Settings.load().max_steps, Settings.load().model) == (7, "from-file")
         assert Settings.load(str(file), {}).max_steps == 3
         monkeypatch.setenv("ANALYZER_AGENT_CONFIG", str(file.parent / "none.toml"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from analyzer_agent.cli.ignored import tell_ignored
 from analyzer_agent.timeline import parse
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ _MANAGER = (
         type=click.Choice(["auto", "openai", "rules"]),
         help="A language model, or keyword rules. auto: a model where there is a key or a server.  [default: auto]",
     ),
-    click.option("--model", metavar="NAME", help="The language model."),
+    click.option("--model", metavar="NAME", help="The language model.  [default: gpt-5.4]"),
     click.option("--base-url", metavar="URL", help="An OpenAI-compatible server (Ollama, vLLM, llama.cpp, LM Studio)."),
     click.option("--api", type=click.Choice(["auto", "responses", "chat"]), help="The API of the server.  [default: auto]"),
     click.option(
@@ -155,14 +156,16 @@ _NO_SETTINGS = ("config", "quiet", "recursive", "verbose")
 
 
 def settings_of(flags: Mapping[str, Any]) -> "Settings":
-    """Return the settings: flags over the environment over the file over defaults.
+    """Return the settings: flags over the environment over the file over defaults; warns of flags without effect.
 
     Raises:
         AgentError: the file or a value is not valid.
     """
     from analyzer_agent.config import chosen_file, load
 
-    return load(given_by(flags), os.environ, chosen_file(flags.get("config"), os.environ))
+    settings = load(given_by(flags), os.environ, chosen_file(flags.get("config"), os.environ))
+    tell_ignored(settings)
+    return settings
 
 
 def given_by(flags: Mapping[str, Any]) -> dict[str, Any]:

@@ -89,7 +89,7 @@ class SessionOverrides(TypedDict, total=False):
 class SettingsGiven(SessionOverrides, total=False):
     """All fields of `Settings`, as Python code may write them."""
 
-    model: str
+    model: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +111,9 @@ class Settings:
     )
     frames: int = field(default=16, metadata=_said("frames", readers.positive, "How many frames of each video the mode `frames` shows."))
     manager: Manager = field(default="auto", metadata=_said("manager", Manager, "A language model, or keyword rules."))
-    model: str = field(default=DEFAULT_MODEL, metadata=_said("model", readers.text, "The language model."))
+    model: str | None = field(
+        default=None, metadata=_said("model", readers.text, f"The language model; {DEFAULT_MODEL} if not said.", optional=True)
+    )
     base_url: str | None = field(default=None, metadata=_said("base_url", readers.text, "An OpenAI-compatible server.", optional=True))
     api: Api = field(default="auto", metadata=_said("api", Api, "Which API to speak to the server."))
     api_key: str | None = field(default=None, repr=False)

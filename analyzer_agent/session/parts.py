@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from analyzer_agent import tools as registry
-from analyzer_agent.config import Settings
+from analyzer_agent.config import DEFAULT_MODEL, Settings
 from analyzer_agent.errors import AgentError, MediaError, Unavailable
 from analyzer_agent.evidence.recipe import IMPORTED
 from analyzer_agent.fencing import as_name
@@ -102,10 +102,12 @@ def choose_model(settings: Settings, max_retries: int = 3) -> ChatModel:
     With `mode="frames"` it is the vision model, if one was named.
 
     Raises:
-        AgentError: a language model was asked for, or is needed in this mode, and there is no key or endpoint.
+        AgentError: a language model was asked for (by `manager`, or by anything that only a model does: `model`, `vision_model`,
+            `verify="always"`), or is needed in this mode, and there is no key or endpoint.
     """
     reachable = bool(settings.api_key or settings.base_url)
-    if settings.manager == "rules" or (settings.manager == "auto" and not reachable):
+    said = bool(settings.model or settings.vision_model or settings.verify == "always")
+    if settings.manager == "rules" or (settings.manager == "auto" and not reachable and not said):
         if settings.mode in _NEED_A_LANGUAGE_MODEL:
             raise AgentError(f"--mode {settings.mode} needs {_NEED_A_LANGUAGE_MODEL[settings.mode]}.", hint=_NAME_A_MODEL)
         from analyzer_agent.llm.rules import RulesManager
@@ -120,7 +122,7 @@ def choose_model(settings: Settings, max_retries: int = 3) -> ChatModel:
         raise AgentError("--offline forbids asking a language model over the network.", hint="Use --manager rules, or a local --base-url.")
     from analyzer_agent.llm import open_model
 
-    name = (settings.vision_model if settings.mode == "frames" else None) or settings.model
+    name = (settings.vision_model if settings.mode == "frames" else None) or settings.model or DEFAULT_MODEL
     return open_model(name, api=settings.api, base_url=settings.base_url, api_key=settings.api_key, max_retries=max_retries)
 
 

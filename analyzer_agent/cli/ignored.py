@@ -1,0 +1,108 @@
+"""Flags that have no effect beside the others on a command line: they are told, never dropped in silence.
+
+Knows nothing of what flags do where they have an effect.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from analyzer_agent.cli.drawing import warn
+
+if TYPE_CHECKING:
+    from analyzer_agent.config import Settings
+
+Reason = Callable[["Settings", Mapping[str, Any]], str]
+"""Tells from the settings and the flags why a flag has no effect; "" where it has one."""
+
+
+def tell_ignored(settings: "Settings") -> None:
+    """Warn of flags of the current command that have no effect."""
+    context = click.get_current_context(silent=True)
+    for text in ignored(settings, context.params if context else {}):
+        warn(text)
+
+
+def ignored(settings: "Settings", flags: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for each flag that was given and has no effect."""
+    for names, reason in _TABLE:
+        for name in names:
+            if flags.get(name) not in (None, False, ()) and (why := reason(settings, flags)):
+                yield f"--{name.strip('_').replace('_', '-')} is ignored: {why}."
+    chosen = _analyzers(settings, flags)
+    for name in ("engine", "weights"):
+        for pair in flags.get(name) or ():
+            analyzer, mark, _ = pair.partition("=")
+            if mark and chosen and _known(analyzer) and analyzer not in chosen:
+                yield f"--{name} {pair} is ignored: {analyzer} is not among {','.join(chosen)}."
+
+
+def _rules(settings: "Settings", flags: Mapping[str, Any]) -> str:
+    return "--manager rules asks no language model" if settings.manager == "rules" else ""
+
+
+def _endpoint(settings: "Settings", flags: Mapping[str, Any]) -> str:
+    return "" if settings.vision_model else _rules(settings, flags)
+
+
+def _api(settings: "Settings", flags: Mapping[str, Any]) -> str:
+    reachable = settings.api_key or settings.base_url
+    return _endpoint(settings, flags) or ("" if reachable else "no language model is asked, because there is no key and no --base-url")
+
+
+def _vision(settings: "Settings", flags: Mapping[str, Any]) -> str:
+    from analyzer_agent.session import choose_vision
+
+    if settings.mode != "frames" and (chosen := _analyzers(settings, flags)) and not {"captions", "look"} & set(chosen):
+        return "only captions, look and --mode frames use it"
+    if settings.manager != "rules" or choose_vision(settings):  # an error where a language model was to answer
+        return ""
+    return "--offline forbids asking it" if settings.offline else "there is no key and no --base-url for it"
+
+
+def _vocabulary(settings: "Settings", flags: Mapping[str, Any]) -> str:
+    chosen = _analyzers(settings, flags)
+    return "only tags uses it" if chosen and "tags" not in chosen else ""
+
+
+def _every(settings: "Settings", flags: Mapping[str, Any]) -> str:
+    from analyzer_agent import tools
+
+    chosen = [name for name in _analyzers(settings, flags) if _known(name)]
+    return f"{','.join(chosen)} samples no frames" if chosen and not any(tools.load(name)[0].step for name in chosen) else ""
+
+
+def _in_mode(told: str, *modes: str) -> Reason:
+    return lambda settings, flags: told if settings.mode in modes else ""
+
+
+def _analyzers(settings: "Settings", flags: Mapping[str, Any]) -> Sequence[str]:
+    """Return the analyzers that may run, none where all may."""
+    named = flags.get("names")
+    return [name.strip() for name in named.split(",")] if named else settings.tools or ()
+
+
+def _known(analyzer: str) -> bool:
+    from analyzer_agent import tools
+
+    return analyzer in tools.names()
+
+
+_LOOKING = ("tools", "engine", "weights", "vocabulary", "device", "refresh", "max_analyzer_seconds")
+
+_TABLE: tuple[tuple[tuple[str, ...], Reason], ...] = (
+    (("frames",), _in_mode("only --mode frames shows frames", "manager", "summarizer", "blind")),
+    (("model", "verify"), _rules),
+    (("base_url",), _endpoint),
+    (("api",), _api),
+    (("verify",), _in_mode("only --mode manager checks its answers", "summarizer", "frames", "blind")),
+    (("max_steps",), _in_mode("only --mode manager takes steps", "summarizer", "frames", "blind")),
+    ((*_LOOKING, "decoder", "from_", "to"), _in_mode("--mode blind looks at nothing", "blind")),
+    (_LOOKING, _in_mode("--mode frames runs no analyzer", "frames")),
+    (("vision_model",), _vision),
+    (("vocabulary",), _vocabulary),
+    (("every",), _every),
+    (("refresh", "max_analyzer_seconds"), lambda settings, flags: "--covered runs nothing" if flags.get("covered") else ""),
+)
+"""Flags with what makes them void. Those of the command line alone: a settings file serves all commands."""
