@@ -30,6 +30,12 @@ def environment(folder: Path, **more: str) -> dict[str, str | None]:
     return ours | {name: str(folder / name.lower()) for name in FOLDERS} | {"OMP_NUM_THREADS": "1"} | more
 
 
+def decline_whisper(folder: Path) -> None:
+    """Let the user whose folders lie in `folder` have said that Whisper is not wanted."""
+    (declined := folder / "xdg_data_home" / "analyzer-agent" / "whisper-declined").parent.mkdir(parents=True, exist_ok=True)
+    declined.touch()
+
+
 def wait_for(done: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait until something is so; an AssertionError if it does not come about."""
     deadline = time.monotonic() + seconds

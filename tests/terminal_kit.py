@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cli_kit import environment
+from cli_kit import decline_whisper, environment
 
 _CONTROLLED = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
@@ -102,7 +102,9 @@ class Screen:
 class Terminal:
     """Runs `analyzer-agent` on a terminal of its own; used as a context manager."""
 
-    def __init__(self, folder: Path, *arguments: Any, columns: int = 80, **env: str) -> None:
+    def __init__(self, folder: Path, *arguments: Any, columns: int = 80, declined: bool = True, **env: str) -> None:
+        if declined:
+            decline_whisper(folder)
         self.screen = Screen(columns)
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self.fd, slave = pty.openpty()

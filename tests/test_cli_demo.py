@@ -49,7 +49,9 @@ def terminal(cli):
         import subprocess
         import sys
 
-        from cli_kit import environment
+        from cli_kit import decline_whisper, environment
+
+        decline_whisper(cli.folder)
 
         ours, theirs = pty.openpty()
         env = {n: v for n, v in (os.environ | environment(cli.folder, TERM="xterm", COLUMNS="100")).items() if v is not None}  # type: ignore[operator]

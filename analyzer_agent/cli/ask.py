@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from analyzer_agent.cli.advice import advise, offer_whisper
 from analyzer_agent.cli.asking import answer_of, chosen, explaining, split_question, tell_missing, tell_problems
 from analyzer_agent.cli.drawing import drawing
 from analyzer_agent.cli.help import command
@@ -30,7 +31,11 @@ def ask(arguments: tuple[str, ...], as_object: bool, session: str | None, **flag
     from analyzer_agent.records import answer_json
     from analyzer_agent.session import Session
 
-    with explaining(arguments, "--tools", flags["tools"]), Session(*chosen(videos, flags), name=session, settings=settings) as talk:
+    with explaining(arguments, "--tools", flags["tools"]):
+        paths = chosen(videos, flags)
+        offer_whisper(paths, settings, flags["quiet"] or as_object)
+        opened = Session(*paths, name=session, settings=settings)
+    with opened as talk:
         tell_problems(talk)
         with drawing(flags["quiet"], talk.toolbox.titled) as drawer, stoppable(talk.cancel, on_stop=drawer.pause):
             tell_missing(talk, drawer)
@@ -39,3 +44,5 @@ def ask(arguments: tuple[str, ...], as_object: bool, session: str | None, **flag
             click.echo(as_json(answer_json(answer)))
         else:
             show_answer(answer, several=len(talk.offers) > 1, names=talk.toolbox.titles)
+        if not (as_object and flags["quiet"]):
+            advise(talk, answer, err=as_object)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from analyzer_agent.cli.advice import advise, offer_whisper
 from analyzer_agent.cli.asking import chosen, tell_missing, tell_problems
 from analyzer_agent.cli.commands import Ended, obey
 from analyzer_agent.cli.drawing import Drawer, drawing
@@ -43,6 +44,7 @@ def chat(videos: tuple[str, ...], session: str | None, **flags: Any) -> None:
     from analyzer_agent.session import Session
 
     paths = chosen(videos, flags) or _videos_of(session or "", settings)
+    offer_whisper(paths, settings, flags["quiet"])
     permission = Permission() if can_ask() else None
     with Session(*paths, name=session, settings=settings, approve=permission) as talk:
         tell_problems(talk)
@@ -89,6 +91,7 @@ class Conversation:
             if told.answer:
                 several = len(self.session.offers) > 1
                 show_answer(told.answer, several=several, told=told.complete(), names=self.session.toolbox.titles)
+                advise(self.session, told.answer)
                 self._offer_more(told.answer)
 
     def more(self) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from analyzer_agent.cli.advice import advise_index
 from analyzer_agent.cli.asking import chosen, explaining, tell_problems
 from analyzer_agent.cli.drawing import Drawer, drawing, warn
 from analyzer_agent.cli.help import command
@@ -44,6 +45,8 @@ def index(videos: tuple[str, ...], names: str | None, every: float | None, as_ob
         with drawing(flags["quiet"], session.toolbox.titled) as drawer, stoppable(session.cancel, on_stop=drawer.pause):
             results = run_index(session, wanted, every, drawer)
         _show(session, results, as_object)
+        if not flags["quiet"]:
+            advise_index(session, results)
         fail_where_undone(results, wanted, session.toolbox.titled)
 
 

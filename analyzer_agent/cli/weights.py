@@ -81,23 +81,32 @@ def pull(wanted: tuple[str, ...], to: str | None, yes: bool, **flags: Any) -> No
     settings = settings_of(flags)
     if settings.offline:
         raise AgentError("--offline forbids fetching weights.", hint="Fetch them where there is a network, and carry the folder over.")
+    folder = Path(to).expanduser() if to else settings.weights_dir
+    assert folder is not None  # it has a default, and no flag unsets it
+    bring(wanted, folder, flags["quiet"], ask=not (wanted or yes))
+    if folder != settings.weights_dir:
+        click.echo(f"To use them: --weights {one_line(str(folder))}, or ANALYZER_AGENT_WEIGHTS, or the setting `weights`.")
+
+
+def bring(wanted: Sequence[str], folder: Path, quiet: bool, *, ask: bool = False, told_on_stderr: bool = False) -> None:
+    """Fetch weights that are not in `folder` yet and tell what came of it; with `ask`, after a yes only.
+
+    Raises:
+        AgentError: there are no such weights, or they cannot be had.
+    """
     from analyzer_agent.tools import pulling
     from analyzer_agent.tools.engines.huggingface import usual_hub
 
-    folder = Path(to).expanduser() if to else settings.weights_dir
-    assert folder is not None  # it has a default, and no flag unsets it
     files = pulling.plan(pulling.choose(wanted), folder, usual_hub())
     missing = [file for file in files if not file.is_here()]
     if missing:
         _announce(missing, folder)
-        if not (wanted or yes):
+        if ask:
             click.confirm("Fetch them?", default=True, abort=True, err=True)
-        with _drawing(flags["quiet"]) as drawer:
+        with _drawing(quiet) as drawer:
             for event in pulling.pull(missing):
                 drawer.draw(event)
-    _tell(files, missing)
-    if folder != settings.weights_dir:
-        click.echo(f"To use them: --weights {one_line(str(folder))}, or ANALYZER_AGENT_WEIGHTS, or the setting `weights`.")
+    _tell(files, missing, told_on_stderr)
 
 
 def _where(entry: "Weights", settings: "Settings") -> Path | None:
@@ -133,12 +142,12 @@ def _announce(missing: "Sequence[File]", folder: Path) -> None:
             click.echo(f"{click.style('Warning:', fg='yellow')} there is no sum now to check {file.path.name} against", err=True)
 
 
-def _tell(files: "Sequence[File]", missing: "Sequence[File]") -> None:
+def _tell(files: "Sequence[File]", missing: "Sequence[File]", err: bool) -> None:
     for entry in dict.fromkeys(file.weights for file in files):
         own = [file for file in files if file.weights == entry]
         place = own[0].path if len(own) == 1 else own[0].path.parent
         done = "fetched" if any(file in missing for file in own) else "already here"
-        click.echo(f"{entry.analyzer} {entry.name}: {done}, {one_line(str(place))}")
+        click.echo(f"{entry.analyzer} {entry.name}: {done}, {one_line(str(place))}", err=err)
 
 
 # --- progress -----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,117 @@
+"""Where speech is heard by a weak engine alone: saying so, and how a far better one can be had; on a terminal it is offered once.
+
+Decides by engines and what they are, never by texts.
+"""
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from analyzer_agent.cli.failures import show_error
+from analyzer_agent.cli.plain import one_line
+from analyzer_agent.cli.tables import amount_of_bytes
+from analyzer_agent.cli.weights import bring
+from analyzer_agent.errors import AgentError
+
+if TYPE_CHECKING:
+    from analyzer_agent.config import Settings
+    from analyzer_agent.records import Answer, ToolResult
+    from analyzer_agent.session import Session
+
+_SPEECH = "speech"
+_HEARING_MODES = ("manager", "summarizer")
+
+
+def offer_whisper(videos: Iterable[str | Path], settings: "Settings", quiet: bool) -> None:
+    """Ask once per user, on a terminal, whether to fetch Whisper where its weights are all that it lacks, and fetch it after a yes.
+
+    What goes wrong while it is fetched is told, and the caller goes on without.
+
+    Raises:
+        AgentError: a video cannot be read.
+    """
+    if quiet or settings.offline or settings.mode not in _HEARING_MODES or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return
+    if settings.weights_dir is None or _declined().exists() or not _lacks_whisper(settings) or not _have_sound(videos, settings):
+        return
+    if not click.confirm(f'Speech needs a recogniser: fetch Whisper "base" ({_size()}) now?', default=True, prompt_suffix=" ", err=True):
+        _declined().parent.mkdir(parents=True, exist_ok=True)
+        _declined().touch()
+        return
+    try:
+        bring([_SPEECH], settings.weights_dir, quiet=False, told_on_stderr=True)
+    except AgentError as error:
+        show_error(error)
+
+
+def advise(session: "Session", answer: "Answer", err: bool = False) -> None:
+    """Print the line that brings a better recogniser, if an answer rests on a weak one, or was not found by it."""
+    engine = next((cited.engine for cited in answer.citations if cited.analyzer == _SPEECH and cited.uncertain), "")
+    if not engine and answer.finished != "answered" and _heard(session, answer):
+        engine = _weak_engine(session)
+    if engine and _lacks_whisper(session.settings):
+        _say(engine, err)
+
+
+def advise_index(session: "Session", results: "Sequence[ToolResult]") -> None:
+    """Print the same line on stderr, once, if a weak recogniser has listened."""
+    tool = session.toolbox.tools.get(_SPEECH)
+    listened = tool and any(result.tool == tool.spec.tool and not result.refused for result in results)
+    if listened and (engine := _weak_engine(session)) and _lacks_whisper(session.settings):
+        _say(engine, err=True)
+
+
+def _say(engine: str, err: bool) -> None:
+    told = f"Speech was recognised by {one_line(engine)}, which is weak. Much better, once, {_size()}: analyzer-agent weights pull speech"
+    click.echo(click.style(told, fg="yellow"), err=err)
+
+
+def _size() -> str:
+    from analyzer_agent.tools.weights import PUBLISHED
+
+    return amount_of_bytes(next(entry.size for entry in PUBLISHED if entry.analyzer == _SPEECH and entry.default))
+
+
+def _declined() -> Path:
+    """Return the file whose existence says that the user does not want Whisper offered."""
+    from analyzer_agent.config import default_weights
+
+    return default_weights().with_name("whisper-declined")
+
+
+def _lacks_whisper(settings: "Settings") -> bool:
+    """Tell whether weights are all that Whisper lacks here, and speech is not settled otherwise."""
+    from analyzer_agent.session import engine_config
+    from analyzer_agent.tools.engines.faster_whisper import find_whisper
+    from analyzer_agent.tools.engines.recognizers import FIX
+
+    if _SPEECH in settings.engine or _SPEECH in settings.weights or (settings.tools and _SPEECH not in settings.tools):
+        return False
+    return find_whisper(engine_config(_SPEECH, settings)).fix == FIX
+
+
+def _have_sound(videos: Iterable[str | Path], settings: "Settings") -> bool:
+    from analyzer_agent.session import open_known
+
+    for path in videos:
+        with open_known(path, settings) as video:
+            if video.audio_tracks:
+                return True
+    return False
+
+
+def _weak_engine(session: "Session") -> str:
+    tool = session.toolbox.tools.get(_SPEECH)
+    return tool.engine.name if tool and tool.engine and tool.engine.uncertain else ""
+
+
+def _heard(session: "Session", answer: "Answer") -> bool:
+    """Tell whether some of the sound was listened to, for this question or an earlier one."""
+    for offer in session.offers:
+        left = sum(u.span.length for u in answer.not_examined if u.analyzer == _SPEECH and u.video == offer.video.id)
+        if offer.video.audio_tracks and left < offer.scope.length:
+            return True
+    return False
