@@ -22,7 +22,7 @@ from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.protocols import ChatModel
 from analyzer_agent.records import JSON, answer_json
-from analyzer_agent.session import Pool, Session, choose_model, ready_tools
+from analyzer_agent.session import Pool, Session, choose_model, ready_tools, understood
 from analyzer_agent.session.parts import named_videos, stand_in
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import seconds
@@ -193,7 +193,7 @@ def prepare(questions: Path, out: Path, settings: Settings, *, videos: Path | No
     Raises:
         AgentError: a line of a file is wrong, or the settings, the manager or the store cannot be used.
     """
-    found = read_questions(questions, videos, map)
+    found, settings = read_questions(questions, videos, map), understood(settings)
     ready_tools(settings)
     model = choose_model(settings, max_retries=_RETRIES)
     with Store(Path(settings.store)):

@@ -82,11 +82,11 @@ def explaining(arguments: Sequence[str], flag: str, given: str | None) -> Iterat
     try:
         yield
     except MediaError as error:
-        from analyzer_agent import tools
+        from analyzer_agent.tools.meaning import is_meant
 
         files = [argument for argument in arguments if os.path.exists(argument)]
         words = [argument for argument in arguments if argument not in files]
-        if given and (names := [word for word in words if word in tools.names()]):
+        if given and (names := [word for word in words if is_meant(word)]):
             raise click.UsageError(f"Join analyzers with commas: {flag} {','.join([given, *names])}") from error
         if arguments[0] in files and len(words) > 1 and not any(" " in word for word in words) and arguments[-1] in words:
             raise click.UsageError(f"Put the question in quotes: {as_typed(files, ' '.join(words))}") from error

@@ -65,8 +65,8 @@ def clear(video: str | None, analyzer: str | None, engine: str | None, yes: bool
     from analyzer_agent.storage import Store
 
     with Store(path) as store:
+        analyzer, engine = _checked(store, analyzer, engine)
         chosen = {"video": _video(store, video), "analyzer": analyzer, "engine": engine}
-        _check(store, analyzer, engine)
         shares = store.maintenance.shares(**chosen)
         if not shares:
             click.echo("Nothing to clear.")
@@ -103,14 +103,21 @@ def _video(store: "Store", given: str | None) -> str | None:
     return wanted[0].id
 
 
-def _check(store: "Store", analyzer: str | None, engine: str | None) -> None:
+def _checked(store: "Store", analyzer: str | None, engine: str | None) -> tuple[str | None, str | None]:
+    """Return an analyzer and an engine that the store knows; the analyzer may go by another name, such as that of its engine."""
+    from analyzer_agent.tools.meaning import is_meant, meant
+
     shares = store.maintenance.shares()
+    if analyzer is not None and analyzer not in {share.analyzer for share in shares} and is_meant(analyzer):
+        analyzer, named = meant(analyzer)
+        engine = engine or named or None
     for noun, given, known in (
         ("analyzer", analyzer, {share.analyzer for share in shares}),
         ("engine", engine, {share.engine for share in shares}),
     ):
         if given is not None and given not in known:
             raise AgentError(f"The store has nothing by the {noun} {given!r}.", hint=f"It has: {', '.join(sorted(known)) or 'nothing'}.")
+    return analyzer, engine
 
 
 def _object(share: "Share") -> dict[str, Any]:

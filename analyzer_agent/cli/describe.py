@@ -33,8 +33,8 @@ def describe(video: str, names: str | None, covered: bool, as_object: bool, **fl
     It is the text that a model reads with --mode summarizer. Each line begins with the number of its note.
     Analyzers run over what they have not looked at yet.
     """
-    wanted = named(names)
-    settings = settings_of(flags | {"manager": "rules", "mode": "manager"})
+    wanted, flags = named(names, flags)
+    settings = settings_of(flags)
     from analyzer_agent.session import Session
 
     with Session(video, settings=settings) as session:

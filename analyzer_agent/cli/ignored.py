@@ -34,7 +34,7 @@ def ignored(settings: "Settings", flags: Mapping[str, Any]) -> Iterator[str]:
     for name in ("engine", "weights"):
         for pair in flags.get(name) or ():
             analyzer, mark, _ = pair.partition("=")
-            if mark and chosen and _known(analyzer) and analyzer not in chosen:
+            if mark and chosen and (analyzer := _meant(analyzer)) not in chosen:
                 yield f"--{name} {pair} is ignored: {analyzer} is not among {','.join(chosen)}."
 
 
@@ -69,7 +69,7 @@ def _vocabulary(settings: "Settings", flags: Mapping[str, Any]) -> str:
 def _every(settings: "Settings", flags: Mapping[str, Any]) -> str:
     from analyzer_agent import tools
 
-    chosen = [name for name in _analyzers(settings, flags) if _known(name)]
+    chosen = _analyzers(settings, flags)
     return f"{','.join(chosen)} samples no frames" if chosen and not any(tools.load(name)[0].step for name in chosen) else ""
 
 
@@ -80,13 +80,13 @@ def _in_mode(told: str, *modes: str) -> Reason:
 def _analyzers(settings: "Settings", flags: Mapping[str, Any]) -> Sequence[str]:
     """Return the analyzers that may run, none where all may."""
     named = flags.get("names")
-    return [name.strip() for name in named.split(",")] if named else settings.tools or ()
+    return [_meant(name.strip()) for name in named.split(",") if name.strip()] if named else settings.tools or ()
 
 
-def _known(analyzer: str) -> bool:
-    from analyzer_agent import tools
+def _meant(analyzer: str) -> str:
+    from analyzer_agent.tools.meaning import meant
 
-    return analyzer in tools.names()
+    return meant(analyzer).analyzer
 
 
 _LOOKING = ("tools", "engine", "weights", "vocabulary", "device", "refresh", "max_analyzer_seconds")

@@ -1,6 +1,6 @@
 """`index`: run analyzers over videos without asking anything."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,8 +36,8 @@ def index(videos: tuple[str, ...], names: str | None, every: float | None, as_ob
     Later questions are answered from the notes that this leaves.
     An analyzer that does not apply to a video is skipped with a warning; if --with named it and it applies to none, the exit code is 1.
     """
-    wanted = named(names)
-    settings = settings_of(flags | {"manager": "rules", "mode": "manager"})
+    wanted, flags = named(names, flags)
+    settings = settings_of(flags)
     from analyzer_agent.session import Session
 
     with explaining(videos, "--with", names), Session(*chosen(videos, flags), settings=settings) as session:
@@ -50,16 +50,23 @@ def index(videos: tuple[str, ...], names: str | None, every: float | None, as_ob
         fail_where_undone(results, wanted, session.toolbox.titled)
 
 
-def named(names: str | None) -> list[str] | None:
-    """Return the analyzers that --with names, None where it was not given.
+def named(names: str | None, flags: Mapping[str, Any]) -> tuple[list[str] | None, dict[str, Any]]:
+    """Return the analyzers that --with names, None where it was not given, and the flags then: an engine may be named instead.
 
     Raises:
         click.BadParameter: it names none.
+        AgentError: it names one that is unknown.
     """
     wanted = None if names is None else list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
     if wanted == []:
         raise click.BadParameter("name at least one analyzer, such as scenes,speech", param_hint="--with")
-    return wanted
+    flags = {**flags, "manager": "rules", "mode": "manager"}
+    if wanted is None:
+        return None, flags
+    from analyzer_agent.tools.meaning import all_meant
+
+    wanted, engines = all_meant(wanted, dict(pair.split("=", 1) for pair in flags["engine"]))
+    return wanted, flags | {"engine": tuple(f"{analyzer}={engine}" for analyzer, engine in engines.items())}
 
 
 def run_index(session: "Session", wanted: Sequence[str] | None, every: float | None, drawer: Drawer) -> list[ToolResult]:

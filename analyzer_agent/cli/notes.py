@@ -11,7 +11,6 @@ from analyzer_agent.cli.drawing import warn
 from analyzer_agent.cli.formats import CUES, FORMATS, Row, style_of, style_options, write
 from analyzer_agent.cli.options import common, settings_of
 from analyzer_agent.cli.plain import one_line, plain
-from analyzer_agent.errors import AgentError
 
 if TYPE_CHECKING:
     from analyzer_agent.config import Settings
@@ -66,7 +65,7 @@ def notes(
         if chapters:
             text = _chapters(file, settings)
         else:
-            chosen = [part.strip() for kind in kinds for part in kind.split(",") if part.strip()]
+            chosen = kinds_of(kinds)
             rows = _rows(file, settings, chosen, search, only_said=form in CUES and not chosen)
             text = write(rows, form, style)
         name = one_line(file.name)
@@ -114,9 +113,7 @@ def _reading(file: "MediaFile | AbsentVideo", settings: "Settings") -> "Iterator
 
 
 def _rows(file: "MediaFile | AbsentVideo", settings: "Settings", kinds: Sequence[str], search: str | None, only_said: bool) -> list[Row]:
-    from analyzer_agent import tools
 
-    check_kinds(kinds, {kind for spec, _ in tools.load_all().values() for kind in spec.kinds})
     if not settings.store.exists():
         return []
     with _reading(file, settings) as (reader, scope):
@@ -145,15 +142,12 @@ def said(runs: "Sequence[Run]") -> "list[Run]":
     return [run for run, track in zip(spoken, tracks, strict=True) if track == min(tracks)]
 
 
-def check_kinds(kinds: Sequence[str], known: set[str]) -> None:
-    """Check that there are such kinds of notes: the built-in ones, and those that plug-ins make.
+def kinds_of(given: Sequence[str]) -> list[str]:
+    """Return the kinds of notes that --kind names, separated by commas or not; the names of analyzers stand for theirs.
 
     Raises:
         AgentError: there is one that is unknown.
     """
-    from analyzer_agent.records import KINDS
+    from analyzer_agent.tools.meaning import kinds_meant
 
-    valid = [*KINDS, *sorted(known - set(KINDS))]
-    for kind in kinds:
-        if kind not in valid:
-            raise AgentError(f"Unknown kind {kind!r}.", hint=f"Choose from: {', '.join(valid)}.")
+    return [kind for some in given for name in some.split(",") if name.strip() for kind in kinds_meant(name.strip())]

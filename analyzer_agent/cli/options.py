@@ -52,6 +52,19 @@ class Pair(_Text):
         return str(value)
 
 
+class EnginePair(Pair):
+    """`NAME=ENGINE`, or an engine that only one analyzer has."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the pair, with the analyzer that an engine alone belongs to."""
+        if "=" not in value:
+            from analyzer_agent.tools.meaning import is_meant, meant
+
+            if is_meant(value) and meant(value).engine:
+                return "=".join(meant(value))
+        return super().convert(value, param, ctx)
+
+
 TIME = Time()
 
 _CONFIG = (
@@ -74,7 +87,11 @@ _ENGINES = (
         help="The weights of an analyzer; may be repeated. PATH alone: the folder that holds weights.",
     ),
     click.option(
-        "--engine", type=Pair("speech=whisper"), multiple=True, metavar="NAME=ENGINE", help="The engine of an analyzer; may be repeated."
+        "--engine",
+        type=EnginePair("speech=whisper"),
+        multiple=True,
+        metavar="NAME=ENGINE",
+        help="The engine of an analyzer; may be repeated.",
     ),
     click.option("--device", metavar="auto|cpu|cuda:N", help="The device that engines run on.  [default: auto]"),
     click.option("--offline", is_flag=True, default=None, help="Never use the network."),
@@ -164,6 +181,10 @@ def settings_of(flags: Mapping[str, Any]) -> "Settings":
     from analyzer_agent.config import chosen_file, load
 
     settings = load(given_by(flags), os.environ, chosen_file(flags.get("config"), os.environ))
+    if settings.tools or settings.engine or settings.weights:
+        from analyzer_agent.session import understood
+
+        settings = understood(settings)
     tell_ignored(settings)
     return settings
 

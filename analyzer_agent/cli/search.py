@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer_agent.cli.help import command
-from analyzer_agent.cli.notes import check_kinds
+from analyzer_agent.cli.notes import kinds_of
 from analyzer_agent.cli.options import common, settings_of
 from analyzer_agent.cli.plain import as_json, one_line
 from analyzer_agent.cli.showing import quote
@@ -59,7 +59,7 @@ def search(arguments: tuple[str, ...], kinds: tuple[str, ...], limit: int, recur
     words, named = split_words(arguments)
     from analyzer_agent.storage import Store
 
-    wanted = [part.strip() for kind in kinds for part in kind.split(",") if part.strip()]
+    wanted = kinds_of(kinds)
     if not settings.store.exists():
         raise AgentError(f"There are no notes to search yet: {str(settings.store)!r} does not exist.", hint=_how_to_index(named))
     with Store(settings.store) as store:
@@ -112,8 +112,6 @@ def _find(store: "Store", words: str, places: Sequence[Place], kinds: Sequence[s
     from analyzer_agent.evidence.finding import find
     from analyzer_agent.evidence.reading import Reader
 
-    if kinds:
-        check_kinds(kinds, {kind for spec, _ in tools.load_all().values() for kind in spec.kinds})
     specs = tools.known({recipe.analyzer for recipe in store.notes.recipes()})
     scoped = settings.start_ms is not None or settings.end_ms is not None
     span = TimeRange(settings.start_ms or 0, settings.end_ms if settings.end_ms is not None else _FOREVER) if scoped else None

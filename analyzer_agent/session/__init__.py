@@ -37,18 +37,20 @@ from analyzer_agent.session.parts import (
     readable,
     ready_tools,
     scope_of,
+    understood,
 )
 from analyzer_agent.storage import Store
 from analyzer_agent.toolbox import Tool, Toolbox
 from analyzer_agent.toolbox.finishing import Ended
 from analyzer_agent.toolbox.turn import handed_over, run_calls
+from analyzer_agent.tools.meaning import meant
 from analyzer_agent.tools.pool import Pool
 
 if TYPE_CHECKING:
     from analyzer_agent.graph import Agent, State
     from analyzer_agent.media import AbsentVideo, MediaFile
 
-__all__ = ["Pool", "Session", "choose_model", "choose_vision", "engine_config", "open_known", "ready_tools", "scope_of"]
+__all__ = ["Pool", "Session", "choose_model", "choose_vision", "engine_config", "open_known", "ready_tools", "scope_of", "understood"]
 
 
 _MOST_OPTIONS = 26
@@ -93,7 +95,7 @@ class Session:
             raise AgentError("A video is given as a path.", hint="Several are given one by one: Session(*files)")
         if not videos:
             raise AgentError("A session needs at least one video.", hint='Session("talk.mp4")')
-        self.settings = (settings or _usual_settings()).changed(**overrides)
+        self.settings = understood((settings or _usual_settings()).changed(**overrides))
         if isinstance(model, str):
             self.settings, model = self.settings.changed(model=model), None
         self.name = name or _new_name()
@@ -295,17 +297,15 @@ class Session:
         Raises:
             AgentError: an analyzer is unknown.
         """
-        if unknown := [name for name in analyzers or () if name not in registry.names()]:
-            raise _unknown(unknown[0])
-        return describe(self.toolbox, analyzers, self.settings.max_tokens, covered=covered)
+        named = None if analyzers is None else [meant(name).analyzer for name in analyzers]
+        return describe(self.toolbox, named, self.settings.max_tokens, covered=covered)
 
     def _tool(self, name: str) -> Tool:
-        if name in self.toolbox.tools:
-            return self.toolbox.tools[name]
-        if name in self.toolbox.missing:
-            raise AgentError(f"The analyzer {name!r} cannot run here.", hint=self.toolbox.missing[name])
-        raise _unknown(name)
-
-
-def _unknown(name: str) -> AgentError:
-    return AgentError(f"Unknown analyzer {name!r}.", hint=f"Choose from: {', '.join(registry.names())}.")
+        analyzer, engine = meant(name)
+        tool = self.toolbox.tools.get(analyzer)
+        if tool is None:
+            why = self.toolbox.missing.get(analyzer) or f"This session is limited to {', '.join(self.toolbox.tools)}."
+            raise AgentError(f"The analyzer {analyzer!r} cannot run here.", hint=why)
+        if engine and tool.engine and tool.engine.name != engine:
+            raise AgentError(f"{analyzer} runs with {tool.engine.name} in this session, not with {engine}.", hint="Set `engine` for it.")
+        return tool

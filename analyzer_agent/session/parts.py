@@ -19,6 +19,7 @@ from analyzer_agent.protocols import ChatModel, EngineConfig, EngineSpec, Spec, 
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, clock, seconds
 from analyzer_agent.toolbox import Offer, Tool
+from analyzer_agent.tools.meaning import all_meant, meant
 from analyzer_agent.tools.pool import NamedEngine, Pool, choose
 
 _FRAME_SIDE = 512
@@ -31,10 +32,8 @@ def ready_tools(settings: Settings, pool: Pool | None = None) -> tuple[dict[str,
     Raises:
         AgentError: an analyzer or engine that was named is unknown, or cannot run here.
     """
+    settings = understood(settings)
     known = registry.load_all(settings.tools)
-    for named in (*settings.engine, *settings.weights):
-        if named not in registry.names():
-            raise AgentError(f"Unknown analyzer {named!r}.", hint=f"Choose from: {', '.join(registry.names())}.")
     pool = pool or Pool()
     ready: dict[str, Tool] = {}
     missing: dict[str, str] = {}
@@ -48,6 +47,19 @@ def ready_tools(settings: Settings, pool: Pool | None = None) -> tuple[dict[str,
         name, why = next(iter(missing.items()))
         raise AgentError(f"The analyzer {name!r} cannot run here.", hint=why)
     return ready, missing
+
+
+def understood(settings: Settings) -> Settings:
+    """Return settings with analyzers under their own names, whatever they were called, and with the engines that were said instead.
+
+    Raises:
+        AgentError: an analyzer is unknown, or two engines were said for one.
+    """
+    if not (settings.tools or settings.engine or settings.weights):
+        return settings
+    names, engines = all_meant(settings.tools or (), settings.engine)
+    weights = {meant(name).analyzer: path for name, path in settings.weights.items()}
+    return settings.changed(tools=tuple(names) or None, engine=engines, weights=weights)
 
 
 def _ready(name: str, spec: Spec, engines: Sequence[EngineSpec], settings: Settings, pool: Pool) -> Tool | str:
