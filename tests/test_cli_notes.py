@@ -312,3 +312,14 @@ def test_chapters_of_what_nobody_looked_at(cli, video):
 @pytest.mark.parametrize("other", [("--kind", "text"), ("--search", "x"), ("--format", "csv"), ("--json",)])
 def test_chapters_are_not_a_table(cli, video, other):
     assert "--chapters goes with --from and --to only." in cli("notes", video, "--chapters", *other, code=2).stderr
+
+
+def test_long_texts_are_cut_but_with_full(cli, tmp_path):
+    long = " ".join(f"word{n}" for n in range(100))
+    video = talk(tmp_path / "long.mp4", cues=[(100, 1900, long)])
+    cli("index", video, "--with", "subtitles")
+    assert f'"{long[:199]}…"\n' in cli("notes", video).stdout and f'"{long}"\n' in cli("notes", video, "--full").stdout
+    asked = ("ask", video, "What is word1?", "--tools", "subtitles")
+    assert f': "{long[:299]}…"\n' in cli(*asked).stdout and f': "{long}"\n' in cli(*asked, "--full").stdout
+    chat = cli("chat", video, stdin="/notes\n/notes --full\n/notes --full word1\n").stdout.splitlines()
+    assert [line.partition(": ")[2] for line in chat] == [f'"{long[:199]}…"', f'"{long}"', f'"{long}"']

@@ -19,9 +19,10 @@ _USAGE = 'For example: analyzer-agent ask talk.mp4 "What does it cost?"'
 @command()
 @click.argument("arguments", nargs=-1, required=True, metavar="VIDEO|FOLDER... QUESTION")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
+@click.option("--full", is_flag=True, help="Cut no quotation, however long.")
 @click.option("--session", metavar="NAME", help="Go on with the session of that name, or begin it.")
 @common("videos", "scope", "manager", "analyzers", "store")
-def ask(arguments: tuple[str, ...], as_object: bool, session: str | None, **flags: Any) -> None:
+def ask(arguments: tuple[str, ...], as_object: bool, full: bool, session: str | None, **flags: Any) -> None:
     """Ask one QUESTION about one or more videos.
 
     The answer cites notes; what was looked at is kept, so that the next question about it costs nothing.
@@ -43,6 +44,6 @@ def ask(arguments: tuple[str, ...], as_object: bool, session: str | None, **flag
         if as_object:
             click.echo(as_json(answer_json(answer)))
         else:
-            show_answer(answer, several=len(talk.offers) > 1, names=talk.toolbox.titles)
+            show_answer(answer, several=len(talk.offers) > 1, names=talk.toolbox.titles, full=full)
         if not (as_object and flags["quiet"]):
             advise(talk, answer, err=as_object)

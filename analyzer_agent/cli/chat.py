@@ -19,6 +19,7 @@ from analyzer_agent.cli.permission import Permission, can_ask
 from analyzer_agent.cli.plain import one_line, plain
 from analyzer_agent.cli.showing import show_answer
 from analyzer_agent.cli.stopping import stoppable
+from analyzer_agent.cli.wrapping import Writer
 from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.events import Answered, Event, SentBack, TextDelta, Thinking
 from analyzer_agent.records import Answer
@@ -67,7 +68,7 @@ class Conversation:
 
     def take(self, events: Callable[[], Iterable[Event]]) -> None:
         """Run a question to its answer; what goes wrong is told, and the conversation goes on."""
-        told = Told()
+        told = Told(self.session.toolbox.titled)
         try:
             with (
                 drawing(self.quiet, self.session.toolbox.titled) as drawer,
@@ -119,15 +120,15 @@ class Conversation:
 class Told:
     """What of an answer stands on the terminal already, because it was streamed there."""
 
-    def __init__(self) -> None:
+    def __init__(self, titled: Callable[[str], str]) -> None:
         self.answer: Any = None
         self._streamed = ""
+        self._titled, self._writer = titled, Writer(titled)
 
     def hear(self, event: Event) -> bool:
         """Print text as it streams, and what becomes of it; keep the answer. Returns whether all is told of the event with that."""
         if isinstance(event, TextDelta):
-            click.echo(plain(event.text), nl=False)
-            sys.stdout.flush()
+            self._writer.write(event.text)
             self._streamed += event.text
             return False
         self.break_off(forget=False)
@@ -151,15 +152,13 @@ class Told:
 
     def break_off(self, forget: bool = True) -> None:
         """End the line of streamed text, if there is one."""
-        if self._streamed and not self._streamed.endswith("\n"):
-            click.echo()
-            self._streamed += "\n"
+        self._writer.end()
         if forget:
             self._streamed = ""
 
     def complete(self) -> bool:
         """Tell whether the whole answer was streamed."""
-        return bool(self.answer) and plain(self._streamed).strip() == plain(self.answer.text).strip()
+        return bool(self.answer) and plain(self._titled(self._streamed)).strip() == plain(self.answer.text).strip()
 
 
 def _converse(talk: Conversation) -> int:

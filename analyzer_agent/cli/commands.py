@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from analyzer_agent.cli.plain import one_line
-from analyzer_agent.cli.showing import quote
+from analyzer_agent.cli.showing import cited, quote
+from analyzer_agent.cli.wrapping import wrapped
 from analyzer_agent.timeline import seconds
 
 if TYPE_CHECKING:
@@ -16,14 +17,14 @@ if TYPE_CHECKING:
 
 HELP = {
     "/help": "this list",
-    "/notes [WORDS]": "what was found so far; with words, the notes that match them",
+    "/notes [WORDS]": "what was found so far; with words, the notes that match them; with --full before them, all of long texts",
     "/sessions": "all sessions in this store",
     "/more": "look further for the answer to the last question, where something is left to look at",
     "/cost": "what this session has cost so far",
     "/quit": "leave; the session is kept",
 }
 
-_NOTES_SHOWN = 30
+_NOTES_SHOWN, _LONGEST = 30, 200
 
 
 class Ended(Exception):
@@ -40,7 +41,7 @@ def obey(line: str, session: "Session") -> None:
     match name:
         case "/help":
             for command, about in HELP.items():
-                click.echo(f"  {command:<16}{about}")
+                click.echo(wrapped(f"  {command:<16}{about}", 18))
         case "/notes":
             _notes(session, rest.strip())
         case "/sessions":
@@ -58,13 +59,16 @@ def obey(line: str, session: "Session") -> None:
 
 def _notes(session: "Session", words: str) -> None:
     reader, offers = session.toolbox.reader, session.offers
+    full = words == "--full" or words.startswith("--full ")
+    words = words.removeprefix("--full").strip() if full else words
     if words:
         runs = reader.search(words, [offer.video.id for offer in offers], limit=_NOTES_SHOWN)
     else:
         runs = [run for offer in offers for run in reader.runs(offer.video.id, offer.scope)]
     for run in runs[:_NOTES_SHOWN]:
         name = f"{one_line(session.toolbox.titles.get(run.video, run.video))} " if len(offers) > 1 else ""
-        click.echo(f"  [#{run.id}] {name}{run.span} {run.kind}{', uncertain' if run.uncertain else ''}: {quote(run.text, 100)}")
+        text = quote(run.text, None if full else _LONGEST)
+        click.echo(cited(f"[#{run.id}] {name}{run.span} {run.kind}{', uncertain' if run.uncertain else ''}: {text}"))
     if len(runs) > _NOTES_SHOWN:
         click.echo(f"  ... and {len(runs) - _NOTES_SHOWN} more; /notes WORDS searches them")
     if not runs:

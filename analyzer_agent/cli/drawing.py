@@ -15,6 +15,7 @@ import click
 from analyzer_agent.cli import keyboard
 from analyzer_agent.cli.plain import one_line
 from analyzer_agent.cli.words import amount, estimate, finished, subject
+from analyzer_agent.cli.wrapping import wrapped
 from analyzer_agent.events import (
     Answered,
     Event,
@@ -113,7 +114,7 @@ def open_drawer(quiet: bool, titled: Callable[[str], str] = str) -> Drawer:
 
 def warn(text: str) -> None:
     """Print a warning line on stderr."""
-    click.echo(f"{click.style('Warning:', fg='yellow')} {one_line(text)}", err=True)
+    click.echo(wrapped(f"Warning: {one_line(text)}", err=True).replace("Warning:", click.style("Warning:", fg="yellow"), 1), err=True)
 
 
 class Lines(Drawer):

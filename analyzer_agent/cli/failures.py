@@ -18,6 +18,7 @@ from typing import Any
 import click
 
 from analyzer_agent.cli.plain import one_line, plain
+from analyzer_agent.cli.wrapping import wrapped
 from analyzer_agent.errors import AgentError, Cancelled
 
 INTERRUPTED = 130
@@ -87,7 +88,8 @@ class Main(click.Group):
 
 def show_error(error: AgentError) -> None:
     """Print what is wrong and what helps."""
-    click.echo(f"{click.style('Error:', fg='red', bold=True)} {plain(str(error))}", err=True)
+    told = wrapped(f"Error: {plain(str(error))}", err=True)
+    click.echo(told.replace("Error:", click.style("Error:", fg="red", bold=True), 1), err=True)
     if error.hint:
         click.echo(f"{click.style('Hint:', bold=True)} {plain(error.hint)}", err=True)
 

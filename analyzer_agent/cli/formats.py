@@ -27,6 +27,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 WITH_WORDS = ("json", "jsonl", "csv", "vtt")
 """The formats that can give each word with its time."""
 
+_LONGEST = 200
+
 CUES = ("srt", "vtt")
 """The formats that consist of cues."""
 
@@ -56,10 +58,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Style:
-    """How rows are written: the longest line of a cue in columns, and whether each word comes with its times."""
+    """How rows are written: the longest line of a cue in columns, whether words come with times, and whether a table cuts no text."""
 
     width: int = 42
     words: bool = False
+    full: bool = False
 
 
 def style_options(command: F) -> F:
@@ -110,11 +113,17 @@ def word_object(word: "Spoken") -> dict[str, Any]:
     return {"word": word.text, "start": seconds(word.start), "end": seconds(word.end), "probability": word.prob}
 
 
-def _table(rows: Sequence[Row], _style: Style) -> str:
+def _table(rows: Sequence[Row], style: Style) -> str:
     if not rows:
         return ""
     lines = [
-        [f"#{row.id}", str(row.span), row.kind, row.engine + (" (uncertain)" if row.uncertain else ""), quote(row.text, 200)]
+        [
+            f"#{row.id}",
+            str(row.span),
+            row.kind,
+            row.engine + (" (uncertain)" if row.uncertain else ""),
+            quote(row.text, None if style.full else _LONGEST),
+        ]
         for row in rows
     ]
     return table(["note", "time", "kind", "engine", "text"], lines)

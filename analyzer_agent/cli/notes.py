@@ -30,6 +30,7 @@ _CHAPTER_TOKENS = 3_000
 @click.option("--chapters", is_flag=True, help="Print the video in at most 12 parts, with words and notes that tell of each.")
 @click.option("--format", "-f", "form", type=click.Choice(list(FORMATS)), help="How to print them.  [default: table]")
 @click.option("--json", "as_object", is_flag=True, help="The same as --format json.")
+@click.option("--full", is_flag=True, help="Cut no text in the table, however long.")
 @style_options
 @common("scope", "store")
 def notes(
@@ -39,6 +40,7 @@ def notes(
     chapters: bool,
     form: str | None,
     as_object: bool,
+    full: bool,
     words: bool,
     max_line: int | None,
     **flags: Any,
@@ -55,7 +57,7 @@ def notes(
     if chapters and (kinds or search is not None or form or as_object):
         raise click.UsageError("--chapters goes with --from and --to only.")
     form = "json" if as_object else form or "table"
-    style = style_of(words, max_line, [form])
+    style = replace(style_of(words, max_line, [form]), full=full)
     settings = settings_of(flags)
     from analyzer_agent.session import open_known
 

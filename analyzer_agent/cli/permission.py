@@ -13,8 +13,8 @@ import click
 from analyzer_agent.cli import keyboard
 from analyzer_agent.cli.drawing import Drawer
 from analyzer_agent.cli.plain import one_line
-from analyzer_agent.cli.tables import text_width
 from analyzer_agent.cli.words import amount
+from analyzer_agent.cli.wrapping import text_width
 from analyzer_agent.events import ToolStarted
 
 _POLL_S = 0.2

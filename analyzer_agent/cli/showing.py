@@ -9,6 +9,7 @@ import click
 
 from analyzer_agent.cli.plain import one_line, plain
 from analyzer_agent.cli.words import amount
+from analyzer_agent.cli.wrapping import wrapped
 from analyzer_agent.records import Answer, Citation, Unexamined
 from analyzer_agent.timeline import TimeRange, seconds
 
@@ -17,7 +18,9 @@ _RANGES_SHOWN = 4
 _ENDINGS = {"out_of_steps": "The steps were used up before it was done.", "out_of_budget": "The budget was used up before it was done."}
 
 
-def show_answer(answer: Answer, *, several: bool = False, told: bool = False, names: Mapping[str, str] | None = None) -> None:
+def show_answer(
+    answer: Answer, *, several: bool = False, told: bool = False, names: Mapping[str, str] | None = None, full: bool = False
+) -> None:
     """Print an answer on stdout.
 
     Args:
@@ -25,36 +28,42 @@ def show_answer(answer: Answer, *, several: bool = False, told: bool = False, na
         several: name the file of each citation.
         told: the text stands on the terminal already.
         names: video id -> name, where there are several videos.
+        full: cut no quotation.
     """
     if not told:
-        click.echo(click.style(plain(answer.text), bold=True))
+        click.echo(click.style(wrapped(plain(answer.text)), bold=True))
     if answer.choice:
         click.echo(f"Choice: {answer.choice}")
     for citation in answer.citations:
-        click.echo(f"  {evidence_line(citation, several)}")
+        click.echo(cited(evidence_line(citation, several, full)))
     for claim in answer.unsupported:
-        click.echo(click.style(f"  Without evidence: {one_line(claim)}", fg="yellow"))
+        click.echo(click.style(wrapped(f"  Without evidence: {one_line(claim)}", 4), fg="yellow"))
     if answer.missing:
-        click.echo(click.style(f"  Not proved: {one_line(answer.missing)}", fg="yellow"))
+        click.echo(click.style(wrapped(f"  Not proved: {one_line(answer.missing)}", 4), fg="yellow"))
     if answer.not_examined and (answer.finished != "answered" or any(u.reason != "unseen" for u in answer.not_examined)):
-        click.echo(f"Not examined: {unexamined_line(answer.not_examined, names or {})}")
+        click.echo(wrapped(f"Not examined: {unexamined_line(answer.not_examined, names or {})}", 2))
     if ending := _ENDINGS.get(answer.finished):
         click.echo(ending)
     click.echo(click.style(f"Confidence: {answer.confidence}", dim=True))
-    click.echo(click.style(f"Cost: {cost_line(answer)}", dim=True))
+    click.echo(click.style(wrapped(f"Cost: {cost_line(answer)}", 2), dim=True))
 
 
-def evidence_line(citation: Citation, several: bool) -> str:
+def evidence_line(citation: Citation, several: bool, full: bool = False) -> str:
     """Return `[#12] 1:04.2-1:07.9 speech, pocketsphinx, uncertain: "it costs forty"`."""
     name = f"{one_line(citation.video)} " if several else ""
     by = ", ".join([citation.kind, *([citation.engine] if citation.engine else []), *(["uncertain"] if citation.uncertain else [])])
-    return f"[#{citation.note}] {name}{citation.span} {by}: {quote(citation.text)}"
+    return f"[#{citation.note}] {name}{citation.span} {by}: {quote(citation.text, None if full else _LONGEST_QUOTE)}"
 
 
-def quote(text: str, longest: int = _LONGEST_QUOTE) -> str:
-    """Return text on one line in quotation marks, cut where it is very long."""
+def cited(line: str) -> str:
+    """Return a line that begins with the mark of a note, indented, and continued beside the mark."""
+    return wrapped(f"  {line}", 3 + len(line.partition(" ")[0]))
+
+
+def quote(text: str, longest: int | None = _LONGEST_QUOTE) -> str:
+    """Return text on one line in quotation marks, cut where it is longer than `longest`."""
     flat = one_line(text).replace('"', "'")
-    return f'"{flat if len(flat) <= longest else flat[: longest - 1] + "…"}"'
+    return f'"{flat if longest is None or len(flat) <= longest else flat[: longest - 1] + "…"}"'
 
 
 def unexamined_line(left: Iterable[Unexamined], names: Mapping[str, str]) -> str:

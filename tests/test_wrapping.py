@@ -1,0 +1,85 @@
+"""Lines broken at words at the width of a terminal."""
+
+import pytest
+
+from analyzer_agent.cli import wrapping
+from analyzer_agent.cli.showing import cited
+from analyzer_agent.cli.tables import table
+from analyzer_agent.cli.wrapping import Writer, broken, text_width, wrapped
+
+TEXT = "A spectre is haunting Europe, the spectre of communism; all the powers of old Europe have entered into a holy alliance."
+
+
+@pytest.fixture
+def wide(monkeypatch):
+    def set_to(columns):
+        monkeypatch.setattr(wrapping, "columns", lambda err=False: columns)
+
+    return set_to
+
+
+@pytest.mark.parametrize("columns", [80, 100, 140])
+def test_a_cited_line_is_broken_at_words_and_hangs_beside_its_mark(wide, columns):
+    wide(columns)
+    line = f'[#238] 0:00-0:13 speech, whisper: "{TEXT} {TEXT}"'
+    first, *rest = cited(line).split("\n")
+    assert rest and first.startswith("  [#238] 0:00-0:13 ")
+    assert all(text_width(each) <= columns for each in (first, *rest)) and max(map(text_width, (first, *rest))) > columns - 12
+    assert all(each.startswith(" " * 9) and each[9] != " " for each in rest)
+    assert " ".join([first.strip(), *map(str.strip, rest)]) == line, "nothing is lost, and no word is broken"
+
+
+def test_nothing_is_broken_without_a_terminal():
+    assert wrapped(TEXT * 3) == TEXT * 3
+    assert cited(f"[#1] {TEXT}") == f"  [#1] {TEXT}"
+
+
+def test_line_breaks_of_the_text_stay(wide):
+    wide(30)
+    assert wrapped("One.\n\nTwo is a line that is longer than that.") == "One.\n\nTwo is a line that is longer\nthan that."
+
+
+def test_a_terminal_that_is_too_narrow_is_left_alone(wide):
+    wide(25)
+    assert wrapped(TEXT, hang=10) == TEXT
+
+
+def test_wide_characters_take_two_columns_and_are_cut_where_there_is_no_space():
+    pieces = broken("字幕" * 20, 30, 4)
+    assert [text_width(piece) for piece in pieces] == [30, 26, 24] and "".join(pieces) == "字幕" * 20
+    assert broken("e\u0301" * 40, 40) == ["e\u0301" * 40], "combining characters take none"
+
+
+def test_a_word_longer_than_the_line_is_cut():
+    assert broken("see " + "x" * 50, 20) == ["see " + "x" * 16, "x" * 20, "x" * 14]
+
+
+def test_the_last_column_of_a_table_is_broken(wide):
+    wide(60)
+    _head, first, second, *rest = table(["note", "time", "text"], [["#1", "0:00-0:13", TEXT], ["#2", "0:13-0:20", "Short."]]).split("\n")
+    assert second.startswith(" " * 17) and second[17] != " " and len(first) <= 60 and rest[-1] == "#2    0:13-0:20  Short."
+
+
+def test_streamed_words_are_broken_as_the_whole_text_is(wide, capsys):
+    wide(40)
+    writer = Writer()
+    for at in range(0, len(TEXT), 3):
+        writer.write(TEXT[at : at + 3])
+    writer.end()
+    assert capsys.readouterr().out == wrapped(TEXT) + "\n"
+
+
+def test_streamed_text_is_kept_as_it_is_without_a_terminal(capsys):
+    writer = Writer()
+    for piece in ("One  line", "\n\nano", "ther\tline. \n"):
+        writer.write(piece)
+    writer.end()
+    assert capsys.readouterr().out == "One  line\n\nanother\tline.\n"
+
+
+def test_names_are_replaced_in_what_streams(capsys):
+    writer = Writer(lambda text: text.replace("my_talk.mp4", "my talk.mp4"))
+    for piece in ("In my_", "talk", ".mp4 it ", "is."):
+        writer.write(piece)
+    writer.end()
+    assert capsys.readouterr().out == "In my talk.mp4 it is.\n"
