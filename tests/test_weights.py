@@ -16,11 +16,11 @@ from weights_server import REVISION, WeightsServer
 
 from analyzer_agent.caches import Caches
 from analyzer_agent.errors import AgentError
-from analyzer_agent.protocols import EngineConfig
+from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
 from analyzer_agent.tools import fetching, pulling, weights
 from analyzer_agent.tools.engines import detectors, easyocr, faster_whisper, open_clip, recognizers, ultralytics
 from analyzer_agent.tools.engines.huggingface import Hub
-from analyzer_agent.tools.inventory import where
+from analyzer_agent.tools.inventory import check_folder, where
 from analyzer_agent.tools.pulling import File, choose, plan, pull
 from analyzer_agent.tools.weights import DEFAULTS, PUBLISHED, Weights
 
@@ -421,3 +421,76 @@ def test_the_hub_is_asked_as_its_own_library_asks(
             file, sum_ = files[sibling.rfilename], sibling.lfs.sha256 if sibling.lfs else sibling.blob_id
             assert (file.size, file.digest and file.digest.value) == (sibling.size, sum_)
             assert file.url == hf_hub_url("Systran/faster-whisper-tiny", sibling.rfilename, revision=info.sha, endpoint=server.url)
+
+
+# --- a folder that was named ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("files", "said", "hint"),
+    [
+        (None, "No weights in '{}': there is no such folder.", "analyzer-agent weights pull speech --to {}"),
+        ((), "No weights in '{}'.", "Fill it: analyzer-agent weights pull speech --to {}"),
+        (("model.bin", "tokenizer.json"), "No weights in '{}'.", "It looks like a Whisper model itself: --weights speech={}"),
+        (("speech/faster-whisper-base/model.bin.part",), "No weights in '{}'.", "Fill it: "),
+        (("open_clip_config.json", "model.safetensors"), "No weights in '{}'.", "--weights tags={}"),
+        (("own.pt",), "No weights in '{}'.", "It looks like the weights of a detector: --weights objects={}/own.pt"),
+        (("craft_mlt_25k.pth", "english_g2.pth"), "No weights in '{}'.", "--weights text={}"),
+    ],
+)
+def test_a_folder_without_weights_is_told_wherever_it_was_named(
+    tmp_path: Path, files: tuple[str, ...] | None, said: str, hint: str
+) -> None:
+    from analyzer_agent.config import Settings
+    from analyzer_agent.session import ready_tools
+
+    folder = tmp_path / "x"
+    for name in files or ():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    if files == ():
+        folder.mkdir()
+    for settings in (Settings(weights_dir=folder), Settings(weights_dir=folder, tools=("scenes",))):
+        with pytest.raises(AgentError) as refused:
+            ready_tools(settings)
+        assert str(refused.value) == said.format(folder) and hint.format(folder) in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ("speech/faster-whisper-base/model.bin", "speech/faster-whisper-base/tokenizer.json"),
+        ("faster-whisper-base/model.bin", "faster-whisper-base/tokenizer.json"),
+        ("yolov8s-worldv2.pt",),
+        ("yolo11n_int8_openvino_model/metadata.yaml",),
+        ("easyocr/english_g2.pth",),
+        ("open_clip/CLIP-ViT-B-32-laion2B-s34B-b79K/open_clip_model.safetensors",),
+    ],
+    ids=lambda files: files[0],
+)
+def test_a_folder_with_weights_is_taken(tmp_path: Path, files: tuple[str, ...]) -> None:
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    check_folder(tmp_path, ())
+
+
+def test_a_plug_in_may_keep_its_own_weights_there(tmp_path: Path) -> None:
+    def find(config: EngineConfig) -> Availability:
+        here = config.weights_dir and (config.weights_dir / "plug-in.bin").is_file()
+        return Availability(weights="plug-in 1") if here else Availability(missing="no weights")
+
+    engine = EngineSpec("plug-in", 0, find, lambda config: None)
+    with pytest.raises(AgentError):
+        check_folder(tmp_path, [engine])
+    (tmp_path / "plug-in.bin").touch()
+    check_folder(tmp_path, [engine])
+
+
+def test_the_usual_folder_need_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from analyzer_agent.config import Settings
+    from analyzer_agent.session import ready_tools
+
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "nobody"))
+    assert ready_tools(Settings(tools=("scenes",)))[0]
+    assert ready_tools(Settings(tools=("scenes",), weights_dir=None))[0]

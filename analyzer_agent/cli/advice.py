@@ -85,9 +85,11 @@ def _declined() -> Path:
 def _lacks_whisper(settings: "Settings") -> bool:
     """Tell whether weights are all that Whisper lacks here, and speech is not settled otherwise."""
     from analyzer_agent.session import engine_config
+    from analyzer_agent.session.parts import understood
     from analyzer_agent.tools.engines.faster_whisper import find_whisper
     from analyzer_agent.tools.engines.recognizers import FIX
 
+    settings = understood(settings)
     if _SPEECH in settings.engine or _SPEECH in settings.weights or (settings.tools and _SPEECH not in settings.tools):
         return False
     return find_whisper(engine_config(_SPEECH, settings)).fix == FIX

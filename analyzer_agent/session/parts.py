@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from analyzer_agent import tools as registry
-from analyzer_agent.config import DEFAULT_MODEL, Settings
+from analyzer_agent.config import DEFAULT_MODEL, Settings, default_weights
 from analyzer_agent.errors import AgentError, MediaError, Unavailable
 from analyzer_agent.evidence.recipe import IMPORTED
 from analyzer_agent.fencing import as_name
@@ -19,6 +19,7 @@ from analyzer_agent.protocols import ChatModel, EngineConfig, EngineSpec, Spec, 
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, clock, seconds
 from analyzer_agent.toolbox import Offer, Tool
+from analyzer_agent.tools.inventory import check_folder
 from analyzer_agent.tools.meaning import all_meant, meant
 from analyzer_agent.tools.pool import NamedEngine, Pool, choose
 
@@ -34,6 +35,7 @@ def ready_tools(settings: Settings, pool: Pool | None = None) -> tuple[dict[str,
     """
     settings = understood(settings)
     known = registry.load_all(settings.tools)
+    check_weights(settings)
     pool = pool or Pool()
     ready: dict[str, Tool] = {}
     missing: dict[str, str] = {}
@@ -60,6 +62,16 @@ def understood(settings: Settings) -> Settings:
     names, engines = all_meant(settings.tools or (), settings.engine)
     weights = {meant(name).analyzer: path for name, path in settings.weights.items()}
     return settings.changed(tools=tuple(names) or None, engine=engines, weights=weights)
+
+
+def check_weights(settings: Settings) -> None:
+    """Make sure that there are weights in the folder for them, where one was named: the usual one need not exist.
+
+    Raises:
+        AgentError: there are none.
+    """
+    if settings.weights_dir is not None and settings.weights_dir != default_weights():
+        check_folder(settings.weights_dir, (engine for _, engines in registry.load_all().values() for engine in engines))
 
 
 def _ready(name: str, spec: Spec, engines: Sequence[EngineSpec], settings: Settings, pool: Pool) -> Tool | str:

@@ -3,16 +3,64 @@
 Looks at names and files only.
 """
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
-from analyzer_agent.protocols import EngineConfig
+from analyzer_agent.caches import Caches
+from analyzer_agent.errors import AgentError
+from analyzer_agent.protocols import EngineConfig, EngineSpec
 from analyzer_agent.tools.engines import checkpoints, detectors, recognizers
-from analyzer_agent.tools.weights import Weights
+from analyzer_agent.tools.weights import PUBLISHED, Weights
+
+_NOWHERE = Path(os.devnull) / "none"
 
 
 def where(weights: Weights, config: EngineConfig) -> Path | None:
     """Return the file or folder with these weights that an engine would use under this configuration; None where they are not here."""
     return _PLACES[weights.engine](weights, config)
+
+
+def check_folder(folder: Path, engines: Iterable[EngineSpec]) -> None:
+    """Make sure that a folder which was named for weights holds some that are published, or that one of these engines would use.
+
+    Raises:
+        AgentError: it does not; the hint says what was meant, as far as that can be told.
+    """
+    if not folder.is_dir():
+        why = "it is a file" if folder.exists() else "there is no such folder"
+        hint = (
+            f"Is it one analyzer's own? --weights objects={folder}" if folder.is_file() else f"Check the path, or fill it: {_fill(folder)}"
+        )
+        raise AgentError(f"No weights in {str(folder)!r}: {why}.", hint=hint)
+    there, without = _alone(folder), _alone(None)
+    if any(where(weights, there) for weights in PUBLISHED) or detectors.locate(there):
+        return
+    if any((found := engine.find(there)).weights and found != engine.find(without) for engine in engines):
+        return
+    raise AgentError(f"No weights in {str(folder)!r}.", hint=_meant(folder))
+
+
+def _alone(folder: Path | None) -> EngineConfig:
+    return EngineConfig(weights_dir=folder, caches=Caches(hub=_NOWHERE, easyocr=_NOWHERE, ultralytics=_NOWHERE))
+
+
+def _meant(folder: Path) -> str:
+    """Return what a folder without known weights in it seems to be."""
+    if (folder / "model.bin").is_file():
+        return f"It looks like a Whisper model itself: --weights speech={folder}"
+    if (folder / checkpoints.CONFIG).is_file():
+        return f"It looks like a model of open_clip itself: --weights tags={folder}, or captions={folder}"
+    if (folder / "craft_mlt_25k.pth").is_file():
+        return f"It looks like the weights of EasyOCR: --weights text={folder}"
+    own = sorted(path for form in ("*.pt", "*.onnx") for path in folder.glob(form))
+    if own or any(folder.glob("*.xml")):
+        return f"It looks like the weights of a detector: --weights objects={own[0] if own else folder}"
+    return f"Fill it: {_fill(folder)}; or name an analyzer's own weights: --weights speech=FOLDER"
+
+
+def _fill(folder: Path) -> str:
+    return f"analyzer-agent weights pull speech --to {folder}"
 
 
 def _whisper(weights: Weights, config: EngineConfig) -> Path | None:
