@@ -73,7 +73,10 @@ def test_several_videos_have_rows_of_their_own(cli, video, tmp_path):
 
 def test_unknown_names_are_told_before_anything_runs(cli, video):
     result = cli("index", video, "--with", "subtitles,spech", "--quiet", code=1)
-    assert result.stderr.startswith("Error: Unknown analyzer 'spech'.\nHint: Choose from: scenes, ") and not result.stdout
+    assert (
+        result.stderr.startswith("Error: Unknown analyzer 'spech'.\nHint: Did you mean 'speech'? Choose from: scenes, ")
+        and not result.stdout
+    )
     assert cli.json("notes", video, "--json") == []
     cli("index", video, "--with", ",", code=2)
     cli("index", video, "--every", "0", code=2)

@@ -168,6 +168,9 @@ def test_a_list_and_a_table_give_what_lines_give(tmp_path):
         "tsv": table(cells, "\t"),
         "a0": table([apart[0] | {"a0": "red, or so", "a1": 'the "green"'}, apart[1]]),
         "option 0": table([apart[0] | {"option 0": "red, or so", "option 1": 'the "green"'}, apart[1]]),
+        "bar": table([cells[0] | {"options": 'red, or so|the "green"'}, cells[1]]),
+        "letters": table([apart[0] | {"a": "red, or so", "b": 'the "green"', "c": ""}, apart[1]]),
+        "LETTERS": table([apart[0] | {"A": "red, or so", "B": 'the "green"'}, apart[1]]),
         "option_0": table([apart[0] | {"option_0": "red, or so", "option_1": 'the "green"'}, apart[1]]),
     }
     for name, text in shapes.items():
@@ -185,6 +188,8 @@ def test_a_list_and_a_table_give_what_lines_give(tmp_path):
         ("id,video,question\na,v,\n", "q.csv, line 2: the field 'question' is missing."),
         ("id,video,question,a0,a2\na,v,Q,x,y\n", "q.csv, line 2: the field 'a1' is missing."),
         ("id,video,question,a0\na,v,Q,x\n", "q.csv, line 2: 'a0' must give 2 to 26 options, not 1."),
+        ("id,video,question,a,c\na,v,Q,x,y\n", "q.csv, line 2: the field 'b' is missing."),
+        ("id,video,question,A,b\na,v,Q,x,y\n", "q.csv, line 2: the options are there twice, as 'A' and as 'a'; give them once."),
         ("id,video,question,a1\na,v,Q,x\n", "q.csv, line 2: the field 'a0' is missing."),
         (
             "id,video,question,a0,a1,option_0\na,v,Q,x,y,z\n",

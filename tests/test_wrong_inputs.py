@@ -20,6 +20,7 @@ def folder(tmp_path_factory):
     talk(folder / "talk.mp4")
     talk(folder / "silent.mp4", sound=False)
     (folder / "questions.jsonl").write_text('{"id": "a", "video": "talk.mp4", "question": "What?"}\n')
+    (folder / "noid.csv").write_text("video,question\ntalk.mp4,What?\n")
     return folder
 
 

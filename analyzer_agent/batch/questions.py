@@ -54,10 +54,10 @@ def read_questions(path: Path, videos: Path | None = None, map: Path | None = No
     records = read_records(path)
     if not records.fields:
         raise AgentError(f"The question file {str(path)!r} holds no question.", hint=f"Each line is one JSON object: {FORM}")
-    format, source = recognised(records.fields, path.name), Source(path, videos, map)
+    format, source = recognised(records.fields, path.name, records.table), Source(path, videos, map)
     found: dict[str, Question] = {}
     for place, values in records.rows:
-        row = Row(values, place, format.hint or f"The format is {format.told}.")
+        row = Row(values, place, format.hints[records.table] or f"The format is {format.told}.")
         for question in format.read(row, source):
             if question.id in found:
                 raise row.wrong(f"the id {question.id!r} was used before; each question needs its own")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from analyzer_agent.batch.formats import choices, open_ended
-from analyzer_agent.batch.formats.own import FORM, own
+from analyzer_agent.batch.formats.own import FORM, TABLE, own
 from analyzer_agent.batch.formats.record import Question
 from analyzer_agent.batch.formats.row import Row
 from analyzer_agent.batch.formats.source import Source
@@ -21,7 +21,8 @@ class Format:
     title: str
     known_by: tuple[tuple[str, ...], ...]
     read: Callable[[Row, Source], Iterator[Question]]
-    hint: str = ""
+    hints: tuple[str, str] = ("", "")
+    """What a record looks like, as JSON and in a CSV file."""
     never: tuple[str, ...] = ()
 
     @property
@@ -49,7 +50,7 @@ FORMATS = (
     Format("LVBench", _fields("key", "qa"), choices.lvbench),
     Format("ActivityNet-QA", _fields("video_name", "question", "question_id"), open_ended.activitynetqa),
     Format("MSRVTT-QA", _fields("video_id", "question", "answer", "id|qid"), open_ended.msrvttqa, never=("a1", "options", "frame_count")),
-    Format("own", _fields("id", "video", "question"), own, f"A line looks like this: {FORM}"),
+    Format("own", _fields("id", "video", "question"), own, (f"A line looks like this: {FORM}", TABLE)),
 )
 """Asked in this order; the first whose fields are all there reads the file."""
 
@@ -64,8 +65,8 @@ _MISTAKEN = (
 """What lies beside question files and is taken for one."""
 
 
-def recognised(fields: Sequence[str], name: str) -> Format:
-    """Return the format that a file with these fields has.
+def recognised(fields: Sequence[str], name: str, table: bool = False) -> Format:
+    """Return the format that a file with these fields has; `table` tells that it is CSV.
 
     Raises:
         AgentError: none has them; names what the nearest one misses, and all formats by their fields.
@@ -78,7 +79,7 @@ def recognised(fields: Sequence[str], name: str) -> Format:
     if 2 * len(missing) <= len(nearest.known_by):
         raise AgentError(
             f"{name} looks like a file of the format {nearest.title}, but the field {', '.join(missing)} is missing.",
-            hint=nearest.hint or _known(),
+            hint=nearest.hints[table] or _known(),
         )
     for telling, what, hint in _MISTAKEN:
         if set(telling) <= set(fields):

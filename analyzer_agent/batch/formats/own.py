@@ -13,25 +13,29 @@ from analyzer_agent.timeline import TimeRange
 FORM = '{"id": "q1", "video": "talk.mp4", "question": "What does it cost?", "options": ["10", "20"], "from": 0, "to": "1:30"}'
 """What a line looks like; `options`, `from` and `to` may be left out."""
 
+TABLE = "The first line of a CSV file is id,video,question,options,answer with options such as 10|20|30, or id,video,question,a,b,c,answer"
+
 _FIELDS = ("id", "video", "question", "options", "answer", "evidence", "type", "from", "to", "conversation")
 
 _OTHERS = ("note", "tags")
 """Fields that a question may carry for other programs."""
 
-_OPTION = re.compile(r"(a|option[ _]?)[0-9]{1,2}")
+_NUMBERED = re.compile(r"(a|option[ _]?)[0-9]{1,2}")
 
 
 def own(row: Row, source: Source) -> Iterator[Question]:
     """Yield a question.
 
+    Options are a list, a text such as `10|20`, or have fields of their own.
+
     With options, `answer` is the index of the right one (a number, 0 is the first), its letter or its text, whichever leads to one option
     only. Without options it is a text. `evidence` is a list of `[start, end]` pairs of times.
     """
-    prefix = _prefix(row)
+    form = _form(row)
     start, end = row.time("from"), row.time("to")
     if start is not None and end is not None and end <= start:
         raise row.wrong("'to' must come after 'from'")
-    video, options = source.video(row.path("video")), row.numbered(prefix) if prefix else _options(row)
+    video, options = source.video(row.path("video")), row.separate(form) if form else _options(row)
     yield Question(
         id=row.label("id"),
         video=video,
@@ -46,22 +50,31 @@ def own(row: Row, source: Source) -> Iterator[Question]:
     )
 
 
-def _prefix(row: Row) -> str | None:
-    """Check the names of the fields; return what the names of the options begin with, where each has a field of its own."""
-    prefixes = [match[1] for name in row.values if (match := _OPTION.fullmatch(name))]
+def _form(row: Row) -> str:
+    """Check the names of the fields; return the first field that holds an option by itself, as in `a0`, `option 0`, `A`, or ""."""
     known = (*_FIELDS, *_OTHERS)
-    if unknown := [name for name in row.values if name not in known and not _OPTION.fullmatch(name)]:
+    if unknown := [name for name in row.values if name not in known and not _first_option(name)]:
         raise row.wrong(f"unknown field {unknown[0]!r}; valid ones: {', '.join(known)}")
-    given = list(dict.fromkeys([*(f"{prefix}0" for prefix in prefixes), *(["options"] if "options" in row.values else [])]))
+    firsts = dict.fromkeys(first for name in row.values if (first := _first_option(name)))
+    given = [*firsts, *(["options"] if "options" in row.values else [])]
     if len(given) > 1:
         raise row.wrong(f"the options are there twice, as {given[0]!r} and as {given[1]!r}; give them once")
-    return prefixes[0] if prefixes else None
+    return next(iter(firsts), "")
+
+
+def _first_option(name: str) -> str:
+    """Return the name of the first option's field, for the name of any option's field."""
+    if match := _NUMBERED.fullmatch(name):
+        return f"{match[1]}0"
+    return ("a" if name.islower() else "A") if re.fullmatch("[A-Za-z]", name) else ""
 
 
 def _options(row: Row) -> tuple[str, ...]:
     value = _parsed(row, "options")
     if value is None:
         return ()
+    if isinstance(value, str) and "|" in value:
+        value = [option.strip() for option in value.split("|")]
     if (
         not isinstance(value, list)
         or not 2 <= len(value) <= MOST_OPTIONS

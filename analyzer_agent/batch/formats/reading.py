@@ -21,6 +21,8 @@ class Records(NamedTuple):
 
     fields: Sequence[str]
     rows: Iterable[tuple[str, dict[str, Any]]]
+    table: bool = False
+    """Whether it is a CSV file."""
 
 
 def read_records(path: Path) -> Records:
@@ -153,7 +155,7 @@ def _table(text: str, name: str) -> Records:
     columns = [column.strip() for column in next(rows)[1]]
     if twice := next((column for at, column in enumerate(columns) if column in columns[:at]), None):
         raise AgentError(f"{name}, line 1: the column {twice!r} is there twice.", hint="Rename one of them.")
-    return Records(columns, _named(rows, columns))
+    return Records(columns, _named(rows, columns), table=True)
 
 
 def _named(rows: Iterator[tuple[str, list[str]]], columns: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:

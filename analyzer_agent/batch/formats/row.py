@@ -100,6 +100,13 @@ class Row:
         numbers = [int(name[len(prefix) :]) for name in self.values if re.fullmatch(rf"{prefix}[0-9]{{1,2}}", name)]
         return self.counted([self.label(f"{prefix}{at}") for at in range(max(numbers, default=0) + 1)], f"{prefix}0")
 
+    def separate(self, first: str) -> tuple[str, ...]:
+        """Return the options that lie in fields of their own, of which `first` is the first one: `a0`, `option 0`, `a` or `A`."""
+        if first.endswith("0"):
+            return self.numbered(first[:-1])
+        last = max(name for name in self.values if len(name) == 1 and name.islower() == first.islower())
+        return self.counted([self.label(chr(at)) for at in range(ord(first), ord(last) + 1)], first)
+
     def counted(self, options: Sequence[str], name: str) -> tuple[str, ...]:
         """Return the options when there are enough and not too many of them."""
         if not 2 <= len(options) <= MOST_OPTIONS:
