@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
-from analyzer_agent.errors import AgentError, ToolRefusal
+from analyzer_agent.errors import AgentError, Cancelled, ToolRefusal
 from analyzer_agent.records import Answer, Citation, Note, Observation
 from analyzer_agent.timeline import TimeRange
 
 if TYPE_CHECKING:
     from analyzer_agent.session import Session
 
-__all__ = ["AgentError", "Answer", "Citation", "Note", "Observation", "Session", "TimeRange", "ToolRefusal"]
+__all__ = ["AgentError", "Answer", "Cancelled", "Citation", "Note", "Observation", "Session", "TimeRange", "ToolRefusal"]
 __version__ = "0.1.0"
 
 

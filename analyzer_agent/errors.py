@@ -16,6 +16,8 @@ class AgentError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+        if hint:
+            self.add_note(f"Hint: {hint}")  # shown below the message in tracebacks
 
 
 class MediaError(AgentError):
@@ -31,7 +33,13 @@ class Unavailable(AgentError):
 
 
 class Cancelled(Exception):
-    """The user interrupted; what was finished is kept."""
+    """The user interrupted; what was finished is kept.
+
+    No `AgentError`: nothing is wrong, and code that tells errors to a person must not take it for one.
+    """
+
+    def __init__(self, message: str = "The question was stopped; what was finished is kept.") -> None:
+        super().__init__(message)
 
 
 class ToolRefusal(Exception):

@@ -204,11 +204,11 @@ def test_a_session_captions_through_the_vision_model_as_a_network_tool(tmp_path:
         tools, _ = ready_tools(settings)
         assert tools["captions"].spec.resource == "network" and tools["tags" if "tags" in tools else "text"].spec.resource != "network"
         with Session(sample_path(), settings=settings) as session:
-            list(session.index(["captions"]))
+            list(session.index_stream(["captions"]))
             (run,) = session.toolbox.reader.runs(session.offers[0].video.id, TimeRange(0, 16_000), kinds=["caption"])
         asked = len(server.requests)
         with Session(sample_path(), settings=settings) as session:
-            list(session.index(["captions"]))
+            list(session.index_stream(["captions"]))
         assert len(server.requests) == asked, "what was told is not asked again"
     assert run.text == "A harbour, seen from above" and run.span == TimeRange(0, 16_000)
     assert asked == 4, "one request per frame"
@@ -220,7 +220,7 @@ def test_a_vision_model_that_fails_ends_the_question_with_a_way_out(tmp_path: Pa
         url = server.url
     settings = Settings(store=tmp_path / "store.db", manager="rules", vision_model="m", base_url=url)
     with Session(sample_path(), settings=settings) as session, pytest.raises(AgentError) as caught:
-        list(session.index(["captions"]))
+        list(session.index_stream(["captions"]))
     assert caught.value.hint
 
 

@@ -130,7 +130,7 @@ INDEX = """
 import sys
 from analyzer_agent import Session
 with Session(sys.argv[1], store=sys.argv[2], manager="rules", tools=("motion", "scenes", "subtitles"), offline=True) as session:
-    for event in session.index(["motion", "scenes", "subtitles"]):
+    for event in session.index_stream(["motion", "scenes", "subtitles"]):
         print(type(event).__name__, flush=True)
 """
 

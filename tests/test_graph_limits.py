@@ -120,7 +120,7 @@ class TestStopping:
     def test_stop_from_elsewhere(self, talks: Make) -> None:
         begun = threading.Event()
         talk = talks(calls(call("find_fake", ranges=[[0, 60]])), tools=[Tool(fake_spec(Watched(lambda: (begun.set(), time.sleep(0.05)))))])
-        threading.Thread(target=lambda: (begun.wait(5), talk.agent.stop())).start()
+        threading.Thread(target=lambda: (begun.wait(5), talk.agent._nodes.cancel.set())).start()
         with pytest.raises(Cancelled):
             talk.ask()
 

@@ -319,10 +319,10 @@ def test_nothing_is_asked_unless_a_manager_does(tmp_path: Path) -> None:
         server.answer = lambda body: Turn(text="A harbour.")
         base = Settings(store=tmp_path / "store.db", manager="rules", vision_model="m", base_url=server.url, end_ms=4_000)
         with Session(sample_path(), settings=base, tools=["look", "captions"]) as session:
-            list(session.index())
+            list(session.index_stream())
             assert {json.dumps(request.body).count("<question>") for request in server.requests} == {0}
             with pytest.raises(AgentError, match="'look' finds nothing without a question") as caught:
-                list(session.index(["look"]))
+                list(session.index_stream(["look"]))
             assert caught.value.hint
             assert [line.text.partition('"')[2] for line in session.describe().lines] == ['A harbour"']
         sent = len(server.requests)

@@ -31,8 +31,8 @@ def test_the_example_works_as_a_plug_in(tmp_path: Path, monkeypatch: pytest.Monk
 
     assert "brightness" in registry.names()
     with Session(sample_path(), store=tmp_path / "store.db", manager="rules") as session:
-        (first,) = _drain(session.index(["brightness"]))
-        (again,) = _drain(session.index(["brightness"]))
+        (first,) = _drain(session.index_stream(["brightness"]))
+        (again,) = _drain(session.index_stream(["brightness"]))
         assert first.analyzed_ms == session.offers[0].video.duration and again.analyzed_ms == 0
         runs = session.toolbox.reader.runs(session.offers[0].video.id, session.offers[0].scope, kinds=["light"])
     assert runs[-1].text == "dark" and runs[-1].span.start == 28_000, "the last shot of the sample is at night"

@@ -104,8 +104,8 @@ class TestRefusedAtOnce:
         [
             ({"start_ms": 1500, "end_ms": 500}, "empty or backwards"),
             ({"start_ms": 500, "end_ms": 500}, "empty or backwards"),
-            ({"start_ms": 9000}, "empty or backwards"),
-            ({"start_ms": 0, "end_ms": 99_000}, "reaches beyond the end"),
+            ({"start_ms": 9000}, "beyond the end"),
+            ({"start_ms": 0, "end_ms": 99_000}, "beyond the end"),
         ],
     )
     def test_a_scope_that_is_none(self, opened: Callable[..., Session], scope: dict[str, int], told: str) -> None:
@@ -165,7 +165,6 @@ class TestInterrupted:
             for event in session.stream("How much?"):
                 if isinstance(event, Progress):
                     raise KeyboardInterrupt
-        session._drop()
         self.check_usable(session, analyzer)
 
     def test_a_generator_that_is_left_alone(self, opened: Callable[..., Session]) -> None:
@@ -213,7 +212,6 @@ class TestInterrupted:
         with pytest.raises(KeyboardInterrupt):
             session.ask("How much?")
         assert len(analyzer.analyzed) <= 4, "the tool stopped at once"
-        session._drop()
         self.check_usable(session, analyzer)
 
     def test_cancelled_from_another_thread(self, opened: Callable[..., Session]) -> None:
@@ -229,7 +227,7 @@ class TestInterrupted:
         session = opened()
         session.cancel()
         results: list[Any] = []
-        for event in session.index(["subtitles"]):
+        for event in session.index_stream(["subtitles"]):
             results.append(event)
         assert any(isinstance(e, Progress) for e in results)
 
@@ -397,9 +395,9 @@ def test_the_checkpoints_lie_in_the_store_and_only_the_newest(opened: Callable[.
 
 def test_indexing_without_a_question(opened: Callable[..., Session]) -> None:
     session = opened()
-    assert [type(e).__name__ for e in session.index()][-1] == "ToolFinished"
+    assert [type(e).__name__ for e in session.index_stream()][-1] == "ToolFinished"
     with pytest.raises(AgentError, match="Unknown analyzer 'nonsense'"):
-        list(session.index(["nonsense"]))
+        list(session.index_stream(["nonsense"]))
 
 
 class TestMisuse:

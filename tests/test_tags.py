@@ -163,7 +163,7 @@ def test_real_tags_of_a_video_are_kept_and_a_new_vocabulary_looks_anew(tmp_path:
 
     def index(**changes: Any) -> tuple[int, list[tuple[str, int, str, float | None]]]:
         with Session(sample_path(), settings=base, **changes) as session:
-            running = session.index(["tags"])
+            running = session.index_stream(["tags"])
             while True:
                 try:
                     next(running)

@@ -71,7 +71,7 @@ def named(names: str | None, flags: Mapping[str, Any]) -> tuple[list[str] | None
 
 def run_index(session: "Session", wanted: Sequence[str] | None, every: float | None, drawer: Drawer) -> list[ToolResult]:
     """Run analyzers and draw what happens."""
-    running = session.index(wanted, every=every)
+    running = session.index_stream(wanted, every=every)
     results: list[ToolResult] = []
     warnings: list[Warned] = []
     try:

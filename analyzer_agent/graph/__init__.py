@@ -71,8 +71,10 @@ class Agent:
 
     # --- running --------------------------------------------------------------------------------------------------
 
-    def ask(self, thread: str, question: str, options: Sequence[str], turn: int) -> Generator[Event, None, State]:
-        """Run a new question in a thread; calls that a crash left open in it are closed."""
+    def ask(
+        self, thread: str, question: str, options: Sequence[str], turn: int, cancel: threading.Event | None = None
+    ) -> Generator[Event, None, State]:
+        """Run a new question in a thread; calls that a crash left open in it are closed. `cancel` is set to stop it."""
         fresh: State = {
             "question": question,
             "options": list(options),
@@ -85,11 +87,11 @@ class Agent:
             "turn": turn,
         }
         zeros = dict.fromkeys(("step", "sent_back", "llm_calls", "input_tokens", "output_tokens", "analyzer_ms"), 0)
-        return self._run(thread, {**fresh, **zeros})
+        return self._run(thread, {**fresh, **zeros}, cancel)
 
-    def resume(self, thread: str) -> Generator[Event, None, State]:
+    def resume(self, thread: str, cancel: threading.Event | None = None) -> Generator[Event, None, State]:
         """Go on with the question that was interrupted, from its last finished step."""
-        return self._run(thread, None)
+        return self._run(thread, None, cancel)
 
     def interrupted(self, thread: str) -> State | None:
         """Return the state of an unfinished question, or None."""
@@ -100,13 +102,9 @@ class Agent:
         """Throw away what is remembered of a thread."""
         self.saver.delete_thread(thread)
 
-    def stop(self) -> None:
-        """Stop the question that runs, if one does, at the next safe place."""
-        self._nodes.cancel.set()
-
-    def _run(self, thread: str, start: Mapping[str, Any] | None) -> Generator[Event, None, State]:
+    def _run(self, thread: str, start: Mapping[str, Any] | None, cancel: threading.Event | None) -> Generator[Event, None, State]:
         """Run the graph in a thread of its own and hand over its events."""
-        cancel = self._nodes.cancel = threading.Event()
+        cancel = self._nodes.cancel = cancel or threading.Event()
         with self.toolbox.store.connections.explained():  # the checkpointer writes to the same file
             return (yield from handed_over(lambda write: self._work(thread, start, write), cancel))
 

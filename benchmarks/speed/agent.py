@@ -58,7 +58,7 @@ def _indexed(video: Path, settings: dict[str, object]) -> list[tuple[int, int]]:
     with Session(video, settings=None, pool=(pool := Pool()), **settings) as session:
         found = []
         for name in _WITH:
-            running = session.index([name])
+            running = session.index_stream([name])
             while True:
                 try:
                     next(running)

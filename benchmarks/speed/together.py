@@ -28,7 +28,7 @@ def figures(work: Work) -> Iterator[Figure]:
 def _notes(video: Path, pool: Pool, turns: Sequence[Sequence[str]]) -> list[tuple[int, int, str, str]]:
     with TemporaryDirectory() as folder, Session(video, store=Path(folder) / "s.db", manager="rules", offline=True, pool=pool) as session:
         for names in turns:
-            for _ in session.index(names):
+            for _ in session.index_stream(names):
                 pass
         (offer,) = session.offers
         notes = session.store.notes.read(offer.video.id, offer.scope)

@@ -1,0 +1,205 @@
+"""Questions of a session and their answers: asked, streamed, taken up again, stopped, recorded.
+
+Leaves to the session what it is about.
+"""
+
+import threading
+import time
+import uuid
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, aclosing
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from analyzer_agent.answers import compose, hollow
+from analyzer_agent.briefing import brief
+from analyzer_agent.config import Settings
+from analyzer_agent.errors import AgentError, Cancelled
+from analyzer_agent.events import Answered, Event, ToolFinished
+from analyzer_agent.modes import Asked, answer
+from analyzer_agent.prompts import digest
+from analyzer_agent.protocols import ChatModel
+from analyzer_agent.records import Answer, answer_json
+from analyzer_agent.session.parts import choose_mode
+from analyzer_agent.session.threads import from_thread
+from analyzer_agent.session.turns import Turns
+from analyzer_agent.storage import Store
+from analyzer_agent.toolbox import Offer, Toolbox
+from analyzer_agent.toolbox.finishing import Ended
+
+if TYPE_CHECKING:
+    from analyzer_agent.graph import Agent, State
+
+_MOST_OPTIONS = 26
+
+
+def new_name() -> str:
+    """Return a name for a new conversation."""
+    return f"{datetime.now():%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+
+
+class Conversation:
+    """What a session asks and is answered."""
+
+    name: str
+    settings: Settings
+    model: ChatModel
+    store: Store
+    toolbox: Toolbox
+    offers: list[Offer]
+    _turns: Turns
+    _closing: ExitStack
+    _opened: str
+    """The name under which this conversation was recorded last."""
+
+    def begin(self, name: str | None = None) -> None:
+        """Turn to another conversation about the same videos: the one of that name, by default a new one."""
+        with self._turns.hold():
+            self.name = name or new_name()
+
+    def forget(self) -> None:
+        """Throw away what the manager remembers of this conversation; questions and answers stay recorded."""
+        with self._turns.hold():
+            if "_agent" in self.__dict__:
+                with self.store.connections.explained():
+                    self._agent.forget(self.name)
+
+    def ask(self, question: str, options: Sequence[str] = ()) -> Answer:
+        """Return the answer to a question; with `options`, the choice among them as well.
+
+        A session answers one question at a time: a thread that asks while another one does waits for its turn.
+
+        Raises:
+            AgentError: the question, a setting or the model cannot be used, or the session is closed.
+            Cancelled: `cancel` was called, or the session was closed meanwhile.
+        """
+        return _answer_in(self.stream(question, options))
+
+    def stream(self, question: str, options: Sequence[str] = ()) -> Iterator[Event]:
+        """Yield what happens while a question is answered; the last event is `Answered`.
+
+        The question begins with the first event that is read. A thread that leaves off reading and asks again ends it.
+        A question of this session that was killed in the middle is closed; to go on with it call `resume`.
+
+        Raises:
+            AgentError, Cancelled: see `ask`.
+        """
+        return self._stream(question, options, threading.Event())
+
+    async def aask(self, question: str, options: Sequence[str] = ()) -> Answer:
+        """Return the answer to a question, like `ask`, without holding up the event loop; cancelling the task stops the question."""
+        return _answer_in([event async for event in self.astream(question, options)])
+
+    async def astream(self, question: str, options: Sequence[str] = ()) -> AsyncGenerator[Event, None]:
+        """Yield what `stream` yields, without holding up the event loop; leaving off or cancelling the task stops the question."""
+        stop = threading.Event()
+
+        def stopped() -> None:
+            stop.set()
+            self._turns.wake()
+
+        async with aclosing(from_thread(lambda: self._stream(question, options, stop), stopped)) as events:
+            async for event in events:
+                yield event
+
+    def _stream(self, question: str, options: Sequence[str], stop: threading.Event) -> Generator[Event, None, None]:
+        self._turns.check_open()
+        if not question.strip():
+            raise AgentError("The question is empty.", hint='Ask something: "When does she first mention the price?"')
+        if isinstance(options, str) or len(options) > _MOST_OPTIONS:
+            given = "The options are one text." if isinstance(options, str) else f"There are {len(options)} options."
+            raise AgentError(given, hint=f"Give a list of at most {_MOST_OPTIONS}: they are lettered from A to Z.")
+        return self._turns.read(lambda stop: self._begun(question, options, stop), stop)
+
+    def _begun(self, question: str, options: Sequence[str], stop: threading.Event) -> Generator[Event, None, None]:
+        self._record()
+        turn = self.store.history.begin_turn(self.name, question, self.model.manager, self.model.model, digest())
+        mode = choose_mode(self.settings)
+        if mode is None:
+            running = self._managed(self._agent.ask(self.name, question, options, turn, stop))
+        else:
+            limits = self.settings.max_analyzer_ms, self.settings.max_tokens
+            running = answer(mode, Asked(question, options, self.toolbox, self.model, stop, *limits))
+        return self._answering(running, turn, question, self.settings.mode)
+
+    def _managed(self, running: Generator[Event, None, "State"]) -> Generator[Event, None, Ended]:
+        from analyzer_agent.graph import ended_of
+
+        return ended_of((yield from running))
+
+    @property
+    def interrupted(self) -> str | None:
+        """The question that was killed in the middle, if the last one was."""
+        self._turns.check_open()
+        state = self._open_state()
+        return state["question"] if state else None
+
+    def resume(self) -> Iterator[Event]:
+        """Go on with the interrupted question from its last finished step; yields like `stream`.
+
+        Raises:
+            AgentError: there is none.
+        """
+        self._turns.check_open()
+        return self._turns.read(self._resumed)
+
+    def _resumed(self, stop: threading.Event) -> Generator[Event, None, None]:
+        state = self._open_state()
+        if state is None:
+            raise AgentError(f"The session {self.name!r} has no interrupted question.", hint="Ask a new one.")
+        return self._answering(self._managed(self._agent.resume(self.name, stop)), state["turn"], state["question"], "manager")
+
+    def cancel(self) -> None:
+        """Stop the running question; what was found is kept. May be called from another thread, or a signal handler."""
+        self._turns.stop()
+
+    def _open_state(self) -> "State | None":
+        turns = self.store.history.turns(self.name)
+        if not turns or turns[-1]["answer"] is not None:
+            return None
+        with self.store.connections.explained():
+            state = self._agent.interrupted(self.name)
+        return state if state and state["turn"] == turns[-1]["id"] else None
+
+    def _record(self) -> None:
+        if self._opened != self.name:
+            self.store.history.open_session(self.name, [offer.video.id for offer in self.offers])
+            for turn in self.store.history.turns(self.name)[-1:]:
+                if turn["answer"] is None:
+                    self.store.history.end_turn(turn["id"], hollow(turn["question"], "interrupted"))
+            self._opened = self.name
+
+    def _answering(self, running: Generator[Event, None, Ended], turn: int, question: str, mode: str) -> Generator[Event, None, None]:
+        started = time.monotonic()
+        try:
+            while True:
+                event = next(running)
+                if isinstance(event, ToolFinished):
+                    self.store.history.add_tool_call(self.name, turn, event.result)
+                yield event
+        except StopIteration as end:
+            ended: Ended = end.value
+        except (Exception, KeyboardInterrupt, GeneratorExit) as stop:
+            running.close()
+            stopped = isinstance(stop, KeyboardInterrupt | GeneratorExit | Cancelled)
+            self.store.history.end_turn(turn, hollow(question, "interrupted" if stopped else "failed", str(stop)))
+            raise
+        took = time.monotonic() - started - self.toolbox.consent.waited(started)
+        told = compose(ended, self.toolbox, self.model, self.name, round(took * 1000), mode)
+        self.store.history.end_turn(turn, answer_json(told))
+        yield Answered(told)
+
+    @cached_property
+    def _agent(self) -> "Agent":
+        from analyzer_agent.graph import Agent, Limits, open_saver  # langgraph takes most of a second to import
+
+        limits = Limits(self.settings.max_steps, self.settings.max_analyzer_ms, self.settings.max_tokens)
+        with self.store.connections.explained():
+            saver = self._closing.enter_context(open_saver(str(self.settings.store)))
+        return Agent(self.toolbox, self.model, lambda state: brief(self.toolbox, limits, state), saver, limits, self.settings.verify)
+
+
+def _answer_in(events: Iterable[Event]) -> Answer:
+    (answered,) = (event for event in events if isinstance(event, Answered))
+    return answered.answer

@@ -1,0 +1,58 @@
+"""Analyzers over whole videos, without a question."""
+
+import threading
+from collections.abc import Generator, Sequence
+
+from analyzer_agent.errors import AgentError
+from analyzer_agent.events import Event, Warned
+from analyzer_agent.records import ToolCall, ToolResult
+from analyzer_agent.toolbox import Tool, Toolbox
+from analyzer_agent.toolbox.turn import handed_over, run_calls
+from analyzer_agent.tools.meaning import meant
+
+
+def chosen(toolbox: Toolbox, names: Sequence[str] | None) -> list[Tool]:
+    """Return the analyzers of these names; None means those that can run here and need not be told what to look for.
+
+    Raises:
+        AgentError: an analyzer is unknown, cannot run here, or finds nothing without being told what to look for.
+    """
+    if names is None:
+        return [tool for tool in toolbox.tools.values() if not tool.spec.required]
+    wanted = [_tool(toolbox, name) for name in ([names] if isinstance(names, str) else names)]
+    for spec in (tool.spec for tool in wanted):
+        if needed := [name for name in spec.required if name in spec.options_schema]:
+            raise AgentError(
+                f"The analyzer {spec.name!r} finds nothing without a {needed[0]} of its own.",
+                hint="Leave it out: a language model runs it while it answers a question.",
+            )
+    return wanted
+
+
+def indexed(
+    toolbox: Toolbox, wanted: Sequence[Tool], every: float | None, budget_ms: int | None, stop: threading.Event
+) -> Generator[Event, None, list[ToolResult]]:
+    """Run analyzers over the whole scope of all videos; yields events, returns the results."""
+    results, calls = list[ToolResult](), list[ToolCall]()
+    for tool in wanted:
+        for offer in toolbox.offers.values():
+            call_id = f"index-{tool.spec.name}-{offer.name}"
+            if why := toolbox.lacking(tool.spec, offer):
+                results.append(ToolResult(call_id, why, tool=tool.spec.tool, args={"video": offer.name}, refused=True))
+                yield Warned(why)
+            else:
+                calls.append(toolbox.over_all(tool, offer, call_id, every))
+    found = yield from handed_over(lambda write: run_calls(toolbox, calls, write, budget_ms, stop), stop)
+    yield from (Warned(result.text) for result in found if result.refused)
+    return [*results, *found]
+
+
+def _tool(toolbox: Toolbox, name: str) -> Tool:
+    analyzer, engine = meant(name)
+    tool = toolbox.tools.get(analyzer)
+    if tool is None:
+        why = toolbox.missing.get(analyzer) or f"This session is limited to {', '.join(toolbox.tools)}."
+        raise AgentError(f"The analyzer {analyzer!r} cannot run here.", hint=why)
+    if engine and tool.engine and tool.engine.name != engine:
+        raise AgentError(f"{analyzer} runs with {tool.engine.name} in this session, not with {engine}.", hint="Set `engine` for it.")
+    return tool

@@ -1,0 +1,47 @@
+"""Events from a thread of their own, for asyncio. Knows nothing of sessions."""
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import suppress
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class _End(Generic[T]):
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.error = error
+
+
+async def from_thread(read: Callable[[], Iterator[T]], stop: Callable[[], None]) -> AsyncGenerator[T, None]:
+    """Yield what `read` gives, which runs in a thread of its own, each item once and in order; raise what it raises.
+
+    Args:
+        read: gives the items.
+        stop: called once when nobody reads any more, such as when the task is cancelled; the thread then ends by itself.
+    """
+    loop = asyncio.get_running_loop()
+    lines: asyncio.Queue[T | _End[T]] = asyncio.Queue()
+
+    def put(line: T | _End[T]) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody reads any more
+            loop.call_soon_threadsafe(lines.put_nowait, line)
+
+    def work() -> None:
+        try:
+            for item in read():
+                put(item)
+        except BaseException as error:
+            put(_End(error))
+        else:
+            put(_End())
+
+    threading.Thread(target=work, name="asyncio", daemon=True).start()
+    try:
+        while not isinstance(line := await lines.get(), _End):
+            yield line
+    finally:
+        stop()
+    if line.error is not None:
+        raise line.error
