@@ -17,7 +17,7 @@ from typing import Literal
 
 from analyzer_agent import __version__, tools
 from analyzer_agent.config import Settings
-from analyzer_agent.errors import REINSTALL_OPENCV, AgentError
+from analyzer_agent.errors import REINSTALL_OPENCV, AgentError, PluginError
 from analyzer_agent.protocols import EngineConfig, EngineSpec
 from analyzer_agent.records import JSON
 
@@ -167,7 +167,12 @@ def analyzers(settings: Settings) -> Iterator[Finding]:
     from analyzer_agent.session import engine_config
 
     for name, (_, engines) in tools.load_all().items():
-        yield from _analyzer(name, engines, engine_config(name, settings))
+        try:
+            yield from _analyzer(name, engines, engine_config(name, settings))
+        except PluginError as error:
+            yield Finding("analyzers", name, "broken", str(error), error.hint)
+    for name, fault in tools.broken().items():
+        yield Finding("analyzers", name, "broken", str(fault), fault.hint)
 
 
 def _analyzer(name: str, engines: Sequence[EngineSpec], config: EngineConfig) -> Iterator[Finding]:

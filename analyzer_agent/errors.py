@@ -32,6 +32,10 @@ class Unavailable(AgentError):
     """An analyzer cannot run here: a package, weights or a device is missing."""
 
 
+class PluginError(AgentError):
+    """A plug-in cannot be loaded or breaks the contract of analyzers: names its package, its entry point and the rule."""
+
+
 class Cancelled(Exception):
     """The user interrupted; what was finished is kept.
 

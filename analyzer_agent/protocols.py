@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from analyzer_agent.caches import Caches
+from analyzer_agent.contract import analyzer_fault, breach, spec_fault
+from analyzer_agent.errors import PluginError
 from analyzer_agent.records import JSON, Observation, Sample, TokenUsage, ToolCall
 from analyzer_agent.timeline import TimeRange
 
@@ -272,14 +274,32 @@ class Spec:
     like: tuple[str, float] | None = None
     """An analyzer that runs the same weights, and which share of its speed this one reaches: weights that the user names for that one
     are for this one too, and its speed tells what to expect until this one was measured."""
+    source: str = ""
+    """The package and entry point of a plug-in, which the registry fills in; "" for built-ins."""
+
+    def __post_init__(self) -> None:
+        """Check the fields.
+
+        Raises:
+            PluginError: a field breaks a rule; names the field and what it must be.
+        """
+        if fault := spec_fault(self):
+            raise PluginError(f"The spec of an analyzer is not valid: {fault}.", hint="docs/plugins.md lists the fields of Spec.")
 
     def complete(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return the options with the schema's default for each absent one."""
         return {name: schema["default"] for name, schema in self.options_schema.items() if "default" in schema} | dict(options)
 
     def bind(self, options: Mapping[str, Any], engine: Engine | None = None) -> Analyzer:
-        """Return the analyzer for these options; absent ones take the schema's default."""
-        return self.factory(self.complete(options), engine)
+        """Return the analyzer for these options; absent ones take the schema's default.
+
+        Raises:
+            PluginError: what a plug-in's factory returns is no analyzer, or the factory fails.
+        """
+        analyzer = self.factory(self.complete(options), engine)
+        if fault := analyzer_fault(analyzer):
+            raise breach(self, fault)
+        return analyzer
 
 
 @dataclass(frozen=True, slots=True)

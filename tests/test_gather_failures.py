@@ -141,10 +141,10 @@ def at(start, end):
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        (lambda grains: [(g, [at(g.span.start, g.span.end + 1)]) for g in grains], "outside of its grain"),
-        (lambda grains: [(g, [at(g.span.start - 1, g.span.end)]) for g in grains[1:]], "yielded 0:08-0:16 when 0:00-0:08 was due"),
+        (lambda grains: [(g, [at(g.span.start, g.span.end + 1)]) for g in grains], "lies outside of"),
+        (lambda grains: [(g, [at(g.span.start - 1, g.span.end)]) for g in grains[1:]], "0:08-0:16 came when 0:00-0:08 was due"),
         (lambda grains: [(g, []) for g in reversed(grains)], "was due"),
-        (lambda grains: [(g, []) for g in grains[:3]], "left out 0:24-0:32"),
+        (lambda grains: [(g, []) for g in grains[:3]], "0:24-0:32 was left out"),
         (lambda grains: [(g, []) for g in [*grains, grains[0]]], "when nothing was due"),
     ],
 )
@@ -157,5 +157,5 @@ def test_an_analyzer_that_breaks_its_contract_is_an_error_not_a_failure(store, h
 
 def test_a_sample_must_start_at_an_instant_that_was_asked_for(store):
     desk = Desk(store, step=1_000, analyzer=broken(lambda grains: [(g, [at(g.span.start + 3, g.span.start + 4)]) for g in grains]))
-    with pytest.raises(RuntimeError, match="does not start at an instant"):
+    with pytest.raises(RuntimeError, match="must start at an instant"):
         desk.ask()

@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 
 from analyzer_agent.ahead import waited
+from analyzer_agent.contract import breach, grain_fault, item_fault
 from analyzer_agent.errors import AgentError, Cancelled, MediaError, StoreError, ToolRefusal
 from analyzer_agent.events import Progress, Waiting
 from analyzer_agent.evidence.planning import Plan, Seen, cut_to_grain, grains_of, root_of, share_of, work
@@ -141,8 +142,10 @@ class Gatherer:
         """Run the analyzer over `queue`, taking each grain off it once it is stored."""
         this.start()
         with closing(self._results(tuple(queue))) as results:
-            for grain, found in results:
-                self._check(grain, queue[0] if queue else None, found)
+            for item in results:
+                if fault := item_fault(item) or grain_fault(self.job.spec, item[0], queue[0] if queue else None, item[1]):
+                    raise breach(self.job.spec, fault)
+                grain, found = item
                 wall_ms = this.lap()
                 try:
                     self._commit(grain, found, wall_ms)
@@ -158,7 +161,7 @@ class Gatherer:
                     return
                 this.start()
         if queue:
-            raise RuntimeError(f"the analyzer {self.job.spec.name!r} left out {queue[0].span}")
+            raise breach(self.job.spec, f"every grain must be yielded, empty ones included: {queue[0].span} was left out")
 
     def _results(self, grains: Sequence[Grain]) -> Generator[tuple[Grain, Sequence[Observation]], None, None]:
         """Yield what the analyzer yields, and tell what goes wrong inside of it from what goes wrong elsewhere."""
@@ -170,16 +173,6 @@ class Gatherer:
             raise
         except Exception as error:
             raise _GrainFailed(error) from error
-
-    def _check(self, grain: Grain, expected: Grain | None, found: Sequence[Observation]) -> None:
-        name = self.job.spec.name
-        if grain != expected:
-            raise RuntimeError(f"the analyzer {name!r} yielded {grain.span} when {expected.span if expected else 'nothing'} was due")
-        for o in found:
-            if o.span.start < grain.span.start or o.span.end > grain.span.end:
-                raise RuntimeError(f"the analyzer {name!r} found {o.text!r} at {o.span}, outside of its grain {grain.span}")
-            if grain.step and o.span.start not in grain.instants:
-                raise RuntimeError(f"the analyzer {name!r} found {o.text!r} at {o.span}, which does not start at an instant it was given")
 
     def _commit(self, grain: Grain, found: Sequence[Observation], wall_ms: int) -> None:
         size = self.job.grain

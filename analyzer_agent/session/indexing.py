@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Generator, Sequence
 
+from analyzer_agent import tools as registry
 from analyzer_agent.errors import AgentError
 from analyzer_agent.events import Event, Warned
 from analyzer_agent.records import ToolCall, ToolResult
@@ -51,6 +52,7 @@ def _tool(toolbox: Toolbox, name: str) -> Tool:
     analyzer, engine = meant(name)
     tool = toolbox.tools.get(analyzer)
     if tool is None:
+        registry.load(analyzer)  # names what is wrong with a plug-in that cannot be loaded
         why = toolbox.missing.get(analyzer) or f"This session is limited to {', '.join(toolbox.tools)}."
         raise AgentError(f"The analyzer {analyzer!r} cannot run here.", hint=why)
     if engine and tool.engine and tool.engine.name != engine:

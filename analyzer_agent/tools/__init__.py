@@ -10,8 +10,9 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
-from analyzer_agent.errors import AgentError
+from analyzer_agent.errors import AgentError, PluginError
 from analyzer_agent.protocols import EngineSpec, Spec
+from analyzer_agent.tools.plugins import load_plugin
 
 GROUP = "analyzer_agent.analyzers"
 """The entry-point group of third-party analyzers: each entry names a `Spec`, or a tuple of a `Spec` and its `EngineSpec`s."""
@@ -54,7 +55,7 @@ def load(name: str) -> tuple[Spec, Sequence[EngineSpec]]:
         return spec, engines
     for entry in entry_points(group=GROUP):
         if entry.name == name:
-            return _plugin(name, entry)
+            return load_plugin(name, entry)
     raise AgentError(f"Unknown analyzer {name!r}.", hint=f"Choose from: {', '.join(names())}.")
 
 
@@ -71,6 +72,17 @@ def load_all(wanted: Sequence[str] | None = None) -> dict[str, tuple[Spec, Seque
     return found
 
 
+def broken() -> dict[str, PluginError]:
+    """Return the plug-ins that cannot be loaded, by name, each with its error."""
+    errors = {}
+    for name in names():
+        try:
+            load(name)
+        except PluginError as error:
+            errors[name] = error
+    return errors
+
+
 def known(wanted: Iterable[str]) -> dict[str, Spec]:
     """Return the specs of those of the analyzers that are there and can be loaded, such as of all that have left notes in a store."""
     found = {}
@@ -83,17 +95,3 @@ def known(wanted: Iterable[str]) -> dict[str, Spec]:
 def _resolve(place: str) -> Any:
     module, _, attribute = place.partition(":")
     return getattr(import_module(f"{_HERE}.{module}"), attribute)
-
-
-def _plugin(name: str, entry: Any) -> tuple[Spec, Sequence[EngineSpec]]:
-    try:
-        loaded = entry.load()
-    except Exception as error:
-        raise AgentError(
-            f"The analyzer {name!r} ({entry.value}) cannot be loaded: {type(error).__name__}: {error}.",
-            hint="Repair or uninstall the package that brings it.",
-        ) from error
-    spec, *engines = loaded if isinstance(loaded, tuple) else (loaded,)
-    if not isinstance(spec, Spec):
-        raise AgentError(f"The analyzer {name!r} ({entry.value}) is not a Spec.", hint="Its entry point must name a Spec.")
-    return spec, engines

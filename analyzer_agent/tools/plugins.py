@@ -1,0 +1,73 @@
+"""Plug-ins: analyzers of other packages, loaded from their entry points and held to the contract.
+
+Every fault of a plug-in becomes a `PluginError` that names its package, its entry point and what went wrong.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import wraps
+from importlib.metadata import EntryPoint
+from typing import Any
+
+from analyzer_agent.errors import AgentError, Cancelled, PluginError, ToolRefusal
+from analyzer_agent.protocols import EngineSpec, Spec
+
+
+def load_plugin(name: str, entry: EntryPoint) -> tuple[Spec, Sequence[EngineSpec]]:
+    """Return the spec and the engines that an entry point names.
+
+    Raises:
+        PluginError: it cannot be imported, or does not name a valid Spec, alone or in a tuple with EngineSpecs.
+    """
+    plugin = _Plugin(name, entry)
+    try:
+        loaded = entry.load()
+    except PluginError as error:
+        raise plugin.error(f"cannot be loaded. {str(error).rstrip('.')}") from error
+    except Exception as error:
+        raise plugin.error(f"cannot be loaded: {type(error).__name__}: {error}") from error
+    spec, *engines = loaded if isinstance(loaded, tuple) and loaded else (loaded,)
+    if not isinstance(spec, Spec):
+        raise plugin.error(f"is not a Spec: its entry point names a {type(spec).__name__}, not a Spec or a tuple of a Spec and EngineSpecs")
+    if strange := [engine for engine in engines if not isinstance(engine, EngineSpec)]:
+        raise plugin.error(f"has an engine that is no EngineSpec but a {type(strange[0]).__name__}")
+    if spec.name != name:
+        raise plugin.error(f"calls itself {spec.name!r}: its entry point and its Spec must have the same name")
+    return plugin.spec(spec), [plugin.engine(engine) for engine in engines]
+
+
+class _Plugin:
+    """A plug-in by its name and entry point; wraps its functions so that their faults are known as its own."""
+
+    def __init__(self, name: str, entry: EntryPoint) -> None:
+        self._name = name
+        package = f"package {entry.dist.name} {entry.dist.version}" if entry.dist else "of no installed package"
+        self.source = f"{package}, entry point {entry.name} = {entry.value}"
+
+    def error(self, fault: str) -> PluginError:
+        return PluginError(f"The analyzer {self._name!r} ({self.source}) {fault}.", hint="Repair or uninstall the package that brings it.")
+
+    def spec(self, spec: Spec) -> Spec:
+        select = spec.select and self._guarded(spec.select, "select")
+        return replace(spec, source=self.source, factory=self._guarded(spec.factory, "its factory"), select=select)
+
+    def engine(self, engine: EngineSpec) -> EngineSpec:
+        which = f"of the engine {engine.name!r}"
+        return replace(
+            engine,
+            find=self._guarded(engine.find, f"find {which}"),
+            load=self._guarded(engine.load, f"load {which}"),
+            suits=self._guarded(engine.suits, f"suits {which}"),
+        )
+
+    def _guarded(self, call: Callable[..., Any], what: str) -> Callable[..., Any]:
+        @wraps(call)
+        def run(*arguments: Any, **named: Any) -> Any:
+            try:
+                return call(*arguments, **named)
+            except (AgentError, ToolRefusal, Cancelled, MemoryError):
+                raise
+            except Exception as error:
+                raise self.error(f"failed in {what}: {type(error).__name__}: {error}") from error
+
+        return run
