@@ -12,6 +12,7 @@ from analyzer_agent.records import Answer, Citation, Finished, Unexamined, Usage
 from analyzer_agent.timeline import merge
 from analyzer_agent.toolbox import Toolbox
 from analyzer_agent.toolbox.finishing import NO_ANSWER, Ended, Verdict
+from analyzer_agent.toolbox.quotes import spoken_at
 
 
 def compose(ended: Ended, toolbox: Toolbox, model: ChatModel, session: str, wall_ms: int, mode: str = "manager") -> Answer:
@@ -23,7 +24,7 @@ def compose(ended: Ended, toolbox: Toolbox, model: ChatModel, session: str, wall
         left += toolbox.unexamined()
     return Answer(
         text=toolbox.titled(verdict.text) or NO_ANSWER,
-        citations=tuple(citations(verdict.cited, toolbox)),
+        citations=tuple(citations(verdict, toolbox)),
         choice=verdict.choice,
         unsupported=tuple(map(toolbox.titled, verdict.unsupported)),
         missing=toolbox.titled(verdict.missing),
@@ -56,16 +57,18 @@ def _finished(verdict: Verdict, spent: str) -> Finished:
     return "not_found"
 
 
-def citations(ids: Iterable[int], toolbox: Toolbox) -> list[Citation]:
-    """Return notes as citations; span and text are those of the run that a note belongs to, from the store."""
-    notes = toolbox.store.notes.get(ids)
+def citations(verdict: Verdict, toolbox: Toolbox) -> list[Citation]:
+    """Return the notes that an answer cites; span, text and the times of quoted words are those of the note's run, from the store."""
+    notes = toolbox.store.notes.get(verdict.cited)
+    runs = {n: toolbox.reader.run_of(notes[n]) for n in verdict.cited if n in notes}
+    quoted = spoken_at(verdict.text, list(runs), runs)
     cited = []
-    for note in (notes[n] for n in ids if n in notes):
-        run = toolbox.reader.run_of(note)
+    for number, run in runs.items():
+        note = notes[number]
         recipe = toolbox.store.notes.recipe(note.key)
         name = toolbox.titles.get(note.video, note.video)
         place = (name, note.kind, note.analyzer, recipe.engine, recipe.uncertain)
-        cited.append(Citation(note.id, run.span, run.text, *place))
+        cited.append(Citation(note.id, run.span, run.text, *place, words=tuple(quoted.get(number, ()))))
     return cited
 
 

@@ -130,7 +130,10 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A note that an answer rests on; `span` and `text` come from the store, never from the model."""
+    """A note that an answer rests on; `span` and `text` come from the store, never from the model.
+
+    `words` are the times of the words that the answer quotes, where the note keeps them.
+    """
 
     note: int
     span: TimeRange
@@ -140,6 +143,14 @@ class Citation:
     analyzer: str = ""
     engine: str = ""
     uncertain: bool = False
+    words: tuple[TimeRange, ...] = ()
+
+    @property
+    def times(self) -> str:
+        """When it is said or seen, for people: `0:59.3-1:08.2 (of 0:59.3-1:12.4)` where only a part of a note is quoted."""
+        quoted = ", ".join(map(str, self.words))
+        whole = not self.words or (self.words[0].start <= self.span.start and self.words[-1].end >= self.span.end)
+        return str(self.span) if whole else f"{quoted} (of {self.span})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +209,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "citations": [
             {"note": c.note, "video": c.video, "kind": c.kind, "analyzer": c.analyzer, "engine": c.engine}
             | {"start": seconds(c.span.start), "end": seconds(c.span.end), "text": c.text}
+            | ({"words": [{"start": seconds(w.start), "end": seconds(w.end)} for w in c.words]} if c.words else {})
             | ({"uncertain": True} if c.uncertain else {})
             for c in answer.citations
         ],

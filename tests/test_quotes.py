@@ -1,15 +1,23 @@
 """What an answer puts in quotation marks must stand in the notes that the claim cites."""
 
+import json
 import time
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cli_kit import Cli, talk
 
+from analyzer_agent import Session
+from analyzer_agent.cli.showing import evidence_line
 from analyzer_agent.evidence.reading import Run
-from analyzer_agent.records import Note, Observation
+from analyzer_agent.protocols import Reply
+from analyzer_agent.records import Answer, Citation, Note, Observation, answer_json
+from analyzer_agent.testing import ScriptedModel, call
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox.finishing import Draft, Verdict, check
-from analyzer_agent.toolbox.quotes import misquoted
+from analyzer_agent.toolbox.quotes import misquoted, spoken_at
 
 
 def note(number: int, text: str, start: int, kind: str = "speech", video: str = "v") -> Run:
@@ -107,6 +115,69 @@ def test_no_text_makes_it_slow(text: str) -> None:
     assert time.monotonic() - began < 2
 
 
+# --- when quoted words are said ---------------------------------------------------------------------------------------
+
+
+def timed(number: int, text: str, start: int, *pieces: str) -> Run:
+    """Return a note, or several pieces of one, with a word each 100 ms."""
+    notes, at = [], start
+    for n, piece in enumerate(pieces or (text,)):
+        words = [[word, at + 100 * i, at + 100 * i + 90, 0.9] for i, word in enumerate(piece.split())]
+        detail = {"words": words, "continues": n > 0}
+        span = TimeRange(at, at + 100 * len(words) - 10)
+        notes.append(Note(number + n, "v", "speech", "k", Observation(span, "speech", piece, None, detail)))  # type: ignore[arg-type]
+        at += 100 * len(words)
+    return Run(tuple(notes), TimeRange(start, notes[-1].span.end), text, None)
+
+
+SAID = {
+    1: timed(1, "It costs forty dollars, doesn't it? You're sure?", 1000),
+    2: timed(2, "And we ship it on Monday, we ship it on Friday.", 2000),
+    3: timed(3, "A long sentence that goes on and on across an edge.", 120_000, "A long sentence that goes on", "and on across an edge."),
+    4: note(4, "Without any times of words.", 5000),
+    5: note(5, "It costs forty dollars, doesn't it?", 1000, "subtitle"),
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "spans"),
+    [
+        ('She says "costs forty dollars" [#1].', {1: [(1100, 1390)]}),
+        ("She says “FORTY dollars – doesn’t it” [#1].", {1: [(1200, 1590)]}),
+        ('She says "forty dollars … you\'re sure" [#1].', {1: [(1200, 1390), (1600, 1790)]}),
+        ('She says "forty dol…" [#1].', {1: [(1200, 1390)]}),
+        ('She says "it costs" [#1] and "forty dollars" [#1].', {1: [(1000, 1190), (1200, 1390)]}),
+        ("\"doesn't it? You're sure? And we ship\" [#1, #2]", {1: [(1400, 1790)], 2: [(2000, 2290)]}),
+        ('They say "we ship it" [#2].', {2: [(2100, 2390)]}),
+        ('They say "we ship it … we ship it on Friday" [#2].', {2: [(2100, 2390), (2600, 3090)]}),
+        ('It "goes on and on across" [#3].', {3: [(120_400, 120_890)]}),
+        ('It "goes on and on across" [#4].', {}),
+        ('She says "costs forty dollars" [#5].', {}),
+        ('She says "costs forty dollars" [#1, #5].', {1: [(1100, 1390)]}),
+        ('She says "costs ninety dollars" [#1].', {}),
+        ('It is "forty" [#1].', {}),
+        ("She says it costs forty dollars [#1].", {}),
+        ('She says "costs forty dollars".', {1: [(1100, 1390)]}),
+    ],
+)
+def test_quoted_words_have_their_own_times(text: str, spans: dict[int, list[tuple[int, int]]]) -> None:
+    assert spoken_at(text, [1, 2], SAID) == {number: [TimeRange(*span) for span in found] for number, found in spans.items()}
+
+
+def test_a_piece_that_is_cited_by_its_own_number() -> None:
+    assert spoken_at('It "goes on and on across" [#4].', [4], {4: SAID[3]}) == {4: [TimeRange(120_400, 120_890)]}
+
+
+def test_a_citation_tells_them() -> None:
+    whole = Citation(1, TimeRange(1000, 1790), "It costs", words=(TimeRange(1000, 1790),))
+    part = replace(whole, words=(TimeRange(1100, 1390), TimeRange(1600, 1790)))
+    assert (whole.times, part.times) == ("0:01-0:01.79", "0:01.1-0:01.39, 0:01.6-0:01.79 (of 0:01-0:01.79)")
+    (told,) = answer_json(Answer("", citations=(part,)))["citations"]
+    assert (told["start"], told["end"]) == (1.0, 1.79)
+    assert told["words"] == [{"start": 1.1, "end": 1.39}, {"start": 1.6, "end": 1.79}]
+    assert "words" not in answer_json(Answer("", citations=(replace(whole, words=()),)))["citations"][0]
+
+
 class TestVerdict:
     def checked(self, text: str, *notes: int, **more: Any) -> Verdict:
         return check(Draft(text, notes, confidence="high", **more), NOTES, looked=True)
@@ -126,3 +197,19 @@ class TestVerdict:
     def test_what_was_looked_for_in_vain_may_be_quoted(self) -> None:
         assert not self.checked('Nobody says "it costs ninety dollars".', 1, found=False).problem
         assert self.checked('Nobody says "ships on Monday" but "it costs ninety dollars" [#1].', found=False).problem
+
+
+def test_an_answer_cites_the_words_that_it_quotes(tmp_path: Path) -> None:
+    video, said = talk(tmp_path / "talk.mp4", seconds=4), "One basket of fish costs forty dollars, she says."
+    words = [{"word": f" {word}", "start": n / 4, "end": (n + 1) / 4} for n, word in enumerate(said.split())]
+    transcript = tmp_path / "said.json"
+    transcript.write_text(json.dumps([{"start": 0, "end": 2.25, "text": said, "words": words}]), encoding="utf-8")
+    cli = Cli(tmp_path)
+    cli("import-notes", "--video", video, transcript)
+    read = call("read_notes", range=["0:00", "0:04"])
+    finish = call("finish", answer='It "costs forty dollars" [#1].', notes=[1], confidence="high", found=True)
+    model = ScriptedModel(Reply(calls=(read,)), Reply(calls=(finish,)))
+    with Session(video, store=cli.store, model=model, tools=("speech", "subtitles")) as session:
+        (citation,) = session.ask("What does it cost?").citations
+    assert (citation.span, citation.words) == (TimeRange(0, 2250), (TimeRange(1000, 1750),))
+    assert evidence_line(citation, False).startswith("[#1] 0:01-0:01.75 (of 0:00-0:02.25) speech, ")

@@ -52,7 +52,7 @@ def evidence_line(citation: Citation, several: bool, full: bool = False) -> str:
     """Return `[#12] 1:04.2-1:07.9 speech, pocketsphinx, uncertain: "it costs forty"`."""
     name = f"{one_line(citation.video)} " if several else ""
     by = ", ".join([citation.kind, *([citation.engine] if citation.engine else []), *(["uncertain"] if citation.uncertain else [])])
-    return f"[#{citation.note}] {name}{citation.span} {by}: {quote(citation.text, None if full else _LONGEST_QUOTE)}"
+    return f"[#{citation.note}] {name}{citation.times} {by}: {quote(citation.text, None if full else _LONGEST_QUOTE)}"
 
 
 def cited(line: str) -> str:

@@ -1,4 +1,4 @@
-"""Words that an answer puts in quotation marks: finding them, and telling which are not in the notes that their claim cites.
+"""Words that an answer puts in quotation marks: which are not in the notes that their claim cites, and when the others are said.
 
 Knows nothing of how marks are written (`marks` does), nor of what becomes of a misquotation.
 """
@@ -11,10 +11,15 @@ from itertools import accumulate
 from unicodedata import normalize
 
 from analyzer_agent.evidence.reading import Run
+from analyzer_agent.evidence.words import Spoken, words_of
+from analyzer_agent.timeline import TimeRange, merge
 from analyzer_agent.toolbox.marks import sentences
 
 _FEWEST = 3
 """Fewer words in quotation marks are a term, not a quotation."""
+
+_FEWEST_TIMED = 2
+"""Fewer words are no part of a note that is worth a time of its own."""
 
 _QUOTATION = re.compile(
     r"[\u201c\u201d\u201e](?P<curly>[^\u201c\u201d\u201e\n]*+)[\u201c\u201d]"
@@ -46,12 +51,45 @@ def misquoted(text: str, cited: Sequence[int], evidence: Mapping[int, Run | None
     wrong = []
     parts = sentences(text)
     for quotation in _quotations(text):
-        touched = parts[bisect(parts, quotation.start, key=_start) - 1 : bisect_left(parts, quotation.end, key=_start)]
-        named = dict.fromkeys(number for _, _, numbers in touched for number in numbers) or cited
+        touched = _touched(parts, quotation)
+        named = _named(touched) or cited
         runs = [run for n in named if (run := evidence.get(n)) is not None]
         if runs and len(runs) == len(named) and quotation.words not in free and not quotation.stands_in(_told(runs)):
             wrong.append(text[touched[0][0] : touched[-1][1]].strip())
     return list(dict.fromkeys(wrong))
+
+
+def spoken_at(text: str, cited: Sequence[int], evidence: Mapping[int, Run]) -> dict[int, list[TimeRange]]:
+    """Return when the words that an answer quotes are said, by note; only where notes keep the times of their words.
+
+    A quotation that is said twice is taken to be the first one; it may go on from one cited note to the next.
+
+    Args:
+        text: the answer, with its marks.
+        cited: what a claim without a mark of its own rests on.
+        evidence: the cited notes.
+    """
+    found: dict[int, list[TimeRange]] = {}
+    parts = sentences(text)
+    for quotation in _quotations(text, _FEWEST_TIMED):
+        named = _named(_touched(parts, quotation)) or cited
+        runs = {evidence[n].id: n for n in reversed(list(named)) if n in evidence}
+        for line in _spoken([evidence[n] for n in runs.values()]):
+            for number, span in _times(quotation, line):
+                found.setdefault(runs[number], []).append(span)
+    return {number: merge(spans) for number, spans in found.items()}
+
+
+_Sentence = tuple[int, int, list[int]]
+
+
+def _touched(parts: Sequence[_Sentence], quotation: "_Quotation") -> Sequence[_Sentence]:
+    """Return the sentences that a quotation reaches into."""
+    return parts[bisect(parts, quotation.start, key=_start) - 1 : bisect_left(parts, quotation.end, key=_start)]
+
+
+def _named(touched: Iterable[_Sentence]) -> Sequence[int]:
+    return list(dict.fromkeys(number for _, _, numbers in touched for number in numbers))
 
 
 def _start(sentence: tuple[int, int, list[int]]) -> int:
@@ -77,13 +115,13 @@ class _Quotation:
         return all(any(_within("".join(piece), words, self.elided) for words in texts) for piece in self.pieces)
 
 
-def _quotations(text: str) -> Iterator[_Quotation]:
+def _quotations(text: str, fewest: int = _FEWEST) -> Iterator[_Quotation]:
     for found in _QUOTATION.finditer(text):
         quoted = found[found.lastgroup or 0]
         pieces = [words for part in _OMITTED.split(quoted) if (words := _words(part))]
         quotation = _Quotation(found.start(), found.end(), pieces, bool(_OMITTED.search(quoted)))
         ideographs = sum(bool(re.match(_IDEOGRAPH, word)) for word in quotation.words)
-        if len(quotation.words) - ideographs / 2 >= _FEWEST:
+        if len(quotation.words) - ideographs / 2 >= fewest:
             yield quotation
 
 
@@ -99,12 +137,47 @@ def _told(runs: Iterable[Run]) -> list[list[str]]:
     return list(kinds.values())
 
 
+_Line = Sequence[tuple[str, int, Spoken]]
+"""What is said in a row: each word as it is compared, with the run that has it, and its times."""
+
+
+def _spoken(runs: Iterable[Run]) -> list[_Line]:
+    """Return the words with times of runs, those of one kind in a row as in `_told`."""
+    kinds: dict[tuple[str, str], list[tuple[str, int, Spoken]]] = {}
+    for run in sorted(runs, key=lambda run: (run.span.start, run.id)):
+        line = kinds.setdefault((run.video, run.kind), [])
+        line.extend((part, run.id, word) for word in words_of(run) for part in _words(word.text))
+    return list(kinds.values())
+
+
+def _times(quotation: _Quotation, line: _Line) -> Iterator[tuple[int, TimeRange]]:
+    """Yield for each piece of a quotation when it is said in which runs; nothing where one of the pieces is not said there."""
+    starts = [0, *accumulate(len(part) for part, _, _ in line)]
+    places, at = list[tuple[int, int]](), 0
+    for piece in map("".join, quotation.pieces):
+        texts = [part for part, _, _ in line]
+        place = _place(piece, texts, quotation.elided, at)
+        if place is None and (place := _place(piece, texts, quotation.elided)) is None:
+            return
+        at = place + len(piece)
+        places.append((bisect(starts, place) - 1, bisect_left(starts, at)))
+    for first, beyond in places:
+        for run in dict.fromkeys(number for _, number, _ in line[first:beyond]):
+            own = [word for _, number, word in line[first:beyond] if number == run]
+            yield run, TimeRange(own[0].start, max(word.end for word in own))
+
+
 def _within(part: str, words: Sequence[str], cut: bool) -> bool:
     """Tell whether words make up `part`, however they are divided by spaces: whole ones, unless `part` is `cut`."""
+    return _place(part, words, cut) is not None
+
+
+def _place(part: str, words: Sequence[str], cut: bool, after: int = 0) -> int | None:
+    """Return where in the words, put together, `part` is found from `after` on, or None."""
     whole, edges = "".join(words), {0, *accumulate(map(len, words))}
-    at = whole.find(part)
+    at = whole.find(part, after)
     while at >= 0:
         if cut or (at in edges and at + len(part) in edges):
-            return True
+            return at
         at = whole.find(part, at + 1)
-    return False
+    return None
