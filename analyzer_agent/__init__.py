@@ -3,20 +3,40 @@
 from typing import TYPE_CHECKING, Any
 
 from analyzer_agent.errors import AgentError, Cancelled, ToolRefusal
-from analyzer_agent.records import Answer, Citation, Note, Observation
+from analyzer_agent.records import Answer, Citation, JoinedNote, Note, Observation, ToolResult, Word
 from analyzer_agent.timeline import TimeRange
 
 if TYPE_CHECKING:
-    from analyzer_agent.session import Session
+    from analyzer_agent.config import Settings
+    from analyzer_agent.session import Pool, Session
 
-__all__ = ["AgentError", "Answer", "Cancelled", "Citation", "Note", "Observation", "Session", "TimeRange", "ToolRefusal"]
+__all__ = [
+    "AgentError",
+    "Answer",
+    "Cancelled",
+    "Citation",
+    "JoinedNote",
+    "Note",
+    "Observation",
+    "Pool",
+    "Session",
+    "Settings",
+    "TimeRange",
+    "ToolRefusal",
+    "ToolResult",
+    "Word",
+]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """Load `Session` when it is first asked for: it brings langgraph with it."""
-    if name == "Session":
-        from analyzer_agent.session import Session
+    """Load what brings other libraries with it when it is first asked for."""
+    if name in ("Pool", "Session"):
+        from analyzer_agent import session
 
-        return Session
+        return getattr(session, name)
+    if name == "Settings":
+        from analyzer_agent.config import Settings
+
+        return Settings
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -65,6 +65,46 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """A word that was heard, with its time; `probability` is the engine's own, if it gives one."""
+
+    text: str
+    span: TimeRange
+    probability: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedNote:
+    """One thing that the store tells: a note, or pieces that belong together, as it is shown and cited.
+
+    It is cited as `id`; `notes` are the ids of all its pieces. `uncertain` is what a weak engine found. `words` are there for speech
+    whose engine gives them.
+    """
+
+    id: int
+    video: str
+    kind: str
+    analyzer: str
+    engine: str
+    span: TimeRange
+    text: str
+    score: float | None = None
+    uncertain: bool = False
+    notes: tuple[int, ...] = ()
+    words: tuple[Word, ...] = field(default=(), repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the object that `notes --json --words` prints: times in seconds."""
+        plain = {name: getattr(self, name) for name in ("id", "video", "kind", "analyzer", "engine")}
+        times = {"start": seconds(self.span.start), "end": seconds(self.span.end), "text": self.text}
+        more = {"score": None if self.score is None else round(self.score, 4), "uncertain": self.uncertain, "notes": list(self.notes)}
+        words = [
+            {"word": w.text, "start": seconds(w.span.start), "end": seconds(w.span.end), "probability": w.probability} for w in self.words
+        ]
+        return plain | times | more | ({"words": words} if words else {})
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """Where a note comes from: everything that changes what an analyzer stores. `key` is its digest.
 
@@ -196,6 +236,10 @@ class Answer:
     manager: str = ""
     model: str = ""
     session: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the object that `ask --json` prints: times in seconds."""
+        return answer_json(self)
 
 
 def answer_json(answer: Answer) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.events import Answered, Progress, TextDelta, ToolStarted
 from analyzer_agent.llm import open_model
 from analyzer_agent.protocols import Reply
-from analyzer_agent.records import answer_json
+from analyzer_agent.records import JSON, answer_json
 from analyzer_agent.session import Session
 from analyzer_agent.testing import FakeAnalyzer, ScriptedModel, call, fake_spec
 from analyzer_agent.timeline import TimeRange
@@ -118,8 +119,8 @@ class TestRefusedAtOnce:
         closed = []
         plain = MediaFile.close
         monkeypatch.setattr(MediaFile, "close", lambda self: (closed.append(self.name), plain(self))[1])
-        with pytest.raises(AgentError, match="Unknown analyzer"):
-            Session(clip, settings=Settings(store=tmp_path / "s.db", tools=("nonsense",)))
+        with pytest.raises(AgentError, match="beyond the end"):
+            Session(clip, settings=Settings(store=tmp_path / "s.db", start_ms=9000))
         assert closed == ["pier.mp4"]
 
 
@@ -418,9 +419,71 @@ class TestMisuse:
         assert str(refused.value).startswith(told) and hint in refused.value.hint
 
     def test_paths_and_the_models_name_as_text(self, clip: Path, tmp_path: Path) -> None:
-        weights = {"weights": str(tmp_path), "weights_dir": str(tmp_path)}
-        for name, value in weights.items():
-            given: Any = {name: value}
-            with Session(str(clip), store=str(tmp_path / "s.db"), manager="rules", tools=("subtitles",), model="m", **given) as session:
-                assert (session.settings.weights_dir, session.settings.model) == (tmp_path, "m")
-                assert session.model.manager == "rules"
+        with Session(str(clip), store=str(tmp_path / "s.db"), tools="subtitles", model="m", base_url="http://localhost:1/v1") as session:
+            assert (session.settings.model, session.model.model, session.settings.store) == ("m", "m", tmp_path / "s.db")
+        with pytest.raises(AgentError, match="No weights in"):
+            Session(clip, weights=str(tmp_path))
+
+
+class TestNotes:
+    """Notes read and searched without a question."""
+
+    @pytest.fixture
+    def session(self, opened: Callable[..., Session]) -> Session:
+        session = opened()
+        (result,) = session.index(["subtitles"])
+        assert (result.tool, len(result.note_ids)) == ("read_subtitles", 2)
+        return session
+
+    def test_all_in_time_order(self, session: Session) -> None:
+        assert [(n.id, n.kind, n.span, n.text, n.notes, n.video) for n in session.notes()] == [
+            (1, "subtitle", TimeRange(200, 900), "Welcome to the harbour.", (1,), "pier.mp4"),
+            (2, "subtitle", TimeRange(1000, 1800), "A crate costs forty pounds.", (2,), "pier.mp4"),
+        ]
+        assert session.notes(["speech"]) == [] and len(session.notes("subtitle")) == 2
+        assert [n.id for n in session.notes(start=1)] == [n.id for n in session.notes(start="0:01.5", video="pier.mp4")] == [2]
+        assert [n.id for n in session.notes(end=0.95)] == [1]
+
+    def test_what_was_searched_for_first(self, session: Session, clip: Path) -> None:
+        assert [n.text for n in session.search("crate pounds")] == ["A crate costs forty pounds."]
+        assert session.search("crate", end=0.9) == session.search("crate", ["text"]) == session.search("whale") == []
+        assert [n.id for n in session.search("harbour", video=clip)] == [1]
+
+    def test_as_the_command_line_prints_them(self, session: Session) -> None:
+        assert session.notes()[0].to_dict() == {
+            **{"id": 1, "video": "pier.mp4", "kind": "subtitle", "analyzer": "subtitles", "engine": "pyav"},
+            **{"start": 0.2, "end": 0.9, "text": "Welcome to the harbour.", "score": None, "uncertain": False, "notes": [1]},
+        }
+
+    @pytest.mark.parametrize(
+        ("given", "told", "hint"),
+        [
+            ({"kinds": ["speach"]}, "Unknown kind 'speach'.", "Did you mean 'speech'?"),
+            ({"video": "other.mp4"}, "This session has no video 'other.mp4'.", "Choose from: pier.mp4."),
+            ({"start": "soon"}, "'soon' is not a time; give seconds (64.2) or a clock (1:04.2, 1:02:03.5).", ""),
+            ({"start": 2, "end": 1}, "The range 0:02-0:01 is empty or backwards.", "`end` must come after `start`."),
+        ],
+    )
+    def test_wrong(self, session: Session, given: dict[str, Any], told: str, hint: str) -> None:
+        for read in (lambda: session.notes(**given), lambda: session.search("crate", **given)):
+            with pytest.raises(AgentError) as refused:
+                read()
+            assert str(refused.value) == told and refused.value.hint == hint
+
+    def test_words_with_their_times(self, opened: Callable[..., Session]) -> None:
+        session = opened()
+        words: list[JSON] = [["costs", 1200, 1500, 0.9], ["forty", 1500, 1800, 0.8]]
+
+        class Heard(FakeAnalyzer):
+            def analyze(self, video: Any, grains: Sequence[Any]) -> Iterator[Any]:
+                for grain, found in super().analyze(video, grains):
+                    yield grain, [replace(one, kind="speech", detail={"words": words}) for one in found]
+
+        spec = replace(fake_spec(Heard([(TimeRange(1200, 1800), "costs forty")]), grain=2000), kinds=("speech",))
+        session.toolbox = Toolbox(session.store, session.offers, {"fake": Tool(spec)})
+        session.index()
+        (note,) = session.notes(["speech"])
+        assert [(w.text, w.span, w.probability) for w in note.words] == [
+            ("costs", TimeRange(1200, 1500), 0.9),
+            ("forty", TimeRange(1500, 1800), 0.8),
+        ]

@@ -17,10 +17,10 @@ from analyzer_agent.events import Event, ToolStarted
 from analyzer_agent.media import media_in
 from analyzer_agent.modes import Description, describe
 from analyzer_agent.protocols import ChatModel
-from analyzer_agent.records import ToolResult
+from analyzer_agent.records import JoinedNote, ToolResult
+from analyzer_agent.session import reading
 from analyzer_agent.session.conversation import Conversation, new_name
 from analyzer_agent.session.indexing import chosen, indexed
-from analyzer_agent.session.options import options_of
 from analyzer_agent.session.parts import (
     choose_model,
     choose_vision,
@@ -42,18 +42,7 @@ from analyzer_agent.tools.pool import Pool
 if TYPE_CHECKING:
     from analyzer_agent.media import AbsentVideo, MediaFile
 
-__all__ = [
-    "Pool",
-    "Session",
-    "choose_model",
-    "choose_vision",
-    "engine_config",
-    "open_known",
-    "options_of",
-    "ready_tools",
-    "scope_of",
-    "understood",
-]
+__all__ = ["Pool", "Session", "choose_model", "choose_vision", "engine_config", "open_known", "ready_tools", "scope_of", "understood"]
 
 
 def _usual_settings() -> Settings:
@@ -108,7 +97,6 @@ class Session(Conversation):
             ready, missing = ready_tools(self.settings, pool)
             self.model = model or choose_model(self.settings)
             self.store = closing.enter_context(Store(self.settings.store))
-            self.store.notes.prefer(options_of(self.settings))
             self.offers = [replace(offer, imported=imported(self.store, offer.video.id)) for offer in offers]
             for offer in self.offers:
                 self.store.notes.add_video(
@@ -184,3 +172,44 @@ class Session(Conversation):
         self._turns.check_open()
         named = None if analyzers is None else [meant(name).analyzer for name in analyzers]
         return describe(self.toolbox, named, self.settings.max_tokens, covered=covered)
+
+    def notes(
+        self,
+        kinds: Sequence[str] | None = None,
+        *,
+        start: float | str | None = None,
+        end: float | str | None = None,
+        video: PathLike | None = None,
+    ) -> list[JoinedNote]:
+        """Return what is known of the videos, in time order: pieces that belong together joined; runs nothing.
+
+        Args:
+            kinds: of notes, such as `["speech", "text"]`; None means all.
+            start: seconds, or a clock such as "1:04.2"; None means from the beginning.
+            end: likewise; None means to the end.
+            video: the name or the path of one of them; None means all, one after the other.
+
+        Raises:
+            AgentError: there is no such kind or video, or a time is none.
+        """
+        self._turns.check_open()
+        return reading.notes(self.toolbox, reading.places(self.offers, video, start, end), reading.kinds_of(kinds))
+
+    def search(
+        self,
+        words: str,
+        kinds: Sequence[str] | None = None,
+        *,
+        start: float | str | None = None,
+        end: float | str | None = None,
+        video: PathLike | None = None,
+        limit: int = 20,
+    ) -> list[JoinedNote]:
+        """Return the notes with any of these words, best first, at most `limit`; the other arguments are those of `notes`.
+
+        Raises:
+            AgentError: see `notes`.
+        """
+        self._turns.check_open()
+        places = reading.places(self.offers, video, start, end)
+        return reading.search(self.toolbox, words, places, reading.kinds_of(kinds), limit) if places else []
