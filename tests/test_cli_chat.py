@@ -38,7 +38,7 @@ def test_commands(cli, video):
     assert shown.startswith("  No notes yet.\n" + COST)
     assert '\n  [#1] 0:00.1-0:00.9 subtitle: "Good morning everybody."\n  [#2] 0:01-0:01.8 subtitle: "One basket' in shown
     assert shown.count("Good morning") == 2 and "  No notes match.\n  s  1 question, begun 20" in shown
-    assert "Unknown command '/dance'. Choose from: /help, /notes [WORDS], /sessions, /more, /cost, /quit.\n  /help " in shown
+    assert "Unknown command '/dance'. Choose from: /help, /notes [WORDS], /sessions, /more, /cost, /quit, /q.\n  /help " in shown
 
 
 def test_where_something_is_left_to_look_at_it_offers_to_look_further(cli, video):

@@ -93,10 +93,11 @@ def test_a_place_that_cannot_be_written(cli, heard, tmp_path):
 
 def test_a_video_without_sound(cli, heard, tmp_path):
     silent = talk(tmp_path / "silent.mp4", sound=False)
-    result = cli("transcribe", heard, silent, "-o", tmp_path / "out", "-f", "txt", "--quiet", code=1)
+    result = cli("transcribe", heard, silent, "-o", tmp_path / "out", "-f", "txt", "--quiet")
     assert (tmp_path / "out" / "talk.txt").exists() and not (tmp_path / "out" / "silent.txt").exists()
-    assert result.stderr.splitlines() == [
-        "Error: silent.mp4 has no sound, so there is nothing to transcribe.",
+    assert result.stderr == "Warning: 1 of 2 skipped: silent.mp4 has no sound\n"
+    assert cli("transcribe", silent, code=1).stderr.splitlines() == [
+        "Error: There is no sound in silent.mp4, so there is nothing to transcribe.",
         "Hint: It has subtitles: analyzer-agent index VIDEO --with subtitles, then analyzer-agent notes VIDEO -f srt",
     ]
 

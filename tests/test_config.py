@@ -23,6 +23,9 @@ VALUES = st.recursive(
 )
 
 
+SAID = {"speech": {"language": "en", "hotwords": "a, b"}, "text": {"languages": "de,ja"}}
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "config.toml"
@@ -48,6 +51,12 @@ class TestPrecedence:
         settings = load({"max_steps": 9}, {"ANALYZER_AGENT_TOOLS": "subtitles, speech"}, file)
         assert (settings.model, settings.max_steps) == ("from-file", 9)
         assert (settings.tools, settings.engine) == (("subtitles", "speech"), {"speech": "whisper"})
+
+    def test_each_option_by_itself(self, tmp_path: Path) -> None:
+        file = tmp_path / "config.toml"
+        file.write_text('[options.speech]\nlanguage = "de"\ntrack = 3\n[options.text]\nlanguages = ["de"]\n', encoding="utf-8")
+        settings = load({"options": ["speech.track=2"]}, {"ANALYZER_AGENT_OPTIONS": "speech.language=fr,speech.track=1"}, file)
+        assert settings.options == {"speech": {"language": "fr", "track": "2"}, "text": {"languages": ["de"]}}
 
     def test_the_sdks_own_variables(self, file: Path) -> None:
         sdk = {"OPENAI_API_KEY": "sk-x", "OPENAI_BASE_URL": "http://localhost:1/v1"}
@@ -85,6 +94,9 @@ class TestForms:
             ({"weights": ("/w", "speech=/x")}, "weights_dir", Path("/w")),
             ({"weights": ("/w", "speech=/x")}, "weights", {"speech": Path("/x")}),
             ({"store": "~/s.db"}, "store", Path.home() / "s.db"),
+            ({"options": "speech.language=en, speech.hotwords=a, b,text.languages=de,ja"}, "options", SAID),
+            ({"options": ("speech.language=en", "speech.hotwords=a, b", "text.languages=de,ja")}, "options", SAID),
+            ({"options": {"speech": {"track": 2}}}, "options", {"speech": {"track": 2}}),
             ({"offline": "Yes"}, "offline", True),
             ({"offline": "0"}, "offline", False),
             ({"max_tokens": "500"}, "max_tokens", 500),
@@ -121,6 +133,10 @@ class TestForms:
             ("engine", {"speech": 3}, "give NAME=VALUE"),
             ("engine", [3], "give names"),
             ("weights_for", "objects=", "give NAME=VALUE"),
+            ("options", "speech=en", "give ANALYZER.OPTION=VALUE"),
+            ("options", [3], "give ANALYZER.OPTION=VALUE"),
+            ("options", 3, "give ANALYZER.OPTION=VALUE"),
+            ("options", {"speech": "en"}, "give the options of each analyzer as a mapping"),
             ("model", 3, "give some text"),
             ("model", " ", "give some text"),
             ("base_url", [], "give some text"),

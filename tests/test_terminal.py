@@ -15,6 +15,7 @@ from analyzer_agent.cli.permission import Permission
 from analyzer_agent.events import ToolStarted, Warned
 
 GO_ON = "Go on? [Y/n/a] (a = always in this session)"
+HEARING = ("--tools", "speech", "--engine", "speech=pocketsphinx", "--offline")
 ASKED = "What does Nicolas say?"
 
 
@@ -32,18 +33,66 @@ def long(tmp_path_factory):
     ],
 )
 def test_the_question_before_a_long_step_is_seen_and_answered(tmp_path, long, columns, step):
-    with Terminal(tmp_path, "chat", long, "--tools", "speech", "--engine", "speech=pocketsphinx", columns=columns) as terminal:
+    with Terminal(tmp_path, "chat", long, *HEARING, columns=columns) as terminal:
         terminal.until(lambda lines: lines[-1:] == [">"])
         terminal.send(f"{ASKED}\n")
         lines = terminal.until(lambda lines: any(line.startswith("Go on?") for line in lines))
         assert lines[-1] == GO_ON and terminal.echoes
         assert lines[-2] == step
         terminal.send("y\n")
-        lines = terminal.until(lambda lines: lines[-1] == ">" and any(line.startswith("Cost: ") for line in lines))
+        terminal.until(lambda lines: not terminal.echoes)
+        terminal.send("/cost\n")  # typed ahead
+        lines = terminal.until(lambda lines: lines[-1] == ">" and any("1 answered" in line for line in lines))
         assert f"{GO_ON} y" in lines, "the question stays as it was"
+        assert [line for line in lines if "/cost" in line] == ["> /cost"], "it is shown where it is answered"
         assert any(line.startswith("✓ transcribe_speech") and "61 s new in" in line for line in lines)
         terminal.send("\x04")
         assert terminal.end() == 0 and terminal.echoes
+
+
+def prompts(lines):
+    return lines[-1:] == [">"]
+
+
+def test_ctrl_c_clears_the_line_and_twice_leaves(tmp_path):
+    video = talk(tmp_path / "talk.mp4")
+    with Terminal(tmp_path, "chat", video, "--offline") as terminal:
+        terminal.until(prompts)
+        for typed in ("What is", "Who"):
+            terminal.send(typed)
+            terminal.until(lambda lines, typed=typed: lines[-1] == f"> {typed}")
+            terminal.send("\x03")
+            lines = terminal.until(prompts)
+            assert lines[-2] == "Ctrl-C again, or Ctrl-D, leaves."
+        terminal.send("\x03")
+        assert terminal.end() == 130
+        assert terminal.screen.lines()[-1].startswith("To go on later: ")
+
+
+def test_words_and_history_of_the_prompt(tmp_path):
+    video = talk(tmp_path / "talk.mp4")
+    with Terminal(tmp_path, "chat", video, "--offline") as terminal:
+        terminal.until(prompts)
+        terminal.send("help\n")
+        terminal.until(lambda lines: prompts(lines) and any(line.startswith("  /cost ") for line in lines))
+        terminal.send("Exit\n")
+        assert terminal.end() == 0
+    (history,) = tmp_path.glob("**/chat-history")
+    assert history.read_text() == "help\nExit\n" and history.stat().st_mode & 0o777 == 0o600
+    with Terminal(tmp_path, "chat", video, "--offline") as terminal:
+        terminal.until(prompts)
+        terminal.send("\x1b[A\x1b[A")
+        terminal.until(lambda lines: lines[-1] == "> help")
+        terminal.send("\x04\x15/q\n")
+        assert terminal.end() == 0
+
+
+def test_a_question_that_is_quit_at_once_leaves_a_terminal_that_echoes(tmp_path, long):
+    with Terminal(tmp_path, "ask", long, ASKED, *HEARING) as terminal:
+        terminal.until(lambda lines: not terminal.echoes and any("transcribe_speech" in line for line in lines))
+        terminal.send("\x03")
+        terminal.until(lambda lines: any("Interrupted" in line for line in lines))
+        assert terminal.end() == 130 and terminal.echoes
 
 
 def start(number):

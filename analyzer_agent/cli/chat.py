@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +9,14 @@ import click
 
 from analyzer_agent.cli.advice import advise, offer_whisper
 from analyzer_agent.cli.asking import chosen, tell_missing, tell_problems
-from analyzer_agent.cli.commands import Ended, obey
+from analyzer_agent.cli.commands import WORDS, Ended, obey
 from analyzer_agent.cli.drawing import Drawer, drawing
 from analyzer_agent.cli.failures import INTERRUPTED, show_error
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import common, settings_of
 from analyzer_agent.cli.permission import Permission, can_ask
 from analyzer_agent.cli.plain import one_line, plain
+from analyzer_agent.cli.prompt import Prompt
 from analyzer_agent.cli.showing import show_answer
 from analyzer_agent.cli.stopping import stoppable
 from analyzer_agent.cli.wrapping import Writer
@@ -37,11 +37,12 @@ def chat(videos: tuple[str, ...], session: str | None, **flags: Any) -> None:
     """Ask several questions about the same videos.
 
     A session can be taken up again with --session; a question that was killed in the middle goes on from its last step.
-    Ctrl-C stops a question, Ctrl-D leaves.
+    Ctrl-C stops a question or clears the line, twice at an empty line it leaves, as Ctrl-D does.
     """
     if not videos and not session:
         raise click.UsageError("Name a video, or a session to take up: chat talk.mp4, or chat --session NAME.")
     settings = settings_of(flags)
+    from analyzer_agent.config import history_file
     from analyzer_agent.session import Session
 
     paths = chosen(videos, flags) or _videos_of(session or "", settings)
@@ -49,7 +50,7 @@ def chat(videos: tuple[str, ...], session: str | None, **flags: Any) -> None:
     permission = Permission() if can_ask() else None
     with Session(*paths, name=session, settings=settings, approve=permission) as talk:
         tell_problems(talk)
-        ended = _converse(Conversation(talk, flags["quiet"], permission))
+        ended = _converse(Conversation(talk, flags["quiet"], permission), history_file())
     if ended:
         click.get_current_context().exit(ended)
 
@@ -161,16 +162,13 @@ class Told:
         return bool(self.answer) and plain(self._titled(self._streamed)).strip() == plain(self.answer.text).strip()
 
 
-def _converse(talk: Conversation) -> int:
-    """Ask and answer until the user leaves; returns the exit code."""
+def _converse(talk: Conversation, history: Path) -> int:
+    """Ask and answer until the user leaves; returns the exit code. `history` keeps what is typed on a terminal."""
     session, tty = talk.session, sys.stdin.isatty()
     known = session.store.history.turns(session.name)
     verb = f"goes on ({len(known)} question{'' if len(known) == 1 else 's'} so far)" if known else "begins"
     names = ", ".join(one_line(offer.title) for offer in session.offers)
-    code = 0
-    if tty:
-        with suppress(ImportError):
-            import readline  # noqa: F401 - input() then edits and recalls lines
+    code, prompt = 0, Prompt(history)
     try:
         click.echo(f"Session {one_line(session.name)} {verb}: {names}" + (". /help shows commands." if tty else ""), err=True)
         with drawing(talk.quiet) as drawer:
@@ -179,13 +177,12 @@ def _converse(talk: Conversation) -> int:
             click.echo(f'Your last question was interrupted: "{one_line(open_question)}". Going on with it.', err=True)
             talk.take(session.resume)
         while True:
-            line = input("> " if tty else "").strip()
-            if line == "/more":
-                talk.more()
-            elif line.startswith("/"):
-                obey(line, session)
-            elif line:
-                talk.take(lambda question=line: session.stream(question))  # type: ignore[misc]
+            line = prompt.read()
+            try:
+                _act(talk, WORDS.get(line.lower(), line))
+            except KeyboardInterrupt:  # while something was printed
+                if not tty:
+                    raise
                 click.echo()
     except (EOFError, Ended):
         click.echo(err=True) if tty else None
@@ -194,6 +191,17 @@ def _converse(talk: Conversation) -> int:
         code = INTERRUPTED
     click.echo(f"To go on later: analyzer-agent chat --session {one_line(session.name)}", err=True)
     return code or int(bool(talk.failures) and not tty)
+
+
+def _act(talk: Conversation, line: str) -> None:
+    """Carry out a command, or answer a question."""
+    if line == "/more":
+        talk.more()
+    elif line.startswith("/"):
+        obey(line, talk.session)
+    elif line:
+        talk.take(lambda: talk.session.stream(line))
+        click.echo()
 
 
 def _videos_of(name: str, settings: "Settings") -> list[str]:

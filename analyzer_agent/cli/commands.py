@@ -21,8 +21,11 @@ HELP = {
     "/sessions": "all sessions in this store",
     "/more": "look further for the answer to the last question, where something is left to look at",
     "/cost": "what this session has cost so far",
-    "/quit": "leave; the session is kept",
+    "/quit, /q": "leave; the session is kept",
 }
+
+WORDS = {"exit": "/quit", "quit": "/quit", "help": "/help"}
+"""Words that are no questions, and the commands that they stand for."""
 
 _NOTES_SHOWN, _LONGEST = 30, 200
 
@@ -51,7 +54,7 @@ def obey(line: str, session: "Session") -> None:
                 )
         case "/cost":
             _cost(session)
-        case "/quit" | "/exit":
+        case "/quit" | "/q" | "/exit":
             raise Ended
         case _:
             click.echo(f"Unknown command {one_line(name)!r}. Choose from: {', '.join(HELP)}.")

@@ -75,6 +75,8 @@ def _plain(setting: "Setting", value: Any) -> Any:
     """Return a value as JSON has it, in the form in which users write it."""
     if value is not None and setting.field.endswith("_ms"):
         return clock(value)
+    if setting.field == "options":
+        return {f"{name}.{option}": given for name, options in value.items() for option, given in options.items()} or None
     if isinstance(value, Mapping):
         return {name: str(given) for name, given in value.items()} or None
     if isinstance(value, tuple):

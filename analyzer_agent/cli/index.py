@@ -171,7 +171,12 @@ def fail_where_undone(results: Sequence[ToolResult], wanted: Sequence[str] | Non
             f"{first.analyzer} failed on {first.span}: {one_line(first.detail)}", hint="Run the same command again to retry what failed."
         )
     done = {result.tool for result in results if not result.refused}
-    refused = [result.refusal for result in results if result.tool not in done]
+    refused = [result for result in results if result.tool not in done]
     if refused and wanted is not None:
+        # Only a call that was made has ranges; the others do not apply to their videos.
+        called = any("ranges" in result.args for result in refused)
         hint = "Leave it out of --with, or choose a video that it applies to."
-        raise AgentError(titled(_first([text.rstrip(".") for text in refused])) + ".", hint=hint)
+        raise AgentError(
+            titled(_first([result.refusal.rstrip(".") for result in refused])) + ".",
+            hint="Give it other options: see --language, --track and --option." if called else hint,
+        )

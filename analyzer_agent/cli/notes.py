@@ -32,7 +32,7 @@ _CHAPTER_TOKENS = 3_000
 @click.option("--json", "as_object", is_flag=True, help="The same as --format json.")
 @click.option("--full", is_flag=True, help="Cut no text in the table, however long.")
 @style_options
-@common("scope", "store")
+@common("scope", "options", "store")
 def notes(
     video: str,
     kinds: tuple[str, ...],
@@ -104,13 +104,14 @@ def _reading(file: "MediaFile | AbsentVideo", settings: "Settings") -> "Iterator
     """Open the store for reading, and tell the scope that is meant."""
     from analyzer_agent import tools
     from analyzer_agent.evidence.reading import Reader
-    from analyzer_agent.session import scope_of
+    from analyzer_agent.session import options_of, scope_of
     from analyzer_agent.storage import Store
 
     # What is known of a file that is cut off can be read all the same.
     end = settings.end_ms if settings.end_ms is not None else file.duration
     scope = scope_of(file, replace(settings, end_ms=end))
     with Store(settings.store) as store:
+        store.notes.prefer(options_of(settings))
         yield Reader(store, {name: spec for name, (spec, _) in tools.load_all().items()}), scope
 
 
@@ -123,7 +124,7 @@ def _rows(file: "MediaFile | AbsentVideo", settings: "Settings", kinds: Sequence
             runs = reader.runs(file.id, scope, kinds=kinds or None)
         else:
             runs = reader.search(search, [file.id], span=scope, kinds=kinds or None, limit=_SEARCH_LIMIT)
-        return [row_of(run, file.name, reader.store) for run in (said(runs) if only_said else runs)]
+        return [row_of(run, file.name, reader.store) for run in (said(runs, settings) if only_said else runs)]
 
 
 def row_of(run: "Run", name: str, store: "Store") -> Row:
@@ -137,11 +138,14 @@ def row_of(run: "Run", name: str, store: "Store") -> Row:
     return replace(row, words=words_of(run), units=words_or_guess([run]), source=first.key) if run.kind == "speech" else row
 
 
-def said(runs: "Sequence[Run]") -> "list[Run]":
-    """Return what is said, once: speech where there is any, else subtitles, of the first track that has some."""
+def said(runs: "Sequence[Run]", settings: "Settings") -> "list[Run]":
+    """Return what is said, once: speech where there is any, else subtitles, of the track that is asked for or the first that has some."""
+    from analyzer_agent.session import options_of
+
     spoken = [run for run in runs if run.kind == "speech"] or [run for run in runs if run.kind == "subtitle"]
-    tracks = [str(run.notes[0].observation.detail.get("track", 1)) for run in spoken]
-    return [run for run, track in zip(spoken, tracks, strict=True) if track == min(tracks)]
+    tracks = [run.notes[0].observation.detail.get("track", 1) for run in spoken]
+    wanted = options_of(settings).get("speech", {}).get("track") or min(map(str, tracks), default="")
+    return [run for run, track in zip(spoken, tracks, strict=True) if str(track) == str(wanted)]
 
 
 def kinds_of(given: Sequence[str]) -> list[str]:

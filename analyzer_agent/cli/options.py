@@ -78,7 +78,21 @@ _SCOPE = (
     click.option("--from", "from_", type=TIME, metavar="TIME", help="Start at this time (64.2 or 1:04.2).  [default: the beginning]"),
     click.option("--to", type=TIME, metavar="TIME", help="Stop at this time.  [default: the end]"),
 )
+_OPTIONS = (
+    click.option("--language", metavar="CODE", help="The language spoken, such as en.  [default: found out]"),
+    click.option("--hotwords", metavar="WORDS", help="Names and unusual words that speech should expect."),
+    click.option("--track", type=click.IntRange(min=1), metavar="N", help="The audio track of speech and voice.  [default: 1]"),
+    click.option(
+        "--option",
+        "-O",
+        type=Pair("speech.language=en"),
+        multiple=True,
+        metavar="NAME.OPTION=VALUE",
+        help="An option of any analyzer, such as text.languages=de,en; may be repeated.",
+    ),
+)
 _ENGINES = (
+    *_OPTIONS,
     click.option(
         "--weights",
         type=Pair("objects=yolo11n.pt", alone=True),
@@ -151,6 +165,7 @@ _GROUPS = {
     "config": _CONFIG,
     "store": _STORE,
     "scope": _SCOPE,
+    "options": _OPTIONS,
     "engines": _ENGINES,
     "analyzers": _ANALYZERS,
     "manager": _MANAGER,
@@ -168,6 +183,9 @@ def common(*groups: str) -> Callable[[F], F]:
 
     return decorate
 
+
+_SHORT = {"option": (), "language": ("speech.language",), "hotwords": ("speech.hotwords",), "track": ("speech.track", "voice.track")}
+"""Flags that are options of analyzers."""
 
 _NO_SETTINGS = ("config", "quiet", "recursive", "verbose")
 
@@ -191,5 +209,7 @@ def settings_of(flags: Mapping[str, Any]) -> "Settings":
 
 def given_by(flags: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that flags say, by their names in `analyzer_agent.config`; None where a flag was not given."""
-    given = {name: value for name, value in flags.items() if name not in (*_NO_SETTINGS, "from_")}
+    given = {name: value for name, value in flags.items() if name not in (*_NO_SETTINGS, *_SHORT, "from_")}
+    said = [f"{option}={flags[name]}" for name, options in _SHORT.items() if flags.get(name) is not None for option in options]
+    given["options"] = [*flags.get("option", ()), *said] or None
     return given | {"from": flags.get("from_"), "weights": given.get("weights") or None, "engine": given.get("engine") or None}

@@ -182,20 +182,20 @@ class Transcript:
 
 
 def _fail(session: "Session", results: "Sequence[ToolResult]") -> None:
-    """Fail where a video was not transcribed.
+    """Fail where no video was transcribed, or one only in part.
 
     Raises:
-        AgentError: it has no sound, or the analyzer failed or refused.
+        AgentError: no video has sound, or the analyzer failed or refused.
     """
     silent = [
         offer for offer in session.offers if session.toolbox.lacking(session.toolbox.tools["speech"].spec, offer) and not offer.absent
     ]
-    if silent:
+    names = ", ".join(one_line(offer.title) for offer in silent)
+    if len(silent) == len(session.offers):
         read = any(offer.video.subtitle_tracks for offer in silent)
-        names = ", ".join(one_line(offer.title) for offer in silent)
         hint = "It has subtitles: analyzer-agent index VIDEO --with subtitles, then analyzer-agent notes VIDEO -f srt"
         raise AgentError(
-            f"{names} has no sound, so there is nothing to transcribe.",
+            f"There is no sound in {names}, so there is nothing to transcribe.",
             hint=hint if read else "Text on the screen is read by: analyzer-agent index VIDEO --with text",
         )
     fail_where_undone(results, ["speech"], session.toolbox.titled)

@@ -3,7 +3,7 @@
 Knows nothing of what settings are used for.
 """
 
-from analyzer_agent.config.places import caches, default_file, default_store, default_weights, log_folder
+from analyzer_agent.config.places import caches, default_file, default_store, default_weights, history_file, log_folder
 from analyzer_agent.config.settings import (
     DEFAULT_MODEL,
     SETTINGS,
@@ -35,6 +35,7 @@ __all__ = [
     "default_file",
     "default_store",
     "default_weights",
+    "history_file",
     "layers",
     "load",
     "log_folder",

@@ -30,6 +30,11 @@ def log_folder() -> Path:
     return Path(platformdirs.user_log_dir("analyzer-agent"))
 
 
+def history_file() -> Path:
+    """Return where `chat` keeps the lines that were typed; it need not exist."""
+    return Path(platformdirs.user_state_dir("analyzer-agent")) / "chat-history"
+
+
 def caches(environment: Mapping[str, str]) -> Caches:
     """Return where huggingface_hub, EasyOCR and ultralytics keep weights under this environment, found as they find it."""
 

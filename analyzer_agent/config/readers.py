@@ -43,6 +43,22 @@ def pairs(value: Any) -> dict[str, str]:
     return {name.strip(): rest.strip() for name, rest in found}
 
 
+def options(value: Any) -> dict[str, dict[str, Any]]:
+    """Read options of analyzers: a mapping of mappings, or `ANALYZER.OPTION=VALUE` in a list or in one text with commas."""
+    if isinstance(value, Mapping):
+        if not all(isinstance(given, Mapping) and isinstance(name, str) for name, given in value.items()):
+            raise ValueError("give the options of each analyzer as a mapping")
+        return {name: dict(given) for name, given in value.items()}
+    items = re.split(r",(?=[^,=]+\.[^,=]+=)", value) if isinstance(value, str) else value
+    found: dict[str, dict[str, Any]] = {}
+    for item in items if isinstance(items, list | tuple) else [items]:
+        match = re.fullmatch(r"\s*([^\s.=]+)\.([^\s.=]+)\s*=(.*)", item, re.S) if isinstance(item, str) else None
+        if match is None:
+            raise ValueError("give ANALYZER.OPTION=VALUE")
+        found.setdefault(match[1], {})[match[2]] = match[3].strip()
+    return found
+
+
 def paths(value: Any) -> dict[str, Path]:
     """Read `NAME=PATH`, in the same forms as `pairs`."""
     if isinstance(value, Mapping):

@@ -70,6 +70,7 @@ class SessionOverrides(TypedDict, total=False):
     api_key: str | None
     tools: tuple[str, ...] | list[str] | str | None
     engine: Mapping[str, str]
+    options: Mapping[str, Mapping[str, Any]]
     weights: PathLike | Mapping[str, PathLike] | Mapping[str, str] | Mapping[str, Path]
     weights_dir: PathLike | None
     caches: Caches
@@ -123,6 +124,13 @@ class Settings:
     engine: Mapping[str, str] = field(
         default_factory=dict,
         metadata=_said("engine", readers.pairs, "The engines of analyzers.", example="For example: engine = speech=pocketsphinx"),
+    )
+    options: Mapping[str, Mapping[str, Any]] = field(
+        default_factory=dict,
+        metadata=_said(
+            *("options", readers.options, "Options of analyzers, for calls that say nothing else."),
+            example="For example: --option speech.language=en",
+        ),
     )
     weights: Mapping[str, Path] = field(
         default_factory=dict,

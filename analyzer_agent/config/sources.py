@@ -32,7 +32,9 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | 
     """
     merged: dict[str, Any] = {}
     for layer in layers(flags, environment, file):
+        options = _together(merged.get("options", {}), layer.values.get("options", {}))
         merged |= layer.values
+        merged["options"] = options
     return replace(Settings(**merged), caches=caches(environment))
 
 
@@ -60,6 +62,11 @@ def chosen_file(given: PathLike | None, environment: Mapping[str, str]) -> Path 
     if named:
         return Path(named).expanduser()
     return default_file() if default_file().is_file() else None
+
+
+def _together(before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the options of both sources, each by itself a setting: those of the second win."""
+    return {name: {**before.get(name, {}), **after.get(name, {})} for name in {**before, **after}}
 
 
 def _parsed(file: Path) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from analyzer_agent.records import JoinedNote, ToolResult
 from analyzer_agent.session import reading
 from analyzer_agent.session.conversation import Conversation, new_name
 from analyzer_agent.session.indexing import chosen, indexed
+from analyzer_agent.session.options import options_of
 from analyzer_agent.session.parts import (
     choose_model,
     choose_vision,
@@ -42,7 +43,18 @@ from analyzer_agent.tools.pool import Pool
 if TYPE_CHECKING:
     from analyzer_agent.media import AbsentVideo, MediaFile
 
-__all__ = ["Pool", "Session", "choose_model", "choose_vision", "engine_config", "open_known", "ready_tools", "scope_of", "understood"]
+__all__ = [
+    "Pool",
+    "Session",
+    "choose_model",
+    "choose_vision",
+    "engine_config",
+    "open_known",
+    "options_of",
+    "ready_tools",
+    "scope_of",
+    "understood",
+]
 
 
 def _usual_settings() -> Settings:
@@ -97,6 +109,7 @@ class Session(Conversation):
             ready, missing = ready_tools(self.settings, pool)
             self.model = model or choose_model(self.settings)
             self.store = closing.enter_context(Store(self.settings.store))
+            self.store.notes.prefer(options_of(self.settings))
             self.offers = [replace(offer, imported=imported(self.store, offer.video.id)) for offer in offers]
             for offer in self.offers:
                 self.store.notes.add_video(

@@ -16,6 +16,7 @@ from analyzer_agent.fencing import as_name
 from analyzer_agent.media import AbsentVideo, MediaFile, is_named, named_id, open_video
 from analyzer_agent.modes import Blind, Frames, Mode, Summarizer
 from analyzer_agent.protocols import ChatModel, EngineConfig, EngineSpec, Spec, Vision
+from analyzer_agent.session.options import options_of, with_defaults
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, clock, seconds
 from analyzer_agent.toolbox import Offer, Tool
@@ -36,11 +37,12 @@ def ready_tools(settings: Settings, pool: Pool | None = None) -> tuple[dict[str,
     settings = understood(settings)
     known = registry.load_all(settings.tools)
     check_weights(settings)
+    options = options_of(settings)
     pool = pool or Pool()
     ready: dict[str, Tool] = {}
     missing: dict[str, str] = {}
     for name, (spec, engines) in known.items():
-        found = _ready(name, spec, engines, settings, pool)
+        found = _ready(name, with_defaults(spec, options.get(name, {})), engines, settings, pool)
         if isinstance(found, Tool):
             ready[name] = found
         else:

@@ -42,6 +42,11 @@ class Notes:
     def __init__(self, connections: Connections, ledger: Ledger) -> None:
         self._at = connections
         self._ledger = ledger
+        self._preferred: Mapping[str, Mapping[str, JSON]] = {}
+
+    def prefer(self, options: Mapping[str, Mapping[str, JSON]]) -> None:
+        """Let notes that were made with these options, by analyzer, win over those of better and newer recipes."""
+        self._preferred = options
 
     # --- videos and keys ------------------------------------------------------------------------------------------
 
@@ -116,7 +121,7 @@ class Notes:
             within = "n.start_ms > ? - s.longest_ms AND n.start_ms < ? AND n.end_ms > ?"
             rows = db.execute(f"{sql} AND {within} ORDER BY n.start_ms, n.id", [*args, span.start, span.end, span.start]).fetchall()
         analyzers = {recipe.key: recipe.analyzer for recipe in recipes}
-        return self._visible(video, [_note(video, analyzers[row[1]], row) for row in rows], _rivals(recipes))
+        return self._visible(video, [_note(video, analyzers[row[1]], row) for row in rows], self._rivals(recipes))
 
     @uncollected()
     def brief(self, video: str, span: TimeRange, kinds: Iterable[str]) -> list[Brief]:
@@ -128,7 +133,7 @@ class Notes:
         with self._at.read() as db:
             rows = db.execute(f"{sql} AND n.start_ms >= ? AND n.start_ms < ? ORDER BY n.start_ms, n.id", [*args, span.start, span.end])
             notes = [Brief(*row) for row in rows]
-        hidden = self._hidden(video, [(note.key, note.start) for note in notes], _rivals(recipes))
+        hidden = self._hidden(video, [(note.key, note.start) for note in notes], self._rivals(recipes))
         return [note for note, better in zip(notes, hidden, strict=True) if not better]
 
     def search(
@@ -158,7 +163,7 @@ class Notes:
             shown: set[int] = set()
             for video in {note.video for note in known.values()}:
                 if video not in rivals:
-                    rivals[video] = _rivals(self._recipes(video, None))
+                    rivals[video] = self._rivals(self._recipes(video, None))
                 shown.update(note.id for note in self._visible(video, [n for n in known.values() if n.video == video], rivals[video]))
             yield from (known[n] for n in page if n in shown)
 
@@ -181,6 +186,21 @@ class Notes:
         allowed = None if keys is None else set(keys)
         return [recipe for recipe in self.recipes(video=video) if allowed is None or recipe.key in allowed]
 
+    def _rivals(self, recipes: Sequence[Recipe]) -> dict[str, list[str]]:
+        """Return the key of each recipe with the better ones of its analyzer and lane; the recipes come oldest first."""
+        ranks = [(not self._is_preferred(recipe), recipe.tier, -n) for n, recipe in enumerate(recipes)]
+        return {
+            mine.key: [
+                other.key
+                for other, better in zip(recipes, ranks, strict=True)
+                if (other.analyzer, other.lane) == (mine.analyzer, mine.lane) and better < rank
+            ]
+            for mine, rank in zip(recipes, ranks, strict=True)
+        }
+
+    def _is_preferred(self, recipe: Recipe) -> bool:
+        return all(recipe.params.get(name, value) == value for name, value in self._preferred.get(recipe.analyzer, {}).items())
+
     def _visible(self, video: str, notes: Sequence[Note], rivals: Mapping[str, Sequence[str]]) -> list[Note]:
         hidden = self._hidden(video, [(n.key, n.span.start) for n in notes], rivals)
         return [note for note, better in zip(notes, hidden, strict=True) if not better]
@@ -195,18 +215,6 @@ class Notes:
             spans = merge((TimeRange(at, at + 1) for at, other in asked if other == key), _NEAR_MS)
             looked[key] = _Looked(part for span in spans for part in self._ledger.covered(video, [key], span))
         return [any(looked[key].at(at) for key in rivals.get(mine, ())) for mine, at in places]
-
-
-def _rivals(recipes: Sequence[Recipe]) -> dict[str, list[str]]:
-    """Return the key of each recipe with the better ones of its analyzer and lane; the recipes come oldest first."""
-    return {
-        mine.key: [
-            other.key
-            for n, other in enumerate(recipes)
-            if (other.analyzer, other.lane) == (mine.analyzer, mine.lane) and (other.tier, -n) < (mine.tier, -at)
-        ]
-        for at, mine in enumerate(recipes)
-    }
 
 
 def _chosen(columns: str, video: str, keys: Sequence[str], kinds: Iterable[str] | None) -> tuple[str, list[Any]]:

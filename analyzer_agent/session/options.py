@@ -1,0 +1,115 @@
+"""The options that the user gave to analyzers, checked against what each analyzer takes, as the defaults of its calls."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from math import isfinite, nan
+from typing import Any, TypeAlias
+
+from analyzer_agent import tools as registry
+from analyzer_agent.config import Settings
+from analyzer_agent.errors import AgentError, did_you_mean
+from analyzer_agent.protocols import Spec
+from analyzer_agent.tools.meaning import meant
+
+_Reader: TypeAlias = Callable[[Any, Mapping[str, Any]], Any]
+
+
+def options_of(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Return the options of analyzers that the settings name, in the types of their schemas.
+
+    Raises:
+        AgentError: an analyzer or an option is unknown, or a value is not valid.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for called, given in settings.options.items():
+        name = meant(called).analyzer
+        schemas = registry.load(name)[0].options_schema
+        found.setdefault(name, {}).update((option, _value(name, option, value, schemas)) for option, value in given.items())
+    return found
+
+
+def with_defaults(spec: Spec, options: Mapping[str, Any]) -> Spec:
+    """Return a spec whose calls take these options where they say nothing else."""
+    if not options:
+        return spec
+    return replace(
+        spec,
+        options_schema={
+            name: {**schema, "default": options[name]} if name in options else schema for name, schema in spec.options_schema.items()
+        },
+    )
+
+
+def _value(analyzer: str, option: str, given: Any, schemas: Mapping[str, Any]) -> Any:
+    shown = f"{analyzer}.{option}"
+    valid = [f"{analyzer}.{name}" for name in schemas]
+    if option not in schemas:
+        hint = did_you_mean(option, schemas, lambda name: f"{analyzer}.{name}") or (
+            f"Choose from: {', '.join(valid)}." if valid else f"The analyzer {analyzer!r} has no options."
+        )
+        raise AgentError(f"Unknown option {shown!r}.", hint=hint)
+    try:
+        return _read(given, schemas[option])
+    except (TypeError, ValueError) as error:
+        raise AgentError(
+            f"The option {shown}={given!r} is not valid: {error}.", hint=str(schemas[option].get("description", ""))
+        ) from error
+
+
+def _read(given: Any, schema: Mapping[str, Any]) -> Any:
+    """Return a value in the type of its schema; text is read as that type.
+
+    Raises:
+        ValueError: it cannot be.
+    """
+    read: _Reader = _READERS.get(str(schema.get("type")), _text)
+    value = read(given, schema)
+    if value not in schema.get("enum", [value]):
+        raise ValueError(f"choose one of {', '.join(map(str, schema['enum']))}")
+    return value
+
+
+def _text(given: Any, _schema: Mapping[str, Any]) -> str:
+    if not isinstance(given, str):
+        raise ValueError("give some text")
+    return given
+
+
+def _items(given: Any, schema: Mapping[str, Any]) -> list[Any]:
+    items = [item.strip() for item in given.split(",") if item.strip()] if isinstance(given, str) else given
+    if not isinstance(items, list | tuple) or len(items) < schema.get("minItems", 0):
+        raise ValueError("give values, separated by commas")
+    return [_read(item, schema.get("items", {})) for item in items]
+
+
+def _whole(given: Any, schema: Mapping[str, Any]) -> int:
+    number = _number(given, schema)
+    if not number.is_integer():
+        raise ValueError("give a whole number")
+    return int(number)
+
+
+def _number(given: Any, schema: Mapping[str, Any]) -> float:
+    try:
+        number = nan if isinstance(given, bool) else float(given)
+    except (TypeError, ValueError):
+        number = nan
+    if not isfinite(number):
+        raise ValueError("give a number")
+    if number < schema.get("minimum", number):
+        raise ValueError(f"give a number from {schema['minimum']}")
+    return number
+
+
+def _truth(given: Any, _schema: Mapping[str, Any]) -> bool:
+    if str(given).lower() not in ("true", "false"):
+        raise ValueError("give true or false")
+    return str(given).lower() == "true"
+
+
+_READERS: Mapping[str, _Reader] = {
+    "array": _items,
+    "integer": _whole,
+    "number": _number,
+    "boolean": _truth,
+}

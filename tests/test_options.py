@@ -1,0 +1,142 @@
+"""Options that the user gives to analyzers: what is refused, what calls use, and which notes are shown."""
+
+import json
+
+import pytest
+from cli_kit import Cli, talk
+from media_maker import Clip, write
+
+from analyzer_agent import AgentError, Session
+from analyzer_agent.config import Settings
+from analyzer_agent.records import ToolCall
+from analyzer_agent.session.options import options_of, with_defaults
+from analyzer_agent.tools import speech
+
+
+@pytest.mark.parametrize(
+    ("analyzer", "option", "given", "value"),
+    [
+        ("speech", "track", "2", 2),
+        ("speech", "track", 2, 2),
+        ("speech", "language", "en", "en"),
+        ("speech", "hotwords", "", ""),
+        ("transcribe_speech", "track", 3, 3),
+        ("text", "languages", "de, ja", ["de", "ja"]),
+        ("text", "languages", ["de"], ["de"]),
+        ("look", "every", "0.5", 0.5),
+        ("scenes", "detector", "content", "content"),
+    ],
+)
+def test_values_are_read_as_the_schema_wants_them(analyzer, option, given, value):
+    (found,) = options_of(Settings(options={analyzer: {option: given}})).values()
+    assert found == {option: value}
+
+
+@pytest.mark.parametrize(
+    ("given", "told", "hint"),
+    [
+        ({"speach": {"language": "en"}}, "Unknown analyzer 'speach'.", "Did you mean 'speech'?"),
+        ({"speech": {"langage": "en"}}, "Unknown option 'speech.langage'.", "Did you mean 'speech.language'?"),
+        ({"speech": {"x": "en"}}, "Unknown option 'speech.x'.", "Choose from: speech.track, speech.language, speech.hotwords."),
+        ({"motion": {"x": "1"}}, "Unknown option 'motion.x'.", "The analyzer 'motion' has no options."),
+        ({"speech": {"track": "two"}}, "The option speech.track='two' is not valid: give a number.", "Which audio track"),
+        ({"speech": {"track": "0"}}, "The option speech.track='0' is not valid: give a number from 1.", "Which audio track"),
+        ({"speech": {"track": 1.5}}, "The option speech.track=1.5 is not valid: give a whole number.", "Which audio track"),
+        ({"speech": {"track": True}}, "The option speech.track=True is not valid: give a number.", "Which audio track"),
+        ({"speech": {"language": 3}}, "The option speech.language=3 is not valid: give some text.", "Code of the language"),
+        ({"text": {"languages": ""}}, "The option text.languages='' is not valid: give values, separated by commas.", ""),
+        ({"scenes": {"detector": "magic"}}, "'magic' is not valid: choose one of adaptive, content.", ""),
+    ],
+)
+def test_what_an_analyzer_does_not_take_is_refused(given, told, hint):
+    with pytest.raises(AgentError) as refused:
+        options_of(Settings(options=given))
+    assert told in str(refused.value) and refused.value.hint.startswith(hint)
+
+
+def test_they_are_the_defaults_of_calls():
+    spec = with_defaults(speech.SPEC, {"language": "fr"})
+    assert spec.complete({})["language"] == "fr" and spec.complete({"language": "de"})["language"] == "de"
+    assert spec.options_schema["language"]["default"] == "fr", "the model is told"
+    assert speech.SPEC.complete({})["language"] == "auto"
+
+
+# --- which notes are shown ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cli(tmp_path):
+    return Cli(tmp_path)
+
+
+@pytest.fixture
+def video(tmp_path):
+    return write(tmp_path / "v.mp4", Clip(times=range(0, 2_000, 40)))
+
+
+def detectors(session, runs):
+    return {session.store.notes.recipe(run.notes[0].key).params["detector"] for run in runs}
+
+
+def test_every_way_of_reading_shows_what_was_made_with_them(tmp_path, video):
+    def opened(**options):
+        return Session(video, store=tmp_path / "s.db", manager="rules", tools=("scenes",), options=options)
+
+    whole = json.dumps({"ranges": [["0:00", "0:02"]]})
+    with opened(scenes={"detector": "content"}) as session:
+        session.toolbox.force = False
+        consume(session.toolbox.run(ToolCall("1", "find_scenes", whole)))
+        explicit = json.dumps({"ranges": [["0:00", "0:02"]], "detector": "adaptive"})
+        result = consume(session.toolbox.run(ToolCall("2", "find_scenes", explicit)))
+        assert detectors(session, session.toolbox.evidence(result.note_ids).values()) == {"adaptive"}, "what the model asks for wins"
+        # What was found last would be shown, were it not for what the user said.
+        offer = session.offers[0]
+        assert detectors(session, session.toolbox.reader.runs(offer.video.id, offer.scope)) == {"content"}
+        assert detectors(session, session.toolbox.known(session.toolbox.tools["scenes"], offer)) == {"content"}
+        assert detectors(session, [run for line in session.describe().lines for run in line.runs]) == {"content"}
+        assert detectors(session, [run for line in session.describe(covered=True).lines for run in line.runs]) == {"content"}
+    with opened() as session:
+        offer = session.offers[0]
+        assert detectors(session, session.toolbox.reader.runs(offer.video.id, offer.scope)) == {"adaptive"}
+
+
+def consume(running):
+    while True:
+        try:
+            next(running)
+        except StopIteration as end:
+            return end.value
+
+
+# --- the command line ---------------------------------------------------------------------------------------------------
+
+
+def test_on_the_command_line(cli, video):
+    index = ("index", video, "--with", "scenes", "--quiet", "--json")
+    new = lambda *flags, **env: cli.json(*index, *flags, **env)["indexed"][0]["new_seconds"]  # noqa: E731
+    assert new("--option", "scenes.detector=content") == 2.0
+    assert new(ANALYZER_AGENT_OPTIONS="scenes.detector=content") == 0.0
+    assert new() == 2.0
+    result = cli("index", video, "--option", "scenes.detector=magic", code=1)
+    assert "choose one of adaptive, content." in result.stderr
+
+
+def test_notes_are_read_with_the_same_options(cli, video):
+    for detector in ("content", "adaptive"):
+        cli("index", video, "--with", "scenes", "--quiet", "-O", f"scenes.detector={detector}")
+    last, chosen = (cli.json("notes", video, "--json", *flags)[0]["id"] for flags in ((), ("-O", "scenes.detector=content")))
+    assert last > chosen == 1
+
+
+def test_the_flags_of_speech(cli, tmp_path):
+    told = cli.json("config", "list", "--json", "--language", "en", "--hotwords", "Ada Lovelace", "--track", "2", "-O", "text.languages=de")
+    (row,) = [row for row in told["settings"] if row["name"] == "options"]
+    assert row["from"] == "flag" and row["value"] == {
+        **{"text.languages": "de", "speech.language": "en", "speech.hotwords": "Ada Lovelace"},
+        **{"speech.track": "2", "voice.track": "2"},
+    }
+    result = cli("transcribe", talk(tmp_path / "talk.mp4"), "--track", "2", "--quiet", code=1)
+    assert result.stderr == (
+        "Error: audio track 2 does not exist in this video; it has audio track 1 only.\n"
+        "Hint: Give it other options: see --language, --track and --option.\n"
+    )
