@@ -3,6 +3,7 @@
 import os
 import signal
 import sqlite3
+from datetime import datetime
 
 import pytest
 from cli_kit import PRICE, Cli, read_until, talk, wait_for
@@ -37,7 +38,11 @@ def test_commands(cli, video):
     ).stdout
     assert shown.startswith("  No notes yet.\n" + COST)
     assert '\n  [#1] 0:00.1-0:00.9 subtitle: "Good morning everybody."\n  [#2] 0:01-0:01.8 subtitle: "One basket' in shown
-    assert shown.count("Good morning") == 2 and "  No notes match.\n  s  1 question, begun 20" in shown
+    assert (
+        shown.count("Good morning") == 2
+        and "  No notes match.\nsession  questions  begun " in shown
+        and "\ns                1  20" in shown
+    )
     assert "Unknown command '/dance'. Choose from: /help, /notes [WORDS], /sessions, /more, /cost, /quit, /q.\n  /help " in shown
 
 
@@ -189,3 +194,45 @@ def test_ctrl_c_at_the_prompt_leaves_with_130(cli, video):
         process.send_signal(signal.SIGINT)
         rest = process.communicate(timeout=30)[1]
     assert process.returncode == 130 and "To go on later: " in rest
+
+
+def test_sessions_are_listed_with_their_videos_and_first_questions(cli, video, tmp_path):
+    assert cli("sessions").stderr == "No sessions yet. Begin one: analyzer-agent chat VIDEO\n"
+    assert cli.json("sessions", "--json") == []
+    cli("chat", video, "--session", "fish", stdin=f"{PRICE}\nWho says good morning?\n")
+    other = talk(tmp_path / "my other.mp4", seconds=1, cues=())
+    shown = cli("chat", other, "--session", "two", stdin="What is said?\n/sessions\n").stdout
+    lines = cli("sessions").stdout.splitlines()
+    assert lines[0].split() == ["session", "questions", "begun", "videos", "first", "question"]
+    assert lines[1].startswith("two") and lines[1].endswith('  my other.mp4  "What is said?"')
+    assert lines[2].startswith("fish             2  20") and lines[2].endswith(f'  talk.mp4      "{PRICE}"')
+    assert "\n".join(lines) in shown
+    first = cli.json("sessions", "--json")[1]
+    assert datetime.fromisoformat(first.pop("begun")).tzinfo
+    assert first == {"name": "fish", "videos": ["talk.mp4"], "first_question": PRICE, "questions": 2}
+
+
+def test_a_session_about_another_film_is_not_gone_on_with(cli, video, tmp_path):
+    cli("chat", video, "--session", "my fish", stdin=f"{PRICE}\n")
+    copy = tmp_path / "copy.mp4"
+    copy.write_bytes(video.read_bytes())
+    assert "goes on (1 question" in cli("chat", copy, "--session", "my fish", stdin="").stderr, "files are known by their content"
+    other = talk(tmp_path / "other.mp4", seconds=1)
+    for command in (["chat", other], ["chat", copy, other], ["ask", other]):
+        said = cli(*command, "--session", "my fish", *(["Why?"] if command[0] == "ask" else []), code=1).stderr
+        assert said.splitlines()[-2:] == [
+            "Error: The session 'my fish' is about 'copy.mp4', not about 'other.mp4'.",
+            "Hint: Give another name to begin a session, or go on with this one: analyzer-agent chat --session 'my fish'",
+        ]
+
+
+def test_how_to_go_on_repeats_the_flags_that_it_takes(cli, video, tmp_path):
+    store = tmp_path / "a store.db"
+    with OpenAIServer() as server:
+        flags = ("--store", store, "--base-url", server.url, "--model", "m")
+        told = cli("chat", video, "--session", "s", *flags, stdin="/help\n").stderr.splitlines()[-1]
+    assert told == f"To go on later: analyzer-agent chat --session s --store '{store}' --base-url {server.url} --model m"
+    config = tmp_path / "c.toml"
+    config.write_text("max_steps = 5\n")
+    again = cli("chat", video, "--session", "s", "--store", store, stdin="", ANALYZER_AGENT_CONFIG=str(config)).stderr
+    assert again.endswith(f"To go on later: analyzer-agent chat --session s --store '{store}'\n"), "what the environment says it says again"

@@ -25,6 +25,8 @@ COMMANDS = [
     "index",
     "notes",
     "score",
+    "search",
+    "sessions",
     "transcribe",
     "weights",
 ]

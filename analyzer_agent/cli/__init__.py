@@ -20,6 +20,7 @@ from analyzer_agent.cli.index import index
 from analyzer_agent.cli.notes import notes
 from analyzer_agent.cli.score import score
 from analyzer_agent.cli.search import search
+from analyzer_agent.cli.sessions import sessions
 from analyzer_agent.cli.transcribe import transcribe
 from analyzer_agent.cli.weights import weights
 
@@ -42,5 +43,7 @@ def main() -> None:
     """Hold the commands together."""
 
 
-for _command in (demo, ask, chat, batch, score, index, search, transcribe, describe, import_notes, notes, doctor, config, weights, cache):
+_ASKING = (demo, ask, chat, sessions, batch, score)
+_KNOWING = (index, search, transcribe, describe, import_notes, notes)
+for _command in (*_ASKING, *_KNOWING, doctor, config, weights, cache):
     main.add_command(_command)

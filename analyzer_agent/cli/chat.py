@@ -1,11 +1,13 @@
 """`chat`: several questions about the same videos, in a session that can be taken up again."""
 
+import shlex
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from analyzer_agent.cli.advice import advise, offer_whisper
 from analyzer_agent.cli.asking import chosen, tell_missing, tell_problems
@@ -55,6 +57,7 @@ def chat(videos: tuple[str, ...], session: str | None, **flags: Any) -> None:
         click.get_current_context().exit(ended)
 
 
+_REPEATED = ("store", "config", "base_url", "model")
 _FURTHER = " Look further: where nobody has looked yet."
 
 
@@ -189,8 +192,15 @@ def _converse(talk: Conversation, history: Path) -> int:
     except KeyboardInterrupt:
         click.echo(err=True)
         code = INTERRUPTED
-    click.echo(f"To go on later: analyzer-agent chat --session {one_line(session.name)}", err=True)
+    again = shlex.join(["analyzer-agent", "chat", "--session", session.name, *_repeated(click.get_current_context())])
+    click.echo(f"To go on later: {one_line(again)}", err=True)
     return code or int(bool(talk.failures) and not tty)
+
+
+def _repeated(context: click.Context) -> list[str]:
+    """Return the flags of this command line that going on with its session takes as well."""
+    given = [name for name in _REPEATED if context.get_parameter_source(name) == ParameterSource.COMMANDLINE]
+    return [word for name in given for word in (f"--{name.replace('_', '-')}", str(context.params[name]))]
 
 
 def _act(talk: Conversation, line: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from analyzer_agent.cli.plain import one_line
+from analyzer_agent.cli.sessions import as_table, sessions_in
 from analyzer_agent.cli.showing import cited, quote
 from analyzer_agent.cli.wrapping import wrapped
 from analyzer_agent.timeline import seconds
@@ -48,10 +49,8 @@ def obey(line: str, session: "Session") -> None:
         case "/notes":
             _notes(session, rest.strip())
         case "/sessions":
-            for row in session.store.history.sessions():
-                click.echo(
-                    f"  {one_line(row['name'])}  {row['turns']} question{'' if row['turns'] == 1 else 's'}, begun {row['created'][:16]}"
-                )
+            found = sessions_in(session.store)
+            click.echo(as_table(found) if found else "  No sessions yet.")
         case "/cost":
             _cost(session)
         case "/quit" | "/q" | "/exit":

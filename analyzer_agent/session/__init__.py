@@ -23,6 +23,7 @@ from analyzer_agent.session.conversation import Conversation, new_name
 from analyzer_agent.session.indexing import chosen, indexed
 from analyzer_agent.session.options import options_of
 from analyzer_agent.session.parts import (
+    check_videos,
     choose_model,
     choose_vision,
     engine_config,
@@ -111,6 +112,7 @@ class Session(Conversation):
             self.store = closing.enter_context(Store(self.settings.store))
             self.store.notes.prefer(options_of(self.settings))
             self.offers = [replace(offer, imported=imported(self.store, offer.video.id)) for offer in offers]
+            check_videos(self.store, self.name, self.offers)
             for offer in self.offers:
                 self.store.notes.add_video(
                     offer.video.id, getattr(offer.video, "name", offer.name), str(Path(offer.video.path).resolve()), offer.video.duration

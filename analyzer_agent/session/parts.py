@@ -3,6 +3,7 @@
 Knows nothing of asking.
 """
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import count
@@ -233,6 +234,24 @@ def readable(
     known = {name for offer in offers for name in offer.imported}
     told = {name: Tool(specs[name], NamedEngine("imported"), unable=why) for name, why in missing.items() if name in known}
     return {**ready, **told}, {name: why for name, why in missing.items() if name not in told}
+
+
+def check_videos(store: Store, name: str, offers: Sequence[Offer]) -> None:
+    """Check that a session goes on about the videos that it was begun with, or some of them; files are known by their content.
+
+    Raises:
+        AgentError: there is such a session, about other videos.
+    """
+    known = {video.id: video.name for video in store.maintenance.videos_of(name)}
+    if not known or any(map(is_named, known)):  # notes without a file may have been brought in before the file was there
+        return
+    others = [offer for offer in offers if offer.video.id not in known]
+    if others:
+        about, given = (", ".join(map(repr, names)) for names in (known.values(), [offer.title or offer.name for offer in others]))
+        raise AgentError(
+            f"The session {name!r} is about {about}, not about {given}.",
+            hint=f"Give another name to begin a session, or go on with this one: analyzer-agent chat --session {shlex.quote(name)}",
+        )
 
 
 def imported(store: Store, video: str) -> frozenset[str]:

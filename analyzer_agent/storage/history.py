@@ -25,10 +25,12 @@ class History:
         return list(json.loads(row[0]))
 
     def sessions(self) -> list[dict[str, Any]]:
-        """Return all sessions with the number of their turns, newest first."""
+        """Return all sessions with the number of their turns and the first question, newest first."""
         with self._at.read() as db:
             sql = (
-                "SELECT s.*, count(t.id) AS turns FROM sessions s LEFT JOIN turns t ON t.session = s.name "
+                "SELECT s.*, count(t.id) AS turns, "
+                "(SELECT question FROM turns f WHERE f.session = s.name ORDER BY f.id LIMIT 1) AS first_question "
+                "FROM sessions s LEFT JOIN turns t ON t.session = s.name "
                 "GROUP BY s.name ORDER BY s.created DESC"
             )
             return list(db.query(sql))

@@ -1,0 +1,69 @@
+"""`sessions`: the conversations in a store, to be taken up again with `chat --session NAME`."""
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from analyzer_agent.cli.help import command
+from analyzer_agent.cli.options import common, settings_of
+from analyzer_agent.cli.plain import as_json
+from analyzer_agent.cli.showing import quote
+from analyzer_agent.cli.tables import table
+
+if TYPE_CHECKING:
+    from analyzer_agent.storage import Store
+
+_LONGEST = 200
+
+
+@command()
+@click.option("--json", "as_object", is_flag=True, help="Print a JSON list.")
+@common("store")
+def sessions(as_object: bool, **flags: Any) -> None:
+    """List the sessions in the store, newest first: name, number of questions, begin, videos and first question.
+
+    Go on with one: analyzer-agent chat --session NAME.
+    """
+    path = settings_of(flags).store
+    rows: list[dict[str, Any]] = []
+    if path.exists():
+        from analyzer_agent.storage import Store
+
+        with Store(path) as store:
+            rows = sessions_in(store)
+    if as_object:
+        click.echo(as_json(rows))
+    elif rows:
+        click.echo(as_table(rows))
+    else:
+        click.echo("No sessions yet. Begin one: analyzer-agent chat VIDEO", err=True)
+
+
+def sessions_in(store: "Store") -> list[dict[str, Any]]:
+    """Return the sessions in a store as they are printed as JSON; times are UTC, ISO 8601."""
+    names = {video.id: video.name for video in store.maintenance.videos()}
+    return [
+        {
+            "name": row["name"],
+            "videos": [names.get(video, video) for video in json.loads(row["videos"])],
+            "first_question": row["first_question"],
+            "questions": row["turns"],
+            "begun": row["created"],
+        }
+        for row in store.history.sessions()
+    ]
+
+
+def as_table(rows: list[dict[str, Any]]) -> str:
+    """Return sessions as a table, in local time."""
+    lines = [
+        [row["name"], str(row["questions"]), _local(row["begun"]), ", ".join(row["videos"]), quote(row["first_question"] or "", _LONGEST)]
+        for row in rows
+    ]
+    return table(["session", "questions", "begun", "videos", "first question"], lines, numbers=("questions",))
+
+
+def _local(stamp: str) -> str:
+    return f"{datetime.fromisoformat(stamp).astimezone():%Y-%m-%d %H:%M}"
