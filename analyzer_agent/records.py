@@ -13,9 +13,12 @@ JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON
 
 Confidence = Literal["high", "medium", "low"]
 Finished = Literal["answered", "not_found", "out_of_steps", "out_of_budget"]
-Reason = Literal["unseen", "failed", "unavailable", "budget"]
+Reason = Literal["unseen", "failed", "unavailable", "budget", "not_understood"]
 
-KINDS = ("scene", "speech", "voice", "subtitle", "text", "object", "track", "motion", "caption", "tag", "look", "moment", "chapter")
+UNHEARD = "unheard"
+"""The kind that marks voice of which no words were understood. Its text is empty, so no search finds it; results and answers tell where it is."""
+
+KINDS = ("scene", "speech", "voice", "subtitle", "text", "object", "track", "motion", "caption", "tag", "look", "moment", "chapter", UNHEARD)
 """The kinds that built-in analyzers yield; a plug-in may bring its own."""
 
 

@@ -75,28 +75,28 @@ def bursts(duration: int, words: Sequence[tuple[int, int]]) -> NDArray[np.float3
 
 class BurstListener:
     """Hears bursts as words `w0`, `w1`, ..., up to three in a window; its times are off by up to 50 ms, depending on all the sound that it
-    is given at a time."""
+    is given at a time. Words whose numbers are in `deaf` are not heard."""
 
     languages: Sequence[str] = ("en",)
     takes_hotwords = True
 
-    def __init__(self, together: int = 2) -> None:
-        self.together = together
+    def __init__(self, deaf: Sequence[int] = ()) -> None:
+        self.deaf = deaf
         self.decoded = 0
 
     def windows(self, samples: NDArray[np.float32]) -> list[list[tuple[int, int]]]:
         voiced = [(max(start - 60, 0), min(end + 60, len(samples) // RATE)) for _, start, end in self._bursts(samples)]
         return [voiced[at : at + 3] for at in range(0, len(voiced), 3)]
 
-    def language(self, samples: NDArray[np.float32]) -> str:
-        return "en"
+    def language(self, samples: NDArray[np.float32]) -> tuple[str, float]:
+        return "en", 1.0
 
-    def words(self, windows: Sequence[NDArray[np.float32]], language: str, hotwords: str) -> list[list[tuple[str, int, int, float]]]:
-        assert 0 < len(windows) <= self.together
-        self.decoded += sum(len(window) for window in windows) // RATE
-        seed = hashlib.blake2b(b"".join(window.tobytes() for window in windows), digest_size=4).digest()
+    def words(self, samples: NDArray[np.float32], language: str, hotwords: str) -> list[tuple[str, int, int, float]]:
+        self.decoded += len(samples) // RATE
+        seed = hashlib.blake2b(samples.tobytes(), digest_size=4).digest()
         wobble = np.random.default_rng(int.from_bytes(seed)).integers(-50, 51, (5000, 2)).tolist()
-        return [[(f" w{i}", start + wobble[i][0], end + wobble[i][1], 0.5) for i, start, end in self._bursts(window)] for window in windows]
+        heard = [word for word in self._bursts(samples) if word[0] not in self.deaf]
+        return [(f" w{i}", start + wobble[i][0], end + wobble[i][1], 0.9) for i, start, end in heard]
 
     @staticmethod
     def _bursts(samples: NDArray[np.float32]) -> list[tuple[int, int, int]]:

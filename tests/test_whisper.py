@@ -1,5 +1,6 @@
 """Whisper as an engine of speech: finding weights, and the real loader with tiny random ones."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -99,44 +100,76 @@ def whisper(tiny: Path) -> faster_whisper.Whisper:
 
 def plain_words(folder: Path, samples: NDArray[np.float32], **how: Any) -> list[tuple[str, int, int]]:
     """Use the library as its manual says."""
-    from faster_whisper import BatchedInferencePipeline, WhisperModel
+    from faster_whisper import WhisperModel
 
-    pipeline = BatchedInferencePipeline(WhisperModel(str(folder), device=CPU, compute_type="int8", local_files_only=True))
-    segments, _ = pipeline.transcribe(samples, batch_size=3, word_timestamps=True, vad_filter=True, temperature=0.0, **how)
+    model = WhisperModel(str(folder), device=CPU, compute_type="int8", local_files_only=True)
+    segments, _ = model.transcribe(samples, word_timestamps=True, temperature=0.0, condition_on_previous_text=False, **how)
     words = [word for segment in segments for word in segment.words or ()]
     return [(word.word.strip(), start := round(word.start * 1000), max(round(word.end * 1000), start + 1)) for word in words]
 
 
 def words_of(found: dict[TimeRange, list[Observation]]) -> list[tuple[str, int, int]]:
-    return [(word, start, end) for notes in found.values() for note in notes for word, start, end, _ in note.detail["words"]]
+    said = [note for notes in found.values() for note in notes if note.kind == "speech"]
+    return [(word, start, end) for note in said for word, start, end, _ in note.detail["words"]]
 
 
 @pytest.fixture(scope="module")
 def talk() -> NDArray[np.float32]:
-    """Recorded sentences with pauses: more windows than are heard together on a CPU."""
+    """Recorded sentences with pauses: several windows."""
     sentences = [recording(text, 16_000) for text in [*SENTENCES, *SENTENCES[::-1]]]
     return np.concatenate([np.pad(samples, (0, (300 + 999 * (i % 2)) * 16)) for i, samples in enumerate(sentences)])
 
 
-def test_whisper_hears_what_the_library_hears(whisper: faster_whisper.Whisper, tiny: Path, talk: NDArray[np.float32]) -> None:
-    from faster_whisper.vad import VadOptions, collect_chunks, get_speech_timestamps
-
+def test_windows_hold_all_the_voice_there_is_and_end_at_pauses(whisper: faster_whisper.Whisper, talk: NDArray[np.float32]) -> None:
     windows = whisper.windows(talk)
-    assert len(windows) > whisper.together > 1 and all(len(window) > 1 for window in windows)
-    chunks, _ = collect_chunks(
-        talk, get_speech_timestamps(talk, VadOptions(max_speech_duration_s=30, min_silence_duration_ms=160)), max_duration=30
-    )
-    assert all(np.array_equal(hearing.joined(talk, window), chunk) for window, chunk in zip(windows, chunks, strict=True))
+    voiced = whisper._silero.voiced(talk, 160, 0)
+    assert len(windows) > 2
+    assert all(0 <= window[0][0] and window[-1][1] - window[0][0] <= 30_000 and window[-1][1] <= len(talk) // 16 for window in windows)
+    assert all(one[-1][1] <= other[0][0] for one, other in itertools.pairwise(windows))
+    assert all(any(window[0][0] <= start < end <= window[-1][1] for window in windows) for start, end in voiced)
+    # Every second pause is longer than a second, and one of these is near enough to the end of what a window holds.
+    ends = [max(end for _, end in voiced if end <= window[-1][1]) for window in windows[:-1]]
+    assert all(min(start for start, _ in voiced if start >= end) - end >= 1_000 for end in ends)
+
+
+@pytest.mark.parametrize(
+    ("stretches", "windows"),
+    [
+        ([], []),
+        ([(0, 5_000), (16_000, 17_000)], [1, 1]),
+        ([(0, 21_000), (21_900, 25_000), (25_200, 29_000), (29_100, 40_000)], [1, 3]),
+        ([(0, 29_000), (29_000, 58_000), (58_000, 59_000)], [1, 1, 1]),
+        ([(0, 1_000), (5_000, 15_000), (15_200, 29_500)], [2, 1]),
+    ],
+)
+def test_stretches_share_a_window_while_it_has_room(stretches: list[tuple[int, int]], windows: list[int]) -> None:
+    found = faster_whisper._windows(stretches)
+    assert [len(window) for window in found] == windows
+    assert [stretch for window in found for stretch in window] == stretches
+
+
+def test_whisper_hears_what_the_library_hears(whisper: faster_whisper.Whisper, tiny: Path, talk: NDArray[np.float32]) -> None:
     video = SoundVideo(len(talk) // 16, [talk])
     heard = words_of(analyzed(speech.SPEC.bind({"language": "en"}, Ready(whisper)), video, cut(video.duration, 0)))
-    plain = plain_words(tiny, talk, language="en")
-    assert [word for word, *_ in heard] == [word for word, *_ in plain] and len(heard) > 20
-    stretches = [stretch for window in windows for stretch in window]
-    for (_, *times), (_, *wanted) in zip(heard, plain, strict=True):
-        # The library lets a word reach into the silence beside its stretch, and rounds where a window begins down to 10 ms.
-        start, end = next(s for s in stretches if s[0] <= times[0] < s[1])
-        for mine, its in zip(times, wanted, strict=True):
-            assert abs(mine - min(max(its, start), end)) <= 20
+    plain = []
+    for window in whisper.windows(talk):
+        first, last = window[0][0], window[-1][1]
+        for word, start, end in plain_words(tiny, hearing.sound(talk, window), language="en"):
+            plain.append((word, at := min(first + start, last - 1), min(max(first + end, at + 1), last)))
+    assert heard == plain and len(heard) > 5
+
+
+def test_a_window_is_encoded_once_for_its_language_and_its_words(whisper: faster_whisper.Whisper, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded: list[Any] = []
+    samples = vowels(3.0, 130)
+    expected = whisper.words(samples, "en", "")
+    model = whisper._model
+    encode = type(model).encode
+    monkeypatch.setattr(model, "encode", faster_whisper._remembering(lambda features: encoded.append(features) or encode(model, features)))
+    whisper.language(samples)
+    assert whisper.words(samples, "en", "") == expected and len(encoded) == 1
+    whisper.language(vowels(3.0, 140))
+    assert len(encoded) == 2
 
 
 def test_a_window_is_heard_alike_whenever_it_is_heard(whisper: faster_whisper.Whisper, talk: NDArray[np.float32]) -> None:
@@ -225,7 +258,7 @@ def test_whisper_makes_room_when_memory_runs_out_and_gives_it_back_when_closed(t
     config = EngineConfig(weights=tiny, device=CPU, make_room=lambda: bool(idle) and bool(idle.pop()))
     engine = faster_whisper.load_whisper(config, [])
     samples = [vowels(2.0), vowels(2.0, 140)]
-    expected, encode = engine.words(samples, "en", ""), engine._model.encode
+    expected, encode = [engine.words(one, "en", "") for one in samples], engine._model.encode
 
     def short(*args: Any, **how: Any) -> Any:
         if idle:
@@ -233,7 +266,7 @@ def test_whisper_makes_room_when_memory_runs_out_and_gives_it_back_when_closed(t
         return encode(*args, **how)
 
     monkeypatch.setattr(engine._model, "encode", short)
-    assert all(expected) and engine.words(samples, "en", "") == expected
+    assert all(expected) and [engine.words(one, "en", "") for one in samples] == expected
     assert idle == []
     model = engine._model.model
     engine.close()
@@ -263,25 +296,22 @@ def test_english_weights_are_for_english_alone(tmp_path: Path) -> None:
 
 def test_whisper_says_nothing_where_nobody_speaks(whisper: faster_whisper.Whisper) -> None:
     assert whisper.windows(np.zeros(48_000, np.float32)) == whisper.windows(np.zeros(0, np.float32)) == whisper.windows(noise(3)) == []
-    assert whisper.words([], "en", "") == []
 
 
 def test_whisper_knows_its_languages(whisper: faster_whisper.Whisper) -> None:
     assert {"en", "de"} <= set(whisper.languages)
-    assert whisper.language(vowels(2.0)) in whisper.languages
+    code, probability = whisper.language(vowels(2.0))
+    assert code in whisper.languages and 0 < probability < 1
 
 
 @pytest.mark.slow
 def test_whisper_leaves_a_loop(tmp_path: Path) -> None:
     endless = faster_whisper.load_whisper(EngineConfig(weights=tiny_whisper.make(tmp_path / "tiny", stop=-50.0), device=CPU), [])
-    calm = vowels(1.0, 140)
-    (looping,) = endless._texts([vowels(1.0)], "en", "")
+    looping = endless._text(vowels(1.0), "en", "")
     assert looping.loops and len({word for word, *_ in looping.words}) < len(looping.words)
-    heard = endless.words([calm, vowels(1.0)], "en", "")
-    for words in heard:
-        texts = [word for word, *_ in words]
-        threes = list(zip(texts, texts[1:], texts[2:], strict=False))
-        assert texts and len(set(threes)) == len(threes)
+    texts = [word for word, *_ in endless.words(vowels(1.0), "en", "")]
+    threes = list(zip(texts, texts[1:], texts[2:], strict=False))
+    assert texts and len(set(threes)) == len(threes)
 
 
 def test_speech_runs_on_whisper(whisper: faster_whisper.Whisper) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from analyzer_agent.evidence.shots import join_shots
 from analyzer_agent.evidence.tracks import as_one, is_piece, join_tracks
 from analyzer_agent.protocols import Spec
-from analyzer_agent.records import Note, Recipe
+from analyzer_agent.records import UNHEARD, Note, Recipe
 from analyzer_agent.storage import CHAPTER, Store, uncollected
 from analyzer_agent.timeline import TimeRange, merge, sample_end
 
@@ -96,7 +96,8 @@ class Reader:
         filters: Mapping[str, Any] | None = None,
         grid: "Grid | None" = None,
     ) -> list[Run]:
-        """Return what is known of `span`, joined, in time order. Chapters, which sum up other notes, only if `kinds` names them.
+        """Return what is known of `span`, joined, in time order. Chapters, which sum up other notes, and voice without words only if `kinds`
+        names them.
 
         With `grid`, only its samples: then a coarse request gives the same whether or not a finer one came before.
         """
@@ -106,7 +107,7 @@ class Reader:
         while True:
             window = TimeRange(max(0, span.start - margin), span.end + margin)
             notes = self.store.notes.read(video, window, keys=asked, kinds=kinds)
-            notes = notes if kinds else [note for note in notes if note.kind != CHAPTER]
+            notes = notes if kinds else [note for note in notes if note.kind not in (CHAPTER, UNHEARD)]
             chosen = notes if grid is None else self._on_grid(video, notes, grid, window)
             runs = self._tracks([note for note in chosen if is_piece(note)], filters or {}, recipes)
             others = [note for note in chosen if not is_piece(note)]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.protocols import Analyzer, Engine, Grain, Spec, Video
-from analyzer_agent.records import JSON, Observation
+from analyzer_agent.records import JSON, UNHEARD, Observation
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.tools.hearing import Hearing, Recognizer, Word, joined
+from analyzer_agent.tools.hearing import Hearing, Recognizer, Said, Word, sound
 from analyzer_agent.tools.seams import CONTEXT, RATE
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ LONGEST = 15_000
 _LEAST = 3_000
 """Splitting leaves at least this many ms on either side where it can."""
 
+SURE = 0.8
+"""From this probability on, a window is heard in the language detected in it, else in that of the track."""
+
 _LANGUAGE_WINDOW = 30_000
 _LANGUAGE_VOICE = 30_000
 _LANGUAGE_SEARCH = 600_000
@@ -38,7 +41,7 @@ _ABBREVIATION = re.compile(r"(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|No|[A-Z])\.$")
 class Speech(Analyzer):
     """Transcribes one audio track. Source: the engine's `words`."""
 
-    version = "2"
+    version = "3"
 
     def __init__(self, options: Mapping[str, Any], engine: Engine) -> None:
         self.engine = engine.name
@@ -59,42 +62,47 @@ class Speech(Analyzer):
             ToolRefusal: no such track, a language that the engine does not know, or hotwords that it cannot use.
         """
         self._check(video)
-        hearing = Hearing(video, self._track)
+        hearing, how = Hearing(video, self._track), _Listening(self, video)
         for grain in grains:
             # Whether a sentence goes on across the edge, a word tells that ends within `PAUSE` of it.
             near = TimeRange(max(grain.span.start - PAUSE, 0), grain.span.end)
-            language = self._language(video)
-            heard = hearing.words(near, self._recognizer, language, str(self.params["hotwords"]))
-            yield grain, self._pieces(heard, grain.span, language)
+            yield grain, self._pieces(hearing.said(near, how), grain.span)
 
     def facts(self) -> Mapping[str, JSON]:
         """Return the languages that the engine knows; loads it."""
-        return {"languages": list(self._recognizer.languages)}
+        return {"languages": list(self.recognizer.languages)}
 
     @property
-    def _recognizer(self) -> Recognizer:
+    def recognizer(self) -> Recognizer:
+        """The engine, loaded."""
         loaded: Recognizer = self._engine.get()
         return loaded
 
     def _check(self, video: Video) -> None:
         check_track(video, self._track)
-        known, wanted = self._recognizer.languages, self.params["language"]
+        known, wanted = self.recognizer.languages, self.params["language"]
         if wanted != "auto" and wanted not in known:
             raise ToolRefusal(f"language {wanted!r} is not known to {self.engine}; give 'auto' or one of {', '.join(known)}")
-        if self.params["hotwords"] and not self._recognizer.takes_hotwords:
+        if self.params["hotwords"] and not self.recognizer.takes_hotwords:
             raise ToolRefusal(f"{self.engine} cannot use hotwords; leave them out")
 
-    def _language(self, video: Video) -> str:
-        """Decide once per track, from the track alone: its first 30 s of voice, sought for 10 minutes, or until there is any."""
-        wanted, known = str(self.params["language"]), self._recognizer.languages
+    def language(self, video: Video, samples: "NDArray[np.float32]", around: str) -> str:
+        """Return the language to hear a window in: the one asked for, or the one detected in it where that is sure."""
+        wanted, known = str(self.params["language"]), self.recognizer.languages
         if wanted != "auto":
             return wanted
         if len(known) == 1:
             return known[0]
+        detected, probability = self.recognizer.language(samples)
+        return detected if probability >= SURE else around or self._usual(video)
+
+    def _usual(self, video: Video) -> str:
+        """Decide once per track, from the track alone: its first 30 s of voice, sought for 10 minutes, or until there is any."""
+        known = self.recognizer.languages
         if video.id not in self._languages:
             voice = self._first_voice(video)
             fallback = "en" if "en" in known else known[0]
-            self._languages[video.id] = self._recognizer.language(voice) if len(voice) else fallback
+            self._languages[video.id] = self.recognizer.language(voice)[0] if len(voice) else fallback
         return self._languages[video.id]
 
     def _first_voice(self, video: Video) -> "NDArray[np.float32]":
@@ -106,23 +114,42 @@ class Speech(Analyzer):
             if found >= _LANGUAGE_VOICE or (found and start >= _LANGUAGE_SEARCH):
                 break
             samples = video.audio(TimeRange(start, min(start + _LANGUAGE_WINDOW, video.duration)), RATE, self._track)
-            parts += [joined(samples, window) for window in self._recognizer.windows(samples)]
+            parts += [sound(samples, window) for window in self.recognizer.windows(samples)]
             found = sum(len(part) for part in parts) * 1000 // RATE
         return np.concatenate(parts)[: _LANGUAGE_VOICE * RATE // 1000] if parts else np.zeros(0, np.float32)
 
-    def _pieces(self, heard: Sequence[Word], grain: TimeRange, language: str) -> list[Observation]:
-        before = [word for word in heard if word.start < grain.start]
-        own = [word for word in heard if grain.start <= word.start < grain.end]
+    def _pieces(self, said: Said, grain: TimeRange) -> list[Observation]:
+        before = [word for word in said.words if word.start < grain.start]
+        own = [word for word in said.words if grain.start <= word.start < grain.end]
         found = []
         for words in sentences(own):
             goes_on = bool(before) and words[0] is own[0] and not parted(before[-1], own[0])
             detail: dict[str, JSON] = {"words": [[w.text.strip(), w.start, w.end, round(w.prob, 3)] for w in words]}
-            detail |= {"language": language, "track": self._track}
+            detail |= {"language": words[0].language, "track": self._track}
             detail |= {"continues": True} if goes_on else {}
             span = TimeRange(words[0].start, max(words[0].start + 1, min(words[-1].end, grain.end)))
             score = round(sum(word.prob for word in words) / len(words), 3)
             found.append(Observation(span, "speech", "".join(word.text for word in words).strip(), score, detail))
+        for gap in said.unheard:
+            if piece := gap.within(grain):
+                found.append(Observation(piece, UNHEARD, "", None, {"track": self._track}))
         return found
+
+
+class _Listening:
+    """How `Speech` hears the track of a video."""
+
+    def __init__(self, speech: Speech, video: Video) -> None:
+        self._speech, self._video = speech, video
+        self.hotwords = str(speech.params["hotwords"])
+
+    @property
+    def recognizer(self) -> Recognizer:
+        """The engine; between two uses it may have been thrown out to make room for another."""
+        return self._speech.recognizer
+
+    def language(self, samples: "NDArray[np.float32]", around: str) -> str:
+        return self._speech.language(self._video, samples, around)
 
 
 def check_track(video: Video, track: int) -> None:
@@ -138,10 +165,10 @@ def check_track(video: Video, track: int) -> None:
 
 
 def parted(one: Word, other: Word) -> bool:
-    """Tell whether a sentence ends between two words: by punctuation, or by a pause."""
+    """Tell whether a sentence ends between two words: by punctuation, by a pause, or by another language."""
     text = one.text.strip()
     ended = bool(_END.search(text)) and not _ABBREVIATION.match(text)
-    return ended or other.start - one.end > PAUSE
+    return ended or other.start - one.end > PAUSE or one.language != other.language
 
 
 def sentences(words: Sequence[Word]) -> list[list[Word]]:
@@ -188,7 +215,7 @@ SPEC = Spec(
         "language": {
             "type": "string",
             "default": "auto",
-            "description": "Code of the language spoken, such as 'en' or 'de'; 'auto' decides it once for the whole track.",
+            "description": "Code of the language spoken, such as 'en' or 'de'; 'auto' hears which it is, again and again.",
         },
         "hotwords": {
             "type": "string",

@@ -10,13 +10,13 @@ import importlib.util
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzer_agent.errors import Unavailable, require
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
-from analyzer_agent.tools.engines.batches import Batches, with_room
+from analyzer_agent.tools.engines.batches import with_room
 from analyzer_agent.tools.engines.hardware import gpu_here
 from analyzer_agent.tools.engines.quiet import silent_runtimes
 from analyzer_agent.tools.engines.recognizers import FIX, locate
@@ -35,10 +35,11 @@ _FRAMES = 3_000
 _WINDOW = 30_000
 """What Whisper hears at once, in ms."""
 _SILENCE, _PAD = 160, 400
-"""What `BatchedInferencePipeline` cuts out: silences from 0.16 s on, but for 0.4 s around voices."""
-_TOGETHER = {"cpu": 3, "cuda": 16}
-"""Windows heard together. Of the size "tiny" on two cores, processor time by window: 1.50 s one at a time, 1.28 by two, 1.22 by three or
-four, 1.28 by eight; more at a time make short questions wait."""
+"""Stretches of voice are parted by silences from 0.16 s on; a window begins 0.4 s before its first and ends 0.4 s after its last one."""
+_APART = 10_000
+"""Stretches further apart than this, in ms, do not share a window."""
+_FULL = 20_000
+"""A window that is full ends at its largest pause after this much of it, in ms."""
 
 log = logging.getLogger(__name__)
 
@@ -107,22 +108,24 @@ class Silero:
 
     def voiced(self, samples: "NDArray[np.float32]", silence: int, pad: int) -> list[tuple[int, int]]:
         """Return the stretches with voice, as (start, end) in ms; they are parted by `silence` ms and padded by `pad` ms."""
-        options = self._options(min_silence_duration_ms=silence, speech_pad_ms=pad, max_speech_duration_s=_WINDOW / 1000)
+        options = self._options(min_silence_duration_ms=silence, speech_pad_ms=pad, max_speech_duration_s=(_WINDOW - 2 * _PAD) / 1000)
         stamps = self._stamps(samples, options) if len(samples) else []
         return [(at["start"] * 1000 // _RATE, at["end"] * 1000 // _RATE) for at in stamps]
 
 
 class Whisper:
-    """Whisper through CTranslate2: int8 on a CPU, float16 on a GPU that can. Source: `faster_whisper.BatchedInferencePipeline`."""
+    """Whisper through CTranslate2: int8 on a CPU, float16 on a GPU that can. Source: `faster_whisper.WhisperModel`.
+
+    Windows are heard one by one, with the pauses between voices and with timestamps: from where a pass leaves off, the library goes on. Its
+    batched pipeline makes one pass, which ends at a pause where it likes to: of real speech it loses up to whole windows.
+    """
 
     takes_hotwords = True
 
     def __init__(self, folder: Path, device: str, make_room: Callable[[], bool]) -> None:
         self.device, self._make_room = device, make_room
         self._model: Any = with_room(lambda: _open(folder, device), make_room=make_room)
-        self._batched: Any = require("faster_whisper", "", "Speech recognition").BatchedInferencePipeline
-        self.together = _TOGETHER[device.partition(":")[0]]
-        self._batches = Batches(self.together, make_room=make_room)
+        self._model.encode = _remembering(self._model.encode)
         self._silero = Silero()
         self.languages: Sequence[str] = tuple(self._model.supported_languages)
 
@@ -134,45 +137,42 @@ class Whisper:
         while weights.model_is_loaded and time.monotonic() < deadline:
             weights.unload_model()
             time.sleep(0.001)
-        del self._model
+        del self._model  # and what was encoded last
 
     def windows(self, samples: "NDArray[np.float32]") -> list[list[tuple[int, int]]]:
-        """Return the voiced stretches, as many to a window as it holds. Source: as `faster_whisper.vad.collect_chunks` does it."""
-        windows: list[list[tuple[int, int]]] = []
-        free = 0
-        for start, end in self._silero.voiced(samples, _SILENCE, _PAD):
-            if not windows or end - start > free:
-                windows.append([])
-                free = _WINDOW
-            windows[-1].append((start, end))
-            free -= end - start
-        return windows
+        """Return the voiced stretches, as many to a window as it holds."""
+        return _padded(_windows(self._silero.voiced(samples, _SILENCE, 0)), len(samples) * 1000 // _RATE)
 
-    def language(self, samples: "NDArray[np.float32]") -> str:
-        """Return the code of the likeliest language in the first 30 s."""
-        return str(with_room(lambda: self._model.detect_language(audio=samples), make_room=self._make_room)[0])
+    def language(self, samples: "NDArray[np.float32]") -> tuple[str, float]:
+        """Return the code of the likeliest language in the first 30 s, and its probability."""
+        # As `words` will: without the frame beyond the last, so that what is encoded here is not encoded again.
+        features = self._model.feature_extractor(samples[: _WINDOW * _RATE // 1000])[..., :-1]
+        code, probability, _ = with_room(lambda: self._model.detect_language(features=features), make_room=self._make_room)
+        return str(code), float(probability)
 
-    def words(self, windows: Sequence["NDArray[np.float32]"], language: str, hotwords: str) -> list[list[tuple[str, int, int, float]]]:
-        """Return for each window (text, start ms, end ms, probability) of each word.
+    def words(self, samples: "NDArray[np.float32]", language: str, hotwords: str) -> list[tuple[str, int, int, float]]:
+        """Return (text, start ms, end ms, probability) of each word.
 
         Raises:
             Unavailable: memory is too short.
         """
-        found = self._texts(windows, language, hotwords)
+        found = self._text(samples, language, hotwords)
         # Whisper falls into loops. The library's way out is sampling, which never gives the same words twice; this one does.
-        loops = [i for i, text in enumerate(found) if text.loops]
-        again = self._texts([windows[i] for i in loops], language, hotwords, no_repeat_ngram_size=3)
-        for i, text in zip(loops, again, strict=True):
-            found[i] = text
-        return [text.words for text in found]
+        return (self._text(samples, language, hotwords, no_repeat_ngram_size=3) if found.loops else found).words
 
-    def _texts(self, windows: Sequence["NDArray[np.float32]"], language: str, hotwords: str, **more: Any) -> "list[_Text]":
+    def _text(self, samples: "NDArray[np.float32]", language: str, hotwords: str, **more: Any) -> "_Text":
         how = {"language": language, "hotwords": hotwords or None, "temperature": 0.0, "word_timestamps": True} | more
 
-        def work(some: "list[NDArray[np.float32]]") -> list[_Text]:
-            return _transcribed(self._batched(self._model), some, how)
+        def work() -> list[Any]:
+            return list(self._model.transcribe(samples, condition_on_previous_text=False, **how)[0])
 
-        return self._batches.run(windows, work)
+        segments = with_room(work, make_room=self._make_room)
+        words = [
+            (word.word, round(word.start * 1000), round(word.end * 1000), float(word.probability))
+            for segment in segments
+            for word in segment.words or ()
+        ]
+        return _Text(words, any(segment.compression_ratio > _LOOP for segment in segments))
 
 
 class _Text(NamedTuple):
@@ -182,27 +182,51 @@ class _Text(NamedTuple):
     loops: bool
 
 
-def _transcribed(pipeline: Any, windows: Sequence["NDArray[np.float32]"], how: Mapping[str, Any]) -> list[_Text]:
-    """Return what is heard in each window, all of them in one batch."""
-    import numpy as np
+def _windows(stretches: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+    """Put stretches together that lie within what is heard at once; a full window ends at its largest pause."""
+    windows: list[list[tuple[int, int]]] = []
+    now: list[tuple[int, int]] = []
+    for start, end in stretches:
+        while now and (start - now[-1][1] > _APART or end - now[0][0] > _WINDOW - 2 * _PAD):
+            at = len(now) if start - now[-1][1] > _APART else _pause([*now, (start, end)])
+            windows.append(now[:at])
+            now = now[at:]
+        now.append((start, end))
+    return [*windows, now] if now else windows
 
-    bounds = [0, *accumulate(len(window) for window in windows)]
-    # Half a sample more, as the library cuts off what is left when it makes samples of seconds again.
-    clips = [{"start": (start + 0.5) / _RATE, "end": (end + 0.5) / _RATE} for start, end in pairwise(bounds)]
-    segments, _ = pipeline.transcribe(np.concatenate(windows), clip_timestamps=clips, batch_size=len(windows), **how)
-    by_start: dict[int, list[Any]] = {int(start / _RATE * 100): [] for start in bounds[:-1]}
-    for segment in segments:
-        by_start[segment.seek].append(segment)
-    return [_text(found) for found in by_start.values()]
+
+def _pause(stretches: Sequence[tuple[int, int]]) -> int:
+    """Return the number of the stretch before which the largest pause lies that is late enough; of the last one where none is."""
+    first, last = stretches[0][0], len(stretches) - 1
+    late = [i for i in range(1, last + 1) if stretches[i - 1][1] - first >= _FULL] or [last]
+    return max(late, key=lambda i: stretches[i][0] - stretches[i - 1][1])
 
 
-def _text(segments: Sequence[Any]) -> _Text:
-    words = [
-        (word.word, round(word.start * 1000) - segment.seek * 10, round(word.end * 1000) - segment.seek * 10, float(word.probability))
-        for segment in segments
-        for word in segment.words or ()
-    ]
-    return _Text(words, any(segment.compression_ratio > _LOOP for segment in segments))
+def _padded(windows: list[list[tuple[int, int]]], length: int) -> list[list[tuple[int, int]]]:
+    """Let windows begin a little earlier and end a little later, but not within one another."""
+    pauses = [after[0][0] - before[-1][1] for before, after in pairwise(windows)]
+    edge = [2 * _PAD] if windows else []
+    for window, before, after in zip(windows, edge + pauses, pauses + edge, strict=True):
+        (start, end) = window[0]
+        window[0] = (max(start - min(_PAD, before // 2), 0), end)
+        (start, end) = window[-1]
+        window[-1] = (start, min(end + min(_PAD, after // 2), length))
+    return windows
+
+
+def _remembering(encode: Callable[..., Any]) -> Callable[..., Any]:
+    """Keep what was encoded last: a window's language is detected in what its words are then decoded from."""
+    last: list[tuple[Any, Any]] = []
+
+    def remembered(features: Any) -> Any:
+        import numpy as np
+
+        known = [output for one, output in last if np.array_equal(one, features)]
+        if not known:
+            last[:] = [(features, encode(features))]
+        return last[0][1]
+
+    return remembered
 
 
 def _open(folder: Path, device: str) -> Any:

@@ -34,7 +34,6 @@ class Pocketsphinx:
     device = "cpu"
     languages: Sequence[str] = ("en",)
     takes_hotwords = False
-    together = 1
 
     def __init__(self, silero: Silero) -> None:
         library: Any = require("pocketsphinx", "", "Speech recognition")
@@ -47,14 +46,11 @@ class Pocketsphinx:
         """Return the voiced stretches; each is heard by itself."""
         return [[stretch] for stretch in self._silero.voiced(samples, _SILENCE, _PAD)]
 
-    def language(self, samples: "NDArray[np.float32]") -> str:
-        return "en"
+    def language(self, samples: "NDArray[np.float32]") -> tuple[str, float]:
+        return "en", 1.0
 
-    def words(self, windows: Sequence["NDArray[np.float32]"], language: str, hotwords: str) -> list[list[tuple[str, int, int, float]]]:
+    def words(self, samples: "NDArray[np.float32]", language: str, hotwords: str) -> list[tuple[str, int, int, float]]:
         """Return (text, start ms, end ms, probability) of each word; fillers and noise are left out."""
-        return [self._decode(window) for window in windows]
-
-    def _decode(self, samples: "NDArray[np.float32]") -> list[tuple[str, int, int, float]]:
         import numpy as np
 
         pcm = (np.clip(samples, -1.0, 1.0) * 32767).astype(np.int16)
