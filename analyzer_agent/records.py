@@ -16,9 +16,24 @@ Finished = Literal["answered", "not_found", "out_of_steps", "out_of_budget"]
 Reason = Literal["unseen", "failed", "unavailable", "budget", "not_understood"]
 
 UNHEARD = "unheard"
-"""The kind that marks voice of which no words were understood. Its text is empty, so no search finds it; results and answers tell where it is."""
+"""The kind that marks voice of which no words were understood. Its text is empty: no search finds it, results and answers tell of it."""
 
-KINDS = ("scene", "speech", "voice", "subtitle", "text", "object", "track", "motion", "caption", "tag", "look", "moment", "chapter", UNHEARD)
+KINDS = (
+    "scene",
+    "speech",
+    "voice",
+    "subtitle",
+    "text",
+    "object",
+    "track",
+    "motion",
+    "caption",
+    "tag",
+    "look",
+    "moment",
+    "chapter",
+    UNHEARD,
+)
 """The kinds that built-in analyzers yield; a plug-in may bring its own."""
 
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sounds import BurstListener, Ready, SoundVideo, analyzed, bursts, cut, noise, vowels
 
-from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.media import open_video
 from analyzer_agent.protocols import Availability, EngineConfig
 from analyzer_agent.records import UNHEARD, Observation
@@ -141,7 +140,7 @@ def test_each_window_is_heard_in_its_own_language_and_in_that_of_the_track_where
     linguist = Linguist()
     found = languages_of(analyzed(speech.SPEC.bind({}, Ready(linguist)), video, grains))
     assert found == [(f"w{i}", "de" if i < 9 or i == 78 else "en") for i in range(79)]
-    # Ten minutes of silence do not end the search for the language of the track, and the first window with a voice does: 20 words, with the pauses inside of windows.
+    # Ten minutes of silence do not end the search for the language of the track, and the first part with a voice does: 20 words.
     assert linguist.given[-1] == 16_500
     late = Linguist()
     assert languages_of(analyzed(speech.SPEC.bind({}, Ready(late)), video, grains[5:])) == found

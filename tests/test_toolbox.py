@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from analyzer_agent.errors import Cancelled, MediaError, ToolRefusal
 from analyzer_agent.events import Progress, ToolStarted
 from analyzer_agent.protocols import Cue
-from analyzer_agent.records import ToolCall, ToolResult
+from analyzer_agent.records import UNHEARD, ToolCall, ToolResult
 from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeAnalyzer, FakeEngine, FakeVideo, call, fake_spec
 from analyzer_agent.timeline import TimeRange
@@ -491,3 +492,33 @@ def test_the_schema_is_valid_json_and_names_options(store: Store) -> None:
     assert tools["finish"]["properties"]["choice"]["enum"] == ["A", "B"]
     assert tools["find_fake"]["required"] == ["video", "ranges"] and "every" in tools["find_fake"]["properties"]
     assert "choice" not in boxed(store, finds()).schemas()[-1]["function"]["parameters"]["properties"]
+
+
+class TestVoiceWithoutWords:
+    """Voice of which nothing was understood is no finding, but it is told, also when what is stored is used again."""
+
+    @pytest.fixture
+    def box(self, store: Store) -> Toolbox:
+        spec = fake_spec(FakeAnalyzer([(TimeRange(7_000, 12_000), "")], kind=UNHEARD))
+        return boxed(store, Tool(replace(spec, kinds=("speech",))))
+
+    def test_a_result_tells_where_it_is_each_time(self, box: Toolbox) -> None:
+        for _ in range(2):
+            result = done(box, call("find_fake", ranges=[["0:00", "0:30"]]))
+            assert result.note_ids == () and "looked at 0:00-0:30" in result.text
+            assert "Not understood, there is voice without words: 0:07-0:12" in result.text
+            assert [(u.span, u.reason) for u in result.not_examined] == [(TimeRange(7_000, 12_000), "not_understood")]
+        assert analyzed(box) == [TimeRange(start, start + 8_000) for start in range(0, 32_000, 8_000)]
+
+    def test_only_what_was_asked_for_is_told(self, box: Toolbox) -> None:
+        assert [u.span for u in done(box, call("find_fake", ranges=[["0:10", "0:30"]])).not_examined] == [TimeRange(10_000, 12_000)]
+        assert done(box, call("find_fake", ranges=[["0:20", "0:30"]])).not_examined == ()
+
+    def test_what_is_left_at_the_end_names_it(self, box: Toolbox) -> None:
+        done(box, call("find_fake", ranges=[["0:00", "1:00"]]))
+        assert [(u.span, u.reason) for u in box.unexamined()] == [(TimeRange(7_000, 12_000), "not_understood")]
+
+    def test_it_is_no_note_to_read_or_to_find(self, box: Toolbox) -> None:
+        done(box, call("find_fake", ranges=[["0:00", "1:00"]]))
+        assert done(box, call("read_notes", ranges=[["0:00", "1:00"]])).note_ids == ()
+        assert done(box, call("search_notes", query="unheard voice")).note_ids == ()

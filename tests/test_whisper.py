@@ -124,7 +124,7 @@ def test_windows_hold_all_the_voice_there_is_and_end_at_pauses(whisper: faster_w
     windows = whisper.windows(talk)
     voiced = whisper._silero.voiced(talk, 160, 0)
     assert len(windows) > 2
-    assert all(0 <= window[0][0] and window[-1][1] - window[0][0] <= 30_000 and window[-1][1] <= len(talk) // 16 for window in windows)
+    assert all(window[0][0] >= 0 and window[-1][1] - window[0][0] <= 30_000 and window[-1][1] <= len(talk) // 16 for window in windows)
     assert all(one[-1][1] <= other[0][0] for one, other in itertools.pairwise(windows))
     assert all(any(window[0][0] <= start < end <= window[-1][1] for window in windows) for start, end in voiced)
     # Every second pause is longer than a second, and one of these is near enough to the end of what a window holds.

@@ -11,6 +11,7 @@ from analyzer_agent.cli.drawing import Drawer, drawing, warn
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import common, settings_of
 from analyzer_agent.cli.plain import as_json, one_line
+from analyzer_agent.cli.showing import unheard_lines
 from analyzer_agent.cli.stopping import stoppable
 from analyzer_agent.cli.tables import table
 from analyzer_agent.errors import AgentError
@@ -89,6 +90,9 @@ def run_index(session: "Session", wanted: Sequence[str] | None, every: float | N
             if warning.text not in refused:
                 drawer.draw(warning)
     _tell_skipped(session, results, wanted)
+    names = {offer.video.id: offer.title for offer in session.offers}
+    for line in unheard_lines((u for result in results for u in result.not_examined), names):
+        warn(line)
     return results
 
 

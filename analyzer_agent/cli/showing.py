@@ -3,7 +3,7 @@
 Times and quotes are those of the citations, which come from the store. Knows nothing of how answers come about.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
@@ -40,12 +40,38 @@ def show_answer(
         click.echo(click.style(wrapped(f"  Without evidence: {one_line(claim)}", 4), fg="yellow"))
     if answer.missing:
         click.echo(click.style(wrapped(f"  Not proved: {one_line(answer.missing)}", 4), fg="yellow"))
-    if answer.not_examined and (answer.finished != "answered" or any(u.reason != "unseen" for u in answer.not_examined)):
-        click.echo(wrapped(f"Not examined: {unexamined_line(answer.not_examined, names or {})}", 2))
+    show_left(answer.not_examined, names or {}, unseen=answer.finished != "answered")
     if ending := _ENDINGS.get(answer.finished):
         click.echo(ending)
     click.echo(click.style(f"Confidence: {answer.confidence}", dim=True))
     click.echo(click.style(wrapped(f"Cost: {cost_line(answer)}", 2), dim=True))
+
+
+def show_left(left: Sequence[Unexamined], names: Mapping[str, str], *, unseen: bool = True) -> None:
+    """Print what was not examined, and which voices were not understood; without `unseen` only what was tried."""
+    gaps = [u for u in left if u.reason != "not_understood"]
+    if gaps and (unseen or any(u.reason != "unseen" for u in gaps)):
+        click.echo(wrapped(f"Not examined: {unexamined_line(gaps, names)}", 2))
+    for line in unheard_lines(left, names):
+        click.echo(wrapped(line, 2))
+
+
+def unheard_lines(left: Iterable[Unexamined], names: Mapping[str, str]) -> list[str]:
+    """Return `Not understood: voice at 0:00-0:15 without words` for each video where this is so."""
+    spans: dict[str, list[TimeRange]] = {}
+    for u in left:
+        if u.reason == "not_understood":
+            spans.setdefault(u.video, []).append(u.span)
+    return [f"Not understood: voice at {_ranges(found)}{_of(video, names)} without words" for video, found in spans.items()]
+
+
+def _ranges(ranges: Sequence[TimeRange]) -> str:
+    more = f" and {len(ranges) - _RANGES_SHOWN} more parts" if len(ranges) > _RANGES_SHOWN else ""
+    return ", ".join(str(span) for span in ranges[:_RANGES_SHOWN]) + more
+
+
+def _of(video: str, names: Mapping[str, str]) -> str:
+    return f" of {one_line(names[video])}" if len(names) > 1 and video in names else ""
 
 
 def evidence_line(citation: Citation, several: bool, full: bool = False) -> str:
@@ -77,10 +103,7 @@ def unexamined_line(left: Iterable[Unexamined], names: Mapping[str, str]) -> str
         alike.setdefault((tuple(spans), reason, video), []).append(analyzer)
     parts = []
     for (ranges, reason, video), analyzers in alike.items():
-        shown = ", ".join(str(span) for span in ranges[:_RANGES_SHOWN])
-        more = f" and {len(ranges) - _RANGES_SHOWN} more parts" if len(ranges) > _RANGES_SHOWN else ""
-        name = f" of {one_line(names[video])}" if len(names) > 1 and video in names else ""
-        parts.append(f"{', '.join(analyzers)} {shown}{more}{name} ({reason})")
+        parts.append(f"{', '.join(analyzers)} {_ranges(ranges)}{_of(video, names)} ({reason})")
     return "; ".join(parts)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from analyzer_agent.evidence.shots import join_shots
 from analyzer_agent.evidence.tracks import as_one, is_piece, join_tracks
 from analyzer_agent.protocols import Spec
-from analyzer_agent.records import UNHEARD, Note, Recipe
+from analyzer_agent.records import UNHEARD, Note, Recipe, Unexamined
 from analyzer_agent.storage import CHAPTER, Store, uncollected
 from analyzer_agent.timeline import TimeRange, merge, sample_end
 
@@ -96,10 +96,9 @@ class Reader:
         filters: Mapping[str, Any] | None = None,
         grid: "Grid | None" = None,
     ) -> list[Run]:
-        """Return what is known of `span`, joined, in time order. Chapters, which sum up other notes, and voice without words only if `kinds`
-        names them.
+        """Return what is known of `span`, joined, in time order.
 
-        With `grid`, only its samples: then a coarse request gives the same whether or not a finer one came before.
+        Chapters, which sum up other notes, and voice without words come only if `kinds` names them. With `grid`, only its samples: then a coarse request gives the same whether or not a finer one came before.
         """
         asked = None if keys is None else list(keys)
         recipes = {r.key: r for r in self.store.notes.recipes(video=video)}
@@ -118,6 +117,13 @@ class Reader:
             if margin >= CONTEXT_MS or not reaches_out:
                 return sorted(inside, key=lambda run: (run.span.start, run.id))
             margin = min(margin * 4, CONTEXT_MS)
+
+    def unheard(self, video: str, span: TimeRange, keys: Iterable[str] | None = None) -> list[Unexamined]:
+        """Return where within `span` there is voice whose words were not understood."""
+        runs = self.runs(video, span, keys=keys, kinds=[UNHEARD])
+        return [
+            Unexamined(run.notes[0].analyzer, part, "not_understood", "", video) for run in runs for part in [run.span.within(span)] if part
+        ]
 
     def run_of(self, note: Note) -> Run:
         """Return the run that a note belongs to; a note that the default filters would hide stands for itself."""

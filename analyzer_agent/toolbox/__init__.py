@@ -274,11 +274,12 @@ class Toolbox:
         return coverage.covered(self.store, offer, only=self.reader.only)
 
     def unexamined(self) -> list[Unexamined]:
-        """Return what nobody has looked at: each analyzer's gaps, and the analyzers that cannot run here.
+        """Return what nobody has looked at: each analyzer's gaps, the analyzers that cannot run here, and voice without words.
 
         Those that answer to what they are asked alone are left out: they have never looked at everything.
         """
         asked = {name for name, spec in self.reader.specs.items() if spec.required}
         tools = {name: tool for name, tool in self.tools.items() if name not in asked}
         missing = {name: why for name, why in self.missing.items() if name not in asked}
-        return coverage.unexamined(self.store, self.offers.values(), tools, missing)
+        left = coverage.unexamined(self.store, self.offers.values(), tools, missing)
+        return left + [u for offer in self.offers.values() for u in self.reader.unheard(offer.video.id, offer.scope)]

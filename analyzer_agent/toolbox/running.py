@@ -91,18 +91,19 @@ def run(store: Store, reader: Reader, this: Request) -> Generator[Event, None, T
             runs = searching.found(store, reader, offer, ranges, job, filters, grid)
         else:
             runs = _read(reader, offer, ranges, outcome.keys, spec, filters, grid)
+    left = [*outcome.unexamined, *(u for span in ranges for u in reader.unheard(offer.video.id, span, outcome.keys))]
     lines, shown = as_text(runs, fold=not spec.searched)
     more = searching.told(runs, filters, spec) if spec.searched else counted(runs, ranges)
     who = f"{this.call.name}{f' ({start.engine})' if start.engine else ''}{f' on {offer.name}' if this.several else ''}"
     return ToolResult(
         this.call.id,
-        fenced(looked_at(who, ranges, outcome.unexamined, bool(shown), more), lines),
+        fenced(looked_at(who, ranges, left, bool(shown), more), lines),
         tuple(shown),
         TimeRange(ranges[0].start, ranges[-1].end),
         outcome.reused_ms,
         outcome.analyzed_ms,
         args=this.args,
-        not_examined=tuple(outcome.unexamined),
+        not_examined=tuple(left),
     )
 
 

@@ -31,7 +31,7 @@ def looked_at(who: str, ranges: Sequence[TimeRange], left: Sequence[Unexamined],
         found: whether there are notes to show.
         more: what is to be said of the notes, or why there can be none.
     """
-    missed = [part for u in left for part in [u.span]]
+    missed = [u.span for u in left if u.reason != "not_understood"]
     seen = [part for span in ranges for part in span.minus(missed)]
     said = [f"{who} looked at {spans_text(seen)}" if seen else f"{who} looked at nothing"]
     for reason, what in _REASONS.items():
@@ -66,4 +66,5 @@ _REASONS = {
     "budget": "Not examined, because the budget is spent:",
     "unseen": "Not examined, because it failed too often:",
     "unavailable": "Not examined, because it cannot run here:",
+    "not_understood": "Not understood, there is voice without words:",
 }

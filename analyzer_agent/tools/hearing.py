@@ -78,8 +78,12 @@ class Recognizer(Protocol):
 class Listening(Protocol):
     """How a track is heard."""
 
-    recognizer: Recognizer
     hotwords: str
+
+    @property
+    def recognizer(self) -> Recognizer:
+        """The engine; between two uses it may have been thrown out to make room for another."""
+        ...
 
     def language(self, samples: "NDArray[np.float32]", around: str) -> str:
         """Return the code of the language to hear `samples` in; `around` is that of the sound around them, "" where there is none."""

@@ -145,7 +145,6 @@ class _Listening:
 
     @property
     def recognizer(self) -> Recognizer:
-        """The engine; between two uses it may have been thrown out to make room for another."""
         return self._speech.recognizer
 
     def language(self, samples: "NDArray[np.float32]", around: str) -> str:
