@@ -98,7 +98,8 @@ class Reader:
     ) -> list[Run]:
         """Return what is known of `span`, joined, in time order.
 
-        Chapters, which sum up other notes, and voice without words come only if `kinds` names them. With `grid`, only its samples: then a coarse request gives the same whether or not a finer one came before.
+        Chapters, which sum up other notes, and voice without words come only if `kinds` names them. With `grid`,
+        only its samples: then a coarse request gives the same whether or not a finer one came before.
         """
         asked = None if keys is None else list(keys)
         recipes = {r.key: r for r in self.store.notes.recipes(video=video)}
