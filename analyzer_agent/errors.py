@@ -65,10 +65,10 @@ def did_you_mean(given: str, valid: Iterable[str], shown: Callable[[str], str] =
 def near(path: Path, otherwise: str = "Check the path.") -> str:
     """Return a hint for a path that does not exist: files of similar names in the same folder, else the hint given."""
     try:
-        known = [] if path.exists() else [other.name for other in path.parent.iterdir()]
+        known = {} if path.exists() else {other.stem: other for other in path.parent.iterdir()}
     except (OSError, ValueError):
-        known = []
-    return did_you_mean(path.name, known, lambda name: str(path.with_name(name))) or otherwise
+        known = {}
+    return did_you_mean(path.stem, known, lambda stem: str(known[stem])) or otherwise
 
 
 REINSTALL_OPENCV = "pip install --force-reinstall --no-deps opencv-python-headless"

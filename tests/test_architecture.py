@@ -65,6 +65,7 @@ DOORS = {
     "click": "cli",
     "rich": "cli",
     "platformdirs": ("config", "cli"),
+    "filelock": "batch.answers",
     "pyarrow": "batch.formats.reading",
     "scenedetect": "tools.engines.pyscenedetect",
     "cv2": "tools.engines.opencv",

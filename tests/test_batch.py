@@ -62,9 +62,7 @@ def test_each_question_gets_a_line_and_failures_do_not_stop_the_run(cli, folder)
     }
     assert result.stdout.startswith("2 of 3 answered, 1 failed, ")
     told = result.stderr.splitlines()
-    assert told[0].startswith("Warning: Videos that are not there: 1, such as ") and told[0].endswith(
-        "Say where the videos are: --videos DIR"
-    )
+    assert told[0].startswith("Warning: 1 of 3 questions has no video: '") and told[0].endswith("Say where the videos are: --videos DIR")
     assert told[1].startswith('1/3 a: Subtitle: "One basket') and told[2].startswith("2/3 b: failed: There is no file")
 
 
@@ -176,6 +174,81 @@ def test_a_bug_in_one_question_is_its_error_line(cli, folder, monkeypatch):
     cli("batch", path, "--out", folder / "out.jsonl", "--tools", "subtitles", code=1)
     rows = answers(folder / "out.jsonl")
     assert rows["a"]["error"]["message"] == "A bug in analyzer-agent: ZeroDivisionError: division by zero" and "error" not in rows["b"]
+
+
+# --- one file, one way ----------------------------------------------------------------------------------------------
+
+
+def test_answers_made_in_another_way_are_not_added_to(cli, folder):
+    out, path = folder / "out.jsonl", questions(folder, asked("a"), asked("b"))
+    with OpenAIServer(models=("gpt-5.4",)) as server:
+        server.calls(("read_subtitles", {"ranges": [["0:00", "0:02"]]}))
+        server.calls(("finish", {"answer": "Forty [#2].", "notes": [2], "confidence": "high", "found": True}))
+        questions(folder, asked("a"))
+        cli("batch", path, "--out", out, "--tools", "subtitles", "--base-url", server.url, "--model", "gpt-5.4")
+    before = out.read_bytes()
+    questions(folder, asked("a"), asked("b"))
+    rules = ("batch", path, "--out", out, "--tools", "subtitles", "--quiet")
+    assert cli(*rules, code=1).stderr == (
+        "Error: out.jsonl holds answers of gpt-5.4 (manager); this run is rules.\nHint: Give another --out, or --mix.\n"
+    )
+    assert out.read_bytes() == before
+    assert cli(*rules, "--mix").stdout.startswith("2 of 2 answered, 0 failed, ")
+    assert "Warning: out.jsonl mixes answers: 1 of gpt-5.4 (manager), 1 of rules.\n" in cli("score", out).stderr
+
+
+def test_answers_by_other_engines_are_not_added_to(cli, folder):
+    out, path = folder / "out.jsonl", questions(folder, asked("a"))
+    cli("batch", path, "--out", out, "--tools", "subtitles", "--quiet")
+    questions(folder, asked("a"), asked("b"))
+    said = cli("batch", path, "--out", out, "--tools", "subtitles,scenes", "--quiet", code=1).stderr
+    assert said.startswith("Error: out.jsonl holds answers of rules, scenes none; this run is rules, scenes by pyscenedetect")
+
+
+def test_two_runs_do_not_write_to_one_file(cli, folder):
+    out, path = folder / "out.jsonl", questions(folder, asked("a"), asked("b"))
+    settings = Settings(store=folder / "s.db", manager="rules", tools=("subtitles",))
+    run = prepare(path, out, settings).run()
+    next(run)
+    assert cli("batch", path, "--out", out, "--tools", "subtitles", code=1).stderr == (
+        f"Error: Another batch is writing to '{out}'.\nHint: Wait until it is done, or give another --out.\n"
+    )
+    assert [done.id for done in run] == ["b"] and list(answers(out)) == ["a", "b"]
+    assert sorted(file.name for file in folder.iterdir() if "lock" in file.name) == []
+    (folder / ".out.jsonl.lock").write_text("left behind by a run that was killed")
+    assert cli("batch", path, "--out", out).stdout.startswith("2 of 2 answered")
+
+
+@pytest.mark.parametrize("name", ["questions.jsonl", "sub/../questions.jsonl", "link.jsonl", "same.jsonl"])
+def test_the_questions_are_not_written_over(cli, folder, name):
+    path = questions(folder, asked("a"))
+    (folder / "sub").mkdir()
+    (folder / "link.jsonl").symlink_to(path)
+    (folder / "same.jsonl").hardlink_to(path)
+    before = path.read_bytes()
+    said = cli("batch", path, "--out", folder / name, code=1).stderr
+    assert said == f"Error: '{folder / name}' is the question file itself.\nHint: Give another --out FILE.\n"
+    (folder / "copy.jsonl").write_bytes(before)
+    assert "is not an answer file of this program" in cli("batch", path, "--out", folder / "copy.jsonl", code=1).stderr
+    assert path.read_bytes() == before
+
+
+def test_what_is_left_without_a_video_is_counted_rightly(cli, folder):
+    out = folder / "out.jsonl"
+    path = questions(folder, *(asked(id) for id in "abcd"), asked("e", video="gone.mp4"))
+    cli("batch", path, "--out", out, "--tools", "subtitles", code=1)
+    said = cli("batch", path, "--out", out, "--tools", "subtitles", code=1).stderr.splitlines()
+    assert said[0] == f"Error: 1 of 5 questions has no video: '{folder / 'gone.mp4'}' is not there. All others are answered."
+
+
+def test_the_sum_counts_all_answers_of_the_file_and_no_failed_question(cli, folder):
+    out, gold = folder / "out.jsonl", {"options": ["ten", "forty dollars"], "answer": 1}
+    path = questions(folder, asked("a", **gold), asked("b", **gold | {"answer": 0}))
+    cli("batch", path, "--out", out, "--tools", "subtitles")
+    questions(folder, *(asked(id, **gold) for id in "abc"), asked("d", video="gone.mp4", **gold))
+    shown = cli("batch", path, "--out", out, "--tools", "subtitles", code=1).stdout.splitlines()
+    assert shown[0].startswith("3 of 4 answered, 1 failed, ")
+    assert shown[1].startswith("2 of 3 choices right (66.7%), 1 failed and not counted, ")
 
 
 # --- the question file ----------------------------------------------------------------------------------------------

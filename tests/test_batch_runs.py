@@ -114,7 +114,7 @@ def test_gold_reaches_the_answer_file_and_never_the_manager(folder: Path) -> Non
     tally = Tally(2)
     tally.add(gold, done.record)
     tally.add(gold, {"error": {}})
-    assert (tally.done, tally.failed, tally.judged, tally.right, tally.accuracy) == (2, 1, 2, 1, 0.5)
+    assert (tally.done, tally.failed, tally.judged, tally.right, tally.accuracy) == (2, 1, 1, 1, 1.0)
     assert tally.llm_calls == 2 and tally.tokens > 0
 
 
@@ -152,7 +152,7 @@ def test_what_it_came_to_is_told(cli: Cli, folder: Path) -> None:
     lines = [{"id": n, "video": "talk.mp4", "question": PRICE, "options": ["ten", "forty dollars"], "answer": n % 2} for n in range(4)]
     (folder / "q.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     shown = cli("batch", folder / "q.jsonl", "--out", folder / "out.jsonl", "--tools", "subtitles").stdout.splitlines()
-    assert shown[0].startswith("4 of 4 answered, 0 failed, ") and shown[1].startswith("50.0% of 4 choices right, ")
+    assert shown[0].startswith("4 of 4 answered, 0 failed, ") and shown[1].startswith("2 of 4 choices right (50.0%), ")
 
 
 def test_a_limit_that_one_worker_meets_holds_for_all(folder: Path) -> None:

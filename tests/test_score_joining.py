@@ -19,6 +19,8 @@ def test_a_line_as_the_program_writes_it(tmp_path):
         choice="B",
         usage=Usage(2, 100, 20, 1500, 4000, 6000, 2500),
         question="How much?",
+        manager="openai",
+        model="gpt-5.4",
     )
     right = gold(1, options=("ten", "forty"), evidence=[[1.0, 2.5]], duration=61.5, type="t", extra={"try": 3})
     (one,) = joined(tmp_path, {"id": "q"} | answer_json(answer) | {"gold": right})
@@ -31,6 +33,7 @@ def test_a_line_as_the_program_writes_it(tmp_path):
         choice="B",
         cited=(TimeRange(1000, 1800),),
         cost=Cost(calls=2, steps=0, tokens=120, analyzer=1.5, analyzed=4.0, reused=6.0, wall=2.5),
+        by="gpt-5.4 (manager)",
     )
     assert one.outcome == "answered" and one.picked == 1 and is_right(one)
 
@@ -115,7 +118,7 @@ def test_gold_from_elsewhere_goes_first(tmp_path):
         (json.dumps(line("b", "A", gold(7))), "line 2 is not an answer of this program: the gold answer 7 is not the number of an option."),
         (json.dumps(line("b", "A", gold("six"))), "line 2 is not an answer of this program: the gold answer 'six' is none of the options."),
         (json.dumps(line("b", "A", gold(1.5))), "line 2 is not an answer of this program: the gold answer 1.5 is neither"),
-        (json.dumps(line("a", "A")), "line 2: the id 'a' was there before."),
+        (json.dumps(line("a", "A")), " answers 'a' 2 times, in lines 1 and 2."),
         ("[" * 100_000, "line 2 is not an answer of this program"),
     ],
     ids=lambda value: "" if value.startswith(("{", "[")) else value[:60],
@@ -124,7 +127,7 @@ def test_a_wrong_line_is_named(tmp_path, text, why):
     path = write(tmp_path / "answers.jsonl", line("a", "A"), text)
     with pytest.raises(AgentError) as told:
         read_answers(path)
-    assert str(told.value).startswith(f"answers.jsonl, {why}") and told.value.hint
+    assert str(told.value).startswith(f"answers.jsonl{why}" if why[0] == " " else f"answers.jsonl, {why}") and told.value.hint
 
 
 def test_files_without_answers(tmp_path):

@@ -12,9 +12,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from analyzer_agent.batch.answers import append, opened, repaired
+from analyzer_agent.batch.answers import (
+    Held,
+    Lock,
+    append,
+    locked,
+    opened,
+    read_held,
+    repair,
+    same_way,
+    told_way,
+    unlocked,
+)
 from analyzer_agent.batch.questions import Question, Questions, missing_videos, read_questions
 from analyzer_agent.batch.subtitles import bring_in
 from analyzer_agent.batch.tally import Tally
@@ -26,6 +37,9 @@ from analyzer_agent.session import Pool, Session, choose_model, ready_tools, und
 from analyzer_agent.session.parts import named_videos, stand_in
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import seconds
+
+if TYPE_CHECKING:
+    from analyzer_agent.toolbox import Tool
 
 __all__ = ["Batch", "Done", "Question", "Questions", "Tally", "prepare", "read_questions"]
 
@@ -66,9 +80,14 @@ class Batch:
     out: Path
     settings: Settings
     model: ChatModel
+    made_with: Mapping[str, Any] = field(default_factory=dict)
+    """What else decides how answers come out: engines with their weights, and the number of frames; kept with each answer."""
+    right: Mapping[str, bool] = field(default_factory=dict)
+    """Whether the choices of an earlier run were right, where that is known."""
     pool: Pool = field(default_factory=Pool)
     _stop: threading.Event = field(default_factory=threading.Event)
     _sessions: set[Session] = field(default_factory=set)
+    _lock: "Lock | None" = None
     _names: dict[tuple[str | None, Path], str] = field(default_factory=dict)
     """The session of each conversation that was begun."""
 
@@ -82,6 +101,10 @@ class Batch:
     def todo(self) -> list[Question]:
         """The questions that are not answered yet, in the order of the file."""
         return [question for question in self.questions if question.id not in self.answered]
+
+    def close(self) -> None:
+        """Let other runs write to the answer file; a run does this at its end."""
+        unlocked(self._lock)
 
     def stop(self) -> None:
         """Stop the questions that run; what is answered is kept. May be called from another thread."""
@@ -118,6 +141,7 @@ class Batch:
             for thread in threads:
                 thread.join(max(0.0, deadline - time.monotonic()))
             self.pool.close()
+            self.close()
 
     def _written(self, lines: "queue.SimpleQueue[Done | None]", workers: int) -> Iterator[Done]:
         with opened(self.out) as file:
@@ -157,6 +181,8 @@ class Batch:
                             record = {"error": _told(error, question)}
                     if "error" in record and question.conversation:
                         broken.setdefault(question.conversation, question.id)
+                    if "error" not in record:
+                        record["made_with"] = dict(self.made_with)
                     yield Done(question, {"id": question.id} | record | _gold(question))
             finally:
                 if session is not None:
@@ -184,21 +210,57 @@ class Batch:
         return self._names.setdefault((question.conversation, question.video), f"batch-{uuid.uuid4().hex[:12]}")
 
 
-def prepare(questions: Path, out: Path, settings: Settings, *, videos: Path | None = None, map: Path | None = None) -> Batch:
+def prepare(
+    questions: Path, out: Path, settings: Settings, *, videos: Path | None = None, map: Path | None = None, mix: bool = False
+) -> Batch:
     """Read the questions, and what `out` holds from an earlier run; nothing is asked yet.
 
     A last line that a crash tore is cut off, and failed questions are taken out of `out` to be asked again. `videos` and `map` help to
-    find the videos: see `read_questions`.
+    find the videos: see `read_questions`. `out` is locked until the batch has run or is closed; with `mix` it may hold answers that were
+    made in another way.
 
     Raises:
-        AgentError: a line of a file is wrong, or the settings, the manager or the store cannot be used.
+        AgentError: a line of a file is wrong; the settings, the manager or the store cannot be used; `out` is the question file, another
+            run writes to it, or its answers were made in another way.
     """
+    if out.exists() and questions.exists() and out.samefile(questions):
+        raise AgentError(f"{str(out)!r} is the question file itself.", hint="Give another --out FILE.")
     found, settings = read_questions(questions, videos, map), understood(settings)
-    ready_tools(settings)
+    ready, _ = ready_tools(settings)
     model = choose_model(settings, max_retries=_RETRIES)
     with Store(Path(settings.store)):
         pass
-    return Batch(found, repaired(out), out, settings, model)
+    lock = locked(out)
+    try:
+        held = read_held(out)
+        run = Batch(found, held.answered, out, settings, model, _made_with(settings, ready), held.right, _lock=lock)
+        if run.todo and not mix:
+            _refuse_mixing(run, held)
+        repair(out, held)
+    except BaseException:
+        unlocked(lock)
+        raise
+    return run
+
+
+def _made_with(settings: Settings, ready: "Mapping[str, Tool]") -> dict[str, Any]:
+    """Return what decides how answers come out beside mode, manager and model."""
+    if settings.mode == "blind":
+        return {}
+    if settings.mode == "frames":
+        return {"frames": settings.frames}
+    engines = {name: tool.engine for name, tool in ready.items()}
+    return {name: f"by {engine.name} {engine.weights}".strip() if engine else "by itself" for name, engine in engines.items()}
+
+
+def _refuse_mixing(run: Batch, held: Held) -> None:
+    mine = {"mode": run.settings.mode, "manager": run.model.manager, "model": run.model.model, "made_with": run.made_with}
+    for how in held.made:
+        if not same_way(how, mine):
+            raise AgentError(
+                f"{run.out.name} holds answers of {told_way(how, mine)}; this run is {told_way(mine, how)}.",
+                hint="Give another --out, or --mix.",
+            )
 
 
 def _by_video(questions: Sequence[Question]) -> dict[Path, list[Question]]:

@@ -1,25 +1,52 @@
 """The answer file: JSON lines that survive a crash. Each line is on disk before the next question's is written.
 
-Knows nothing of what an answer holds beyond its `id` and whether it is an `error`.
+Knows nothing of what an answer holds beyond its `id`, whether it is an `error`, and how it was made.
 """
 
 import json
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeAlias
+
+from filelock import BaseFileLock, FileLock, Timeout
 
 from analyzer_agent.errors import AgentError
+from analyzer_agent.records import made_by
+
+Lock: TypeAlias = BaseFileLock
 
 _BREAKS = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What some readers end a line at, terminals act on, or UTF-8 cannot hold: it is written as JSON escapes."""
 
 
-def repaired(out: Path) -> dict[str, str]:
-    """Return the ids that `out` answers, with the session of each, once it holds nothing else.
+@dataclass(frozen=True)
+class Held:
+    """What an answer file holds from earlier runs.
 
-    Failed questions and a torn last line are taken out.
+    Attributes:
+        answered: the ids that it answers, with the session of each.
+        right: for ids with a choice whose gold is known, whether it was right.
+        made: the ways in which its answers were made, each once: see `way`.
+        whole: its lines without failed questions and a torn last line.
+        changed: whether that is less than what the file holds.
+    """
+
+    answered: dict[str, str]
+    right: dict[str, bool]
+    made: list[dict[str, Any]]
+    whole: bytes
+    changed: bool
+
+
+def read_held(out: Path) -> Held:
+    """Return what an answer file holds; changes nothing.
+
+    Raises:
+        AgentError: it cannot be read, or is no answer file.
     """
     try:
         data = out.read_bytes() if out.exists() else b""
@@ -27,16 +54,57 @@ def repaired(out: Path) -> dict[str, str]:
         raise _not_written(out, error) from error
     kept: list[bytes] = []
     answered: dict[str, str] = {}
+    right: dict[str, bool] = {}
+    made: list[dict[str, Any]] = []
     lines = data.split(b"\n")
     for number, line in enumerate(lines, 1):
         record = _record(line, out, number, last=number == len(lines))
-        if record is not None and "error" not in record:
-            kept.append(line + b"\n")
-            answered[str(record["id"])] = str(record.get("session", ""))
+        if record is None or "error" in record:
+            continue
+        kept.append(line + b"\n")
+        name = str(record["id"])
+        answered[name] = str(record.get("session", ""))
+        if (chosen := chosen_right(record.get("gold"), record)) is not None:
+            right[name] = chosen
+        if (how := way(record)) not in made:
+            made.append(how)
     whole = b"".join(kept)
-    if whole != data:
-        _replace(out, whole)
-    return answered
+    return Held(answered, right, made, whole, whole != data)
+
+
+def repair(out: Path, held: Held) -> None:
+    """Take failed questions and a torn last line out of the file."""
+    if held.changed:
+        _replace(out, held.whole)
+
+
+def way(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how an answer was made, as far as its line tells: what must be the same for all answers of a table."""
+    return {name: record[name] for name in ("mode", "manager", "model", "made_with") if name in record}
+
+
+def told_way(how: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """Return how answers were made, for people: by whom, and what of the analyzers differs from another way."""
+    ours, theirs = how.get("made_with") or {}, other.get("made_with") or {}
+    parts = []
+    for name in sorted({*ours, *theirs}):
+        value = ours.get(name)
+        if value != theirs.get(name):
+            parts.append(f"{name} {'none' if value is None else value}")
+    return ", ".join([made_by(how), *parts])
+
+
+def same_way(how: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Tell whether answers were made alike, as far as both tell."""
+    return all(how[name] == other[name] for name in how if name in other)
+
+
+def chosen_right(gold: Any, record: Mapping[str, Any]) -> bool | None:
+    """Return whether a choice was right; None where there are no options, the right one is not known, or asking failed."""
+    if "error" in record or not isinstance(gold, Mapping) or not gold.get("options"):
+        return None
+    answer = gold.get("answer")
+    return record.get("choice") == chr(ord("A") + answer) if isinstance(answer, int) else None
 
 
 def _record(line: bytes, out: Path, number: int, *, last: bool) -> Mapping[str, Any] | None:
@@ -44,7 +112,7 @@ def _record(line: bytes, out: Path, number: int, *, last: bool) -> Mapping[str, 
         return None
     try:
         record = json.loads(line)
-        if isinstance(record, dict) and "id" in record:
+        if isinstance(record, dict) and "id" in record and ("finished" in record or "error" in record):
             return record
     except ValueError:
         pass
@@ -63,6 +131,33 @@ def _replace(out: Path, data: bytes) -> None:
         part.replace(out)
     except OSError as error:
         raise _not_written(out, error) from error
+
+
+def locked(out: Path) -> Lock | None:
+    """Keep the file from other runs until `unlocked`; the system ends the lock of a process that died.
+
+    Raises:
+        AgentError: another run has it, or nothing can be written there.
+    """
+    if out.exists() and not out.is_file():
+        return None  # such as a device
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(out.with_name(f".{out.name}.lock"), blocking=False, thread_local=False)
+        lock.acquire()
+    except Timeout as error:
+        raise AgentError(f"Another batch is writing to {str(out)!r}.", hint="Wait until it is done, or give another --out.") from error
+    except OSError as error:
+        raise _not_written(out, error) from error
+    return lock
+
+
+def unlocked(lock: Lock | None) -> None:
+    """Let others have the file."""
+    if lock is not None and lock.is_locked:
+        with suppress(OSError):  # Windows deletes no file that is open
+            os.unlink(lock.lock_file)
+        lock.release()
 
 
 def opened(out: Path) -> TextIO:

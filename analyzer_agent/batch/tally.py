@@ -7,13 +7,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from analyzer_agent.batch.answers import chosen_right
 from analyzer_agent.batch.questions import Question
 from analyzer_agent.records import JSON
 
 
 @dataclass
 class Tally:
-    """Counts over one run. `judged` are the multiple-choice questions whose right option is known, `right` those answered with it."""
+    """Counts over one run.
+
+    `judged` are the choices whose right option is known, failed questions left out, and `right` those that were right; both begin with
+    what earlier runs answered.
+    """
 
     total: int
     done: int = 0
@@ -33,9 +38,10 @@ class Tally:
         """Count an answered or failed question."""
         self.done += 1
         self.failed += "error" in record
-        if isinstance(question.answer, int) and question.options:
+        gold = {"answer": question.answer, "options": question.options}
+        if (right := chosen_right(gold, record)) is not None:
             self.judged += 1
-            self.right += record.get("choice") == chr(ord("A") + question.answer)
+            self.right += right
         usage = record.get("usage")
         if isinstance(usage, dict):
             self.llm_calls += int(usage["llm_calls"])
@@ -44,7 +50,7 @@ class Tally:
 
     @property
     def accuracy(self) -> float | None:
-        """The share of choices that were right so far, failed and unanswered ones counted as wrong; None where no gold is known."""
+        """The share of choices that were right so far, questions without a choice counted as wrong; None where no gold is known."""
         return self.right / self.judged if self.judged else None
 
     @property

@@ -1,5 +1,7 @@
 """`batch`: a file of questions in, a file of answers out."""
 
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +25,9 @@ if TYPE_CHECKING:
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="How many videos at a time.")
 @click.option("--videos", metavar="DIR", help="Where the videos are; without it they are looked for beside QUESTIONS.")
 @click.option("--map", "map_file", metavar="FILE", help="A JSON file that maps the ids of videos to their paths (NExT-QA has one).")
+@click.option("--mix", is_flag=True, help="Add to answers of another manager, model or engine, which is refused otherwise.")
 @common("scope", "manager", "analyzers", "store")
-def batch(questions: str, out: str, workers: int, videos: str | None, map_file: str | None, **flags: Any) -> None:
+def batch(questions: str, out: str, workers: int, videos: str | None, map_file: str | None, mix: bool, **flags: Any) -> None:
     """Answer all questions of a file.
 
     A line of QUESTIONS is {"id", "video", "question"} and, if wanted, "options", "from", "to", "conversation", and "answer", "evidence" and
@@ -33,11 +36,19 @@ def batch(questions: str, out: str, workers: int, videos: str | None, map_file: 
     stop the run, the exit code is 1 then.
     """
     settings = settings_of(flags)
-    from analyzer_agent.batch import Tally, prepare
+    from analyzer_agent.batch import prepare
 
-    run = prepare(Path(questions), Path(out), settings, videos=Path(videos) if videos else None, map=Path(map_file) if map_file else None)
-    _require_videos(run)
-    before, tally = len(run.questions) - len(run.todo), Tally(len(run.todo))
+    beside = {"videos": Path(videos) if videos else None, "map": Path(map_file) if map_file else None}
+    with closing(prepare(Path(questions), Path(out), settings, mix=mix, **beside)) as run:
+        _require_videos(run)
+        _answer(run, workers, out, flags)
+
+
+def _answer(run: "Batch", workers: int, out: str, flags: Mapping[str, Any]) -> None:
+    from analyzer_agent.batch import Tally
+
+    earlier = [run.right[question.id] for question in run.questions if question.id in run.right]
+    before, tally = len(run.questions) - len(run.todo), Tally(len(run.todo), judged=len(earlier), right=sum(earlier))
     with drawing(flags["quiet"]) as drawer, stoppable(run.stop, on_stop=drawer.pause):
         if run.questions.format != "own":
             beside = f", with {', '.join(path.name for path in run.questions.used)}" if run.questions.used else ""
@@ -51,7 +62,7 @@ def batch(questions: str, out: str, workers: int, videos: str | None, map_file: 
             drawer.count(tally.done, tally.total, _so_far(tally))
     answered = before + tally.done - tally.failed
     click.echo(f"{answered} of {len(run.questions)} answered, {tally.failed} failed, {tally.passed_s:.1f} s: {one_line(out)}")
-    if tally.done:
+    if tally.done or tally.judged:
         click.echo(_so_far(tally))
     if tally.failed:
         click.echo("Hint: run the same command again to retry the failed ones.", err=True)
@@ -65,16 +76,19 @@ def _require_videos(run: "Batch") -> None:
         return
     first = one_line(str(next(iter(missing))))
     hint = "Say where the videos are: --videos DIR"
-    if len({question.video for question in run.todo}) == len(missing):
+    asked, every = sum(map(len, missing.values())), len(run.questions)
+    if asked == every:
         raise AgentError(f"No video of these questions is there, such as {first!r}.", hint=hint)
-    asked = sum(map(len, missing.values()))
-    warn(f"Videos that are not there: {len(missing)}, such as {first!r}. Questions that will fail for it: {asked}. {hint}")
+    told = f"{asked} of {every} questions {'has' if asked == 1 else 'have'} no video: {first!r} is not there"
+    if asked == len(run.todo):
+        raise AgentError(f"{told}. All others are answered.", hint=hint)
+    warn(f"{told}. {hint}")
 
 
 def _so_far(tally: "Tally") -> str:
     """Return what a run came to so far: how many choices were right, what it cost, how long the rest may take."""
-    parts = [] if tally.accuracy is None else [f"{tally.accuracy:.1%} of {tally.judged} choices right"]
-    parts += [f"{tally.failed} failed"] if tally.failed else []
+    parts = [] if tally.accuracy is None else [f"{tally.right} of {tally.judged} choices right ({tally.accuracy:.1%})"]
+    parts += [f"{tally.failed} failed{' and not counted' if parts else ''}"] if tally.failed else []
     parts += [f"{tally.llm_calls} LLM calls, {tally.tokens} tokens"] if tally.llm_calls else []
     parts += [f"{tally.analyzer_s:.3g} analyzer seconds"]
     if tally.left_s is not None and tally.done < tally.total:

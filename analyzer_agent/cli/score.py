@@ -2,6 +2,7 @@
 
 import sys
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from analyzer_agent.cli.drawing import warn
 from analyzer_agent.cli.options import settings_of
 from analyzer_agent.cli.plain import as_json, one_line
 from analyzer_agent.cli.tables import table
@@ -50,11 +52,16 @@ def score(answers: str, other: str | None, form: str, as_object: bool, **flags: 
     for flag in ("submission", "train_answers", "text_metrics"):
         if other and flags[flag]:
             raise click.UsageError(f"--{flag.replace('_', '-')} takes one answer file.")
+    for flag in ("base_url", "api"):
+        if flags[flag] and not flags["judge"]:
+            warn(f"--{flag.replace('_', '-')} is ignored: only --judge asks a language model.")
     from analyzer_agent.score import Run, common, dataset_of, read_answers
 
     golds = _golds(flags["questions"])
     files = [Path(name).expanduser() for name in (answers, other) if name]
     found = [read_answers(file, golds) for file in files]
+    for file, items in zip(files, found, strict=True):
+        _tell_mixed(file, items)
     if golds:
         _tell_unanswered(golds, found, flags["questions"])
     dataset = dataset_of(found)
@@ -82,6 +89,13 @@ def _golds(questions: str | None) -> "Mapping[str, Gold] | None":
         given = {name: question.get(name) for name in _GOLD} | {"evidence": spans}
         golds[question["id"]] = gold_of(given | {"duration": None if length is None else seconds(length)})
     return golds
+
+
+def _tell_mixed(file: Path, items: "Sequence[Scored]") -> None:
+    """Warn where a file holds answers of several managers: its figures are those of none."""
+    counts = Counter(one.by for one in items if one.by)
+    if len(counts) > 1:
+        warn(f"{file.name} mixes answers: {', '.join(f'{count} of {by}' for by, count in counts.most_common())}.")
 
 
 def _tell_unanswered(golds: "Mapping[str, Gold]", found: "Sequence[Sequence[Scored]]", questions: str) -> None:

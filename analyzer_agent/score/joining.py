@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from analyzer_agent.errors import AgentError, near
+from analyzer_agent.records import made_by
 from analyzer_agent.timeline import TimeRange, parse
 from analyzer_agent.toolbox.marks import keep_only
 
@@ -66,6 +67,8 @@ class Scored:
     cited: tuple[TimeRange, ...] = ()
     cost: Cost | None = None
     """None where asking failed."""
+    by: str = ""
+    """Who answered: `gpt-5.4 (manager)`; "" where asking failed."""
 
     @property
     def has_options(self) -> bool:
@@ -99,6 +102,7 @@ def read_answers(path: Path, golds: Mapping[str, Gold] | None = None) -> list[Sc
     except UnicodeDecodeError as error:
         raise AgentError(f"The answer file {str(path)!r} is not UTF-8 text.", hint=_FORM) from error
     found: dict[str, Scored] = {}
+    places: dict[str, list[int]] = {}
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
@@ -107,11 +111,17 @@ def read_answers(path: Path, golds: Mapping[str, Gold] | None = None) -> list[Sc
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             why = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
             raise AgentError(f"{path.name}, line {number} is not an answer of this program: {why}.", hint=_FORM) from error
-        if one.id in found:
-            raise AgentError(f"{path.name}, line {number}: the id {one.id!r} was there before.", hint="Give each answer once.")
         found[one.id] = one
+        places.setdefault(one.id, []).append(number)
     if not found:
         raise AgentError(f"The answer file {str(path)!r} holds no answer.", hint=_FORM)
+    if twice := {id: lines for id, lines in places.items() if len(lines) > 1}:
+        id, lines = next(iter(twice.items()))
+        more = f", and {len(twice) - 1} more ids" if len(twice) > 1 else ""
+        raise AgentError(
+            f"{path.name} answers {id!r} {len(lines)} times, in lines {' and '.join(map(str, lines[:3]))}{more}.",
+            hint="Two batches wrote to it, or files were joined. Keep one line of each id, or answer again with another --out.",
+        )
     return list(found.values())
 
 
@@ -209,6 +219,7 @@ def _scored(line: Mapping[str, Any], golds: Mapping[str, Gold]) -> Scored:
         choice=str(line.get("choice") or ""),
         cited=tuple(_span(c["start"], c["end"]) for c in line.get("citations") or ()),
         cost=_cost(line),
+        by=made_by(line) if "manager" in line else "",
     )
 
 
