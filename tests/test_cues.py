@@ -116,9 +116,26 @@ def speech(text: str, words: list[list[object]] | None = None, span: tuple[int, 
 
 
 def test_words_keep_the_spaces_of_their_note() -> None:
-    run = speech("you're 20-year old", [["you", 0, 1, 0.5], ["'re", 1, 2, 0.5], ["20", 2, 3, None], ["-year", 3, 4, 1], ["old", 4, 5, 1]])
+    run = speech("今日は「OK」です", [[text, n, n + 1, 1.0] for n, text in enumerate(("今日", "は", "「", "OK", "」", "です"))])
     assert joined(words_of(run)) == run.text
-    assert [word.joint for word in words_of(run)] == [False, True, False, True, False]
+    assert [(word.text, word.joint) for word in words_of(run)] == [("今日", False), ("は", True), ("「OK」", True), ("です", True)]
+
+
+def test_parts_of_a_word_are_one_word() -> None:
+    run = speech(
+        "l'amour of 20-year olds.",
+        [
+            ["l", 0, 1, 0.5],
+            ["'amour", 1, 2, 0.4],
+            ["of", 2, 3, None],
+            ["20", 3, 4, 1],
+            ["-year", 4, 5, 1],
+            ["olds", 5, 6, 1],
+            [".", 6, 7, 1],
+        ],
+    )
+    assert words_of(run)[0] == Spoken("l'amour", 0, 2, 0.4)
+    assert [word.text for word in words_of(run)] == ["l'amour", "of", "20-year", "olds."]
 
 
 def test_a_note_without_times_has_its_words_spread_over_it() -> None:

@@ -31,8 +31,6 @@ _CLOSING = r"[\"'\u2019\u201d)\]\u00bb\u300d\u300f\uff09]*$"
 _SENTENCE = re.compile(rf"[.!?\u2026\u3002\uff01\uff1f]{_CLOSING}")
 _CLAUSE = re.compile(rf"[,;:\u2013\u2014\u3001\uff0c\uff1b\uff1a\u060c]{_CLOSING}")
 _ABBREVIATION = re.compile(r"(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|No|[A-Z])\.$")
-_CLINGS = re.compile(r"[^\w\s\"'\u2018\u201c\u00ab(\[\u300c\u300e\uff08\u00bf\u00a1#@$\u20ac\u00a3+\u2013\u2014-]")
-"""What must not begin a line: punctuation that closes."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ def cues(words: Sequence[Spoken], width: int = WIDTH) -> list[WordCue]:
     """Return words as cues that do not overlap, in order, of at most `LINES` lines of `width` columns.
 
     Args:
-        words: in the order in which they are said.
+        words: in the order in which they are said; a cue or a line may end after each of them.
         width: the longest line in columns, from 1; a word that is longer stands alone on its line.
     """
     cuts = [0, *(n for n, (one, other) in enumerate(pairwise(words), 1) if other.start - one.end > _PAUSE), len(words)]
@@ -118,18 +116,12 @@ def _end_cost(words: Sequence[Spoken], n: int) -> float:
     """Return what it costs to end a cue after a word, 0 after a sentence."""
     if n + 1 == len(words) or _ends_sentence(words[n].text):
         return 0.0
-    if _clings(words[n + 1]):
-        return 30.0
     pause = min(max(words[n + 1].start - words[n].end, 0), 400) / 100
     return max(0.5, (3 if _CLAUSE.search(words[n].text) else 8) - pause)
 
 
 def _ends_sentence(text: str) -> bool:
     return bool(_SENTENCE.search(text)) and not _ABBREVIATION.match(text)
-
-
-def _clings(word: Spoken) -> bool:
-    return word.joint and bool(_CLINGS.match(word.text))
 
 
 # --- lines --------------------------------------------------------------------------------------------------------------
@@ -146,4 +138,4 @@ def _lines(words: Sequence[Spoken], width: int) -> list[Sequence[Spoken]]:
 
 def _line_cost(words: Sequence[Spoken], n: int, first: int, second: int) -> int:
     ends = _ends_sentence(words[n - 1].text) or _CLAUSE.search(words[n - 1].text)
-    return abs(first - second) + (0 if ends else 24) + 100 * _clings(words[n])
+    return abs(first - second) + (0 if ends else 24)

@@ -6,6 +6,7 @@ Leaves to others what is made of them, such as subtitle cues or the times of a q
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from unicodedata import category
 
 from analyzer_agent.evidence.reading import Run
 from analyzer_agent.records import Note
@@ -13,6 +14,7 @@ from analyzer_agent.records import Note
 _SPACELESS = r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u9fff\uf900-\ufaff]"
 """Characters of scripts that put no spaces between words: Thai, Lao, Burmese, Khmer, Japanese, Chinese."""
 
+_NO_SPACES = re.compile(_SPACELESS)
 _UNIT = re.compile(rf"{_SPACELESS}(?:(?!{_SPACELESS})[^\w\s])*|(?:(?!{_SPACELESS})\S)+")
 
 
@@ -28,13 +30,16 @@ class Spoken:
 
 
 def words_of(run: Run) -> list[Spoken]:
-    """Return the words of a run in order, from all notes of it that keep their times."""
+    """Return the words of a run in order, from all notes of it that keep their times.
+
+    What engines take for two words, such as `l` and `'amour`, is one where no space stands between, unless the script has no spaces.
+    """
     return [word for note in run.notes for word in _kept(note)]
 
 
 def words_or_guess(runs: Sequence[Run]) -> list[Spoken]:
     """Return the words of runs in order; a note that keeps no times has its words spread over its span by their length."""
-    return [word for run in runs for note in run.notes for word in (list(_kept(note)) or _spread(note))]
+    return [word for run in runs for note in run.notes for word in (_kept(note) or _spread(note))]
 
 
 def joined(words: Sequence[Spoken]) -> str:
@@ -42,7 +47,24 @@ def joined(words: Sequence[Spoken]) -> str:
     return "".join(word.text if word.joint or not n else f" {word.text}" for n, word in enumerate(words))
 
 
-def _kept(note: Note) -> Iterator[Spoken]:
+def _kept(note: Note) -> list[Spoken]:
+    found: list[Spoken] = []
+    for word in _stored(note):
+        if word.joint and _inseparable(found[-1].text, word.text):
+            before = found.pop()
+            probs = [prob for prob in (before.prob, word.prob) if prob is not None]
+            word = Spoken(before.text + word.text, before.start, word.end, min(probs, default=None), before.joint)
+        found.append(word)
+    return found
+
+
+def _inseparable(one: str, other: str) -> bool:
+    """Tell whether two texts side by side are one word, or a word and its punctuation."""
+    spaceless = _NO_SPACES.match(one[-1]) or _NO_SPACES.match(other[0])
+    return not spaceless or category(one[-1]) in ("Ps", "Pi") or category(other[0]) in ("Pe", "Pf", "Po")
+
+
+def _stored(note: Note) -> Iterator[Spoken]:
     given = note.observation.detail.get("words")
     at = 0
     for word in given if isinstance(given, list | tuple) else ():
@@ -50,7 +72,7 @@ def _kept(note: Note) -> Iterator[Spoken]:
             continue
         text, start, end, prob = word
         place = note.text.find(str(text), at)
-        yield Spoken(str(text), int(start), int(end), prob, joint=0 < at == place)
+        yield Spoken(str(text), int(start), int(end), prob, joint=0 < at == place)  # the first word of a note begins anew
         at = at if place < 0 else place + len(str(text))
 
 
