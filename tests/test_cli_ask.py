@@ -1,10 +1,14 @@
 """`ask`: answers on stdout, progress on stderr, settings from flags, environment and file."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from cli_kit import CUES, PRICE, Cli, talk
 from openai_server import OpenAIServer
+
+from analyzer_agent.cli.asking import tell_missing
+from analyzer_agent.storage import Store
 
 ANSWER = """\
 Subtitle: "One basket of fish costs forty dollars." [#2]. (Found by keyword rules, without a language model.)
@@ -39,6 +43,29 @@ def test_progress_goes_to_stderr_and_quiet_shows_none(cli, video):
     assert cli("ask", video, PRICE, "--quiet").stderr == ""
     reused = cli("ask", video, "What is said about the orchestra?", "--tools", "subtitles").stderr
     assert "read_subtitles 0:00-0:02: 2 notes, nothing new, 2 s reused" in reused
+
+
+def test_what_cannot_run_is_told_once_per_store(cli, video, tmp_path):
+    def told(*more):
+        return "Cannot run here: " in cli("ask", video, PRICE, *more).stderr
+
+    assert not told("--quiet") and told() and not told()
+    assert not told("--tools", "subtitles") and not told()
+    assert told("--store", tmp_path / "other.db")
+
+
+def test_what_cannot_run_is_told_again_when_more_cannot(tmp_path):
+    with Store(tmp_path / "s.db") as store:
+
+        def told(missing, tools=()):
+            toolbox = SimpleNamespace(missing=dict.fromkeys(missing, "no weights"), tools=dict.fromkeys(tools))
+            notes = []
+            tell_missing(SimpleNamespace(toolbox=toolbox, store=store), SimpleNamespace(note=notes.append))
+            return notes
+
+        assert told(["objects"]) == ["Cannot run here: objects. analyzer-agent doctor says why."] and told(["objects"]) == []
+        assert len(told(["objects", "captions"])) == 1 and told(["captions"], ["objects"]) == []
+        assert len(told(["objects", "captions"])) == 1, "it could in between"
 
 
 def test_json_is_one_object_with_the_fields_of_the_contract(cli, video):

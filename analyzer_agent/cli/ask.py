@@ -39,7 +39,8 @@ def ask(arguments: tuple[str, ...], as_object: bool, full: bool, session: str | 
     with opened as talk:
         tell_problems(talk)
         with drawing(flags["quiet"], talk.toolbox.titled) as drawer, stoppable(talk.cancel, on_stop=drawer.pause):
-            tell_missing(talk, drawer)
+            if not flags["quiet"]:
+                tell_missing(talk, drawer)
             answer = answer_of(talk.stream(question), drawer)
         if as_object:
             click.echo(as_json(answer_json(answer)))

@@ -61,10 +61,17 @@ def tell_problems(session: "Session") -> None:
             warn(f"{offer.title}: {problem}")
 
 
+_TOLD = "missing analyzers"
+
+
 def tell_missing(session: "Session", drawer: Drawer) -> None:
-    """Tell before anything runs which analyzers cannot."""
-    if missing := session.toolbox.missing:
+    """Tell before anything runs which analyzers cannot: once per store, and again when further ones cannot."""
+    missing, history = session.toolbox.missing, session.store.history
+    told = set(history.remembered(_TOLD) or ())
+    if missing.keys() - told:
         drawer.note(f"Cannot run here: {', '.join(missing)}. analyzer-agent doctor says why.")
+    if (known := (told - session.toolbox.tools.keys()) | missing.keys()) != told:
+        history.remember(_TOLD, sorted(known))
 
 
 @contextmanager

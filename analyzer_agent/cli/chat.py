@@ -174,8 +174,9 @@ def _converse(talk: Conversation, history: Path) -> int:
     code, prompt = 0, Prompt(history)
     try:
         click.echo(f"Session {one_line(session.name)} {verb}: {names}" + (". /help shows commands." if tty else ""), err=True)
-        with drawing(talk.quiet) as drawer:
-            tell_missing(session, drawer)
+        if not talk.quiet:
+            with drawing(talk.quiet) as drawer:
+                tell_missing(session, drawer)
         if (open_question := session.interrupted) is not None:
             click.echo(f'Your last question was interrupted: "{one_line(open_question)}". Going on with it.', err=True)
             talk.take(session.resume)

@@ -75,6 +75,17 @@ class History:
                 }
             )
 
+    def remembered(self, name: str) -> Any:
+        """Return the JSON value that was last kept under a name, or None."""
+        with self._at.read() as db:
+            row = db.execute("SELECT value FROM remembered WHERE name = ?", [name]).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def remember(self, name: str, value: Any) -> None:
+        """Keep a JSON value under a name."""
+        with self._at.write() as db:
+            db.execute("INSERT OR REPLACE INTO remembered VALUES (?, ?)", [name, json.dumps(value)])
+
     def add_speed(self, analyzer: str, engine: str, device: str, media_ms: int, wall_ms: int) -> None:
         """Add a measurement: so much media took so long."""
         with self._at.write() as db:

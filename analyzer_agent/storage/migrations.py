@@ -83,3 +83,9 @@ def m004_bounds(db: Database) -> None:
     (made,) = db.execute("SELECT sql FROM sqlite_master WHERE name = 'notes_au'").fetchone()
     db.execute("DROP TRIGGER notes_au")
     db.execute(made.replace("AFTER UPDATE ON", "AFTER UPDATE OF text, kind, video ON"))
+
+
+@migrations()
+def m005_remembered(db: Database) -> None:
+    """Create what a store remembers beside its contents, such as what its user was told before."""
+    db.execute("CREATE TABLE remembered (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
