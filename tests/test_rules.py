@@ -2,10 +2,12 @@
 
 import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -13,16 +15,20 @@ from hypothesis import strategies as st
 from analyzer_agent.answers import compose
 from analyzer_agent.briefing import brief
 from analyzer_agent.graph import Agent, Limits, ended_of, open_saver
+from analyzer_agent.llm.about import NEEDS_A_MODEL
 from analyzer_agent.llm.asked import part_asked
+from analyzer_agent.llm.counting import answer as counted
+from analyzer_agent.llm.counting import count
 from analyzer_agent.llm.quoting import SIGNATURE
 from analyzer_agent.llm.rules import RulesManager
-from analyzer_agent.llm.shown import lines_of
-from analyzer_agent.protocols import Spec
-from analyzer_agent.records import Answer
+from analyzer_agent.llm.shown import Line, lines_of
+from analyzer_agent.protocols import Cue, Grain, Spec, Video
+from analyzer_agent.records import Answer, Observation
 from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import Offer, Tool, Toolbox
+from analyzer_agent.toolbox.turn import run_calls
 
 Said = Sequence[tuple[float, float, str]]
 TOOLS = {
@@ -51,7 +57,8 @@ def ask(tmp_path: Path) -> Callable[..., Answer]:
     def asked(question: str, *options: str, duration: int = 60_000, videos: int = 1, steps: int = 30, **events: Said) -> Answer:
         path = tmp_path / f"store{next(count)}.db"
         with Store(path) as store, open_saver(str(path)) as saver:
-            films = [FakeVideo(duration, video_id=f"film{n}") for n in range(videos)]
+            sound, cues = np.zeros(16_000, np.float32), [Cue(TimeRange(0, 1), "-")]  # so that tools for them have something to look at
+            films = [FakeVideo(duration, video_id=f"film{n}", sound=sound, cues=cues) for n in range(videos)]
             for film in films:
                 store.notes.add_video(film.id, film.name, str(film.path), film.duration)
             offers = [Offer(film.name, film, TimeRange(0, film.duration)) for film in films]
@@ -383,3 +390,185 @@ def test_the_question_is_the_last_one_even_with_history_and_a_closing_word() -> 
     assert RulesManager().complete(asked, only).calls[0].name == "finish"
     first = RulesManager().complete(asked, OFFERED).calls[0]
     assert json.loads(first.arguments)["query"] == "price"
+
+
+HEARD: dict[str, Said] = {"speech": [(1, 3, "The captain is called Margaret.")]}
+QUIET: dict[str, Said] = {"speech": [(1, 3, "Nothing of interest.")]}
+
+
+class TestWhichVideos:
+    """Which of several videos hold something: one search where all is known, looks at the others side by side."""
+
+    @pytest.fixture
+    def among(self, tmp_path: Path) -> Callable[..., Answer]:
+        def asked(question: str, *said: str | None, steps: int = 12, known: bool = True) -> Answer:
+            path = tmp_path / "store.db"
+            with Store(path) as store, open_saver(str(path)) as saver:
+                films = [FakeVideo(60_000, video_id=f"film{n}", sound=np.zeros(16_000, np.float32)) for n in range(len(said))]
+                texts = {film.id: text for film, text in zip(films, said, strict=True)}
+                found = SaysOfEach(texts)
+                tools = {"speech": Tool(Spec("speech", "transcribe_speech", "Hear.", 60_000, lambda options, engine: found, ("speech",)))}
+                for film in films:
+                    store.notes.add_video(film.id, film.name, str(film.path), film.duration)
+                offers = [Offer(film.name, film, TimeRange(0, film.duration)) for film in films]
+                toolbox = Toolbox(store, offers, tools)
+                if known:
+                    calls = [toolbox.over_all(tools["speech"], offer, f"c{n}") for n, offer in enumerate(offers) if texts[offer.video.id]]
+                    run_calls(toolbox, calls, lambda event: None, None, threading.Event())
+                limits, model = Limits(steps), RulesManager()
+                agent = Agent(toolbox, model, lambda state: brief(toolbox, limits, state), saver, limits)
+                running = agent.ask("t", question, (), 1)
+                while True:
+                    try:
+                        next(running)
+                    except StopIteration as end:
+                        return compose(ended_of(end.value), toolbox, model, "t", 0)
+
+        return asked
+
+    SAID = ("The captain sleeps.", "Good morning.", "Ask the captain.", "Good night.")
+
+    @pytest.mark.parametrize(
+        "question",
+        [
+            "Which lectures mention the captain?",
+            "Which of these 4 recordings mention the captain?",
+            "In which videos is the captain mentioned?",
+            "Which of them talk about the captain?",
+            "Do any of the clips say captain?",
+            "List all recordings that mention the captain",
+            "Where is the captain mentioned?",
+        ],
+    )
+    def test_known_videos_take_one_search(self, among: Ask, question: str) -> None:
+        answer = among(question, *self.SAID)
+        assert answer.text.startswith("Found in 2 of 4 videos: film0.mp4 [#1], film2.mp4 [#3]. ")
+        assert [(c.video, c.text) for c in answer.citations] == [("film0.mp4", self.SAID[0]), ("film2.mp4", self.SAID[2])]
+        assert used(answer) == ["search_notes"] and answer.confidence == "medium" and answer.finished == "answered"
+
+    def test_only_videos_that_nobody_heard_are_looked_at(self, among: Ask) -> None:
+        answer = among("Which lectures mention the captain?", *self.SAID[:2], known=False)
+        assert answer.text.startswith("Found in 1 of 2 videos: film0.mp4")
+        assert [(s.tool, s.args.get("video")) for s in answer.steps[1:]] == [
+            ("transcribe_speech", "film0.mp4"),
+            ("transcribe_speech", "film1.mp4"),
+        ]
+
+    def test_a_few_steps_reach_all_videos(self, among: Ask) -> None:
+        answer = among("Which lectures mention the captain?", *["Good morning."] * 39, "The captain.", steps=12, known=False)
+        assert answer.text.startswith("Found in 1 of 40 videos: film39.mp4") and len(answer.steps) == 41
+
+    def test_what_was_not_examined_is_told(self, among: Ask) -> None:
+        answer = among("Which lectures mention the captain?", *self.SAID, steps=2, known=False)
+        assert answer.finished == "out_of_steps" and answer.confidence == "low"
+        assert "Not examined, or not wholly: 4 of 4 videos (film0.mp4, film1.mp4, film2.mp4 and 1 more)." in answer.text
+
+    def test_nowhere(self, among: Ask) -> None:
+        answer = among("Which lectures mention an orchestra?", *self.SAID)
+        assert answer.text.startswith("Not found in any of the 4 videos.") and answer.finished == "not_found"
+
+    def test_more_notes_than_a_search_shows(self, among: Ask) -> None:
+        answer = among("Which lectures mention the captain?", *["The captain sleeps."] * 30)
+        assert answer.text.startswith("Found in 30 of 30 videos") and len(answer.citations) == 30
+
+    def test_a_question_that_names_nothing_else_is_no_search_for_videos(self, among: Ask) -> None:
+        assert "of 2 videos" not in among("Which video is it?", *self.SAID[:2]).text
+
+
+class SaysOfEach(FakeAnalyzer):
+    """Hears in each video what it is told to, at its first second."""
+
+    def __init__(self, texts: Mapping[str, str | None]) -> None:
+        super().__init__([], kind="speech")
+        self.texts = texts
+
+    def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
+        for grain in grains:
+            text = self.texts[video.id]
+            yield grain, [Observation(TimeRange(0, 1000), "speech", text)] if text and grain.span.start == 0 else []
+
+
+class TestAbout:
+    @pytest.mark.parametrize(
+        "question",
+        [
+            "What is this video about?",
+            "What's it about?",
+            "What is the lecture all about?",
+            "Summarize the video",
+            "Please give me a short summary.",
+            "tl;dr",
+            "What happens in this clip?",
+            "What is going on?",
+            "Describe the video",
+            "What are the main points?",
+            "What kind of video is this?",
+        ],
+    )
+    def test_the_parts_and_what_a_summary_takes(self, ask: Ask, question: str) -> None:
+        answer = ask(question, **EVERYTHING)
+        assert answer.text.startswith("In parts, by the words that set each apart:\n1. ")
+        assert NEEDS_A_MODEL in answer.text and answer.text.endswith(SIGNATURE)
+        assert (answer.finished, answer.confidence, answer.unsupported) == ("answered", "low", ())
+        assert 1 <= len(answer.citations) <= 6
+        assert used(answer) == ["overview", "read_subtitles", "overview"]
+
+    @pytest.mark.parametrize(
+        "question", ["What does the captain say about fish?", "Summarize the price", "What happens after lunch?", "Describe the harbour"]
+    )
+    def test_what_asks_for_more_is_searched_for(self, ask: Ask, question: str) -> None:
+        assert used(ask(question, **EVERYTHING))[0] == "search_notes"
+
+    def test_several_videos_one_line_each(self, ask: Ask) -> None:
+        answer = ask("What are these about?", videos=2, **HEARD)
+        assert "film0.mp4: called, captain, margaret [#" in answer.text and "film1.mp4: " in answer.text
+
+    def test_nothing_to_tell(self, ask: Ask) -> None:
+        answer = ask("Summarize this", speech=[])
+        assert answer.finished == "not_found" and NEEDS_A_MODEL in answer.text
+
+
+def tracked(*spans: tuple[float, float, float]) -> list[Line]:
+    return [Line(n, TimeRange(round(a * 1000), round(b * 1000)), "track", "person", False) for n, (a, b, _) in enumerate(spans, 1)]
+
+
+class TestCounting:
+    def test_different_ones_and_the_most_at_one_time(self) -> None:
+        lines = tracked((0, 4, 1), (2, 6, 1), (8, 9, 1))
+        told = count(lines, lines)
+        assert told is not None and (len(told.lines), told.most, told.clear) == (3, 2, 3)
+        given = counted(("How many people are there?"), told)
+        assert given["answer"].startswith("3 people, at most 2 at the same time [#1][#2][#3]. ")
+        assert (given["notes"], given["confidence"]) == ([1, 2, 3], "medium")
+        assert told.number("How many people at once?") == 2 and told.number("How many people?") == 3
+
+    def test_weak_detections_make_it_doubtful(self) -> None:
+        lines = tracked((0, 4, 1), (2, 6, 1))
+        told = count(lines, lines[:1])
+        assert told is not None
+        given = counted("How many people are there?", told)
+        assert "1 of them was detected with little confidence" in given["answer"] and given["confidence"] == "low"
+
+    def test_the_counting_tool_is_used_where_it_is_offered(self) -> None:
+        tools = [*OFFERED, {"function": {"name": "count_objects", "parameters": {"properties": {}}}}]
+        asked = conversation("How many people are there?")
+        first = RulesManager().complete(asked, tools).calls[0]
+        made = {"id": "0", "type": "function", "function": {"name": first.name, "arguments": first.arguments}}
+        asked += [
+            {"role": "assistant", "content": "", "tool_calls": [made]},
+            {"role": "tool", "tool_call_id": "0", "content": "No note matches 'people'."},
+        ]
+        calls = [(c.name, json.loads(c.arguments)) for c in RulesManager().complete(asked, tools).calls]
+        whole = {"ranges": [["0:00", "1:00"]], "classes": ["person"]}
+        assert calls[0] == ("count_objects", whole)
+        for n, (name, args) in enumerate([("count_objects", whole), ("count_objects", whole | {"min_score": 0.65})], 1):
+            call = {"id": str(n), "type": "function", "function": {"name": name, "arguments": json.dumps(args)}}
+            shown = '<notes>\n#7 0:01-0:04 track "person"\n' + ("" if n == 2 else '#9 0:02-0:05 track "person"\n') + "</notes>"
+            asked += [
+                {"role": "assistant", "content": "", "tool_calls": [call]},
+                {"role": "tool", "tool_call_id": str(n), "content": shown},
+            ]
+        last = RulesManager().complete(asked, tools).calls[0]
+        given = json.loads(last.arguments)
+        assert last.name == "finish" and given["notes"] == [7, 9] and given["confidence"] == "low"
+        assert given["answer"].startswith("2 people, at most 2 at the same time [#7][#9]. ")

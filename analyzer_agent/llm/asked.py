@@ -12,7 +12,10 @@ from analyzer_agent.timeline import TimeRange, parse
 _SAID = r"\b(?:say|says|said|speak\w*|talk\w*|tell\w*|told|mention\w*|announce\w*|hear\w*|narrat\w*|speech|voice)\b"
 _SHOWN = r"\b(?:read|reads|written|writ\w+|text|sign|screen|title|board|display\w*|label|poster|letter\w*|on screen|shown)\b"
 _MOVES = r"\b(?:mov(?:e|es|ing|ement)\w*|motion)\b|\bwhen\b.*\b(?:arriv|leav|depart|enter|cross|walk|appear)\w*"
-_SEEN = r"\b(?:how many|(?:is|are|was|were) there|visible|appear\w*|see|seen|sees|present|picture|detect\w*|when (?:is|are|do|does|can))\b"
+_SEEN = (
+    r"\b(?:how many|number of|count|shows?|contains?|(?:is|are|was|were) there|visible|appear\w*|see|seen|sees|present|picture|detect\w*"
+    r"|when (?:is|are|do|does|can))\b"
+)
 _CUTS = r"\b(?:shots?|scenes?|cuts?)\b"
 _VOICED = r"\b(?:when .*(?:speak|talk)\w*|anybody speak\w*|voice activity)\b"
 
@@ -25,11 +28,11 @@ _ROUTES: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 _DEFAULT_ROUTE = ("read_subtitles", "transcribe_speech", "read_screen_text")
 
-LISTED = {"find_scenes": "scene", "find_motion": "motion", "find_voice": "voice", "detect_objects": "object"}
+LISTED = {"find_scenes": "scene", "find_motion": "motion", "find_voice": "voice", "detect_objects": "object", "count_objects": "track"}
 """Tools whose notes answer a question by being there, and their kind; their texts do not repeat its words."""
 
 ANALYZERS = {
-    "find_scenes": "scenes", "find_motion": "motion", "find_voice": "voice", "detect_objects": "objects",
+    "find_scenes": "scenes", "find_motion": "motion", "find_voice": "voice", "detect_objects": "objects", "count_objects": "tracks",
     "read_subtitles": "subtitles", "transcribe_speech": "speech", "read_screen_text": "text",
 }  # fmt: skip
 """The tools that are routed to, and their analyzers' names in the briefing."""
@@ -47,13 +50,49 @@ _CLASSES = {
 
 def route(question: str, available: frozenset[str]) -> list[str]:
     """Return the tools that may know, the best bet first; without a clue, what is said and what is written."""
-    found = ["detect_objects"] if classes(question) else []
+    found = [_counter(question, available)] if classes(question) else []
     for pattern, tools in _ROUTES:
         if re.search(pattern, question, re.I):
             found += tools
     if not set(found) <= set(LISTED) or not set(found) & available:
         found += _DEFAULT_ROUTE
     return list(dict.fromkeys(found))
+
+
+def counts(question: str) -> bool:
+    """Tell whether a question asks for a number of things."""
+    return bool(re.search(r"\b(?:how many|number of|count(?: of)?|amount of)\b", question, re.I))
+
+
+def _counter(question: str, available: frozenset[str]) -> str:
+    return "count_objects" if counts(question) and "count_objects" in available else "detect_objects"
+
+
+_MEDIUM = (
+    r"(?:videos?|clips?|films?|movies?|recordings?|lectures?|talks?|files?|episodes?|interviews?|meetings?|podcasts?|sessions?|lessons?"
+    r"|presentations?|webinars?|speeches|ones?)"
+)
+_AMONG = (
+    r"\b(?:in\s+|list\s+|find\s+|show\s+)?(?:which|what|how\s+many|any|all|each|every)(?:\s+of)?(?:\s+(?:the|these|those|my|our|them))*"
+    rf"(?:\s+(?:\d+|[a-z]+teen|two|three|four|five|six|seven|eight|nine|ten|twenty))?\s+{_MEDIUM}\b"
+)
+_OF_THEM = r"\b(?:in\s+)?which\s+of\s+(?:them|these|those)\b"
+_WHERE = r"\bwhere\b.*\b(?:mention|discuss|talk|speak|spoken|said)\w*"
+
+
+def among_asked(question: str) -> str | None:
+    """Return a question without the words that ask for videos ("which of these 20 recordings"), None if it does not ask for videos."""
+    for pattern in (_AMONG, _OF_THEM):
+        if match := re.search(pattern, question, re.I):
+            rest = f"{question[: match.start()]} {question[match.end() :]}"
+            return rest if content(rest) else None
+    return question if re.search(_WHERE, question, re.I) and content(question) else None
+
+
+def class_words(question: str) -> list[str]:
+    """Return the words of a question that name classes of objects, one for each class."""
+    named = {_CLASSES[word]: word for word in reversed(tokens(question)) if word in _CLASSES}
+    return list(reversed(named.values()))
 
 
 def classes(question: str) -> list[str]:

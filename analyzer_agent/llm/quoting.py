@@ -15,7 +15,7 @@ SIGNATURE = "(Found by keyword rules, without a language model.)"
 
 _SURE, _HALF = 0.75, 0.5
 _QUOTED_UNITS = 3
-_NOUNS = {"scene": "shot", "motion": "movement", "voice": "stretch of speech", "object": "sighting"}
+_NOUNS = {"scene": "shot", "motion": "movement", "voice": "stretch of speech", "object": "sighting", "track": "object"}
 _NUMBER_WORDS = dict(enumerate("zero one two three four five six seven eight nine ten eleven twelve".split()))  # noqa: SIM905
 
 
@@ -60,9 +60,14 @@ def finish(question: str, units: Sequence[Unit], used: Sequence[str], *, cut: bo
     return _found(" ".join(_quote(u) for u in chosen), chosen)
 
 
-def choose(question: str, options: Mapping[str, str], units: Sequence[Unit], *, cut: bool, left: str = "") -> dict[str, Any]:
-    """Return the arguments of finish with the option that the notes favour, or without one where they favour none."""
-    if counted := _counted(question, units, cut or bool(left)):
+def choose(
+    question: str, options: Mapping[str, str], units: Sequence[Unit], *, cut: bool, left: str = "", number: int | None = None
+) -> dict[str, Any]:
+    """Return the arguments of finish with the option that the notes favour, or without one where they favour none.
+
+    `number` is how many there are, where that was counted.
+    """
+    if counted := _counted(question, units, cut or bool(left), number):
         number, unit = counted
         letters = [letter for letter, text in options.items() if {str(number), _NUMBER_WORDS.get(number)} & set(tokens(text))]
         if len(letters) == 1:
@@ -81,11 +86,13 @@ def choose(question: str, options: Mapping[str, str], units: Sequence[Unit], *, 
     return _found(f"{letter}: {options[letter]}. {_quote(unit)}", [unit]) | {"choice": letter}
 
 
-def _counted(question: str, units: Sequence[Unit], cut: bool) -> tuple[int, Unit] | None:
+def _counted(question: str, units: Sequence[Unit], cut: bool, number: int | None) -> tuple[int, Unit] | None:
     """Return how many there are and the note that shows it, where a number is asked for and can be told."""
     listed = [u for u in units if u.enough and u.kind in _NOUNS]
     if not listed or cut or not re.search(r"\bhow many\b", question, re.I):
         return None
+    if listed[0].kind == "track":
+        return (len(listed) if number is None else number), listed[0]
     if listed[0].kind == "object":
         most = max(listed, key=_number)
         return _number(most), most

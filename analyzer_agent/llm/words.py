@@ -13,6 +13,8 @@ _STOP = frozenset(
     only or other our out over please read reads said say saying says second see seen she should show shown shows so some somebody
     someone something speak speaks spoken tell tells text than that the their them then there these they thing this those time times
     to told too under until up us use used very video clip film movie was we were what when where which while who whom whose why will with
+    videos clips films movies recording recordings footage lecture lectures mentions mentioning discuss discusses discussed discussing
+    talked talking speaking
     word words would written you your talk talks talking display displayed screen picture
     """.split()  # noqa: SIM905 (prose reads better than a list of strings)
 )
@@ -24,6 +26,11 @@ _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 def tokens(text: str) -> list[str]:
     """Return the words of a text, lower case, possessive endings removed."""
     return [re.sub(r"['’]s$", "", word.casefold()) for word in _WORD.findall(text)]
+
+
+def plain_words(text: str) -> list[str]:
+    """Return the words of a text that carry meaning, as they are written in it but lower case, each once."""
+    return list(dict.fromkeys(word for word in tokens(text) if word not in _STOP and (len(word) > 1 or word.isdigit())))
 
 
 def stem(word: str) -> str:
