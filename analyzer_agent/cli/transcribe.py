@@ -1,12 +1,13 @@
 """`transcribe`: what is said in videos, as text or subtitles, on stdout or in files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from analyzer_agent.cli.advice import advise_index, offer_whisper
 from analyzer_agent.cli.asking import chosen, tell_problems
 from analyzer_agent.cli.drawing import drawing, warn
 from analyzer_agent.cli.formats import FORMATS, Row, Style, style_of, style_options, word_object, write
@@ -15,6 +16,7 @@ from analyzer_agent.cli.index import fail_where_undone, run_index
 from analyzer_agent.cli.notes import row_of
 from analyzer_agent.cli.options import common, settings_of
 from analyzer_agent.cli.plain import as_json, one_line
+from analyzer_agent.cli.showing import unheard_lines
 from analyzer_agent.cli.stopping import stoppable
 from analyzer_agent.errors import AgentError
 from analyzer_agent.timeline import seconds
@@ -52,6 +54,7 @@ def transcribe(
     targets = _targets(files, form, output, overwrite)
     style = style_of(words, max_line, {target.form for target in targets})
     settings = settings_of(flags | {"manager": "rules", "mode": "manager", "tools": "speech"})
+    offer_whisper(files, settings, flags["quiet"])
     from analyzer_agent.session import Session
 
     with Session(*files, settings=settings) as session:
@@ -59,12 +62,16 @@ def transcribe(
         with drawing(flags["quiet"], session.toolbox.titled) as drawer, stoppable(session.cancel, on_stop=drawer.pause):
             results = run_index(session, ["speech"], None, drawer)
         heard = {result.args.get("video") or session.offers[0].name: result for result in results if not result.refused}
+        weak = False
         for number, offer in enumerate(session.offers):
             if offer.name in heard:
                 transcript = Transcript.of(session, offer, heard[offer.name])
-                transcript.tell()
                 for target in (target for target in targets if target.video == number):
                     target.put(transcript.text(target.form, style), flags["quiet"])
+                transcript.tell(session.toolbox.titles)
+                weak = weak or any(row.uncertain for row in transcript.rows)
+        if weak and not flags["quiet"]:
+            advise_index(session, results)
         _fail(session, results)
 
 
@@ -142,10 +149,12 @@ class Transcript:
         most = max(languages, key=languages.count, default="")
         return cls(offer.title, [row_of(run, offer.title, session.store) for run in runs], most, result)
 
-    def tell(self) -> None:
-        """Tell on stderr what is not as good as it may look."""
+    def tell(self, titles: Mapping[str, str]) -> None:
+        """Tell on stderr what is not as good as it may look; `titles` names videos where there are several."""
         if weak := sorted({row.engine for row in self.rows if row.uncertain}):
-            warn(f"{self.name}: heard by {', '.join(weak)}, which often mishears. Better, once: analyzer-agent weights pull speech")
+            warn(f"{self.name}: heard by {', '.join(weak)}, which is weak: expect wrong words.")
+        for line in unheard_lines(self.result.not_examined, titles):
+            click.echo(line, err=True)
         if not self.rows:
             click.echo(f"No speech was heard in {one_line(self.name)}.", err=True)
 
