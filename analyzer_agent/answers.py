@@ -62,13 +62,14 @@ def citations(verdict: Verdict, toolbox: Toolbox) -> list[Citation]:
     notes = toolbox.store.notes.get(verdict.cited)
     runs = {n: toolbox.reader.run_of(notes[n]) for n in verdict.cited if n in notes}
     quoted = spoken_at(verdict.text, list(runs), runs)
+    paths = {offer.video.id: str(offer.video.path) for offer in toolbox.offers.values() if not offer.absent}
     cited = []
     for number, run in runs.items():
         note = notes[number]
         recipe = toolbox.store.notes.recipe(note.key)
         name = toolbox.titles.get(note.video, note.video)
         place = (name, note.kind, note.analyzer, recipe.engine, recipe.uncertain)
-        cited.append(Citation(note.id, run.span, run.text, *place, words=tuple(quoted.get(number, ()))))
+        cited.append(Citation(note.id, run.span, run.text, *place, words=tuple(quoted.get(number, ())), path=paths.get(note.video, "")))
     return cited
 
 

@@ -11,36 +11,51 @@ from analyzer_agent.records import JSON, Answer, ToolResult
 from analyzer_agent.timeline import TimeRange
 
 
-@dataclass(frozen=True, slots=True)
-class Thinking:
+class _Happened:
+    """What all events have: `str()` is one line for people, `repr()` is short."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        from analyzer_agent.wording import event_line
+
+        return event_line(self)  # type: ignore[arg-type]  # each subclass is one of `Event`
+
+    def __repr__(self) -> str:
+        text = str(self)
+        return f"<{type(self).__name__} {text if len(text) <= 120 else text[:119] + '…'}>"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Thinking(_Happened):
     """The model is asked for its next step (counted from 1)."""
 
     step: int
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class TextDelta:
+@dataclass(frozen=True, slots=True, repr=False)
+class TextDelta(_Happened):
     """A piece of the model's text, as it streams."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Verifying:
+@dataclass(frozen=True, slots=True, repr=False)
+class Verifying(_Happened):
     """The model is asked, apart, whether the cited notes suffice for the answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class SentBack:
+@dataclass(frozen=True, slots=True, repr=False)
+class SentBack(_Happened):
     """An answer was not accepted, and the model is told why: what may have streamed of it (`draft`) does not hold."""
 
     draft: str
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class ToolStarted:
+@dataclass(frozen=True, slots=True, repr=False)
+class ToolStarted(_Happened):
     """A tool call begins. `reused_ms` is covered already, `new_ms` has to be analyzed."""
 
     call_id: str
@@ -53,8 +68,8 @@ class ToolStarted:
     estimate_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+@dataclass(frozen=True, slots=True, repr=False)
+class Progress(_Happened):
     """A grain was finished: `done_ms` of `total_ms` new media time."""
 
     call_id: str
@@ -65,8 +80,8 @@ class Progress:
     found: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+@dataclass(frozen=True, slots=True, repr=False)
+class Waiting(_Happened):
     """Another process is analyzing `span`; its result will be used."""
 
     call_id: str
@@ -74,22 +89,22 @@ class Waiting:
     span: TimeRange
 
 
-@dataclass(frozen=True, slots=True)
-class ToolFinished:
+@dataclass(frozen=True, slots=True, repr=False)
+class ToolFinished(_Happened):
     """A tool call ended."""
 
     result: ToolResult
 
 
-@dataclass(frozen=True, slots=True)
-class Warned:
+@dataclass(frozen=True, slots=True, repr=False)
+class Warned(_Happened):
     """Something the user should know that does not stop the question."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+@dataclass(frozen=True, slots=True, repr=False)
+class Answered(_Happened):
     """The question is answered."""
 
     answer: Answer

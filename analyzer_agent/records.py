@@ -164,7 +164,7 @@ REFUSED = "Refused: "
 """How the text of a refused call begins."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ToolResult:
     """What one tool call gave: `text` for the model, `note_ids` it may now cite, and what it cost."""
 
@@ -179,6 +179,11 @@ class ToolResult:
     args: Mapping[str, JSON] = field(default_factory=dict)
     not_examined: tuple[Unexamined, ...] = ()
     refused: bool = False
+
+    def __repr__(self) -> str:
+        from analyzer_agent.wording import finished
+
+        return f"<ToolResult {finished(self, None)}>"
 
     @property
     def refusal(self) -> str:
@@ -202,6 +207,8 @@ class Citation:
     engine: str = ""
     uncertain: bool = False
     words: tuple[TimeRange, ...] = ()
+    path: str = field(default="", repr=False)
+    """Where the file lies, if it is here."""
 
     @property
     def times(self) -> str:
@@ -232,7 +239,7 @@ class Usage:
     wall_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Answer:
     """An answer with its proof: checked citations, what was not examined, and the steps that led to it.
 
@@ -254,6 +261,23 @@ class Answer:
     manager: str = ""
     model: str = ""
     session: str = ""
+
+    def __str__(self) -> str:
+        """Return what the command line prints: the answer, its citations with times, what is not proved, what it cost."""
+        from analyzer_agent.wording import answer_text
+
+        return answer_text(self)
+
+    def __repr__(self) -> str:
+        text = self.text if len(self.text) <= 60 else f"{self.text[:59]}…"
+        cited = f"{len(self.citations)} citation{'' if len(self.citations) == 1 else 's'}"
+        return f"<Answer {text!r} {self.finished}, confidence {self.confidence}, {cited}>"
+
+    def _repr_html_(self) -> str:
+        """Return the answer for a notebook, with times that open the file there."""
+        from analyzer_agent.markup import answer_html
+
+        return answer_html(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the object that `ask --json` prints: times in seconds."""

@@ -13,7 +13,7 @@ FINEST_STEP = 125
 _CLOCK = re.compile(r"(?:(?:(?P<h>\d{1,9}):)?(?P<m>\d{1,9}):)?(?P<s>\d{1,12}(?:\.\d*)?|\.\d+)\s*s?")
 
 
-@dataclass(frozen=True, order=True, slots=True)
+@dataclass(frozen=True, order=True, slots=True, repr=False)
 class TimeRange:
     """Half-open `[start, end)` in integer milliseconds on the presentation timeline.
 
@@ -30,6 +30,9 @@ class TimeRange:
 
     def __str__(self) -> str:
         return f"{clock(self.start)}-{clock(self.end)}"
+
+    def __repr__(self) -> str:
+        return f"TimeRange({self})"
 
     @property
     def length(self) -> int:

@@ -13,7 +13,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "analyzer_agent"
 
-LAYER_0 = ("timeline", "records", "protocols", "errors", "events", "fencing", "ahead", "caches", "sharing", "contract")
+LAYER_0 = (
+    *("timeline", "records", "protocols", "errors", "events", "fencing", "ahead", "caches", "sharing", "contract"),
+    *("plain", "wording", "markup"),
+)
 
 MAY_IMPORT = {
     **{unit: LAYER_0 for unit in LAYER_0},

@@ -268,7 +268,7 @@ def test_output_that_cannot_be_written(cli, video, command):
 
 
 def test_amounts_read_well():
-    from analyzer_agent.cli.words import amount
+    from analyzer_agent.wording import amount
 
     assert [amount(ms) for ms in (0, 17, 3140, 99_940, 99_960, 171_700, 3_725_000)] == [
         *("0 s", "0.017 s", "3.14 s", "99.9 s"),

@@ -10,7 +10,6 @@ import pytest
 from cli_kit import Cli, talk
 
 from analyzer_agent import Session
-from analyzer_agent.cli.showing import evidence_line
 from analyzer_agent.evidence.reading import Run
 from analyzer_agent.protocols import Reply
 from analyzer_agent.records import Answer, Citation, Note, Observation, answer_json
@@ -18,6 +17,7 @@ from analyzer_agent.testing import ScriptedModel, call
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox.finishing import Draft, Verdict, check
 from analyzer_agent.toolbox.quotes import misquoted, spoken_at
+from analyzer_agent.wording import evidence_line
 
 
 def note(number: int, text: str, start: int, kind: str = "speech", video: str = "v") -> Run:

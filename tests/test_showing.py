@@ -1,8 +1,9 @@
 """Answers as text for people: what is told of voice without words."""
 
-from analyzer_agent.cli.showing import show_left, unheard_lines
+from analyzer_agent.cli.showing import show_left
 from analyzer_agent.records import Unexamined
 from analyzer_agent.timeline import TimeRange
+from analyzer_agent.wording import unheard_lines
 
 
 def missed(start: int, end: int, video: str = "a", reason: str = "not_understood") -> Unexamined:

@@ -12,8 +12,8 @@ from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import common, settings_of
 from analyzer_agent.cli.plain import one_line
 from analyzer_agent.cli.stopping import stoppable
-from analyzer_agent.cli.words import amount
 from analyzer_agent.errors import AgentError
+from analyzer_agent.wording import amount
 
 if TYPE_CHECKING:
     from analyzer_agent.batch import Batch, Tally

@@ -9,9 +9,10 @@ import click
 
 from analyzer_agent.cli.plain import one_line
 from analyzer_agent.cli.sessions import as_table, sessions_in
-from analyzer_agent.cli.showing import cited, quote
+from analyzer_agent.cli.showing import cited
 from analyzer_agent.cli.wrapping import wrapped
 from analyzer_agent.timeline import seconds
+from analyzer_agent.wording import quote
 
 if TYPE_CHECKING:
     from analyzer_agent.session import Session

@@ -14,7 +14,6 @@ import click
 
 from analyzer_agent.cli import keyboard
 from analyzer_agent.cli.plain import one_line
-from analyzer_agent.cli.words import amount, estimate, finished, subject
 from analyzer_agent.cli.wrapping import wrapped
 from analyzer_agent.events import (
     Answered,
@@ -29,6 +28,7 @@ from analyzer_agent.events import (
     Waiting,
     Warned,
 )
+from analyzer_agent.wording import amount, estimate, finished, subject
 
 _EVERY_S = 5.0
 """How often plain lines tell how far a call is."""
@@ -133,18 +133,18 @@ class Lines(Drawer):
                 self._begun[event.call_id] = event
                 self._told[event.call_id] = time.monotonic()
                 if event.new_ms:
-                    self.note(f"{subject(event)}: {amount(event.new_ms)} to look at{estimate(event)}")
+                    self.note(str(event))
             case Progress() if time.monotonic() - self._told.get(event.call_id, 0.0) >= _EVERY_S:
                 self._told[event.call_id] = time.monotonic()
-                self.note(f"{event.tool}: {amount(event.done_ms)} of {amount(event.total_ms)} done")
+                self.note(str(event))
             case Waiting() if event.call_id not in self._waiting:
                 self._waiting.add(event.call_id)
-                self.note(f"{event.tool}: waiting for another process that looks at {event.span}")
+                self.note(str(event))
             case ToolFinished():
                 self._waiting.discard(event.result.call_id)
                 self.note(finished(event.result, self._begun.pop(event.result.call_id, None)))
             case SentBack():
-                self.note(f"answer sent back: {event.why}")
+                self.note(str(event))
             case Warned():
                 super()._draw(event)
 
@@ -192,11 +192,11 @@ class Live(Drawer):
     def _draw(self, event: Event) -> None:
         match event:
             case Thinking():
-                self._set("think", f"thinking, step {event.step} of at most {event.limit}")
+                self._set("think", str(event))
             case Verifying():
-                self._set("think", "checking whether the evidence suffices")
+                self._set("think", str(event))
             case SentBack():
-                self._line(("-", "yellow"), f"answer sent back: {event.why}")
+                self._line(("-", "yellow"), str(event))
             case ToolStarted():
                 self._drop("think")
                 self._begun[event.call_id] = event

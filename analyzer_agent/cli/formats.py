@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from analyzer_agent.cli.plain import as_json, one_line, plain
-from analyzer_agent.cli.showing import quote
 from analyzer_agent.cli.tables import table
 from analyzer_agent.timeline import TimeRange, seconds
+from analyzer_agent.wording import quote
 
 if TYPE_CHECKING:
     from analyzer_agent.evidence.cues import WordCue

@@ -11,13 +11,13 @@ from analyzer_agent.cli.drawing import Drawer, drawing, warn
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import common, settings_of
 from analyzer_agent.cli.plain import as_json, one_line
-from analyzer_agent.cli.showing import unheard_lines
 from analyzer_agent.cli.stopping import stoppable
 from analyzer_agent.cli.tables import table
 from analyzer_agent.errors import AgentError
 from analyzer_agent.events import Warned
 from analyzer_agent.records import ToolResult
 from analyzer_agent.timeline import seconds
+from analyzer_agent.wording import unheard_lines
 
 if TYPE_CHECKING:
     from analyzer_agent.session import Session

@@ -13,9 +13,9 @@ import click
 from analyzer_agent.cli import keyboard
 from analyzer_agent.cli.drawing import Drawer
 from analyzer_agent.cli.plain import one_line
-from analyzer_agent.cli.words import amount
 from analyzer_agent.cli.wrapping import text_width
 from analyzer_agent.events import ToolStarted
+from analyzer_agent.wording import amount
 
 _POLL_S = 0.2
 _GO_ON = "Go on? [Y/n/a] (a = always in this session) "

@@ -1,31 +1,16 @@
-"""Text from videos, files and models made safe for a terminal, and JSON made safe as well.
-
-Such text may hold escape sequences that move the cursor, change the title or hide what follows. Knows nothing of what is printed.
-"""
+"""JSON that is safe on a terminal, beside text made safe, which `analyzer_agent.plain` does."""
 
 import json
-import re
 import sys
 from typing import Any
 
-# Control characters but tab and line break, the marks that turn the direction of writing, and lone surrogates.
-_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_UNSAFE_OR_BREAK = re.compile(rf"{_UNSAFE.pattern}|[\u2028\u2029]")
-_SEQUENCE = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-Z\\-_]")
+from analyzer_agent.plain import UNSAFE_OR_BREAK, one_line, plain
 
-
-def plain(text: str) -> str:
-    """Return text without escape sequences and control characters; line breaks stay."""
-    return _UNSAFE.sub("", _SEQUENCE.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
-
-
-def one_line(text: str) -> str:
-    """Return plain text on one line."""
-    return " ".join(plain(text).split())
+__all__ = ["as_json", "one_line", "plain"]
 
 
 def as_json(value: Any, indent: int | None = 2) -> str:
     """Return JSON that holds no character that a terminal acts on or a reader ends a line at, and that any encoding of stdout can show."""
     ascii_only = (getattr(sys.stdout, "encoding", "") or "").lower().replace("-", "") != "utf8"
     text = json.dumps(value, ensure_ascii=ascii_only, indent=indent)
-    return _UNSAFE_OR_BREAK.sub(lambda m: f"\\u{ord(m[0]):04x}", text)
+    return UNSAFE_OR_BREAK.sub(lambda m: f"\\u{ord(m[0]):04x}", text)

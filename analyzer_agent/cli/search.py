@@ -14,9 +14,9 @@ from analyzer_agent.cli.help import command
 from analyzer_agent.cli.notes import kinds_of
 from analyzer_agent.cli.options import common, settings_of
 from analyzer_agent.cli.plain import as_json, one_line
-from analyzer_agent.cli.showing import quote
 from analyzer_agent.errors import AgentError
 from analyzer_agent.timeline import TimeRange, seconds
+from analyzer_agent.wording import quote
 
 if TYPE_CHECKING:
     from analyzer_agent.config import Settings

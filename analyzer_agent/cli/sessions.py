@@ -9,8 +9,8 @@ import click
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import common, settings_of
 from analyzer_agent.cli.plain import as_json
-from analyzer_agent.cli.showing import quote
 from analyzer_agent.cli.tables import table
+from analyzer_agent.wording import quote
 
 if TYPE_CHECKING:
     from analyzer_agent.storage import Store

@@ -1,0 +1,191 @@
+"""Answers and events as text for people: one line for an event, lines for an answer, and HTML for notebooks.
+
+Times and quotes are those of the citations, which come from the store. Knows nothing of terminals.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+from analyzer_agent import events
+from analyzer_agent.events import ToolStarted
+from analyzer_agent.plain import one_line, plain
+from analyzer_agent.records import Answer, Citation, ToolResult, Unexamined
+from analyzer_agent.timeline import TimeRange, clock, seconds
+
+Role: TypeAlias = Literal["answer", "choice", "citation", "doubt", "unexamined", "ending", "cost"]
+
+_RANGES_SHOWN = 3
+_PARTS_SHOWN = 4
+_LONGEST_QUOTE = 300
+_ENDINGS = {"out_of_steps": "The steps were used up before it was done.", "out_of_budget": "The budget was used up before it was done."}
+_ASKED, _LONGEST_ASKED = ("query", "question", "description"), 80
+
+
+def amount(ms: int) -> str:
+    """Return a stretch of time as people say it: `8.5 s`, `12:30`."""
+    return f"{seconds(ms):.3g} s" if ms < 99_950 else clock(round(ms / 1000) * 1000)
+
+
+def ranges_text(ranges: Sequence[TimeRange]) -> str:
+    """Return the first few ranges, and how many more there are."""
+    shown = ", ".join(str(r) for r in ranges[:_RANGES_SHOWN])
+    return shown + (f" and {len(ranges) - _RANGES_SHOWN} more" if len(ranges) > _RANGES_SHOWN else "")
+
+
+def subject(start: ToolStarted) -> str:
+    """Return which tool works on what, for which words of the model, and with which engine."""
+    asked = " ".join(str(start.args[name]) for name in _ASKED if name in start.args)
+    words = [start.tool, str(start.args.get("video") or ""), f'"{asked[:_LONGEST_ASKED]}"' if asked else ""]
+    words.append(ranges_text(start.ranges) or _asked_range(start.args.get("range")))
+    words.append(f"({start.engine})" if start.engine else "")
+    return " ".join(word for word in words if word)
+
+
+def _asked_range(value: Any) -> str:
+    return "-".join(str(v) for v in value) if isinstance(value, list) else str(value or "")
+
+
+def estimate(start: ToolStarted) -> str:
+    """Return how long a call may take, where that is known and worth saying."""
+    if start.estimate_ms is None or start.estimate_ms < 2000:
+        return ""
+    return f", about {amount(start.estimate_ms)}"
+
+
+def finished(result: ToolResult, start: ToolStarted | None) -> str:
+    """Return what a call came to."""
+    who = subject(start) if start else result.tool
+    if result.refused:
+        return f"{who}: {result.text.removeprefix('Refused: ')}"
+    found = f"{len(result.note_ids)} note{'' if len(result.note_ids) == 1 else 's'}"
+    cost = ""
+    if result.analyzed_ms or result.reused_ms:
+        cost = f", {amount(result.analyzed_ms)} new in {amount(result.wall_ms)}" if result.analyzed_ms else ", nothing new"
+        cost += f", {amount(result.reused_ms)} reused" if result.reused_ms else ""
+    failed = [u for u in result.not_examined if u.reason == "failed"]
+    broken = f", failed on {ranges_text([u.span for u in failed])}: {failed[0].detail}" if failed else ""
+    return f"{who}: {found}{cost}{broken}"
+
+
+def event_line(event: events.Event) -> str:
+    """Return an event on one line."""
+    match event:
+        case events.Thinking():
+            return f"thinking, step {event.step} of at most {event.limit}"
+        case events.Verifying():
+            return "checking whether the evidence suffices"
+        case events.SentBack():
+            return one_line(f"answer sent back: {event.why}")
+        case events.ToolStarted():
+            return one_line(f"{subject(event)}: {amount(event.new_ms)} to look at{estimate(event)}" if event.new_ms else subject(event))
+        case events.Progress():
+            return f"{event.tool}: {amount(event.done_ms)} of {amount(event.total_ms)} done"
+        case events.Waiting():
+            return f"{event.tool}: waiting for another process that looks at {event.span}"
+        case events.ToolFinished():
+            return one_line(finished(event.result, None))
+        case events.Answered():
+            return one_line(event.answer.text)
+        case events.TextDelta() | events.Warned():
+            return one_line(event.text)
+
+
+def answer_lines(
+    answer: Answer, *, several: bool = False, names: Mapping[str, str] | None = None, full: bool = False
+) -> Iterator[tuple[Role, str]]:
+    """Yield an answer line by line, each with its role.
+
+    Args:
+        answer: what was answered.
+        several: name the file of each citation.
+        names: video id -> name, where there are several videos.
+        full: cut no quotation.
+    """
+    yield "answer", plain(answer.text)
+    if answer.choice:
+        yield "choice", f"Choice: {one_line(answer.choice)}"
+    for citation in answer.citations:
+        yield "citation", f"  {evidence_line(citation, several, full)}"
+    for claim in answer.unsupported:
+        yield "doubt", f"  Without evidence: {one_line(claim)}"
+    if answer.missing:
+        yield "doubt", f"  Not proved: {one_line(answer.missing)}"
+    yield from (("unexamined", line) for line in left_lines(answer.not_examined, names or {}, unseen=answer.finished != "answered"))
+    if ending := _ENDINGS.get(answer.finished):
+        yield "ending", ending
+    yield "cost", f"Confidence: {answer.confidence}"
+    yield "cost", f"Cost: {cost_line(answer)}"
+
+
+def answer_text(answer: Answer) -> str:
+    """Return an answer as the command line prints it."""
+    several = len({citation.video for citation in answer.citations}) > 1
+    return "\n".join(line for _, line in answer_lines(answer, several=several))
+
+
+def evidence_line(citation: Citation, several: bool, full: bool = False) -> str:
+    """Return `[#12] 1:04.2-1:07.9 speech, pocketsphinx, uncertain: "it costs forty"`."""
+    name = f"{one_line(citation.video)} " if several else ""
+    by = ", ".join([citation.kind, *([citation.engine] if citation.engine else []), *(["uncertain"] if citation.uncertain else [])])
+    return f"[#{citation.note}] {name}{citation.times} {one_line(by)}: {quote(citation.text, None if full else _LONGEST_QUOTE)}"
+
+
+def quote(text: str, longest: int | None = _LONGEST_QUOTE) -> str:
+    """Return text on one line in quotation marks, cut where it is longer than `longest`."""
+    flat = one_line(text).replace('"', "'")
+    return f'"{flat if longest is None or len(flat) <= longest else flat[: longest - 1] + "…"}"'
+
+
+def left_lines(left: Sequence[Unexamined], names: Mapping[str, str], *, unseen: bool = True) -> Iterator[str]:
+    """Yield what was not examined, and which voices were not understood; without `unseen` only what was tried."""
+    gaps = [u for u in left if u.reason != "not_understood"]
+    if gaps and (unseen or any(u.reason != "unseen" for u in gaps)):
+        yield f"Not examined: {unexamined_line(gaps, names)}"
+    yield from unheard_lines(left, names)
+
+
+def unheard_lines(left: Iterable[Unexamined], names: Mapping[str, str]) -> list[str]:
+    """Return `Not understood: voice at 0:00-0:15 without words` for each video where this is so."""
+    spans: dict[str, list[TimeRange]] = {}
+    for u in left:
+        if u.reason == "not_understood":
+            spans.setdefault(u.video, []).append(u.span)
+    return [f"Not understood: voice at {_parts(found)}{_of(video, names)} without words" for video, found in spans.items()]
+
+
+def _parts(ranges: Sequence[TimeRange]) -> str:
+    more = f" and {len(ranges) - _PARTS_SHOWN} more parts" if len(ranges) > _PARTS_SHOWN else ""
+    return ", ".join(str(span) for span in ranges[:_PARTS_SHOWN]) + more
+
+
+def _of(video: str, names: Mapping[str, str]) -> str:
+    return f" of {one_line(names[video])}" if len(names) > 1 and video in names else ""
+
+
+def unexamined_line(left: Iterable[Unexamined], names: Mapping[str, str]) -> str:
+    """Return what was not examined on one line: analyzers with ranges and reasons, those with the same ranges and reason together."""
+    groups: dict[tuple[str, str, str], list[TimeRange]] = {}
+    for u in left:
+        reason = f"{u.reason}: {one_line(u.detail)}" if u.reason == "failed" and u.detail else u.reason
+        groups.setdefault((u.analyzer, reason, u.video), []).append(u.span)
+    alike: dict[tuple[tuple[TimeRange, ...], str, str], list[str]] = {}
+    for (analyzer, reason, video), spans in groups.items():
+        alike.setdefault((tuple(spans), reason, video), []).append(analyzer)
+    parts = []
+    for (ranges, reason, video), analyzers in alike.items():
+        parts.append(f"{one_line(', '.join(analyzers))} {_parts(ranges)}{_of(video, names)} ({reason})")
+    return "; ".join(parts)
+
+
+def cost_line(answer: Answer) -> str:
+    """Return what the question cost, in one line."""
+    usage = answer.usage
+    parts = [f"{_seconds(usage.media_ms_analyzed)} new media-seconds", f"{_seconds(usage.media_ms_reused)} reused"]
+    if usage.llm_calls:
+        calls = f"{usage.llm_calls} model call{'' if usage.llm_calls == 1 else 's'}"
+        parts.append(f"{calls} ({usage.input_tokens} tokens in, {usage.output_tokens} out)")
+    return ", ".join([*parts, amount(usage.wall_ms)])
+
+
+def _seconds(ms: int) -> str:
+    return f"{seconds(ms):.1f}".removesuffix(".0")
