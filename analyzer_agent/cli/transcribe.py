@@ -16,10 +16,10 @@ from analyzer_agent.cli.index import fail_where_undone, run_index
 from analyzer_agent.cli.notes import row_of
 from analyzer_agent.cli.options import common, settings_of
 from analyzer_agent.cli.plain import as_json, one_line
-from analyzer_agent.cli.showing import unheard_lines
 from analyzer_agent.cli.stopping import stoppable
 from analyzer_agent.errors import AgentError
 from analyzer_agent.timeline import seconds
+from analyzer_agent.wording import unheard_lines
 
 if TYPE_CHECKING:
     from analyzer_agent.records import ToolResult
