@@ -40,6 +40,7 @@ def test_the_commands_are_these():
 def test_each_command_explains_itself(tmp_path, arguments):
     shown = Cli(tmp_path)(*arguments, "--help").stdout
     assert shown.startswith(f"Usage: main {' '.join(arguments)}".rstrip()) and "--help" in shown
+    assert "\\b" not in shown, "an escape that click does not read"
 
 
 def test_every_option_has_help():

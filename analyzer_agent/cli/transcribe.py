@@ -41,7 +41,7 @@ _FORMS = ("txt", "srt", "vtt", "tsv", "json")
 def transcribe(
     videos: tuple[str, ...], form: str | None, output: str | None, overwrite: bool, words: bool, max_line: int | None, **flags: Any
 ) -> None:
-    r"""Print what is said in a VIDEO, or write it to files.
+    """Print what is said in a VIDEO, or write it to files.
 
     \b
     transcribe talk.mp4                        one sentence a line
@@ -49,7 +49,7 @@ def transcribe(
     transcribe lectures -f all -o transcripts  all formats, for each video in a folder
 
     What is heard is kept: a second run, in another format, takes no time.
-    """
+    """  # noqa: D301 - click reads \b
     files = chosen(videos, flags)
     targets = _targets(files, form, output, overwrite)
     style = style_of(words, max_line, {target.form for target in targets})
