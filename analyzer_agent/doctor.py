@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Literal
 
 from analyzer_agent import __version__, tools
-from analyzer_agent.config import Settings
-from analyzer_agent.errors import REINSTALL_OPENCV, AgentError, PluginError
+from analyzer_agent.config import Settings, default_file
+from analyzer_agent.errors import AgentError, PluginError
+from analyzer_agent.installing import pip_install, reinstall_opencv
 from analyzer_agent.protocols import EngineConfig, EngineSpec
 from analyzer_agent.records import JSON
 
@@ -38,7 +39,7 @@ class Finding:
     """One thing that was looked at.
 
     `state` is "works", "weak" (works, with less than could be had), "missing" (something optional is not there), or "broken" (the
-    program cannot do its work). `fix` is the one line that changes it.
+    program cannot do its work). `fix` is the one line that changes it; it brings about `size` bytes. `analyzer` is whose engine this is.
     """
 
     section: str
@@ -46,10 +47,15 @@ class Finding:
     state: State
     detail: str = ""
     fix: str = ""
+    size: int = 0
+    analyzer: str = ""
 
 
-def examine(settings: Settings) -> Iterator[Finding]:
-    """Yield what is found, section by section: python, packages, opencv, gpu, analyzers, manager, store, speeds."""
+def examine(settings: Settings, file: Path | None = None) -> Iterator[Finding]:
+    """Yield what is found, section by section: python, packages, opencv, gpu, analyzers, weights, manager, settings, store, speeds.
+
+    `file` is the one that the settings were read from, None where there is none.
+    """
     yield Finding(
         "python", "python", "works", f"{platform.python_version()} on {platform.platform(terse=True)}; analyzer-agent {__version__}"
     )
@@ -57,13 +63,15 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from opencv()
     yield from gpu()
     yield from analyzers(settings)
+    yield from weights(settings)
     yield manager(settings)
+    yield Finding("settings", "file", "works", str(file) if file else f"{default_file()}, not there: nothing is set")
     yield from store(settings)
 
 
 def as_record(finding: Finding) -> dict[str, JSON]:
     """Return a finding as the object that `doctor --json` prints."""
-    return {name: getattr(finding, name) for name in ("section", "name", "state", "detail", "fix")}
+    return {name: getattr(finding, name) for name in ("section", "name", "state", "detail", "fix", "size", "analyzer")}
 
 
 # --- packages -------------------------------------------------------------------------------------------------------
@@ -72,7 +80,7 @@ def as_record(finding: Finding) -> dict[str, JSON]:
 def _packages() -> Iterator[Finding]:
     for name in _CORE:
         version = _version(name)
-        fix = "" if version else f"pip install {name}"
+        fix = "" if version else pip_install(name)
         yield Finding("packages", name, "works" if version else "broken", version or "not installed", fix)
     for name in _EXTRA:
         if version := _version(name):
@@ -90,7 +98,7 @@ def opencv() -> Iterator[Finding]:
     """Yield whether OpenCV can be imported: `opencv-python` beside the headless package may need libGL, which servers lack."""
     folder = _folder("cv2")
     if folder is None:
-        yield Finding("opencv", "cv2", "broken", "OpenCV is not installed", "pip install opencv-python-headless")
+        yield Finding("opencv", "cv2", "broken", "OpenCV is not installed", pip_install("opencv-python-headless"))
         return
     rivals = [name for name in ("opencv-python", "opencv-contrib-python") if _version(name)]
     told = _constant(folder / "version.py", "headless")
@@ -98,9 +106,9 @@ def opencv() -> Iterator[Finding]:
     if told == "True" or not (rivals or told == "False"):
         yield Finding("opencv", "cv2", "works", f"the headless build is in place{beside}")
     elif _loadable("libGL.so.1"):
-        yield Finding("opencv", "cv2", "weak", f"not the headless build, libGL is there{beside}", REINSTALL_OPENCV)
+        yield Finding("opencv", "cv2", "weak", f"not the headless build, libGL is there{beside}", reinstall_opencv())
     else:
-        yield Finding("opencv", "cv2", "broken", f"not the headless build, and libGL.so.1 is missing{beside}", REINSTALL_OPENCV)
+        yield Finding("opencv", "cv2", "broken", f"not the headless build, and libGL.so.1 is missing{beside}", reinstall_opencv())
 
 
 def _folder(module: str) -> Path | None:
@@ -142,9 +150,8 @@ def gpu() -> Iterator[Finding]:
     if folder := _folder("torch"):
         built = _constant(folder / "version.py", "cuda")
         if built in ("", "None"):
-            yield Finding(
-                "gpu", "torch", "weak", "the installed torch is a CPU-only build", "pip install --force-reinstall torch torchvision"
-            )
+            fix = pip_install("--force-reinstall", "torch", "torchvision")
+            yield Finding("gpu", "torch", "weak", "the installed torch is a CPU-only build", fix)
 
 
 def _gpus() -> list[str]:
@@ -163,10 +170,10 @@ def _gpus() -> list[str]:
 
 
 def analyzers(settings: Settings) -> Iterator[Finding]:
-    """Yield each analyzer with each of its engines, under the settings' weights, device and `offline`."""
+    """Yield each analyzer of the settings' `tools` with each of its engines, under their weights, device and `offline`."""
     from analyzer_agent.session import engine_config
 
-    for name, (_, engines) in tools.load_all().items():
+    for name, (_, engines) in tools.load_all(settings.tools).items():
         try:
             yield from _analyzer(name, engines, engine_config(name, settings))
         except PluginError as error:
@@ -177,16 +184,37 @@ def analyzers(settings: Settings) -> Iterator[Finding]:
 
 def _analyzer(name: str, engines: Sequence[EngineSpec], config: EngineConfig) -> Iterator[Finding]:
     if not engines:
-        yield Finding("analyzers", name, "works", "needs no engine")
+        yield Finding("analyzers", name, "works", "needs no engine", analyzer=name)
     for engine in engines:
         found = engine.find(config)
         where = f"{name}: {engine.name}"
         if found.missing:
-            yield Finding("analyzers", where, "missing", found.missing, found.fix)
+            yield Finding("analyzers", where, "missing", found.missing, found.fix, found.size, name)
         else:
             weights = f"weights {found.weights}" if found.weights else "needs no weights"
             detail = f"{weights}; on {found.device}{'; its notes are uncertain' * engine.uncertain}"
-            yield Finding("analyzers", where, "weak" if engine.uncertain else "works", detail)
+            yield Finding("analyzers", where, "weak" if engine.uncertain else "works", detail, analyzer=name)
+
+
+def weights(settings: Settings) -> Iterator[Finding]:
+    """Yield the folders in which weights are looked for, the first one that has them wins."""
+    from analyzer_agent.session.parts import check_weights
+    from analyzer_agent.tools.engines.detectors import folders
+
+    try:
+        check_weights(settings)
+    except AgentError as error:
+        yield Finding("weights", "folder", "broken", str(error), error.hint)
+    else:
+        yield Finding("weights", "folder", "works", _place(settings.weights_dir))
+    yield Finding("weights", "Hugging Face cache", "works", _place(settings.caches.hub))
+    yield Finding("weights", "EasyOCR", "works", _place(settings.caches.easyocr))
+    for folder in folders(EngineConfig(caches=settings.caches)):
+        yield Finding("weights", "ultralytics", "works", _place(folder))
+
+
+def _place(folder: Path | None) -> str:
+    return "none" if folder is None else f"{folder}{'' if folder.exists() else ', not there'}"
 
 
 def manager(settings: Settings) -> Finding:

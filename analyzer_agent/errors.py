@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 
+from analyzer_agent.installing import install_extra, pip_install, reinstall_opencv
+
 
 class AgentError(Exception):
     """Something a person can fix; `hint` says how."""
@@ -71,10 +73,6 @@ def near(path: Path, otherwise: str = "Check the path.") -> str:
     return did_you_mean(path.stem, known, lambda stem: str(known[stem])) or otherwise
 
 
-REINSTALL_OPENCV = "pip install --force-reinstall --no-deps opencv-python-headless"
-"""Several packages pull opencv-python beside the headless one; it takes the latter's place and needs libGL, which servers lack."""
-
-
 def require(module: str, extra: str, purpose: str) -> ModuleType:
     """Import `module`, or say which feature needs it and what to install.
 
@@ -85,7 +83,6 @@ def require(module: str, extra: str, purpose: str) -> ModuleType:
         return importlib.import_module(module)
     except ImportError as error:
         if isinstance(error, ModuleNotFoundError) and error.name == module.partition(".")[0]:
-            wanted = f"analyzer-agent[{extra}]" if extra else "analyzer-agent"
-            raise Unavailable(f"{purpose} needs {module!r}, which is not installed.", hint=f"pip install '{wanted}'") from error
-        repair = REINSTALL_OPENCV if "libGL" in str(error) else f"pip install --force-reinstall {module.partition('.')[0]}"
+            raise Unavailable(f"{purpose} needs {module!r}, which is not installed.", hint=install_extra(extra)) from error
+        repair = reinstall_opencv() if "libGL" in str(error) else pip_install("--force-reinstall", module.partition(".")[0])
         raise Unavailable(f"{purpose} needs {module!r}, which is installed but cannot be loaded: {error}.", hint=repair) from error

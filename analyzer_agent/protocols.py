@@ -146,7 +146,8 @@ class Availability:
     """Whether an engine can run here. `weights` names them with their revision (part of the cache key).
 
     `missing` says in one line why it cannot run ("" when it can), `fix` how to change that. `device` is where it would run, as far as
-    can be told from files: cpu, cuda, cuda:1, mps, or network; `size` is the bytes of the weights on disk, 0 where that says nothing.
+    can be told from files: cpu, cuda, cuda:1, mps, or network; `size` is the bytes of the weights on disk, or of what `fix` brings; 0 where
+    that says nothing.
     """
 
     weights: str = ""

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "analyzer_agent"
 
 LAYER_0 = (
     *("timeline", "records", "protocols", "errors", "events", "fencing", "ahead", "caches", "sharing", "contract"),
-    *("plain", "wording", "markup"),
+    *("plain", "wording", "markup", "installing"),
 )
 
 MAY_IMPORT = {

@@ -194,7 +194,7 @@ def test_the_list_names_size_licence_languages_and_place(cli: Cli, tmp_path: Pat
 
 
 def test_the_documentation_lists_what_the_table_does() -> None:
-    from analyzer_agent.cli.tables import amount_of_bytes
+    from analyzer_agent.installing import amount_of_bytes
     from analyzer_agent.tools import names
 
     text = DOCS.read_text(encoding="utf-8")

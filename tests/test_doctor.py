@@ -13,7 +13,7 @@ from cli_kit import PRICE, Cli, talk
 from analyzer_agent import doctor
 from analyzer_agent.config import Settings
 from analyzer_agent.doctor import Finding
-from analyzer_agent.errors import REINSTALL_OPENCV
+from analyzer_agent.installing import VISION, install_extra, pip_install, reinstall_opencv
 
 
 @pytest.fixture
@@ -34,17 +34,47 @@ def found(findings, section, name="") -> Finding:
 def test_the_command_prints_each_section_with_fixes(cli):
     shown = cli("doctor").stdout
     heads = [line for line in shown.splitlines() if line and not line.startswith(" ")]
-    assert heads[:-1] == ["Python", "Packages", "OpenCV", "GPU", "Analyzers", "Manager", "Store"] and heads[-1].startswith("Ready: ")
+    sections = ["Python", "Packages", "OpenCV", "GPU", "Analyzers", "Weights", "Manager", "Settings", "Store"]
+    assert heads[: len(sections)] == sections
+    assert heads[len(sections)] == "You can: ask about cuts, subtitles, speech (weakly), voice, screen text, motion."
+    ways = shown[shown.index("You can: ") :].splitlines()[1:]
+    assert "To get better speech (about 148 MB):" in ways and "To get answers in a language model's words:" in ways
+    lines = [line for line in ways if line.startswith("  ")]
+    assert len(lines) == len(set(lines)), "each line once, with all that it brings"
+    assert f"  ok   folder: {cli.store.parent / 'weights'}, not there\n" in shown and "config.toml, not there: nothing is set\n" in shown
     assert "  ok   scenes: pyscenedetect: needs no weights; on cpu\n" in shown
-    assert "  no   speech: whisper: no Whisper weights on this machine\n       fix: " in shown
+    assert "  no   speech: whisper: no Whisper weights on this machine\n       fix (about 148 MB): " in shown
     assert "  weak rules: keyword rules, without a language model\n       fix: export OPENAI_API_KEY=..." in shown
     assert not cli.store.exists(), "looking makes nothing"
+
+
+def test_it_shows_no_flag_that_it_ignores(cli, tmp_path):
+    listed = cli("doctor", "--help").stdout
+    assert not [flag for flag in ("--refresh", "--max-steps", "--max-tokens", "--frames", "--engine", "--quiet") if flag in listed]
+    names = {f["analyzer"] for f in cli.json("doctor", "--json", "--tools", "speech,scenes")["findings"] if f["analyzer"]}
+    assert names == {"speech", "scenes"}
+    (tmp_path / "c.toml").write_text("max_steps = 3\n")
+    assert f"  ok   file: {tmp_path / 'c.toml'}\n" in cli("doctor", "--config", tmp_path / "c.toml").stdout
+    assert f"  BAD  folder: No weights in '{tmp_path}'.\n       fix: Fill it: " in cli("doctor", "--weights", tmp_path, code=1).stdout
+
+
+def test_the_line_for_pictures_comes_with_the_one_for_their_weights(cli, monkeypatch):
+    import importlib.util
+
+    known = importlib.util.find_spec
+    missing = ("ultralytics", "open_clip")
+    for module in ("ultralytics", "open_clip"):
+        monkeypatch.setattr(f"analyzer_agent.tools.engines.{module}.find_spec", lambda name: None if name in missing else known(name))
+    lines = cli("doctor").stdout.splitlines()
+    at = next(n for n, line in enumerate(lines) if line.startswith("To get objects, counts of objects, captions of frames, tags of frames"))
+    assert " GB):" in lines[at] and lines[at + 1] == f"  {install_extra(VISION)}"
+    assert lines[at + 2] == "  analyzer-agent weights pull objects captions tags"
 
 
 def test_json(cli):
     given = cli.json("doctor", "--json")
     assert given["ok"] is True
-    assert all(set(f) == {"section", "name", "state", "detail", "fix"} for f in given["findings"])
+    assert all(set(f) == {"section", "name", "state", "detail", "fix", "size", "analyzer"} for f in given["findings"])
     assert {f["state"] for f in given["findings"]} <= {"works", "weak", "missing"}
     assert {"scenes: pyscenedetect", "subtitles", "speech: whisper", "speech: pocketsphinx", "text: rapidocr"} <= {
         f["name"] for f in given["findings"] if f["section"] == "analyzers"
@@ -141,12 +171,12 @@ def test_opencv_as_it_should_be(cv2):
 
 def test_the_other_opencv_was_installed_last_and_libgl_is_missing(cv2):
     trap = cv2(headless=False, gl=False, beside=True)
-    assert (trap.state, trap.fix) == ("broken", REINSTALL_OPENCV) and "libGL.so.1 is missing" in trap.detail
+    assert (trap.state, trap.fix) == ("broken", reinstall_opencv()) and "libGL.so.1 is missing" in trap.detail
 
 
 def test_the_other_opencv_with_libgl_works_for_now(cv2):
     trap = cv2(headless=False, gl=True, beside=True)
-    assert (trap.state, trap.fix) == ("weak", REINSTALL_OPENCV)
+    assert (trap.state, trap.fix) == ("weak", reinstall_opencv())
 
 
 def test_both_with_the_headless_one_on_top(cv2):
@@ -166,7 +196,8 @@ def test_a_missing_core_package_is_broken(cli):
     with cli.process(python=["-c", code]) as process:
         out = process.communicate(timeout=30)[0]
     assert process.returncode == 1
-    assert "  BAD  rapidocr: not installed\n       fix: pip install rapidocr\n" in out and "  no   text: rapidocr: the package" in out
+    assert f"  BAD  rapidocr: not installed\n       fix: {pip_install('rapidocr')}\n" in out and "\nBroken: rapidocr.\n" in out
+    assert "  no   text: rapidocr: the package" in out
 
 
 def test_gpus(tmp_path, monkeypatch):

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from cli_kit import PRICE, Cli, talk
 
+from analyzer_agent.installing import VISION, amount_of_bytes, install_extra, vision_size
+
 ATTEMPTS = "attempts.txt"
 NO_NETWORK = f"""
 import pathlib, sys
@@ -34,11 +36,11 @@ AT_ONCE = 6.0
 
 OBJECTS = (
     "Error: The analyzer 'objects' cannot run here.\n"
-    "Hint: ultralytics: no detector weights are here (analyzer-agent weights pull objects, or --weights objects=FILE, such as yolo11n.pt, "
-    "an .onnx file or an exported folder)\n"
+    "Hint: ultralytics: no detector weights are here (about 20 MB: analyzer-agent weights pull objects, or "
+    "--weights objects=FILE, such as yolo11n.pt, an .onnx file or an exported folder)\n"
     if find_spec("ultralytics")
     else "Error: The analyzer 'objects' cannot run here.\n"
-    "Hint: ultralytics: the package 'ultralytics' is not installed (pip install 'analyzer-agent[gpu]')\n"
+    f"Hint: ultralytics: the package 'ultralytics' is not installed (about {amount_of_bytes(vision_size())}: {install_extra(VISION)})\n"
 )
 
 
@@ -104,7 +106,7 @@ def test_who_reaches_for_the_network_fails_and_is_written_down(machine: Machine,
 def test_the_doctor_tells_what_is_missing_and_how_to_get_it(machine: Machine) -> None:
     shown = machine("doctor")
     assert shown.took < AT_ONCE and shown.err == ""
-    assert "Ready: " in shown.out
+    assert "You can: ask about " in shown.out
     given = json.loads(machine("doctor", "--json").out)
     assert given["ok"] is True
     analyzers = {finding["name"]: finding for finding in given["findings"] if finding["section"] == "analyzers"}
@@ -112,7 +114,8 @@ def test_the_doctor_tells_what_is_missing_and_how_to_get_it(machine: Machine) ->
     assert missing >= {"speech: whisper", "objects: ultralytics", "captions: vision", "captions: open_clip", "tags: open_clip"}
     for name in missing:
         assert analyzers[name]["detail"] and analyzers[name]["fix"], name
-        assert f"  no   {name}: {analyzers[name]['detail']}\n       fix: {analyzers[name]['fix']}\n" in shown.out
+        size = f" (about {amount_of_bytes(analyzers[name]['size'])})" if analyzers[name]["size"] else ""
+        assert f"  no   {name}: {analyzers[name]['detail']}\n       fix{size}: {analyzers[name]['fix']}\n" in shown.out
     ready = {"scenes: pyscenedetect", "subtitles", "speech: pocketsphinx", "voice: silero", "text: rapidocr", "motion: opencv"}
     assert ready <= analyzers.keys() - missing, "the core comes with an engine for each of these"
     (manager,) = (finding for finding in given["findings"] if finding["section"] == "manager")
@@ -194,7 +197,7 @@ def test_weights_at_hand_are_used_without_asking_anybody(machine: Machine, video
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(find_spec("easyocr") is None, reason="needs easyocr (pip install 'analyzer-agent[gpu]')")
+@pytest.mark.skipif(find_spec("easyocr") is None, reason="needs easyocr (pip install 'analyzer-agent[vision]')")
 def test_weights_that_easyocr_would_fetch_anew_are_told(machine: Machine, video: Path) -> None:
     (weights := video.parent / "easyocr").mkdir()
     for name in ("craft_mlt_25k.pth", "english_g2.pth"):

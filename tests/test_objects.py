@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from analyzer_agent.errors import Unavailable
+from analyzer_agent.installing import VISION, install_extra, pip_install
 from analyzer_agent.protocols import EngineConfig, Grain
 from analyzer_agent.records import Observation
 from analyzer_agent.testing import FakeVideo
@@ -192,9 +193,9 @@ def test_weights_are_looked_for_where_ultralytics_is_set_up_to_keep_them(tmp_pat
 @pytest.mark.parametrize(
     ("absent", "name", "fix"),
     [
-        ("ultralytics", "any.pt", "pip install 'analyzer-agent[gpu]'"),
-        ("openvino", "any_int8_openvino_model", "pip install openvino"),
-        ("onnxruntime", "any.onnx", "pip install onnxruntime"),
+        ("ultralytics", "any.pt", install_extra(VISION)),
+        ("openvino", "any_int8_openvino_model", pip_install("openvino")),
+        ("onnxruntime", "any.onnx", pip_install("onnxruntime")),
     ],
 )
 def test_a_missing_package_is_named_with_the_line_that_installs_it(

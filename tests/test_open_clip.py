@@ -18,6 +18,7 @@ import pytest
 import tiny_clip
 
 from analyzer_agent.errors import Unavailable
+from analyzer_agent.installing import VISION, install_extra
 from analyzer_agent.protocols import EngineConfig
 from analyzer_agent.tools.engines import checkpoints, hardware
 from analyzer_agent.tools.engines import open_clip as door
@@ -312,7 +313,7 @@ def test_every_published_captioner_and_clip_is_a_model_that_open_clip_knows() ->
 def test_a_missing_package_is_named(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(door, "find_spec", lambda name: None if name == package else name)
     found = door.find_coca(EngineConfig())
-    assert repr(package) in found.missing and found.fix == "pip install 'analyzer-agent[gpu]'"
+    assert repr(package) in found.missing and found.fix == install_extra(VISION)
 
 
 def test_finding_takes_milliseconds_and_imports_nothing(coca_weights: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from analyzer_agent.batch.questions import Question, missing_videos, read_questions
 from analyzer_agent.errors import AgentError
+from analyzer_agent.installing import pip_install
 from analyzer_agent.timeline import TimeRange
 
 FIRST = '{"id": "first", "video": "v.mp4", "question": "Q?"}'
@@ -236,7 +237,7 @@ def test_parquet_needs_a_package(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(AgentError, match="needs 'pyarrow'") as caught:
         read_questions(path)
-    assert caught.value.hint == "pip install pyarrow"
+    assert caught.value.hint == pip_install("pyarrow")
 
 
 def test_parquet_is_read_where_the_package_is(tmp_path):

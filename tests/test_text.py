@@ -23,7 +23,7 @@ from analyzer_agent.timeline import TimeRange, instants
 from analyzer_agent.tools.engines import easyocr, hardware, rapidocr
 from analyzer_agent.tools.text import SPEC, Line, reading_order, tidy
 
-needs_easyocr = pytest.mark.skipif(find_spec("easyocr") is None, reason="needs easyocr (pip install 'analyzer-agent[gpu]')")
+needs_easyocr = pytest.mark.skipif(find_spec("easyocr") is None, reason="needs easyocr (pip install 'analyzer-agent[vision]')")
 
 
 class Given:

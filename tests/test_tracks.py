@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from analyzer_agent import Session
 from analyzer_agent.evidence.tracks import as_one, join_tracks, most_at_once, overlap
+from analyzer_agent.installing import pip_install
 from analyzer_agent.protocols import EngineConfig, Grain
 from analyzer_agent.records import Note, Observation, ToolCall, ToolResult
 from analyzer_agent.testing import FakeVideo
@@ -258,7 +259,7 @@ def test_tracks_are_those_of_plain_ultralytics(tmp_path: Path) -> None:
 def test_the_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(door, "find_spec", lambda name: None if name == "lap" else name)
     found = door.TRACKS.find(EngineConfig(weights=tmp_path))
-    assert (found.missing, found.fix) == ("the package 'lap' is not installed", "pip install lap")
+    assert (found.missing, found.fix) == ("the package 'lap' is not installed", pip_install("lap"))
     assert not door.ENGINE.find(EngineConfig(weights=tmp_path)).missing, "detecting does without it"
 
 

@@ -22,7 +22,7 @@ from analyzer_agent.tools.engines.batches import Batches
 from analyzer_agent.tools.objects import SPEC, select
 from benchmarks.speed.objects import random_detector
 
-needs_ultralytics = pytest.mark.skipif(find_spec("ultralytics") is None, reason="needs ultralytics (pip install 'analyzer-agent[gpu]')")
+needs_ultralytics = pytest.mark.skipif(find_spec("ultralytics") is None, reason="needs ultralytics (pip install 'analyzer-agent[vision]')")
 needs_openvino = pytest.mark.skipif(find_spec("openvino") is None, reason="needs openvino (pip install 'analyzer-agent[dev]')")
 
 EXPORTS = [pytest.param("yolov8n_int8.onnx", id="onnx"), pytest.param("yolo11n_int8_openvino_model", id="openvino", marks=needs_openvino)]

@@ -24,7 +24,7 @@ from analyzer_agent.tools.inventory import check_folder, where
 from analyzer_agent.tools.pulling import File, choose, plan, pull
 from analyzer_agent.tools.weights import DEFAULTS, PUBLISHED, Weights
 
-needs_extra = pytest.mark.skipif(importlib.util.find_spec("ultralytics") is None, reason="needs the extra 'gpu'")
+needs_extra = pytest.mark.skipif(importlib.util.find_spec("ultralytics") is None, reason="needs the extra 'vision'")
 
 
 def of(analyzer: str) -> dict[str, Weights]:

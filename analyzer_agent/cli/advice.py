@@ -12,9 +12,9 @@ import click
 
 from analyzer_agent.cli.failures import show_error
 from analyzer_agent.cli.plain import one_line
-from analyzer_agent.cli.tables import amount_of_bytes
 from analyzer_agent.cli.weights import bring
 from analyzer_agent.errors import AgentError
+from analyzer_agent.installing import amount_of_bytes
 
 if TYPE_CHECKING:
     from analyzer_agent.config import Settings
@@ -70,9 +70,9 @@ def _say(engine: str, err: bool) -> None:
 
 
 def _size() -> str:
-    from analyzer_agent.tools.weights import PUBLISHED
+    from analyzer_agent.tools.weights import usual_size
 
-    return amount_of_bytes(next(entry.size for entry in PUBLISHED if entry.analyzer == _SPEECH and entry.default))
+    return amount_of_bytes(usual_size(_SPEECH))
 
 
 def _declined() -> Path:

@@ -1,45 +1,121 @@
 """`doctor`: what works on this machine, what does not, and what fixes it."""
 
+import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from analyzer_agent.cli.options import common, settings_of
 from analyzer_agent.cli.plain import as_json, one_line
+from analyzer_agent.installing import VISION, amount_of_bytes, install_extra, program
 
 if TYPE_CHECKING:
+    from analyzer_agent.config import Settings
     from analyzer_agent.doctor import Finding
 
 _TITLES = {"opencv": "OpenCV", "gpu": "GPU"}
 _MARKS = {"works": ("ok", "green"), "weak": ("weak", "yellow"), "missing": ("no", "yellow"), "broken": ("BAD", "red")}
 
 
+_IGNORED = ("engine", "decoder", "refresh", "max_analyzer_seconds", "frames", "verify", "max_steps", "max_tokens", "quiet")
+
+
 @click.command()
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
-@common("analyzers", "manager", "store")
+@common("analyzers", "manager", "store", without=_IGNORED)
 def doctor(as_object: bool, **flags: Any) -> None:
     """Show what works here, and how to fix what does not.
 
-    Tells of each analyzer and engine whether it works, why not, and the one line that fixes it.
+    Lists each analyzer and engine: whether it works, why not, and the one line that fixes it; at the end, what can be asked about.
     The exit code is 1 if something is broken that the program cannot do without.
     """
     settings = settings_of(flags)
+    from analyzer_agent.config import chosen_file
     from analyzer_agent.doctor import as_record, examine
 
-    findings = list(examine(settings))
+    findings = list(examine(settings, chosen_file(flags["config"], os.environ)))
     broken = [finding for finding in findings if finding.state == "broken"]
     if as_object:
         click.echo(as_json({"ok": not broken, "findings": [as_record(finding) for finding in findings]}))
     else:
         _show(findings)
-        weak = sum(finding.state == "weak" for finding in findings)
-        missing = sum(finding.state == "missing" for finding in findings)
-        click.echo(
-            f"\n{len(broken)} broken, {missing} not available, {weak} weak" if broken else f"\nReady: {missing} not available, {weak} weak"
-        )
+        _sum_up(findings, settings)
     if broken:
         click.get_current_context().exit(1)
+
+
+def _sum_up(findings: "Sequence[Finding]", settings: "Settings") -> None:
+    """Print what can be done here, and what brings the rest, sizes first."""
+    if broken := [one_line(finding.name) for finding in findings if finding.state == "broken"]:
+        click.echo(f"\nBroken: {', '.join(broken)}.")
+    click.echo(click.style(f"\nYou can: ask about {', '.join(can(findings))}.", bold=True))
+    for way in ways(findings, settings):
+        click.echo(f"To get {', '.join(way.gains)}{_about(way.size)}:\n  {one_line(way.line)}")
+        if way.then:
+            click.echo(f"  {one_line(way.then)}")
+    if (typed := program()) != "analyzer-agent":
+        click.echo(f"analyzer-agent is not on the PATH: type {typed}")
+
+
+class Way(NamedTuple):
+    """What brings something that is not here: a line, of about `size` bytes, and one to be given after it, "" where none is needed."""
+
+    gains: tuple[str, ...]
+    line: str
+    size: int
+    then: str = ""
+
+
+def can(findings: "Sequence[Finding]") -> list[str]:
+    """Return what can be asked about here, in words."""
+    able = {f.analyzer: f.state for f in sorted(findings, key=lambda f: f.state == "works") if f.analyzer and f.state in ("works", "weak")}
+    order = dict.fromkeys(f.analyzer for f in findings if f.analyzer in able)
+    return [f"{_named(name)}{' (weakly)' if able[name] == 'weak' else ''}" for name in order]
+
+
+def ways(findings: "Sequence[Finding]", settings: "Settings") -> list[Way]:
+    """Return what brings the rest: each line once, with all that it brings."""
+    works = {f.analyzer for f in findings if f.state == "works"}
+    weak = {f.analyzer for f in findings if f.state == "weak"}
+    groups: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if finding.analyzer and finding.state == "missing" and finding.fix and finding.analyzer not in works:
+            groups.setdefault(finding.fix, []).append(finding)
+    found = []
+    for line, group in groups.items():
+        gains = [f"{'better ' if f.analyzer in weak else ''}{_named(f.analyzer)}" for f in group]
+        then = [f.analyzer for f in group] if line == install_extra(VISION) else []
+        found.append(Way(tuple(gains), line, max(f.size for f in group), _pull(then, settings)))
+    for finding in findings:
+        if finding.section == "manager" and finding.state != "works" and finding.fix:
+            found.append(Way(("answers in a language model's words",), finding.fix, 0))
+    return found
+
+
+def _pull(analyzers: Sequence[str], settings: "Settings") -> str:
+    """Return the line that fetches the weights which these analyzers will need, "" where they are here."""
+    from analyzer_agent.session import engine_config
+    from analyzer_agent.tools.inventory import where
+    from analyzer_agent.tools.weights import DEFAULTS, PUBLISHED
+
+    here = {entry.analyzer for entry in PUBLISHED if where(entry, engine_config(entry.analyzer, settings))}
+    wanted = [name for name in analyzers if name in DEFAULTS and name not in here]
+    return f"analyzer-agent weights pull {' '.join(wanted)}" if wanted else ""
+
+
+_WORDS = {
+    **{"scenes": "cuts", "text": "screen text", "tracks": "counts of objects", "look": "what a picture shows"},
+    **{"captions": "captions of frames", "tags": "tags of frames", "moments": "moments by description"},
+}
+
+
+def _named(analyzer: str) -> str:
+    return _WORDS.get(analyzer, analyzer)
+
+
+def _about(size: int) -> str:
+    return f" (about {amount_of_bytes(size)})" if size else ""
 
 
 def _show(findings: "Sequence[Finding]") -> None:
@@ -55,7 +131,7 @@ def _show(findings: "Sequence[Finding]") -> None:
         mark, colour = _MARKS[finding.state]
         click.echo(f"  {click.style(f'{mark:<4}', fg=colour)} {one_line(finding.name)}: {one_line(finding.detail)}")
         if finding.fix:
-            click.echo(f"       {click.style('fix:', bold=True)} {one_line(finding.fix)}")
+            click.echo(f"       {click.style(f'fix{_about(finding.size)}:', bold=True)} {one_line(finding.fix)}")
 
 
 def _show_packages(findings: "Sequence[Finding]") -> None:

@@ -4,7 +4,7 @@ Names and meanings are those of `analyzer_agent.config`, which also decides what
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -172,13 +172,16 @@ _GROUPS = {
 }
 
 
-def common(*groups: str) -> Callable[[F], F]:
-    """Add the shared flags of these groups; `store` has those of `config`. They come as `**flags`."""
+def common(*groups: str, without: Collection[str] = ()) -> Callable[[F], F]:
+    """Add the shared flags of these groups but for those `without`; `store` has those of `config`. They come as `**flags`."""
     options = [option for group in groups for option in _GROUPS[group]]
 
     def decorate(command: F) -> F:
         for option in reversed(options):
             command = option(command)
+            kept: list[click.Parameter] = vars(command)["__click_params__"]
+            if kept[-1].name in without:
+                kept.pop()
         return command
 
     return decorate

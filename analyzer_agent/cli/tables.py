@@ -23,16 +23,6 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collectio
     return "\n".join([click.style(lines[0], bold=True), *(wrapped(line, left) for line in lines[1:])])
 
 
-def amount_of_bytes(count: int) -> str:
-    """Return a size as people say it: `487 MB`."""
-    size = float(count)
-    for unit in ("bytes", "kB", "MB"):
-        if size < 999.5:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} GB"
-
-
 def _padded(cell: str, width: int, right: bool) -> str:
     room = " " * (width - text_width(cell))
     return room + cell if right else cell + room

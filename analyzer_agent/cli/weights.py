@@ -10,8 +10,9 @@ import click
 
 from analyzer_agent.cli.options import common, settings_of
 from analyzer_agent.cli.plain import as_json, one_line
-from analyzer_agent.cli.tables import amount_of_bytes, table
+from analyzer_agent.cli.tables import table
 from analyzer_agent.errors import AgentError
+from analyzer_agent.installing import amount_of_bytes
 
 if TYPE_CHECKING:
     from analyzer_agent.config import Settings

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from analyzer_agent.errors import ToolRefusal, Unavailable
+from analyzer_agent.installing import VISION, install_extra
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation, Sample
 from analyzer_agent.timeline import TimeRange
@@ -119,7 +120,7 @@ def make(options: Mapping[str, Any], engine: Engine | None) -> Moments:
         Unavailable: no engine was given.
     """
     if engine is None:
-        raise Unavailable("Finding moments needs an engine.", hint="pip install 'analyzer-agent[gpu]'")
+        raise Unavailable("Finding moments needs an engine.", hint=install_extra(VISION))
     return Moments(engine)
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 from analyzer_agent.errors import Unavailable
+from analyzer_agent.installing import VISION, install_extra
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
@@ -126,7 +127,7 @@ def make(options: Mapping[str, Any], engine: Engine | None) -> Objects:
         Unavailable: no engine was given.
     """
     if engine is None:
-        raise Unavailable("Detecting objects needs an engine.", hint="pip install 'analyzer-agent[gpu]'")
+        raise Unavailable("Detecting objects needs an engine.", hint=install_extra(VISION))
     return Objects(engine, options["vocabulary"])
 
 

@@ -14,6 +14,7 @@ from itertools import count
 from typing import Any, Protocol
 
 from analyzer_agent.errors import AgentError, Unavailable
+from analyzer_agent.installing import amount_of_bytes
 from analyzer_agent.protocols import Availability, Engine, EngineConfig, EngineSpec
 from analyzer_agent.tools.engines import memory
 from analyzer_agent.tools.engines.batches import out_of_memory
@@ -258,7 +259,11 @@ class Choice:
 
     def reason(self) -> str:
         """Return in one line why no engine can run, with what helps."""
-        return "; ".join(f"{name}: {a.missing}" + (f" ({a.fix})" if a.fix else "") for name, a in self.found.items() if a.missing)
+        return "; ".join(f"{name}: {a.missing}" + (f" ({_way(a)})" if a.fix else "") for name, a in self.found.items() if a.missing)
+
+
+def _way(found: Availability) -> str:
+    return f"about {amount_of_bytes(found.size)}: {found.fix}" if found.size else found.fix
 
 
 def choose(name: str, engines: Sequence[EngineSpec], config: EngineConfig, pinned: str = "", pool: Pool | None = None) -> Choice:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from analyzer_agent.errors import Unavailable
+from analyzer_agent.installing import VISION, install_extra
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
@@ -83,7 +84,7 @@ def make(options: Mapping[str, Any], engine: Engine | None) -> Tags:
         AgentError: the user's vocabulary cannot be read or is not valid.
     """
     if engine is None:
-        raise Unavailable("Tagging frames needs an engine.", hint="pip install 'analyzer-agent[gpu]'")
+        raise Unavailable("Tagging frames needs an engine.", hint=install_extra(VISION))
     return Tags(engine, vocabulary.read(engine.config.vocabulary))
 
 

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from analyzer_agent.errors import ToolRefusal, Unavailable
+from analyzer_agent.installing import install_extra
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
@@ -114,7 +115,7 @@ def make(options: Mapping[str, Any], engine: Engine | None) -> ScreenText:
         ToolRefusal: `languages` is empty.
     """
     if engine is None:
-        raise Unavailable("Reading text on screen needs an engine.", hint="pip install 'analyzer-agent'")
+        raise Unavailable("Reading text on screen needs an engine.", hint=install_extra())
     if not options["languages"]:
         raise ToolRefusal("languages is empty; name at least one, such as ['en'].")
     return ScreenText(options["languages"], engine)

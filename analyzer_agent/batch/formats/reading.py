@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from analyzer_agent.errors import AgentError, near
+from analyzer_agent.installing import pip_install
 
 _PARQUET = b"PAR1"
 
@@ -185,7 +186,7 @@ def _parquet(path: Path) -> list[Any]:
         parquet = importlib.import_module("pyarrow.parquet")
     except ImportError as error:
         why = f"Reading the Parquet file {path.name!r} needs 'pyarrow', which is not installed."
-        raise AgentError(why, hint="pip install pyarrow") from error
+        raise AgentError(why, hint=pip_install("pyarrow")) from error
     try:
         rows: list[Any] = parquet.read_table(str(path)).to_pylist()
     except (OSError, ValueError, arrow.ArrowException) as error:

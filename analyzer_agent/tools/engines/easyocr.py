@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analyzer_agent.errors import ToolRefusal, Unavailable, require
+from analyzer_agent.installing import VISION, install_extra, vision_size
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
 from analyzer_agent.tools.engines.batches import with_room
 from analyzer_agent.tools.engines.hardware import real_device, torch_device
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _DETECTOR = "craft_mlt_25k.pth"
-_INSTALL = "pip install 'analyzer-agent[gpu]'"
 
 _SCRIPTS = (
     *(("th", "thai_g1"), ("ch_tra", "zh_tra_g1"), ("ch_sim", "zh_sim_g2"), ("ja", "japanese_g2"), ("ko", "korean_g2")),
@@ -205,7 +205,7 @@ def _fetch(folder: Path, languages: Sequence[str] = ()) -> str:
 def find(config: EngineConfig) -> Availability:
     """Tell whether EasyOCR, its weights and a GPU are there; weights that the user names are used without a GPU too."""
     if find_spec("easyocr") is None:
-        return Availability(missing="the package 'easyocr' is not installed", fix=_INSTALL)
+        return Availability(missing="the package 'easyocr' is not installed", fix=install_extra(VISION), size=vision_size())
     folder, device = _folder(config), torch_device(config.device)
     absent = _lacking(folder)
     if config.weights is None and device == "cpu":
@@ -228,7 +228,7 @@ def load(config: EngineConfig) -> EasyOcr:
     if lacking.missing:
         raise Unavailable(f"Reading text with EasyOCR: {lacking.missing}.", hint=lacking.fix)
     with _quiet():
-        library = require("easyocr", "gpu", "Reading text with EasyOCR")
+        library = require("easyocr", VISION, "Reading text with EasyOCR")
     return EasyOcr(library, config, real_device(library.easyocr.torch, config.device, "Reading text with EasyOCR"))
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzer_agent.errors import Unavailable, require
+from analyzer_agent.installing import pip_install
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
 from analyzer_agent.tools.engines.batches import with_room
 from analyzer_agent.tools.engines.hardware import gpu_here
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 _RATE = 16_000
 
-_CUBLAS = "pip install nvidia-cublas-cu12, or --device cpu"
 _LOOP = 2.4
 _TYPES = {"cpu": ("int8", "float32"), "cuda": ("float16", "int8", "float32")}
 """How to compute, best first; what a processor cannot do quickly is left out by CTranslate2."""
@@ -72,14 +72,14 @@ def find_silero(config: EngineConfig) -> Availability:
     names = sorted(path.stem for root in roots for path in Path(root).glob("assets/silero_vad*.onnx"))
     if not names:
         return Availability(
-            missing="faster-whisper is installed without its voice detector", fix="pip install --force-reinstall faster-whisper"
+            missing="faster-whisper is installed without its voice detector", fix=pip_install("--force-reinstall", "faster-whisper")
         )
     return Availability(weights=f"{names[-1]} (faster-whisper {importlib.metadata.version('faster-whisper')})")
 
 
 def _missing(*packages: str) -> Availability | None:
     absent = [name for name in packages if importlib.util.find_spec(name) is None]
-    return Availability(missing=f"{absent[0]} is not installed", fix="pip install faster-whisper onnxruntime") if absent else None
+    return Availability(missing=f"{absent[0]} is not installed", fix=pip_install("faster-whisper", "onnxruntime")) if absent else None
 
 
 # --- engines ------------------------------------------------------------------------------------------------------------
@@ -247,6 +247,10 @@ def _open(folder: Path, device: str) -> Any:
     return model
 
 
+def _cublas() -> str:
+    return f"{pip_install('nvidia-cublas-cu12')}, or --device cpu"
+
+
 def _load_cublas() -> None:
     """Load the cuBLAS that pip installed, where there is one: CTranslate2 looks for it among the system's libraries alone."""
     with contextlib.suppress(ImportError, OSError):
@@ -269,7 +273,7 @@ def load_whisper(config: EngineConfig, folders: Sequence[Path] | None = None) ->
     try:
         return _load(model.folder, device, config)
     except (RuntimeError, ValueError) as broken:
-        hint = FIX if device == "cpu" else _CUBLAS if "cublas" in str(broken) else "--device auto or --device cpu"
+        hint = FIX if device == "cpu" else _cublas() if "cublas" in str(broken) else "--device auto or --device cpu"
         raise Unavailable(f"Whisper weights in {str(model.folder)!r} cannot be loaded on {device!r}: {broken}", hint=hint) from broken
 
 
@@ -279,7 +283,7 @@ def _load(folder: Path, device: str, config: EngineConfig) -> Whisper:
     except RuntimeError as broken:
         if config.device != "auto" or device == "cpu":
             raise
-        log.warning("Whisper cannot use the GPU and runs on the CPU: %s (%s)", broken, _CUBLAS)
+        log.warning("Whisper cannot use the GPU and runs on the CPU: %s (%s)", broken, _cublas())
     return Whisper(folder, "cpu", config.make_room)
 
 

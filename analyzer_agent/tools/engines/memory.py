@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from analyzer_agent.errors import require
+from analyzer_agent.installing import VISION
 
 _CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.stat"),
@@ -40,7 +41,7 @@ def _cuda(device: str) -> tuple[int, int] | None:
     """Return free and total bytes of a GPU, as torch numbers them. Without torch nobody here can tell."""
     if find_spec("torch") is None:
         return None
-    cuda = require("torch", "gpu", "Measuring memory").cuda
+    cuda = require("torch", VISION, "Measuring memory").cuda
     number = int(device.partition(":")[2] or 0)
     if number >= cuda.device_count():
         return None

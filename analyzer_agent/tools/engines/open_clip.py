@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from analyzer_agent.errors import AgentError, Unavailable, require
+from analyzer_agent.installing import VISION, install_extra, vision_size
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
 from analyzer_agent.tools import vocabulary
 from analyzer_agent.tools.engines import coca
@@ -23,6 +24,7 @@ from analyzer_agent.tools.engines.batches import Batches, with_room
 from analyzer_agent.tools.engines.checkpoints import CONFIG, Checkpoint, locate, plain
 from analyzer_agent.tools.engines.hardware import real_device, torch_device
 from analyzer_agent.tools.engines.quiet import environment
+from analyzer_agent.tools.weights import usual_size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +63,7 @@ class _Tower:
 
     def __init__(self, library: Any, model: Any, transform: Any, tokenizer: Any, config: EngineConfig, batches: tuple[int, int]) -> None:
         self._library, self._transform, self._tokenizer = library, transform, tokenizer
-        self._torch = require("torch", "gpu", "Running open_clip")
+        self._torch = require("torch", VISION, "Running open_clip")
         self.device = real_device(self._torch, config.device, "Running open_clip")
         self._half = self.device.startswith("cuda")
         self._model = with_room(lambda: model.eval().to(self.device), make_room=config.make_room, release=self._release)
@@ -200,9 +202,11 @@ class Clip(_Tower):
 def _locate(config: EngineConfig, repositories: Sequence[str], noun: str, analyzer: str) -> Checkpoint | Availability:
     for package in ("open_clip", "torch"):
         if find_spec(package) is None:
-            return Availability(missing=f"the package {package!r} is not installed", fix="pip install 'analyzer-agent[gpu]'")
+            missing = f"the package {package!r} is not installed"
+            return Availability(missing=missing, fix=install_extra(VISION), size=vision_size())
     fix = f"analyzer-agent weights pull {analyzer}, or --weights {analyzer}=FILE"
-    return locate(config, repositories, noun, fix)
+    found = locate(config, repositories, noun, fix)
+    return replace(found, size=usual_size(analyzer)) if isinstance(found, Availability) else found
 
 
 def _told(found: Checkpoint | Availability, config: EngineConfig) -> Availability:
@@ -242,7 +246,7 @@ def load_coca(config: EngineConfig) -> CoCa:
     parts, label = _open(_locate(config, COCAS, "CoCa", "captions"), purpose), config.weights or "weights"
     if not hasattr(parts[1], "text_decoder"):
         raise Unavailable(f"{purpose}: {str(label)!r} is no CoCa; it cannot write.", hint="--weights captions=FILE with a CoCa's weights")
-    if not coca.causal(require("torch", "gpu", purpose), parts[1]):
+    if not coca.causal(require("torch", VISION, purpose), parts[1]):
         raise Unavailable(
             f"{purpose}: {str(label)!r} is built unlike published CoCas.", hint="Use weights of a CoCa as open_clip defines it."
         )
@@ -263,7 +267,7 @@ def _open(found: Checkpoint | Availability, purpose: str) -> tuple[Any, Any, Any
     if isinstance(found, Availability):
         raise Unavailable(f"{purpose}: {found.missing}.", hint=found.fix)
     with _hushed():
-        library = require("open_clip", "gpu", purpose)
+        library = require("open_clip", VISION, purpose)
         name = found.model or f"local-dir:{found.path.parent}"
         try:
             text = (library.get_model_config(name) or {}).get("text_cfg", {})

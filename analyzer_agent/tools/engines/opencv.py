@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzer_agent.errors import require
+from analyzer_agent.installing import install_extra
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
 
 if TYPE_CHECKING:
@@ -263,7 +264,7 @@ def _light(other: "NDArray[np.float32]", now: "NDArray[np.float32]") -> tuple[fl
 
 def _find(config: EngineConfig) -> Availability:
     if find_spec("cv2") is None:
-        return Availability(missing=f"{_PURPOSE} needs 'cv2', which is not installed.", fix="pip install analyzer-agent")
+        return Availability(missing=f"{_PURPOSE} needs 'cv2', which is not installed.", fix=install_extra())
     return Availability()
 
 

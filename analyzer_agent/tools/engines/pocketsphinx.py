@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analyzer_agent.errors import require
+from analyzer_agent.installing import pip_install
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
 from analyzer_agent.tools.engines.faster_whisper import Silero, find_silero, load_silero
 
@@ -73,9 +74,9 @@ def find(config: EngineConfig) -> Availability:
     """Tell whether pocketsphinx can run here, without importing it."""
     spec = importlib.util.find_spec("pocketsphinx")
     if spec is None:
-        return Availability(missing="pocketsphinx is not installed", fix="pip install pocketsphinx")
+        return Availability(missing="pocketsphinx is not installed", fix=pip_install("pocketsphinx"))
     if not any((Path(root) / "model" / "en-us").is_dir() for root in spec.submodule_search_locations or ()):
-        return Availability(missing="pocketsphinx is installed without its model", fix="pip install --force-reinstall pocketsphinx")
+        return Availability(missing="pocketsphinx is installed without its model", fix=pip_install("--force-reinstall", "pocketsphinx"))
     silero = find_silero(config)
     if silero.missing:
         return silero

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from analyzer_agent.errors import require
+from analyzer_agent.installing import install_extra
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec, Pixels
 from analyzer_agent.tools.engines import opencv
 
@@ -116,7 +117,7 @@ def _needed(length: int, small: int) -> tuple[int, ...]:
 def _find(config: EngineConfig) -> Availability:
     missing = [name for name in ("scenedetect", "cv2") if find_spec(name) is None]
     if missing:
-        return Availability(missing=f"{_PURPOSE} needs {missing[0]!r}, which is not installed.", fix="pip install analyzer-agent")
+        return Availability(missing=f"{_PURPOSE} needs {missing[0]!r}, which is not installed.", fix=install_extra())
     return Availability()
 
 

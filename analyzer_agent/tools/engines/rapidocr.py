@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analyzer_agent.errors import ToolRefusal, Unavailable, require
+from analyzer_agent.installing import install_extra, pip_install
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
 from analyzer_agent.tools.engines.quiet import silent_runtimes
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MODELS = {"Det.model_path": "PP-OCRv6_det_small.onnx", "Rec.model_path": "PP-OCRv6_rec_small.onnx"}
-_FIX = "pip install --force-reinstall --no-deps 'rapidocr>=3.10'"
 _LANGUAGES = frozenset(
     [
         "af",
@@ -145,15 +145,22 @@ def _folder() -> Path | None:
     return Path(next(iter(spec.submodule_search_locations))) / "models" if spec and spec.submodule_search_locations else None
 
 
+def _reinstall() -> str:
+    return pip_install("--force-reinstall", "--no-deps", "rapidocr>=3.10")
+
+
 def find(config: EngineConfig) -> Availability:
     """Tell whether RapidOCR, onnxruntime and the wheel's models are there."""
     folder = _folder()
     if folder is None or find_spec("onnxruntime") is None:
         package = "rapidocr" if folder is None else "onnxruntime"
-        return Availability(missing=f"the package {package!r} is not installed", fix="pip install 'analyzer-agent'")
+        return Availability(missing=f"the package {package!r} is not installed", fix=install_extra())
     absent = [name for name in _MODELS.values() if not (folder / name).is_file()]
     if absent:
-        return Availability(missing=f"rapidocr's model {absent[0]!r} is not in its package", fix=_FIX)
+        return Availability(
+            missing=f"rapidocr's model {absent[0]!r} is not in its package",
+            fix=pip_install("--force-reinstall", "--no-deps", "rapidocr>=3.10"),
+        )
     return Availability(weights="PP-OCRv6-small")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from analyzer_agent.protocols import Availability, EngineConfig
+from analyzer_agent.tools.weights import usual_size
 
 SIZES = (
     *("large-v3", "large-v2", "large-v3-turbo", "large-v1", "medium"),
@@ -59,7 +60,7 @@ def locate(config: EngineConfig, folders: Sequence[Path]) -> Model | Availabilit
     own = [config.weights_dir, config.weights_dir / "speech"] if config.weights_dir else []
     found = models([*own, *folders])
     if wanted is None:
-        return found[0] if found else Availability(missing="no Whisper weights on this machine", fix=FIX)
+        return found[0] if found else Availability(missing="no Whisper weights on this machine", fix=FIX, size=usual_size("speech"))
     name = _ALIASES.get(str(wanted), str(wanted))
     if name not in SIZES:
         return Availability(missing=f"{str(wanted)!r} is neither a folder nor one of {', '.join(SIZES)}", fix="--weights speech=FOLDER")

@@ -31,23 +31,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analyzer_agent.errors import AgentError, ToolRefusal, Unavailable, require
+from analyzer_agent.installing import VISION, install_extra, pip_install, vision_size
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
 from analyzer_agent.tools.engines.batches import Batches, with_room
 from analyzer_agent.tools.engines.detectors import digest, encoder, files, locate
 from analyzer_agent.tools.engines.hardware import torch_device
 from analyzer_agent.tools.engines.quiet import environment, silent_runtimes
 from analyzer_agent.tools.engines.ultralytics_tracks import follow
+from analyzer_agent.tools.weights import usual_size
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_INSTALL = "pip install 'analyzer-agent[gpu]'"
 _WEIGHTS = "analyzer-agent weights pull objects, or --weights objects=FILE, such as yolo11n.pt, an .onnx file or an exported folder"
 _RUNTIMES = {".onnx": "onnxruntime", "_openvino_model": "openvino"}
 _TASKS = ("detect", "segment", "pose", "obb")
 """The kinds of weights that give boxes."""
-_CLIP = "pip install git+https://github.com/ultralytics/CLIP.git"
+_CLIP = "git+https://github.com/ultralytics/CLIP.git"
 _GPU_BATCH = 16
 
 _IMPORT_SETTINGS = {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"}
@@ -178,7 +179,7 @@ def _alike(shapes: Sequence[tuple[int, ...]]) -> Iterable[list[int]]:
 
 def _task(path: Path) -> str:
     """Return what an export is for, as it tells itself; a checkpoint is asked by ultralytics, whatever is said here."""
-    metadata = require("ultralytics.nn.backends.base", "gpu", "Detecting objects").BaseBackend.read_metadata(path)
+    metadata = require("ultralytics.nn.backends.base", VISION, "Detecting objects").BaseBackend.read_metadata(path)
     return str(metadata.get("task", "detect"))
 
 
@@ -190,8 +191,8 @@ def _text_encoder(place: Callable[[str], Path]) -> Iterator[None]:
         Unavailable: the package that encodes words is missing.
     """
     if find_spec("clip") is None:
-        raise Unavailable("Detecting objects by name needs the package 'clip'.", hint=_CLIP)
-    library: Any = require("ultralytics.nn.text_model", "gpu", "Detecting objects by name")
+        raise Unavailable("Detecting objects by name needs the package 'clip'.", hint=pip_install(_CLIP))
+    library: Any = require("ultralytics.nn.text_model", VISION, "Detecting objects by name")
 
     def build(variant: str, device: Any = None) -> Any:
         kind = variant.partition(":")[0]
@@ -219,9 +220,9 @@ def _library() -> Any:
         warnings.catch_warnings(action="ignore"),
         np.printoptions(),
     ):
-        library = require("ultralytics", "gpu", "Detecting objects")
+        library = require("ultralytics", VISION, "Detecting objects")
         utils, checks = library.utils, library.utils.checks
-        events = require("ultralytics.utils.events", "gpu", "Detecting objects").events
+        events = require("ultralytics.utils.events", VISION, "Detecting objects").events
         logging.getLogger(utils.LOGGING_NAME).setLevel(logging.CRITICAL + 1)
         utils.AUTOINSTALL = checks.AUTOINSTALL = False
         utils.ONLINE = checks.ONLINE = False
@@ -235,15 +236,15 @@ def _library() -> Any:
 def find(config: EngineConfig) -> Availability:
     """Tell whether ultralytics, weights and the runtime that they need are there."""
     if find_spec("ultralytics") is None:
-        return Availability(missing="the package 'ultralytics' is not installed", fix=_INSTALL)
+        return Availability(missing="the package 'ultralytics' is not installed", fix=install_extra(VISION), size=vision_size())
     path = locate(config)
     if path is None:
-        return Availability(missing="no detector weights are here", fix=_WEIGHTS)
+        return Availability(missing="no detector weights are here", fix=_WEIGHTS, size=usual_size("objects"))
     if not path.exists():
         return Availability(missing=f"the weights {str(path)!r} do not exist", fix=_WEIGHTS)
     for ending, runtime in _RUNTIMES.items():
         if path.name.lower().endswith(ending) and find_spec(runtime) is None:
-            return Availability(missing=f"{path.name!r} needs the package {runtime!r}", fix=f"pip install {runtime}")
+            return Availability(missing=f"{path.name!r} needs the package {runtime!r}", fix=pip_install(runtime))
     device = torch_device(config.device) if path.suffix == ".pt" else "cpu"
     return Availability(weights=f"{path.name}:{digest(path)}", device=device, size=sum(file.stat().st_size for file in files(path)))
 
@@ -251,7 +252,7 @@ def find(config: EngineConfig) -> Availability:
 def find_tracks(config: EngineConfig) -> Availability:
     """Tell whether a detector can run, and the package that its trackers need is there."""
     if find_spec("ultralytics") is not None and find_spec("lap") is None:
-        return Availability(missing="the package 'lap' is not installed", fix="pip install lap")
+        return Availability(missing="the package 'lap' is not installed", fix=pip_install("lap"))
     return find(config)
 
 
@@ -281,7 +282,7 @@ def load(config: EngineConfig) -> Yolo:
     except AgentError:
         raise
     except ModuleNotFoundError as missing:
-        raise Unavailable(f"Detecting objects: {path.name!r} needs {missing.name!r}.", hint=f"pip install {missing.name}") from missing
+        raise Unavailable(f"Detecting objects: {path.name!r} needs {missing.name!r}.", hint=pip_install(missing.name or "")) from missing
     except Exception as broken:  # whatever the runtimes and unpickling raise on files that are no model
         raise Unavailable(f"Detecting objects: cannot load {str(path)!r}: {broken}", hint=_WEIGHTS) from broken
 

@@ -1,0 +1,108 @@
+"""Lines that add packages to this installation, as they work in a shell: for this Python, and from where the program came.
+
+Reads metadata of packages; installs nothing.
+"""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+_NAME = "analyzer-agent"
+VISION = "vision"
+"""The extra for objects, tags, captions and moments."""
+
+_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+_CUDA_SIGNS = ("/dev/nvidiactl", "/dev/dxg")
+"""What NVIDIA's driver leaves on disk on Linux and on WSL. Elsewhere the usual torch comes without CUDA."""
+
+_GB = 1_000_000_000
+_VISION_SIZE, _VISION_SIZE_CPU = 6 * _GB, round(1.3 * _GB)
+
+
+def program() -> str:
+    """Return how this installation's program is called in a shell that stands where this process does."""
+    script = Path(sys.executable).parent / (f"{_NAME}.exe" if os.name == "nt" else _NAME)
+    found = shutil.which(_NAME)
+    if not script.is_file():
+        return _line([sys.executable, "-m", "analyzer_agent"])
+    if found and Path(found).samefile(script):
+        return _NAME
+    return _line([str(script.relative_to(Path.cwd()) if script.is_relative_to(Path.cwd()) else script)])
+
+
+def pip_install(*arguments: str) -> str:
+    """Return the line that installs packages into this Python."""
+    if find_spec("pip") is None and shutil.which("uv"):
+        return _line(["uv", "pip", "install", "--python", sys.executable, *arguments])
+    return _line([sys.executable, "-m", "pip", "install", *arguments])
+
+
+def install_extra(extra: str = "") -> str:
+    """Return the line that installs the program with an extra, from where it came; the small torch where no NVIDIA GPU is seen."""
+    index = ("--extra-index-url", _CPU_INDEX) if extra == VISION and _small_torch() else ()
+    return pip_install(*_requirement(f"[{extra}]" if extra else ""), *index)
+
+
+def vision_size() -> int:
+    """Return how many bytes on disk the extra for pictures takes here, about: with CUDA's libraries, or without."""
+    return _VISION_SIZE if sys.platform == "linux" and not _small_torch() else _VISION_SIZE_CPU
+
+
+def reinstall_opencv() -> str:
+    """Return the line that puts the headless OpenCV in its place again.
+
+    Several packages pull opencv-python beside it; it takes the other's place and needs libGL, which servers lack.
+    """
+    return pip_install("--force-reinstall", "--no-deps", "opencv-python-headless")
+
+
+def amount_of_bytes(count: int) -> str:
+    """Return a size as people say it: `487 MB`."""
+    size = float(count)
+    for unit in ("bytes", "kB", "MB"):
+        if size < 999.5:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} GB"
+
+
+def _small_torch() -> bool:
+    return sys.platform == "linux" and not any(Path(sign).exists() for sign in _CUDA_SIGNS)
+
+
+def _line(words: Sequence[str]) -> str:
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+
+
+def _requirement(extra: str) -> list[str]:
+    """Return pip's words for the program as it is installed: from a folder, a repository, an archive, or by name."""
+    origin = _origin()
+    url, vcs = str(origin.get("url", "")), origin.get("vcs_info")
+    path = url2pathname(urlsplit(url).path) if url.startswith("file:") else ""
+    if vcs:
+        revision = vcs.get("requested_revision") or vcs.get("commit_id", "")
+        return [f"{_NAME}{extra} @ {vcs['vcs']}+{url}{f'@{revision}' if revision else ''}"]
+    if "dir_info" in origin:
+        return [*(["-e"] if origin["dir_info"].get("editable") else []), f"{path}{extra}"]
+    return [f"{_NAME}{extra} @ {url}" if url else f"{_NAME}{extra}"]
+
+
+def _origin() -> dict[str, Any]:
+    """Return what pip wrote down about where the program came from (PEP 610); a checkout that runs as it lies counts as editable."""
+    try:
+        told = distribution(_NAME).read_text("direct_url.json")
+    except PackageNotFoundError:
+        root = Path(__file__).resolve().parent.parent
+        here = (root / "pyproject.toml").is_file()
+        return {"url": root.as_uri(), "dir_info": {"editable": True}} if here else {}
+    return dict(json.loads(told)) if told else {}
