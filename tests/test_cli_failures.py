@@ -267,6 +267,13 @@ def test_output_that_cannot_be_written(cli, video, command):
     ]
 
 
+@pytest.mark.parametrize("command", ["ask", "index", "notes"])
+def test_a_name_that_no_file_can_have(cli, command):
+    said = failed(cli, command, f"{'x' * 300}.mp4", *([PRICE] if command == "ask" else [])).splitlines()
+    assert said[0].startswith("Error: 'xxx") and said[0].endswith("…' cannot be used: File name too long.") and len(said[0]) < 200
+    assert said[1:] == ["Hint: Check the path and its permissions."]
+
+
 def test_amounts_read_well():
     from analyzer_agent.wording import amount
 

@@ -17,6 +17,8 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ignored")
     talk(folder / "talk.mp4")
     (folder / "model.toml").write_text('model = "m"\n')
+    (folder / "labels.txt").write_text("[scene] a photo of {}\nbeach\n")
+    (folder / "q.jsonl").write_text('{"id": "a", "video": "talk.mp4", "question": "What?"}\n')
     return folder
 
 
@@ -34,7 +36,6 @@ def folder(tmp_path_factory):
 @pytest.mark.parametrize("command", ["ask", "batch"])
 def test_a_model_that_was_named_needs_a_key(folder, monkeypatch, flags, variables, command):
     monkeypatch.chdir(folder)
-    (folder / "q.jsonl").write_text('{"id": "a", "video": "talk.mp4", "question": "What?"}\n')
     typed = ["ask", "talk.mp4", PRICE] if command == "ask" else ["batch", "q.jsonl", "--out", "o.jsonl"]
     said = Cli(folder)(*typed, *flags.split(), code=1, **variables).stderr.splitlines()
     assert said[0] == f"Error: {NO_KEY}" and said[1].startswith("Hint: Set OPENAI_API_KEY, or --base-url ")
@@ -77,6 +78,18 @@ def test_what_no_model_is_asked_for_needs_none(folder, monkeypatch):
                 "--vision-model is ignored: only captions, look and --mode frames use it.",
                 "--every is ignored: subtitles samples no frames.",
             ],
+        ),
+        (
+            "index talk.mp4 --with subtitles --language en --track 1 --option speech.language=en",
+            [
+                "--language is ignored: only speech uses it.",
+                "--track is ignored: only speech and voice use it.",
+                "--option speech.language=en is ignored: speech is not among subtitles.",
+            ],
+        ),
+        (
+            "batch q.jsonl --out o.jsonl --map model.toml --tools subtitles",
+            ["--map is ignored: no video of these questions is in model.toml."],
         ),
         ("describe talk.mp4 --covered --refresh", ["--refresh is ignored: --covered runs nothing."]),
     ],

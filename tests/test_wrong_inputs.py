@@ -13,14 +13,28 @@ from cli_kit import Cli, talk
 WRONG = [entry.strip().split("\n") for entry in Path(__file__).with_name("wrong_inputs.txt").read_text(encoding="utf-8").split("\n\n")]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A folder with two clips and a file of questions."""
-    folder = tmp_path_factory.mktemp("wrong")
+def fill(folder: Path) -> None:
+    """Put the files of the table into a folder."""
     talk(folder / "talk.mp4")
     talk(folder / "silent.mp4", sound=False)
-    (folder / "questions.jsonl").write_text('{"id": "a", "video": "talk.mp4", "question": "What?"}\n')
-    (folder / "noid.csv").write_text("video,question\ntalk.mp4,What?\n")
+    for name, text in {
+        "questions.jsonl": '{"id": "a", "video": "talk.mp4", "question": "What?"}\n',
+        "gone.jsonl": '{"id": "a", "video": "gone.mp4", "question": "What?"}\n',
+        "noid.csv": "video,question\ntalk.mp4,What?\n",
+        "empty.mp4": "",
+        "notes.txt": "Dear diary,\n",
+        "words.srt": "1\n00:00:00,000 --> 00:00:01,000\nGood morning.\n",
+        "labels.txt": "[scene] a photo of {}\nbeach\n",
+        "wrong.toml": 'modell = "m"\n',
+    }.items():
+        (folder / name).write_text(text)
+    (folder / "recordings").mkdir()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wrong")
+    fill(folder)
     return folder
 
 
@@ -29,5 +43,5 @@ def test_a_wrong_input_is_told_with_a_way_out(folder, monkeypatch, entry):
     monkeypatch.chdir(folder)
     typed, *wanted = entry
     result = Cli(folder)(*shlex.split(typed.removeprefix("$ ")), code=2 if len(wanted) == 1 else 1)
-    said = [line for line in result.stderr.splitlines() if line and not line.startswith(("Usage: ", "Try '"))]
+    said = [line for line in result.stderr.replace(f"{folder}/", "").splitlines() if line and not line.startswith(("Usage: ", "Try '"))]
     assert said == wanted and result.stdout == ""

@@ -14,18 +14,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analyzer_agent.batch.answers import (
-    Held,
-    Lock,
-    append,
-    locked,
-    opened,
-    read_held,
-    repair,
-    same_way,
-    told_way,
-    unlocked,
-)
+from analyzer_agent.batch.answers import Lock, append, locked, opened, read_held, refuse_mixing, repair, unlocked
 from analyzer_agent.batch.questions import Question, Questions, missing_videos, read_questions
 from analyzer_agent.batch.subtitles import bring_in
 from analyzer_agent.batch.tally import Tally
@@ -235,7 +224,8 @@ def prepare(
         held = read_held(out)
         run = Batch(found, held.answered, out, settings, model, _made_with(settings, ready), held.right, _lock=lock)
         if run.todo and not mix:
-            _refuse_mixing(run, held)
+            mine = {"mode": settings.mode, "manager": model.manager, "model": model.model, "made_with": run.made_with}
+            refuse_mixing(out, held, mine)
         repair(out, held)
     except BaseException:
         unlocked(lock)
@@ -251,16 +241,6 @@ def _made_with(settings: Settings, ready: "Mapping[str, Tool]") -> dict[str, Any
         return {"frames": settings.frames}
     engines = {name: tool.engine for name, tool in ready.items()}
     return {name: f"by {engine.name} {engine.weights}".strip() if engine else "by itself" for name, engine in engines.items()}
-
-
-def _refuse_mixing(run: Batch, held: Held) -> None:
-    mine = {"mode": run.settings.mode, "manager": run.model.manager, "model": run.model.model, "made_with": run.made_with}
-    for how in held.made:
-        if not same_way(how, mine):
-            raise AgentError(
-                f"{run.out.name} holds answers of {told_way(how, mine)}; this run is {told_way(mine, how)}.",
-                hint="Give another --out, or --mix.",
-            )
 
 
 def _by_video(questions: Sequence[Question]) -> dict[Path, list[Question]]:

@@ -83,20 +83,24 @@ def way(record: Mapping[str, Any]) -> dict[str, Any]:
     return {name: record[name] for name in ("mode", "manager", "model", "made_with") if name in record}
 
 
-def told_way(how: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+def refuse_mixing(out: Path, held: Held, mine: Mapping[str, Any]) -> None:
+    """Refuse to add answers to those that were made in another way, as far as both tell.
+
+    Raises:
+        AgentError: names both ways.
+    """
+    for how in held.made:
+        if any(how[name] != mine[name] for name in how if name in mine):
+            raise AgentError(
+                f"{out.name} holds answers of {_told(how, mine)}; this run is {_told(mine, how)}.", hint="Give another --out, or --mix."
+            )
+
+
+def _told(how: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     """Return how answers were made, for people: by whom, and what of the analyzers differs from another way."""
     ours, theirs = how.get("made_with") or {}, other.get("made_with") or {}
-    parts = []
-    for name in sorted({*ours, *theirs}):
-        value = ours.get(name)
-        if value != theirs.get(name):
-            parts.append(f"{name} {'none' if value is None else value}")
-    return ", ".join([made_by(how), *parts])
-
-
-def same_way(how: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Tell whether answers were made alike, as far as both tell."""
-    return all(how[name] == other[name] for name in how if name in other)
+    differ = [name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)]
+    return ", ".join([made_by(how), *(f"{name} {ours.get(name, 'none')}" for name in differ)])
 
 
 def chosen_right(gold: Any, record: Mapping[str, Any]) -> bool | None:

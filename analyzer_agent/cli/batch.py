@@ -41,6 +41,8 @@ def batch(questions: str, out: str, workers: int, videos: str | None, map_file: 
     beside = {"videos": Path(videos) if videos else None, "map": Path(map_file) if map_file else None}
     with closing(prepare(Path(questions), Path(out), settings, mix=mix, **beside)) as run:
         _require_videos(run)
+        if beside["map"] and beside["map"] not in run.questions.used:
+            warn(f"--map is ignored: no video of these questions is in {one_line(str(map_file))}.")
         _answer(run, workers, out, flags)
 
 

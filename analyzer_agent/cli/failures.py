@@ -24,6 +24,8 @@ from analyzer_agent.errors import AgentError, Cancelled
 INTERRUPTED = 130
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
+_LONGEST_NAME = 100
+
 _MEANT = {
     "help": "--help",
     "version": "--version",
@@ -78,9 +80,9 @@ class Main(click.Group):
             except Exception as bug:
                 if isinstance(bug, OSError) and bug.errno == errno.EPIPE:
                     raise
-                if isinstance(bug, OSError) and bug.errno in _FULL:
-                    where = repr(str(bug.filename)) if bug.filename else "The output"
-                    show_error(AgentError(f"{where} cannot be written: {bug.strerror}.", hint="Make room, or write to another disk."))
+                if isinstance(bug, OSError) and (bug.errno in _FULL or bug.filename):
+                    logging.getLogger("analyzer_agent").error("a file cannot be used", exc_info=bug)
+                    show_error(_file_error(bug))
                     ctx.exit(1)
                 show_bug(bug, log)
                 ctx.exit(1)
@@ -92,6 +94,16 @@ def show_error(error: AgentError) -> None:
     click.echo(told.replace("Error:", click.style("Error:", fg="red", bold=True), 1), err=True)
     if error.hint:
         click.echo(f"{click.style('Hint:', bold=True)} {plain(error.hint)}", err=True)
+
+
+def _file_error(error: OSError) -> AgentError:
+    """Return what people are told of a file that cannot be opened, or of output that cannot be written."""
+    name = str(error.filename or "")
+    shown = repr(name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…")
+    if error.errno in _FULL:
+        hint = "Make room, or write to another disk."
+        return AgentError(f"{shown if name else 'The output'} cannot be written: {error.strerror}.", hint=hint)
+    return AgentError(f"{shown} cannot be used: {error.strerror}.", hint="Check the path and its permissions.")
 
 
 def show_bug(bug: Exception, log: "LogFile") -> None:

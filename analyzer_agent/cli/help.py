@@ -1,5 +1,6 @@
 """How `--help` shows the options of a command: in groups where there are many, rarely used ones with `--help-all` only."""
 
+import os
 from functools import partial
 from typing import Any
 
@@ -40,6 +41,14 @@ class Command(click.Command):
                 )
             )
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the command line; what is too much is told with what was probably meant."""
+        ctx.allow_extra_args = True
+        rest = super().parse_args(ctx, args)
+        if ctx.args and not ctx.resilient_parsing:
+            raise click.UsageError(_too_many(ctx, ctx.args), ctx)
+        return rest
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, those of `_GROUPS` under their headings."""
         if not self.long:
@@ -54,6 +63,19 @@ class Command(click.Command):
             if records:
                 with formatter.section(heading):
                     formatter.write_dl(records)
+
+
+def _too_many(ctx: click.Context, extra: list[str]) -> str:
+    from analyzer_agent.tools.meaning import is_meant
+
+    for name, flag in (("names", "--with"), ("kinds", "--kind")):
+        if (given := ctx.params.get(name)) and all(map(is_meant, extra)):
+            return f"Join names with commas: {flag} {','.join([given] if isinstance(given, str) else given)},{','.join(extra)}"
+    taken = " ".join(param.make_metavar(ctx) for param in ctx.command.params if isinstance(param, click.Argument))
+    one = f"{ctx.info_name} takes {f'one {taken}' if taken else 'no argument'}, and {extra[0]!r} is one too many."
+    if any(map(os.path.exists, extra)):
+        return f"{one} Run it once for each file."
+    return f"{one} Put a name with blanks in quotes."
 
 
 def _show_all(ctx: click.Context, param: click.Parameter, given: bool) -> None:

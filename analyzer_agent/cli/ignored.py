@@ -31,10 +31,10 @@ def ignored(settings: "Settings", flags: Mapping[str, Any]) -> Iterator[str]:
             if flags.get(name) not in (None, False, ()) and (why := reason(settings, flags)):
                 yield f"--{name.strip('_').replace('_', '-')} is ignored: {why}."
     chosen = _analyzers(settings, flags)
-    for name in ("engine", "weights"):
+    for name in ("engine", "weights", "option"):
         for pair in flags.get(name) or ():
-            analyzer, mark, _ = pair.partition("=")
-            if mark and chosen and (analyzer := _meant(analyzer)) not in chosen:
+            named, mark, _ = pair.partition("=")
+            if mark and chosen and (analyzer := _meant(named.partition(".")[0])) not in chosen:
                 yield f"--{name} {pair} is ignored: {analyzer} is not among {','.join(chosen)}."
 
 
@@ -66,6 +66,16 @@ def _vocabulary(settings: "Settings", flags: Mapping[str, Any]) -> str:
     return "only tags uses it" if chosen and "tags" not in chosen else ""
 
 
+def _hearing(*analyzers: str) -> Reason:
+    def reason(settings: "Settings", flags: Mapping[str, Any]) -> str:
+        chosen = _analyzers(settings, flags)
+        return (
+            f"only {' and '.join(analyzers)} use{'s' if len(analyzers) == 1 else ''} it" if chosen and not {*analyzers} & {*chosen} else ""
+        )
+
+    return reason
+
+
 def _every(settings: "Settings", flags: Mapping[str, Any]) -> str:
     from analyzer_agent import tools
 
@@ -89,7 +99,10 @@ def _meant(analyzer: str) -> str:
     return meant(analyzer).analyzer
 
 
-_LOOKING = ("tools", "engine", "weights", "vocabulary", "device", "refresh", "max_analyzer_seconds")
+_LOOKING = (
+    *("tools", "engine", "option", "language", "hotwords", "track", "weights", "vocabulary", "device", "refresh"),
+    "max_analyzer_seconds",
+)
 
 _TABLE: tuple[tuple[tuple[str, ...], Reason], ...] = (
     (("frames",), _in_mode("only --mode frames shows frames", "manager", "summarizer", "blind")),
@@ -102,6 +115,8 @@ _TABLE: tuple[tuple[tuple[str, ...], Reason], ...] = (
     (_LOOKING, _in_mode("--mode frames runs no analyzer", "frames")),
     (("vision_model",), _vision),
     (("vocabulary",), _vocabulary),
+    (("language", "hotwords"), _hearing("speech")),
+    (("track",), _hearing("speech", "voice")),
     (("every",), _every),
     (("refresh", "max_analyzer_seconds"), lambda settings, flags: "--covered runs nothing" if flags.get("covered") else ""),
 )

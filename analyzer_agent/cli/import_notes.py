@@ -9,7 +9,7 @@ import click
 from analyzer_agent.cli.drawing import warn
 from analyzer_agent.cli.options import TIME, common, settings_of
 from analyzer_agent.cli.plain import as_json, one_line
-from analyzer_agent.errors import AgentError
+from analyzer_agent.errors import AgentError, near
 from analyzer_agent.timeline import parse, seconds
 
 if TYPE_CHECKING:
@@ -82,9 +82,10 @@ def _video(given: str, duration: str | None, settings: "Settings") -> "MediaFile
         except AgentError as error:
             if Path(given).exists():
                 raise
-            raise AgentError(
-                str(error), hint="Check the path; or, for a video whose file is not at hand, say how long it is: --duration TIME"
-            ) from error
+            if "://" in given:
+                raise
+            hint = near(Path(given), "Check the path.") + " Or, for a video whose file is not at hand, say how long it is: --duration TIME"
+            raise AgentError(str(error), hint=hint) from error
     if not given.strip() or not 0 < parse(duration) <= _LONGEST_MS:
         raise AgentError(
             "A video without a file needs a name, and a duration of at most 1000 hours.",

@@ -9,6 +9,7 @@ import click
 
 from analyzer_agent.cli.drawing import warn
 from analyzer_agent.cli.formats import CUES, FORMATS, Row, style_of, style_options, write
+from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import common, settings_of
 from analyzer_agent.cli.plain import one_line, plain
 
@@ -23,7 +24,7 @@ _SEARCH_LIMIT = 1000
 _CHAPTER_TOKENS = 3_000
 
 
-@click.command()
+@command()
 @click.argument("video")
 @click.option("--kind", "kinds", multiple=True, metavar="K", help="Only notes of this kind (speech, text, scene, ...); may be repeated.")
 @click.option("--search", metavar="WORDS", help="Only notes with any of these words, best first.")
@@ -54,6 +55,8 @@ def notes(
     """
     if as_object and form not in (None, "json"):
         raise click.UsageError(f"--json and --format {form} exclude each other.")
+    if search is not None and not search.strip():
+        raise click.UsageError("--search needs words, such as --search price")
     if chapters and (kinds or search is not None or form or as_object):
         raise click.UsageError("--chapters goes with --from and --to only.")
     form = "json" if as_object else form or "table"

@@ -9,7 +9,7 @@ from typing import Any
 from analyzer_agent.config import readers
 from analyzer_agent.config.places import caches, default_file
 from analyzer_agent.config.settings import SETTINGS, PathLike, Settings
-from analyzer_agent.errors import AgentError, did_you_mean
+from analyzer_agent.errors import AgentError, did_you_mean, near
 
 ENV_PREFIX = "ANALYZER_AGENT_"
 FILE_VARIABLE = f"{ENV_PREFIX}CONFIG"
@@ -73,7 +73,7 @@ def _parsed(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise AgentError(f"The settings file {str(file)!r} cannot be read: {error.strerror}.", hint="Check the path.") from error
+        raise AgentError(f"The settings file {str(file)!r} cannot be read: {error.strerror}.", hint=near(file)) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise AgentError(
             f"The settings file {str(file)!r} is not valid TOML: {error}.", hint='Write lines like: model = "gpt-5.4"'

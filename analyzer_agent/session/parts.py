@@ -21,6 +21,7 @@ from analyzer_agent.session.options import options_of, with_defaults
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, clock, seconds
 from analyzer_agent.toolbox import Offer, Tool
+from analyzer_agent.tools import vocabulary
 from analyzer_agent.tools.inventory import check_folder
 from analyzer_agent.tools.meaning import all_meant, meant
 from analyzer_agent.tools.pool import NamedEngine, Pool, choose
@@ -33,9 +34,11 @@ def ready_tools(settings: Settings, pool: Pool | None = None) -> tuple[dict[str,
     """Return the analyzers that can run under these settings, and why the others cannot; `pool` keeps their engines.
 
     Raises:
-        AgentError: an analyzer or engine that was named is unknown, or cannot run here.
+        AgentError: an analyzer or engine that was named is unknown, or cannot run here; the vocabulary cannot be read.
     """
     settings = understood(settings)
+    if settings.vocabulary is not None:
+        vocabulary.read(settings.vocabulary)  # a wrong one is told, whether tags can run here or not
     known = registry.load_all(settings.tools)
     check_weights(settings)
     options = options_of(settings)

@@ -15,6 +15,7 @@ from analyzer_agent.errors import AgentError, near
 from analyzer_agent.installing import pip_install
 
 _PARQUET = b"PAR1"
+_HEAD = 4096
 
 
 class Records(NamedTuple):
@@ -63,6 +64,8 @@ def _decoded(data: bytes, path: Path) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        if b"\0" in data[:_HEAD]:
+            raise AgentError(f"{str(path)!r} is not a text file.", hint="Give questions as JSON lines or CSV.") from error
         raise AgentError(f"The question file {str(path)!r} is not UTF-8 text.", hint="Save it as UTF-8 text.") from error
 
 
