@@ -166,7 +166,10 @@ REFUSED = "Refused: "
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ToolResult:
-    """What one tool call gave: `text` for the model, `note_ids` it may now cite, and what it cost."""
+    """What one tool call gave: `text` for the model, `note_ids` it may now cite, and what it cost.
+
+    `found` counts the notes, each joined from its pieces; `text` may tell several in one line, or not all of them.
+    """
 
     call_id: str
     text: str
@@ -179,6 +182,7 @@ class ToolResult:
     args: Mapping[str, JSON] = field(default_factory=dict)
     not_examined: tuple[Unexamined, ...] = ()
     refused: bool = False
+    found: int = 0
 
     def __repr__(self) -> str:
         from analyzer_agent.wording import finished

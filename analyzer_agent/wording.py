@@ -57,7 +57,8 @@ def finished(result: ToolResult, start: ToolStarted | None) -> str:
     who = subject(start) if start else result.tool
     if result.refused:
         return f"{who}: {result.text.removeprefix('Refused: ')}"
-    found = f"{len(result.note_ids)} note{'' if len(result.note_ids) == 1 else 's'}"
+    count = max(result.found, len(result.note_ids))
+    found = f"{count} note{'' if count == 1 else 's'}"
     cost = ""
     if result.analyzed_ms or result.reused_ms:
         cost = f", {amount(result.analyzed_ms)} new in {amount(result.wall_ms)}" if result.analyzed_ms else ", nothing new"

@@ -3,9 +3,12 @@
 import csv
 import io
 import json
+import re
+from dataclasses import replace
 
 import pytest
 from cli_kit import CUES, PRICE, Cli, talk
+from media_maker import Clip, Tone, write
 
 
 @pytest.fixture
@@ -36,6 +39,19 @@ def test_index_tells_what_was_covered(cli, video):
     (row,) = again
     assert row.pop("wall_seconds") < 5
     assert row == {"video": "talk.mp4", "analyzer": "subtitles", "new_seconds": 0.0, "reused_seconds": 2.0, "notes": 2, "not_examined": []}
+
+
+def test_progress_counts_notes_as_the_table_does(cli, tmp_path):
+    again = talk(tmp_path / "again.mp4", cues=[(n * 500, n * 500 + 100, "la") for n in range(20)], seconds=10, sound=False)
+    spots = write(tmp_path / "spots.mp4", replace(Clip(times=range(0, 4000, 40)), tones=(Tone(end=4.0),)))
+    many = talk(tmp_path / "many.mp4", cues=[(n * 100, n * 100 + 90, f"word{n} " * 40) for n in range(190)], seconds=20, sound=False)
+    for video in (again, spots, many):
+        shown = cli("index", video, "--tools", "subtitles,voice,motion,scenes")
+        table = {row.split()[0]: row.split()[5] for row in shown.stdout.splitlines()[1:]}
+        tools = {"subtitles": "read_subtitles", "voice": "find_voice", "motion": "find_motion", "scenes": "find_scenes"}
+        told = {name: re.search(rf"{tool} .*: (\d+) notes?, ", shown.stderr) for name, tool in tools.items() if name in table}
+        assert {name: match and match[1] for name, match in told.items()} == table
+    assert table["subtitles"] == "190", "more than a model is shown at once"
 
 
 def test_index_respects_the_scope(cli, video):

@@ -129,14 +129,13 @@ def _show(session: "Session", results: Sequence[ToolResult], as_object: bool) ->
         if result.refused:
             continue
         offer, spec = offers[str(result.args.get("video") or session.offers[0].name)], specs[result.tool]
-        found = session.toolbox.reader.runs(offer.video.id, offer.scope, kinds=spec.kinds)
         rows.append(
             {
                 "video": offer.title,
                 "analyzer": spec.name,
                 "new_seconds": seconds(result.analyzed_ms),
                 "reused_seconds": seconds(result.reused_ms),
-                "notes": len(found),
+                "notes": result.found,
                 "wall_seconds": seconds(result.wall_ms),
                 "not_examined": [
                     {"start": seconds(u.span.start), "end": seconds(u.span.end), "reason": u.reason}

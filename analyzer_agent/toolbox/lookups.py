@@ -25,7 +25,7 @@ def read(reader: Reader, offer: Offer, call: ToolCall, args: Mapping[str, Any]) 
     runs = reader.runs(offer.video.id, span, kinds=args.get("kinds"))
     lines, shown = as_text(runs)
     head = f"Notes on {span}" if shown else f"There are no notes on {span}. {examined(reader, [offer], span)}"
-    return ToolResult(call.id, fenced(head, lines), tuple(shown), span, args=args)
+    return ToolResult(call.id, fenced(head, lines), tuple(shown), span, args=args, found=len(runs))
 
 
 def search(reader: Reader, offers: Mapping[str, Offer], call: ToolCall, args: Mapping[str, Any]) -> ToolResult:
@@ -42,4 +42,4 @@ def search(reader: Reader, offers: Mapping[str, Offer], call: ToolCall, args: Ma
     head = f"Notes that match {query}, best first"
     if not shown:
         head = f"No note matches {query}. {examined(reader, chosen, span)}"
-    return ToolResult(call.id, fenced(head, lines), tuple(shown), span, args=args)
+    return ToolResult(call.id, fenced(head, lines), tuple(shown), span, args=args, found=len(inside))

@@ -104,6 +104,7 @@ def run(store: Store, reader: Reader, this: Request) -> Generator[Event, None, T
         outcome.analyzed_ms,
         args=this.args,
         not_examined=tuple(left),
+        found=len(runs),
     )
 
 
@@ -133,6 +134,7 @@ def run_all(store: Store, reader: Reader, requests: Sequence[Request]) -> Genera
         reused_ms=sum(result.reused_ms for result in results),
         analyzed_ms=sum(result.analyzed_ms for result in results),
         not_examined=tuple(u for result in results for u in result.not_examined),
+        found=sum(result.found for result in results),
     )
 
 

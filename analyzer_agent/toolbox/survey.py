@@ -85,6 +85,7 @@ def carry_out(
         sum(result.reused_ms for result in results),
         sum(result.analyzed_ms for result in results),
         not_examined=tuple(left for result in results for left in result.not_examined),
+        found=len(runs),
     )
 
 
