@@ -10,6 +10,7 @@ from cli_kit import Cli
 
 from analyzer_agent import __version__
 from analyzer_agent.cli import main
+from analyzer_agent.cli.help import Command
 
 HEAVY = ("torch", "cv2", "openai", "langgraph", "numpy", "av", "sqlite_utils", "rich", "onnxruntime", "faster_whisper")
 COMMANDS = [
@@ -63,6 +64,16 @@ def test_many_options_are_shown_in_groups_and_rare_ones_on_demand(tmp_path):
     assert "--help-all" not in Cli(tmp_path)("cache", "clear", "--help").stdout
 
 
+def test_every_long_command_shows_its_options_in_groups():
+    def walk(command):
+        for inner in getattr(command, "commands", {}).values():
+            yield from walk(inner)
+        yield command
+
+    options = {command: sum(isinstance(param, click.Option) for param in command.params) for command in walk(main)}
+    assert [command.name for command, count in options.items() if count > 14 and not isinstance(command, Command)] == []
+
+
 def test_version(tmp_path):
     assert Cli(tmp_path)("--version").stdout == f"analyzer-agent, version {__version__}\n"
 
@@ -72,6 +83,7 @@ def test_help_imports_nothing_heavy(arguments):
     code = f"""
 import sys
 from analyzer_agent.cli import main
+from analyzer_agent.cli.help import Command
 try:
     main({arguments})
 except SystemExit as end:

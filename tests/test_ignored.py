@@ -17,7 +17,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ignored")
     talk(folder / "talk.mp4")
     (folder / "model.toml").write_text('model = "m"\n')
-    (folder / "labels.txt").write_text("[scene] a photo of {}\nbeach\n")
+    (folder / "labels.txt").write_text("[scene] a photo of {}\nbeach\nforest\n")
     (folder / "q.jsonl").write_text('{"id": "a", "video": "talk.mp4", "question": "What?"}\n')
     return folder
 

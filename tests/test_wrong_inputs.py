@@ -24,7 +24,7 @@ def fill(folder: Path) -> None:
         "empty.mp4": "",
         "notes.txt": "Dear diary,\n",
         "words.srt": "1\n00:00:00,000 --> 00:00:01,000\nGood morning.\n",
-        "labels.txt": "[scene] a photo of {}\nbeach\n",
+        "labels.txt": "[scene] a photo of {}\nbeach\nforest\n",
         "wrong.toml": 'modell = "m"\n',
     }.items():
         (folder / name).write_text(text)

@@ -95,7 +95,13 @@ def explaining(arguments: Sequence[str], flag: str, given: str | None) -> Iterat
         words = [argument for argument in arguments if argument not in files]
         if given and (names := [word for word in words if is_meant(word)]):
             raise click.UsageError(f"Join names with commas: {flag} {','.join([given, *names])}") from error
-        if arguments[0] in files and len(words) > 1 and not any(" " in word for word in words) and arguments[-1] in words:
+        if (
+            flag == "--tools"
+            and arguments[0] in files
+            and len(words) > 1
+            and not any(" " in word for word in words)
+            and arguments[-1] in words
+        ):
             raise click.UsageError(f"Put the question in quotes: {as_typed(files, ' '.join(words))}") from error
         raise
 

@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from analyzer_agent.cli.advice import advise, offer_whisper
-from analyzer_agent.cli.asking import chosen, tell_missing, tell_problems
+from analyzer_agent.cli.asking import chosen, explaining, tell_missing, tell_problems
 from analyzer_agent.cli.commands import WORDS, Ended, obey
 from analyzer_agent.cli.drawing import Drawer, drawing
 from analyzer_agent.cli.failures import INTERRUPTED, show_error
@@ -47,10 +47,12 @@ def chat(videos: tuple[str, ...], session: str | None, **flags: Any) -> None:
     from analyzer_agent.config import history_file
     from analyzer_agent.session import Session
 
-    paths = chosen(videos, flags) or _videos_of(session or "", settings)
-    offer_whisper(paths, settings, flags["quiet"])
     permission = Permission() if can_ask() else None
-    with Session(*paths, name=session, settings=settings, approve=permission) as talk:
+    with explaining(videos, "--tools", flags["tools"]):
+        paths = chosen(videos, flags) or _videos_of(session or "", settings)
+        offer_whisper(paths, settings, flags["quiet"])
+        opened = Session(*paths, name=session, settings=settings, approve=permission)
+    with opened as talk:
         tell_problems(talk)
         ended = _converse(Conversation(talk, flags["quiet"], permission), history_file())
     if ended:

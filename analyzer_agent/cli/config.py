@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from analyzer_agent.cli.help import Command
 from analyzer_agent.cli.options import common, given_by
 from analyzer_agent.cli.plain import as_json, one_line
 from analyzer_agent.cli.tables import table
@@ -39,7 +40,7 @@ def path(as_object: bool, **flags: Any) -> None:
         click.echo(one_line(str(file)))
 
 
-@config.command("list")
+@config.command("list", cls=Command)
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 @common("scope", "manager", "analyzers", "store")
 def list_(as_object: bool, **flags: Any) -> None:

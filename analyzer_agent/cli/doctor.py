@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import common, settings_of
 from analyzer_agent.cli.plain import as_json, one_line
 from analyzer_agent.installing import VISION, amount_of_bytes, install_extra, program
@@ -21,7 +22,7 @@ _MARKS = {"works": ("ok", "green"), "weak": ("weak", "yellow"), "missing": ("no"
 _IGNORED = ("engine", "decoder", "refresh", "max_analyzer_seconds", "frames", "verify", "max_steps", "max_tokens", "quiet")
 
 
-@click.command()
+@command()
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 @common("analyzers", "manager", "store", without=_IGNORED)
 def doctor(as_object: bool, **flags: Any) -> None:

@@ -66,6 +66,12 @@ def _vocabulary(settings: "Settings", flags: Mapping[str, Any]) -> str:
     return "only tags uses it" if chosen and "tags" not in chosen else ""
 
 
+def _device(settings: "Settings", flags: Mapping[str, Any]) -> str:
+    from analyzer_agent.tools.engines.hardware import gpu_here
+
+    return "no driver for a GPU is installed" if settings.device.startswith("cuda") and not gpu_here() else ""
+
+
 def _hearing(*analyzers: str) -> Reason:
     def reason(settings: "Settings", flags: Mapping[str, Any]) -> str:
         chosen = _analyzers(settings, flags)
@@ -118,6 +124,7 @@ _TABLE: tuple[tuple[tuple[str, ...], Reason], ...] = (
     (("language", "hotwords"), _hearing("speech")),
     (("track",), _hearing("speech", "voice")),
     (("every",), _every),
+    (("device",), _device),
     (("refresh", "max_analyzer_seconds"), lambda settings, flags: "--covered runs nothing" if flags.get("covered") else ""),
 )
 """Flags with what makes them void. Those of the command line alone: a settings file serves all commands."""
