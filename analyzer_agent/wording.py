@@ -16,6 +16,7 @@ Role: TypeAlias = Literal["answer", "choice", "citation", "doubt", "unexamined",
 
 _RANGES_SHOWN = 3
 _PARTS_SHOWN = 4
+_IN_BRIEF = 3
 _LONGEST_QUOTE = 300
 _ENDINGS = {"out_of_steps": "The steps were used up before it was done.", "out_of_budget": "The budget was used up before it was done."}
 _ASKED, _LONGEST_ASKED = ("query", "question", "description"), 80
@@ -92,7 +93,13 @@ def event_line(event: events.Event) -> str:
 
 
 def answer_lines(
-    answer: Answer, *, several: bool = False, names: Mapping[str, str] | None = None, full: bool = False
+    answer: Answer,
+    *,
+    several: bool = False,
+    names: Mapping[str, str] | None = None,
+    full: bool = False,
+    brief: bool = False,
+    helps: str = "",
 ) -> Iterator[tuple[Role, str]]:
     """Yield an answer line by line, each with its role.
 
@@ -101,6 +108,8 @@ def answer_lines(
         several: name the file of each citation.
         names: video id -> name, where there are several videos.
         full: cut no quotation.
+        brief: sum up what was not examined, for a command whose `-v` lists it.
+        helps: what helps where the steps were used up.
     """
     yield "answer", plain(answer.text)
     if answer.choice:
@@ -111,9 +120,10 @@ def answer_lines(
         yield "doubt", f"  Without evidence: {one_line(claim)}"
     if answer.missing:
         yield "doubt", f"  Not proved: {one_line(answer.missing)}"
-    yield from (("unexamined", line) for line in left_lines(answer.not_examined, names or {}, unseen=answer.finished != "answered"))
+    unseen = answer.finished != "answered"
+    yield from (("unexamined", line) for line in left_lines(answer.not_examined, names or {}, unseen=unseen, brief=brief))
     if ending := _ENDINGS.get(answer.finished):
-        yield "ending", ending
+        yield "ending", f"{ending} {helps}".rstrip()
     yield "cost", f"Confidence: {answer.confidence}"
     yield "cost", f"Cost: {cost_line(answer)}"
 
@@ -137,11 +147,11 @@ def quote(text: str, longest: int | None = _LONGEST_QUOTE) -> str:
     return f'"{flat if longest is None or len(flat) <= longest else flat[: longest - 1] + "…"}"'
 
 
-def left_lines(left: Sequence[Unexamined], names: Mapping[str, str], *, unseen: bool = True) -> Iterator[str]:
-    """Yield what was not examined, and which voices were not understood; without `unseen` only what was tried."""
+def left_lines(left: Sequence[Unexamined], names: Mapping[str, str], *, unseen: bool = True, brief: bool = False) -> Iterator[str]:
+    """Yield what was not examined, all or in `brief`, and which voices were not understood; without `unseen` only what was tried."""
     gaps = [u for u in left if u.reason != "not_understood"]
     if gaps and (unseen or any(u.reason != "unseen" for u in gaps)):
-        yield f"Not examined: {unexamined_line(gaps, names)}"
+        yield f"Not examined: {unexamined_in_brief(gaps, names) if brief else unexamined_line(gaps, names)}"
     yield from unheard_lines(left, names)
 
 
@@ -165,6 +175,24 @@ def _of(video: str, names: Mapping[str, str]) -> str:
 
 def unexamined_line(left: Iterable[Unexamined], names: Mapping[str, str]) -> str:
     """Return what was not examined on one line: analyzers with ranges and reasons, those with the same ranges and reason together."""
+    return "; ".join(_unexamined(left, names))
+
+
+def unexamined_in_brief(left: Sequence[Unexamined], names: Mapping[str, str]) -> str:
+    """Return what was not examined in a few words: of one video the first parts, of several how many, and what failed first."""
+    if len(names) <= 1:
+        parts = _unexamined(left, names)
+        more = f"; and {len(parts) - _IN_BRIEF} more; -v lists them" if len(parts) > _IN_BRIEF else ""
+        return "; ".join(parts[:_IN_BRIEF]) + more
+    failed = _unexamined([u for u in left if u.reason == "failed"], names)
+    told = [f"{failed[0]}{f' and {len(failed) - 1} more failures' if len(failed) > 1 else ''}"] if failed else []
+    analyzers = [one_line(name) for name in dict.fromkeys(u.analyzer for u in left)]
+    more = f" and {len(analyzers) - _IN_BRIEF} more" if len(analyzers) > _IN_BRIEF else ""
+    which = f"{len({u.video for u in left})} of {len(names)} videos, or parts of them"
+    return "; ".join([*told, f"{which}, by {', '.join(analyzers[:_IN_BRIEF])}{more}; -v lists them"])
+
+
+def _unexamined(left: Iterable[Unexamined], names: Mapping[str, str]) -> list[str]:
     groups: dict[tuple[str, str, str], list[TimeRange]] = {}
     for u in left:
         reason = f"{u.reason}: {one_line(u.detail)}" if u.reason == "failed" and u.detail else u.reason
@@ -175,7 +203,7 @@ def unexamined_line(left: Iterable[Unexamined], names: Mapping[str, str]) -> str
     parts = []
     for (ranges, reason, video), analyzers in alike.items():
         parts.append(f"{one_line(', '.join(analyzers))} {_parts(ranges)}{_of(video, names)} ({reason})")
-    return "; ".join(parts)
+    return parts
 
 
 def cost_line(answer: Answer) -> str:

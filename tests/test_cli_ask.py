@@ -8,7 +8,10 @@ from cli_kit import CUES, PRICE, Cli, talk
 from openai_server import OpenAIServer
 
 from analyzer_agent.cli.asking import tell_missing
+from analyzer_agent.records import Unexamined
 from analyzer_agent.storage import Store
+from analyzer_agent.timeline import TimeRange
+from analyzer_agent.wording import unexamined_in_brief
 
 ANSWER = """\
 Subtitle: "One basket of fish costs forty dollars." [#2]. (Found by keyword rules, without a language model.)
@@ -203,3 +206,37 @@ def test_names_that_a_model_writes_are_told_as_the_files_are_called(cli, tmp_pat
         server.calls(("finish", {"answer": answer, "notes": [2], "confidence": "high", "found": True}))
         asked = cli("ask", video, other, PRICE, "--base-url", server.url, "--model", "m", "--verify", "never")
     assert asked.stdout.startswith("In my talk.mp4 it costs forty [#2], not in (my talk 2.mp4).\n")
+
+
+def test_what_was_not_examined_is_summed_up_unless_all_is_wanted(cli, tmp_path):
+    folder = tmp_path / "talks"
+    folder.mkdir()
+    for n in range(5):
+        talk(folder / f"talk {n}.mp4", cues=((0, 900, f"Talk {n} begins."),), seconds=1)
+    asked = ("ask", folder, "What is said about the orchestra?", "--tools", "subtitles,scenes,motion,voice")
+    brief = cli(*asked).stdout
+    assert "Not examined: 5 of 5 videos, or parts of them, by scenes, motion, voice; -v lists them\n" in brief
+    assert len(brief.splitlines()) == 4
+    assert "scenes, motion, voice 0:00-0:01 of talk 3.mp4 (unseen)" in cli(*asked, "-v").stdout
+    few = cli(*asked, "--max-steps", "2", "--refresh").stdout
+    assert "The steps were used up before it was done. More of them: --max-steps 10" in few
+
+
+def test_the_hint_for_more_steps_names_the_command_that_helps(cli, tmp_path):
+    folder = tmp_path / "talks"
+    folder.mkdir()
+    for n in range(2):
+        talk(folder / f"talk {n}.mp4", sound=False, cues=((0, 900, "No word of it."),), seconds=1)
+    shown = cli("ask", folder, "Which videos have a scene of the orchestra?", "--tools", "subtitles,motion", "--max-steps", "1").stdout
+    assert "The steps were used up before it was done. More of them: --max-steps 5\n" in shown
+
+
+def test_of_one_video_at_most_three_parts_are_listed():
+    left = [Unexamined(f"a{n}", TimeRange(n, n + 1), "unseen", "", "v") for n in range(5)]
+    told = unexamined_in_brief(left, {"v": "talk.mp4"})
+    assert told.endswith("a2 0:00.002-0:00.003 (unseen); and 2 more; -v lists them") and told.count(";") == 4
+    failed = [Unexamined("speech", TimeRange(0, 9), "failed", "no memory", f"v{n}") for n in range(2)]
+    names = {f"v{n}": f"{n}.mp4" for n in range(9)}
+    assert unexamined_in_brief([*left, *failed], names).startswith(
+        "speech 0:00-0:00.009 of 0.mp4 (failed: no memory) and 1 more failures; "
+    )

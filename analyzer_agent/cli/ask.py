@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from analyzer_agent.cli.advice import advise, offer_whisper
-from analyzer_agent.cli.asking import answer_of, chosen, explaining, split_question, tell_missing, tell_problems
+from analyzer_agent.cli.asking import answer_of, chosen, explaining, split_question, tell_missing, tell_problems, what_helps
 from analyzer_agent.cli.drawing import drawing
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import common, settings_of
@@ -45,6 +45,13 @@ def ask(arguments: tuple[str, ...], as_object: bool, full: bool, session: str | 
         if as_object:
             click.echo(as_json(answer_json(answer)))
         else:
-            show_answer(answer, several=len(talk.offers) > 1, names=talk.toolbox.titles, full=full)
+            show_answer(
+                answer,
+                several=len(talk.offers) > 1,
+                names=talk.toolbox.titles,
+                full=full,
+                brief=not flags["verbose"],
+                helps=what_helps(talk, answer, videos),
+            )
         if not (as_object and flags["quiet"]):
             advise(talk, answer, err=as_object)

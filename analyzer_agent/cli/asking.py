@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from analyzer_agent.session import Session
 
 
+_MORE_STEPS = 5
 _NAMED = 3
 """How many files a line names."""
 
@@ -52,6 +53,18 @@ def chosen(videos: Sequence[str | Path], flags: Mapping[str, Any]) -> tuple[Path
     if found.beside and flags["verbose"] and not flags["quiet"]:
         click.echo(f"{found.beside} other file{'' if found.beside == 1 else 's'} left out", err=True)
     return found.files
+
+
+def what_helps(session: "Session", answer: Answer, videos: Sequence[str]) -> str:
+    """Return what helps where a question ran out of steps: more of them, or analyzing ahead what it had begun to look at."""
+    if answer.finished != "out_of_steps":
+        return ""
+    used = {step.tool for step in answer.steps}
+    left = {u.analyzer for u in answer.not_examined if u.reason == "unseen"}
+    begun = [name for name, tool in session.toolbox.tools.items() if name in left and tool.spec.tool in used]
+    shown = shlex.join(videos) if len(videos) <= _NAMED else "VIDEO..."
+    first = f", or first: analyzer-agent index {shown} --with {','.join(begun)}" if begun else ""
+    return f"More of them: --max-steps {session.settings.max_steps * _MORE_STEPS}{first}"
 
 
 def tell_problems(session: "Session") -> None:

@@ -54,7 +54,7 @@ def chat(videos: tuple[str, ...], session: str | None, **flags: Any) -> None:
         opened = Session(*paths, name=session, settings=settings, approve=permission)
     with opened as talk:
         tell_problems(talk)
-        ended = _converse(Conversation(talk, flags["quiet"], permission), history_file())
+        ended = _converse(Conversation(talk, flags["quiet"], permission, flags["verbose"]), history_file())
     if ended:
         click.get_current_context().exit(ended)
 
@@ -66,8 +66,8 @@ _FURTHER = " Look further: where nobody has looked yet."
 class Conversation:
     """Questions and answers of one session on the terminal."""
 
-    def __init__(self, session: "Session", quiet: bool, permission: Permission | None) -> None:
-        self.session, self.quiet, self.permission = session, quiet, permission
+    def __init__(self, session: "Session", quiet: bool, permission: Permission | None, verbose: bool = False) -> None:
+        self.session, self.quiet, self.permission, self.verbose = session, quiet, permission, verbose
         self.failures = 0
         self.open_question = ""
         """The last question, where it is not answered and something is left to look at."""
@@ -97,7 +97,7 @@ class Conversation:
         else:
             if told.answer:
                 several = len(self.session.offers) > 1
-                show_answer(told.answer, several=several, told=told.complete(), names=self.session.toolbox.titles)
+                show_answer(told.answer, several=several, told=told.complete(), names=self.session.toolbox.titles, brief=not self.verbose)
                 advise(self.session, told.answer)
                 self._offer_more(told.answer)
 

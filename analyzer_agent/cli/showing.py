@@ -10,12 +10,19 @@ from analyzer_agent.records import Answer, Unexamined
 from analyzer_agent.wording import Role, answer_lines, left_lines
 
 _STYLES: Mapping[Role, Mapping[str, Any]] = {"answer": {"bold": True}, "doubt": {"fg": "yellow"}, "cost": {"dim": True}}
-_HANGING: Mapping[Role, int] = {"doubt": 4, "unexamined": 2, "cost": 2}
+_HANGING: Mapping[Role, int] = {"doubt": 4, "unexamined": 2, "ending": 2, "cost": 2}
 """By how many columns the second line of a long one is indented."""
 
 
 def show_answer(
-    answer: Answer, *, several: bool = False, told: bool = False, names: Mapping[str, str] | None = None, full: bool = False
+    answer: Answer,
+    *,
+    several: bool = False,
+    told: bool = False,
+    names: Mapping[str, str] | None = None,
+    full: bool = False,
+    brief: bool = False,
+    helps: str = "",
 ) -> None:
     """Print an answer on stdout.
 
@@ -25,8 +32,10 @@ def show_answer(
         told: the text stands on the terminal already.
         names: video id -> name, where there are several videos.
         full: cut no quotation.
+        brief: sum up what was not examined, for a command whose `-v` lists it.
+        helps: what helps where the steps were used up.
     """
-    for role, line in answer_lines(answer, several=several, names=names, full=full):
+    for role, line in answer_lines(answer, several=several, names=names, full=full, brief=brief, helps=helps):
         if role == "citation":
             click.echo(cited(line.strip()))
         elif role != "answer" or not told:
