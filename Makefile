@@ -26,12 +26,14 @@ bench: $(VENV)/.all
 	$(BIN)/python -m benchmarks.speed --folder build/speed
 
 $(VENV)/.core: pyproject.toml
+	@echo "Installing into $(VENV): a minute or two, about 250 MB to fetch, 800 MB on disk ..."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --editable .
 	$(HEADLESS)
 	touch $@
 
 $(VENV)/.all: pyproject.toml
+	@echo "Installing everything into $(VENV): several minutes, about 7 GB on disk with CUDA ..."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --editable '.[all]'
 	$(HEADLESS)

@@ -10,6 +10,7 @@ import pytest
 from cli_kit import PRICE, Cli, talk
 
 from analyzer_agent.cli.demo import QUESTIONS
+from analyzer_agent.installing import program
 
 
 @pytest.fixture
@@ -36,8 +37,22 @@ def test_the_demo_answers_cites_and_ends_with_what_to_try_next(cli, tmp_path):
     assert "margaret" in asked[QUESTIONS[2]].lower() and "\n5 shots: " in asked[QUESTIONS[3]] and "CAFE LUNA" in asked[QUESTIONS[4]]
     assert "\nNot found: " in asked[QUESTIONS[5]] and "\nNot examined: " in asked[QUESTIONS[5]]
     assert parts[-1].startswith(f"> {QUESTIONS[1]}\n") and "Cost: 0 new media-seconds" in parts[-1]
-    assert "ask VIDEO" in rest and "analyzer-agent doctor" in rest
+    typed = program()
+    assert (
+        f"\n  {typed} weights pull speech   # once, 148 MB" in rest and f"\n  {typed} ask VIDEO" in rest and f"\n  {typed} doctor" in rest
+    )
     assert not cli.store.exists(), "the user's own store is left alone"
+
+
+@pytest.mark.slow
+def test_the_demo_hears_with_whisper_where_its_weights_are(cli, tmp_path):
+    import tiny_whisper
+
+    weights = tiny_whisper.make(tmp_path / "own" / "speech" / "faster-whisper-tiny").parents[1]
+    (tmp_path / "settings.toml").write_text(f'weights = "{weights}"\nmax_steps = 1\n')
+    shown = cli("demo", "--config", tmp_path / "settings.toml")
+    assert "transcribe_speech 0:00-0:34 (whisper)" in shown.stderr and "pocketsphinx" not in shown.output
+    assert "weights pull" not in shown.stdout and "CAFE LUNA" in shown.stdout
 
 
 @pytest.fixture

@@ -35,9 +35,11 @@ def offer_whisper(videos: Iterable[str | Path], settings: "Settings", quiet: boo
     """
     if quiet or settings.offline or settings.mode not in _HEARING_MODES or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return
-    if settings.weights_dir is None or _declined().exists() or not _lacks_whisper(settings) or not _have_sound(videos, settings):
+    if settings.weights_dir is None or _declined().exists() or not lacks_whisper(settings) or not _have_sound(videos, settings):
         return
-    if not click.confirm(f'Speech needs a recogniser: fetch Whisper "base" ({_size()}) now?', default=True, prompt_suffix=" ", err=True):
+    if not click.confirm(
+        f'Speech needs a recogniser: fetch Whisper "base" ({whisper_size()}) now?', default=True, prompt_suffix=" ", err=True
+    ):
         _declined().parent.mkdir(parents=True, exist_ok=True)
         _declined().touch()
         return
@@ -52,7 +54,7 @@ def advise(session: "Session", answer: "Answer", err: bool = False) -> None:
     engine = next((cited.engine for cited in answer.citations if cited.analyzer == _SPEECH and cited.uncertain), "")
     if not engine and answer.finished != "answered" and _heard(session, answer):
         engine = _weak_engine(session)
-    if engine and _lacks_whisper(session.settings):
+    if engine and lacks_whisper(session.settings):
         _say(engine, err)
 
 
@@ -60,16 +62,18 @@ def advise_index(session: "Session", results: "Sequence[ToolResult]") -> None:
     """Print the same line on stderr, once, if a weak recogniser has listened."""
     tool = session.toolbox.tools.get(_SPEECH)
     listened = tool and any(result.tool == tool.spec.tool and not result.refused for result in results)
-    if listened and (engine := _weak_engine(session)) and _lacks_whisper(session.settings):
+    if listened and (engine := _weak_engine(session)) and lacks_whisper(session.settings):
         _say(engine, err=True)
 
 
 def _say(engine: str, err: bool) -> None:
-    told = f"Speech was recognised by {one_line(engine)}, which is weak. Much better, once, {_size()}: analyzer-agent weights pull speech"
+    way = f"Much better, once, {whisper_size()}: analyzer-agent weights pull speech"
+    told = f"Speech was recognised by {one_line(engine)}, which is weak. {way}"
     click.echo(click.style(told, fg="yellow"), err=err)
 
 
-def _size() -> str:
+def whisper_size() -> str:
+    """Return how much is fetched for it, in words."""
     from analyzer_agent.tools.weights import usual_size
 
     return amount_of_bytes(usual_size(_SPEECH))
@@ -82,7 +86,7 @@ def _declined() -> Path:
     return default_weights().with_name("whisper-declined")
 
 
-def _lacks_whisper(settings: "Settings") -> bool:
+def lacks_whisper(settings: "Settings") -> bool:
     """Tell whether weights are all that Whisper lacks here, and speech is not settled otherwise."""
     from analyzer_agent.session import engine_config
     from analyzer_agent.session.parts import understood

@@ -2,17 +2,23 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from analyzer_agent.cli.advice import lacks_whisper, whisper_size
 from analyzer_agent.cli.asking import answer_of
 from analyzer_agent.cli.drawing import drawing
-from analyzer_agent.cli.options import common
+from analyzer_agent.cli.options import common, settings_of
 from analyzer_agent.cli.plain import plain
 from analyzer_agent.cli.showing import show_answer
 from analyzer_agent.cli.stopping import stoppable
+from analyzer_agent.installing import program
 
+if TYPE_CHECKING:
+    from analyzer_agent.config import Settings
+
+_TOOLS = ("scenes", "subtitles", "speech", "text", "motion")
 QUESTIONS = (
     "Why does the ferry use another pier today?",
     "How much does one basket of fish cost?",
@@ -26,11 +32,13 @@ QUESTIONS = (
 and the last was asked before."""
 
 _NEXT = """\
-Now with a video of your own:
-  analyzer-agent ask VIDEO "When does she first mention the price?"
-  analyzer-agent doctor       shows what else this machine can use
+Now with a video of your own:{pull}
+  {program} ask VIDEO "When does she first mention the price?"
+  {program} doctor   # what works here, and the lines that bring the rest
 The demo used keyword rules instead of a language model. With OPENAI_API_KEY set, or --base-url for a local server,
 a language model decides what to look at."""
+_PULL = """
+  {program} weights pull speech   # once, {size}: speech is heard far better"""
 
 
 @click.command()
@@ -38,23 +46,40 @@ a language model decides what to look at."""
 def demo(**flags: Any) -> None:
     """Try it on a sample clip: no key, no network.
 
-    Asks some questions about half a minute of video that ships with the package, with what the core package can do.
-    The notes are kept in a temporary folder, unless --store says otherwise.
+    Asks some questions about half a minute of video that ships with the package, with what the core package can do; speech is heard by
+    Whisper where its weights are there. The notes are kept in a temporary folder, unless --store says otherwise.
     """
     with tempfile.TemporaryDirectory(prefix="analyzer-agent-demo-", ignore_cleanup_errors=True) as folder:
-        _run(Path(flags["store"]).expanduser() if flags["store"] else Path(folder) / "store.db", flags["quiet"])
-    click.echo(_NEXT)
+        settings = _settings(settings_of(flags), Path(flags["store"]).expanduser() if flags["store"] else Path(folder) / "store.db")
+        _run(settings, flags["quiet"])
+    pull = _PULL.format(program=program(), size=whisper_size()) if lacks_whisper(settings) else ""
+    click.echo(_NEXT.format(program=program(), pull=pull))
 
 
-def _run(store: Path, quiet: bool) -> None:
+def _settings(own: "Settings", store: Path) -> "Settings":
+    """Return the demo's settings: of the user's own, what tells where weights are, and nothing that changes answers otherwise."""
     from analyzer_agent.config import Settings
+
+    weights = {name: path for name, path in own.weights.items() if name in _TOOLS}
+    return Settings(
+        store=store,
+        manager="rules",
+        tools=_TOOLS,
+        offline=True,
+        weights_dir=own.weights_dir,
+        weights=weights,
+        caches=own.caches,
+        device=own.device,
+    )
+
+
+def _run(settings: "Settings", quiet: bool) -> None:
     from analyzer_agent.sample import sample_path
     from analyzer_agent.session import Session
 
     clip = sample_path()
     click.echo(f"The sample clip: {plain(str(clip))}\n")
-    tools = ("scenes", "subtitles", "speech", "text", "motion")
-    with Session(clip, settings=Settings(store=store, manager="rules", tools=tools, offline=True)) as talk:
+    with Session(clip, settings=settings) as talk:
         for question in QUESTIONS:
             click.echo(click.style(f"> {question}", fg="cyan", bold=True))
             with drawing(quiet) as drawer, stoppable(talk.cancel, on_stop=drawer.pause):
