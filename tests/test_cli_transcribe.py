@@ -85,6 +85,18 @@ def test_several_videos_need_a_folder(cli, heard, tmp_path):
     assert result.stderr.startswith("Error: Two videos would be written to ")
 
 
+def test_where_it_goes_is_understood(cli, heard, tmp_path):
+    assert (
+        "A transcript ends in .txt, .srt, .vtt, .tsv, .json, not in .mp4"
+        in cli("transcribe", heard, "-o", tmp_path / "x.mp4", code=2).stderr
+    )
+    cli("transcribe", heard, "-o", tmp_path / "x.sub", "-f", "srt")
+    assert (tmp_path / "x.sub").read_text(encoding="utf-8").startswith("1\n")
+    cli("transcribe", heard, "-o", f"{tmp_path}/x.d/")
+    assert (tmp_path / "x.d" / "talk.txt").exists()
+    assert cli("transcribe", heard, "srt", code=1).stderr.startswith("Error: There is no file 'srt'.")
+
+
 def test_a_place_that_cannot_be_written(cli, heard, tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
     result = cli("transcribe", heard, "-o", tmp_path / "file" / "x.srt", code=1)

@@ -11,6 +11,7 @@ from analyzer_agent.config import Settings
 from analyzer_agent.records import ToolCall
 from analyzer_agent.session.options import options_of, with_defaults
 from analyzer_agent.tools import speech
+from analyzer_agent.tools.languages import WHISPER, code_of
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,23 @@ def test_they_are_the_defaults_of_calls():
     assert spec.complete({})["language"] == "fr" and spec.complete({"language": "de"})["language"] == "de"
     assert spec.options_schema["language"]["default"] == "fr", "the model is told"
     assert speech.SPEC.complete({})["language"] == "auto"
+
+
+@pytest.mark.parametrize(
+    ("said", "code"), [("en", "en"), ("English", "en"), ("en-US", "en"), ("pt_BR", "pt"), (" FR ", "fr"), ("auto", "auto"), ("xx", "xx")]
+)
+def test_languages_are_understood(said, code):
+    assert code_of(said) == code
+
+
+def test_the_languages_are_those_of_whisper():
+    tokenizer = pytest.importorskip("faster_whisper.tokenizer")
+    assert set(WHISPER) == set(tokenizer._LANGUAGE_CODES)
+
+
+def test_a_language_that_no_engine_knows_is_told_before_anything_runs(cli, tmp_path):
+    result = cli("ask", talk(tmp_path / "talk.mp4"), "What?", "--engine", "speech=pocketsphinx", "--language", "French", code=1)
+    assert result.stderr.startswith("Error: speech.language=French cannot be used: pocketsphinx knows English alone, not 'fr'.\nHint: ")
 
 
 # --- which notes are shown ----------------------------------------------------------------------------------------------

@@ -289,7 +289,7 @@ def test_english_weights_are_for_english_alone(tmp_path: Path) -> None:
     pretend(tmp_path / "small.en")
     config = EngineConfig(weights_dir=tmp_path, caches=Caches(hub=tmp_path / "none"))
     assert [faster_whisper.WHISPER.suits(config, {"language": code}) for code in ("auto", "en")] == ["", ""]
-    assert faster_whisper.WHISPER.suits(config, {"language": "de"}) == "the weights 'small.en' know English alone, not 'de'"
+    assert faster_whisper.WHISPER.suits(config, {"language": "de"}) == "knows English alone with the weights 'small.en', not 'de'"
     pretend(tmp_path / "medium")
     assert faster_whisper.WHISPER.suits(config, {"language": "de"}) == ""
 

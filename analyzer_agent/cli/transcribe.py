@@ -1,5 +1,6 @@
 """`transcribe`: what is said in videos, as text or subtitles, on stdout or in files."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,13 +52,13 @@ def transcribe(
     What is heard is kept: a second run, in another format, takes no time.
     """  # noqa: D301 - click reads \b
     files = chosen(videos, flags)
-    targets = _targets(files, form, output, overwrite)
-    style = style_of(words, max_line, {target.form for target in targets})
     settings = settings_of(flags | {"manager": "rules", "mode": "manager", "tools": "speech"})
     offer_whisper(files, settings, flags["quiet"])
     from analyzer_agent.session import Session
 
     with Session(*files, settings=settings) as session:
+        targets = _targets(files, form, output, overwrite)
+        style = style_of(words, max_line, {target.form for target in targets})
         tell_problems(session)
         with drawing(flags["quiet"], session.toolbox.titled) as drawer, stoppable(session.cancel, on_stop=drawer.pause):
             results = run_index(session, ["speech"], None, drawer)
@@ -112,15 +113,17 @@ def _targets(files: Sequence[Path], form: str | None, output: str | None, overwr
         click.UsageError: several transcripts and one place.
     """
     path = Path(output).expanduser() if output else None
-    ending = path.suffix[1:].lower() if path else ""
-    one = path is not None and not path.is_dir() and ending in _FORMS
-    forms = _FORMS if form == "all" else (form or (ending if one else "txt"),)
-    if len(forms) * len(files) > 1 and (path is None or one):
+    folder = path if path and (path.is_dir() or not path.suffix or str(output).endswith(("/", os.sep))) else None
+    ending = path.suffix[1:].lower() if path and not folder else ""
+    if ending and ending not in _FORMS and form is None:
+        raise click.UsageError(f"A transcript ends in .{', .'.join(_FORMS)}, not in .{ending}; name another format with -f.")
+    forms = _FORMS if form == "all" else (form or ending or "txt",)
+    if len(forms) * len(files) > 1 and folder is None:
         raise click.UsageError("Several transcripts need a folder, such as: -o transcripts (or -o . for this folder).")
-    if path is None or one:
+    if folder is None:
         targets = [Target(0, forms[0], path)]
     else:
-        targets = [Target(n, name, path / f"{file.stem}.{name}") for n, file in enumerate(files) for name in forms]
+        targets = [Target(n, name, folder / f"{file.stem}.{name}") for n, file in enumerate(files) for name in forms]
     places = [target.path for target in targets if target.path]
     if twice := next((place for n, place in enumerate(places) if place in places[:n]), None):
         raise AgentError(f"Two videos would be written to {str(twice)!r}.", hint="Transcribe them into folders of their own.")

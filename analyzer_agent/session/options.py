@@ -7,8 +7,9 @@ from typing import Any, TypeAlias
 
 from analyzer_agent import tools as registry
 from analyzer_agent.config import Settings
-from analyzer_agent.errors import AgentError, did_you_mean
+from analyzer_agent.errors import AgentError, ToolRefusal, did_you_mean
 from analyzer_agent.protocols import Spec
+from analyzer_agent.toolbox import Tool
 from analyzer_agent.tools.meaning import meant
 
 _Reader: TypeAlias = Callable[[Any, Mapping[str, Any]], Any]
@@ -38,6 +39,22 @@ def with_defaults(spec: Spec, options: Mapping[str, Any]) -> Spec:
             name: {**schema, "default": options[name]} if name in options else schema for name, schema in spec.options_schema.items()
         },
     )
+
+
+def check_served(tool: Tool, options: Mapping[str, Any]) -> None:
+    """Make sure that an engine can serve the options that were given for a tool.
+
+    Raises:
+        AgentError: none can; says why of each.
+    """
+    if not options:
+        return
+    try:
+        tool.serving({})
+    except ToolRefusal as refusal:
+        given = ", ".join(f"{tool.spec.name}.{name}={value}" for name, value in options.items())
+        about = (str(tool.spec.options_schema[name].get("description", "")) for name in options)
+        raise AgentError(f"{given} cannot be used: {str(refusal).rstrip('.')}.", hint=" ".join(filter(None, about))) from None
 
 
 def _value(analyzer: str, option: str, given: Any, schemas: Mapping[str, Any]) -> Any:

@@ -17,7 +17,7 @@ from analyzer_agent.fencing import as_name
 from analyzer_agent.media import AbsentVideo, MediaFile, is_named, named_id, open_video
 from analyzer_agent.modes import Blind, Frames, Mode, Summarizer
 from analyzer_agent.protocols import ChatModel, EngineConfig, EngineSpec, Spec, Vision
-from analyzer_agent.session.options import options_of, with_defaults
+from analyzer_agent.session.options import check_served, options_of, with_defaults
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, clock, seconds
 from analyzer_agent.toolbox import Offer, Tool
@@ -49,6 +49,7 @@ def ready_tools(settings: Settings, pool: Pool | None = None) -> tuple[dict[str,
         found = _ready(name, with_defaults(spec, options.get(name, {})), engines, settings, pool)
         if isinstance(found, Tool):
             ready[name] = found
+            check_served(found, options.get(name, {}))
         else:
             missing[name] = found
     if settings.tools and missing:

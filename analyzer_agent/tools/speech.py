@@ -13,6 +13,7 @@ from analyzer_agent.protocols import Analyzer, Engine, Grain, Spec, Video
 from analyzer_agent.records import JSON, UNHEARD, Observation
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.hearing import Hearing, Recognizer, Said, Word, sound
+from analyzer_agent.tools.languages import code_of
 from analyzer_agent.tools.seams import CONTEXT, RATE
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Speech(Analyzer):
         self.engine = engine.name
         self.params: Mapping[str, JSON] = {
             "track": int(options["track"]),
-            "language": str(options["language"]),
+            "language": code_of(str(options["language"])),
             "hotwords": str(options["hotwords"]),
         }
         self.lane = "" if options["track"] == 1 else f"track {options['track']}"

@@ -21,6 +21,7 @@ from analyzer_agent.tools.engines.batches import with_room
 from analyzer_agent.tools.engines.hardware import gpu_here
 from analyzer_agent.tools.engines.quiet import silent_runtimes
 from analyzer_agent.tools.engines.recognizers import FIX, locate
+from analyzer_agent.tools.languages import code_of, unknown_to_whisper
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,10 +58,12 @@ def find_whisper(config: EngineConfig, folders: Sequence[Path] | None = None) ->
 
 def suits(config: EngineConfig, options: Mapping[str, Any]) -> str:
     """Tell why the language of `options` cannot be served: weights whose name ends in ".en" know English alone."""
-    model, language = locate(config, (config.caches.hub,)), options.get("language", "auto")
+    model, language = locate(config, (config.caches.hub,)), code_of(options.get("language", "auto"))
+    if unknown := unknown_to_whisper(language):
+        return unknown
     if isinstance(model, Availability) or not model.name.endswith(".en") or language in ("auto", "en"):
         return ""
-    return f"the weights {model.name!r} know English alone, not {language!r}"
+    return f"knows English alone with the weights {model.name!r}, not {language!r}"
 
 
 def find_silero(config: EngineConfig) -> Availability:

@@ -15,6 +15,7 @@ from analyzer_agent.errors import require
 from analyzer_agent.installing import pip_install
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
 from analyzer_agent.tools.engines.faster_whisper import Silero, find_silero, load_silero
+from analyzer_agent.tools.languages import code_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,9 +86,9 @@ def find(config: EngineConfig) -> Availability:
 
 def suits(config: EngineConfig, options: Mapping[str, Any]) -> str:
     """Tell why the language or the hotwords of `options` cannot be served."""
-    if (language := options.get("language", "auto")) not in ("auto", "en"):
-        return f"pocketsphinx knows English alone, not {language!r}"
-    return "pocketsphinx cannot use hotwords" if options.get("hotwords") else ""
+    if (language := code_of(options.get("language", "auto"))) not in ("auto", "en"):
+        return f"knows English alone, not {language!r}"
+    return "cannot use hotwords" if options.get("hotwords") else ""
 
 
 def load(config: EngineConfig) -> Pocketsphinx:

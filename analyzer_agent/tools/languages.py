@@ -1,0 +1,36 @@
+"""The languages that Whisper knows: their codes and English names, and what people write for them."""
+
+from collections.abc import Mapping
+
+from analyzer_agent.errors import did_you_mean
+
+_NAMES = """
+af afrikaans, am amharic, ar arabic, as assamese, az azerbaijani, ba bashkir, be belarusian, bg bulgarian, bn bengali, bo tibetan,
+br breton, bs bosnian, ca catalan, cs czech, cy welsh, da danish, de german, el greek, en english, es spanish, et estonian, eu basque,
+fa persian, fi finnish, fo faroese, fr french, gl galician, gu gujarati, ha hausa, haw hawaiian, he hebrew, hi hindi, hr croatian,
+ht haitian creole, hu hungarian, hy armenian, id indonesian, is icelandic, it italian, ja japanese, jw javanese, ka georgian, kk kazakh,
+km khmer, kn kannada, ko korean, la latin, lb luxembourgish, ln lingala, lo lao, lt lithuanian, lv latvian, mg malagasy, mi maori,
+mk macedonian, ml malayalam, mn mongolian, mr marathi, ms malay, mt maltese, my myanmar, ne nepali, nl dutch, nn nynorsk, no norwegian,
+oc occitan, pa punjabi, pl polish, ps pashto, pt portuguese, ro romanian, ru russian, sa sanskrit, sd sindhi, si sinhala, sk slovak,
+sl slovenian, sn shona, so somali, sq albanian, sr serbian, su sundanese, sv swedish, sw swahili, ta tamil, te telugu, tg tajik, th thai,
+tk turkmen, tl tagalog, tr turkish, tt tatar, uk ukrainian, ur urdu, uz uzbek, vi vietnamese, yi yiddish, yo yoruba, zh chinese,
+yue cantonese
+"""
+
+WHISPER: Mapping[str, str] = {code: name for code, _, name in (entry.strip().partition(" ") for entry in _NAMES.split(","))}
+"""Code -> name."""
+
+
+def code_of(said: str) -> str:
+    """Return the code of a language given as a code, a code with a region (`en-US`) or a name (`English`); all else as it is."""
+    plain = said.strip().lower()
+    by_name = {name: code for code, name in WHISPER.items()}
+    return next((code for code in (plain, by_name.get(plain, ""), plain.replace("_", "-").partition("-")[0]) if code in WHISPER), said)
+
+
+def unknown_to_whisper(language: str) -> str:
+    """Return why no weights of Whisper know a language, or ""."""
+    if language == "auto" or language in WHISPER:
+        return ""
+    guess = did_you_mean(language, WHISPER.values()).removesuffix("?").removeprefix("Did you mean ")
+    return f"does not know the language {language!r}{f' (perhaps {guess}?)' if guess else ''}"
