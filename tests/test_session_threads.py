@@ -182,6 +182,25 @@ class TestStopping:
             next(events)
 
 
+def test_closing_while_other_threads_read(opened: Callable[..., Session]) -> None:
+    session = opened()
+    session.ask("0")
+    begun = threading.Barrier(4)
+
+    def read() -> None:
+        begun.wait(10)
+        while session.notes() and session.search("forty"):
+            pass
+
+    readers = [in_thread(read) for _ in range(3)]
+    begun.wait(10)
+    time.sleep(0.05)
+    session.close()
+    for thread, told in readers:
+        ended(thread)
+        assert str(told[0]) == "This session is closed."
+
+
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
 def test_a_closed_session_says_so(opened: Callable[..., Session]) -> None:
     session = opened()

@@ -320,3 +320,12 @@ def test_the_store_needs_no_particular_place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Store(Path("s.db")).close()
     assert (tmp_path / "s.db").exists()
+
+
+def test_a_closed_store_says_so_and_is_not_opened_again(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.db")
+    store.close()
+    store.close()
+    for use in (store.history.sessions, lambda: store.history.begin_turn("s", "?", "m", "m", "p")):
+        with pytest.raises(StoreError, match="was closed meanwhile"):
+            use()

@@ -184,9 +184,9 @@ class Session(Conversation):
         Raises:
             AgentError: an analyzer is unknown.
         """
-        self._turns.check_open()
-        named = None if analyzers is None else [meant(name).analyzer for name in analyzers]
-        return describe(self.toolbox, named, self.settings.max_tokens, covered=covered)
+        with self._turns.beside():
+            named = None if analyzers is None else [meant(name).analyzer for name in analyzers]
+            return describe(self.toolbox, named, self.settings.max_tokens, covered=covered)
 
     def notes(
         self,
@@ -207,8 +207,8 @@ class Session(Conversation):
         Raises:
             AgentError: there is no such kind or video, or a time is none.
         """
-        self._turns.check_open()
-        return reading.notes(self.toolbox, reading.places(self.offers, video, start, end), reading.kinds_of(kinds))
+        with self._turns.beside():
+            return reading.notes(self.toolbox, reading.places(self.offers, video, start, end), reading.kinds_of(kinds))
 
     def search(
         self,
@@ -225,6 +225,6 @@ class Session(Conversation):
         Raises:
             AgentError: see `notes`.
         """
-        self._turns.check_open()
-        places = reading.places(self.offers, video, start, end)
-        return reading.search(self.toolbox, words, places, reading.kinds_of(kinds), limit) if places else []
+        with self._turns.beside():
+            places = reading.places(self.offers, video, start, end)
+            return reading.search(self.toolbox, words, places, reading.kinds_of(kinds), limit) if places else []

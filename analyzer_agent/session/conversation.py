@@ -131,8 +131,8 @@ class Conversation:
     @property
     def interrupted(self) -> str | None:
         """The question that was killed in the middle, if the last one was."""
-        self._turns.check_open()
-        state = self._open_state()
+        with self._turns.beside():
+            state = self._open_state()
         return state["question"] if state else None
 
     def resume(self) -> Iterator[Event]:

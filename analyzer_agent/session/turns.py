@@ -37,6 +37,7 @@ class Turns:
         self._line: deque[Turn] = deque()
         self._moved = threading.Condition()
         self._closed = False
+        self._readers = 0
 
     def check_open(self) -> None:
         """Raise AgentError if the session is closed."""
@@ -88,6 +89,19 @@ class Turns:
         finally:
             self._leave(turn)
 
+    @contextmanager
+    def beside(self) -> Iterator[None]:
+        """Let the block run whatever else does, but not after the session was closed: closing waits for it."""
+        with self._moved:
+            self.check_open()
+            self._readers += 1
+        try:
+            yield
+        finally:
+            with self._moved:
+                self._readers -= 1
+                self._moved.notify_all()
+
     def stop(self) -> None:
         """Stop what runs, if anything does. Takes no lock: signal handlers may call it."""
         for turn in tuple(self._line)[:1]:
@@ -104,11 +118,12 @@ class Turns:
             with self._moved:
                 self._closed = True
                 self._moved.notify_all()
-                if not self._line:
+                if not self._line and not self._readers:
                     return
-                first = self._line[0]
-                first.stop.set()
-                if first.running is None:
+                first = self._line[0] if self._line else None
+                if first is not None:
+                    first.stop.set()
+                if first is None or first.running is None:
                     self._moved.wait()
                     continue
             self._drop(first, by=None)

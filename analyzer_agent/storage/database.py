@@ -71,6 +71,7 @@ class Connections:
         self._local = threading.local()
         self._all: weakref.WeakSet[Database] = weakref.WeakSet()
         self._lock = threading.Lock()
+        self._closed = False
         with self.explained():
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,6 +86,7 @@ class Connections:
         """Return this thread's connection."""
         db: Database | None = getattr(self._local, "db", None)
         if db is None:
+            self._check_open()
             conn = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
             for setting in _SETTINGS:
                 conn.execute(f"PRAGMA {setting}")
@@ -119,6 +121,7 @@ class Connections:
         try:
             yield
         except sqlite3.DatabaseError as error:
+            self._check_open(error)
             name = getattr(error, "sqlite_errorname", None) or ""
             for known, (what, hint) in _ADVICE.items():
                 if name.startswith(known):
@@ -126,12 +129,17 @@ class Connections:
             raise
 
     def close(self) -> None:
-        """Close the connections of all threads."""
+        """Close the connections of all threads, none of which may be at work: SQLite crashes if it uses one that is closed."""
+        self._closed = True
         with self._lock:
             for db in self._all:
                 db.conn.close()
             self._all.clear()
         self._local = threading.local()
+
+    def _check_open(self, error: Exception | None = None) -> None:
+        if self._closed:
+            raise StoreError(f"The store {str(self.path)!r} was closed meanwhile.", hint="Open it, or the session, again.") from error
 
     def _prepare(self) -> None:
         db = self.database()
