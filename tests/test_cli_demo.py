@@ -128,7 +128,7 @@ def test_a_chat_asks_before_a_long_step(terminal, tmp_path, cli):
         db.execute("UPDATE speeds SET wall_ms = media_ms * 1000")
         db.execute("DELETE FROM coverage")
     db.close()
-    keys = [("> ", "How many shots are there?\n"), ("[Y/n] ", "n\n"), ("> ", "\x04")]
+    keys = [("> ", "How many shots are there?\n"), ("[Y/n/a] ", "n\n"), ("> ", "\x04")]
     code, shown = terminal("chat", video, "--tools", "scenes", keys=keys)
-    assert "find_scenes 0:00-0:02 (pyscenedetect) would take about 33:20. Go on? [Y/n] " in plainly(shown)
+    assert "find_scenes on 2 s with pyscenedetect would take about 33:20.\nGo on? [Y/n/a] " in plainly(shown)
     assert code == 0 and "the user declined this step" in plainly(shown)
