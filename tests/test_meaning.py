@@ -66,7 +66,8 @@ def test_everywhere_in_python(tmp_path):
     video = talk(tmp_path / "talk.mp4")
     with Session(video, store=tmp_path / "s.db", tools=["read_subtitles", "pocketsphinx"]) as session:
         assert session.settings.tools == ("subtitles", "speech") and session.settings.engine == {"speech": "pocketsphinx"}
-        assert [tool.spec.name for tool in map(session._tool, ("subtitle", "pocketsphinx"))] == ["subtitles", "speech"]
+        assert [result.tool for result in session.index(["subtitle"])] == ["read_subtitles"]
+        assert len(session.notes(kinds=["read_subtitles"])) == 2
         with pytest.raises(AgentError, match="speech runs with pocketsphinx in this session, not with whisper"):
-            session._tool("whisper")
-        assert session.describe(["read_subtitles"]).lines == ()
+            session.index(["whisper"])
+        assert len(session.describe(["read_subtitles"]).lines) == 2

@@ -241,12 +241,12 @@ class TestCommand:
     @pytest.mark.parametrize("more", [[], ["--covered"]])
     def test_unknown_analyzers(self, cli: Cli, video: Path, more: list[str]) -> None:
         said = cli("describe", video, "--with", "speach", *more, code=1)
-        assert said.stdout == "" and said.stderr.startswith("Error: Unknown analyzer 'speach'.\nHint: Choose from: scenes, ")
+        assert said.stdout == "" and said.stderr.startswith("Error: Unknown analyzer 'speach'.\nHint: Did you mean 'speech'? ")
 
     def test_an_analyzer_that_does_not_apply(self, cli: Cli, tmp_path: Path) -> None:
         silent = talk(tmp_path / "silent.mp4", sound=False)
         said = cli("describe", silent, "--with", "subtitles,voice", code=1)
-        assert len(said.stdout.splitlines()) == 2 and "silent.mp4 has no audio track" in said.stderr
+        assert len(said.stdout.splitlines()) == 2 and "silent.mp4 has no sound, so voice has nothing" in said.stderr
 
     def test_a_mode_in_the_environment_is_for_questions(self, cli: Cli, video: Path) -> None:
         assert json.loads(cli("describe", video, *self.WITH, "--json", ANALYZER_AGENT_MODE="frames").stdout)["lines"]

@@ -38,7 +38,8 @@ def indexed(
     for tool in wanted:
         for offer in toolbox.offers.values():
             call_id = f"index-{tool.spec.name}-{offer.name}"
-            if why := toolbox.lacking(tool.spec, offer):
+            if lacking := toolbox.lacking(tool.spec, offer):
+                why = f"{lacking}, so {tool.spec.name} has nothing to look at."
                 results.append(ToolResult(call_id, why, tool=tool.spec.tool, args={"video": offer.name}, refused=True))
                 yield Warned(why)
             else:

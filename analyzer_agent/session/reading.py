@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 
-from analyzer_agent import tools as registry
 from analyzer_agent.config import PathLike
-from analyzer_agent.errors import AgentError, did_you_mean
+from analyzer_agent.errors import AgentError
 from analyzer_agent.evidence.reading import Run
 from analyzer_agent.evidence.words import words_of
-from analyzer_agent.records import KINDS, JoinedNote, Word
+from analyzer_agent.records import JoinedNote, Word
 from analyzer_agent.timeline import TimeRange, clock, parse
 from analyzer_agent.toolbox import Offer, Toolbox
+from analyzer_agent.tools.meaning import kinds_meant
 
 _MOST = 1000
 """How many findings are looked through for those within the scope of their video."""
@@ -55,7 +55,7 @@ def places(
 
 
 def kinds_of(given: Sequence[str] | None) -> list[str] | None:
-    """Return the kinds of notes that are meant.
+    """Return the kinds of notes that are meant; the names of analyzers stand for theirs.
 
     Raises:
         AgentError: there is no such kind.
@@ -63,12 +63,7 @@ def kinds_of(given: Sequence[str] | None) -> list[str] | None:
     if given is None:
         return None
     kinds = [given] if isinstance(given, str) else list(given)
-    valid = list(dict.fromkeys([*KINDS, *(kind for spec, _ in registry.load_all().values() for kind in spec.kinds)]))
-    for kind in kinds:
-        if kind not in valid:
-            hint = did_you_mean(kind, valid) or f"Choose from: {', '.join(valid)}."
-            raise AgentError(f"Unknown kind {kind!r}.", hint=hint)
-    return kinds or None
+    return [kind for name in kinds for kind in kinds_meant(name)] or None
 
 
 def _time(given: float | str) -> int:

@@ -79,5 +79,4 @@ def kinds_meant(name: str) -> tuple[str, ...]:
     for analyzer, (spec, _) in known.items():
         if name in (analyzer, spec.tool):
             return tuple(spec.kinds)
-    guess = did_you_mean(name, valid)
-    raise AgentError(f"Unknown kind {name!r}.", hint=f"{guess} Choose from: {', '.join(valid)}.".strip())
+    raise AgentError(f"Unknown kind {name!r}.", hint=did_you_mean(name, valid) or f"Choose from: {', '.join(valid)}.")
