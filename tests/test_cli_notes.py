@@ -174,12 +174,15 @@ def test_subtitles_hold_what_is_said_and_nothing_else(cli, spoken):
 
 
 def test_subtitle_files_are_read_back_the_same(cli, spoken, tmp_path):
+    from analyzer_agent.importing import cues as own
     from analyzer_agent.media.subtitles import sidecar_cues
 
     for form, flags in (("srt", ()), ("vtt", ()), ("vtt", ("--words",))):
         file = tmp_path / f"back.{form}"
         file.write_text(cli("notes", spoken, "-f", form, *flags).stdout, encoding="utf-8")
         cues = sidecar_cues(file)  # read by FFmpeg
+        entries = getattr(own, form)(file.read_text(encoding="utf-8"), file.name).entries
+        assert [(entry.start, entry.end, entry.text) for entry in entries] == [(cue.span.start, cue.span.end, cue.text) for cue in cues]
         assert " ".join(" ".join(cue.text.split()) for cue in cues) == SAID
         assert [(cue.span.start, cue.span.end) for cue in cues] == [(0, 2250), (2250, 5250), (5250, 6250)]
 
