@@ -26,7 +26,7 @@ bench: $(VENV)/.all
 	$(BIN)/python -m benchmarks.speed --folder build/speed
 
 $(VENV)/.core: pyproject.toml
-	@echo "Installing into $(VENV): a minute or two, about 250 MB to fetch, 800 MB on disk ..."
+	@echo "Installing into $(VENV): a minute or two, about 340 MB to fetch, 1 GB on disk ..."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --editable .
 	$(HEADLESS)

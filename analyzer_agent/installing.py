@@ -26,7 +26,7 @@ _CUDA_SIGNS = ("/dev/nvidiactl", "/dev/dxg")
 """What NVIDIA's driver leaves on disk on Linux and on WSL. Elsewhere the usual torch comes without CUDA."""
 
 _GB = 1_000_000_000
-_VISION_SIZE, _VISION_SIZE_CPU = 6 * _GB, round(1.3 * _GB)
+_VISION_SIZE, _VISION_SIZE_CPU = round(5.8 * _GB), round(1.2 * _GB)
 
 
 def program() -> str:

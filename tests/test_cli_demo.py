@@ -39,7 +39,7 @@ def test_the_demo_answers_cites_and_ends_with_what_to_try_next(cli, tmp_path):
     assert parts[-1].startswith(f"> {QUESTIONS[1]}\n") and "Cost: 0 new media-seconds" in parts[-1]
     typed = program()
     assert (
-        f"\n  {typed} weights pull speech   # once, 148 MB" in rest and f"\n  {typed} ask VIDEO" in rest and f"\n  {typed} doctor" in rest
+        f"\n  {typed} weights pull speech   # 148 MB, once" in rest and f"\n  {typed} ask VIDEO" in rest and f"\n  {typed} doctor" in rest
     )
     assert not cli.store.exists(), "the user's own store is left alone"
 

