@@ -1,5 +1,7 @@
 """Folders as the media files in them: what is taken, in which order, and what is left out of a list of files."""
 
+import re
+
 import pytest
 from cli_kit import PRICE, Cli, talk
 
@@ -79,3 +81,14 @@ def test_commands_take_folders_and_patterns(folder, tmp_path):
 def test_a_question_longer_than_a_file_name(tmp_path):
     cli = Cli(tmp_path)
     assert "forty dollars" in cli("ask", talk(tmp_path / "a.mp4"), PRICE + " I wonder." * 40, "--tools", "subtitles").stdout
+
+
+def test_notes_of_several_videos_name_each(folder, tmp_path):
+    cli = Cli(tmp_path)
+    cli("index", folder / "talk 2.MP4", "--with", "subtitles", "--quiet")
+    shown = cli("notes", folder, "--search", "forty").stdout.splitlines()
+    assert shown[0].split() == ["note", "video", "time", "kind", "engine", "text"]
+    assert [re.split("  +", line)[1] for line in shown[1:]] == ["talk 2.MP4", "talk 10.mp4", "unknown.xyz"]
+    assert {row["video"] for row in cli.json("notes", folder, "--json")} == {"talk 2.MP4", "talk 10.mp4", "unknown.xyz"}
+    assert "--format srt takes one video; 3 are given" in cli("notes", folder, "--format", "srt", code=2).stderr
+    assert "describe takes one video; there are 3 in" in cli("describe", folder, code=2).stderr

@@ -116,9 +116,11 @@ def word_object(word: "Spoken") -> dict[str, Any]:
 def _table(rows: Sequence[Row], style: Style) -> str:
     if not rows:
         return ""
+    several = len({row.video for row in rows}) > 1
     lines = [
         [
             f"#{row.id}",
+            *([row.video] if several else []),
             str(row.span),
             row.kind,
             row.engine + (" (uncertain)" if row.uncertain else ""),
@@ -126,7 +128,7 @@ def _table(rows: Sequence[Row], style: Style) -> str:
         ]
         for row in rows
     ]
-    return table(["note", "time", "kind", "engine", "text"], lines)
+    return table(["note", *(["video"] if several else []), "time", "kind", "engine", "text"], lines)
 
 
 def _json(rows: Sequence[Row], style: Style) -> str:

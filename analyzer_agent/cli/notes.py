@@ -1,12 +1,14 @@
 """`notes`: what is known of a video. Reads only: no analyzer runs."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from analyzer_agent.cli.asking import chosen
 from analyzer_agent.cli.drawing import warn
 from analyzer_agent.cli.formats import CUES, FORMATS, Row, style_of, style_options, write
 from analyzer_agent.cli.help import command
@@ -25,7 +27,7 @@ _CHAPTER_TOKENS = 3_000
 
 
 @command()
-@click.argument("video")
+@click.argument("videos", nargs=-1, required=True, metavar="VIDEO|FOLDER...")
 @click.option("--kind", "kinds", multiple=True, metavar="K", help="Only notes of this kind (speech, text, scene, ...); may be repeated.")
 @click.option("--search", metavar="WORDS", help="Only notes with any of these words, best first.")
 @click.option("--chapters", is_flag=True, help="Print the video in at most 12 parts, with words and notes that tell of each.")
@@ -33,9 +35,9 @@ _CHAPTER_TOKENS = 3_000
 @click.option("--json", "as_object", is_flag=True, help="The same as --format json.")
 @click.option("--full", is_flag=True, help="Cut no text in the table, however long.")
 @style_options
-@common("scope", "options", "store")
+@common("videos", "scope", "options", "store")
 def notes(
-    video: str,
+    videos: tuple[str, ...],
     kinds: tuple[str, ...],
     search: str | None,
     chapters: bool,
@@ -46,7 +48,7 @@ def notes(
     max_line: int | None,
     **flags: Any,
 ) -> None:
-    """Print what is known of a VIDEO.
+    """Print what is known of one or more videos.
 
     That is each note with its number, time, kind and engine, pieces that belong together joined.
     With --chapters it is a few parts instead; with --from and --to, such a part in parts.
@@ -62,22 +64,31 @@ def notes(
     form = "json" if as_object else form or "table"
     style = replace(style_of(words, max_line, [form]), full=full)
     settings = settings_of(flags)
-    from analyzer_agent.session import open_known
-
-    with open_known(video, settings) as file:
-        for problem in file.problems:
-            warn(f"{file.name}: {problem}")
-        if chapters:
-            text = _chapters(file, settings)
-        else:
-            chosen = kinds_of(kinds)
-            rows = _rows(file, settings, chosen, search, only_said=form in CUES and not chosen)
-            text = write(rows, form, style)
-        name = one_line(file.name)
+    files = chosen(videos, flags)
+    if len(files) > 1 and (chapters or form in CUES):
+        what = "--chapters" if chapters else f"--format {form}"
+        raise click.UsageError(f"{what} takes one video; {len(files)} are given, such as {one_line(str(files[0]))}.")
+    if chapters:
+        text = _chapters(files[0], settings)
+    else:
+        asked = kinds_of(kinds)
+        rows = [row for file in files for row in _rows(file, settings, asked, search, only_said=form in CUES and not asked)]
+        text = write(rows, form, style)
     if text:
         click.echo(text)
     if not (text if chapters else rows):
+        name = one_line(files[0].name) if len(files) == 1 else f"{len(files)} videos"
         click.echo(f"No notes on {name}{_why_none(form, bool(kinds or search))}.", err=True)
+
+
+@contextmanager
+def _opened(path: Path, settings: "Settings") -> "Iterator[MediaFile | AbsentVideo]":
+    from analyzer_agent.session import open_known
+
+    with open_known(path, settings) as file:
+        for problem in file.problems:
+            warn(f"{file.name}: {problem}")
+        yield file
 
 
 def _why_none(form: str, chosen: bool) -> str:
@@ -90,14 +101,16 @@ def _why_none(form: str, chosen: bool) -> str:
     )
 
 
-def _chapters(file: "MediaFile | AbsentVideo", settings: "Settings") -> str:
+def _chapters(path: Path, settings: "Settings") -> str:
     from analyzer_agent.evidence.digest import digest
     from analyzer_agent.toolbox import Offer
     from analyzer_agent.toolbox.overview import parts_text
 
-    if not settings.store.exists():
-        return ""
-    with _reading(file, settings) as (reader, scope):
+    with ExitStack() as opened:
+        file = opened.enter_context(_opened(path, settings))
+        if not settings.store.exists():
+            return ""
+        reader, scope = opened.enter_context(_reading(file, settings))
         text, shown = parts_text(reader, Offer(file.name, file, scope), digest(reader, file.id, scope), tokens=_CHAPTER_TOKENS)
     return plain(text) if shown else ""
 
@@ -118,11 +131,12 @@ def _reading(file: "MediaFile | AbsentVideo", settings: "Settings") -> "Iterator
         yield Reader(store, {name: spec for name, (spec, _) in tools.load_all().items()}), scope
 
 
-def _rows(file: "MediaFile | AbsentVideo", settings: "Settings", kinds: Sequence[str], search: str | None, only_said: bool) -> list[Row]:
-
-    if not settings.store.exists():
-        return []
-    with _reading(file, settings) as (reader, scope):
+def _rows(path: Path, settings: "Settings", kinds: Sequence[str], search: str | None, only_said: bool) -> list[Row]:
+    with ExitStack() as opened:
+        file = opened.enter_context(_opened(path, settings))
+        if not settings.store.exists():
+            return []
+        reader, scope = opened.enter_context(_reading(file, settings))
         if search is None:
             runs = reader.runs(file.id, scope, kinds=kinds or None)
         else:
