@@ -31,9 +31,9 @@ def batch(questions: str, out: str, workers: int, videos: str | None, map_file: 
     """Answer all questions of a file.
 
     A line of QUESTIONS is {"id", "video", "question"} and, if wanted, "options", "from", "to", "conversation", and "answer", "evidence" and
-    "type" for scoring; or the same as CSV; or the question file of NExT-QA, NExT-GQA, IntentQA, EgoSchema, Video-MME, LongVideoBench,
-    VNBench, LVBench, ActivityNet-QA or MSRVTT-QA as published. A rerun asks what is not answered yet. A question that fails does not
-    stop the run, the exit code is 1 then.
+    "type" for scoring; or the same as CSV, with options such as 10|20|30 or in columns a,b,c; or the question file of NExT-QA, NExT-GQA,
+    IntentQA, EgoSchema, Video-MME, LongVideoBench, VNBench, LVBench, ActivityNet-QA or MSRVTT-QA as published. A rerun asks what is not
+    answered yet. A question that fails does not stop the run, the exit code is 1 then.
     """
     settings = settings_of(flags)
     from analyzer_agent.batch import prepare

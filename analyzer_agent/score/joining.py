@@ -117,9 +117,9 @@ def read_answers(path: Path, golds: Mapping[str, Gold] | None = None) -> list[Sc
         raise AgentError(f"The answer file {str(path)!r} holds no answer.", hint=_FORM)
     if twice := {id: lines for id, lines in places.items() if len(lines) > 1}:
         id, lines = next(iter(twice.items()))
-        more = f", and {len(twice) - 1} more ids" if len(twice) > 1 else ""
+        others = f"; {len(twice)} ids are there more than once" if len(twice) > 1 else ""
         raise AgentError(
-            f"{path.name} answers {id!r} {len(lines)} times, in lines {' and '.join(map(str, lines[:3]))}{more}.",
+            f"{path.name} answers {id!r} {len(lines)} times, in lines {' and '.join(map(str, lines[:3]))}{others}.",
             hint="Two batches wrote to it, or files were joined. Keep one line of each id, or answer again with another --out.",
         )
     return list(found.values())
