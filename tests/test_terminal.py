@@ -1,6 +1,8 @@
 """`chat` on a pseudo-terminal: questions that can be seen, and a keyboard that scrambles nothing."""
 
+import json
 import os
+import re
 
 import pytest
 from cli_kit import talk
@@ -120,3 +122,17 @@ def test_what_happens_while_a_question_is_open_is_drawn_after_it(capsys):
         drawer.draw(Warned("second"))
         assert capsys.readouterr().err == ""
     assert capsys.readouterr().err == "first\nWarning: second\n"
+
+
+def test_something_moves_before_the_first_event(tmp_path, long):
+    with Terminal(tmp_path, "ask", long, ASKED, *HEARING) as terminal:
+        lines = terminal.until(bool)
+        assert "opening long.mp4" in lines[0]
+        terminal.until(lambda lines: any("61 s new" in line and re.search(r" [1-9] s$", line) for line in lines))
+        assert terminal.end() == 0
+    questions = tmp_path / "q.jsonl"
+    questions.write_text(json.dumps({"id": "a", "video": str(long), "question": ASKED}) + "\n")
+    with Terminal(tmp_path, "batch", questions, "--out", "a.jsonl", *HEARING) as terminal:
+        lines = terminal.until(bool)
+        assert lines[0].startswith("⠋ 0 of 1 ") and "opening " in lines[0]
+        assert terminal.end() == 0

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from analyzer_agent.cli.advice import advise, offer_whisper
-from analyzer_agent.cli.asking import answer_of, chosen, explaining, split_question, tell_missing, tell_problems, what_helps
+from analyzer_agent.cli.asking import answer_of, chosen, explaining, open_session, split_question, tell_missing, tell_problems, what_helps
 from analyzer_agent.cli.drawing import drawing
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import common, settings_of
@@ -30,12 +30,11 @@ def ask(arguments: tuple[str, ...], as_object: bool, full: bool, session: str | 
     videos, question = split_question(arguments, _USAGE)
     settings = settings_of(flags)
     from analyzer_agent.records import answer_json
-    from analyzer_agent.session import Session
 
     with explaining(arguments, "--tools", flags["tools"]):
         paths = chosen(videos, flags)
         offer_whisper(paths, settings, flags["quiet"] or as_object)
-        opened = Session(*paths, name=session, settings=settings)
+        opened = open_session(paths, flags["quiet"], name=session, settings=settings)
     with opened as talk:
         tell_problems(talk)
         with drawing(flags["quiet"], talk.toolbox.titled) as drawer, stoppable(talk.cancel, on_stop=drawer.pause):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer_agent.cli.drawing import Drawer, warn
+from analyzer_agent.cli.drawing import Drawer, drawing, warn
 from analyzer_agent.cli.plain import one_line
 from analyzer_agent.errors import MediaError
 from analyzer_agent.events import Answered, Event
@@ -26,9 +26,26 @@ _MORE_STEPS = 5
 _NAMED = 3
 """How many files a line names."""
 
+STARTING = "starting"
+"""What is told until the first event comes: graph, model and engines are imported then."""
+
+
+def open_session(videos: Sequence[str | Path], quiet: bool, **arguments: Any) -> "Session":
+    """Open a session with these arguments, and say so on a terminal for as long as it takes.
+
+    Raises:
+        AgentError: see `Session`.
+    """
+    with drawing(quiet) as drawer:
+        drawer.busy(f"opening {Path(videos[0]).name if len(videos) == 1 else f'{len(videos)} videos'}")
+        from analyzer_agent.session import Session
+
+        return Session(*videos, **arguments)
+
 
 def answer_of(events: Iterable[Event], drawer: Drawer) -> Answer:
     """Draw the events of a question and return its answer."""
+    drawer.busy(STARTING)
     for event in events:
         drawer.draw(event)
         if isinstance(event, Answered):

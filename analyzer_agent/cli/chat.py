@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from analyzer_agent.cli.advice import advise, offer_whisper
-from analyzer_agent.cli.asking import chosen, explaining, tell_missing, tell_problems
+from analyzer_agent.cli.asking import STARTING, chosen, explaining, open_session, tell_missing, tell_problems
 from analyzer_agent.cli.commands import WORDS, Ended, obey
 from analyzer_agent.cli.drawing import Drawer, drawing
 from analyzer_agent.cli.failures import INTERRUPTED, show_error
@@ -45,13 +45,12 @@ def chat(videos: tuple[str, ...], session: str | None, **flags: Any) -> None:
         raise click.UsageError("Name a video, or a session to take up: chat talk.mp4, or chat --session NAME.")
     settings = settings_of(flags)
     from analyzer_agent.config import history_file
-    from analyzer_agent.session import Session
 
     permission = Permission() if can_ask() else None
     with explaining(videos, "--tools", flags["tools"]):
         paths = chosen(videos, flags) or _videos_of(session or "", settings)
         offer_whisper(paths, settings, flags["quiet"])
-        opened = Session(*paths, name=session, settings=settings, approve=permission)
+        opened = open_session(paths, flags["quiet"], name=session, settings=settings, approve=permission)
     with opened as talk:
         tell_problems(talk)
         ended = _converse(Conversation(talk, flags["quiet"], permission, flags["verbose"]), history_file())
@@ -82,6 +81,7 @@ class Conversation:
             ):
                 if self.permission:
                     self.permission.attend(drawer)
+                drawer.busy(STARTING)
                 for event in events():
                     if isinstance(event, TextDelta | SentBack | Answered):
                         drawer.pause()  # what moves and what is written would run into each other

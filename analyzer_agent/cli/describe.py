@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer_agent.cli.asking import chosen, tell_problems
+from analyzer_agent.cli.asking import chosen, open_session, tell_problems
 from analyzer_agent.cli.drawing import drawing
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.index import fail_where_undone, named, run_index
@@ -35,12 +35,10 @@ def describe(video: str, names: str | None, covered: bool, as_object: bool, **fl
     """
     wanted, flags = named(names, flags)
     settings = settings_of(flags)
-    from analyzer_agent.session import Session
-
     files = chosen([video], flags | {"recursive": False, "verbose": False})
     if len(files) > 1:
         raise click.UsageError(f"describe takes one video; there are {len(files)} in {one_line(video)}, such as {one_line(str(files[0]))}.")
-    with Session(*files, settings=settings) as session:
+    with open_session(files, flags["quiet"], settings=settings) as session:
         tell_problems(session)
         with drawing(flags["quiet"], session.toolbox.titled) as drawer, stoppable(session.cancel, on_stop=drawer.pause):
             results = [] if covered else run_index(session, wanted, None, drawer)

@@ -33,6 +33,9 @@ from analyzer_agent.wording import amount, estimate, finished, subject
 _EVERY_S = 5.0
 """How often plain lines tell how far a call is."""
 
+_WIDE = 100
+"""The columns from which on bars are long."""
+
 _COUNT_EVERY_S = 30.0
 """How often plain lines sum up a run of many questions."""
 
@@ -66,6 +69,9 @@ class Drawer:
     def count(self, done: int, total: int, text: str) -> None:
         """Show how many of several questions are done, and what it came to so far."""
         self._when_free(lambda: self._count(done, total, text))
+
+    def busy(self, text: str) -> None:
+        """Show, where something can move, what goes on until the first event."""
 
     def pause(self) -> None:
         """Take what moves off the terminal; it comes back with the next event."""
@@ -125,7 +131,7 @@ class Lines(Drawer):
         self._begun: dict[str, ToolStarted] = {}
         self._told: dict[str, float] = {}
         self._waiting: set[str] = set()
-        self._counted = time.monotonic()
+        self._counted = -_COUNT_EVERY_S
 
     def _draw(self, event: Event) -> None:
         match event:
@@ -169,8 +175,9 @@ class Live(Drawer):
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=24 if self._console.width >= _WIDE else 12),
             TextColumn("{task.fields[far]}", markup=False, style="dim"),
+            TextColumn("{task.elapsed:.0f} s", markup=False, style="dim"),  # moves even where a step is long
         )
         self._progress = Progress(*columns, console=self._console, transient=True)
         self._tasks: dict[str, Any] = {}
@@ -183,6 +190,10 @@ class Live(Drawer):
     def __exit__(self, *_: object) -> None:
         self.pause()
         keyboard.restore()
+
+    def busy(self, text: str) -> None:
+        """Show what goes on until the first event."""
+        self._when_free(lambda: self._set("think", text))
 
     def pause(self) -> None:
         """Take the bars off the terminal; they come back with the next event."""
@@ -225,6 +236,7 @@ class Live(Drawer):
         self._console.print(Text(self._words(text), style="dim"))
 
     def _count(self, done: int, total: int, text: str) -> None:
+        self._drop("think")
         self._set("count", f"{done} of {total}", total=total, done=done, far=text)
 
     def _subject(self, call_id: str, tool: str) -> str:
@@ -232,10 +244,10 @@ class Live(Drawer):
         return subject(begun) if begun else tool
 
     def _set(self, name: str, text: str, *, total: int = 0, done: int = 0, far: str = "") -> None:
-        self._progress.start()
         if name not in self._tasks:
             self._tasks[name] = self._progress.add_task("", total=None, far="")
         self._progress.update(self._tasks[name], description=self._words(text), total=total or None, completed=done, far=one_line(far))
+        self._progress.start()
 
     def _drop(self, name: str) -> None:
         if name in self._tasks:

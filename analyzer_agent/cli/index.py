@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer_agent.cli.advice import advise_index
-from analyzer_agent.cli.asking import chosen, explaining, tell_problems
+from analyzer_agent.cli.asking import STARTING, chosen, explaining, open_session, tell_problems
 from analyzer_agent.cli.drawing import Drawer, drawing, warn
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import common, settings_of
@@ -39,9 +39,7 @@ def index(videos: tuple[str, ...], names: str | None, every: float | None, as_ob
     """
     wanted, flags = named(names, flags)
     settings = settings_of(flags)
-    from analyzer_agent.session import Session
-
-    with explaining(videos, "--with", names), Session(*chosen(videos, flags), settings=settings) as session:
+    with explaining(videos, "--with", names), open_session(chosen(videos, flags), flags["quiet"], settings=settings) as session:
         tell_problems(session)
         with drawing(flags["quiet"], session.toolbox.titled) as drawer, stoppable(session.cancel, on_stop=drawer.pause):
             results = run_index(session, wanted, every, drawer)
@@ -72,6 +70,7 @@ def named(names: str | None, flags: Mapping[str, Any]) -> tuple[list[str] | None
 
 def run_index(session: "Session", wanted: Sequence[str] | None, every: float | None, drawer: Drawer) -> list[ToolResult]:
     """Run analyzers and draw what happens."""
+    drawer.busy(STARTING)
     running = session.index_stream(wanted, every=every)
     results: list[ToolResult] = []
     warnings: list[Warned] = []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer_agent.cli.advice import advise_index, offer_whisper
-from analyzer_agent.cli.asking import chosen, tell_problems
+from analyzer_agent.cli.asking import chosen, open_session, tell_problems
 from analyzer_agent.cli.drawing import drawing, warn
 from analyzer_agent.cli.formats import FORMATS, Row, Style, style_of, style_options, word_object, write
 from analyzer_agent.cli.help import command
@@ -54,9 +54,7 @@ def transcribe(
     files = chosen(videos, flags)
     settings = settings_of(flags | {"manager": "rules", "mode": "manager", "tools": "speech"})
     offer_whisper(files, settings, flags["quiet"])
-    from analyzer_agent.session import Session
-
-    with Session(*files, settings=settings) as session:
+    with open_session(files, flags["quiet"], settings=settings) as session:
         targets = _targets(files, form, output, overwrite)
         style = style_of(words, max_line, {target.form for target in targets})
         tell_problems(session)
