@@ -63,7 +63,8 @@ def test_each_question_gets_a_line_and_failures_do_not_stop_the_run(cli, folder)
     assert result.stdout.startswith("2 of 3 answered, 1 failed, ")
     told = result.stderr.splitlines()
     assert told[0].startswith("Warning: 1 of 3 questions has no video: '") and told[0].endswith("Say where the videos are: --videos DIR")
-    assert told[1].startswith('1/3 a: Subtitle: "One basket') and told[2].startswith("2/3 b: failed: There is no file")
+    assert told[1] == "0 of 3: opening talk.mp4"
+    assert told[2].startswith('1/3 a: Subtitle: "One basket') and told[3].startswith("2/3 b: failed: There is no file")
 
 
 def test_without_any_video_nothing_begins(cli, folder):

@@ -58,7 +58,7 @@ def _answer(run: "Batch", workers: int, out: str, flags: Mapping[str, Any]) -> N
         if before:
             drawer.note(f"{before} of {len(run.questions)} answered before")
         if run.todo:
-            drawer.count(0, tally.total, f"opening {one_line(str(run.todo[0].video))}")
+            drawer.count(0, tally.total, f"opening {one_line(Path(run.todo[0].video).name)}")
         for one in run.run(workers):
             tally.add(one.question, one.record)
             result = one.record["error"]["message"] if one.failed else one.record["answer"]
