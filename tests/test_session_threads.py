@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +25,19 @@ FORTY = Reply(calls=(call("finish", answer="Forty [#1].", notes=[1], confidence=
 ROUNDS = 50
 
 
+class Slow(FakeAnalyzer):
+    """Calls `each` for each piece that it looks at."""
+
+    def __init__(self, events: Any, each: Callable[[], object]) -> None:
+        super().__init__(events)
+        self.each = each
+
+    def analyze(self, video: Any, grains: Any) -> Iterator[Any]:
+        for found in super().analyze(video, grains):
+            self.each()
+            yield found
+
+
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("clips") / "pier.mp4", Clip(texts=[Text([(200, 900, "Hello.")], language="eng")]))
@@ -34,15 +49,9 @@ def opened(clip: Path, tmp_path: Path) -> Iterator[Callable[..., Session]]:
     sessions: list[Session] = []
 
     def open_(questions: int = 2, each: Callable[[], object] = lambda: None) -> Session:
-        class Slow(FakeAnalyzer):
-            def analyze(self, video: Any, grains: Any) -> Iterator[Any]:
-                for found in super().analyze(video, grains):
-                    each()
-                    yield found
-
         model = ScriptedModel(*[lambda messages: LOOK if messages[-1]["role"] == "user" else FORTY] * 2 * questions)
         session = Session(clip, name="t", store=tmp_path / "store.db", tools=("subtitles",), model=model)
-        tool = Tool(fake_spec(Slow([(TimeRange(0, 2000), "forty")]), grain=250))
+        tool = Tool(fake_spec(Slow([(TimeRange(0, 2000), "forty")], each), grain=250))
         session.toolbox = Toolbox(session.store, session.offers, {"fake": tool})
         sessions.append(session)
         return session
@@ -219,6 +228,30 @@ def test_a_closed_session_says_so(opened: Callable[..., Session]) -> None:
     session.cancel()
     del left
     gc.collect()
+
+
+LEFT_OPEN = """
+import sys, time
+sys.path.insert(0, {tests!r})
+from test_session_threads import FORTY, LOOK, Slow, first_look
+from analyzer_agent import Session, TimeRange
+from analyzer_agent.testing import ScriptedModel, fake_spec
+from analyzer_agent.toolbox import Tool, Toolbox
+
+session = Session({clip!r}, name="t", store={store!r}, tools=("subtitles",), model=ScriptedModel(LOOK, FORTY))
+analyzer = Slow([(TimeRange(0, 2000), "forty")], lambda: time.sleep(0.2))
+session.toolbox = Toolbox(session.store, session.offers, {{"fake": Tool(fake_spec(analyzer, grain=250))}})
+events = session.stream("How much?")
+first_look(events)
+"""
+
+
+def test_a_process_ends_although_a_stream_was_left_open(clip: Path, tmp_path: Path, opened: Callable[..., Session]) -> None:
+    code = LEFT_OPEN.format(tests=str(Path(__file__).parent), clip=str(clip), store=str(tmp_path / "store.db"))
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0 and "Exception ignored" not in ran.stderr, ran.stderr
+    session = opened()
+    assert session.interrupted == "How much?" and [type(event) for event in session.resume()][-1] is Answered
 
 
 class TestAsyncio:

@@ -3,6 +3,7 @@
 Leaves to the session what it is about.
 """
 
+import sys
 import threading
 import time
 import uuid
@@ -182,6 +183,8 @@ class Conversation:
             ended: Ended = end.value
         except (Exception, KeyboardInterrupt, GeneratorExit) as stop:
             running.close()
+            if sys.is_finalizing():  # the process ends with an open session: as if it was killed, the question can be taken up again
+                raise
             stopped = isinstance(stop, KeyboardInterrupt | GeneratorExit | Cancelled)
             self.store.history.end_turn(turn, hollow(question, "interrupted" if stopped else "failed", str(stop)))
             raise

@@ -4,6 +4,7 @@ Knows nothing of models: calls come in, events go out as they happen, results co
 """
 
 import queue
+import sys
 import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -120,7 +121,8 @@ def handed_over(work: Callable[[Callable[[Event], None]], T], cancel: threading.
         cancel.set()
         raise
     finally:
-        worker.join()
+        if not sys.is_finalizing():  # then the interpreter lets no other thread run on
+            worker.join()
     if failed:
         raise failed[0]
     return done[0]
