@@ -63,6 +63,19 @@ def test_on_a_terminal_it_is_offered_once(cli: Cli, video: Path) -> None:
 
 
 @needs_a_terminal
+def test_a_chat_offers_it_before_its_first_question(cli: Cli, video: Path) -> None:
+    from terminal_kit import Terminal
+
+    with Terminal(cli.folder, "chat", video, declined=False, columns=140) as terminal:
+        terminal.until(asked)
+        terminal.send("n\n")
+        terminal.until(lambda lines: "".join(lines[-1:]).rstrip() == ">")
+        terminal.send("\x04")
+        assert terminal.end() == 0
+    assert (cli.store.parent / "whisper-declined").exists()
+
+
+@needs_a_terminal
 def test_after_a_yes_it_is_fetched_and_the_question_goes_on_with_it(cli: Cli, video: Path, tmp_path: Path) -> None:
     from terminal_kit import Terminal
 

