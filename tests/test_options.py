@@ -8,8 +8,10 @@ from media_maker import Clip, write
 
 from analyzer_agent import AgentError, Session
 from analyzer_agent.config import Settings
-from analyzer_agent.records import ToolCall
+from analyzer_agent.records import Observation, Recipe, ToolCall
 from analyzer_agent.session.options import options_of, with_defaults
+from analyzer_agent.storage import Store
+from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools import speech
 from analyzer_agent.tools.languages import WHISPER, code_of
 
@@ -153,8 +155,20 @@ def test_the_flags_of_speech(cli, tmp_path):
         **{"text.languages": "de", "speech.language": "en", "speech.hotwords": "Ada Lovelace"},
         **{"speech.track": "2", "voice.track": "2"},
     }
-    result = cli("transcribe", talk(tmp_path / "talk.mp4"), "--track", "2", "--quiet", code=1)
-    assert result.stderr == (
-        "Error: audio track 2 does not exist in this video; it has audio track 1 only.\n"
-        "Hint: Give it other options: see --language, --track and --option.\n"
-    )
+    result = cli("ask", talk(tmp_path / "talk.mp4"), "What?", "--track", "2", "--quiet", code=1)
+    assert result.stderr == "Error: There is no audio track 2: there is one audio track.\nHint: Choose --track from 1 to 1.\n"
+
+
+def test_notes_are_those_of_the_track_that_is_asked_for(tmp_path):
+    with Store(tmp_path / "s.db") as store:
+        store.notes.add_video("v", "v", "v", 1_000)
+        whole = TimeRange(0, 1_000)
+        for track in (1, 2):
+            recipe = Recipe(f"k{track}", "speech", "1", "e", 0, "", "" if track == 1 else "track 2", {"track": track})
+            store.notes.add_key(recipe)
+            store.ledger.claim("v", recipe.key, [whole])
+            store.ledger.commit("v", recipe.key, whole, 0, [], [Observation(whole, "speech", f"said on {track}")], 1)
+        read = lambda: [note.text for note in store.notes.read("v", whole)]  # noqa: E731
+        assert read() == ["said on 1", "said on 2"]
+        store.notes.prefer({"speech": {"track": 2}})
+        assert read() == ["said on 2"]

@@ -57,12 +57,14 @@ def search(arguments: tuple[str, ...], kinds: tuple[str, ...], limit: int, recur
     """
     settings = settings_of(flags)
     words, named = split_words(arguments)
+    from analyzer_agent.session import options_of
     from analyzer_agent.storage import Store
 
     wanted = kinds_of(kinds)
     if not settings.store.exists():
         raise AgentError(f"There are no notes to search yet: {str(settings.store)!r} does not exist.", hint=_how_to_index(named))
     with Store(settings.store) as store:
+        store.notes.prefer(options_of(settings))
         places = _places(store, named, recursive)
         found = _find(store, words, places, wanted, settings, limit)
         unheard = _unheard(store, places) if not wanted or {"speech", "subtitle"} & set(wanted) else []

@@ -21,7 +21,7 @@ from analyzer_agent.records import JoinedNote, ToolResult
 from analyzer_agent.session import reading
 from analyzer_agent.session.conversation import Conversation, new_name
 from analyzer_agent.session.indexing import chosen, indexed
-from analyzer_agent.session.options import options_of
+from analyzer_agent.session.options import check_tracks, options_of
 from analyzer_agent.session.parts import (
     check_videos,
     choose_model,
@@ -103,6 +103,8 @@ class Session(Conversation):
                 files.append(open_known(path, self.settings))
                 closing.push(files[-1])
             offers = offers_of(files, self.settings)
+            options = options_of(self.settings)
+            check_tracks(options, offers)
             specs = {name: spec for name, (spec, _) in registry.load_all().items()}
             if pool is None:
                 pool = Pool()
@@ -110,7 +112,7 @@ class Session(Conversation):
             ready, missing = ready_tools(self.settings, pool)
             self.model = model or choose_model(self.settings)
             self.store = closing.enter_context(Store(self.settings.store))
-            self.store.notes.prefer(options_of(self.settings))
+            self.store.notes.prefer(options)
             self.offers = [replace(offer, imported=imported(self.store, offer.video.id)) for offer in offers]
             check_videos(self.store, self.name, self.offers)
             for offer in self.offers:

@@ -1,6 +1,6 @@
 """The options that the user gave to analyzers, checked against what each analyzer takes, as the defaults of its calls."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite, nan
 from typing import Any, TypeAlias
@@ -9,7 +9,7 @@ from analyzer_agent import tools as registry
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, ToolRefusal, did_you_mean
 from analyzer_agent.protocols import Spec
-from analyzer_agent.toolbox import Tool
+from analyzer_agent.toolbox import Offer, Tool
 from analyzer_agent.tools.meaning import meant
 
 _Reader: TypeAlias = Callable[[Any, Mapping[str, Any]], Any]
@@ -55,6 +55,22 @@ def check_served(tool: Tool, options: Mapping[str, Any]) -> None:
         given = ", ".join(f"{tool.spec.name}.{name}={value}" for name, value in options.items())
         about = (str(tool.spec.options_schema[name].get("description", "")) for name in options)
         raise AgentError(f"{given} cannot be used: {str(refusal).rstrip('.')}.", hint=" ".join(filter(None, about))) from None
+
+
+def check_tracks(options: Mapping[str, Mapping[str, Any]], offers: Sequence[Offer]) -> None:
+    """Make sure that at least one video has the audio track that is asked for.
+
+    Raises:
+        AgentError: none has.
+    """
+    counts = [len(offer.video.audio_tracks) for offer in offers if not offer.absent]
+    for name, given in options.items():
+        track, most = given.get("track", 1), max(counts, default=0)
+        if most and track > most and registry.load(name)[0].needs == "audio":
+            there = f"audio tracks 1 to {most}" if most > 1 else "one audio track"
+            raise AgentError(
+                f"There is no audio track {track}: there {'are' if most > 1 else 'is'} {there}.", hint=f"Choose --track from 1 to {most}."
+            )
 
 
 def _value(analyzer: str, option: str, given: Any, schemas: Mapping[str, Any]) -> Any:

@@ -187,13 +187,16 @@ class Notes:
         return [recipe for recipe in self.recipes(video=video) if allowed is None or recipe.key in allowed]
 
     def _rivals(self, recipes: Sequence[Recipe]) -> dict[str, list[str]]:
-        """Return the key of each recipe with the better ones of its analyzer and lane; the recipes come oldest first."""
+        """Return the key of each recipe with the better ones of its analyzer; the recipes come oldest first.
+
+        They are of its lane, unless one is preferred: the options may say which lane is meant, such as audio track 2.
+        """
         ranks = [(not self._is_preferred(recipe), recipe.tier, -n) for n, recipe in enumerate(recipes)]
         return {
             mine.key: [
                 other.key
                 for other, better in zip(recipes, ranks, strict=True)
-                if (other.analyzer, other.lane) == (mine.analyzer, mine.lane) and better < rank
+                if other.analyzer == mine.analyzer and better < rank and (other.lane == mine.lane or better[0] < rank[0])
             ]
             for mine, rank in zip(recipes, ranks, strict=True)
         }
