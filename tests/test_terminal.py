@@ -52,6 +52,18 @@ def test_the_question_before_a_long_step_is_seen_and_answered(tmp_path, long, co
         assert terminal.end() == 0 and terminal.echoes
 
 
+def test_ctrl_c_at_the_question_declines_it(tmp_path, long):
+    with Terminal(tmp_path, "chat", long, *HEARING) as terminal:
+        terminal.until(prompts)
+        terminal.send(f"{ASKED}\n")
+        terminal.until(lambda lines: lines[-1] == GO_ON)
+        terminal.send("\x03")
+        lines = terminal.until(lambda lines: prompts(lines) and any("Stopped." in line for line in lines))
+        assert not any("new in" in line for line in lines)
+        terminal.send("\x04")
+        assert terminal.end() == 0 and terminal.echoes
+
+
 def prompts(lines):
     return lines[-1:] == [">"]
 

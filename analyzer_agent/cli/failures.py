@@ -93,7 +93,8 @@ def show_error(error: AgentError) -> None:
     told = wrapped(f"Error: {plain(str(error))}", err=True)
     click.echo(told.replace("Error:", click.style("Error:", fg="red", bold=True), 1), err=True)
     if error.hint:
-        click.echo(f"{click.style('Hint:', bold=True)} {plain(error.hint)}", err=True)
+        told = wrapped(f"Hint: {plain(error.hint)}", err=True)
+        click.echo(told.replace("Hint:", click.style("Hint:", bold=True), 1), err=True)
 
 
 def _file_error(error: OSError) -> AgentError:
