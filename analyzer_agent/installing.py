@@ -1,21 +1,18 @@
 """Lines that add packages to this installation, as they work in a shell: for this Python, and from where the program came.
 
-Reads metadata of packages; installs nothing.
+Reads metadata of packages; installs nothing. What takes long to import is imported late: every command imports this.
 """
 
 import json
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 _NAME = "analyzer-agent"
 VISION = "vision"
@@ -81,11 +78,16 @@ def _small_torch() -> bool:
 
 
 def _line(words: Sequence[str]) -> str:
+    import subprocess
+
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
 def _requirement(extra: str) -> list[str]:
     """Return pip's words for the program as it is installed: from a folder, a repository, an archive, or by name."""
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
     origin = _origin()
     url, vcs = str(origin.get("url", "")), origin.get("vcs_info")
     path = url2pathname(urlsplit(url).path) if url.startswith("file:") else ""
