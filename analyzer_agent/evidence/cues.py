@@ -105,7 +105,8 @@ def _candidates(
             return
         length = max(words[last].end, min(start + SHORTEST, words[last + 1].start if last + 1 < len(words) else start + SHORTEST)) - start
         short = max(0, SHORTEST - length) * 8 / SHORTEST
-        sparse = max(0.0, 4 - 5 * filled / width)
+        whole = (not first or ends[first - 1] == 0) and ends[last] == 0
+        sparse = max(0.0, 4 - 5 * filled / width) * (1 if whole else 3)  # a word or two cut off a sentence
         yield last, 2 + 2 * (filled / (LINES * width)) ** 2 + short + sparse + passed
         if last + 1 < len(words):
             # A sentence that ends within a cue, or a silence, is better shown by a new cue.
