@@ -19,12 +19,15 @@ def compose(ended: Ended, toolbox: Toolbox, model: ChatModel, session: str, wall
     """Return the answer that a question ended with."""
     verdict, steps = ended.verdict, ended.steps
     finished = _finished(verdict, ended.spent)
+    cited = citations(verdict, toolbox)
     left = [u for step in steps for u in step.not_examined]
     if finished != "answered":
         left += toolbox.unexamined()
+    elif any(citation.kind == "speech" for citation in cited):
+        left += toolbox.unheard()  # it may rest on notes that were only looked up
     return Answer(
         text=toolbox.titled(verdict.text) or NO_ANSWER,
-        citations=tuple(citations(verdict, toolbox)),
+        citations=tuple(cited),
         choice=verdict.choice,
         unsupported=tuple(map(toolbox.titled, verdict.unsupported)),
         missing=toolbox.titled(verdict.missing),

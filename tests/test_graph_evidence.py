@@ -1,15 +1,16 @@
 """The manager loop and evidence: what an answer cites is checked against what was shown."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from graph_kit import LOOK, Make, calls, says, talking
+from graph_kit import EVENTS, LOOK, Make, calls, says, talking
 
 from analyzer_agent.answers import compose
 from analyzer_agent.graph import ended_of
 from analyzer_agent.protocols import Reply
+from analyzer_agent.records import UNHEARD, Observation
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo, call, fake_spec
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import Tool
@@ -103,6 +104,22 @@ class TestEvidence:
         assert answer.finished == "not_found" and answer.confidence == "high"
         left = {(u.analyzer, str(u.span), u.reason, u.detail) for u in answer.not_examined}
         assert left == {("fake", "0:08-1:00", "unseen", ""), ("objects", "0:00-1:00", "unavailable", "no weights")}
+
+    def test_an_answer_from_speech_that_was_only_looked_up_tells_of_voice_without_words(self, talks: Make) -> None:
+        class Heard(FakeAnalyzer):
+            def analyze(self, video: Any, grains: Sequence[Any]) -> Iterator[Any]:
+                for grain in grains:
+                    gap = TimeRange(20_000, 25_000).within(grain.span)
+                    pieces = [piece for _, found in super().analyze(video, [grain]) for piece in found]
+                    yield grain, pieces + ([Observation(gap, UNHEARD, "")] if gap else [])
+
+        speech = Tool(fake_spec(Heard(EVENTS, kind="speech")))
+        talk = talks(
+            calls(call("find_fake", ranges=[[0, 60]])), says(), calls(call("search_notes", query="costs")), says(), tools=[speech]
+        )  # fmt: skip
+        for answer in (talk.ask(), talk.ask()):
+            assert answer.finished == "answered"
+            assert [(u.span, u.reason) for u in answer.not_examined] == [(TimeRange(20_000, 25_000), "not_understood")]
 
     def test_choices(self, talks: Make) -> None:
         talk = talks(calls(LOOK), says(choice="B"))

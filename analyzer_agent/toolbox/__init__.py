@@ -281,5 +281,8 @@ class Toolbox:
         asked = {name for name, spec in self.reader.specs.items() if spec.required}
         tools = {name: tool for name, tool in self.tools.items() if name not in asked}
         missing = {name: why for name, why in self.missing.items() if name not in asked}
-        left = coverage.unexamined(self.store, self.offers.values(), tools, missing)
-        return left + [u for offer in self.offers.values() for u in self.reader.unheard(offer.video.id, offer.scope)]
+        return coverage.unexamined(self.store, self.offers.values(), tools, missing) + self.unheard()
+
+    def unheard(self) -> list[Unexamined]:
+        """Return where there is voice whose words were not understood."""
+        return [u for offer in self.offers.values() for u in self.reader.unheard(offer.video.id, offer.scope)]
