@@ -41,6 +41,9 @@ LENGTHS = (5, 10, 14, 20, 30)
 BELOW, WORST, COST = 0.5, 10.0, 1.3
 """At most so many points of recall less than the library over all cuts, so many in one cut, and so many times its processor time."""
 
+LEAST = 10
+"""A cut of fewer words is judged with the others only: one word spelt in another way is many points there."""
+
 _PAUSES = (0.3, 0.8, 1.5, 3.5)
 
 Word = tuple[str, float, float]
@@ -71,7 +74,7 @@ class Cut:
     @property
     def points(self) -> float:
         """How many points of recall more than the library."""
-        return 100 * (self.ours - self.plain) / self.words if self.words else 0.0
+        return 100 * (self.ours - self.plain) / self.words if self.words >= LEAST else 0.0
 
 
 Hear = Callable[["NDArray[np.float32]"], list[Word]]
