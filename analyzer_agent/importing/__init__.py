@@ -32,7 +32,7 @@ __all__ = ["FORMS", "Import", "Imported", "prepare"]
 _READER = "1"
 """Which reading of files this is; it changes when the same file would give other notes."""
 
-_GRAIN_MS = 600_000
+_GRAIN_MS = 512_000
 """How long grains are at least for analyzers that sample: there is nothing to decode, and a long list is stored in seconds."""
 
 _NAME = re.compile(r"[\w.+-]{1,60}")
