@@ -164,7 +164,9 @@ def ask(session: Session, case: Case, span: TimeRange) -> ToolResult:
             next(running)
         except StopIteration as end:
             result: ToolResult = end.value
-            assert not result.refused and not result.not_examined, result.text
+            # Random weights hear no words in some voices, and tell so.
+            left = [one for one in result.not_examined if one.reason != "not_understood"]
+            assert not result.refused and not left, result.text
             return result
 
 
