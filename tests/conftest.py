@@ -24,6 +24,7 @@ _HOME = Path(tempfile.mkdtemp(prefix="analyzer-agent-tests-"))
 # At import, so that fixtures of any scope and the processes that tests start are isolated as well.
 for _name in [name for name in os.environ if name.startswith(_PREFIXES)]:
     del os.environ[_name]
+os.environ["YOLO_OFFLINE"] = "true"  # ultralytics looks up two public hosts when it is imported
 for _name in ("HOME", "USERPROFILE", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
     os.environ[_name] = str(_HOME / _name.lower())
     Path(os.environ[_name]).mkdir()
