@@ -8,17 +8,17 @@ from analyzer_agent.timeline import TimeRange
 
 if TYPE_CHECKING:
     from analyzer_agent.config import Settings
-    from analyzer_agent.session import Pool, Session
+    from analyzer_agent.session import EnginePool, Session
 
 __all__ = [
     "AgentError",
     "Answer",
     "Cancelled",
     "Citation",
+    "EnginePool",
     "JoinedNote",
     "Note",
     "Observation",
-    "Pool",
     "Session",
     "Settings",
     "TimeRange",

@@ -11,14 +11,14 @@ from analyzer_agent.protocols import ChatModel
 from analyzer_agent.records import Answer, Citation, Finished, Unexamined, Usage
 from analyzer_agent.timeline import merge
 from analyzer_agent.toolbox import Toolbox
-from analyzer_agent.toolbox.finishing import NO_ANSWER, Ended, Verdict
-from analyzer_agent.toolbox.quotes import spoken_at
+from analyzer_agent.toolbox.answer_check import NO_ANSWER, CheckedAnswer, Outcome
+from analyzer_agent.toolbox.quotation_check import spoken_at
 
 
-def compose(ended: Ended, toolbox: Toolbox, model: ChatModel, session: str, wall_ms: int, mode: str = "manager") -> Answer:
+def build_answer(outcome: Outcome, toolbox: Toolbox, model: ChatModel, session: str, wall_ms: int, mode: str = "manager") -> Answer:
     """Return the answer that a question ended with."""
-    verdict, steps = ended.verdict, ended.steps
-    finished = _finished(verdict, ended.spent)
+    verdict, steps = outcome.verdict, outcome.steps
+    finished = _finish_reason(verdict, outcome.spent)
     cited = citations(verdict, toolbox)
     left = [u for step in steps for u in step.not_examined]
     if finished != "answered":
@@ -31,20 +31,20 @@ def compose(ended: Ended, toolbox: Toolbox, model: ChatModel, session: str, wall
         choice=verdict.choice,
         unsupported=tuple(map(toolbox.titled, verdict.unsupported)),
         missing=toolbox.titled(verdict.missing),
-        not_examined=tuple(replace(u, detail=toolbox.titled(u.detail)) for u in _merged(left)),
+        not_examined=tuple(replace(u, detail=toolbox.titled(u.detail)) for u in _merge_unexamined(left)),
         confidence=verdict.confidence,
         steps=tuple(steps),
         usage=Usage(
-            llm_calls=ended.llm_calls if model.manager != "rules" else 0,
-            input_tokens=ended.input_tokens,
-            output_tokens=ended.output_tokens,
-            analyzer_ms=ended.analyzer_ms,
+            llm_calls=outcome.llm_calls if model.manager != "rules" else 0,
+            input_tokens=outcome.input_tokens,
+            output_tokens=outcome.output_tokens,
+            analyzer_ms=outcome.analyzer_ms,
             media_ms_analyzed=sum(s.analyzed_ms for s in steps),
             media_ms_reused=sum(s.reused_ms for s in steps),
             wall_ms=wall_ms,
         ),
         finished=finished,
-        question=ended.question,
+        question=outcome.question,
         mode=mode,
         manager=model.manager,
         model=model.model,
@@ -52,7 +52,7 @@ def compose(ended: Ended, toolbox: Toolbox, model: ChatModel, session: str, wall
     )
 
 
-def _finished(verdict: Verdict, spent: str) -> Finished:
+def _finish_reason(verdict: CheckedAnswer, spent: str) -> Finished:
     if verdict.found and verdict.text and (verdict.cited or not spent):
         return "answered"
     if spent:
@@ -60,23 +60,27 @@ def _finished(verdict: Verdict, spent: str) -> Finished:
     return "not_found"
 
 
-def citations(verdict: Verdict, toolbox: Toolbox) -> list[Citation]:
+def citations(verdict: CheckedAnswer, toolbox: Toolbox) -> list[Citation]:
     """Return the notes that an answer cites; span, text and the times of quoted words are those of the note's run, from the store."""
     notes = toolbox.store.notes.get(verdict.cited)
-    runs = {n: toolbox.reader.run_of(notes[n]) for n in verdict.cited if n in notes}
+    runs = {n: toolbox.reader.merged_note_of(notes[n]) for n in verdict.cited if n in notes}
     quoted = spoken_at(verdict.text, list(runs), runs)
-    paths = {offer.video.id: str(offer.video.path) for offer in toolbox.offers.values() if not offer.absent}
+    paths = {
+        session_video.video.id: str(session_video.video.path)
+        for session_video in toolbox.session_videos.values()
+        if not session_video.unavailable_reason
+    }
     cited = []
     for number, run in runs.items():
         note = notes[number]
-        recipe = toolbox.store.notes.recipe(note.key)
+        provenance = toolbox.store.notes.provenance(note.key)
         name = toolbox.titles.get(note.video, note.video)
-        place = (name, note.kind, note.analyzer, recipe.engine, recipe.uncertain)
+        place = (name, note.kind, note.analyzer, provenance.engine, provenance.uncertain)
         cited.append(Citation(note.id, run.span, run.text, *place, words=tuple(quoted.get(number, ())), path=paths.get(note.video, "")))
     return cited
 
 
-def _merged(left: Iterable[Unexamined]) -> list[Unexamined]:
+def _merge_unexamined(left: Iterable[Unexamined]) -> list[Unexamined]:
     groups: dict[tuple[str, str, str], list[Unexamined]] = {}
     for u in left:
         groups.setdefault((u.analyzer, u.reason, u.video), []).append(u)
@@ -87,6 +91,6 @@ def _merged(left: Iterable[Unexamined]) -> list[Unexamined]:
     ]
 
 
-def hollow(question: str, finished: str, error: str = "") -> dict[str, Any]:
+def unanswered_record(question: str, finished: str, error: str = "") -> dict[str, Any]:
     """Return what is recorded of a question that got no answer: it was "interrupted", or "failed" with an error."""
     return {"question": question, "answer": None, "finished": finished} | ({"error": error} if finished == "failed" else {})

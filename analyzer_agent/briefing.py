@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols import Engine, Track
 from analyzer_agent.timeline import clock
-from analyzer_agent.toolbox import Offer, Toolbox
-from analyzer_agent.toolbox.coverage import told
+from analyzer_agent.toolbox import SessionVideo, Toolbox
+from analyzer_agent.toolbox.coverage import coverage_text
 from analyzer_agent.toolbox.survey import Survey
 
 if TYPE_CHECKING:
@@ -23,22 +23,26 @@ _TRACKS_SHOWN = 12
 
 def brief(toolbox: Toolbox, limits: "Limits", state: "State") -> str:
     """Return the system prompt for the next step."""
-    offers = list(toolbox.offers.values())
+    session_videos = list(toolbox.session_videos.values())
     return render(
         "manager",
-        videos="\n".join(_video(offer) for offer in offers),
-        covered="\n".join(_covered(toolbox, offer) for offer in offers),
+        videos="\n".join(_video(session_video) for session_video in session_videos),
+        covered="\n".join(_covered(toolbox, session_video) for session_video in session_videos),
         costs=_costs(toolbox),
         budget=_budget(limits, state),
     )
 
 
-def _video(offer: Offer) -> str:
-    video = offer.video
-    facts = [f"{offer.scope}" if offer.scope.end - offer.scope.start == video.duration else f"{offer.scope} (only this part may be used)"]
-    if offer.absent:
+def _video(session_video: SessionVideo) -> str:
+    video = session_video.video
+    facts = [
+        f"{session_video.scope}"
+        if session_video.scope.end - session_video.scope.start == video.duration
+        else f"{session_video.scope} (only this part may be used)"
+    ]
+    if session_video.unavailable_reason:
         facts.append("the file is not here: only notes that were taken elsewhere can be read")
-        return f'- "{offer.name}": {"; ".join(facts)}'
+        return f'- "{session_video.name}": {"; ".join(facts)}'
     if video.picture:
         turned = f", turned by {video.rotation} degrees" if video.rotation else ""
         facts.append(f"{video.size[0]}x{video.size[1]} at {float(video.rate):.4g} frames per second{turned}")
@@ -46,7 +50,7 @@ def _video(offer: Offer) -> str:
         facts.append("no picture")
     for noun, tracks in (("audio", video.audio_tracks), ("subtitle", video.subtitle_tracks)):
         facts.append(f"{noun} tracks: {_tracks(tracks)}" if tracks else f"no {noun} track")
-    return f'- "{offer.name}": {"; ".join(facts)}'
+    return f'- "{session_video.name}": {"; ".join(facts)}'
 
 
 def _tracks(tracks: Sequence[Track]) -> str:
@@ -56,25 +60,31 @@ def _tracks(tracks: Sequence[Track]) -> str:
     return ", ".join(listed) + (f" and {len(tracks) - _TRACKS_SHOWN} more" if len(tracks) > _TRACKS_SHOWN else "")
 
 
-def _covered(toolbox: Toolbox, offer: Offer) -> str:
-    done = toolbox.covered(offer)
-    name = f"{offer.name}: " if len(toolbox.offers) > 1 else ""
+def _covered(toolbox: Toolbox, session_video: SessionVideo) -> str:
+    done = toolbox.covered(session_video)
+    name = f"{session_video.name}: " if len(toolbox.session_videos) > 1 else ""
     if not done:
         return f"- {name}nothing yet"
-    return "\n".join(f"- {name}{analyzer}: {told(spans, offer.scope)}" for analyzer, spans in sorted(done.items()))
+    return "\n".join(f"- {name}{analyzer}: {coverage_text(spans, session_video.scope)}" for analyzer, spans in sorted(done.items()))
 
 
 def _costs(toolbox: Toolbox) -> str:
     lines = []
     for tool in toolbox.offered:
-        if tool.unable:
-            lines.append(f"- {tool.spec.tool}: tells only what was taken elsewhere and is covered; it cannot run here: {tool.unable}")
+        if tool.unavailable_reason:
+            lines.append(
+                f"- {tool.spec.tool}: tells only what was taken elsewhere and is covered; it cannot run here: {tool.unavailable_reason}"
+            )
             continue
         speed = toolbox.speed(tool)
         by = f" ({_engine(tool.engine)})" if tool.engine else ""
         cost = f"about {_per_minute(speed)} per minute of video" if speed else "not measured yet"
         lines.append(f"- {tool.spec.tool}{by}: {cost}")
-    lines += [_survey(name, survey, len(toolbox.offers)) for name, offer in toolbox.offers.items() if (survey := toolbox.survey(offer))]
+    lines += [
+        _survey(name, survey, len(toolbox.session_videos))
+        for name, session_video in toolbox.session_videos.items()
+        if (survey := toolbox.survey(session_video))
+    ]
     lines += [f"- {name} cannot run here: {reason}" for name, reason in toolbox.unavailable.items()]
     return "\n".join(lines)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Caches:
+class WeightCaches:
     """Where other programs keep weights, which engines use as well; by default where they do unless told otherwise.
 
     `hub` is the cache of the Hugging Face tools, `easyocr` the folder of EasyOCR's models, `ultralytics` its settings file, which

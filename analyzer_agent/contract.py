@@ -24,7 +24,7 @@ _OWN_ARGUMENTS = ("ranges", "video")
 """Arguments that every analyzer's tool has already; those that sample have `every` as well."""
 
 
-def breach(spec: "Spec", rule: str) -> Exception:
+def contract_error(spec: "Spec", rule: str) -> Exception:
     """Return the error for a broken rule: a PluginError that names the package of a plug-in, a RuntimeError for a built-in."""
     if not spec.source:
         return RuntimeError(f"the analyzer {spec.name!r} breaks its contract: {rule}")

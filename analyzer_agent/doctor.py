@@ -198,8 +198,8 @@ def _analyzer(name: str, engines: Sequence[EngineSpec], config: EngineConfig) ->
 
 def weights(settings: Settings) -> Iterator[Finding]:
     """Yield the folders in which weights are looked for, the first one that has them wins."""
-    from analyzer_agent.session.parts import check_weights
-    from analyzer_agent.tools.engines.detectors import folders
+    from analyzer_agent.session.assembly import check_weights
+    from analyzer_agent.tools.engines.yolo_files import folders
 
     try:
         check_weights(settings)

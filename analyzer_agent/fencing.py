@@ -8,25 +8,25 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-_LONGEST_TEXT = 400
-_LONGEST_NAME = 80
-_LONGEST_WORD = 60
-_FEW_WORDS = 2
+_MAX_TEXT_CHARS = 400
+_MAX_NAME_CHARS = 80
+_MAX_WORD_CHARS = 60
+_MIN_ECHO_WORDS = 2
 
 # Source: Unicode's general categories Cc and Cs, its property Default_Ignorable_Code_Point, and the blank Braille pattern.
 _INVISIBLE = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164"
     "\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-_OPENS = r"(?:[<\u02c2\u1438\u2039\u2329\u276e\u27e8\u3008\ufe64\uff1c]|&(?:lt|#0*60|#x0*3c);?)"
-_CLOSES = r"(?:[>\u02c3\u1433\u203a\u232a\u276f\u27e9\u3009\ufe65\uff1e]|&(?:gt|#0*62|#x0*3e);?)"
+_OPENING_BRACKET = r"(?:[<\u02c2\u1438\u2039\u2329\u276e\u27e8\u3008\ufe64\uff1c]|&(?:lt|#0*60|#x0*3c);?)"
+_CLOSING_BRACKET = r"(?:[>\u02c3\u1433\u203a\u232a\u276f\u27e9\u3009\ufe65\uff1e]|&(?:gt|#0*62|#x0*3e);?)"
 _SLASH = r"(?:[/\\\u2044\u2215\u29f8\uff0f]|&(?:sol|#0*47|#x0*2f);?)"
-_CLOSING_TAG = re.compile(rf"{_OPENS}\s*{_SLASH}\s*(\w+)\s*{_CLOSES}?", re.I)
+_CLOSING_TAG = re.compile(rf"{_OPENING_BRACKET}\s*{_SLASH}\s*(\w+)\s*{_CLOSING_BRACKET}?", re.I)
 _TOKEN = re.compile(r"<(?=\S)|\[(?=/?(?:INST|SYSTEM_PROMPT|TOOL_CALLS|TOOL_RESULTS|AVAILABLE_TOOLS)\])")
 _MARK = re.compile(r"([\[(\u3010]\s*(?:notes?\s*)?)#(?=\s*\d)", re.I)
 
 
-def harmless(text: str) -> str:
+def neutralized(text: str) -> str:
     """Return text, its lines kept, without invisible characters and without anything that models may take for markup.
 
     `</b>` becomes `(/b)`, in whatever brackets it was written; `<b>` and `<|im_start|>` become `< b>` and `< |im_start|>`.
@@ -37,7 +37,7 @@ def harmless(text: str) -> str:
 
 def fenced(text: str) -> str:
     """Return lines of data in the fence."""
-    return f"<notes>\n{harmless(text)}\n</notes>"
+    return f"<notes>\n{neutralized(text)}\n</notes>"
 
 
 def unfenced(text: str) -> str:
@@ -51,7 +51,7 @@ def quoted(text: str) -> str:
     It holds no mark that would cite a note: `[#12]` is written with another sign. What is very long is cut.
     """
     flat = _flat(text).replace('"', "'")
-    return f'"{flat if len(flat) <= _LONGEST_TEXT else flat[: _LONGEST_TEXT - 1] + "…"}"'
+    return f'"{flat if len(flat) <= _MAX_TEXT_CHARS else flat[: _MAX_TEXT_CHARS - 1] + "…"}"'
 
 
 def inline(text: str) -> str:
@@ -62,8 +62,8 @@ def inline(text: str) -> str:
 def as_name(text: str) -> str:
     """Return a file's name as one word, so that it does not read as a sentence; the middle of a very long one is left out."""
     name = "_".join(_flat(text).split()).replace('"', "'") or "_"
-    half = _LONGEST_NAME // 2
-    return name if len(name) <= _LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"
+    half = _MAX_NAME_CHARS // 2
+    return name if len(name) <= _MAX_NAME_CHARS else f"{name[: half - 1]}…{name[-half:]}"
 
 
 def echoes_fenced(text: str, given: Any) -> str:
@@ -71,7 +71,7 @@ def echoes_fenced(text: str, given: Any) -> str:
 
     One or two words stay as they are.
     """
-    said = {value for value in _strings(given) if len(value.split()) > _FEW_WORDS or len(value) > _LONGEST_WORD}
+    said = {value for value in _strings(given) if len(value.split()) > _MIN_ECHO_WORDS or len(value) > _MAX_WORD_CHARS}
     forms = {form: value for value in said for form in (repr(value), repr(value)[1:-1], value)}
     if not forms:
         return text
@@ -80,7 +80,7 @@ def echoes_fenced(text: str, given: Any) -> str:
 
 
 def _flat(text: str) -> str:
-    return " ".join(_MARK.sub("\\1\uff03", harmless(" ".join(text.split()))).split())
+    return " ".join(_MARK.sub("\\1\uff03", neutralized(" ".join(text.split()))).split())
 
 
 def _strings(given: Any) -> Iterator[str]:

@@ -11,25 +11,25 @@ from analyzer_agent.prompts import render
 from analyzer_agent.protocols import Reply
 
 
-def posed(question: str, options: Sequence[str]) -> str:
+def question_message(question: str, options: Sequence[str]) -> str:
     """Return the question as the model is asked it."""
     if not options:
         return question
-    return render("choices", question=question, options=_lettered(options))
+    return render("choices", question=question, options=_options_text(options))
 
 
-def drafted(question: str, options: Sequence[str], answer: str, choice: str | None, notes: str) -> str:
+def verification_prompt(question: str, options: Sequence[str], answer: str, choice: str | None, notes: str) -> str:
     """Return a question with a drafted answer and the notes that this cites, as a judge is asked."""
-    offered = f"\n\nOptions:\n{_lettered(options)}" if options else ""
+    offered = f"\n\nOptions:\n{_options_text(options)}" if options else ""
     chosen = f"\n\nChosen option: {choice}" if choice else ""
     return render("drafted", question=f"{question}{offered}", answer=f"{fenced(answer)}{chosen}", notes=notes)
 
 
-def _lettered(options: Sequence[str]) -> str:
+def _options_text(options: Sequence[str]) -> str:
     return "\n".join(f"{chr(65 + n)}. {' '.join(text.split())}" for n, text in enumerate(options))
 
 
-def said(reply: Reply) -> list[dict[str, Any]]:
+def assistant_message(reply: Reply) -> list[dict[str, Any]]:
     """Return a reply as the message that goes back to the model; an empty one is left out, since servers refuse it."""
     message: dict[str, Any] = {"role": "assistant", "content": reply.text}
     if reply.calls:
@@ -46,6 +46,6 @@ def tool_message(call_id: str, text: str) -> dict[str, Any]:
     return {"role": "tool", "tool_call_id": call_id, "content": text}
 
 
-def sent_back(call_ids: Sequence[str], complaint: str) -> list[dict[str, Any]]:
+def rejection_messages(call_ids: Sequence[str], complaint: str) -> list[dict[str, Any]]:
     """Return the messages that tell a model why its answer was not accepted: as the result of its calls, where it made any."""
     return [tool_message(call_id, complaint) for call_id in call_ids] or [{"role": "user", "content": complaint}]

@@ -11,8 +11,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from analyzer_agent.caches import Caches
-from analyzer_agent.contract import analyzer_fault, breach, spec_fault
+from analyzer_agent.caches import WeightCaches
+from analyzer_agent.contract import analyzer_fault, contract_error, spec_fault
 from analyzer_agent.errors import PluginError
 from analyzer_agent.records import JSON, Observation, Sample, TokenUsage, ToolCall
 from analyzer_agent.timeline import TimeRange
@@ -137,7 +137,7 @@ class EngineConfig:
     offline: bool = False
     vision: Vision | None = None
     vocabulary: Path | None = None
-    caches: Caches = field(default_factory=Caches)
+    caches: WeightCaches = field(default_factory=WeightCaches)
     make_room: Callable[[], bool] = field(default=lambda: False, compare=False, repr=False)
 
 
@@ -164,7 +164,7 @@ class EngineSpec:
     `find` looks at package specs and files only: it imports nothing heavy, touches no network, and takes milliseconds.
     `load` gives the object that the analyzer calls; it may take seconds. Where that object has a `device`, this is where it really runs;
     where it has a `close`, this is called when it is thrown out, and gives its memory back.
-    `suits` says in one line why these options of the analyzer cannot be served ("" when they can), as quickly as `find`: the next engine
+    `unsupported_reason` says in one line why these options cannot be served ("" when they can), as quickly as `find`: the next engine
     steps in. `resource` is what it uses, if not what the analyzer's spec says; `takes_weights` tells whether weights that the user names
     can be meant for it. `model` names what is loaded, where engines of several analyzers load the same: it is loaded once for all.
     """
@@ -177,7 +177,7 @@ class EngineSpec:
     about: str = ""
     resource: Literal["cpu", "gpu", "network", ""] = ""
     takes_weights: bool = True
-    suits: Callable[[EngineConfig, Mapping[str, Any]], str] = lambda _config, _options: ""
+    unsupported_reason: Callable[[EngineConfig, Mapping[str, Any]], str] = lambda _config, _options: ""
     model: str = ""
 
 
@@ -207,7 +207,7 @@ class Engine(Protocol):
         """Tell whether the memory is large enough for it and these others at once, as far as can be told."""
         ...
 
-    def suits(self, options: Mapping[str, Any]) -> str:
+    def unsupported_reason(self, options: Mapping[str, Any]) -> str:
         """Return why these options of the analyzer cannot be served, or ""."""
         ...
 
@@ -299,7 +299,7 @@ class Spec:
         """
         analyzer = self.factory(self.complete(options), engine)
         if fault := analyzer_fault(analyzer):
-            raise breach(self, fault)
+            raise contract_error(self, fault)
         return analyzer
 
 

@@ -123,7 +123,7 @@ class JoinedNote:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class Provenance:
     """Where a note comes from: everything that changes what an analyzer stores. `key` is its digest.
 
     `tier` ranks engines (0 is best). Engines compete within a `lane` (audio track 2 is another lane than track 1).

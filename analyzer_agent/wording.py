@@ -8,8 +8,8 @@ from typing import Any, Literal, TypeAlias
 
 from analyzer_agent import events
 from analyzer_agent.events import ToolStarted
-from analyzer_agent.plain import one_line, plain
 from analyzer_agent.records import Answer, Citation, ToolResult, Unexamined
+from analyzer_agent.sanitize import one_line, sanitize
 from analyzer_agent.timeline import TimeRange, clock, seconds
 
 Role: TypeAlias = Literal["answer", "choice", "citation", "doubt", "unexamined", "ending", "cost"]
@@ -111,7 +111,7 @@ def answer_lines(
         brief: sum up what was not examined, for a command whose `-v` lists it.
         helps: what helps where the steps were used up.
     """
-    yield "answer", plain(answer.text)
+    yield "answer", sanitize(answer.text)
     if answer.choice:
         yield "choice", f"Choice: {one_line(answer.choice)}"
     for citation in answer.citations:

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from analyzer_agent.answers import compose
+from analyzer_agent.answers import build_answer
 from analyzer_agent.briefing import brief
-from analyzer_agent.graph import Agent, Limits, ended_of, open_saver
+from analyzer_agent.graph import Agent, Limits, open_saver, outcome_of
 from analyzer_agent.protocols import Reply
 from analyzer_agent.records import Answer, ToolCall
 from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo, ScriptedModel, call, fake_spec
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.toolbox import Offer, Tool, Toolbox
+from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
 
 LOOK = call("find_fake", ranges=[["0:00", "0:10"]])
 EVENTS = [(TimeRange(3000, 5000), "It costs forty")]
@@ -58,7 +58,7 @@ class Talk:
             try:
                 self.events.append(next(running))
             except StopIteration as end:
-                return compose(ended_of(end.value), self.toolbox, self.model, "t", 0)
+                return build_answer(outcome_of(end.value), self.toolbox, self.model, "t", 0)
 
     def sent(self, at: int) -> list[Mapping[str, Any]]:
         return self.model.requests[at][0]
@@ -90,8 +90,8 @@ def talking(folder: Path) -> Iterator[Make]:
             for film in films:
                 store.notes.add_video(film.id, film.name, str(film.path), film.duration)
             ready = tools or [Tool(fake_spec(FakeAnalyzer(EVENTS)))]
-            offers = [Offer(film.name, film, scope or TimeRange(0, film.duration)) for film in films]
-            toolbox = Toolbox(store, offers, {tool.spec.name: tool for tool in ready}, **more)
+            session_videos = [SessionVideo(film.name, film, scope or TimeRange(0, film.duration)) for film in films]
+            toolbox = Toolbox(store, session_videos, {tool.spec.name: tool for tool in ready}, **more)
             model = ScriptedModel(*replies)
             return Talk(toolbox, Agent(toolbox, model, lambda state: brief(toolbox, limits, state), saver, limits, verify), model)
 

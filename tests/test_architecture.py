@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "analyzer_agent"
 
 LAYER_0 = (
-    *("timeline", "records", "protocols", "errors", "events", "fencing", "ahead", "caches", "sharing", "contract"),
-    *("plain", "wording", "markup", "installing"),
+    *("timeline", "records", "protocols", "errors", "events", "fencing", "prefetch", "caches", "shared_decoding", "contract"),
+    *("sanitize", "wording", "markup", "installing"),
 )
 
 MAY_IMPORT = {
@@ -31,19 +31,18 @@ MAY_IMPORT = {
     "messages": (*LAYER_0, "prompts"),
     # 4
     "graph": (*LAYER_0, "toolbox", "prompts", "messages"),
-    "modes": (*LAYER_0, "evidence", "toolbox", "prompts", "messages"),
+    "evals": (*LAYER_0, "evidence", "toolbox", "prompts", "messages"),
     "answers": (*LAYER_0, "toolbox", "prompts", "evidence"),
     "briefing": (*LAYER_0, "toolbox", "prompts", "evidence"),
     # 5: the composition root
     "session": (
         *(*LAYER_0, "media", "llm", "config", "tools", "prompts", "storage"),
-        *("evidence", "toolbox", "graph", "modes", "answers", "briefing"),
+        *("evidence", "toolbox", "graph", "evals", "answers", "briefing"),
     ),
     # beside it: needs nothing of sessions
     "importing": (*LAYER_0, "storage", "evidence", "tools", "media"),
     # 6
-    "batch": (*LAYER_0, "importing", "config", "prompts", "storage", "evidence", "toolbox", "session", "llm", "media", "tools"),
-    "score": (*LAYER_0, "prompts", "toolbox"),
+    "batch": (*LAYER_0, "evals", "importing", "config", "prompts", "storage", "evidence", "toolbox", "session", "llm", "media", "tools"),
     "doctor": (*LAYER_0, "config", "prompts", "storage", "evidence", "toolbox", "session", "llm", "media", "tools"),
     # beside them: what plug-in authors test with
     "testing": LAYER_0,
@@ -68,8 +67,8 @@ DOORS = {
     "click": "cli",
     "rich": "cli",
     "platformdirs": ("config", "cli"),
-    "filelock": "batch.answers",
-    "pyarrow": "batch.formats.reading",
+    "filelock": "batch.answer_file",
+    "pyarrow": "evals.formats.parsing",
     "scenedetect": "tools.engines.pyscenedetect",
     "cv2": "tools.engines.opencv",
     "rapidocr": "tools.engines.rapidocr",
@@ -83,15 +82,15 @@ DOORS = {
     "torch": ("tools.engines.open_clip", "tools.engines.memory"),
     "psutil": "tools.engines.memory",
     "PIL": "tools.engines.open_clip",
-    "pycocoevalcap": "score.captions",
+    "pycocoevalcap": "evals.score.captions",
 }
 
 
 READ_THE_ENVIRONMENT = {
     "config.settings": "Settings.load(), whose purpose it is",
     "session": "OPENAI_API_KEY and OPENAI_BASE_URL, as the SDK reads them, when a session is made without settings",
-    "tools.engines.quiet": "keeps runtimes from reporting home while they load, and puts everything back",
-    "tools.packages": "pip is run in the user's environment, with a folder of its own for what is on its way",
+    "tools.engines.telemetry_off": "keeps runtimes from reporting home while they load, and puts everything back",
+    "tools.weights.packages": "pip is run in the user's environment, with a folder of its own for what is on its way",
     "tools.engines.ultralytics": "ultralytics overwrites the number of threads that the user set",
 }
 

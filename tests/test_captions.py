@@ -15,13 +15,13 @@ from analyzer_agent.doctor import analyzers
 from analyzer_agent.errors import AgentError, Unavailable
 from analyzer_agent.protocols import EngineConfig, Grain
 from analyzer_agent.sample import sample_path
-from analyzer_agent.session import Session, choose_vision, engine_config, ready_tools
+from analyzer_agent.session import Session, available_tools, choose_vision, engine_config
 from analyzer_agent.testing import FakeVideo
 from analyzer_agent.timeline import TimeRange, instants
-from analyzer_agent.tools.captions import LONGEST, SPEC, tidy
+from analyzer_agent.tools.captions import MAX_CAPTION_CHARS, SPEC, tidy
 from analyzer_agent.tools.engines import open_clip as coca_door
 from analyzer_agent.tools.engines import vision as vision_door
-from analyzer_agent.tools.pool import choose
+from analyzer_agent.tools.support.engine_pool import choose_engines
 
 ENGINES = registry.load("captions")[1]
 
@@ -99,7 +99,7 @@ def test_nothing_is_loaded_for_grains_without_instants() -> None:
         ("  Two\nlines.  ", "Two lines"),
         (" . ", ""),
         ("What is it?", "What is it?"),
-        ("x" * 900, "x" * (LONGEST - 1) + "…"),
+        ("x" * 900, "x" * (MAX_CAPTION_CHARS - 1) + "…"),
     ],
 )
 def test_captions_are_tidied(said: str, kept: str) -> None:
@@ -110,7 +110,7 @@ def test_captions_are_tidied(said: str, kept: str) -> None:
 
 
 def test_a_vision_model_comes_first_then_coca_then_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    nothing = choose("captions", ENGINES, EngineConfig())
+    nothing = choose_engines("captions", ENGINES, EngineConfig())
     assert nothing.engine is None
     assert "vision: no vision model is named (--vision-model NAME" in nothing.reason()
     assert "open_clip: no CoCa weights on this machine (analyzer-agent weights pull captions" in nothing.reason()
@@ -120,26 +120,26 @@ def test_a_vision_model_comes_first_then_coca_then_nothing(tmp_path: Path, monke
     folder.mkdir(parents=True)
     (folder / "open_clip_model.safetensors").write_bytes(b"1")
     here = EngineConfig(weights_dir=tmp_path)
-    weak = choose("captions", ENGINES, here).engine
+    weak = choose_engines("captions", ENGINES, here).engine
     assert weak is not None and (weak.name, weak.tier, weak.resource) == ("open_clip", 1, "")
 
-    strong = choose("captions", ENGINES, EngineConfig(weights_dir=tmp_path, vision=Eyes())).engine
+    strong = choose_engines("captions", ENGINES, EngineConfig(weights_dir=tmp_path, vision=Eyes())).engine
     assert strong is not None and (strong.name, strong.tier, strong.resource) == ("vision", 0, "network")
-    pinned = choose("captions", ENGINES, EngineConfig(weights_dir=tmp_path, vision=Eyes()), "open_clip").engine
+    pinned = choose_engines("captions", ENGINES, EngineConfig(weights_dir=tmp_path, vision=Eyes()), "open_clip").engine
     assert pinned is not None and pinned.name == "open_clip"
 
     monkeypatch.setattr(coca_door, "find_spec", lambda name: None)
-    assert "'open_clip' is not installed" in choose("captions", ENGINES, here).reason()
+    assert "'open_clip' is not installed" in choose_engines("captions", ENGINES, here).reason()
 
 
 def test_own_weights_are_coca_s_also_when_a_vision_model_is_named(tmp_path: Path) -> None:
     pytest.importorskip("open_clip", reason="the extra 'gpu' is not installed")
     (tmp_path / "open_clip_model.safetensors").write_bytes(b"1")
     (tmp_path / "open_clip_config.json").write_text("{}")
-    chosen = choose("captions", ENGINES, EngineConfig(weights=tmp_path, vision=Eyes()))
+    chosen = choose_engines("captions", ENGINES, EngineConfig(weights=tmp_path, vision=Eyes()))
     assert chosen.engine is not None and chosen.engine.name == "open_clip" and chosen.pinned
     with pytest.raises(Unavailable, match="does not exist"):
-        choose("captions", ENGINES, EngineConfig(weights=tmp_path / "gone.bin", vision=Eyes()))
+        choose_engines("captions", ENGINES, EngineConfig(weights=tmp_path / "gone.bin", vision=Eyes()))
 
 
 def test_the_vision_model_sees_rgb_and_its_name_and_prompt_are_part_of_what_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,11 +201,11 @@ def test_a_session_captions_through_the_vision_model_as_a_network_tool(tmp_path:
         for _ in range(4):
             server.says("A harbour , seen from above .")
         settings = Settings(store=tmp_path / "store.db", manager="rules", vision_model="m", base_url=server.url, start_ms=0, end_ms=16_000)
-        tools, _ = ready_tools(settings)
+        tools, _ = available_tools(settings)
         assert tools["captions"].spec.resource == "network" and tools["tags" if "tags" in tools else "text"].spec.resource != "network"
         with Session(sample_path(), settings=settings) as session:
             list(session.index_stream(["captions"]))
-            (run,) = session.toolbox.reader.runs(session.offers[0].video.id, TimeRange(0, 16_000), kinds=["caption"])
+            (run,) = session.toolbox.reader.merged_notes(session.session_videos[0].video.id, TimeRange(0, 16_000), kinds=["caption"])
         asked = len(server.requests)
         with Session(sample_path(), settings=settings) as session:
             list(session.index_stream(["captions"]))
@@ -232,7 +232,7 @@ def test_real_captions_of_a_video_are_the_engine_s_own_frame_by_frame(tmp_path: 
     from analyzer_agent.media import open_video
 
     weights = tiny_clip.make(tmp_path / "coca", tiny_clip.COCA)
-    chosen = choose("captions", ENGINES, EngineConfig(weights=weights, device="cpu")).engine
+    chosen = choose_engines("captions", ENGINES, EngineConfig(weights=weights, device="cpu")).engine
     assert chosen is not None
     with open_video(sample_path()) as video:
         found = look(chosen, video)

@@ -7,7 +7,7 @@ import pytest
 from cli_kit import CUES, PRICE, Cli, talk
 from openai_server import OpenAIServer
 
-from analyzer_agent.cli.asking import tell_missing
+from analyzer_agent.cli.common import warn_of_unavailable
 from analyzer_agent.records import Unexamined
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange
@@ -63,7 +63,7 @@ def test_what_cannot_run_is_told_again_when_more_cannot(tmp_path):
         def told(missing, tools=()):
             toolbox = SimpleNamespace(missing=dict.fromkeys(missing, "no weights"), tools=dict.fromkeys(tools))
             notes = []
-            tell_missing(SimpleNamespace(toolbox=toolbox, store=store), SimpleNamespace(note=notes.append))
+            warn_of_unavailable(SimpleNamespace(toolbox=toolbox, store=store), SimpleNamespace(note=notes.append))
             return notes
 
         assert told(["objects"]) == ["Cannot run here: objects. analyzer-agent doctor says why."] and told(["objects"]) == []

@@ -174,7 +174,7 @@ def test_subtitles_hold_what_is_said_and_nothing_else(cli, spoken):
 
 
 def test_subtitle_files_are_read_back_the_same(cli, spoken, tmp_path):
-    from analyzer_agent.importing import cues as own
+    from analyzer_agent.importing import subtitle_formats as own
     from analyzer_agent.media.subtitles import sidecar_cues
 
     for form, flags in (("srt", ()), ("vtt", ()), ("vtt", ("--words",))):

@@ -1,4 +1,4 @@
-"""The command `weights` as users meet it: what it shows, asks, fetches, refuses, and leaves behind when it is stopped."""
+"""The command `catalog` as users meet it: what it shows, asks, fetches, refuses, and leaves behind when it is stopped."""
 
 import hashlib
 import io
@@ -14,9 +14,9 @@ import tiny_whisper
 from cli_kit import Cli, read_until, wait_for
 from weights_server import WeightsServer
 
-from analyzer_agent.tools import pulling, weights
 from analyzer_agent.tools.engines import huggingface
-from analyzer_agent.tools.weights import PUBLISHED
+from analyzer_agent.tools.weights import catalog, download
+from analyzer_agent.tools.weights.catalog import PUBLISHED
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "engines.md"
 
@@ -38,7 +38,7 @@ def server(whisper: Path) -> Iterator[WeightsServer]:
         yield running
 
 
-def ended(process: "object", code: int) -> tuple[str, str]:
+def outcome(process: "object", code: int) -> tuple[str, str]:
     out, err = process.communicate(timeout=60)  # type: ignore[attr-defined]
     assert process.returncode == code, out + err  # type: ignore[attr-defined]
     return out, err
@@ -46,14 +46,14 @@ def ended(process: "object", code: int) -> tuple[str, str]:
 
 def test_weights_are_carried_to_a_machine_without_a_network(cli: Cli, server: WeightsServer, tmp_path: Path) -> None:
     stick = tmp_path / "stick"
-    out, err = ended(cli.process("weights", "pull", "speech=tiny", "--to", stick, HF_ENDPOINT=server.url), 0)
+    out, err = outcome(cli.process("weights", "pull", "speech=tiny", "--to", stick, HF_ENDPOINT=server.url), 0)
     folder = stick / "speech" / "faster-whisper-tiny"
     assert out.splitlines() == [
         f"speech tiny: fetched, {folder}",
         f"To use them: --weights {stick}, or ANALYZER_AGENT_WEIGHTS, or the setting `weights`.",
     ]
     assert f"MIT, Systran/faster-whisper-tiny\n5.91 MB to fetch into {stick}" in err and "speech tiny: model.bin: done" in err
-    out, err = ended(cli.process("weights", "pull", "speech=tiny", "--to", stick, HF_ENDPOINT=server.url), 0)
+    out, err = outcome(cli.process("weights", "pull", "speech=tiny", "--to", stick, HF_ENDPOINT=server.url), 0)
     assert out.startswith(f"speech tiny: already here, {folder}") and err == ""
 
     there = Cli(tmp_path / "other")
@@ -66,7 +66,7 @@ def test_weights_are_carried_to_a_machine_without_a_network(cli: Cli, server: We
 
 def test_without_to_they_go_where_they_are_looked_for(cli: Cli, server: WeightsServer, tmp_path: Path) -> None:
     own = tmp_path / "xdg_data_home" / "analyzer-agent" / "weights"
-    out, err = ended(cli.process("weights", "pull", "speech=tiny", "--quiet", HF_ENDPOINT=server.url), 0)
+    out, err = outcome(cli.process("weights", "pull", "speech=tiny", "--quiet", HF_ENDPOINT=server.url), 0)
     assert out == f"speech tiny: fetched, {own / 'speech' / 'faster-whisper-tiny'}\n" and "done" not in err
     found = cli.json("doctor", "--json")["findings"]
     assert next(finding for finding in found if finding["name"] == "speech: whisper")["state"] == "works"
@@ -74,7 +74,7 @@ def test_without_to_they_go_where_they_are_looked_for(cli: Cli, server: WeightsS
     assert listed["speech", "tiny"]["here"] == str(own / "speech" / "faster-whisper-tiny")
     assert sum(entry["here"] is not None for entry in listed.values()) == 1
     chosen = tmp_path / "set"
-    out, _ = ended(cli.process("weights", "pull", "speech=tiny", HF_ENDPOINT=server.url, ANALYZER_AGENT_WEIGHTS=str(chosen)), 0)
+    out, _ = outcome(cli.process("weights", "pull", "speech=tiny", HF_ENDPOINT=server.url, ANALYZER_AGENT_WEIGHTS=str(chosen)), 0)
     assert out == f"speech tiny: fetched, {chosen / 'speech' / 'faster-whisper-tiny'}\n"
 
 
@@ -85,12 +85,12 @@ def test_ctrl_c_leaves_nothing_that_looks_complete(cli: Cli, server: WeightsServ
     read_until(process, "vocabulary.json: done")
     wait_for(lambda: (folder / "model.bin.part").exists() and (folder / "model.bin.part").stat().st_size > 0)
     process.send_signal(signal.SIGINT)
-    out, err = ended(process, 130)
+    out, err = outcome(process, 130)
     assert out == "" and err.endswith("Interrupted. What was finished is kept.\n") and "Traceback" not in err
     assert not (folder / "model.bin").exists()
     server.pause = 0
     before = len(server.requests)
-    ended(cli.process("weights", "pull", "speech=tiny", "--to", tmp_path / "stick", HF_ENDPOINT=server.url), 0)
+    outcome(cli.process("weights", "pull", "speech=tiny", "--to", tmp_path / "stick", HF_ENDPOINT=server.url), 0)
     assert {request.path.rpartition("/")[2] for request in server.requests[before:]} == {"main?blobs=true", "model.bin"}
     assert all("Range" in request.headers for request in server.requests[before:] if request.path.endswith("model.bin"))
     assert not (folder / "model.bin.part").exists()
@@ -98,7 +98,7 @@ def test_ctrl_c_leaves_nothing_that_looks_complete(cli: Cli, server: WeightsServ
 
 def test_an_unreachable_hub_is_one_line(cli: Cli) -> None:
     begun = time.monotonic()
-    out, err = ended(cli.process("weights", "pull", "speech=tiny", HF_ENDPOINT="http://127.0.0.1:9"), 1)
+    out, err = outcome(cli.process("weights", "pull", "speech=tiny", HF_ENDPOINT="http://127.0.0.1:9"), 1)
     assert (out, err.splitlines()) == (
         "",
         [
@@ -125,7 +125,7 @@ def test_what_cannot_be_is_refused_at_once(cli: Cli, arguments: list[str], env: 
 
 
 def test_hub_offline_is_honoured(cli: Cli, server: WeightsServer) -> None:
-    _, err = ended(cli.process("weights", "pull", "speech", HF_ENDPOINT=server.url, HF_HUB_OFFLINE="1"), 1)
+    _, err = outcome(cli.process("weights", "pull", "speech", HF_ENDPOINT=server.url, HF_HUB_OFFLINE="1"), 1)
     assert err.startswith("Error: HF_HUB_OFFLINE forbids") and server.requests == []
 
 
@@ -153,11 +153,11 @@ def published(server: WeightsServer, tmp_path: Path, monkeypatch: pytest.MonkeyP
                 (made / name).write_bytes(content)
             server.add_repository(entry.source, made)
             table.append(entry)
-    monkeypatch.setattr(pulling, "PUBLISHED", tuple(table))
-    monkeypatch.setattr(pulling, "PACKAGED", {})
-    monkeypatch.setattr(weights, "PUBLISHED", tuple(table))
-    monkeypatch.setattr(pulling, "plan", partial(pulling.plan, github=server.url))
-    monkeypatch.setattr(huggingface, "usual_hub", lambda: huggingface.Hub(server.url, {}))
+    monkeypatch.setattr(download, "PUBLISHED", tuple(table))
+    monkeypatch.setattr(download, "PACKAGED", {})
+    monkeypatch.setattr(catalog, "PUBLISHED", tuple(table))
+    monkeypatch.setattr(download, "plan_download", partial(download.plan_download, github=server.url))
+    monkeypatch.setattr(huggingface, "default_hub", lambda: huggingface.Hub(server.url, {}))
     return server
 
 
@@ -211,5 +211,5 @@ def test_the_documentation_lists_what_the_table_does() -> None:
     ]
     analyzers = [name.strip(" `") for row in lines if "=" not in row[0] for name in row[0].split(",")]
     assert sorted(analyzers) == sorted(names())
-    begin = sum(entry.size for entry in pulling.choose([]))
+    begin = sum(entry.size for entry in download.choose_weights([]))
     assert f"about {begin / 1e9:.1f} GB" in text

@@ -42,7 +42,7 @@ def test_each_step_gives_what_the_whole_forward_pass_gives(how: str, tmp_path: P
     text[:, 0], text[1, 3], text[2, 5:7], text[3, 1] = BEGIN, PADDING, PADDING, PADDING
     with torch.inference_mode():
         seen = model._encode_image(torch.randn(4, 3, 32, 32, generator=dice))
-        step = coca._Steps(torch, model, seen[1])
+        step = coca._StepwiseDecoder(torch, model, seen[1])
         for length in range(1, text.shape[1] + 1):
             expected = whole(model, text[:, :length], seen)
             assert torch.allclose(step(text[:, :length]), expected, atol=1e-4, rtol=1e-4), length
@@ -58,7 +58,7 @@ def test_sentences_are_the_plain_models(likely: int, tmp_path: Path) -> None:
         text = torch.full((6, 1), BEGIN)
         for _ in range(29):
             text = torch.cat([text, whole(model, text, seen).argmax(dim=-1, keepdim=True)], dim=1)
-        found = coca.greedy(torch, model, seen[1], BEGIN, tiny_clip.END, 30)
+        found = coca.greedy_decode(torch, model, seen[1], BEGIN, tiny_clip.END, 30)
     assert found.tolist() == text[:, : found.shape[1]].tolist()
     assert found.shape[1] == 30 or (found == tiny_clip.END).any(dim=1).all()
     assert (found == likely).any() and len({tuple(row) for row in found.tolist()}) > 3
@@ -75,7 +75,7 @@ def test_nothing_is_computed_twice(tmp_path: Path) -> None:
     model.text_decoder.cross_attn[0].ln_1_kv.register_forward_hook(count("picture"))
     with torch.inference_mode():
         parts = model._encode_image(torch.randn(2, 3, 32, 32))[1]
-        found = coca.greedy(torch, model, parts, BEGIN, -1, 20)
+        found = coca.greedy_decode(torch, model, parts, BEGIN, -1, 20)
     assert found.shape == (2, 20)
     assert computed == {"text": 2 * 19, "picture": 2 * parts.shape[1]}
 
@@ -86,7 +86,7 @@ def test_sentences_are_those_of_open_clips_own_generate(tmp_path: Path) -> None:
     pixels = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(6))
     plain = model.generate(pixels, generation_type="top_k", top_k=1, min_seq_len=0, seq_len=31)
     with torch.inference_mode():
-        found = coca.greedy(torch, model, model._encode_image(pixels)[1], BEGIN, tiny_clip.END, 30)
+        found = coca.greedy_decode(torch, model, model._encode_image(pixels)[1], BEGIN, tiny_clip.END, 30)
 
     def sentences(rows: Any) -> list[list[int]]:
         return [row[: row.index(tiny_clip.END)] if tiny_clip.END in row else row for row in rows.tolist()]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from analyzer_agent.caches import Caches
+from analyzer_agent.caches import WeightCaches
 from analyzer_agent.config import SETTINGS, SessionOverrides, Settings, default_store, default_weights, load
 from analyzer_agent.config.settings import SettingsGiven
 from analyzer_agent.errors import AgentError
@@ -325,7 +325,7 @@ class TestCaches:
         monkeypatch.setenv("HOME", str(tmp_path))
         for name, value in {"HF_HOME": "/hf", "EASYOCR_MODULE_PATH": "/easy", "YOLO_CONFIG_DIR": "/yolo"}.items():
             monkeypatch.setenv(name, value)
-        assert Settings().caches == Caches(
+        assert Settings().caches == WeightCaches(
             tmp_path / ".cache" / "huggingface" / "hub",
             tmp_path / ".EasyOCR" / "model",
             tmp_path / ".config" / "Ultralytics" / "settings.json",

@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 
 from analyzer_agent import tools as registry
-from analyzer_agent.evidence.gather import Gatherer
-from analyzer_agent.evidence.reading import Reader
-from analyzer_agent.evidence.recipe import Job, make_recipe
+from analyzer_agent.evidence.gap_runner import GapRunner
+from analyzer_agent.evidence.merging import NoteReader
+from analyzer_agent.evidence.provenance import BoundAnalyzer, make_provenance
 from analyzer_agent.media import MediaFile, open_video
 from analyzer_agent.protocols import EngineConfig, Frame
 from analyzer_agent.sample import sample_path
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.tools.pool import choose
+from analyzer_agent.tools.support.engine_pool import choose_engines
 
 GRAINS = {"scenes": 5_000, "motion": 7_000, "voice": 6_000, "speech": 12_000}
 """Smaller than usual, so that a clip of half a minute has seams."""
@@ -96,21 +96,21 @@ def job_of(request: pytest.FixtureRequest) -> Any:
     config = EngineConfig(weights=weights, vision=Eyes() if name == "look" else None)
     engine = None
     if engines:
-        engine = choose(name, engines, config).engine
+        engine = choose_engines(name, engines, config).engine
         if engine is None:
-            pytest.skip(f"no engine of {name!r} can run here: {choose(name, engines, config).reason()}")
+            pytest.skip(f"no engine of {name!r} can run here: {choose_engines(name, engines, config).reason()}")
 
-    def bind(video: Any) -> Job:
+    def bind(video: Any) -> BoundAnalyzer:
         analyzer = spec.bind(OPTIONS.get(name, {}), engine)
-        return Job(spec, analyzer, make_recipe(spec, analyzer, video, weights=engine.weights if engine else ""))
+        return BoundAnalyzer(spec, analyzer, make_provenance(spec, analyzer, video, weights=engine.weights if engine else ""))
 
     return bind
 
 
-def ask(store: Store, video: Any, job: Job, spans: Sequence[TimeRange]) -> int:
+def ask(store: Store, video: Any, job: BoundAnalyzer, spans: Sequence[TimeRange]) -> int:
     """Gather, and return how many ms were analyzed."""
-    gatherer = Gatherer(store, video, job)
-    running = gatherer.run(gatherer.plan(spans, STEPS.get(job.spec.name, job.spec.step)), "call")
+    gap_runner = GapRunner(store, video, job)
+    running = gap_runner.run(gap_runner.plan(spans, STEPS.get(job.spec.name, job.spec.step)), "call")
     while True:
         try:
             next(running)
@@ -135,7 +135,7 @@ def test_notes_do_not_depend_on_how_they_were_asked_for(job_of: Any, tmp_path: P
     everything = TimeRange(0, video.duration)
     size = job.grain or video.duration
     ask(store, video, job, [everything])
-    whole, vectors = stored(store, video), store.vectors.read(video.id, job.recipe.key)
+    whole, vectors = stored(store, video), store.vectors.read(video.id, job.provenance.key)
     for found in whole:
         assert 0 <= found.span.start < found.span.end <= video.duration
         assert found.span.start // size == (found.span.end - 1) // size, f"{found} crosses its grain"
@@ -151,7 +151,7 @@ def test_notes_do_not_depend_on_how_they_were_asked_for(job_of: Any, tmp_path: P
         start = dice.randrange(0, video.duration - 1_000)
         total += ask(store, video, job, [TimeRange(start, min(video.duration, start + dice.choice([300, 4_000, 9_000])))])
     total += ask(store, video, job, [everything])
-    assert stored(store, video) == whole and store.vectors.read(video.id, job.recipe.key) == vectors
+    assert stored(store, video) == whole and store.vectors.read(video.id, job.provenance.key) == vectors
     assert total == video.duration, "each grain is analyzed once"
 
 
@@ -184,10 +184,10 @@ def test_no_more_is_read_than_the_declared_context(job_of: Any, tmp_path: Path) 
 def test_a_part_of_a_lasting_thing_tells_what_is_there(analyzer: str, asked: TimeRange, text: str, tmp_path: Path) -> None:
     store, video = opened(tmp_path, "part.db")
     spec, engines = registry.load(analyzer)
-    engine = choose(analyzer, engines, EngineConfig()).engine if engines else None
+    engine = choose_engines(analyzer, engines, EngineConfig()).engine if engines else None
     bound = spec.bind({}, engine)
-    job = Job(spec, bound, make_recipe(spec, bound, video, weights=engine.weights if engine else ""))
-    gatherer = Gatherer(store, video, job)
-    list(gatherer.run(gatherer.plan([asked], spec.step), "call"))
-    runs = Reader(store, {analyzer: spec}).runs(video.id, asked)
+    job = BoundAnalyzer(spec, bound, make_provenance(spec, bound, video, weights=engine.weights if engine else ""))
+    gap_runner = GapRunner(store, video, job)
+    list(gap_runner.run(gap_runner.plan([asked], spec.step), "call"))
+    runs = NoteReader(store, {analyzer: spec}).merged_notes(video.id, asked)
     assert any(text in run.text and run.span.overlaps(asked) for run in runs), [(run.span, run.text) for run in runs]

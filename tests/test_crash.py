@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from analyzer_agent.evidence.gather import Gatherer
-from analyzer_agent.evidence.recipe import Job, make_recipe
+from analyzer_agent.evidence.gap_runner import GapRunner
+from analyzer_agent.evidence.provenance import BoundAnalyzer, make_provenance
 from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo, fake_spec
 from analyzer_agent.timeline import TimeRange
@@ -46,8 +46,8 @@ def work(path):
             (sampled, "sampled", 1_000),
         ):
             spec = fake_spec(analyzer, name=name, step=step)
-            gatherer = Gatherer(store, video, Job(spec, analyzer, make_recipe(spec, analyzer, video)))
-            for _ in gatherer.run(gatherer.plan([TimeRange(0, DURATION)], step), "call"):
+            gap_runner = GapRunner(store, video, BoundAnalyzer(spec, analyzer, make_provenance(spec, analyzer, video)))
+            for _ in gap_runner.run(gap_runner.plan([TimeRange(0, DURATION)], step), "call"):
                 pass
 
 
@@ -63,8 +63,8 @@ def killed(action, ripe, after):
             os._exit(code)
     status = None
     while status is None and not ripe():
-        ended, code = os.waitpid(child, os.WNOHANG)
-        status = code if ended else None
+        outcome, code = os.waitpid(child, os.WNOHANG)
+        status = code if outcome else None
         time.sleep(0.001)
     if status is None:
         time.sleep(after)

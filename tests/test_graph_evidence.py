@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from graph_kit import EVENTS, LOOK, Make, calls, says, talking
 
-from analyzer_agent.answers import compose
-from analyzer_agent.graph import ended_of
+from analyzer_agent.answers import build_answer
+from analyzer_agent.graph import outcome_of
 from analyzer_agent.protocols import Reply
 from analyzer_agent.records import UNHEARD, Observation
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo, call, fake_spec
@@ -41,7 +41,7 @@ class TestEvidence:
                 next(running)
             except StopIteration as end:
                 state = end.value
-        assert compose(ended_of(state), other.toolbox, other.model, "other", 0).citations == ()
+        assert build_answer(outcome_of(state), other.toolbox, other.model, "other", 0).citations == ()
 
     @pytest.mark.parametrize("now", [{"videos": [FakeVideo(video_id="other")]}, {"scope": TimeRange(5000, 60_000)}])
     def test_a_note_that_was_shown_and_is_not_there_any_more(self, talks: Make, now: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from analyzer_agent.errors import AgentError
-from analyzer_agent.importing.reading import read
+from analyzer_agent.importing.detect import read_document
 
 SRT = "1\n00:00:01,000 --> 00:00:02,500\nGood <i>morning</i>\neverybody.\n\n2\n0:00:02,000 --> 0:00:04,000\n7\n"
 WHISPERX = {
@@ -28,7 +28,7 @@ WHISPERX = {
 
 def told(data, every=1000):
     data = data if isinstance(data, bytes) else (data if isinstance(data, str) else json.dumps(data)).encode()
-    return read(data, Path("file"), every)
+    return read_document(data, Path("file"), every)
 
 
 def short(document):

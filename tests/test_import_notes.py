@@ -174,7 +174,7 @@ def test_caption_lists_keep_their_times_on_any_grid(cli, bring, every, step):
 
     with Store(cli.store) as store:
         (video,) = store.maintenance.videos()
-        keys = [recipe.key for recipe in store.notes.recipes()]
+        keys = [provenance.key for provenance in store.notes.provenances()]
         assert {part.step for part in store.ledger.covered(video.id, keys, TimeRange(0, 80_000))} == {step}
 
 

@@ -17,24 +17,24 @@ from openai_server import OpenAIServer, Turn
 from test_text import drawn
 
 from analyzer_agent.config import Settings
-from analyzer_agent.evidence.reading import Run
+from analyzer_agent.evals.score.answer_file import Gold, Scored
+from analyzer_agent.evals.score.judge import Judge
+from analyzer_agent.evidence.merging import MergedNote
 from analyzer_agent.evidence.rendering import as_line
 from analyzer_agent.fencing import as_name, echoes_fenced, fenced, quoted, unfenced
 from analyzer_agent.importing import prepare
 from analyzer_agent.llm import open_model
-from analyzer_agent.llm.rules import RulesManager
-from analyzer_agent.llm.shown import lines_of
-from analyzer_agent.media import AbsentVideo
+from analyzer_agent.llm.rules.manager import RulesManager
+from analyzer_agent.llm.rules.tool_output_parser import parse_note_lines
+from analyzer_agent.media import MissingVideo
 from analyzer_agent.records import Answer, Note, Observation
-from analyzer_agent.score.joining import Gold, Scored
-from analyzer_agent.score.judge import Judge
-from analyzer_agent.session import Session, ready_tools
+from analyzer_agent.session import Session, available_tools
 from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo, fake_spec
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.toolbox import Offer, Tool, Toolbox
-from analyzer_agent.toolbox.marks import numbers
-from analyzer_agent.toolbox.telling import fenced as told_fenced
+from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
+from analyzer_agent.toolbox.citations import cited_ids
+from analyzer_agent.toolbox.result_text import fenced_result as told_fenced
 
 COUNT = len(TEXTS)
 QUESTION = "What is said there?"
@@ -116,7 +116,7 @@ def opened(model: Obedient, clip: Path, tmp_path: Path) -> Iterator[Open]:
         session = Session(*(videos or [clip]), **given)
         if analyzer:
             tool = Tool(fake_spec(analyzer, grain=1000))
-            session.toolbox = Toolbox(session.store, session.offers, {"fake": tool})
+            session.toolbox = Toolbox(session.store, session.session_videos, {"fake": tool})
         sessions.append(session)
         return session
 
@@ -138,7 +138,7 @@ def fair(answer: Answer, store: Store) -> None:
     cited = [citation.note for citation in answer.citations]
     notes = store.notes.get(cited)
     assert {citation.note: citation.text for citation in answer.citations} == {n: note.text for n, note in notes.items()}
-    assert set(numbers(answer.text)) <= set(cited) and not answer.unsupported, answer
+    assert set(cited_ids(answer.text)) <= set(cited) and not answer.unsupported, answer
 
 
 # --- one text at a time ---------------------------------------------------------------------------------------------
@@ -151,11 +151,11 @@ class TestEachText:
 
     def test_as_a_note_it_is_one_fenced_line_without_marks_and_tokens(self, text: str) -> None:
         note = Note(7, "v", "fake", "k", Observation(TimeRange(0, 1000), "speech", text))
-        line = as_line(Run((note,), note.span, text, None))
+        line = as_line(MergedNote((note,), note.span, text, None))
         told = told_fenced("find_fake looked at 0:00-0:01", line)
         assert told.count("\n") == 3 and ORDER not in outside(told)
-        assert [(found.id, found.kind, found.times) for found in lines_of(told)] == [(7, "speech", 1)]
-        assert numbers(line) == [] and not re.search(r"<\S|\[/?INST\]|\[TOOL_CALLS", line) and not CONTROLS.search(line)
+        assert [(found.id, found.kind, found.times) for found in parse_note_lines(told)] == [(7, "speech", 1)]
+        assert cited_ids(line) == [] and not re.search(r"<\S|\[/?INST\]|\[TOOL_CALLS", line) and not CONTROLS.search(line)
 
     def test_as_an_answer_and_as_a_name(self, text: str) -> None:
         assert ORDER not in outside(fenced(text)) and fenced(text).count("<notes>") == fenced(text).count("</notes>") == 1
@@ -269,7 +269,7 @@ def test_titles_languages_and_container_tags(opened: Open, model: Obedient, tmp_
                 packet.stream = streams[packet.stream.index]
                 target.mux(packet)
     session = opened(tmp_path / "tagged.mkv")
-    tracks = session.offers[0].video.subtitle_tracks
+    tracks = session.session_videos[0].video.subtitle_tracks
     assert any(ORDER in track.title for track in tracks) and any(ORDER in track.language for track in tracks), "the file holds them"
     model.plan = [("read_subtitles", {"ranges": [[0, 1]]})]
     answer = session.ask(QUESTION)
@@ -284,8 +284,8 @@ def test_what_is_read_on_the_screen(opened: Open, model: Obedient) -> None:
     pytest.importorskip("rapidocr")
     session, screen = opened(), FakeVideo(2000, picture_at=picture)
     session.store.notes.add_video(screen.id, screen.name, "x", screen.duration)
-    ready, _ = ready_tools(Settings(tools=("text",), engine={"text": "rapidocr"}))
-    session.toolbox = Toolbox(session.store, [Offer("screen.mp4", screen, TimeRange(0, 2000))], ready)
+    ready, _ = available_tools(Settings(tools=("text",), engine={"text": "rapidocr"}))
+    session.toolbox = Toolbox(session.store, [SessionVideo("screen.mp4", screen, TimeRange(0, 2000))], ready)
     model.plan = [("read_screen_text", {"ranges": [[0, 2]], "every": 1})]
     answer = session.ask(QUESTION)
     fair(answer, session.store)
@@ -304,7 +304,7 @@ def test_file_names(opened: Open, model: Obedient, tmp_path: Path) -> None:
     for path in paths:
         shutil.copy(plain, path)
     session = opened(*paths)
-    handles = [offer.name for offer in session.offers]
+    handles = [session_video.name for session_video in session.session_videos]
     assert len(set(handles)) == COUNT and not any(re.search(r"\s", name) for name in handles)
     model.plan = [
         *(("read_subtitles", {"ranges": [["0:00", "0:02"]], "video": name}) for name in handles[:4]),
@@ -325,9 +325,9 @@ def test_names_of_videos_that_are_not_here(opened: Open, model: Obedient, tmp_pa
     names = [text.replace("\0", "") for text in TEXTS.values() if len(text) < 1000 and "//" not in text]
     with Store(store) as opened_store:
         for name in names:
-            list(prepare(file, AbsentVideo(name, 10_000), span=TimeRange(0, 5_000)).run(opened_store))
+            list(prepare(file, MissingVideo(name, 10_000), span=TimeRange(0, 5_000)).run(opened_store))
     session = opened(*names)
-    handles = [offer.name for offer in session.offers]
+    handles = [session_video.name for session_video in session.session_videos]
     model.plan = [
         *(("read_subtitles", {"ranges": [[0, 10]], "video": name}) for name in handles[::9]),
         *(("find_scenes", {"ranges": [[0, 10]], "video": name}) for name in handles[:2]),
@@ -384,7 +384,7 @@ def ruled(opened: Open, tmp_path: Path) -> Callable[[str, Sequence[str]], Sessio
     def open_(name: str, texts: Sequence[str]) -> Session:
         session = opened(model=RulesManager(), settings=Settings(store=tmp_path / f"{name}.db"))
         spec = replace(fake_spec(planted(texts, "subtitle"), grain=1000), tool="read_subtitles")
-        session.toolbox = Toolbox(session.store, session.offers, {"fake": Tool(spec)})
+        session.toolbox = Toolbox(session.store, session.session_videos, {"fake": Tool(spec)})
         return session
 
     return open_

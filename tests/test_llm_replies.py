@@ -12,7 +12,7 @@ from openai_server import OpenAIServer, Turn
 
 from analyzer_agent.errors import AgentError
 from analyzer_agent.llm import choose_api, open_model
-from analyzer_agent.llm.openai_text import Thoughts, without_thoughts
+from analyzer_agent.llm.openai_text import ThinkingFilter, strip_thinking
 from analyzer_agent.protocols import ChatModel, Reply
 from analyzer_agent.records import TokenUsage
 
@@ -344,13 +344,13 @@ class TestThoughts:
         ],
     )
     def test_in_pieces(self, text: str, shown: str, size: int) -> None:
-        thoughts = Thoughts()
+        thoughts = ThinkingFilter()
         pieces = [thoughts.feed(text[at : at + size]) for at in range(0, len(text), size)]
         assert "".join(pieces) + thoughts.rest() == shown
 
     def test_a_closing_tag_whose_opening_the_template_swallowed(self) -> None:
-        assert without_thoughts("I should look.\n</think>\n\nForty.") == "Forty."
-        assert without_thoughts("Say <think>x</think>") == "Say <think>x</think>"
+        assert strip_thinking("I should look.\n</think>\n\nForty.") == "Forty."
+        assert strip_thinking("Say <think>x</think>") == "Say <think>x</think>"
 
 
 class TestChoice:

@@ -9,20 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer_agent.answers import compose
+from analyzer_agent.answers import build_answer
 from analyzer_agent.briefing import brief
-from analyzer_agent.graph import Agent, Limits, ended_of, open_saver
-from analyzer_agent.llm.rules import RulesManager
-from analyzer_agent.llm.shown import lines_of
-from analyzer_agent.llm.spread import LONG_MS, spread
+from analyzer_agent.graph import Agent, Limits, open_saver, outcome_of
+from analyzer_agent.llm.rules.manager import RulesManager
+from analyzer_agent.llm.rules.tool_output_parser import parse_note_lines
+from analyzer_agent.llm.rules.window_schedule import LONG_VIDEO_MS, schedule_windows
 from analyzer_agent.protocols import Analyzer, Reply, Spec
 from analyzer_agent.records import Answer, Observation, Unexamined
 from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo, ScriptedModel, call
 from analyzer_agent.timeline import TimeRange, clock, total
-from analyzer_agent.toolbox import Offer, Tool, Toolbox
-from analyzer_agent.toolbox.running import bind
-from analyzer_agent.toolbox.telling import looked_at
+from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
+from analyzer_agent.toolbox.analyzer_call import bind_analyzer
+from analyzer_agent.toolbox.result_text import examined_text
 
 MINUTE, HOUR = 60_000, 3_600_000
 ANALYZERS = {
@@ -45,14 +45,14 @@ def box(store: Store, duration: int, needles: Mapping[str, int] | None = None) -
             events.append((TimeRange(needles[name], needles[name] + 3_000), NEEDLES[name]))
         found: Analyzer = FakeAnalyzer(sorted(events), kind=kind)
         tools[name] = Tool(Spec(name, tool, f"Find {name}.", grain, lambda options, engine, found=found: found, (kind,)))
-    return Toolbox(store, [Offer(film.name, film, TimeRange(0, duration))], tools)
+    return Toolbox(store, [SessionVideo(film.name, film, TimeRange(0, duration))], tools)
 
 
 def asked(toolbox: Toolbox, model: Any, path: Path, question: str, *options: str) -> Answer:
     limits = Limits()
     with open_saver(str(path)) as saver:
         agent = Agent(toolbox, model, lambda state: brief(toolbox, limits, state), saver, limits)
-        return compose(ended_of(_last(agent.ask(question, question, options, 1))), toolbox, model, "t", 0)
+        return build_answer(outcome_of(_last(agent.ask(question, question, options, 1))), toolbox, model, "t", 0)
 
 
 def _last(running: Generator[Any, None, Any]) -> Any:
@@ -69,10 +69,10 @@ def analyzed(toolbox: Toolbox, name: str) -> list[TimeRange]:
 
 
 class TestSpread:
-    @given(st.integers(0, HOUR), st.integers(LONG_MS, 5 * HOUR), st.integers(1, 4), st.integers(2, 9))
+    @given(st.integers(0, HOUR), st.integers(LONG_VIDEO_MS, 5 * HOUR), st.integers(1, 4), st.integers(2, 9))
     def test_never_more_than_a_quarter_and_nothing_twice(self, start: int, length: int, tools: int, rounds: int) -> None:
         scope, names = TimeRange(start, start + length), [f"tool{n}" for n in range(tools)]
-        looks = spread(scope, names, rounds)
+        looks = schedule_windows(scope, names, rounds)
         assert sum(span.length for _, spans in looks for span in spans) <= length // 4
         for name in names:
             mine = [spans for tool, spans in looks if tool == name]
@@ -81,7 +81,7 @@ class TestSpread:
             assert all(scope.start <= span.start and span.end <= scope.end and span.start % 120_000 == 0 for span in flat)
 
     def test_coarse_to_fine(self) -> None:
-        looks = spread(TimeRange(0, 3 * HOUR), ["a", "b"], 4)
+        looks = schedule_windows(TimeRange(0, 3 * HOUR), ["a", "b"], 4)
         assert [(tool, len(spans)) for tool, spans in looks] == [
             ("a", 1),
             ("b", 1),
@@ -154,16 +154,16 @@ class TestRulesOnLongVideos:
 def planted(store: Store, toolbox: Toolbox, every: int) -> int:
     """Store notes of all analyzers over the whole video, one of each every so many ms, without running any."""
     count = 0
-    (offer,) = toolbox.offers.values()
+    (session_video,) = toolbox.session_videos.values()
     for tool in toolbox.tools.values():
-        recipe = bind(tool, offer.video, {}).recipe
-        store.notes.add_key(recipe)
-        for grain in offer.scope.grains(tool.spec.grain, offer.scope.end):
+        provenance = bind_analyzer(tool, session_video.video, {}).provenance
+        store.notes.add_provenance(provenance)
+        for grain in session_video.scope.grains(tool.spec.grain, session_video.scope.end):
             times = [(at, min(at + every // 2, grain.end)) for at in range(grain.start, grain.end, every)]
             kind, name = tool.spec.kinds[0], tool.spec.name
             found = [Observation(TimeRange(a, b), kind, f"{name} of minute {a // MINUTE}, {a}") for a, b in times]
-            store.ledger.claim(offer.video.id, recipe.key, [grain])
-            store.ledger.commit(offer.video.id, recipe.key, grain, 0, (), found, 1)
+            store.ledger.claim(session_video.video.id, provenance.key, [grain])
+            store.ledger.commit(session_video.video.id, provenance.key, grain, 0, (), found, 1)
             count += len(found)
     return count
 
@@ -179,7 +179,7 @@ def coarse_to_fine(duration: int) -> ScriptedModel:
         return Reply(calls=(call("overview", range=[0, max(60, duration / 12_000)]),))
 
     def finish(messages: Sequence[Mapping[str, Any]]) -> Reply:
-        shown = lines_of(str(messages[-1]["content"]))[0].id
+        shown = parse_note_lines(str(messages[-1]["content"]))[0].id
         return Reply(calls=(call("finish", answer=f"So it is [#{shown}].", notes=[shown], confidence="high", found=True),))
 
     steps = [
@@ -202,7 +202,7 @@ def steps_of(path: Path, duration: int, every: int) -> list[int]:
 class TestTokens:
     def test_what_failed_here_and_there_is_told_in_short(self) -> None:
         failed = [Unexamined("text", TimeRange(at, at + 8_000), "failed", "damaged") for at in range(0, 3 * HOUR, 16_000)]
-        told = looked_at("read_screen_text", [TimeRange(0, 3 * HOUR)], failed, True)
+        told = examined_text("read_screen_text", [TimeRange(0, 3 * HOUR)], failed, True)
         assert len(told) < 500 and told.count("and 667 more parts") == 2
 
     @pytest.mark.parametrize("minutes", [30, pytest.param(180, marks=pytest.mark.slow)])
@@ -221,11 +221,11 @@ class TestTokens:
         spots = [[clock(at), clock(at + 60_000)] for at in range(0, duration, duration // 3)]
 
         def close(messages: Sequence[Mapping[str, Any]]) -> Reply:
-            (line,) = [line for line in lines_of(str(messages[-1]["content"])) if "captain" in line.text]
+            (line,) = [line for line in parse_note_lines(str(messages[-1]["content"])) if "captain" in line.text]
             return Reply(calls=(call("read_screen_text", ranges=[[clock(line.span.start), clock(line.span.end)]]),))
 
         def finish(messages: Sequence[Mapping[str, Any]]) -> Reply:
-            shown = lines_of(str(messages[-1]["content"]))[0].id
+            shown = parse_note_lines(str(messages[-1]["content"]))[0].id
             return Reply(calls=(call("finish", answer=f"Yes [#{shown}].", notes=[shown], confidence="high", found=True),))
 
         script = [call("transcribe_speech", ranges=spots), call("overview"), call("search_notes", query="captain")]

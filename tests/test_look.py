@@ -20,14 +20,14 @@ from analyzer_agent.errors import AgentError, ToolRefusal, Unavailable
 from analyzer_agent.events import ToolStarted
 from analyzer_agent.protocols import EngineConfig
 from analyzer_agent.sample import sample_path
-from analyzer_agent.session import Session, ready_tools
+from analyzer_agent.session import Session, available_tools
 from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeEngine, FakeVideo, call
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.toolbox import Offer, Tool, Toolbox
+from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
 from analyzer_agent.tools.engines import opencv, vision
-from analyzer_agent.tools.look import LONGEST, SPEC
-from analyzer_agent.tools.pool import choose
+from analyzer_agent.tools.look import MAX_ANSWER_CHARS, SPEC
+from analyzer_agent.tools.support.engine_pool import choose_engines
 
 QUESTION = "Which colour has the flag?"
 
@@ -51,7 +51,7 @@ class Desk:
         film = FakeVideo(duration, start=start, picture_at=lambda pts: np.full((4, 4, 3), (0, 0, pts // 1000 % 256), np.uint8))
         store.notes.add_video(film.id, film.name, str(film.path), film.duration)
         self.video = film
-        self.box = Toolbox(store, [Offer("film", film, TimeRange(0, duration))], {"look": Tool(SPEC, FakeEngine(looker))})
+        self.box = Toolbox(store, [SessionVideo("film", film, TimeRange(0, duration))], {"look": Tool(SPEC, FakeEngine(looker))})
 
     def look(self, *ranges: list[Any], question: str = QUESTION, **more: Any) -> Any:
         running = self.box.run(call("look", question=question, ranges=list(ranges), **more))
@@ -118,7 +118,7 @@ def test_frames_that_do_not_show_it_leave_a_grain_that_is_covered_and_empty(stor
     result = desk.look([0, 150])
     assert result.text == "look (fake) looked at 0:00-2:30.\nNothing was found there."
     assert desk.notes() == [] and desk.look([0, 150]).reused_ms == 150_000
-    assert desk.box.covered(desk.box.offers["film"]) == {"look": [TimeRange(0, 150_000)]}
+    assert desk.box.covered(desk.box.session_videos["film"]) == {"look": [TimeRange(0, 150_000)]}
 
 
 def test_an_engine_without_an_answer_has_not_looked(store: Store) -> None:
@@ -128,7 +128,7 @@ def test_an_engine_without_an_answer_has_not_looked(store: Store) -> None:
     desk = Desk(store, Looker(silent))
     result = desk.look([0, 60])
     assert 'It failed on 0:00-1:04: <notes>"ValueError: the vision model gave no answer"</notes>' in result.text
-    assert desk.box.covered(desk.box.offers["film"]) == {}
+    assert desk.box.covered(desk.box.session_videos["film"]) == {}
 
 
 def test_the_first_frame_of_a_late_picture_is_seen_and_nothing_where_there_is_none(store: Store) -> None:
@@ -140,7 +140,7 @@ def test_the_first_frame_of_a_late_picture_is_seen_and_nothing_where_there_is_no
 def test_a_long_answer_is_cut(store: Store) -> None:
     desk = Desk(store, Looker(lambda times: "red \n" * 500))
     desk.look([0, 1])
-    assert len(desk.notes()[0][2]) <= LONGEST and desk.notes()[0][2].endswith("red…")
+    assert len(desk.notes()[0][2]) <= MAX_ANSWER_CHARS and desk.notes()[0][2].endswith("red…")
 
 
 @pytest.mark.parametrize(
@@ -168,8 +168,8 @@ def test_what_cannot_be_asked_is_refused(store: Store, arguments: dict[str, Any]
 
 def test_what_nobody_asked_about_is_no_gap(store: Store) -> None:
     desk = Desk(store, Looker())
-    assert desk.box.unexamined() == [] and desk.box.unasked == [] and len(desk.box.offered) == 1
-    without = Toolbox(store, list(desk.box.offers.values()), {}, {"look": "no vision model"}, specs={"look": SPEC})
+    assert desk.box.unexamined() == [] and desk.box.usable_without_query == [] and len(desk.box.offered) == 1
+    without = Toolbox(store, list(desk.box.session_videos.values()), {}, {"look": "no vision model"}, specs={"look": SPEC})
     assert without.unexamined() == [] and without.unavailable == {"look": "no vision model"}
 
 
@@ -266,8 +266,8 @@ def test_model_and_prompt_are_part_of_what_is_stored(monkeypatch: pytest.MonkeyP
 
 def test_without_a_vision_model_it_says_how_to_name_one(tmp_path: Path) -> None:
     told = "no vision model is named (--vision-model NAME, with OPENAI_API_KEY set or --base-url URL)"
-    assert told in choose("look", registry.load("look")[1], EngineConfig()).reason()
-    assert told in ready_tools(Settings())[1]["look"]
+    assert told in choose_engines("look", registry.load("look")[1], EngineConfig()).reason()
+    assert told in available_tools(Settings())[1]["look"]
     (finding,) = (finding for finding in analyzers(Settings()) if finding.name == "look: vision")
     assert finding.state == "missing" and finding.fix.startswith("--vision-model NAME")
     with pytest.raises(Unavailable, match="Looking at frames: no vision model is named"):

@@ -5,7 +5,7 @@ from cli_kit import PRICE, Cli, talk
 
 from analyzer_agent import Session
 from analyzer_agent.errors import AgentError
-from analyzer_agent.tools.meaning import all_meant, kinds_meant, meant
+from analyzer_agent.tools.aliases import resolve_kinds, resolve_name, resolve_names
 
 
 @pytest.mark.parametrize(
@@ -23,28 +23,28 @@ from analyzer_agent.tools.meaning import all_meant, kinds_meant, meant
     ],
 )
 def test_an_analyzer_by_any_name(name, analyzer, engine):
-    assert meant(name) == (analyzer, engine)
+    assert resolve_name(name) == (analyzer, engine)
 
 
 def test_names_that_say_nothing_or_too_much():
     with pytest.raises(AgentError) as unknown:
-        meant("spech")
+        resolve_name("spech")
     assert str(unknown.value) == "Unknown analyzer 'spech'." and unknown.value.hint.startswith(
         "Did you mean 'speech'? Choose from: scenes, "
     )
     with pytest.raises(AgentError) as several:
-        meant("ultralytics")
+        resolve_name("ultralytics")
     assert several.value.hint == "Choose from: objects, tracks."
     with pytest.raises(AgentError, match="Two engines are named for speech: whisper and pocketsphinx"):
-        all_meant(["whisper"], {"transcribe_speech": "pocketsphinx"})
+        resolve_names(["whisper"], {"transcribe_speech": "pocketsphinx"})
 
 
 def test_kinds_by_any_name():
-    assert [kinds_meant(name) for name in ("object", "objects", "detect_objects", "transcribe_speech")] == [
+    assert [resolve_kinds(name) for name in ("object", "objects", "detect_objects", "transcribe_speech")] == [
         *(("object",), ("object",), ("object",), ("speech",)),
     ]
     with pytest.raises(AgentError, match="Unknown kind 'whisper'"):
-        kinds_meant("whisper")
+        resolve_kinds("whisper")
 
 
 def test_everywhere_on_the_command_line(tmp_path):

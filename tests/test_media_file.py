@@ -15,7 +15,7 @@ from media_maker import Clip, Tone, all_frames, drawing, number_of, write
 
 from analyzer_agent.errors import MediaError
 from analyzer_agent.media import MediaFile, fingerprint, open_video
-from analyzer_agent.media.door import Clock
+from analyzer_agent.media.container import StreamClock
 from analyzer_agent.timeline import TimeRange
 
 TALL = Clip(size=(128, 96), codec="libx264", bframes=0)
@@ -77,7 +77,7 @@ def test_frames_before_zero_are_seen_at_zero_only(tmp_path: Path) -> None:
     plain = open_video(write(tmp_path / "a.mp4"))
     layout = plain._layout
     assert layout.picture is not None
-    early = Clock(layout.picture.clock.base, round(Fraction(100, 1000) / layout.picture.clock.base))
+    early = StreamClock(layout.picture.clock.base, round(Fraction(100, 1000) / layout.picture.clock.base))
     video = MediaFile(plain.path, plain.id, replace(layout, picture=replace(layout.picture, clock=early)))
     assert [(f.t, f.pts, number_of(f.image)) for f in video.frames(TimeRange(0, 61))] == [(0, 0, 2), (20, 20, 3), (60, 60, 4)]
     assert [number_of(f.image) for f in video.frames(TimeRange(0, 61), instants=[0, 19, 20])] == [2, 2, 3]

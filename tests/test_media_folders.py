@@ -63,7 +63,7 @@ def test_nothing_left_is_an_error_with_a_way_out(folder, tmp_path):
 
 def test_a_session_takes_a_folder(folder, tmp_path):
     with Session(folder, store=tmp_path / "s.db", manager="rules") as session:
-        assert [offer.name for offer in session.offers] == ["talk_2.MP4", "talk_10.mp4", "unknown.xyz"]
+        assert [session_video.name for session_video in session.session_videos] == ["talk_2.MP4", "talk_10.mp4", "unknown.xyz"]
 
 
 def test_commands_take_folders_and_patterns(folder, tmp_path):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from media_maker import Clip, all_frames, truth, write
 
 from analyzer_agent.media import MediaFile, open_video
-from analyzer_agent.media.cursor import Cursor
+from analyzer_agent.media.packet_reader import PacketReader
 from analyzer_agent.timeline import TimeRange
 
 STEADY = Clip()
@@ -158,13 +158,13 @@ def test_sparse_instants_decode_and_read_little(tmp_path: Path, monkeypatch: pyt
     written = Written(write(tmp_path / name, clip))
     count = {"decode": 0, "next_packet": 0}
     for method in count:
-        original = getattr(Cursor, method)
+        original = getattr(PacketReader, method)
 
-        def counted(self: Cursor, *args: object, _original: Any = original, _method: str = method, **kwargs: object) -> object:
+        def counted(self: PacketReader, *args: object, _original: Any = original, _method: str = method, **kwargs: object) -> object:
             count[_method] += 1
             return _original(self, *args, **kwargs)
 
-        monkeypatch.setattr(Cursor, method, counted)
+        monkeypatch.setattr(PacketReader, method, counted)
     written.check([500, 32_000, 32_040, 45_000, 61_000])
     # 13 + 51 + 126 + 26 frames lie between the key frames and what is wanted; reading everything would be 2000 packets.
     assert 200 <= count["decode"] < 260
@@ -174,7 +174,9 @@ def test_sparse_instants_decode_and_read_little(tmp_path: Path, monkeypatch: pyt
 def test_groups_without_a_wanted_instant_are_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     video = open_video(write(tmp_path / "a.mp4", replace(LONG, gop=10, bframes=0, options={"x264-params": "scenecut=0"})))
     decoded = []
-    original = Cursor.decode
-    monkeypatch.setattr(Cursor, "decode", lambda self, packet, **kwargs: decoded.append(packet.pts) or original(self, packet, **kwargs))
+    original = PacketReader.decode
+    monkeypatch.setattr(
+        PacketReader, "decode", lambda self, packet, **kwargs: decoded.append(packet.pts) or original(self, packet, **kwargs)
+    )
     assert len(list(video.frames(TimeRange(0, video.duration), 1))) == 10
     assert len(decoded) < 80

@@ -11,8 +11,8 @@ from media_maker import Clip, write
 
 from analyzer_agent.errors import MediaError
 from analyzer_agent.media import open_video
-from analyzer_agent.media.hardware import choose
-from analyzer_agent.media.pixels import Painter
+from analyzer_agent.media.frame_converter import FrameConverter
+from analyzer_agent.media.hardware import choose_device
 from analyzer_agent.timeline import TimeRange
 
 CLIP = Clip(times=range(0, 2000, 40), size=(320, 180))
@@ -23,7 +23,7 @@ def test_samples_that_hardware_lays_out_otherwise_give_the_same_colours(tmp_path
     with av.open(str(write(tmp_path / "a.mp4", CLIP))) as container:
         frames = [frame.reformat(format=plain) for frame in container.decode(video=0)]
     for order in ("rgb", "bgr"):
-        paint = Painter(order).image
+        paint = FrameConverter(order).image
         for frame in frames:
             assert np.array_equal(paint(frame.reformat(format=laid_out)), paint(frame))
     # That it is needed: libswscale alone gives other colours.
@@ -55,4 +55,4 @@ def test_a_device_that_is_not_known_is_refused_with_those_that_are(tmp_path: Pat
 def test_codecs_that_leave_rounding_to_the_decoder_stay_on_the_cpu(tmp_path: Path) -> None:
     path = write(tmp_path / "a.mp4", replace(CLIP, codec="mpeg4", bframes=0))
     assert open_video(path, "auto").decoder == "cpu"
-    assert choose(path, "mpeg4", "cuda") == "cpu"
+    assert choose_device(path, "mpeg4", "cuda") == "cpu"

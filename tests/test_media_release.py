@@ -19,21 +19,21 @@ ALL = TimeRange(0, 2000)
 
 
 def shared(video: MediaFile) -> None:
-    first, second = video.seats(2)
+    first, second = video.shared_views(2)
     second.close()
     with first:
         list(first.frames(ALL, 2))
 
 
 def divided(video: MediaFile) -> None:
-    for view in video.divided(2):
+    for view in video.parallel_views(2):
         with view:
             list(islice(view.frames(ALL), 3))
             list(view.frames(TimeRange(1200, 2000)))
 
 
 def shared_given_up(video: MediaFile) -> None:
-    first, second = video.seats(2)
+    first, second = video.shared_views(2)
     second.close()
     with first:
         next(first.frames(ALL, 5))
@@ -54,7 +54,7 @@ def closed(video: MediaFile) -> None:
 
 
 def failing(video: MediaFile) -> None:
-    for one in (open_video(video.path), *video.divided(2)):
+    for one in (open_video(video.path), *video.parallel_views(2)):
         frames = one.frames(ALL)
         next(frames)
         one.close()

@@ -11,7 +11,7 @@ import pytest
 from media_maker import Clip, drawing, write
 
 from analyzer_agent.media import open_video
-from analyzer_agent.media.pixels import Painter
+from analyzer_agent.media.frame_converter import FrameConverter
 from analyzer_agent.protocols import EngineConfig, Pixels
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.engines.pyscenedetect import ENGINE
@@ -52,7 +52,7 @@ def test_alone_they_have_the_bytes_that_they_have_in_the_whole_picture(size: tup
         every_row = Pixels(chosen(size, 1).columns, tuple(range(size[1])))
         every_column = Pixels(tuple(range(size[0])), chosen(size, 2).rows)
         for pixels in (chosen(size, 3), every_row, every_column):
-            alone = Painter(order, pixels=pixels, size=size).image(frame)
+            alone = FrameConverter(order, pixels=pixels, size=size).image(frame)
             assert alone.flags.c_contiguous
             np.testing.assert_array_equal(alone, whole[np.ix_(pixels.rows, pixels.columns)])
 
@@ -61,25 +61,27 @@ def test_alone_they_have_the_bytes_that_they_have_in_the_whole_picture(size: tup
 def test_a_turned_picture_is_upright(turn: tuple[int, bool]) -> None:
     size = (96, 64) if turn[0] % 180 == 0 else (64, 96)
     pixels, frame = chosen(size, 4), noise((96, 64))
-    alone = Painter("rgb", turn, pixels, size).image(frame)
-    np.testing.assert_array_equal(alone, Painter("rgb", turn).image(frame)[np.ix_(pixels.rows, pixels.columns)])
+    alone = FrameConverter("rgb", turn, pixels, size).image(frame)
+    np.testing.assert_array_equal(alone, FrameConverter("rgb", turn).image(frame)[np.ix_(pixels.rows, pixels.columns)])
 
 
 @pytest.mark.parametrize("format", ["yuv420p10le", "yuv422p", "yuv444p", "rgb24", "gray"])
 def test_formats_without_a_short_way_come_whole(format: str) -> None:
     frame = noise((96, 64), format)
-    np.testing.assert_array_equal(Painter("bgr", pixels=chosen((96, 64), 5), size=(96, 64)).image(frame), frame.to_ndarray(format="bgr24"))
+    np.testing.assert_array_equal(
+        FrameConverter("bgr", pixels=chosen((96, 64), 5), size=(96, 64)).image(frame), frame.to_ndarray(format="bgr24")
+    )
 
 
 def test_what_is_converted_in_another_way_comes_whole() -> None:
     """An odd number of rows makes libswscale blend the chroma of neighbours."""
     frame = noise((96, 65))
-    assert Painter("bgr", pixels=chosen((96, 65), 6), size=(96, 65)).image(frame).shape == (65, 96, 3)
+    assert FrameConverter("bgr", pixels=chosen((96, 65), 6), size=(96, 65)).image(frame).shape == (65, 96, 3)
 
 
 def test_one_stream_may_change_size_and_colours() -> None:
     pixels = chosen((96, 64), 7)
-    painter = Painter("bgr", pixels=pixels, size=(96, 64))
+    painter = FrameConverter("bgr", pixels=pixels, size=(96, 64))
     for size, colours in [
         ((96, 64), (BT601, LIMITED)),
         ((48, 32), (BT601, LIMITED)),

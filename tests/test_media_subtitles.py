@@ -7,7 +7,7 @@ from media_maker import Clip, Text, write
 
 from analyzer_agent.errors import MediaError
 from analyzer_agent.media import open_video
-from analyzer_agent.media.subtitles import plain
+from analyzer_agent.media.subtitles import strip_markup
 from analyzer_agent.protocols import Cue
 from analyzer_agent.timeline import TimeRange
 
@@ -163,4 +163,4 @@ def test_pictures_are_listed_but_not_read(tmp_path: Path) -> None:
     ],
 )
 def test_plain(raw: str, expected: str) -> None:
-    assert plain(raw) == expected
+    assert strip_markup(raw) == expected

@@ -19,17 +19,17 @@ from openai_server import OpenAIServer
 
 from analyzer_agent.config import Settings, load
 from analyzer_agent.errors import AgentError, Cancelled
+from analyzer_agent.evals.modes.frames import even_instants
 from analyzer_agent.events import Answered, Event, Progress, ToolFinished, ToolStarted
 from analyzer_agent.llm import open_model
-from analyzer_agent.llm.rules import RulesManager
-from analyzer_agent.modes.frames import evenly
+from analyzer_agent.llm.rules.manager import RulesManager
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols import Reply
 from analyzer_agent.records import TokenUsage, answer_json
 from analyzer_agent.session import Session
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo, ScriptedModel, call, fake_spec
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.toolbox import Offer, Tool, Toolbox
+from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
 from analyzer_agent.toolbox.schemas import finish_tool
 
 CUES = [(200, 900, "Welcome to the harbour."), (1000, 1800, "A crate costs forty pounds.")]
@@ -56,7 +56,7 @@ def opened(clip: Path, tmp_path: Path) -> Iterator[Open]:
         given = {"name": "t", "store": tmp_path / "store.db", "tools": ("subtitles",), "model": ScriptedModel(*replies)} | more
         session = Session(*given.pop("videos", [clip]), settings=Settings(store=given.pop("store")), mode=mode, **given)
         if analyzer:
-            session.toolbox = Toolbox(session.store, session.offers, {"fake": Tool(fake_spec(analyzer, grain=250))})
+            session.toolbox = Toolbox(session.store, session.session_videos, {"fake": Tool(fake_spec(analyzer, grain=250))})
         sessions.append(session)
         return session
 
@@ -202,7 +202,7 @@ class TestBlind:
             raise AssertionError("the video was read")
 
         for read in ("frames", "audio", "subtitles"):
-            monkeypatch.setattr(type(session.offers[0].video), read, fails)
+            monkeypatch.setattr(type(session.session_videos[0].video), read, fails)
         assert session.ask("What?").finished == "answered"
 
 
@@ -240,7 +240,7 @@ class TestFrames:
         (step,) = answer.steps
         assert (step.tool, step.args, step.note_ids) == ("look", {"frames": [0.25, 0.75, 1.25, 1.75]}, (1, 2))
         session.toolbox.reader.only = None
-        covered = session.toolbox.covered(session.offers[0])["look"]
+        covered = session.toolbox.covered(session.session_videos[0])["look"]
         assert [span.start for span in covered] == [250, 750, 1250, 1750], "shown and not cited: looked at, and nothing was told of it"
 
     def test_asked_again_what_says_the_same_stays_the_same_note(self, opened: Open) -> None:
@@ -259,10 +259,13 @@ class TestFrames:
         session = opened("frames", says("Red [#1]."), says("Round [#1]."), frames=2)
         session.ask("What colour?")
         session.ask("What shape?")
-        runs = session.toolbox.reader.runs(session.offers[0].video.id, TimeRange(0, 2000))
+        runs = session.toolbox.reader.merged_notes(session.session_videos[0].video.id, TimeRange(0, 2000))
         assert runs == [], "only what --tools names is read by others"
         session.toolbox.reader.only = None
-        assert [r.text for r in session.toolbox.reader.runs(session.offers[0].video.id, TimeRange(0, 2000))] == ["Red.", "Round."]
+        assert [r.text for r in session.toolbox.reader.merged_notes(session.session_videos[0].video.id, TimeRange(0, 2000))] == [
+            "Red.",
+            "Round.",
+        ]
 
     def test_marks_that_name_no_frame(self, opened: Open) -> None:
         session = opened("frames", says("Red [#9].", 1), says("Red [#1], round [#9].", 2), frames=2)
@@ -306,12 +309,12 @@ class TestFrames:
     ],
 )
 def test_frames_lie_evenly_on_the_finest_grid(duration: int, scope: tuple[int, int] | None, count: int, at: list[int]) -> None:
-    offer = Offer("v", FakeVideo(duration), TimeRange(*(scope or (0, duration))))
-    assert evenly(offer, count) == at
+    session_video = SessionVideo("v", FakeVideo(duration), TimeRange(*(scope or (0, duration))))
+    assert even_instants(session_video, count) == at
 
 
 def test_a_picture_that_starts_late_is_shown_from_its_start() -> None:
-    assert evenly(Offer("v", FakeVideo(4000, start=3050), TimeRange(0, 4000)), 99) == [*range(3000, 4000, 125)]
+    assert even_instants(SessionVideo("v", FakeVideo(4000, start=3050), TimeRange(0, 4000)), 99) == [*range(3000, 4000, 125)]
 
 
 @pytest.mark.parametrize("api", ["chat", "responses"])

@@ -11,14 +11,14 @@ from cli_kit import Cli, talk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analyzer_agent.llm.shown import lines_of
-from analyzer_agent.modes import Description, describe
+from analyzer_agent.evals.modes import Description, describe
+from analyzer_agent.llm.rules.tool_output_parser import parse_note_lines
 from analyzer_agent.protocols import Grain, Spec
 from analyzer_agent.records import Observation
 from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo, fake_spec
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.toolbox import Offer, Tool, Toolbox
+from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
 
 Said = Sequence[tuple[float, float, str]]
 
@@ -66,8 +66,8 @@ def boxes(tmp_path: Path) -> Iterator[Make]:
         films = [FakeVideo(duration, video_id=f"film{n}") for n in range(videos)]
         for film in films:
             store.notes.add_video(film.id, film.name, str(film.path), film.duration)
-        offers = [Offer(film.name, film, TimeRange(0, film.duration)) for film in films]
-        toolbox = Toolbox(store, offers, {tool.spec.name: tool for tool in tools})
+        session_videos = [SessionVideo(film.name, film, TimeRange(0, film.duration)) for film in films]
+        toolbox = Toolbox(store, session_videos, {tool.spec.name: tool for tool in tools})
         if run:
             look(toolbox)
         return toolbox
@@ -79,8 +79,8 @@ def boxes(tmp_path: Path) -> Iterator[Make]:
 
 def look(toolbox: Toolbox) -> None:
     for tool in toolbox.offered:
-        for offer in toolbox.offers.values():
-            for _ in toolbox.run(toolbox.over_all(tool, offer, "c")):
+        for session_video in toolbox.session_videos.values():
+            for _ in toolbox.run(toolbox.whole_scope_call(tool, session_video, "c")):
                 pass
 
 
@@ -126,7 +126,7 @@ def test_what_was_asked_before_does_not_change_it(boxes: Make) -> None:
     sign = FakeAnalyzer([(TimeRange(0, 60_000), "EXIT"), (TimeRange(1000, 1900), "BRIEF")], kind="text")
     tool = Tool(fake_spec(sign, name="text", step=4_000))
     fine = boxes(tool, run=False)
-    call = fine.over_all(tool, fine.offers["film0.mp4"], "fine", every=0.5)
+    call = fine.whole_scope_call(tool, fine.session_videos["film0.mp4"], "fine", every=0.5)
     for _ in fine.run(call):
         pass
     look(fine)
@@ -181,12 +181,12 @@ def test_lines_stand_in_time_order_under_ids_that_exist(
     assert starts == sorted(starts)
     notes = toolbox.store.notes.get(line.id for line in told.lines)
     assert [notes[line.id].span.start for line in told.lines] == starts
-    read = lines_of(told.text)
+    read = parse_note_lines(told.text)
     assert [(line.id, line.span, line.kind) for line in read] == [(n.id, n.runs[0].span, n.runs[0].kind) for n in told.lines]
     kinds = [line.runs[0].kind for line in told.lines]
     assert tokens is None or told.thinned or len(told.text) <= tokens * 4 or len(set(kinds)) == len(kinds), "one of a kind always stays"
     if not told.thinned:
-        everything = {note.id for run in toolbox.reader.runs("film0", TimeRange(0, 60_000)) for note in run.notes}
+        everything = {note.id for run in toolbox.reader.merged_notes("film0", TimeRange(0, 60_000)) for note in run.notes}
         assert {note.id for line in told.lines for run in line.runs for note in run.notes} == everything
 
 

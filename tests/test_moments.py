@@ -14,18 +14,18 @@ from sqlite_utils import Database
 from analyzer_agent import tools as registry
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import Unavailable
-from analyzer_agent.modes import describe
+from analyzer_agent.evals.modes import describe
 from analyzer_agent.protocols import EngineConfig
 from analyzer_agent.sample import sample_path
-from analyzer_agent.session import Pool, Session, engine_config, ready_tools
+from analyzer_agent.session import EnginePool, Session, available_tools, engine_config
 from analyzer_agent.storage import Store
 from analyzer_agent.storage.migrations import migrations
 from analyzer_agent.testing import FakeEngine, FakeVideo, call
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.toolbox import Offer, Tool, Toolbox
+from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
 from analyzer_agent.tools.engines import open_clip as door
 from analyzer_agent.tools.moments import SPEC, peaks
-from analyzer_agent.tools.pool import choose
+from analyzer_agent.tools.support.engine_pool import choose_engines
 
 RISES = {10: 0.25, 12: 0.3, 14: 0.29, 16: 0.27, 40: 0.28, 42: 0.27, 50: 0.26}
 """How alike the pictures of these seconds are to a description; all others 0.1."""
@@ -64,8 +64,8 @@ class Desk:
         self.store, self.embedder, self.films = store, embedder, films or (film(),)
         for one in self.films:
             store.notes.add_video(one.id, one.name, str(one.path), one.duration)
-        offers = [Offer(one.id, one, TimeRange(0, one.duration)) for one in self.films]
-        self.box = Toolbox(store, offers, {"moments": Tool(SPEC, FakeEngine(embedder, "clip", weights=weights))})
+        session_videos = [SessionVideo(one.id, one, TimeRange(0, one.duration)) for one in self.films]
+        self.box = Toolbox(store, session_videos, {"moments": Tool(SPEC, FakeEngine(embedder, "clip", weights=weights))})
 
     def run(self, made: Any) -> Any:
         running = self.box.run(made)
@@ -172,7 +172,7 @@ def test_looking_finer_takes_the_new_instants_only(store: Store) -> None:
     desk.films[0].reads.clear()
     desk.find(every=1)
     assert len(desk.films[0].reads) == 32
-    key = next(recipe.key for recipe in store.notes.recipes() if not recipe.lane)
+    key = next(provenance.key for provenance in store.notes.provenances() if not provenance.lane)
     assert [t for t, _ in store.vectors.read("film", key)] == list(range(0, 64_000, 1000))
 
 
@@ -199,12 +199,12 @@ def test_what_cannot_be_searched_is_refused(store: Store, arguments: dict[str, A
 
 def test_without_a_description_it_only_looks(store: Store) -> None:
     desk = Desk(store, Embedder())
-    result = desk.run(desk.box.over_all(desk.box.offered[0], desk.box.offers["film"], "c"))
+    result = desk.run(desk.box.whole_scope_call(desk.box.offered[0], desk.box.session_videos["film"], "c"))
     assert result.text.endswith("Nothing was searched for: there is no 'description'.") and result.note_ids == ()
     assert desk.embedder.images == 32 and desk.embedder.texts == []
     (tool,) = (tool["function"] for tool in desk.box.schemas() if tool["function"]["name"] == "find_moments")
     assert tool["parameters"]["required"] == ["description"]
-    assert desk.box.unexamined() == [] and desk.box.unasked == []
+    assert desk.box.unexamined() == [] and desk.box.usable_without_query == []
 
 
 def test_the_words_of_a_search_are_not_found_as_if_they_were_in_the_video(store: Store) -> None:
@@ -318,7 +318,7 @@ def plain_scores(weights: Path, images: Sequence[Any], text: str) -> Any:
 def test_likeness_is_what_plain_open_clip_says_of_the_same_frames(weights: Path, tmp_path: Path) -> None:
     base = Settings(store=tmp_path / "store.db", manager="rules", weights={"tags": weights}, device="cpu")
     with Session(sample_path(), settings=base) as session:
-        video = session.offers[0].video
+        video = session.session_videos[0].video
         running = session.toolbox.run(call("find_moments", description="a boat in a harbour", limit=20))
         with pytest.raises(StopIteration) as end:
             while True:
@@ -360,8 +360,8 @@ def test_features_are_unit_vectors_that_do_not_depend_on_the_batch(weights: Path
 
 
 def test_tags_and_moments_load_their_weights_once(weights: Path) -> None:
-    settings, pool = Settings(weights={"tags": weights}, device="cpu"), Pool()
-    ready, _ = ready_tools(settings, pool)
+    settings, pool = Settings(weights={"tags": weights}, device="cpu"), EnginePool()
+    ready, _ = available_tools(settings, pool)
     assert ready["moments"].engine is ready["tags"].engine is not None
     other = weights.parent / "other"
     assert engine_config("moments", Settings(weights={"tags": weights, "moments": other})).weights == other
@@ -371,7 +371,7 @@ def test_tags_and_moments_load_their_weights_once(weights: Path) -> None:
 
 def test_it_says_what_is_missing_and_needs_no_vocabulary(weights: Path, tmp_path: Path) -> None:
     engines = registry.load("moments")[1]
-    assert "no CLIP weights" in choose("moments", engines, EngineConfig()).reason()
-    assert choose("moments", engines, EngineConfig(weights=weights, vocabulary=tmp_path / "gone.txt")).engine is not None
+    assert "no CLIP weights" in choose_engines("moments", engines, EngineConfig()).reason()
+    assert choose_engines("moments", engines, EngineConfig(weights=weights, vocabulary=tmp_path / "gone.txt")).engine is not None
     with pytest.raises(Unavailable):
         SPEC.bind({})

@@ -13,9 +13,9 @@ from analyzer_agent.protocols import EngineConfig, Grain
 from analyzer_agent.records import Observation
 from analyzer_agent.testing import FakeVideo
 from analyzer_agent.timeline import TimeRange, instants
-from analyzer_agent.tools.engines import hardware
+from analyzer_agent.tools.engines import gpu
 from analyzer_agent.tools.engines import ultralytics as door
-from analyzer_agent.tools.objects import SPEC, Box, select
+from analyzer_agent.tools.objects import SPEC, DetectedBox, select
 
 
 class Given:
@@ -23,7 +23,7 @@ class Given:
 
     name, weights, uncertain = "given", "", False
 
-    def __init__(self, *boxes: Box, batch: int = 1) -> None:
+    def __init__(self, *boxes: DetectedBox, batch: int = 1) -> None:
         self.names, self.batch = ["person", "dog"], batch
         self.boxes, self.sizes, self.loaded = list(boxes), [], 0
 
@@ -31,7 +31,7 @@ class Given:
         self.loaded += 1
         return self
 
-    def detect(self, images: Sequence[Any], floor: float, vocabulary: Sequence[str] = ()) -> Sequence[Sequence[Box]]:
+    def detect(self, images: Sequence[Any], floor: float, vocabulary: Sequence[str] = ()) -> Sequence[Sequence[DetectedBox]]:
         self.asked = tuple(vocabulary)
         self.sizes.append(len(images))
         return [[box for box in self.boxes if box[1] >= floor] for _ in images]
@@ -142,8 +142,8 @@ def test_what_is_named_becomes_part_of_the_key_and_nothing_where_nothing_is() ->
 def test_where_weights_would_run_is_told_from_files(
     name: str, wanted: str, device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hardware, "_SIGNS", (str(tmp_path),))
-    monkeypatch.setattr(hardware, "torch_build", lambda: "13.0")
+    monkeypatch.setattr(gpu, "_DRIVER_FILES", (str(tmp_path),))
+    monkeypatch.setattr(gpu, "torch_build", lambda: "13.0")
     monkeypatch.setattr(door, "find_spec", lambda module: module)
     (tmp_path / name).touch()
     assert door.find(EngineConfig(weights=tmp_path / name, device=wanted)).device == device

@@ -20,7 +20,7 @@ import tiny_clip
 from analyzer_agent.errors import Unavailable
 from analyzer_agent.installing import VISION, install_extra
 from analyzer_agent.protocols import EngineConfig
-from analyzer_agent.tools.engines import checkpoints, hardware
+from analyzer_agent.tools.engines import gpu, open_clip_files
 from analyzer_agent.tools.engines import open_clip as door
 
 open_clip = pytest.importorskip("open_clip", reason="the extra 'gpu' is not installed")
@@ -210,10 +210,10 @@ def test_a_closed_engine_holds_no_memory(clip_weights: Path) -> None:
 def test_where_it_would_run_is_told_from_files(
     wanted: str, device: str, coca_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hardware, "_SIGNS", (str(tmp_path),))
-    monkeypatch.setattr(hardware, "torch_build", lambda: "13.0")
+    monkeypatch.setattr(gpu, "_DRIVER_FILES", (str(tmp_path),))
+    monkeypatch.setattr(gpu, "torch_build", lambda: "13.0")
     assert door.find_coca(EngineConfig(weights=coca_weights, device=wanted)).device == device
-    monkeypatch.setattr(hardware, "torch_build", lambda: "cpu")
+    monkeypatch.setattr(gpu, "torch_build", lambda: "cpu")
     assert door.find_clip(EngineConfig(weights=coca_weights)).device == "cpu"
 
 
@@ -265,12 +265,12 @@ def test_own_weights_are_told_apart_by_content_and_configuration(tmp_path: Path)
     config = EngineConfig(weights=tmp_path / "mine.safetensors")
     unknown = door.find_clip(config)
     assert "does not tell which model" in unknown.missing and "open_clip_config.json" in unknown.fix
-    (tmp_path / checkpoints.CONFIG).write_text("{}")
+    (tmp_path / open_clip_files.CONFIG).write_text("{}")
     first = door.find_clip(config).weights
     assert first.startswith("mine.safetensors ")
     (tmp_path / "mine.safetensors").write_bytes(b"1" * 4_999_999 + b"2")
     second = door.find_clip(config).weights
-    (tmp_path / checkpoints.CONFIG).write_text("{ }")
+    (tmp_path / open_clip_files.CONFIG).write_text("{ }")
     assert len({first, second, door.find_clip(config).weights}) == 3
     assert "does not exist" in door.find_clip(EngineConfig(weights=tmp_path / "no.bin")).missing
     assert "holds no weights" in door.find_clip(EngineConfig(weights=tmp_path.parent)).missing
@@ -288,12 +288,12 @@ def test_own_weights_are_told_apart_by_content_and_configuration(tmp_path: Path)
     ],
 )
 def test_the_model_is_told_by_the_name_where_no_configuration_lies_beside(name: str, model: str, tmp_path: Path) -> None:
-    assert checkpoints._model(tmp_path / name, name) == model
+    assert open_clip_files._model(tmp_path / name, name) == model
 
 
 def test_pictures_are_prepared_as_published_weights_want_them() -> None:
     def looks(model: str, label: str) -> Any:
-        return door._looks(open_clip, checkpoints.Checkpoint(Path("x"), model, label, ""))
+        return door._preprocessing(open_clip, open_clip_files.Checkpoint(Path("x"), model, label, ""))
 
     assert looks("ViT-L-14", "CLIP-ViT-L-14-laion2B-s32B-b82K")["image_mean"] == (0.5, 0.5, 0.5)
     assert looks("ViT-B-32", "CLIP-ViT-B-32-laion2B-s34B-b79K")["image_mean"] == open_clip.OPENAI_DATASET_MEAN
@@ -303,7 +303,7 @@ def test_pictures_are_prepared_as_published_weights_want_them() -> None:
 
 def test_every_published_captioner_and_clip_is_a_model_that_open_clip_knows() -> None:
     for repository in (*door.COCAS, *door.CLIPS):
-        model = checkpoints._model(Path("x"), repository)
+        model = open_clip_files._model(Path("x"), repository)
         assert open_clip.get_model_config(model), repository
         hubs = {open_clip.get_pretrained_cfg(model, tag)["hf_hub"] for tag in open_clip.list_pretrained_tags_by_model(model)}
         assert any(repository.casefold() in hub.casefold() for hub in hubs), repository
@@ -343,7 +343,7 @@ def test_a_bare_file_named_after_its_model_loads(tmp_path: Path) -> None:
     folder = tiny_clip.make(tmp_path / "made", tiny_clip.CLIP)
     bare = tmp_path / "tiny-clip.safetensors"
     shutil.copy(folder / "open_clip_model.safetensors", bare)
-    found = checkpoints.Checkpoint(bare, "tiny-clip", bare.name, "")
+    found = open_clip_files.Checkpoint(bare, "tiny-clip", bare.name, "")
     _, model, _, _ = door._open(found, "Testing")
     assert torch.equal(model.visual.proj, opened(folder)[0].visual.proj)
 
@@ -353,7 +353,7 @@ def test_pickled_weights_load_as_weights_only(ending: str, coca_weights: Path, c
     from safetensors.torch import load_file
 
     torch.save(load_file(coca_weights / "open_clip_model.safetensors"), tmp_path / f"mine.{ending}")
-    (tmp_path / checkpoints.CONFIG).write_bytes((coca_weights / checkpoints.CONFIG).read_bytes())
+    (tmp_path / open_clip_files.CONFIG).write_bytes((coca_weights / open_clip_files.CONFIG).read_bytes())
     images = pictures(2)
     assert door.COCA.load(EngineConfig(weights=tmp_path / f"mine.{ending}", device="cpu")).caption(images) == coca.caption(images)
 
@@ -371,7 +371,7 @@ class Trap:
 def test_a_pickle_with_code_in_it_is_refused_and_not_run(coca_weights: Path, tmp_path: Path) -> None:
     sprung = tmp_path / "sprung"
     torch.save({"state_dict": Trap(sprung)}, tmp_path / "mine.pt")
-    (tmp_path / checkpoints.CONFIG).write_bytes((coca_weights / checkpoints.CONFIG).read_bytes())
+    (tmp_path / open_clip_files.CONFIG).write_bytes((coca_weights / open_clip_files.CONFIG).read_bytes())
     with pytest.raises(Unavailable, match=r"mine\.pt"):
         door.COCA.load(EngineConfig(weights=tmp_path / "mine.pt", device="cpu"))
     assert not sprung.exists()
@@ -387,7 +387,7 @@ def test_what_cannot_be_loaded_is_named(coca_weights: Path, clip_weights: Path, 
     with pytest.raises(Unavailable, match="no CLIP weights"):
         door.CLIP.load(EngineConfig())
     lay(tmp_path, "broken.safetensors", b"no weights")
-    (tmp_path / checkpoints.CONFIG).write_bytes((clip_weights / checkpoints.CONFIG).read_bytes())
+    (tmp_path / open_clip_files.CONFIG).write_bytes((clip_weights / open_clip_files.CONFIG).read_bytes())
     with pytest.raises(Unavailable, match=r"broken\.safetensors"):
         door.CLIP.load(EngineConfig(weights=tmp_path))
 
@@ -396,7 +396,7 @@ def test_what_cannot_be_loaded_is_named(coca_weights: Path, clip_weights: Path, 
 def test_models_that_would_go_to_the_hub_are_refused(name: str, clip_weights: Path, tmp_path: Path) -> None:
     lay(tmp_path)
     config = {"model_cfg": tiny_clip.CLIP | {"text_cfg": tiny_clip.CLIP["text_cfg"] | {name: "somebody/something"}}}
-    (tmp_path / checkpoints.CONFIG).write_text(json.dumps(config))
+    (tmp_path / open_clip_files.CONFIG).write_text(json.dumps(config))
     with pytest.raises(Unavailable, match="would have to be fetched"):
         door.CLIP.load(EngineConfig(weights=tmp_path, device="cpu"))
 

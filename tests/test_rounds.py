@@ -16,7 +16,7 @@ from analyzer_agent.graph import history
 from analyzer_agent.protocols import Reply
 from analyzer_agent.session import Session
 from analyzer_agent.testing import FakeVideo, call
-from analyzer_agent.toolbox.marks import numbers
+from analyzer_agent.toolbox.citations import cited_ids
 
 ROUNDS = 50
 TIMES = "0:01-0:01.8"
@@ -25,7 +25,7 @@ TIMES = "0:01-0:01.8"
 def told(turns: int, answer: str = "Forty [#{n}].", marks: int = 1) -> list[dict[str, Any]]:
     kept: list[Any] = []
     for n in range(1, turns + 1):
-        kept = history.remember(kept, f"Question {n}?", answer.format(n=n), {n + m: f"[#{n + m} 0:0{m}-0:09]" for m in range(marks)})
+        kept = history.with_turn(kept, f"Question {n}?", answer.format(n=n), {n + m: f"[#{n + m} 0:0{m}-0:09]" for m in range(marks)})
     return history.messages(json.loads(json.dumps(kept)))
 
 
@@ -43,7 +43,7 @@ class TestWhatIsTold:
 
     def test_older_ones_in_a_line_each_and_still_older_ones_as_a_number(self) -> None:
         messages = told(13)
-        assert [m["role"] for m in messages] == ["user", "assistant"] * history.WHOLE
+        assert [m["role"] for m in messages] == ["user", "assistant"] * history.FULL_TURNS
         head, _, asked = messages[0]["content"].partition("\n\nAfter that I asked:\n\n")
         assert asked == "Question 10?" and [m["content"] for m in messages[2::2]] == [f"Question {n}?" for n in (11, 12, 13)]
         assert unfenced(head).splitlines() == [
@@ -56,7 +56,7 @@ class TestWhatIsTold:
     def test_marks_survive_where_text_is_cut(self) -> None:
         (_, answer) = told(1, "word " * 400 + "[#{n}].", marks=12)
         assert len(answer["content"]) < 1500 and answer["content"].count("word") == 240
-        assert numbers(answer["content"]) == [1, 2, 3, 4, 5, 6, 7, 8] and "word… [#1 0:00-0:09] [#2 0:01-0:09]" in answer["content"]
+        assert cited_ids(answer["content"]) == [1, 2, 3, 4, 5, 6, 7, 8] and "word… [#1 0:00-0:09] [#2 0:01-0:09]" in answer["content"]
         line = told(5, "word " * 400 + "[#{n}].", marks=12)[0]["content"].splitlines()[2]
         assert line.endswith("word… [#1 0:00-0:09] [#2 0:01-0:09]") and len(line) < 200
 
@@ -69,9 +69,9 @@ class TestWhatIsTold:
         assert unfenced(told(1, "Forty.")[1]["content"]) == "Forty. [#1 0:00-0:09]"
 
     def test_a_long_question_and_a_text_without_spaces(self) -> None:
-        kept = history.remember([], "x" * 50_000, "y" * 50_000, {})
+        kept = history.with_turn([], "x" * 50_000, "y" * 50_000, {})
         assert len(str(history.messages(kept))) < 3000
-        assert len(str(history.messages(history.remember(kept * 9, "?", "!", {})))) < 12_000
+        assert len(str(history.messages(history.with_turn(kept * 9, "?", "!", {})))) < 12_000
 
 
 def test_the_video_is_named_where_there_are_several(tmp_path: Path) -> None:

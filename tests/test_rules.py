@@ -12,23 +12,23 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from analyzer_agent.answers import compose
+from analyzer_agent.answers import build_answer
 from analyzer_agent.briefing import brief
-from analyzer_agent.graph import Agent, Limits, ended_of, open_saver
-from analyzer_agent.llm.about import NEEDS_A_MODEL
-from analyzer_agent.llm.asked import part_asked
-from analyzer_agent.llm.counting import answer as counted
-from analyzer_agent.llm.counting import count
-from analyzer_agent.llm.quoting import SIGNATURE
-from analyzer_agent.llm.rules import RulesManager
-from analyzer_agent.llm.shown import Line, lines_of
+from analyzer_agent.graph import Agent, Limits, open_saver, outcome_of
+from analyzer_agent.llm.rules.extractive_answer import SIGNATURE
+from analyzer_agent.llm.rules.manager import RulesManager
+from analyzer_agent.llm.rules.object_count import answer as counted
+from analyzer_agent.llm.rules.object_count import count
+from analyzer_agent.llm.rules.question_parser import parse_time_expression
+from analyzer_agent.llm.rules.tool_output_parser import NoteLine, parse_note_lines
+from analyzer_agent.llm.rules.video_summary import NEEDS_A_MODEL
 from analyzer_agent.protocols import Cue, Grain, Spec, Video
 from analyzer_agent.records import Answer, Observation
 from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.toolbox import Offer, Tool, Toolbox
-from analyzer_agent.toolbox.turn import run_calls
+from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
+from analyzer_agent.toolbox.scheduler import run_calls
 
 Said = Sequence[tuple[float, float, str]]
 TOOLS = {
@@ -61,8 +61,8 @@ def ask(tmp_path: Path) -> Callable[..., Answer]:
             films = [FakeVideo(duration, video_id=f"film{n}", sound=sound, cues=cues) for n in range(videos)]
             for film in films:
                 store.notes.add_video(film.id, film.name, str(film.path), film.duration)
-            offers = [Offer(film.name, film, TimeRange(0, film.duration)) for film in films]
-            toolbox = Toolbox(store, offers, {name: tool(name, found, duration) for name, found in events.items()})
+            session_videos = [SessionVideo(film.name, film, TimeRange(0, film.duration)) for film in films]
+            toolbox = Toolbox(store, session_videos, {name: tool(name, found, duration) for name, found in events.items()})
             limits, model = Limits(steps), RulesManager()
             agent = Agent(toolbox, model, lambda state: brief(toolbox, limits, state), saver, limits)
             running = agent.ask("t", question, options, 1)
@@ -70,7 +70,7 @@ def ask(tmp_path: Path) -> Callable[..., Answer]:
                 try:
                     next(running)
                 except StopIteration as end:
-                    return compose(ended_of(end.value), toolbox, model, "t", 0)
+                    return build_answer(outcome_of(end.value), toolbox, model, "t", 0)
 
     return asked
 
@@ -211,7 +211,7 @@ MINUTE = TimeRange(0, 60 * S)
     ],
 )
 def test_times_in_questions(question: str, start: int, end: int) -> None:
-    rest, part = part_asked(question)
+    rest, part = parse_time_expression(question)
     assert part is not None and part(MINUTE) == TimeRange(start, end)
     assert not any(c.isdigit() for c in rest), "the time is where to look, not what for"
 
@@ -228,7 +228,7 @@ def test_times_in_questions(question: str, start: int, end: int) -> None:
     ],
 )
 def test_what_is_no_time(question: str) -> None:
-    assert part_asked(question) == (question, None)
+    assert parse_time_expression(question) == (question, None)
 
 
 class TestTimes:
@@ -371,7 +371,7 @@ def test_odd_input_never_breaks_it(question: str, options: list[str], results: l
     assert once == again and len(once.calls) == 1
     arguments = json.loads(once.calls[0].arguments)
     if once.calls[0].name == "finish":
-        shown = {line.id for text in results for line in lines_of(text)}
+        shown = {line.id for text in results for line in parse_note_lines(text)}
         assert set(arguments["notes"]) <= shown and SIGNATURE in arguments["answer"]
 
 
@@ -410,10 +410,14 @@ class TestWhichVideos:
                 tools = {"speech": Tool(Spec("speech", "transcribe_speech", "Hear.", 60_000, lambda options, engine: found, ("speech",)))}
                 for film in films:
                     store.notes.add_video(film.id, film.name, str(film.path), film.duration)
-                offers = [Offer(film.name, film, TimeRange(0, film.duration)) for film in films]
-                toolbox = Toolbox(store, offers, tools)
+                session_videos = [SessionVideo(film.name, film, TimeRange(0, film.duration)) for film in films]
+                toolbox = Toolbox(store, session_videos, tools)
                 if known:
-                    calls = [toolbox.over_all(tools["speech"], offer, f"c{n}") for n, offer in enumerate(offers) if texts[offer.video.id]]
+                    calls = [
+                        toolbox.whole_scope_call(tools["speech"], session_video, f"c{n}")
+                        for n, session_video in enumerate(session_videos)
+                        if texts[session_video.video.id]
+                    ]
                     run_calls(toolbox, calls, lambda event: None, None, threading.Event())
                 limits, model = Limits(steps), RulesManager()
                 agent = Agent(toolbox, model, lambda state: brief(toolbox, limits, state), saver, limits)
@@ -422,7 +426,7 @@ class TestWhichVideos:
                     try:
                         next(running)
                     except StopIteration as end:
-                        return compose(ended_of(end.value), toolbox, model, "t", 0)
+                        return build_answer(outcome_of(end.value), toolbox, model, "t", 0)
 
         return asked
 
@@ -528,8 +532,8 @@ class TestAbout:
         assert answer.finished == "not_found" and NEEDS_A_MODEL in answer.text
 
 
-def tracked(*spans: tuple[float, float, float]) -> list[Line]:
-    return [Line(n, TimeRange(round(a * 1000), round(b * 1000)), "track", "person", False) for n, (a, b, _) in enumerate(spans, 1)]
+def tracked(*spans: tuple[float, float, float]) -> list[NoteLine]:
+    return [NoteLine(n, TimeRange(round(a * 1000), round(b * 1000)), "track", "person", False) for n, (a, b, _) in enumerate(spans, 1)]
 
 
 class TestCounting:

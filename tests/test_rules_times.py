@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from analyzer_agent.llm.rules import RulesManager
+from analyzer_agent.llm.rules.manager import RulesManager
 from analyzer_agent.protocols import Reply
 from analyzer_agent.testing import call
 

@@ -50,7 +50,7 @@ class Cheap:
         number = number_of(image)
         return [(f"line {number}", 0.9, (1.0, 1.0, 9.0, 9.0)), ("x", 0.4, (20.0, 1.0, 9.0, 9.0))] if number % 5 else []
 
-    def detect(self, images: Sequence[Any], floor: float, vocabulary: Sequence[str] = ()) -> Sequence[Sequence[objects.Box]]:
+    def detect(self, images: Sequence[Any], floor: float, vocabulary: Sequence[str] = ()) -> Sequence[Sequence[objects.DetectedBox]]:
         assert 0 < len(images) <= self.batch
         return [[("mark", 0.9, (float(n), 1.0, 9.0, 9.0))] * (n % 3) if (n := number_of(image)) % 5 else [] for image in images]
 

@@ -168,7 +168,7 @@ def test_any_number_of_processors_finds_the_same(clips: dict[str, Path], monkeyp
     def found(processors: int) -> list[Any]:
         monkeypatch.setattr("os.cpu_count", lambda: processors)
         video = open_video(clips[clip])
-        assert len(video.divided(4)) == (2 if processors > 1 else 0)
+        assert len(video.parallel_views(4)) == (2 if processors > 1 else 0)
         return [(grain, list(pieces)) for grain, pieces in bound("adaptive").analyze(video, grains_of(video, 2_000))]
 
     assert found(1) == found(2) == found(4)
@@ -184,7 +184,7 @@ def test_giving_up_stops_grains_that_are_being_decoded(clips: dict[str, Path], m
         return []
 
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    monkeypatch.setattr(pyscenedetect.CutFinder, "push", slow)
+    monkeypatch.setattr(pyscenedetect.PySceneDetectPass, "push", slow)
     video = open_video(clips["strobe"])
     analysis = bound("adaptive").analyze(video, grains_of(video, 5_000))
 

@@ -6,10 +6,10 @@ from itertools import product
 import pytest
 from score_kit import failed, gold, joined, line, write
 
-from analyzer_agent.score import Run, compare_runs
-from analyzer_agent.score.comparing import bootstrap, compare, mcnemar
-from analyzer_agent.score.joining import read_answers
-from analyzer_agent.score.marking import is_right
+from analyzer_agent.evals.score import ScoredRun, compare_runs
+from analyzer_agent.evals.score.answer_file import read_answers
+from analyzer_agent.evals.score.comparison import bootstrap, compare, mcnemar
+from analyzer_agent.evals.score.grading import is_right
 
 STRICT = {"strict": (is_right, is_right)}
 
@@ -97,6 +97,6 @@ def test_shuffles_of_one_question_are_one_unit(tmp_path):
 
 def test_runs_side_by_side(tmp_path):
     paths = [write(tmp_path / name, line("q", choice, gold(0, dataset="lvbench", type="t"))) for name, choice in (("a", "A"), ("b", None))]
-    sections = {section.key: section for section in compare_runs(*(Run(path, read_answers(path)) for path in paths), "lvbench")}
+    sections = {section.key: section for section in compare_runs(*(ScoredRun(path, read_answers(path)) for path in paths), "lvbench")}
     assert of(sections["answers"])["accuracy, strict"] == (100.0, 0.0) and of(sections["answers"])["accuracy, official"] == (100.0, None)
     assert sections["answers"].head == ("measure", "A: %", "B: %") and of(sections["cost"])["tokens"] == (15, 15)

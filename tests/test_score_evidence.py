@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from score_kit import gold, joined, line
 
-from analyzer_agent.score.evidence import best, certificate, certificates, evidence, moment, overlap, union
+from analyzer_agent.evals.score.evidence import best_overlap, certificate, certificates, evidence, iou_and_iop, moment, union_overlap
 from analyzer_agent.timeline import TimeRange
 
 
@@ -29,19 +29,19 @@ SPAN = st.tuples(st.integers(0, 40), st.integers(0, 20)).map(lambda pair: TimeRa
     ],
 )
 def test_overlap_by_hand(right, given, iou, iop):
-    assert overlap(TimeRange(*right), TimeRange(*given)) == pytest.approx((iou, iop))
+    assert iou_and_iop(TimeRange(*right), TimeRange(*given)) == pytest.approx((iou, iop))
 
 
 def test_at_a_threshold_the_rounding_is_that_of_the_script():
     # The script subtracts seconds: (4.1 - 1.1) / (11.1 - 1.1) is 0.29999999999999993, so IoU@0.3 is missed.
-    assert overlap(TimeRange(1100, 11_100), TimeRange(1100, 4100))[0] < 0.3
-    assert overlap(TimeRange(0, 10_000), TimeRange(0, 3000))[0] == 0.3
+    assert iou_and_iop(TimeRange(1100, 11_100), TimeRange(1100, 4100))[0] < 0.3
+    assert iou_and_iop(TimeRange(0, 10_000), TimeRange(0, 3000))[0] == 0.3
 
 
 def test_the_best_of_several_gold_spans_counts_each_by_itself():
     # Against (0, 100): IoU 10/100, IoP 1; against (8, 12): IoU 2/12, IoP 2/10.
-    assert best(spans((0, 100), (8, 12)), TimeRange(0, 10)) == pytest.approx((2 / 12, 1.0))
-    assert best(spans((50, 60)), TimeRange(0, 10)) == (0.0, 0.0)
+    assert best_overlap(spans((0, 100), (8, 12)), TimeRange(0, 10)) == pytest.approx((2 / 12, 1.0))
+    assert best_overlap(spans((50, 60)), TimeRange(0, 10)) == (0.0, 0.0)
 
 
 @given(st.lists(SPAN, min_size=1, max_size=4), st.lists(SPAN, min_size=1, max_size=4))
@@ -49,13 +49,13 @@ def test_the_best_of_several_gold_spans_counts_each_by_itself():
 def test_union_counts_each_millisecond_once(golds, cited):
     ours, theirs = ({ms for span in found for ms in range(span.start, span.end)} for found in (cited, golds))
     iou = len(ours & theirs) / len(ours | theirs) if ours | theirs else 0.0
-    assert union(golds, cited) == pytest.approx((iou, len(ours & theirs) / len(ours) if ours else 0.0))
+    assert union_overlap(golds, cited) == pytest.approx((iou, len(ours & theirs) / len(ours) if ours else 0.0))
 
 
 @given(SPAN, SPAN)
 def test_one_span_against_one_is_the_same_either_way_where_they_meet(right, given):
     if given.length and right.length:
-        assert best([right], given) == pytest.approx(union([right], [given]))
+        assert best_overlap([right], given) == pytest.approx(union_overlap([right], [given]))
 
 
 def test_the_moment_is_the_first_citation_with_what_touches_it():

@@ -8,12 +8,12 @@ from openai_server import OpenAIServer
 from score_kit import gold, joined, line, open_one
 
 from analyzer_agent.errors import AgentError, Unavailable
+from analyzer_agent.evals.score.answer_file import Gold, Scored
+from analyzer_agent.evals.score.captions import captions, words
+from analyzer_agent.evals.score.judge import Judge, JudgeVerdict, judged, verdict_of
+from analyzer_agent.evals.score.open_ended import open_answers, read_counts, vocabulary
 from analyzer_agent.llm import open_model
 from analyzer_agent.protocols import Reply
-from analyzer_agent.score.captions import captions, words
-from analyzer_agent.score.joining import Gold, Scored
-from analyzer_agent.score.judge import Judge, Verdict, judged, verdict_of
-from analyzer_agent.score.opens import open_answers, read_counts, vocabulary
 from analyzer_agent.testing import ScriptedModel
 
 
@@ -134,9 +134,9 @@ def test_meteor_where_java_is():
 @pytest.mark.parametrize(
     ("reply", "verdict"),
     [
-        ('{"correct": "yes", "score": 5}', Verdict(True, 5)),
-        ('```json\n{"score": 0, "correct": "No"}\n```', Verdict(False, 0)),
-        ('Sure: {"correct": "yes", "score": 4.0} as both say so {.', Verdict(True, 4)),
+        ('{"correct": "yes", "score": 5}', JudgeVerdict(True, 5)),
+        ('```json\n{"score": 0, "correct": "No"}\n```', JudgeVerdict(False, 0)),
+        ('Sure: {"correct": "yes", "score": 4.0} as both say so {.', JudgeVerdict(True, 4)),
     ],
 )
 def test_verdicts(reply, verdict):
@@ -172,7 +172,7 @@ def test_replies_are_kept_and_nothing_is_asked_twice(tmp_path):
         server.says('{"correct": "yes", "score": 5}')
         server.says('{"correct": "yes", "score": 5}')
         assert Judge(open_model("other", base_url=server.url), cache).judge(items[:2]) != first
-    assert first == {"a": Verdict(True, 4), "b": Verdict(False, 1), "c": Verdict(False, 0), "d": Verdict(False, 0)}
+    assert first == {"a": JudgeVerdict(True, 4), "b": JudgeVerdict(False, 1), "c": JudgeVerdict(False, 0), "d": JudgeVerdict(False, 0)}
     records = [json.loads(text) for text in cache.read_text().split("\n") if text]
     assert [(one["model"], one["id"]) for one in records] == [("m", "a"), ("m", "b"), ("other", "a"), ("other", "b")]
     section = judged(items, first, "m")
@@ -183,10 +183,10 @@ def test_a_judge_that_is_never_understood_is_given_up_and_remembered(tmp_path):
     cache, item = tmp_path / "j", open_one("a", "x", "y")
     model = ScriptedModel(*[Reply("I would say yes.")] * 3)
     judge = Judge(model, cache)
-    assert judge.judge([item]) == {"a": Verdict(None, None)} and judge.asked == 3
+    assert judge.judge([item]) == {"a": JudgeVerdict(None, None)} and judge.asked == 3
     assert [len(messages) for messages, _ in model.requests] == [1, 3, 5] and "no JSON object" in model.requests[1][0][2]["content"]
-    assert Judge(ScriptedModel(), cache).judge([item]) == {"a": Verdict(None, None)}
-    found = rows(judged([item], {"a": Verdict(None, None)}, "m"))
+    assert Judge(ScriptedModel(), cache).judge([item]) == {"a": JudgeVerdict(None, None)}
+    found = rows(judged([item], {"a": JudgeVerdict(None, None)}, "m"))
     assert (
         found["right %"] == (1, 0.0) and found["mean score, 0 to 5"] == (0, None) and found["not judged: replies could not be read"][0] == 1
     )
@@ -194,7 +194,7 @@ def test_a_judge_that_is_never_understood_is_given_up_and_remembered(tmp_path):
 
 def test_a_second_reply_counts(tmp_path):
     judge = Judge(ScriptedModel(Reply("Hm."), Reply('{"correct": "yes", "score": 5}')), tmp_path / "j")
-    assert judge.judge([open_one("a", "x", "y")]) == {"a": Verdict(True, 5)} and judge.asked == 2
+    assert judge.judge([open_one("a", "x", "y")]) == {"a": JudgeVerdict(True, 5)} and judge.asked == 2
 
 
 def test_what_a_crash_tore_is_judged_again_and_spoils_nothing(tmp_path):
@@ -202,8 +202,8 @@ def test_what_a_crash_tore_is_judged_again_and_spoils_nothing(tmp_path):
     yes = Reply('{"correct": "yes", "score": 5}')
     Judge(ScriptedModel(yes, yes), cache).judge(items)
     cache.write_text(cache.read_text()[:-20])
-    assert Judge(ScriptedModel(yes), cache).judge(items) == dict.fromkeys("ab", Verdict(True, 5))
-    assert Judge(ScriptedModel(), cache).judge(items) == dict.fromkeys("ab", Verdict(True, 5))
+    assert Judge(ScriptedModel(yes), cache).judge(items) == dict.fromkeys("ab", JudgeVerdict(True, 5))
+    assert Judge(ScriptedModel(), cache).judge(items) == dict.fromkeys("ab", JudgeVerdict(True, 5))
 
 
 def test_a_server_that_fails_keeps_what_was_judged(tmp_path):
@@ -215,7 +215,7 @@ def test_a_server_that_fails_keeps_what_was_judged(tmp_path):
             Judge(open_model("m", base_url=server.url), tmp_path / "j").judge(items)
         server.says('{"correct": "no", "score": 0}')
         judge = Judge(open_model("m", base_url=server.url), tmp_path / "j")
-        assert judge.judge(items)["b"] == Verdict(False, 0) and judge.asked == 1
+        assert judge.judge(items)["b"] == JudgeVerdict(False, 0) and judge.asked == 1
 
 
 def test_a_place_that_cannot_be_written(tmp_path):

@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from analyzer_agent.records import Observation, Recipe
+from analyzer_agent.records import Observation, Provenance
 from analyzer_agent.storage import Store, search
 from analyzer_agent.timeline import TimeRange
 
@@ -25,7 +25,7 @@ def put(store, found, video="v", analyzer="talk", lane=""):
     """Store (start, kind, text) in grains of 10 s, as an engine in a lane of its own."""
     key = f"{analyzer}:{lane}"
     store.notes.add_video(video, video, f"/{video}", 10**8)
-    store.notes.add_key(Recipe(key, analyzer, "1", "e", 0, "", lane, {}))
+    store.notes.add_provenance(Provenance(key, analyzer, "1", "e", 0, "", lane, {}))
     grains = {}
     for start, kind, text in found:
         grain = TimeRange(start // GRAIN * GRAIN, start // GRAIN * GRAIN + GRAIN)
@@ -77,7 +77,7 @@ def test_the_order_is_that_of_sqlite_where_words_are_rare(store, seed):
 @pytest.fixture
 def bounded(monkeypatch):
     """Make words frequent that are in more than 40 notes, with as few candidates."""
-    monkeypatch.setattr(search, "BOUND", 40)
+    monkeypatch.setattr(search, "RARE_WORD_NOTES", 40)
     monkeypatch.setattr(search, "_NEWEST", 40)
     monkeypatch.setattr(search, "_NEWEST_AT_LEAST", 20)
 
@@ -167,7 +167,7 @@ def test_notes_are_fetched_as_they_are_asked_for(store):
     with store.connections.read() as db:
         db.conn.set_trace_callback(statements.append)
     next(store.notes.search("the", videos=["v"]))
-    assert sum("FROM notes n JOIN keys" in statement for statement in statements) == 1
+    assert sum("FROM notes n JOIN provenances" in statement for statement in statements) == 1
 
 
 def test_all_words_together_the_newest_first(store, bounded):
@@ -185,13 +185,13 @@ def test_all_words_together_the_newest_first(store, bounded):
 
 
 def test_a_text_that_stays_is_found_once(store):
-    from analyzer_agent.evidence.finding import find
-    from analyzer_agent.evidence.reading import Reader
+    from analyzer_agent.evidence.library_search import search_videos
+    from analyzer_agent.evidence.merging import NoteReader
 
     put(store, [(n * 1_000, "text", "CAFE LUNA") for n in range(8)] + [(30_000, "text", "Cafe Luna")])
     put(store, [(0, "text", "cafe sol")], video="w")
-    reader = Reader(store, {})
-    found = find(reader, "cafe luna", ["v", "w"])
+    reader = NoteReader(store, {})
+    found = search_videos(reader, "cafe luna", ["v", "w"])
     assert [(one.video, one.count, one.runs[0].span) for one in found.hits] == [("v", 2, TimeRange(0, 8_000))] and found.all_words
-    assert [(one.video, one.count) for one in find(reader, "cafe", ["w", "v"]).hits] == [("v", 2), ("w", 1)]
-    assert not find(reader, "luna moon", ["v"]).all_words
+    assert [(one.video, one.count) for one in search_videos(reader, "cafe", ["w", "v"]).hits] == [("v", 2), ("w", 1)]
+    assert not search_videos(reader, "luna moon", ["v"]).all_words

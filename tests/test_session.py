@@ -56,7 +56,7 @@ def opened(clip: Path, tmp_path: Path) -> Iterator[Callable[..., Session]]:
 
 
 def fake(session: Session, analyzer: FakeAnalyzer, grain: int = 250) -> None:
-    session.toolbox = Toolbox(session.store, session.offers, {"fake": Tool(fake_spec(analyzer, grain=grain))})
+    session.toolbox = Toolbox(session.store, session.session_videos, {"fake": Tool(fake_spec(analyzer, grain=grain))})
 
 
 SUBTITLES = Reply(calls=(call("read_subtitles", ranges=[["0:00", "0:02"]]),))
@@ -129,7 +129,7 @@ def test_same_names_are_told_apart(clip: Path, opened: Callable[..., Session], t
     for n in range(3):
         (tmp_path / str(n)).mkdir()
         copies.append(write(tmp_path / str(n) / "pier.mp4", Clip(times=[i * 40 for i in range(10 + n)])))
-    assert list(opened(videos=copies).toolbox.offers) == ["pier.mp4", "pier.mp4(2)", "pier.mp4(3)"]
+    assert list(opened(videos=copies).toolbox.session_videos) == ["pier.mp4", "pier.mp4(2)", "pier.mp4(3)"]
 
 
 def test_an_error_ends_the_question_and_the_session_goes_on(opened: Callable[..., Session]) -> None:
@@ -480,7 +480,7 @@ class TestNotes:
                     yield grain, [replace(one, kind="speech", detail={"words": words}) for one in found]
 
         spec = replace(fake_spec(Heard([(TimeRange(1200, 1800), "costs forty")]), grain=2000), kinds=("speech",))
-        session.toolbox = Toolbox(session.store, session.offers, {"fake": Tool(spec)})
+        session.toolbox = Toolbox(session.store, session.session_videos, {"fake": Tool(spec)})
         session.index()
         (note,) = session.notes(["speech"])
         assert [(w.text, w.span, w.probability) for w in note.words] == [

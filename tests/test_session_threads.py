@@ -52,7 +52,7 @@ def opened(clip: Path, tmp_path: Path) -> Iterator[Callable[..., Session]]:
         model = ScriptedModel(*[lambda messages: LOOK if messages[-1]["role"] == "user" else FORTY] * 2 * questions)
         session = Session(clip, name="t", store=tmp_path / "store.db", tools=("subtitles",), model=model)
         tool = Tool(fake_spec(Slow([(TimeRange(0, 2000), "forty")], each), grain=250))
-        session.toolbox = Toolbox(session.store, session.offers, {"fake": tool})
+        session.toolbox = Toolbox(session.store, session.session_videos, {"fake": tool})
         sessions.append(session)
         return session
 
@@ -76,7 +76,7 @@ def in_thread(work: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
     return thread, told
 
 
-def ended(thread: threading.Thread) -> None:
+def outcome(thread: threading.Thread) -> None:
     thread.join(20)
     assert not thread.is_alive()
 
@@ -93,7 +93,7 @@ class TestTwoThreads:
         for number in range(ROUNDS):
             both = [in_thread(lambda name=f"{number} {side}": session.ask(name)) for side in "ab"]  # type: ignore[misc]
             for thread, _ in both:
-                ended(thread)
+                outcome(thread)
             assert [(told[0].question, told[0].text) for _, told in both] == [(f"{number} {side}", "Forty [#1].") for side in "ab"]
         turns = session.store.history.turns("t")
         assert len(turns) == 2 * ROUNDS and all(turn["answer"]["question"] == turn["question"] for turn in turns)
@@ -110,7 +110,7 @@ class TestTwoThreads:
         for _ in events:
             pass
         for thread, _ in asked:
-            ended(thread)
+            outcome(thread)
         assert [turn["question"] for turn in session.store.history.turns("t")] == ["0", "1", "2", "3"]
 
     def test_reading_up_to_the_answer_is_enough(self, opened: Callable[..., Session]) -> None:
@@ -119,7 +119,7 @@ class TestTwoThreads:
         while not isinstance(next(events), Answered):
             pass
         thread, told = in_thread(lambda: session.ask("1"))
-        ended(thread)
+        outcome(thread)
         assert told[0].text == "Forty [#1]." and list(events) == []
 
     def test_a_stream_that_nobody_holds_gives_its_turn_back(self, opened: Callable[..., Session]) -> None:
@@ -127,7 +127,7 @@ class TestTwoThreads:
         first_look(session.stream("0"))
         gc.collect()
         thread, told = in_thread(lambda: session.ask("1"))
-        ended(thread)
+        outcome(thread)
         assert told[0].question == "1"
         assert session.store.history.turns("t")[0]["answer"]["finished"] == "interrupted"
 
@@ -149,7 +149,7 @@ class TestTwoThreads:
         wait_for(lambda: len(session._turns._line) == 2)
         for _ in events:
             pass
-        ended(thread)
+        outcome(thread)
         assert [result.tool for result in told[0]] == ["find_fake"]
 
 
@@ -162,8 +162,8 @@ class TestStopping:
         second, answered = in_thread(lambda: session.ask("1"))
         wait_for(lambda: len(session._turns._line) == 2)
         session.cancel()
-        ended(first)
-        ended(second)
+        outcome(first)
+        outcome(second)
         assert isinstance(told[0], Cancelled) and str(told[0]) == "The question was stopped; what was finished is kept."
         assert answered[0].question == "1"
 
@@ -175,8 +175,8 @@ class TestStopping:
         second, turned_away = in_thread(lambda: session.ask("1"))
         wait_for(lambda: len(session._turns._line) == 2)
         session.close()
-        ended(first)
-        ended(second)
+        outcome(first)
+        outcome(second)
         assert isinstance(told[0], Cancelled)
         assert isinstance(turned_away[0], AgentError) and str(turned_away[0]) == "This session is closed."
 
@@ -185,7 +185,7 @@ class TestStopping:
         events = session.stream("0")
         first_look(events)
         thread, told = in_thread(session.close)
-        ended(thread)
+        outcome(thread)
         assert told == [None]
         with pytest.raises(Cancelled, match=r"The session was closed\."):
             next(events)
@@ -206,7 +206,7 @@ def test_closing_while_other_threads_read(opened: Callable[..., Session]) -> Non
     time.sleep(0.05)
     session.close()
     for thread, told in readers:
-        ended(thread)
+        outcome(thread)
         assert str(told[0]) == "This session is closed."
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from analyzer_agent.evidence.reading import Reader, Run
-from analyzer_agent.records import Observation, Recipe
+from analyzer_agent.evidence.merging import MergedNote, NoteReader
+from analyzer_agent.records import Observation, Provenance
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange
 
@@ -20,7 +20,7 @@ END = 240_000
 def store(tmp_path: Path):  # type: ignore[no-untyped-def]
     with Store(tmp_path / "store.db") as opened:
         opened.notes.add_video("v", "v.mp4", "/v.mp4", END)
-        opened.notes.add_key(Recipe(KEY, "scenes", "1", "test", 0, "", "", {"detector": "adaptive"}))
+        opened.notes.add_provenance(Provenance(KEY, "scenes", "1", "test", 0, "", "", {"detector": "adaptive"}))
         yield opened
 
 
@@ -40,8 +40,8 @@ def cover(store: Store, *numbers: int) -> None:
         store.ledger.commit("v", KEY, grain, 0, (), pieces, 1)
 
 
-def shots(store: Store, start: int, end: int) -> list[Run]:
-    return Reader(store, {}).runs("v", TimeRange(start, end), kinds=["scene"])
+def shots(store: Store, start: int, end: int) -> list[MergedNote]:
+    return NoteReader(store, {}).merged_notes("v", TimeRange(start, end), kinds=["scene"])
 
 
 def test_a_part_of_a_lasting_shot_tells_the_whole_shot(store: Store) -> None:

@@ -1,6 +1,6 @@
 """Answers as text for people: what is told of voice without words."""
 
-from analyzer_agent.cli.showing import show_left
+from analyzer_agent.cli.answer_text import show_left
 from analyzer_agent.records import Unexamined
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.wording import unheard_lines

@@ -14,7 +14,8 @@ from sounds import BurstListener, LevelDetector, Ready, SoundVideo, analyzed, bu
 
 from analyzer_agent.protocols import Cue, Track
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.tools import seams, speech, subtitles, voice
+from analyzer_agent.tools import speech, subtitles, voice
+from analyzer_agent.tools.support import audio_chunks
 
 GRAIN = 12_000
 
@@ -23,7 +24,7 @@ GRAIN = 12_000
 def short_blocks() -> Iterator[None]:
     """Blocks whose edges are, and are not, those of grains."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(seams, "BLOCK", 16_000)
+        patch.setattr(audio_chunks, "CHUNK_MS", 16_000)
         yield
 
 
@@ -80,8 +81,8 @@ def test_a_sentence_goes_on_exactly_where_no_pause_lies_at_the_edge(video: Sound
     found = [notes for _, notes in sorted(analyzed(bind("speech"), video, cut(video.duration, GRAIN)).items())]
     for before, after in itertools.pairwise(found):
         if after:
-            pause = after[0].detail["words"][0][1] - before[-1].detail["words"][-1][2] if before else speech.PAUSE + 1
-            assert after[0].detail.get("continues", False) is (pause <= speech.PAUSE)
+            pause = after[0].detail["words"][0][1] - before[-1].detail["words"][-1][2] if before else speech.SENTENCE_PAUSE_MS + 1
+            assert after[0].detail.get("continues", False) is (pause <= speech.SENTENCE_PAUSE_MS)
             assert not any("continues" in note.detail for note in after[1:])
 
 

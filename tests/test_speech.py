@@ -16,8 +16,9 @@ from analyzer_agent.media import open_video
 from analyzer_agent.protocols import Availability, EngineConfig
 from analyzer_agent.records import UNHEARD, Observation
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.tools import seams, speech
+from analyzer_agent.tools import speech
 from analyzer_agent.tools.engines import faster_whisper, pocketsphinx
+from analyzer_agent.tools.support import audio_chunks
 
 # --- seams --------------------------------------------------------------------------------------------------------------
 
@@ -26,23 +27,23 @@ from analyzer_agent.tools.engines import faster_whisper, pocketsphinx
 def test_the_quietest_point_is_the_first_of_the_least_energy(levels: list[int]) -> None:
     samples = np.repeat(np.array(levels, np.float32) / 4, 160)
     if len(levels) <= 10:
-        assert seams.quietest(samples) == len(levels) * 10 // 2
+        assert audio_chunks.quietest_point(samples) == len(levels) * 10 // 2
     else:
         energy = [sum(level**2 for level in levels[i : i + 10]) for i in range(len(levels) - 9)]
-        assert seams.quietest(samples) == energy.index(min(energy)) * 10 + 50
+        assert audio_chunks.quietest_point(samples) == energy.index(min(energy)) * 10 + 50
 
 
 def test_blocks_tile_the_video_and_begin_clear_of_their_edges() -> None:
     duration = 1_201_000
     video = SoundVideo(duration, [noise(duration / 1000)])
-    blocks = seams.Blocks(video, 1)
+    blocks = audio_chunks.AudioChunks(video, 1)
     whole = blocks.touching(TimeRange(0, duration))
     assert whole[0].start == 0 and whole[-1].end == duration
     assert all(one.end == other.start for one, other in itertools.pairwise(whole))
     for block, edge in zip(whole[1:], (600_000, 1_200_000), strict=True):
-        assert edge - 5_000 <= block.start <= edge - speech.PAUSE
+        assert edge - 5_000 <= block.start <= edge - speech.SENTENCE_PAUSE_MS
     # A grain that begins at an edge can do without the block before.
-    assert blocks.touching(TimeRange(600_000 - speech.PAUSE, 720_000)) == whole[1:2]
+    assert blocks.touching(TimeRange(600_000 - speech.SENTENCE_PAUSE_MS, 720_000)) == whole[1:2]
     assert blocks.touching(TimeRange(480_000, 600_000)) == whole[:2]
 
 
@@ -72,7 +73,7 @@ def test_a_grain_waits_for_no_other_than_those_heard_with_it() -> None:
 
 
 def said(*words: tuple[str, int, int]) -> list[str]:
-    groups = speech.sentences([speech.Word(" " + text, start, end, 1.0) for text, start, end in words])
+    groups = speech.sentences([speech.HeardWord(" " + text, start, end, 1.0) for text, start, end in words])
     return ["".join(word.text for word in group).strip() for group in groups]
 
 
@@ -88,7 +89,7 @@ def test_a_long_sentence_is_split_at_its_largest_pause() -> None:
     endless = [(f"w{i}", i * 100, i * 100 + 100) for i in range(1000)]
     groups = said(*endless)
     assert " ".join(groups).split() == [text for text, _, _ in endless]
-    assert max(len(group.split()) for group in groups) * 100 <= speech.LONGEST
+    assert max(len(group.split()) for group in groups) * 100 <= speech.MAX_SENTENCE_MS
 
 
 def test_words_keep_the_spaces_of_their_language() -> None:
@@ -214,9 +215,9 @@ def test_pocketsphinx_says_what_it_is_in_milliseconds() -> None:
 
 def test_pocketsphinx_serves_english_without_hotwords() -> None:
     served = [{}, {"language": "en", "hotwords": ""}, {"language": "auto"}]
-    assert [pocketsphinx.ENGINE.suits(EngineConfig(), options) for options in served] == ["", "", ""]
-    assert "not 'de'" in pocketsphinx.ENGINE.suits(EngineConfig(), {"language": "de"})
-    assert "hotwords" in pocketsphinx.ENGINE.suits(EngineConfig(), {"hotwords": "Webb"})
+    assert [pocketsphinx.ENGINE.unsupported_reason(EngineConfig(), options) for options in served] == ["", "", ""]
+    assert "not 'de'" in pocketsphinx.ENGINE.unsupported_reason(EngineConfig(), {"language": "de"})
+    assert "hotwords" in pocketsphinx.ENGINE.unsupported_reason(EngineConfig(), {"hotwords": "Webb"})
 
 
 def test_pocketsphinx_hears_what_the_library_hears(sphinx: pocketsphinx.Pocketsphinx) -> None:

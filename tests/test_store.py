@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from analyzer_agent.errors import AgentError, StoreError
-from analyzer_agent.records import Observation, Recipe, ToolResult
+from analyzer_agent.records import Observation, Provenance, ToolResult
 from analyzer_agent.storage import ClaimLost, Ledger, Store, database
 from analyzer_agent.timeline import TimeRange
 
-RECIPE = Recipe("fake:1", "fake", "1", "engine", 0, "w@1", "", {"p": 1})
+RECIPE = Provenance("fake:1", "fake", "1", "engine", 0, "w@1", "", {"p": 1})
 SPAN = TimeRange(0, 8_000)
 
 
@@ -22,7 +22,7 @@ SPAN = TimeRange(0, 8_000)
 def store(tmp_path):
     with Store(tmp_path / "s.db") as opened:
         opened.notes.add_video("v", "v.mp4", "/v.mp4", 60_000)
-        opened.notes.add_key(RECIPE)
+        opened.notes.add_provenance(RECIPE)
         yield opened
 
 
@@ -42,14 +42,14 @@ def test_a_store_is_made_with_its_folders_and_opens_again(tmp_path):
     path = tmp_path / "a" / "b" / "s.db"
     for _ in range(2):
         with Store(path) as opened:
-            assert opened.notes.recipes() == []
+            assert opened.notes.provenances() == []
     assert sqlite3.connect(path).execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_tables_are_named_for_people(store):
     with store.connections.read() as db:
         names = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    assert {"videos", "keys", "notes", "notes_fts", "coverage", "claims", "sessions", "turns", "tool_calls", "speeds"} <= names
+    assert {"videos", "provenances", "notes", "notes_fts", "coverage", "claims", "sessions", "turns", "tool_calls", "speeds"} <= names
 
 
 def refused(action):
@@ -77,7 +77,7 @@ def test_a_damaged_store(tmp_path):
     path = tmp_path / "s.db"
     with Store(path) as opened:
         opened.notes.add_video("v", "v", "v", 1)
-        opened.notes.add_key(RECIPE)
+        opened.notes.add_provenance(RECIPE)
         for n in range(200):
             put(opened, TimeRange(n * 1_000, n * 1_000 + 1_000), seen("word " * 50, n * 1_000, n * 1_000 + 500))
     size = path.stat().st_size
@@ -218,7 +218,7 @@ def test_a_note_comes_back_as_it_went_with_its_provenance(store):
     put(store, SPAN, found)
     (note,) = store.notes.read("v", SPAN)
     assert note.observation == found and (note.video, note.analyzer, note.key) == ("v", "fake", "fake:1")
-    assert store.notes.recipe(note.key) == RECIPE == store.notes.recipes(video="v", analyzer="fake")[0]
+    assert store.notes.provenance(note.key) == RECIPE == store.notes.provenances(video="v", analyzer="fake")[0]
     assert store.notes.get([note.id, 999]) == {note.id: note} and store.notes.get([]) == {}
 
 

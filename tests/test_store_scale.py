@@ -8,8 +8,8 @@ from functools import partial
 import pytest
 from sqlite_utils import Database
 
-from analyzer_agent.evidence.reading import Reader
-from analyzer_agent.records import Observation, Recipe, Sample
+from analyzer_agent.evidence.merging import NoteReader
+from analyzer_agent.records import Observation, Provenance, Sample
 from analyzer_agent.storage import CHAPTER, Covered, Failed, Store
 from analyzer_agent.storage.migrations import migrations
 from analyzer_agent.timeline import TimeRange
@@ -27,7 +27,7 @@ def known(store, *names, tier=0, video="v"):
     """Make a video and recipes known, and return their keys."""
     store.notes.add_video(video, video, f"/{video}", 10**9)
     for name in names:
-        store.notes.add_key(Recipe(f"{name}:{tier}", name, "1", f"e{tier}", tier, "", "", {}))
+        store.notes.add_provenance(Provenance(f"{name}:{tier}", name, "1", f"e{tier}", tier, "", "", {}))
     return [f"{name}:{tier}" for name in names]
 
 
@@ -131,10 +131,10 @@ ASKED = {
     "read": lambda store, span: store.notes.read("v", span),
     "read kinds": lambda store, span: store.notes.read("v", span, kinds=["speech"]),
     "brief": lambda store, span: store.notes.brief("v", span, ["speech", "text"]),
-    "runs": lambda store, span: Reader(store, {}).runs("v", span),
+    "runs": lambda store, span: NoteReader(store, {}).merged_notes("v", span),
     "state": lambda store, span: store.notes.state("v"),
-    "recipes": lambda store, span: store.notes.recipes(video="v"),
-    "recipe": lambda store, span: store.notes.recipe("speech:0"),
+    "recipes": lambda store, span: store.notes.provenances(video="v"),
+    "recipe": lambda store, span: store.notes.provenance("speech:0"),
     "facts": lambda store, span: store.notes.facts("speech:0"),
     "get": lambda store, span: store.notes.get([1, 50, 100]),
     "covered": lambda store, span: store.ledger.covered("v", ["speech:0", "voice:0"], span),
@@ -209,7 +209,7 @@ def test_what_it_takes_does_not_grow(store, what):
 def test_a_search_takes_no_more_than_its_bound(store, monkeypatch):
     from analyzer_agent.storage import search
 
-    monkeypatch.setattr(search, "BOUND", 100)
+    monkeypatch.setattr(search, "RARE_WORD_NOTES", 100)
     monkeypatch.setattr(search, "_NEWEST", 100)
     minutes(store, 4)
     small = steps(store, lambda: next(store.notes.search("the word", videos=["v"])))

@@ -8,13 +8,13 @@ import pytest
 
 from analyzer_agent.briefing import brief
 from analyzer_agent.graph import Limits
-from analyzer_agent.llm.shown import lines_of
+from analyzer_agent.llm.rules.tool_output_parser import parse_note_lines
 from analyzer_agent.protocols import Spec
 from analyzer_agent.records import ToolResult
 from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo, call
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.toolbox import Offer, Tool, Toolbox
+from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
 
 EVENTS = {"voice": (10_000, "voice", "voice"), "motion": (5_000, "movement", "motion"), "text": (1_000, "EXIT", "text")}
 START: Any = {"step": 0, "analyzer_ms": 0, "input_tokens": 0, "output_tokens": 0}
@@ -35,7 +35,7 @@ def box(store: Store, duration: int = 60_000, names: tuple[str, ...] = ("voice",
         times = range(at, duration, every) if every else (at,)
         found = FakeAnalyzer([(TimeRange(t, t + 900), f"{text} {t}" if every else text) for t in times], kind=kind)
         tools[name] = Tool(Spec(name, f"find_{name}", "", 10_000, lambda options, engine, found=found: found, (kind,)))
-    return Toolbox(store, [Offer(film.name, film, TimeRange(0, duration))], tools, **more)
+    return Toolbox(store, [SessionVideo(film.name, film, TimeRange(0, duration))], tools, **more)
 
 
 def run(toolbox: Toolbox, **more: Any) -> tuple[list[Any], ToolResult]:
@@ -49,7 +49,7 @@ def run(toolbox: Toolbox, **more: Any) -> tuple[list[Any], ToolResult]:
 
 
 def offered(toolbox: Toolbox) -> list[str]:
-    survey = toolbox.survey(next(iter(toolbox.offers.values())))
+    survey = toolbox.survey(next(iter(toolbox.session_videos.values())))
     names = [tool["function"]["name"] for tool in toolbox.schemas()]
     assert ("survey" in names) is (survey is not None) and names[-1] == "finish"
     return [tool.spec.name for tool in survey.tools] if survey else []
@@ -90,8 +90,8 @@ class TestRun:
         events, result = run(box(store))
         assert next(type(event).__name__ for event in events) == "ToolStarted"
         assert sum(type(event).__name__ == "ToolStarted" for event in events) == 1 and len(events) > 5
-        assert [(line.kind, line.span.start) for line in lines_of(result.text)] == [("motion", 5_000), ("voice", 10_000)]
-        assert [line.id for line in lines_of(result.text)] == list(result.note_ids)
+        assert [(line.kind, line.span.start) for line in parse_note_lines(result.text)] == [("motion", 5_000), ("voice", 10_000)]
+        assert [line.id for line in parse_note_lines(result.text)] == list(result.note_ids)
         assert result.text.startswith("find_voice looked at 0:00-1:00\nfind_motion looked at 0:00-1:00:\n<notes>")
         assert (result.analyzed_ms, result.reused_ms, result.tool) == (120_000, 0, "survey")
 
@@ -113,13 +113,13 @@ class TestRun:
     def test_what_the_user_declines_is_left_out(self, store: Store) -> None:
         result = run(box(store, 100_000, approve=lambda start: start.tool != "find_voice"))[1]
         assert "find_voice was left out: the user declined this step" in result.text and "motion" in result.text
-        assert [line.kind for line in lines_of(result.text)] == ["motion"]
+        assert [line.kind for line in parse_note_lines(result.text)] == ["motion"]
 
     def test_which_of_several_videos_must_be_named(self, store: Store) -> None:
         toolbox = box(store)
         long = FakeVideo(7_200_000, video_id="long")
         store.notes.add_video(long.id, long.name, "", long.duration)
-        toolbox.offers[long.name] = Offer(long.name, long, TimeRange(0, long.duration))
+        toolbox.session_videos[long.name] = SessionVideo(long.name, long, TimeRange(0, long.duration))
         (schema,) = [tool["function"] for tool in toolbox.schemas() if tool["function"]["name"] == "survey"]
         assert schema["parameters"]["properties"]["video"]["enum"] == ["fake.mp4"] and schema["parameters"]["required"] == ["video"]
         assert run(toolbox)[1].text == "Refused: Missing argument 'video'."

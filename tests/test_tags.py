@@ -10,15 +10,15 @@ import tiny_clip
 from analyzer_agent import tools as registry
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, Unavailable
-from analyzer_agent.evidence.recipe import make_recipe
+from analyzer_agent.evidence.provenance import make_provenance
 from analyzer_agent.protocols import EngineConfig, Grain
 from analyzer_agent.sample import sample_path
-from analyzer_agent.session import Session, ready_tools
+from analyzer_agent.session import Session, available_tools
 from analyzer_agent.testing import FakeVideo
 from analyzer_agent.timeline import TimeRange, instants
-from analyzer_agent.tools import vocabulary
 from analyzer_agent.tools.engines import open_clip as door
-from analyzer_agent.tools.pool import choose
+from analyzer_agent.tools.support import vocabulary
+from analyzer_agent.tools.support.engine_pool import choose_engines
 from analyzer_agent.tools.tags import SHOWN_SCORE, SPEC, selected
 
 ENGINES = registry.load("tags")[1]
@@ -93,16 +93,16 @@ def test_reading_hides_what_is_doubtful_or_of_other_groups(own: Path) -> None:
 def test_another_vocabulary_is_another_key_and_no_coverage_of_the_old_one_serves(own: Path, tmp_path: Path) -> None:
     video = FakeVideo(1_000)
 
-    def recipe(path: Path | None) -> Any:
-        return make_recipe(SPEC, SPEC.bind({}, Sure([], path)), video, weights="w")
+    def provenance(path: Path | None) -> Any:
+        return make_provenance(SPEC, SPEC.bind({}, Sure([], path)), video, weights="w")
 
-    shipped, mine = recipe(None), recipe(own)
+    shipped, mine = provenance(None), provenance(own)
     assert shipped.key != mine.key and shipped.params != mine.params
     own.write_text("# only a comment more\n" + OWN.replace("barn\n\n", "barn\n"))
-    assert recipe(own).key == mine.key, "comments and layout do not matter"
+    assert provenance(own).key == mine.key, "comments and layout do not matter"
     for change in (OWN.replace("barn", "hut"), OWN.replace("picture", "photo"), OWN.replace("[mood]", "[feel]")):
         own.write_text(change)
-        assert recipe(own).key != mine.key
+        assert provenance(own).key != mine.key
 
 
 def test_no_model_can_name_a_file() -> None:
@@ -119,7 +119,7 @@ def test_facts_name_the_vocabulary_without_loading(own: Path) -> None:
 
 
 def test_the_vocabulary_that_ships_has_three_groups_of_labels_that_are_told_apart() -> None:
-    groups = {group.name: group for group in vocabulary.read()}
+    groups = {group.name: group for group in vocabulary.read_vocabulary()}
     assert list(groups) == ["scene", "action", "activity"]
     for group in groups.values():
         assert 60 <= len(group.labels) <= 110
@@ -140,7 +140,7 @@ def test_the_vocabulary_that_ships_has_three_groups_of_labels_that_are_told_apar
 )
 def test_what_is_wrong_with_a_vocabulary_is_told_with_its_line(text: str, told: str) -> None:
     with pytest.raises(AgentError) as caught:
-        vocabulary.parse(text, "mine.txt")
+        vocabulary.parse_vocabulary(text, "mine.txt")
     assert told in str(caught.value) and "'mine.txt'" in str(caught.value) and caught.value.hint
 
 
@@ -149,8 +149,8 @@ def test_a_vocabulary_that_cannot_be_used_is_told_before_anything_runs(tmp_path:
     assert "gone.txt' cannot be read" in door.find_clip(gone).missing
     (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\x00")
     assert "is not UTF-8" in door.find_clip(EngineConfig(vocabulary=tmp_path / "bytes.txt")).missing
-    assert "gone.txt" in choose("tags", ENGINES, gone).reason()
-    assert "gone.txt" in ready_tools(Settings(vocabulary=tmp_path / "gone.txt"))[1]["tags"]
+    assert "gone.txt" in choose_engines("tags", ENGINES, gone).reason()
+    assert "gone.txt" in available_tools(Settings(vocabulary=tmp_path / "gone.txt"))[1]["tags"]
 
 
 # --- through the real library -------------------------------------------------------------------------------------------
@@ -170,7 +170,7 @@ def test_real_tags_of_a_video_are_kept_and_a_new_vocabulary_looks_anew(tmp_path:
                 except StopIteration as end:
                     (result,) = end.value
                     break
-            video = session.offers[0].video.id
+            video = session.session_videos[0].video.id
             notes = session.store.notes.read(video, TimeRange(0, 12_000))
         return result.analyzed_ms, [(n.key, n.span.start, n.text, n.observation.score) for n in notes]
 

@@ -12,8 +12,8 @@ if os.name != "posix":
 
 from terminal_kit import Terminal
 
-from analyzer_agent.cli.drawing import Lines
-from analyzer_agent.cli.permission import Permission
+from analyzer_agent.cli.approval import TerminalApproval
+from analyzer_agent.cli.progress import LineDisplay
 from analyzer_agent.events import ToolStarted, Warned
 
 GO_ON = "Go on? [Y/n/a] (a = always in this session)"
@@ -115,20 +115,20 @@ def start(number):
 
 def test_always_is_asked_once(monkeypatch, capsys):
     answers = iter(["a\n"])
-    monkeypatch.setattr(Permission, "_answer", lambda self: next(answers))
-    permission = Permission()
+    monkeypatch.setattr(TerminalApproval, "_answer", lambda self: next(answers))
+    permission = TerminalApproval()
     assert permission(start(1)) and permission(start(2))
     assert "".join(capsys.readouterr()).count("Go on?") == 1
 
 
 @pytest.mark.parametrize(("answer", "granted"), [("\n", True), ("Y\n", True), ("yes\n", True), ("n\n", False), ("what?\n", False)])
 def test_answers(monkeypatch, answer, granted):
-    monkeypatch.setattr(Permission, "_answer", lambda self: answer)
-    assert Permission()(start(1)) is granted
+    monkeypatch.setattr(TerminalApproval, "_answer", lambda self: answer)
+    assert TerminalApproval()(start(1)) is granted
 
 
 def test_what_happens_while_a_question_is_open_is_drawn_after_it(capsys):
-    drawer = Lines()
+    drawer = LineDisplay()
     with drawer.asking():
         drawer.note("first")
         drawer.draw(Warned("second"))

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analyzer_agent.caches import Caches
+from analyzer_agent.caches import WeightCaches
 from analyzer_agent.errors import ToolRefusal, Unavailable
 from analyzer_agent.protocols import EngineConfig, Grain
 from analyzer_agent.testing import FakeVideo
 from analyzer_agent.timeline import TimeRange, instants
-from analyzer_agent.tools.engines import easyocr, hardware, rapidocr
+from analyzer_agent.tools.engines import easyocr, gpu, rapidocr
 from analyzer_agent.tools.text import SPEC, Line, reading_order, tidy
 
 needs_easyocr = pytest.mark.skipif(find_spec("easyocr") is None, reason="needs easyocr (pip install 'analyzer-agent[vision]')")
@@ -154,7 +154,7 @@ def test_rapidocr_names_the_languages_it_reads(reader: Any) -> None:
 def test_what_rapidocr_reads_is_what_the_library_says(reader: Any) -> None:
     assert frozenset(reader._pipeline.list_supported_langs("rec", "PP-OCRv6", "small")) == rapidocr._LANGUAGES
     for languages, why in ((["de", "en"], ""), (["ch_sim"], ""), (["ko", "en", "ru"], "does not read 'ko', 'ru'; it reads ")):
-        told = rapidocr.ENGINE.suits(EngineConfig(), {"languages": languages})
+        told = rapidocr.ENGINE.unsupported_reason(EngineConfig(), {"languages": languages})
         assert told.startswith(why) and bool(told) == bool(why)
 
 
@@ -217,12 +217,12 @@ def test_rapidocr_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_easyocr_needs_its_weights_and_a_gpu_unless_weights_are_named(
     recogniser: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(hardware, "_SIGNS", (str(tmp_path / "gpu"),))
-    monkeypatch.setattr(hardware, "torch_build", lambda: "13.0")
+    monkeypatch.setattr(gpu, "_DRIVER_FILES", (str(tmp_path / "gpu"),))
+    monkeypatch.setattr(gpu, "torch_build", lambda: "13.0")
     folder = tmp_path / "easyocr"
     assert "craft_mlt_25k.pth" in easyocr.find(EngineConfig(weights=folder)).missing
     on_cpu = f"to run it on the CPU all the same: analyzer-agent weights pull text, then --weights text={folder}"
-    caches = Caches(easyocr=tmp_path / "none")
+    caches = WeightCaches(easyocr=tmp_path / "none")
     assert easyocr.find(EngineConfig(weights_dir=tmp_path, caches=caches)).fix == on_cpu
     assert "craft_mlt_25k.pth" in easyocr.find(EngineConfig(weights_dir=tmp_path, device="cuda", caches=caches)).missing
     folder.mkdir()
@@ -236,14 +236,14 @@ def test_easyocr_needs_its_weights_and_a_gpu_unless_weights_are_named(
     assert easyocr.find(EngineConfig(weights_dir=tmp_path, device="cpu")).missing == "EasyOCR needs a GPU"
     (tmp_path / "gpu").touch()
     assert easyocr.find(EngineConfig(weights_dir=tmp_path)).device == "cuda"
-    monkeypatch.setattr(hardware, "torch_build", lambda: "cpu")
+    monkeypatch.setattr(gpu, "torch_build", lambda: "cpu")
     assert easyocr.find(EngineConfig(weights_dir=tmp_path)).missing == "EasyOCR needs a GPU"
 
 
 @needs_easyocr
 def test_easyocr_reads_what_its_own_reader_would_choose_the_recogniser_for(tmp_path: Path) -> None:
     """The truth is `easyocr.Reader` itself, for every language and every pair."""
-    with easyocr._quiet():
+    with easyocr._warnings_off():
         import easyocr as library
         from easyocr.config import all_lang_list, recognition_models
 
@@ -255,7 +255,7 @@ def test_easyocr_reads_what_its_own_reader_would_choose_the_recogniser_for(tmp_p
     (folder / "craft_mlt_25k.pth").touch()
     config, told = EngineConfig(weights=folder), set()
     for languages in [[one] for one in all_lang_list] + [sorted(pair) for pair in itertools.combinations(all_lang_list, 2)]:
-        why = easyocr.suits(config, {"languages": languages})
+        why = easyocr.unsupported_reason(config, {"languages": languages})
         try:
             reader = library.Reader(
                 languages, gpu=False, detector=False, recognizer=False, verbose=False, model_storage_directory=str(folder),
@@ -273,8 +273,8 @@ def test_easyocr_reads_what_its_own_reader_would_choose_the_recogniser_for(tmp_p
     assert len(told) > 12
     for file in told:
         (folder / file).unlink()
-    assert easyocr.suits(config, {"languages": ["de"]}) == f"the recogniser 'latin_g2.pth' for de is not in {folder}"
-    assert easyocr.suits(config, {"languages": ["en", "xx"]}).startswith("does not know 'xx'; it knows abq, ")
+    assert easyocr.unsupported_reason(config, {"languages": ["de"]}) == f"the recogniser 'latin_g2.pth' for de is not in {folder}"
+    assert easyocr.unsupported_reason(config, {"languages": ["en", "xx"]}).startswith("does not know 'xx'; it knows abq, ")
 
 
 @needs_easyocr
@@ -297,7 +297,7 @@ def test_what_easyocr_reads_is_told_in_milliseconds_without_importing_it(tmp_pat
 @pytest.fixture(scope="module")
 def easyocr_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights in EasyOCR's own format, random but for a bias that lets its detector see text everywhere."""
-    with easyocr._quiet():
+    with easyocr._warnings_off():
         import torch
         from easyocr.config import recognition_models
         from easyocr.craft import CRAFT
@@ -337,7 +337,7 @@ def test_easyocr_gives_what_plain_easyocr_gives(trusted: Path) -> None:
     picture = np.ascontiguousarray(drawn("Hello")[..., ::-1])
     lines = easyocr.load(EngineConfig(weights=trusted, device="cpu")).read(picture, ["en"])
     assert sys.path == before
-    with easyocr._quiet():
+    with easyocr._warnings_off():
         import easyocr as library
 
         plain = library.Reader(["en"], gpu=False, model_storage_directory=str(trusted), download_enabled=False, verbose=False).readtext(

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer_agent import Session
-from analyzer_agent.evidence.tracks import as_one, join_tracks, most_at_once, overlap
+from analyzer_agent.evidence.tracks import box_iou, join_tracks, merged_track, most_at_once
 from analyzer_agent.installing import pip_install
 from analyzer_agent.protocols import EngineConfig, Grain
 from analyzer_agent.records import Note, Observation, ToolCall, ToolResult
@@ -22,8 +22,8 @@ from analyzer_agent.testing import FakeVideo
 from analyzer_agent.timeline import TimeRange, clock, instants
 from analyzer_agent.tools.engines import ultralytics as door
 from analyzer_agent.tools.engines.ultralytics_tracks import follow
-from analyzer_agent.tools.pool import Pool
-from analyzer_agent.tools.tracks import CONTEXT, SEAM, SPEC, STEP, selected
+from analyzer_agent.tools.support.engine_pool import EnginePool
+from analyzer_agent.tools.tracks import CONTEXT_MS, SEAM_MS, SPEC, STEP_MS, selected
 
 needs_ultralytics = pytest.mark.skipif(
     not (find_spec("ultralytics") and find_spec("lap")), reason="the extra 'gpu' is not installed, so there is no tracker"
@@ -43,17 +43,19 @@ def pieces_of(lives: Sequence[tuple[int, int]], seen_from: Callable[[int], int] 
     end = max(last for _, last in lives)
     for start in range(0, end, GRAIN):
         for lane, (first, last) in enumerate(lives):
-            inside = [t for t in range(start, start + GRAIN, STEP) if first <= t < last]
+            inside = [t for t in range(start, start + GRAIN, STEP_MS) if first <= t < last]
             if not inside:
                 continue
-            begin = start - SEAM + seen_from(start)
-            near = [t for t in range(begin, start, STEP) if first <= t < last] + [t for t in inside if t >= start + GRAIN - SEAM]
+            begin = start - SEAM_MS + seen_from(start)
+            near = [t for t in range(begin, start, STEP_MS) if first <= t < last] + [t for t in inside if t >= start + GRAIN - SEAM_MS]
             detail = {
                 "grain": [start, start + GRAIN],
                 "seen": len(inside),
                 "boxes": [[t, lane * 0.1 + (t % 1_000) * 1e-5, 0.1, 0.05, 0.2] for t in near],
             }
-            notes.append(Note(0, "v", "tracks", "k", Observation(TimeRange(inside[0], inside[-1] + STEP), "track", "person", 0.9, detail)))
+            notes.append(
+                Note(0, "v", "tracks", "k", Observation(TimeRange(inside[0], inside[-1] + STEP_MS), "track", "person", 0.9, detail))
+            )
     random.Random(len(notes)).shuffle(notes)
     notes.sort(key=lambda note: note.span.start)
     return [
@@ -64,19 +66,23 @@ def pieces_of(lives: Sequence[tuple[int, int]], seen_from: Callable[[int], int] 
 @settings(max_examples=150, deadline=None)
 @given(
     lives=st.lists(
-        st.tuples(st.integers(0, 200), st.integers(1, 160)).map(lambda life: (life[0] * STEP, sum(life) * STEP)), min_size=1, max_size=9
+        st.tuples(st.integers(0, 200), st.integers(1, 160)).map(lambda life: (life[0] * STEP_MS, sum(life) * STEP_MS)),
+        min_size=1,
+        max_size=9,
     ),
-    late=st.integers(0, SEAM // STEP - 1),
+    late=st.integers(0, SEAM_MS // STEP_MS - 1),
 )
 def test_objects_cut_at_edges_are_whole_again(lives: list[tuple[int, int]], late: int) -> None:
-    pieces = pieces_of(lives, lambda _: late * STEP)
+    pieces = pieces_of(lives, lambda _: late * STEP_MS)
     found = sorted((track[0].span.start, track[-1].span.end) for track in join_tracks(pieces))
     # An object that is at an edge on the one side only within what the other did not see is told as two.
     expected = []
     for first, last in lives:
         begin = first
         for edge in range((first // GRAIN + 1) * GRAIN, last, GRAIN):
-            if first >= edge - SEAM + late * STEP and not any(edge - SEAM + late * STEP <= t < edge for t in range(first, last, STEP)):
+            if first >= edge - SEAM_MS + late * STEP_MS and not any(
+                edge - SEAM_MS + late * STEP_MS <= t < edge for t in range(first, last, STEP_MS)
+            ):
                 expected.append((begin, edge))
                 begin = edge
         expected.append((begin, last))
@@ -92,7 +98,7 @@ def test_overlap_is_the_share_of_common_cells(one: tuple[int, ...], other: tuple
     def cells(box: tuple[int, ...]) -> set[tuple[int, int]]:
         return {(x, y) for x in range(box[0], box[0] + box[2]) for y in range(box[1], box[1] + box[3])}
 
-    assert overlap(one, other) == pytest.approx(len(cells(one) & cells(other)) / len(cells(one) | cells(other)))
+    assert box_iou(one, other) == pytest.approx(len(cells(one) & cells(other)) / len(cells(one) | cells(other)))
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 20)), max_size=12))
@@ -124,7 +130,7 @@ def test_neither_another_key_or_class_nor_a_grain_left_out_is_joined() -> None:
 
 def test_filters_judge_the_whole_track() -> None:
     part = piece(4, 0, [])
-    whole = as_one([part, piece(9, GRAIN, [])])
+    whole = merged_track([part, piece(9, GRAIN, [])])
     assert (whole.id, whole.span, whole.observation.detail["seen"]) == (4, TimeRange(0, 2 * GRAIN), 4)
     assert selected(whole.observation, {"classes": ["Cat"], "min_score": 0.6}) == whole.observation
     assert selected(whole.observation, {"classes": ["dog"]}) is None
@@ -165,11 +171,11 @@ class Squares:
     def __init__(self) -> None:
         self.looked = 0
 
-    def detect(self, images: Sequence[Any], floor: float, vocabulary: Sequence[str] = ()) -> list[list[door.Box]]:
+    def detect(self, images: Sequence[Any], floor: float, vocabulary: Sequence[str] = ()) -> list[list[door.YoloBox]]:
         self.looked += len(images)
         return [[box for number in range(len(SQUARES)) if (box := self._box(image, 40 + 30 * number))] for image in images]
 
-    def _box(self, image: Any, green: int) -> door.Box | None:
+    def _box(self, image: Any, green: int) -> door.YoloBox | None:
         rows, columns = np.nonzero(image[..., 1] == green)
         if not rows.size:
             return None
@@ -201,11 +207,11 @@ def test_squares_are_counted_whole_and_in_any_pieces() -> None:
     grains = whole_grains(video)
     whole = list(analyzer.analyze(video, grains))
     assert [grain for grain, _ in whole] == grains
-    assert len(video.reads) == len(instants(TimeRange(0, 40_000), STEP, TimeRange(0, 40_000))), "each frame is looked at once"
+    assert len(video.reads) == len(instants(TimeRange(0, 40_000), STEP_MS, TimeRange(0, 40_000))), "each frame is looked at once"
     notes = [Note(n, "v", "tracks", "k", found) for n, found in enumerate(found for _, some in whole for found in some)]
-    spans = sorted((track.span.start, track.span.end) for track in map(as_one, join_tracks(notes)))
+    spans = sorted((track.span.start, track.span.end) for track in map(merged_track, join_tracks(notes)))
     # ByteTrack believes in what is new on its second frame only, but for what is there from the beginning.
-    assert spans == sorted((start + STEP if start else 0, end) for start, end, *_ in SQUARES)
+    assert spans == sorted((start + STEP_MS if start else 0, end) for start, end, *_ in SQUARES)
 
     dice = random.Random(5)
     for _ in range(4):
@@ -217,7 +223,7 @@ def test_squares_are_counted_whole_and_in_any_pieces() -> None:
 def test_no_more_is_read_than_a_grain_and_its_context() -> None:
     video = FakeVideo(40_000, start=300, picture_at=scene, size=(WIDE, TALL))
     ((_, found),) = SPEC.bind({}, Loaded(Squares())).analyze(video, [Grain(TimeRange(16_000, 24_000))])
-    assert min(read.start for read in video.reads) >= 16_000 - CONTEXT - STEP and max(read.start for read in video.reads) < 24_000
+    assert min(read.start for read in video.reads) >= 16_000 - CONTEXT_MS - STEP_MS and max(read.start for read in video.reads) < 24_000
     assert {one.text for one in found} == {"square"} and all(one.span.within(TimeRange(16_000, 24_000)) == one.span for one in found)
     assert list(SPEC.bind({}, Loaded(Squares())).analyze(FakeVideo(0), [Grain(TimeRange(0, 0))])) == [(Grain(TimeRange(0, 0)), ())]
 
@@ -267,7 +273,7 @@ def test_the_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path:
 def test_detecting_and_counting_load_the_same_weights_once(tmp_path: Path) -> None:
     from benchmarks.speed.objects import random_detector
 
-    pool, config = Pool(), EngineConfig(weights=random_detector(tmp_path), device="cpu")
+    pool, config = EnginePool(), EngineConfig(weights=random_detector(tmp_path), device="cpu")
     engines = [pool.engine(name, spec, config, spec.find(config)) for name, spec in (("objects", door.ENGINE), ("tracks", door.TRACKS))]
     assert engines[0] is engines[1]
     assert isinstance(engines[1].get(), door.Yolo)
@@ -310,7 +316,7 @@ COUNTED = {"people_one_by_one.mp4": ("person", 6, 1), "bottles.mp4": ("bottle", 
 def test_people_and_bottles_are_counted_whole_and_in_ragged_pieces(session_on: Any, clip: str, weights: str) -> None:
     name, many, at_once = COUNTED[clip]
     session = session_on(clip, weights)
-    end = session.offers[0].video.duration
+    end = session.session_videos[0].video.duration
     result, _ = count(session, 0, end, classes=[name])
     assert f"Counted: {many} {name} (at most {at_once} at the same time):" in result.text
     assert len(result.note_ids) == many

@@ -18,7 +18,7 @@ from analyzer_agent.errors import ToolRefusal, Unavailable
 from analyzer_agent.protocols import EngineConfig, Grain
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.engines import ultralytics as door
-from analyzer_agent.tools.engines.batches import Batches
+from analyzer_agent.tools.engines.adaptive_batch import AdaptiveBatch
 from analyzer_agent.tools.objects import SPEC, select
 from benchmarks.speed.objects import random_detector
 
@@ -73,12 +73,12 @@ def test_boxes_do_not_depend_on_what_else_is_in_the_batch(detector: door.Yolo) -
 
 def test_pictures_of_one_shape_go_together_and_keep_their_places() -> None:
     shapes = [(1, 1), (2, 2), (1, 1), (1, 1), (2, 2)]
-    assert list(door._alike(shapes)) == [[0, 2, 3], [1, 4]]
+    assert list(door._by_shape(shapes)) == [[0, 2, 3], [1, 4]]
 
 
 @pytest.fixture
 def three_at_a_time(detector: door.Yolo) -> Iterator[door.Yolo]:
-    before, detector._batches = detector._batches, Batches(3, fill=True)
+    before, detector._batches = detector._batches, AdaptiveBatch(3, fill=True)
     yield detector
     detector._batches = before
 
@@ -221,7 +221,7 @@ def test_short_memory_makes_room_and_then_halves_the_batch(weights: Path, monkey
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
         return predict(pictures, **how)
 
-    engine._batches = Batches(4, fill=True, make_room=config.make_room)
+    engine._batches = AdaptiveBatch(4, fill=True, make_room=config.make_room)
     monkeypatch.setattr(engine._model, "predict", short)
     found = engine.detect(images, FLOOR)
     assert sizes == [4, 4, 2, 2, 2]

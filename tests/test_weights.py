@@ -14,15 +14,15 @@ import tiny_clip
 import tiny_whisper
 from weights_server import REVISION, WeightsServer
 
-from analyzer_agent.caches import Caches
+from analyzer_agent.caches import WeightCaches
 from analyzer_agent.errors import AgentError
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
-from analyzer_agent.tools import fetching, pulling, weights
-from analyzer_agent.tools.engines import detectors, easyocr, faster_whisper, open_clip, recognizers, ultralytics
+from analyzer_agent.tools.engines import easyocr, faster_whisper, open_clip, ultralytics, whisper_files, yolo_files
 from analyzer_agent.tools.engines.huggingface import Hub
-from analyzer_agent.tools.inventory import check_folder, where
-from analyzer_agent.tools.pulling import File, choose, plan, pull
-from analyzer_agent.tools.weights import DEFAULTS, PUBLISHED, Weights
+from analyzer_agent.tools.weights import catalog, download, http
+from analyzer_agent.tools.weights.catalog import DEFAULTS, PUBLISHED, Weights
+from analyzer_agent.tools.weights.download import WeightFile, choose_weights, download_weights, plan_download
+from analyzer_agent.tools.weights.local import check_folder, find_local
 
 needs_extra = pytest.mark.skipif(importlib.util.find_spec("ultralytics") is None, reason="needs the extra 'vision'")
 
@@ -38,8 +38,8 @@ def test_whisper_models_and_their_other_names_are_those_of_faster_whisper() -> N
     from faster_whisper.utils import _MODELS
 
     known = {name: entry.source for name, entry in of("speech").items()}
-    assert known | {other: known[name] for other, name in weights.ALIASES.items()} == _MODELS
-    assert {recognizers.name_of(entry.folder.rpartition("/")[2]) for entry in of("speech").values()} == set(recognizers.SIZES)
+    assert known | {other: known[name] for other, name in catalog.ALIASES.items()} == _MODELS
+    assert {whisper_files.name_of(entry.folder.rpartition("/")[2]) for entry in of("speech").values()} == set(whisper_files.SIZES)
 
 
 def test_open_clip_repositories_are_those_that_the_engine_looks_for() -> None:
@@ -55,7 +55,7 @@ def test_detectors_are_those_of_ultralytics_in_its_release() -> None:
     from ultralytics.utils import downloads
 
     assert {entry.files[0] for entry in of("objects").values()} <= downloads.GITHUB_ASSETS_NAMES
-    assert {entry.name for entry in of("objects").values()} == {stem for stem in detectors._STEMS if not stem.endswith("-worldv2")}
+    assert {entry.name for entry in of("objects").values()} == {stem for stem in yolo_files._MODEL_NAMES if not stem.endswith("-worldv2")}
     release = inspect.signature(downloads.attempt_download_asset).parameters["release"].default
     assert {entry.source for entry in of("objects").values()} == {
         f"https://github.com/{downloads.GITHUB_ASSETS_REPO}/releases/download/{release}/{name}.pt" for name in of("objects")
@@ -97,7 +97,7 @@ def test_each_analyzer_has_one_default_and_names_once() -> None:
 
 
 def named(*words: str) -> list[str]:
-    return [f"{entry.analyzer}={entry.name}" for entry in choose(words)]
+    return [f"{entry.analyzer}={entry.name}" for entry in choose_weights(words)]
 
 
 def test_words_choose_weights() -> None:
@@ -125,7 +125,7 @@ def test_words_choose_weights() -> None:
 )
 def test_wrong_words_are_told_with_the_right_ones(word: str, said: str, hint: str) -> None:
     with pytest.raises(AgentError) as raised:
-        choose([word])
+        choose_weights([word])
     assert str(raised.value) == said and hint in raised.value.hint
 
 
@@ -139,23 +139,23 @@ def server() -> Iterator[WeightsServer]:
 
 
 @pytest.fixture
-def nobody(tmp_path: Path) -> Caches:
+def nobody(tmp_path: Path) -> WeightCaches:
     """Caches of a user who has none."""
-    return Caches(hub=tmp_path / "no", easyocr=tmp_path / "no", ultralytics=tmp_path / "no.json")
+    return WeightCaches(hub=tmp_path / "no", easyocr=tmp_path / "no", ultralytics=tmp_path / "no.json")
 
 
-def planned(server: WeightsServer, folder: Path, *words: str, token: str = "") -> list[File]:
+def planned(server: WeightsServer, folder: Path, *words: str, token: str = "") -> list[WeightFile]:
     moved = [
         entry._replace(source=entry.source.replace("https://github.com", server.url)) if entry.source.startswith("http") else entry
-        for entry in choose(words)
+        for entry in choose_weights(words)
     ]
-    return plan(moved, folder, Hub(server.url, {"Authorization": f"Bearer {token}"} if token else {}), github=server.url)
+    return plan_download(moved, folder, Hub(server.url, {"Authorization": f"Bearer {token}"} if token else {}), github=server.url)
 
 
 def pulled(server: WeightsServer, folder: Path, *words: str) -> list[str]:
     """Fetch what is not here and return the names of the files that were fetched."""
     missing = [file for file in planned(server, folder, *words) if not file.is_here()]
-    return [event.file.path.name for event in pull(missing) if isinstance(event, pulling.Fetched)]
+    return [event.file.path.name for event in download_weights(missing) if isinstance(event, download.DownloadDone)]
 
 
 def names(folder: Path) -> list[str]:
@@ -167,7 +167,7 @@ def whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_whisper.make(tmp_path_factory.mktemp("whisper"))
 
 
-def test_whisper_is_fetched_found_and_loaded(server: WeightsServer, whisper: Path, tmp_path: Path, nobody: Caches) -> None:
+def test_whisper_is_fetched_found_and_loaded(server: WeightsServer, whisper: Path, tmp_path: Path, nobody: WeightCaches) -> None:
     server.add_repository("Systran/faster-whisper-tiny", whisper)
     config = EngineConfig(weights_dir=tmp_path / "carried", caches=nobody, device="cpu", offline=True)
     assert "weights pull speech" in faster_whisper.find_whisper(config).fix
@@ -176,7 +176,7 @@ def test_whisper_is_fetched_found_and_loaded(server: WeightsServer, whisper: Pat
     folder = tmp_path / "carried" / "speech" / "faster-whisper-tiny"
     assert names(folder) == names(whisper) and all((folder / name).read_bytes() == (whisper / name).read_bytes() for name in names(whisper))
     assert faster_whisper.find_whisper(config).weights.startswith("faster-whisper-tiny ")
-    assert where(of("speech")["tiny"], config) == folder and where(of("speech")["base"], config) is None
+    assert find_local(of("speech")["tiny"], config) == folder and find_local(of("speech")["base"], config) is None
     assert "de" in faster_whisper.load_whisper(config).languages
     before = len(server.requests)
     assert pulled(server, tmp_path / "carried", "speech=tiny") == []
@@ -186,7 +186,7 @@ def test_whisper_is_fetched_found_and_loaded(server: WeightsServer, whisper: Pat
 @needs_extra
 @pytest.mark.parametrize(("analyzer", "config"), [("captions", tiny_clip.COCA), ("tags", tiny_clip.CLIP)])
 def test_open_clip_is_fetched_found_and_loaded(
-    server: WeightsServer, tmp_path: Path, nobody: Caches, analyzer: str, config: dict[str, Any]
+    server: WeightsServer, tmp_path: Path, nobody: WeightCaches, analyzer: str, config: dict[str, Any]
 ) -> None:
     made = tiny_clip.make(tmp_path / "made", config)
     (made / "open_clip_pytorch_model.bin").write_bytes(b"a pickle that nobody needs beside safetensors")
@@ -196,7 +196,7 @@ def test_open_clip_is_fetched_found_and_loaded(
     engine = open_clip.COCA if analyzer == "captions" else open_clip.CLIP
     here = EngineConfig(weights_dir=tmp_path / "carried", caches=nobody, device="cpu", offline=True)
     assert engine.find(here).weights.startswith(entry.source.partition("/")[2])
-    assert where(entry, here) == tmp_path / "carried" / entry.folder / "open_clip_model.safetensors"
+    assert find_local(entry, here) == tmp_path / "carried" / entry.folder / "open_clip_model.safetensors"
     engine.load(here)
 
 
@@ -209,7 +209,7 @@ def test_a_publisher_without_safetensors_gives_pickles(server: WeightsServer, tm
 
 
 @needs_extra
-def test_a_detector_is_fetched_found_and_loaded(server: WeightsServer, tmp_path: Path, nobody: Caches) -> None:
+def test_a_detector_is_fetched_found_and_loaded(server: WeightsServer, tmp_path: Path, nobody: WeightCaches) -> None:
     from benchmarks.speed.objects import random_detector
 
     data = random_detector(tmp_path).read_bytes()
@@ -217,7 +217,7 @@ def test_a_detector_is_fetched_found_and_loaded(server: WeightsServer, tmp_path:
     assert pulled(server, tmp_path / "carried", "objects=yolo11n") == ["yolo11n.pt"]
     here = EngineConfig(weights_dir=tmp_path / "carried", caches=nobody, device="cpu", offline=True)
     assert ultralytics.find(here).weights.startswith("yolo11n.pt:")
-    assert where(of("objects")["yolo11n"], here) == tmp_path / "carried" / "yolo11n.pt"
+    assert find_local(of("objects")["yolo11n"], here) == tmp_path / "carried" / "yolo11n.pt"
     assert len(ultralytics.load(here).names) == 80
 
 
@@ -237,12 +237,14 @@ def readers(server: WeightsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     table = [
         entry._replace(md5=hashlib.md5(contents[entry.name]).hexdigest()) if entry.analyzer == "text" else entry for entry in PUBLISHED
     ]
-    monkeypatch.setattr(pulling, "PUBLISHED", tuple(table))
+    monkeypatch.setattr(download, "PUBLISHED", tuple(table))
     return contents
 
 
 @needs_extra
-def test_readers_are_unpacked_where_easyocr_looks(server: WeightsServer, readers: dict[str, bytes], tmp_path: Path, nobody: Caches) -> None:
+def test_readers_are_unpacked_where_easyocr_looks(
+    server: WeightsServer, readers: dict[str, bytes], tmp_path: Path, nobody: WeightCaches
+) -> None:
     carried = tmp_path / "carried"
     here = EngineConfig(weights_dir=carried, caches=nobody, device="cuda:0", offline=True)
     assert "analyzer-agent weights pull text" in easyocr.find(here).fix
@@ -250,7 +252,10 @@ def test_readers_are_unpacked_where_easyocr_looks(server: WeightsServer, readers
     assert names(carried) == sorted(f"easyocr/{name}.pth" for name in ("latin_g2", "japanese_g2", "english_g2", "craft_mlt_25k"))
     assert (carried / "easyocr" / "latin_g2.pth").read_bytes() == readers["latin"]
     assert easyocr.find(here).missing == ""
-    assert where(of("text")["japanese"], here) == carried / "easyocr" / "japanese_g2.pth" and where(of("text")["korean"], here) is None
+    assert (
+        find_local(of("text")["japanese"], here) == carried / "easyocr" / "japanese_g2.pth"
+        and find_local(of("text")["korean"], here) is None
+    )
     assert pulled(server, carried, "text=de,ja") == []
     (carried / "easyocr" / "latin_g2.pth").write_bytes(b"cut off")
     assert pulled(server, carried, "text=de") == ["latin_g2.pth"], "what is not whole is fetched again"
@@ -284,16 +289,16 @@ def test_what_breaks_off_goes_on(server: WeightsServer, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_what_was_left_is_gone_on_with_later_or_anew(server: WeightsServer, tmp_path: Path, nobody: Caches, ranges: bool) -> None:
+def test_what_was_left_is_gone_on_with_later_or_anew(server: WeightsServer, tmp_path: Path, nobody: WeightCaches, ranges: bool) -> None:
     server.add_asset(PATH, DATA)
     server.ranges = ranges
-    events = pull(planned(server, tmp_path, "objects"))
+    events = download_weights(planned(server, tmp_path, "objects"))
     while getattr(next(events), "done", 0) < 500_000:
         pass
     events.close()  # as Ctrl-C does
     assert names(tmp_path) == ["yolo26s.pt.part"]
-    assert where(of("objects")["yolo26s"], EngineConfig(weights_dir=tmp_path, caches=nobody)) is None
-    done = [event.done for event in pull(planned(server, tmp_path, "objects")) if isinstance(event, pulling.Fetching)]
+    assert find_local(of("objects")["yolo26s"], EngineConfig(weights_dir=tmp_path, caches=nobody)) is None
+    done = [event.done for event in download_weights(planned(server, tmp_path, "objects")) if isinstance(event, download.DownloadProgress)]
     assert (done[0] > 500_000) == ranges and done[-1] == len(DATA)
     assert names(tmp_path) == ["yolo26s.pt"] and (tmp_path / "yolo26s.pt").read_bytes() == DATA
 
@@ -311,7 +316,7 @@ def test_a_piece_of_another_file_is_thrown_away(server: WeightsServer, tmp_path:
 def test_a_piece_that_is_longer_than_a_file_of_unknown_size_is_thrown_away(server: WeightsServer, tmp_path: Path) -> None:
     server.files["/file"] = DATA
     (tmp_path / "file.part").write_bytes(DATA)
-    assert list(fetching.fetch(f"{server.url}/file", tmp_path / "file"))[-1] == len(DATA)
+    assert list(http.download(f"{server.url}/file", tmp_path / "file"))[-1] == len(DATA)
     assert (tmp_path / "file").read_bytes() == DATA
 
 
@@ -347,13 +352,13 @@ def test_an_unreachable_publisher_is_told_in_one_line(tmp_path: Path, monkeypatc
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         port = silent.getsockname()[1]
-        monkeypatch.setattr(fetching, "TIMEOUT_S", 0.2)
+        monkeypatch.setattr(http, "TIMEOUT_S", 0.2)
         with pytest.raises(AgentError, match=rf"^127\.0\.0\.1:{port} cannot be reached: it did not answer in time\."):
-            plan(choose(["speech=tiny"]), tmp_path, Hub(f"http://127.0.0.1:{port}", {}))
+            plan_download(choose_weights(["speech=tiny"]), tmp_path, Hub(f"http://127.0.0.1:{port}", {}))
     with pytest.raises(AgentError, match=rf"^127\.0\.0\.1:{port} cannot be reached: Connection refused\."):
-        plan(choose(["speech=tiny"]), tmp_path, Hub(f"http://127.0.0.1:{port}", {}))
+        plan_download(choose_weights(["speech=tiny"]), tmp_path, Hub(f"http://127.0.0.1:{port}", {}))
     with pytest.raises(AgentError, match=rf"^127\.0\.0\.1:{port} cannot be reached: Connection refused\."):
-        plan(choose(["objects"]), tmp_path, Hub("", {}), github=f"http://127.0.0.1:{port}")
+        plan_download(choose_weights(["objects"]), tmp_path, Hub("", {}), github=f"http://127.0.0.1:{port}")
 
 
 def test_what_a_hub_does_not_have_is_told(server: WeightsServer, tmp_path: Path) -> None:
@@ -381,7 +386,7 @@ def test_a_name_cannot_lead_out_of_the_folder(server: WeightsServer, whisper: Pa
 
 def test_the_token_goes_to_the_hub_and_no_further(server: WeightsServer, whisper: Path, tmp_path: Path) -> None:
     server.add_repository("Systran/faster-whisper-tiny", whisper)
-    for _ in pull(planned(server, tmp_path, "speech=tiny", token="hf_secret")):
+    for _ in download_weights(planned(server, tmp_path, "speech=tiny", token="hf_secret")):
         pass
     hub, store = server.url.removeprefix("http://"), server.store.removeprefix("http://")
     told = {(request.headers["Host"], request.headers.get("Authorization")) for request in server.requests}
@@ -442,7 +447,7 @@ def test_a_folder_without_weights_is_told_wherever_it_was_named(
     tmp_path: Path, files: tuple[str, ...] | None, said: str, hint: str
 ) -> None:
     from analyzer_agent.config import Settings
-    from analyzer_agent.session import ready_tools
+    from analyzer_agent.session import available_tools
 
     folder = tmp_path / "x"
     for name in files or ():
@@ -452,7 +457,7 @@ def test_a_folder_without_weights_is_told_wherever_it_was_named(
         folder.mkdir()
     for settings in (Settings(weights_dir=folder), Settings(weights_dir=folder, tools=("scenes",))):
         with pytest.raises(AgentError) as refused:
-            ready_tools(settings)
+            available_tools(settings)
         assert str(refused.value) == said.format(folder) and hint.format(folder) in refused.value.hint
 
 
@@ -489,8 +494,8 @@ def test_a_plug_in_may_keep_its_own_weights_there(tmp_path: Path) -> None:
 
 def test_the_usual_folder_need_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from analyzer_agent.config import Settings
-    from analyzer_agent.session import ready_tools
+    from analyzer_agent.session import available_tools
 
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "nobody"))
-    assert ready_tools(Settings(tools=("scenes",)))[0]
-    assert ready_tools(Settings(tools=("scenes",), weights_dir=None))[0]
+    assert available_tools(Settings(tools=("scenes",)))[0]
+    assert available_tools(Settings(tools=("scenes",), weights_dir=None))[0]

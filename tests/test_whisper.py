@@ -10,13 +10,14 @@ import tiny_whisper
 from numpy.typing import NDArray
 from sounds import Ready, SoundVideo, analyzed, cut, noise, vowels
 
-from analyzer_agent.caches import Caches
+from analyzer_agent.caches import WeightCaches
 from analyzer_agent.errors import Unavailable
 from analyzer_agent.protocols import EngineConfig
 from analyzer_agent.records import Observation
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.tools import hearing, speech
-from analyzer_agent.tools.engines import faster_whisper, hardware, recognizers
+from analyzer_agent.tools import speech
+from analyzer_agent.tools.engines import faster_whisper, gpu, whisper_files
+from analyzer_agent.tools.support import transcriber
 from benchmarks.needles.stock import SENTENCES
 from benchmarks.needles.voices import recording
 
@@ -44,7 +45,7 @@ def test_the_best_weights_are_found_in_all_the_usual_places(tmp_path: Path) -> N
     pretend(hub / "models--mobiuslabsgmbh--faster-whisper-large-v3-turbo" / "snapshots" / "cafe")
     (hub / "models--Systran--faster-whisper-large-v3" / "snapshots" / "beef").mkdir(parents=True)
     assert faster_whisper.find_whisper(config, [hub]).weights == "faster-whisper-large-v3-turbo cafe"
-    names = [model.name for model in recognizers.models([hub, own])]
+    names = [model.name for model in whisper_files.models([hub, own])]
     assert names == ["large-v3-turbo", "small", "tiny"]
     assert faster_whisper.find_whisper(EngineConfig(weights=Path("turbo")), [hub]).weights == "faster-whisper-large-v3-turbo cafe"
 
@@ -53,10 +54,10 @@ def test_the_snapshot_that_main_points_to_is_taken(tmp_path: Path) -> None:
     model = tmp_path / "models--Systran--faster-whisper-base"
     for revision in ("aaaa", "bbbb"):
         pretend(model / "snapshots" / revision)
-    assert recognizers.models([tmp_path])[0].weights.endswith(" aaaa")
+    assert whisper_files.models([tmp_path])[0].weights.endswith(" aaaa")
     (model / "refs").mkdir()
     (model / "refs" / "main").write_text("bbbb\n")
-    assert recognizers.models([tmp_path])[0].weights.endswith(" bbbb")
+    assert whisper_files.models([tmp_path])[0].weights.endswith(" bbbb")
 
 
 def test_what_is_missing_is_said_in_one_line_with_its_fix(tmp_path: Path) -> None:
@@ -154,7 +155,7 @@ def test_whisper_hears_what_the_library_hears(whisper: faster_whisper.Whisper, t
     plain = []
     for window in whisper.windows(talk):
         first, last = window[0][0], window[-1][1]
-        for word, start, end in plain_words(tiny, hearing.sound(talk, window), language="en"):
+        for word, start, end in plain_words(tiny, transcriber.sound(talk, window), language="en"):
             plain.append((word, at := min(first + start, last - 1), min(max(first + end, at + 1), last)))
     assert heard == plain and len(heard) > 5
 
@@ -275,7 +276,7 @@ def test_whisper_makes_room_when_memory_runs_out_and_gives_it_back_when_closed(t
 
 def test_where_whisper_would_run_is_told_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(tmp_path / "tiny")
-    monkeypatch.setattr(hardware, "_SIGNS", (str(tmp_path / "gpu"),))
+    monkeypatch.setattr(gpu, "_DRIVER_FILES", (str(tmp_path / "gpu"),))
 
     def device(wanted: str) -> str:
         return faster_whisper.find_whisper(EngineConfig(weights_dir=tmp_path, device=wanted), []).device
@@ -287,11 +288,13 @@ def test_where_whisper_would_run_is_told_from_files(tmp_path: Path, monkeypatch:
 
 def test_english_weights_are_for_english_alone(tmp_path: Path) -> None:
     pretend(tmp_path / "small.en")
-    config = EngineConfig(weights_dir=tmp_path, caches=Caches(hub=tmp_path / "none"))
-    assert [faster_whisper.WHISPER.suits(config, {"language": code}) for code in ("auto", "en")] == ["", ""]
-    assert faster_whisper.WHISPER.suits(config, {"language": "de"}) == "knows English alone with the weights 'small.en', not 'de'"
+    config = EngineConfig(weights_dir=tmp_path, caches=WeightCaches(hub=tmp_path / "none"))
+    assert [faster_whisper.WHISPER.unsupported_reason(config, {"language": code}) for code in ("auto", "en")] == ["", ""]
+    assert (
+        faster_whisper.WHISPER.unsupported_reason(config, {"language": "de"}) == "knows English alone with the weights 'small.en', not 'de'"
+    )
     pretend(tmp_path / "medium")
-    assert faster_whisper.WHISPER.suits(config, {"language": "de"}) == ""
+    assert faster_whisper.WHISPER.unsupported_reason(config, {"language": "de"}) == ""
 
 
 def test_whisper_says_nothing_where_nobody_speaks(whisper: faster_whisper.Whisper) -> None:

@@ -3,9 +3,9 @@
 import pytest
 
 from analyzer_agent.cli import wrapping
-from analyzer_agent.cli.showing import cited
+from analyzer_agent.cli.answer_text import cited
 from analyzer_agent.cli.tables import table
-from analyzer_agent.cli.wrapping import Writer, broken, text_width, wrapped
+from analyzer_agent.cli.wrapping import Writer, break_line, text_width, wrapped
 
 TEXT = "A spectre is haunting Europe, the spectre of communism; all the powers of old Europe have entered into a holy alliance."
 
@@ -13,7 +13,7 @@ TEXT = "A spectre is haunting Europe, the spectre of communism; all the powers o
 @pytest.fixture
 def wide(monkeypatch):
     def set_to(columns):
-        monkeypatch.setattr(wrapping, "columns", lambda err=False: columns)
+        monkeypatch.setattr(wrapping, "terminal_columns", lambda err=False: columns)
 
     return set_to
 
@@ -45,13 +45,13 @@ def test_a_terminal_that_is_too_narrow_is_left_alone(wide):
 
 
 def test_wide_characters_take_two_columns_and_are_cut_where_there_is_no_space():
-    pieces = broken("字幕" * 20, 30, 4)
+    pieces = break_line("字幕" * 20, 30, 4)
     assert [text_width(piece) for piece in pieces] == [30, 26, 24] and "".join(pieces) == "字幕" * 20
-    assert broken("e\u0301" * 40, 40) == ["e\u0301" * 40], "combining characters take none"
+    assert break_line("e\u0301" * 40, 40) == ["e\u0301" * 40], "combining characters take none"
 
 
 def test_a_word_longer_than_the_line_is_cut():
-    assert broken("see " + "x" * 50, 20) == ["see " + "x" * 16, "x" * 20, "x" * 14]
+    assert break_line("see " + "x" * 50, 20) == ["see " + "x" * 16, "x" * 20, "x" * 14]
 
 
 def test_the_last_column_of_a_table_is_broken(wide):

@@ -14,25 +14,26 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analyzer_agent.batch.answers import Lock, append, locked, opened, read_held, refuse_mixing, repair, unlocked
+from analyzer_agent.batch.answer_file import Lock, append, open_for_append, read_answer_file, refuse_mixing, repair, unlock
+from analyzer_agent.batch.answer_file import lock as locked
 from analyzer_agent.batch.questions import Question, Questions, missing_videos, read_questions
-from analyzer_agent.batch.subtitles import bring_in
+from analyzer_agent.batch.subtitles import import_subtitles
 from analyzer_agent.batch.tally import Tally
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.protocols import ChatModel
 from analyzer_agent.records import JSON, answer_json
-from analyzer_agent.session import Pool, Session, choose_model, ready_tools, understood
-from analyzer_agent.session.parts import named_videos, stand_in
+from analyzer_agent.session import EnginePool, Session, available_tools, choose_model, understood
+from analyzer_agent.session.assembly import named_videos, video_by_name
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import seconds
 
 if TYPE_CHECKING:
     from analyzer_agent.toolbox import Tool
 
-__all__ = ["Batch", "Done", "Question", "Questions", "Tally", "prepare", "read_questions"]
+__all__ = ["Batch", "BatchResult", "Question", "Questions", "Tally", "prepare", "read_questions"]
 
-_PATIENCE_S = 1.0
+_SHUTDOWN_TIMEOUT_S = 1.0
 """How long a run that was stopped waits for its threads; they end with the process."""
 
 _RETRIES = 8
@@ -42,7 +43,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class BatchResult:
     """A question was answered, or failed: `record` is its line in the answer file."""
 
     question: Question
@@ -73,7 +74,7 @@ class Batch:
     """What else decides how answers come out: engines with their weights, and the number of frames; kept with each answer."""
     right: Mapping[str, bool] = field(default_factory=dict)
     """Whether the choices of an earlier run were right, where that is known."""
-    pool: Pool = field(default_factory=Pool)
+    pool: EnginePool = field(default_factory=EnginePool)
     _stop: threading.Event = field(default_factory=threading.Event)
     _sessions: set[Session] = field(default_factory=set)
     _lock: "Lock | None" = None
@@ -84,7 +85,7 @@ class Batch:
     def missing(self) -> dict[Path, list[Question]]:
         """The videos that are not there, with the questions that will fail for it."""
         known = named_videos(self.settings)
-        return {path: asked for path, asked in missing_videos(self.todo).items() if stand_in(path, known) is None}
+        return {path: asked for path, asked in missing_videos(self.todo).items() if video_by_name(path, known) is None}
 
     @property
     def todo(self) -> list[Question]:
@@ -93,7 +94,7 @@ class Batch:
 
     def close(self) -> None:
         """Let other runs write to the answer file; a run does this at its end."""
-        unlocked(self._lock)
+        unlock(self._lock)
 
     def stop(self) -> None:
         """Stop the questions that run; what is answered is kept. May be called from another thread."""
@@ -101,7 +102,7 @@ class Batch:
         for session in list(self._sessions):
             session.cancel()
 
-    def run(self, workers: int = 1) -> Iterator[Done]:
+    def run(self, workers: int = 1) -> Iterator[BatchResult]:
         """Answer what is to do, `workers` videos at a time; yields each question when its line is on disk.
 
         The questions of one video are asked one after the other, so that what was found for one serves the next. Each is a conversation of
@@ -116,7 +117,7 @@ class Batch:
         waiting: queue.SimpleQueue[Sequence[Question]] = queue.SimpleQueue()
         for group in groups:
             waiting.put(group)
-        lines: queue.SimpleQueue[Done | None] = queue.SimpleQueue()
+        lines: queue.SimpleQueue[BatchResult | None] = queue.SimpleQueue()
         threads = [
             threading.Thread(target=self._work, args=(waiting, lines), daemon=True) for _ in range(min(max(1, workers), len(groups)))
         ]
@@ -126,20 +127,20 @@ class Batch:
             yield from self._written(lines, len(threads))
         finally:
             self.stop()
-            deadline = time.monotonic() + _PATIENCE_S
+            deadline = time.monotonic() + _SHUTDOWN_TIMEOUT_S
             for thread in threads:
                 thread.join(max(0.0, deadline - time.monotonic()))
             self.pool.close()
             self.close()
 
-    def _written(self, lines: "queue.SimpleQueue[Done | None]", workers: int) -> Iterator[Done]:
-        with opened(self.out) as file:
+    def _written(self, lines: "queue.SimpleQueue[BatchResult | None]", workers: int) -> Iterator[BatchResult]:
+        with open_for_append(self.out) as file:
             for _ in range(workers):
                 while (done := lines.get()) is not None:
                     append(file, done.record, self.out)
                     yield done
 
-    def _work(self, waiting: "queue.SimpleQueue[Sequence[Question]]", lines: "queue.SimpleQueue[Done | None]") -> None:
+    def _work(self, waiting: "queue.SimpleQueue[Sequence[Question]]", lines: "queue.SimpleQueue[BatchResult | None]") -> None:
         try:
             while not self._stop.is_set():
                 for done in self._answer(waiting.get_nowait()):
@@ -149,7 +150,7 @@ class Batch:
         finally:
             lines.put(None)
 
-    def _answer(self, group: Sequence[Question]) -> Iterator[Done]:
+    def _answer(self, group: Sequence[Question]) -> Iterator[BatchResult]:
         """Answer the questions of one video; it is opened anew where the part that may be looked at changes."""
         broken: dict[str, str] = {}
         for _, part in groupby(group, lambda question: (question.start, question.end)):
@@ -158,7 +159,7 @@ class Batch:
                 for question in part:
                     if self._stop.is_set():
                         return
-                    record = _skipped(question, broken)
+                    record = _skipped_record(question, broken)
                     if record is None:
                         try:
                             if session is None:
@@ -167,20 +168,20 @@ class Batch:
                         except Cancelled:
                             raise
                         except Exception as error:
-                            record = {"error": _told(error, question)}
+                            record = {"error": _error_fields(error, question)}
                     if "error" in record and question.conversation:
                         broken.setdefault(question.conversation, question.id)
                     if "error" not in record:
                         record["made_with"] = dict(self.made_with)
-                    yield Done(question, {"id": question.id} | record | _gold(question))
+                    yield BatchResult(question, {"id": question.id} | record | _gold(question))
             finally:
                 if session is not None:
                     self._sessions.discard(session)
                     session.close()
 
     def _open(self, question: Question) -> Session:
-        bring_in(question, self.settings)
-        session = Session(question.video, settings=_limited(self.settings, question), model=self.model, pool=self.pool)
+        import_subtitles(question, self.settings)
+        session = Session(question.video, settings=_scoped_settings(self.settings, question), model=self.model, pool=self.pool)
         self._sessions.add(session)
         return session
 
@@ -215,20 +216,20 @@ def prepare(
     if out.exists() and questions.exists() and out.samefile(questions):
         raise AgentError(f"{str(out)!r} is the question file itself.", hint="Give another --out FILE.")
     found, settings = read_questions(questions, videos, map), understood(settings)
-    ready, _ = ready_tools(settings)
+    ready, _ = available_tools(settings)
     model = choose_model(settings, max_retries=_RETRIES)
     with Store(Path(settings.store)):
         pass
     lock = locked(out)
     try:
-        held = read_held(out)
+        held = read_answer_file(out)
         run = Batch(found, held.answered, out, settings, model, _made_with(settings, ready), held.right, _lock=lock)
         if run.todo and not mix:
             mine = {"mode": settings.mode, "manager": model.manager, "model": model.model, "made_with": run.made_with}
             refuse_mixing(out, held, mine)
         repair(out, held)
     except BaseException:
-        unlocked(lock)
+        unlock(lock)
         raise
     return run
 
@@ -250,7 +251,7 @@ def _by_video(questions: Sequence[Question]) -> dict[Path, list[Question]]:
     return groups
 
 
-def _skipped(question: Question, broken: Mapping[str, str]) -> dict[str, Any] | None:
+def _skipped_record(question: Question, broken: Mapping[str, str]) -> dict[str, Any] | None:
     """Return the record of a question that cannot be asked, because one before it in its conversation failed."""
     first = broken.get(question.conversation or "")
     if first is None:
@@ -269,12 +270,12 @@ def _gold(question: Question) -> dict[str, JSON]:
     return {"gold": gold | {"options": list(question.options), "extra": dict(question.extra)}}
 
 
-def _limited(settings: Settings, question: Question) -> Settings:
+def _scoped_settings(settings: Settings, question: Question) -> Settings:
     start = settings.start_ms if question.start is None else question.start
     return replace(settings, start_ms=start, end_ms=settings.end_ms if question.end is None else question.end)
 
 
-def _told(error: Exception, question: Question) -> dict[str, str]:
+def _error_fields(error: Exception, question: Question) -> dict[str, str]:
     if isinstance(error, AgentError):
         absent = not question.video.exists()
         return {"message": str(error), "hint": "Say where the videos are: --videos DIR." if absent else error.hint}

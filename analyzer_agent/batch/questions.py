@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analyzer_agent.batch.formats import recognised
-from analyzer_agent.batch.formats.own import FORM
-from analyzer_agent.batch.formats.reading import read_records
-from analyzer_agent.batch.formats.record import Question
-from analyzer_agent.batch.formats.row import Row
-from analyzer_agent.batch.formats.source import Source
 from analyzer_agent.errors import AgentError
+from analyzer_agent.evals.formats import detect_format
+from analyzer_agent.evals.formats.fields import FieldReader
+from analyzer_agent.evals.formats.native import EXAMPLE_LINE
+from analyzer_agent.evals.formats.parsing import read_records
+from analyzer_agent.evals.formats.question import Question
+from analyzer_agent.evals.formats.source import Source
 
-__all__ = ["FORM", "Question", "Questions", "missing_videos", "read_questions"]
+__all__ = ["EXAMPLE_LINE", "Question", "Questions", "missing_videos", "read_questions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +53,17 @@ def read_questions(path: Path, videos: Path | None = None, map: Path | None = No
     """
     records = read_records(path)
     if not records.fields:
-        raise AgentError(f"The question file {str(path)!r} holds no question.", hint=f"Each line is one JSON object: {FORM}")
-    format, source = recognised(records.fields, path.name, records.table), Source(path, videos, map)
+        raise AgentError(f"The question file {str(path)!r} holds no question.", hint=f"Each line is one JSON object: {EXAMPLE_LINE}")
+    format, source = detect_format(records.fields, path.name, records.table), Source(path, videos, map)
     found: dict[str, Question] = {}
     for place, values in records.rows:
-        row = Row(values, place, format.hints[records.table] or f"The format is {format.told}.")
+        row = FieldReader(values, place, format.hints[records.table] or f"The format is {format.told}.")
         for question in format.read(row, source):
             if question.id in found:
                 raise row.wrong(f"the id {question.id!r} was used before; each question needs its own")
             found[question.id] = question
     if not found:
-        raise AgentError(f"The question file {str(path)!r} holds no question.", hint=f"Each line is one JSON object: {FORM}")
+        raise AgentError(f"The question file {str(path)!r} holds no question.", hint=f"Each line is one JSON object: {EXAMPLE_LINE}")
     return Questions(tuple(found.values()), format.title, tuple(source.used))
 
 

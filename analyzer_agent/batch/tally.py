@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from analyzer_agent.batch.answers import chosen_right
+from analyzer_agent.batch.answer_file import chosen_right
 from analyzer_agent.batch.questions import Question
 from analyzer_agent.records import JSON
 

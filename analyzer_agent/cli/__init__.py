@@ -14,7 +14,7 @@ from analyzer_agent.cli.config import config
 from analyzer_agent.cli.demo import demo
 from analyzer_agent.cli.describe import describe
 from analyzer_agent.cli.doctor import doctor
-from analyzer_agent.cli.failures import Main
+from analyzer_agent.cli.errors import MainGroup
 from analyzer_agent.cli.import_notes import import_notes
 from analyzer_agent.cli.index import index
 from analyzer_agent.cli.notes import notes
@@ -37,7 +37,7 @@ First steps:
 """
 
 
-@click.group(cls=Main, help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=MainGroup, help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="analyzer-agent")
 def main() -> None:
     """Hold the commands together."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analyzer_agent.cli.failures import show_error
-from analyzer_agent.cli.plain import one_line
+from analyzer_agent.cli.errors import show_error
+from analyzer_agent.cli.safe_json import one_line
 from analyzer_agent.cli.weights import bring
 from analyzer_agent.cli.wrapping import wrapped
 from analyzer_agent.errors import AgentError
@@ -36,7 +36,7 @@ def offer_whisper(videos: Iterable[str | Path], settings: "Settings", quiet: boo
     """
     if quiet or settings.offline or settings.mode not in _HEARING_MODES or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return
-    if settings.weights_dir is None or _declined().exists() or not lacks_whisper(settings) or not _have_sound(videos, settings):
+    if settings.weights_dir is None or _declined().exists() or not lacks_whisper(settings) or not _has_sound(videos, settings):
         return
     if not click.confirm(
         f'Speech needs a recogniser: fetch Whisper "base" ({whisper_size()}) now?', default=True, prompt_suffix=" ", err=True
@@ -53,10 +53,10 @@ def offer_whisper(videos: Iterable[str | Path], settings: "Settings", quiet: boo
 def advise(session: "Session", answer: "Answer", err: bool = False) -> None:
     """Print the line that brings a better recogniser, if an answer rests on a weak one, or was not found by it."""
     engine = next((cited.engine for cited in answer.citations if cited.analyzer == _SPEECH and cited.uncertain), "")
-    if not engine and answer.finished != "answered" and _heard(session, answer):
+    if not engine and answer.finished != "answered" and _was_transcribed(session, answer):
         engine = _weak_engine(session)
     if engine and lacks_whisper(session.settings):
-        _say(engine, err)
+        _print_advice(engine, err)
 
 
 def advise_index(session: "Session", results: "Sequence[ToolResult]") -> None:
@@ -64,10 +64,10 @@ def advise_index(session: "Session", results: "Sequence[ToolResult]") -> None:
     tool = session.toolbox.tools.get(_SPEECH)
     listened = tool and any(result.tool == tool.spec.tool and not result.refused for result in results)
     if listened and (engine := _weak_engine(session)) and lacks_whisper(session.settings):
-        _say(engine, err=True)
+        _print_advice(engine, err=True)
 
 
-def _say(engine: str, err: bool) -> None:
+def _print_advice(engine: str, err: bool) -> None:
     way = f"Much better, once, {whisper_size()}: analyzer-agent weights pull speech"
     told = f"Speech was recognised by {one_line(engine)}, which is weak. {way}"
     click.echo(click.style(wrapped(told, err=err), fg="yellow"), err=err)
@@ -75,7 +75,7 @@ def _say(engine: str, err: bool) -> None:
 
 def whisper_size() -> str:
     """Return how much is fetched for it, in words."""
-    from analyzer_agent.tools.weights import usual_size
+    from analyzer_agent.tools.weights.catalog import usual_size
 
     return amount_of_bytes(usual_size(_SPEECH))
 
@@ -90,21 +90,21 @@ def _declined() -> Path:
 def lacks_whisper(settings: "Settings") -> bool:
     """Tell whether weights are all that Whisper lacks here, and speech is not settled otherwise."""
     from analyzer_agent.session import engine_config
-    from analyzer_agent.session.parts import understood
+    from analyzer_agent.session.assembly import understood
     from analyzer_agent.tools.engines.faster_whisper import find_whisper
-    from analyzer_agent.tools.engines.recognizers import FIX
+    from analyzer_agent.tools.engines.whisper_files import INSTALL_HINT
 
     settings = understood(settings)
     if _SPEECH in settings.engine or _SPEECH in settings.weights or (settings.tools and _SPEECH not in settings.tools):
         return False
-    return find_whisper(engine_config(_SPEECH, settings)).fix == FIX
+    return find_whisper(engine_config(_SPEECH, settings)).fix == INSTALL_HINT
 
 
-def _have_sound(videos: Iterable[str | Path], settings: "Settings") -> bool:
-    from analyzer_agent.session import open_known
+def _has_sound(videos: Iterable[str | Path], settings: "Settings") -> bool:
+    from analyzer_agent.session import open_or_find_imported
 
     for path in videos:
-        with open_known(path, settings) as video:
+        with open_or_find_imported(path, settings) as video:
             if video.audio_tracks:
                 return True
     return False
@@ -115,10 +115,10 @@ def _weak_engine(session: "Session") -> str:
     return tool.engine.name if tool and tool.engine and tool.engine.uncertain else ""
 
 
-def _heard(session: "Session", answer: "Answer") -> bool:
+def _was_transcribed(session: "Session", answer: "Answer") -> bool:
     """Tell whether some of the sound was listened to, for this question or an earlier one."""
-    for offer in session.offers:
-        left = sum(u.span.length for u in answer.not_examined if u.analyzer == _SPEECH and u.video == offer.video.id)
-        if offer.video.audio_tracks and left < offer.scope.length:
+    for session_video in session.session_videos:
+        left = sum(u.span.length for u in answer.not_examined if u.analyzer == _SPEECH and u.video == session_video.video.id)
+        if session_video.video.audio_tracks and left < session_video.scope.length:
             return True
     return False

@@ -5,13 +5,22 @@ from typing import Any
 import click
 
 from analyzer_agent.cli.advice import advise, offer_whisper
-from analyzer_agent.cli.asking import answer_of, chosen, explaining, open_session, split_question, tell_missing, tell_problems, what_helps
-from analyzer_agent.cli.drawing import drawing
+from analyzer_agent.cli.answer_text import print_answer
+from analyzer_agent.cli.common import (
+    answer_of,
+    chosen,
+    explaining,
+    open_session,
+    split_question,
+    warn_of_problems,
+    warn_of_unavailable,
+    what_helps,
+)
 from analyzer_agent.cli.help import command
-from analyzer_agent.cli.options import common, settings_of
-from analyzer_agent.cli.plain import as_json
-from analyzer_agent.cli.showing import show_answer
-from analyzer_agent.cli.stopping import stoppable
+from analyzer_agent.cli.interrupt import interruptible
+from analyzer_agent.cli.options import settings_of, shared_options
+from analyzer_agent.cli.progress import progress_display
+from analyzer_agent.cli.safe_json import safe_json
 
 _USAGE = 'For example: analyzer-agent ask talk.mp4 "What does it cost?"'
 
@@ -21,7 +30,7 @@ _USAGE = 'For example: analyzer-agent ask talk.mp4 "What does it cost?"'
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 @click.option("--full", is_flag=True, help="Cut no quotation, however long.")
 @click.option("--session", metavar="NAME", help="Go on with the session of that name, or begin it.")
-@common("videos", "scope", "manager", "analyzers", "store")
+@shared_options("videos", "scope", "manager", "analyzers", "store")
 def ask(arguments: tuple[str, ...], as_object: bool, full: bool, session: str | None, **flags: Any) -> None:
     """Ask one QUESTION about one or more videos.
 
@@ -36,17 +45,17 @@ def ask(arguments: tuple[str, ...], as_object: bool, full: bool, session: str | 
         offer_whisper(paths, settings, flags["quiet"] or as_object)
         opened = open_session(paths, flags["quiet"], name=session, settings=settings)
     with opened as talk:
-        tell_problems(talk)
-        with drawing(flags["quiet"], talk.toolbox.titled) as drawer, stoppable(talk.cancel, on_stop=drawer.pause):
+        warn_of_problems(talk)
+        with progress_display(flags["quiet"], talk.toolbox.titled) as drawer, interruptible(talk.cancel, on_stop=drawer.pause):
             if not flags["quiet"]:
-                tell_missing(talk, drawer)
+                warn_of_unavailable(talk, drawer)
             answer = answer_of(talk.stream(question), drawer)
         if as_object:
-            click.echo(as_json(answer_json(answer)))
+            click.echo(safe_json(answer_json(answer)))
         else:
-            show_answer(
+            print_answer(
                 answer,
-                several=len(talk.offers) > 1,
+                several=len(talk.session_videos) > 1,
                 names=talk.toolbox.titles,
                 full=full,
                 brief=not flags["verbose"],

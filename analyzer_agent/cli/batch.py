@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer_agent.cli.drawing import drawing, warn
 from analyzer_agent.cli.help import command
-from analyzer_agent.cli.options import common, settings_of
-from analyzer_agent.cli.plain import one_line
-from analyzer_agent.cli.stopping import stoppable
+from analyzer_agent.cli.interrupt import interruptible
+from analyzer_agent.cli.options import settings_of, shared_options
+from analyzer_agent.cli.progress import progress_display, warn
+from analyzer_agent.cli.safe_json import one_line
 from analyzer_agent.errors import AgentError
 from analyzer_agent.wording import amount
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--videos", metavar="DIR", help="Where the videos are; without it they are looked for beside QUESTIONS.")
 @click.option("--map", "map_file", metavar="FILE", help="A JSON file that maps the ids of videos to their paths (NExT-QA has one).")
 @click.option("--mix", is_flag=True, help="Add to answers of another manager, model or engine, which is refused otherwise.")
-@common("scope", "manager", "analyzers", "store")
+@shared_options("scope", "manager", "analyzers", "store")
 def batch(questions: str, out: str, workers: int, videos: str | None, map_file: str | None, mix: bool, **flags: Any) -> None:
     """Answer all questions of a file.
 
@@ -51,7 +51,7 @@ def _answer(run: "Batch", workers: int, out: str, flags: Mapping[str, Any]) -> N
 
     earlier = [run.right[question.id] for question in run.questions if question.id in run.right]
     before, tally = len(run.questions) - len(run.todo), Tally(len(run.todo), judged=len(earlier), right=sum(earlier))
-    with drawing(flags["quiet"]) as drawer, stoppable(run.stop, on_stop=drawer.pause):
+    with progress_display(flags["quiet"]) as drawer, interruptible(run.stop, on_stop=drawer.pause):
         if run.questions.format != "own":
             beside = f", with {', '.join(path.name for path in run.questions.used)}" if run.questions.used else ""
             drawer.note(f"{len(run.questions)} questions of {run.questions.format}{beside}")

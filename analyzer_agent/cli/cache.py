@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer_agent.cli.options import common, settings_of
-from analyzer_agent.cli.plain import as_json, one_line
+from analyzer_agent.cli.options import settings_of, shared_options
+from analyzer_agent.cli.safe_json import one_line, safe_json
 from analyzer_agent.cli.tables import table
 from analyzer_agent.errors import AgentError
 from analyzer_agent.installing import amount_of_bytes
 from analyzer_agent.timeline import seconds
 
 if TYPE_CHECKING:
-    from analyzer_agent.storage import Share, Store
+    from analyzer_agent.storage import Store, StoredShare
 
 
 @click.group()
@@ -23,12 +23,12 @@ def cache() -> None:
 
 @cache.command()
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
-@common("store")
+@shared_options("store")
 def stats(as_object: bool, **flags: Any) -> None:
     """Show what is stored of each video by each analyzer."""
     path = settings_of(flags).store
     if not path.exists():
-        shares: list[Share] = []
+        shares: list[StoredShare] = []
         size = 0
     else:
         from analyzer_agent.storage import Store
@@ -36,7 +36,7 @@ def stats(as_object: bool, **flags: Any) -> None:
         with Store(path) as store:
             shares, size = store.maintenance.shares(), store.maintenance.size()
     if as_object:
-        click.echo(as_json({"store": str(path), "bytes": size, "covered": [_object(share) for share in shares]}))
+        click.echo(safe_json({"store": str(path), "bytes": size, "covered": [_object(share) for share in shares]}))
         return
     if shares:
         searched = any(s.vectors for s in shares)
@@ -56,7 +56,7 @@ def stats(as_object: bool, **flags: Any) -> None:
 @click.option("--analyzer", metavar="A", help="Only of this analyzer.")
 @click.option("--engine", metavar="E", help="Only of this engine.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@common("store")
+@shared_options("store")
 def clear(video: str | None, analyzer: str | None, engine: str | None, yes: bool, **flags: Any) -> None:
     """Throw notes away, all or some; they are taken anew when they are needed. Answers keep what they cited."""
     path = settings_of(flags).store
@@ -106,11 +106,11 @@ def _video(store: "Store", given: str | None) -> str | None:
 
 def _checked(store: "Store", analyzer: str | None, engine: str | None) -> tuple[str | None, str | None]:
     """Return an analyzer and an engine that the store knows; the analyzer may go by another name, such as that of its engine."""
-    from analyzer_agent.tools.meaning import is_meant, meant
+    from analyzer_agent.tools.aliases import is_alias_of, resolve_name
 
     shares = store.maintenance.shares()
-    if analyzer is not None and analyzer not in {share.analyzer for share in shares} and is_meant(analyzer):
-        analyzer, named = meant(analyzer)
+    if analyzer is not None and analyzer not in {share.analyzer for share in shares} and is_alias_of(analyzer):
+        analyzer, named = resolve_name(analyzer)
         engine = engine or named or None
     for noun, given, known in (
         ("analyzer", analyzer, {share.analyzer for share in shares}),
@@ -121,7 +121,7 @@ def _checked(store: "Store", analyzer: str | None, engine: str | None) -> tuple[
     return analyzer, engine
 
 
-def _object(share: "Share") -> dict[str, Any]:
+def _object(share: "StoredShare") -> dict[str, Any]:
     return {
         "video": share.video.name,
         "path": share.video.path,

@@ -10,17 +10,17 @@ import click
 from click.core import ParameterSource
 
 from analyzer_agent.cli.advice import advise, offer_whisper
-from analyzer_agent.cli.asking import STARTING, chosen, explaining, open_session, tell_missing, tell_problems
-from analyzer_agent.cli.commands import WORDS, Ended, obey
-from analyzer_agent.cli.drawing import Drawer, drawing
-from analyzer_agent.cli.failures import INTERRUPTED, show_error
+from analyzer_agent.cli.answer_text import print_answer
+from analyzer_agent.cli.approval import TerminalApproval, can_ask
+from analyzer_agent.cli.common import STARTING, chosen, explaining, open_session, warn_of_problems, warn_of_unavailable
+from analyzer_agent.cli.errors import INTERRUPTED, show_error
 from analyzer_agent.cli.help import command
-from analyzer_agent.cli.options import common, settings_of
-from analyzer_agent.cli.permission import Permission, can_ask
-from analyzer_agent.cli.plain import one_line, plain
+from analyzer_agent.cli.interrupt import interruptible
+from analyzer_agent.cli.options import settings_of, shared_options
+from analyzer_agent.cli.progress import ProgressDisplay, progress_display
 from analyzer_agent.cli.prompt import Prompt
-from analyzer_agent.cli.showing import show_answer
-from analyzer_agent.cli.stopping import stoppable
+from analyzer_agent.cli.safe_json import one_line, sanitize
+from analyzer_agent.cli.slash_commands import WORDS, ChatEnded, run_command
 from analyzer_agent.cli.wrapping import Writer
 from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.events import Answered, Event, SentBack, TextDelta, Thinking
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @command()
 @click.argument("videos", nargs=-1, metavar="[VIDEO|FOLDER]...")
 @click.option("--session", metavar="NAME", help="Take up the session of that name, or begin it. Its videos are known.")
-@common("videos", "scope", "manager", "analyzers", "store")
+@shared_options("videos", "scope", "manager", "analyzers", "store")
 def chat(videos: tuple[str, ...], session: str | None, **flags: Any) -> None:
     """Ask several questions about the same videos.
 
@@ -46,26 +46,26 @@ def chat(videos: tuple[str, ...], session: str | None, **flags: Any) -> None:
     settings = settings_of(flags)
     from analyzer_agent.config import history_file
 
-    permission = Permission() if can_ask() else None
+    permission = TerminalApproval() if can_ask() else None
     with explaining(videos, "--tools", flags["tools"]):
         paths = chosen(videos, flags) or _videos_of(session or "", settings)
         offer_whisper(paths, settings, flags["quiet"])
         opened = open_session(paths, flags["quiet"], name=session, settings=settings, approve=permission)
     with opened as talk:
-        tell_problems(talk)
-        ended = _converse(Conversation(talk, flags["quiet"], permission, flags["verbose"]), history_file())
+        warn_of_problems(talk)
+        ended = _converse(ChatLoop(talk, flags["quiet"], permission, flags["verbose"]), history_file())
     if ended:
         click.get_current_context().exit(ended)
 
 
 _REPEATED = ("store", "config", "base_url", "model")
-_FURTHER = " Look further: where nobody has looked yet."
+_LOOK_FURTHER_HINT = " Look further: where nobody has looked yet."
 
 
-class Conversation:
+class ChatLoop:
     """Questions and answers of one session on the terminal."""
 
-    def __init__(self, session: "Session", quiet: bool, permission: Permission | None, verbose: bool = False) -> None:
+    def __init__(self, session: "Session", quiet: bool, permission: TerminalApproval | None, verbose: bool = False) -> None:
         self.session, self.quiet, self.permission, self.verbose = session, quiet, permission, verbose
         self.failures = 0
         self.open_question = ""
@@ -73,11 +73,11 @@ class Conversation:
 
     def take(self, events: Callable[[], Iterable[Event]]) -> None:
         """Run a question to its answer; what goes wrong is told, and the conversation goes on."""
-        told = Told(self.session.toolbox.titled)
+        told = StreamedAnswer(self.session.toolbox.titled)
         try:
             with (
-                drawing(self.quiet, self.session.toolbox.titled) as drawer,
-                stoppable(self.session.cancel, on_stop=lambda: self._stopping(drawer), grace=None),
+                progress_display(self.quiet, self.session.toolbox.titled) as drawer,
+                interruptible(self.session.cancel, on_stop=lambda: self._stopping(drawer), grace=None),
             ):
                 if self.permission:
                     self.permission.attend(drawer)
@@ -96,8 +96,8 @@ class Conversation:
             click.echo("Stopped. What was finished is kept.", err=True)
         else:
             if told.answer:
-                several = len(self.session.offers) > 1
-                show_answer(told.answer, several=several, told=told.complete(), names=self.session.toolbox.titles, brief=not self.verbose)
+                several = len(self.session.session_videos) > 1
+                print_answer(told.answer, several=several, told=told.complete(), names=self.session.toolbox.titles, brief=not self.verbose)
                 advise(self.session, told.answer)
                 self._offer_more(told.answer)
 
@@ -107,23 +107,23 @@ class Conversation:
             click.echo("Nothing is left to look at for the last question.")
             return
         # The rules manager would search for the words of the request as well.
-        further = "" if self.session.model.manager == "rules" else _FURTHER
+        further = "" if self.session.model.manager == "rules" else _LOOK_FURTHER_HINT
         self.take(lambda: self.session.stream(f"{self.open_question}{further}"))
 
     def _offer_more(self, answer: Answer) -> None:
         unseen = answer.finished != "answered" and any(u.reason in ("unseen", "budget") for u in answer.not_examined)
-        self.open_question = answer.question.removesuffix(_FURTHER) if unseen else ""
+        self.open_question = answer.question.removesuffix(_LOOK_FURTHER_HINT) if unseen else ""
         if unseen and not self.quiet:
             click.echo(click.style("Not everything was looked at: /more looks further.", dim=True), err=True)
 
-    def _stopping(self, drawer: Drawer) -> None:
+    def _stopping(self, drawer: ProgressDisplay) -> None:
         drawer.pause()
         if self.permission:
             self.permission.stop()
         click.echo("Stopping as soon as the piece in work is done; Ctrl-C again quits at once.", err=True)
 
 
-class Told:
+class StreamedAnswer:
     """What of an answer stands on the terminal already, because it was streamed there."""
 
     def __init__(self, titled: Callable[[str], str]) -> None:
@@ -150,7 +150,7 @@ class Told:
 
     def _withdraw(self, event: SentBack) -> bool:
         """Say beneath an answer that was not accepted, if it stands on the terminal, that it does not hold."""
-        stands = plain(self._streamed).strip() == plain(event.draft).strip() != ""
+        stands = sanitize(self._streamed).strip() == sanitize(event.draft).strip() != ""
         self._streamed = ""
         if stands:
             click.echo(click.style(f"(Withdrawn: {one_line(event.why)})", dim=True))
@@ -164,21 +164,21 @@ class Told:
 
     def complete(self) -> bool:
         """Tell whether the whole answer was streamed."""
-        return bool(self.answer) and plain(self._titled(self._streamed)).strip() == plain(self.answer.text).strip()
+        return bool(self.answer) and sanitize(self._titled(self._streamed)).strip() == sanitize(self.answer.text).strip()
 
 
-def _converse(talk: Conversation, history: Path) -> int:
+def _converse(talk: ChatLoop, history: Path) -> int:
     """Ask and answer until the user leaves; returns the exit code. `history` keeps what is typed on a terminal."""
     session, tty = talk.session, sys.stdin.isatty()
     known = session.store.history.turns(session.name)
     verb = f"goes on ({len(known)} question{'' if len(known) == 1 else 's'} so far)" if known else "begins"
-    names = ", ".join(one_line(offer.title) for offer in session.offers)
+    names = ", ".join(one_line(session_video.title) for session_video in session.session_videos)
     code, prompt = 0, Prompt(history)
     try:
         click.echo(f"Session {one_line(session.name)} {verb}: {names}" + (". /help shows commands." if tty else ""), err=True)
         if not talk.quiet:
-            with drawing(talk.quiet) as drawer:
-                tell_missing(session, drawer)
+            with progress_display(talk.quiet) as drawer:
+                warn_of_unavailable(session, drawer)
         if (open_question := session.interrupted) is not None:
             click.echo(f'Your last question was interrupted: "{one_line(open_question)}". Going on with it.', err=True)
             talk.take(session.resume)
@@ -190,7 +190,7 @@ def _converse(talk: Conversation, history: Path) -> int:
                 if not tty:
                     raise
                 click.echo()
-    except (EOFError, Ended):
+    except (EOFError, ChatEnded):
         click.echo(err=True) if tty else None
     except KeyboardInterrupt:
         click.echo(err=True)
@@ -206,12 +206,12 @@ def _repeated(context: click.Context) -> list[str]:
     return [word for name in given for word in (f"--{name.replace('_', '-')}", str(context.params[name]))]
 
 
-def _act(talk: Conversation, line: str) -> None:
+def _act(talk: ChatLoop, line: str) -> None:
     """Carry out a command, or answer a question."""
     if line == "/more":
         talk.more()
     elif line.startswith("/"):
-        obey(line, talk.session)
+        run_command(line, talk.session)
     elif line:
         talk.take(lambda: talk.session.stream(line))
         click.echo()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer_agent.cli.help import Command
-from analyzer_agent.cli.options import common, given_by
-from analyzer_agent.cli.plain import as_json, one_line
+from analyzer_agent.cli.options import given_by, shared_options
+from analyzer_agent.cli.safe_json import one_line, safe_json
 from analyzer_agent.cli.tables import table
 from analyzer_agent.timeline import clock
 
@@ -28,21 +28,21 @@ def config() -> None:
 
 @config.command()
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
-@common("config")
+@shared_options("config")
 def path(as_object: bool, **flags: Any) -> None:
     """Print the settings file that is read if it is there."""
     from analyzer_agent.config import chosen_file, default_file
 
     file = chosen_file(flags["config"], os.environ) or default_file()
     if as_object:
-        click.echo(as_json({"path": str(file), "exists": file.is_file()}))
+        click.echo(safe_json({"path": str(file), "exists": file.is_file()}))
     else:
         click.echo(one_line(str(file)))
 
 
 @config.command("list", cls=Command)
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
-@common("scope", "manager", "analyzers", "store")
+@shared_options("scope", "manager", "analyzers", "store")
 def list_(as_object: bool, **flags: Any) -> None:
     """List each setting, its value, and where it comes from.
 
@@ -56,23 +56,23 @@ def list_(as_object: bool, **flags: Any) -> None:
     key = "set" if os.environ.get("OPENAI_API_KEY") else None
     rows.append(_described("OPENAI_API_KEY", key, "environment" if key else "default", "The key for the language model; never in a file."))
     if as_object:
-        click.echo(as_json({"file": str(file) if file else None, "settings": rows}))
+        click.echo(safe_json({"file": str(file) if file else None, "settings": rows}))
         return
-    lines = [["-" if row["value"] is None else _shown(row["value"]), row["from"], row["help"]] for row in rows]
+    lines = [["-" if row["value"] is None else _value_text(row["value"]), row["from"], row["help"]] for row in rows]
     click.echo(table(["setting", "value", "from", "help"], [[row["name"], *line] for row, line in zip(rows, lines, strict=True)]))
 
 
 def _row(setting: "Setting", settings: "Settings", origins: Mapping[str, str]) -> dict[str, Any]:
     value = getattr(settings, setting.field)
     help_ = setting.help + (f" One of {', '.join(setting.choices)}." if setting.choices else "")
-    return _described(setting.name, _plain(setting, value), origins.get(setting.field, "default"), help_)
+    return _described(setting.name, _value_as_written(setting, value), origins.get(setting.field, "default"), help_)
 
 
 def _described(name: str, value: Any, source: str, help_: str) -> dict[str, Any]:
     return {"name": name, "value": value, "from": source, "help": help_}
 
 
-def _plain(setting: "Setting", value: Any) -> Any:
+def _value_as_written(setting: "Setting", value: Any) -> Any:
     """Return a value as JSON has it, in the form in which users write it."""
     if value is not None and setting.field.endswith("_ms"):
         return clock(value)
@@ -85,7 +85,7 @@ def _plain(setting: "Setting", value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def _shown(value: Any) -> str:
+def _value_text(value: Any) -> str:
     if isinstance(value, Mapping):
         return ",".join(f"{name}={given}" for name, given in value.items())
     if isinstance(value, list):

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer_agent.cli.advice import lacks_whisper, whisper_size
-from analyzer_agent.cli.asking import answer_of
-from analyzer_agent.cli.drawing import drawing
-from analyzer_agent.cli.options import common, settings_of
-from analyzer_agent.cli.plain import plain
-from analyzer_agent.cli.showing import show_answer
-from analyzer_agent.cli.stopping import stoppable
+from analyzer_agent.cli.answer_text import print_answer
+from analyzer_agent.cli.common import answer_of
+from analyzer_agent.cli.interrupt import interruptible
+from analyzer_agent.cli.options import settings_of, shared_options
+from analyzer_agent.cli.progress import progress_display
+from analyzer_agent.cli.safe_json import sanitize
 from analyzer_agent.installing import program
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ QUESTIONS = (
 """The first is answered by the subtitles, the next two by what is said, then cuts and what is on screen; one has no answer in the clip,
 and the last was asked before."""
 
-_NEXT = """\
+_NEXT_STEPS = """\
 Now with a video of your own:{pull}
   {program} ask VIDEO "When does she first mention the price?"
   {program} doctor   # what works here, what brings the rest
@@ -42,7 +42,7 @@ _PULL = """
 
 
 @click.command()
-@common("store")
+@shared_options("store")
 def demo(**flags: Any) -> None:
     """Try it on a sample clip: no key, no network.
 
@@ -53,7 +53,7 @@ def demo(**flags: Any) -> None:
         settings = _settings(settings_of(flags), Path(flags["store"]).expanduser() if flags["store"] else Path(folder) / "store.db")
         _run(settings, flags["quiet"])
     pull = _PULL.format(program=program(), size=whisper_size()) if lacks_whisper(settings) else ""
-    click.echo(_NEXT.format(program=program(), pull=pull))
+    click.echo(_NEXT_STEPS.format(program=program(), pull=pull))
 
 
 def _settings(own: "Settings", store: Path) -> "Settings":
@@ -78,11 +78,11 @@ def _run(settings: "Settings", quiet: bool) -> None:
     from analyzer_agent.session import Session
 
     clip = sample_path()
-    click.echo(f"The sample clip: {plain(str(clip))}\n")
+    click.echo(f"The sample clip: {sanitize(str(clip))}\n")
     with Session(clip, settings=settings) as talk:
         for question in QUESTIONS:
             click.echo(click.style(f"> {question}", fg="cyan", bold=True))
-            with drawing(quiet) as drawer, stoppable(talk.cancel, on_stop=drawer.pause):
+            with progress_display(quiet) as drawer, interruptible(talk.cancel, on_stop=drawer.pause):
                 answer = answer_of(talk.stream(question), drawer)
-            show_answer(answer)
+            print_answer(answer)
             click.echo()

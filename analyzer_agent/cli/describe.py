@@ -5,19 +5,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer_agent.cli.asking import chosen, open_session, tell_problems
-from analyzer_agent.cli.drawing import drawing
+from analyzer_agent.cli.common import chosen, open_session, warn_of_problems
 from analyzer_agent.cli.help import command
-from analyzer_agent.cli.index import fail_where_undone, named, run_index
-from analyzer_agent.cli.options import common, settings_of
-from analyzer_agent.cli.plain import as_json, one_line
-from analyzer_agent.cli.stopping import stoppable
+from analyzer_agent.cli.index import fail_if_incomplete, parse_names, run_index
+from analyzer_agent.cli.interrupt import interruptible
+from analyzer_agent.cli.options import settings_of, shared_options
+from analyzer_agent.cli.progress import progress_display
+from analyzer_agent.cli.safe_json import one_line, safe_json
 from analyzer_agent.records import Unexamined
 from analyzer_agent.timeline import seconds
 
 if TYPE_CHECKING:
-    from analyzer_agent.modes import Description, Line
-    from analyzer_agent.toolbox import Offer
+    from analyzer_agent.evals.modes import Description, DescriptionLine
+    from analyzer_agent.toolbox import SessionVideo
 
 
 @command()
@@ -26,39 +26,39 @@ if TYPE_CHECKING:
 @click.option("--covered", is_flag=True, help="Run nothing, and tell all that is known already.")
 @click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="Thin the text to about as many tokens.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
-@common("scope", "analyzers", "store")
+@shared_options("scope", "analyzers", "store")
 def describe(video: str, names: str | None, covered: bool, as_object: bool, **flags: Any) -> None:
     """Print a description of a VIDEO: shots as headings, under each what is said, read and seen in it.
 
     It is the text that a model reads with --mode summarizer. Each line begins with the number of its note.
     Analyzers run over what they have not looked at yet.
     """
-    wanted, flags = named(names, flags)
+    wanted, flags = parse_names(names, flags)
     settings = settings_of(flags)
     files = chosen([video], flags | {"recursive": False, "verbose": False})
     if len(files) > 1:
         raise click.UsageError(f"describe takes one video; there are {len(files)} in {one_line(video)}, such as {one_line(str(files[0]))}.")
     with open_session(files, flags["quiet"], settings=settings) as session:
-        tell_problems(session)
-        with drawing(flags["quiet"], session.toolbox.titled) as drawer, stoppable(session.cancel, on_stop=drawer.pause):
+        warn_of_problems(session)
+        with progress_display(flags["quiet"], session.toolbox.titled) as drawer, interruptible(session.cancel, on_stop=drawer.pause):
             results = [] if covered else run_index(session, wanted, None, drawer)
         told = session.describe(wanted, covered=covered)
         unseen = session.toolbox.unexamined() if covered else [u for result in results for u in result.not_examined]
         left = [u for u in unseen if wanted is None or u.analyzer in wanted]
-        offer = session.offers[0]
+        session_video = session.session_videos[0]
     if as_object:
-        click.echo(as_json(_object(told, offer, left)))
+        click.echo(safe_json(_object(told, session_video, left)))
     elif told.lines:
         click.echo(f"{told.thinned}.\n\n{told.text}" if told.thinned else told.text)
     else:
-        click.echo(f"Nothing is known of {one_line(offer.title)}.", err=True)
-    fail_where_undone(results, wanted, session.toolbox.titled)
+        click.echo(f"Nothing is known of {one_line(session_video.title)}.", err=True)
+    fail_if_incomplete(results, wanted, session.toolbox.titled)
 
 
-def _object(told: "Description", offer: "Offer", left: Sequence[Unexamined]) -> dict[str, Any]:
+def _object(told: "Description", session_video: "SessionVideo", left: Sequence[Unexamined]) -> dict[str, Any]:
     return {
-        "video": offer.title,
-        **_times(offer.scope.start, offer.scope.end),
+        "video": session_video.title,
+        **_times(session_video.scope.start, session_video.scope.end),
         "thinned": told.thinned,
         "text": told.text,
         "lines": [_line(line) for line in told.lines],
@@ -69,7 +69,7 @@ def _object(told: "Description", offer: "Offer", left: Sequence[Unexamined]) -> 
     }
 
 
-def _line(line: "Line") -> dict[str, Any]:
+def _line(line: "DescriptionLine") -> dict[str, Any]:
     first, *again = line.runs
     return {
         "id": first.id,

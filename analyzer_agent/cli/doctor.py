@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from analyzer_agent.cli.help import command
-from analyzer_agent.cli.options import common, settings_of
-from analyzer_agent.cli.plain import as_json, one_line
+from analyzer_agent.cli.options import settings_of, shared_options
+from analyzer_agent.cli.safe_json import one_line, safe_json
 from analyzer_agent.installing import VISION, amount_of_bytes, install_extra, program
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _IGNORED = ("engine", "decoder", "refresh", "max_analyzer_seconds", "frames", "v
 
 @command()
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
-@common("analyzers", "manager", "store", without=_IGNORED)
+@shared_options("analyzers", "manager", "store", without=_IGNORED)
 def doctor(as_object: bool, **flags: Any) -> None:
     """Show what works here, and how to fix what does not.
 
@@ -38,7 +38,7 @@ def doctor(as_object: bool, **flags: Any) -> None:
     findings = list(examine(settings, chosen_file(flags["config"], os.environ)))
     broken = [finding for finding in findings if finding.state == "broken"]
     if as_object:
-        click.echo(as_json({"ok": not broken, "findings": [as_record(finding) for finding in findings]}))
+        click.echo(safe_json({"ok": not broken, "findings": [as_record(finding) for finding in findings]}))
     else:
         _show(findings)
         _sum_up(findings, settings)
@@ -97,10 +97,10 @@ def ways(findings: "Sequence[Finding]", settings: "Settings") -> list[Way]:
 def _pull(analyzers: Sequence[str], settings: "Settings") -> str:
     """Return the line that fetches the weights which these analyzers will need, "" where they are here."""
     from analyzer_agent.session import engine_config
-    from analyzer_agent.tools.inventory import where
-    from analyzer_agent.tools.weights import DEFAULTS, PUBLISHED
+    from analyzer_agent.tools.weights.catalog import DEFAULTS, PUBLISHED
+    from analyzer_agent.tools.weights.local import find_local
 
-    here = {entry.analyzer for entry in PUBLISHED if where(entry, engine_config(entry.analyzer, settings))}
+    here = {entry.analyzer for entry in PUBLISHED if find_local(entry, engine_config(entry.analyzer, settings))}
     wanted = [name for name in analyzers if name in DEFAULTS and name not in here]
     return f"analyzer-agent weights pull {' '.join(wanted)}" if wanted else ""
 

@@ -19,7 +19,7 @@ _GROUPS = {
 """Headings with the options below them; all others are listed first."""
 
 _EXPERT = ("frames", "api", "verify", "engine", "vocabulary", "device", "decoder", "option", "track", "hotwords")
-_FEW = 14
+_MAX_UNGROUPED_OPTIONS = 14
 """A command with at most this many options lists all of them without headings."""
 
 
@@ -28,7 +28,7 @@ class Command(click.Command):
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        self.long = sum(isinstance(param, click.Option) for param in self.params) > _FEW
+        self.long = sum(isinstance(param, click.Option) for param in self.params) > _MAX_UNGROUPED_OPTIONS
         if self.long and any(param.name in _EXPERT for param in self.params):
             self.params.append(
                 click.Option(
@@ -66,10 +66,10 @@ class Command(click.Command):
 
 
 def _too_many(ctx: click.Context, extra: list[str]) -> str:
-    from analyzer_agent.tools.meaning import is_meant
+    from analyzer_agent.tools.aliases import is_alias_of
 
     for name, flag in (("names", "--with"), ("kinds", "--kind")):
-        if (given := ctx.params.get(name)) and all(map(is_meant, extra)):
+        if (given := ctx.params.get(name)) and all(map(is_alias_of, extra)):
             return f"Join names with commas: {flag} {','.join([given] if isinstance(given, str) else given)},{','.join(extra)}"
     taken = " ".join(param.make_metavar(ctx) for param in ctx.command.params if isinstance(param, click.Argument))
     one = f"{ctx.info_name} takes {f'one {taken}' if taken else 'no argument'}, and {extra[0]!r} is one too many."

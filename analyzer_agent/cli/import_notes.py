@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer_agent.cli.drawing import warn
-from analyzer_agent.cli.options import TIME, common, settings_of
-from analyzer_agent.cli.plain import as_json, one_line
+from analyzer_agent.cli.options import TIME, settings_of, shared_options
+from analyzer_agent.cli.progress import warn
+from analyzer_agent.cli.safe_json import one_line, safe_json
 from analyzer_agent.errors import AgentError, near
 from analyzer_agent.timeline import parse, seconds
 
 if TYPE_CHECKING:
     from analyzer_agent.config import Settings
-    from analyzer_agent.importing import Import, Imported
-    from analyzer_agent.media import AbsentVideo, MediaFile
+    from analyzer_agent.importing import Import, ImportResult
+    from analyzer_agent.media import MediaFile, MissingVideo
 
-_LONGEST_MS = 1_000 * 3_600_000
+_MAX_DURATION_MS = 1_000 * 3_600_000
 _DAY_S = 86_400.0
 
 
@@ -40,7 +40,7 @@ For example:
 )
 @click.option("--starts-at", type=TIME, default="0", metavar="TIME", help="The time in FILE at which the video begins, if it was cut out.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
-@common("scope", "store")
+@shared_options("scope", "store")
 def import_notes(file: str, video: str, duration: str | None, every: float, starts_at: str, as_object: bool, **flags: Any) -> None:
     """Bring in notes that were made elsewhere.
 
@@ -66,19 +66,19 @@ def import_notes(file: str, video: str, duration: str | None, every: float, star
     _show(plan, done, known.name, as_object)
 
 
-def _video(given: str, duration: str | None, settings: "Settings") -> "MediaFile | AbsentVideo":
+def _video(given: str, duration: str | None, settings: "Settings") -> "MediaFile | MissingVideo":
     """Open the video; a name with a duration makes one without a file.
 
     Raises:
         AgentError: the file is here although a duration is given, or the duration is none.
         MediaError: there is neither file nor duration, or the file cannot be read.
     """
-    from analyzer_agent.media import AbsentVideo
-    from analyzer_agent.session import open_known
+    from analyzer_agent.media import MissingVideo
+    from analyzer_agent.session import open_or_find_imported
 
     if duration is None:
         try:
-            return open_known(given, settings)
+            return open_or_find_imported(given, settings)
         except AgentError as error:
             if Path(given).exists():
                 raise
@@ -86,29 +86,29 @@ def _video(given: str, duration: str | None, settings: "Settings") -> "MediaFile
                 raise
             hint = near(Path(given), "Check the path.") + " Or, for a video whose file is not at hand, say how long it is: --duration TIME"
             raise AgentError(str(error), hint=hint) from error
-    if not given.strip() or not 0 < parse(duration) <= _LONGEST_MS:
+    if not given.strip() or not 0 < parse(duration) <= _MAX_DURATION_MS:
         raise AgentError(
             "A video without a file needs a name, and a duration of at most 1000 hours.",
             hint="For example: --video tv-0042 --duration 1:02:30",
         )
     if Path(given).exists():
         raise AgentError(f"{given!r} is a file, which tells its duration itself.", hint="Leave --duration out.")
-    return AbsentVideo(given, parse(duration))
+    return MissingVideo(given, parse(duration))
 
 
-def _done(running: "Generator[Any, None, list[Imported]]") -> "list[Imported]":
+def _done(running: "Generator[Any, None, list[ImportResult]]") -> "list[ImportResult]":
     while True:
         try:
             next(running)
         except StopIteration as end:
-            done: list[Imported] = end.value
+            done: list[ImportResult] = end.value
             return done
 
 
-def _show(plan: "Import", done: "Sequence[Imported]", name: str, as_object: bool) -> None:
+def _show(plan: "Import", done: "Sequence[ImportResult]", name: str, as_object: bool) -> None:
     if as_object:
         rows = [{"analyzer": one.analyzer, "engine": one.engine, "notes": one.notes, "new_seconds": seconds(one.new_ms)} for one in done]
-        click.echo(as_json({"video": name, "form": plan.document.form, "imported": rows}))
+        click.echo(safe_json({"video": name, "form": plan.document.form, "imported": rows}))
         return
     for one in done:
         what = f"{one.notes} note{'' if one.notes == 1 else 's'} by {one.engine} for {one.analyzer}, {plan.span}"

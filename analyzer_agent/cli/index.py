@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer_agent.cli.advice import advise_index
-from analyzer_agent.cli.asking import STARTING, chosen, explaining, open_session, tell_problems
-from analyzer_agent.cli.drawing import Drawer, drawing, warn
+from analyzer_agent.cli.common import STARTING, chosen, explaining, open_session, warn_of_problems
 from analyzer_agent.cli.help import command
-from analyzer_agent.cli.options import common, settings_of
-from analyzer_agent.cli.plain import as_json, one_line
-from analyzer_agent.cli.stopping import stoppable
+from analyzer_agent.cli.interrupt import interruptible
+from analyzer_agent.cli.options import settings_of, shared_options
+from analyzer_agent.cli.progress import ProgressDisplay, progress_display, warn
+from analyzer_agent.cli.safe_json import one_line, safe_json
 from analyzer_agent.cli.tables import table
 from analyzer_agent.errors import AgentError
 from analyzer_agent.events import Warned
@@ -30,26 +30,26 @@ _REASONS_SHOWN = 3
 @click.option("--with", "names", metavar="A,B", help="The analyzers to run; by default all that can run here.")
 @click.option("--every", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Seconds between sampled frames.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
-@common("videos", "scope", "analyzers", "store")
+@shared_options("videos", "scope", "analyzers", "store")
 def index(videos: tuple[str, ...], names: str | None, every: float | None, as_object: bool, **flags: Any) -> None:
     """Run analyzers over videos ahead of questions.
 
     Later questions are answered from the notes that this leaves.
     An analyzer that does not apply to a video is skipped with a warning; if --with named it and it applies to none, the exit code is 1.
     """
-    wanted, flags = named(names, flags)
+    wanted, flags = parse_names(names, flags)
     settings = settings_of(flags)
     with explaining(videos, "--with", names), open_session(chosen(videos, flags), flags["quiet"], settings=settings) as session:
-        tell_problems(session)
-        with drawing(flags["quiet"], session.toolbox.titled) as drawer, stoppable(session.cancel, on_stop=drawer.pause):
+        warn_of_problems(session)
+        with progress_display(flags["quiet"], session.toolbox.titled) as drawer, interruptible(session.cancel, on_stop=drawer.pause):
             results = run_index(session, wanted, every, drawer)
         _show(session, results, as_object)
         if not flags["quiet"]:
             advise_index(session, results)
-        fail_where_undone(results, wanted, session.toolbox.titled)
+        fail_if_incomplete(results, wanted, session.toolbox.titled)
 
 
-def named(names: str | None, flags: Mapping[str, Any]) -> tuple[list[str] | None, dict[str, Any]]:
+def parse_names(names: str | None, flags: Mapping[str, Any]) -> tuple[list[str] | None, dict[str, Any]]:
     """Return the analyzers that --with names, None where it was not given, and the flags then: an engine may be named instead.
 
     Raises:
@@ -62,13 +62,13 @@ def named(names: str | None, flags: Mapping[str, Any]) -> tuple[list[str] | None
     flags = {**flags, "manager": "rules", "mode": "manager"}
     if wanted is None:
         return None, flags
-    from analyzer_agent.tools.meaning import all_meant
+    from analyzer_agent.tools.aliases import resolve_names
 
-    wanted, engines = all_meant(wanted, dict(pair.split("=", 1) for pair in flags["engine"]))
+    wanted, engines = resolve_names(wanted, dict(pair.split("=", 1) for pair in flags["engine"]))
     return wanted, flags | {"engine": tuple(f"{analyzer}={engine}" for analyzer, engine in engines.items())}
 
 
-def run_index(session: "Session", wanted: Sequence[str] | None, every: float | None, drawer: Drawer) -> list[ToolResult]:
+def run_index(session: "Session", wanted: Sequence[str] | None, every: float | None, drawer: ProgressDisplay) -> list[ToolResult]:
     """Run analyzers and draw what happens."""
     drawer.busy(STARTING)
     running = session.index_stream(wanted, every=every)
@@ -89,28 +89,28 @@ def run_index(session: "Session", wanted: Sequence[str] | None, every: float | N
             if warning.text not in refused:
                 drawer.draw(warning)
     _tell_skipped(session, results, wanted)
-    names = {offer.video.id: offer.title for offer in session.offers}
+    names = {session_video.video.id: session_video.title for session_video in session.session_videos}
     for line in unheard_lines((u for result in results for u in result.not_examined), names):
         warn(line)
     return results
 
 
 def _tell_skipped(session: "Session", results: Sequence[ToolResult], wanted: Sequence[str] | None) -> None:
-    """Warn of the videos that analyzers do not apply to, unless it is an error: see `fail_where_undone`."""
+    """Warn of the videos that analyzers do not apply to, unless it is an error: see `fail_if_incomplete`."""
     tools = {tool.spec.tool: tool for tool in session.toolbox.tools.values()}
-    offers = {offer.name: offer for offer in session.offers}
+    session_videos = {session_video.name: session_video for session_video in session.session_videos}
     reasons: dict[str, list[str]] = {}
     for result in results:
         if result.refused:
             spec = tools[result.tool].spec
-            offer = offers[str(result.args.get("video") or session.offers[0].name)]
-            reasons.setdefault(spec.name, []).append(session.toolbox.lacking(spec, offer) or result.refusal)
+            session_video = session_videos[str(result.args.get("video") or session.session_videos[0].name)]
+            reasons.setdefault(spec.name, []).append(session.toolbox.missing_input(spec, session_video) or result.refusal)
     alike: dict[tuple[str, ...], list[str]] = {}
     for name, whys in reasons.items():
-        if wanted is None or len(whys) < len(offers):
+        if wanted is None or len(whys) < len(session_videos):
             alike.setdefault(tuple(whys), []).append(name)
     for same, names in alike.items():
-        count = f"{len(same)} of {len(offers)} skipped" if len(offers) > 1 else "Skipped"
+        count = f"{len(same)} of {len(session_videos)} skipped" if len(session_videos) > 1 else "Skipped"
         of = "" if wanted and len(wanted) == 1 else f" for {', '.join(names)}"
         warn(session.toolbox.titled(f"{count}{of}: {_first(same)}"))
 
@@ -122,15 +122,15 @@ def _first(reasons: Sequence[str]) -> str:
 
 def _show(session: "Session", results: Sequence[ToolResult], as_object: bool) -> None:
     specs = {tool.spec.tool: tool.spec for tool in session.toolbox.tools.values()}
-    offers = {offer.name: offer for offer in session.offers}
+    session_videos = {session_video.name: session_video for session_video in session.session_videos}
     rows: list[dict[str, Any]] = []
     for result in results:
         if result.refused:
             continue
-        offer, spec = offers[str(result.args.get("video") or session.offers[0].name)], specs[result.tool]
+        session_video, spec = session_videos[str(result.args.get("video") or session.session_videos[0].name)], specs[result.tool]
         rows.append(
             {
-                "video": offer.title,
+                "video": session_video.title,
                 "analyzer": spec.name,
                 "new_seconds": seconds(result.analyzed_ms),
                 "reused_seconds": seconds(result.reused_ms),
@@ -144,9 +144,9 @@ def _show(session: "Session", results: Sequence[ToolResult], as_object: bool) ->
             }
         )
     if as_object:
-        click.echo(as_json({"indexed": rows}))
+        click.echo(safe_json({"indexed": rows}))
         return
-    several = len(session.offers) > 1
+    several = len(session.session_videos) > 1
     head = [*(["video"] if several else []), "analyzer", "new", "reused", "notes", "took"]
     lines = [
         [
@@ -160,7 +160,7 @@ def _show(session: "Session", results: Sequence[ToolResult], as_object: bool) ->
         click.echo(table(head, lines, numbers=("new", "reused", "notes", "took")))
 
 
-def fail_where_undone(results: Sequence[ToolResult], wanted: Sequence[str] | None, titled: Callable[[str], str]) -> None:
+def fail_if_incomplete(results: Sequence[ToolResult], wanted: Sequence[str] | None, titled: Callable[[str], str]) -> None:
     """Fail where something that was asked for was not done.
 
     Raises:

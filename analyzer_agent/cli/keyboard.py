@@ -10,13 +10,13 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 _before: Any = None
-"""The attributes of the terminal as they were before `hush`, None while it echoes."""
+"""The attributes of the terminal as they were before `echo_off`, None while it echoes."""
 
 
-def hush() -> None:
+def echo_off() -> None:
     """Stop echoing what is typed."""
     global _before
-    if _before is not None or not _ours():
+    if _before is not None or not _is_own_terminal():
         return
     import termios
 
@@ -28,11 +28,11 @@ def hush() -> None:
         _before = was
 
 
-def restore() -> None:
-    """Echo again, if `hush` stopped it. Safe to call at any time, from any thread."""
+def echo_on() -> None:
+    """Echo again, if `echo_off` stopped it. Safe to call at any time, from any thread."""
     global _before
     was, _before = _before, None
-    if was is None or not _ours():
+    if was is None or not _is_own_terminal():
         return
     import termios
 
@@ -41,11 +41,11 @@ def restore() -> None:
 
 
 @contextmanager
-def answering() -> Iterator[None]:
+def echo_while_answering() -> Iterator[None]:
     """Echo while the block runs, and drop what was typed before: it was not meant as an answer."""
     hushed = _before is not None
-    restore()
-    if _ours():
+    echo_on()
+    if _is_own_terminal():
         import termios
 
         with suppress(termios.error):
@@ -54,10 +54,10 @@ def answering() -> Iterator[None]:
         yield
     finally:
         if hushed:
-            hush()
+            echo_off()
 
 
-def _ours() -> bool:
+def _is_own_terminal() -> bool:
     """Tell whether stdin is a terminal that this process may change."""
     try:
         return os.name == "posix" and sys.stdin.isatty() and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer_agent.cli.asking import chosen
-from analyzer_agent.cli.drawing import warn
-from analyzer_agent.cli.formats import CUES, FORMATS, Row, style_of, style_options, write
+from analyzer_agent.cli.common import chosen
 from analyzer_agent.cli.help import command
-from analyzer_agent.cli.options import common, settings_of
-from analyzer_agent.cli.plain import one_line, plain
+from analyzer_agent.cli.note_formats import CUES, FORMATS, NoteRow, style_of, style_options, write
+from analyzer_agent.cli.options import settings_of, shared_options
+from analyzer_agent.cli.progress import warn
+from analyzer_agent.cli.safe_json import one_line, sanitize
 
 if TYPE_CHECKING:
     from analyzer_agent.config import Settings
-    from analyzer_agent.evidence.reading import Reader, Run
-    from analyzer_agent.media import AbsentVideo, MediaFile
+    from analyzer_agent.evidence.merging import MergedNote, NoteReader
+    from analyzer_agent.media import MediaFile, MissingVideo
     from analyzer_agent.storage import Store
     from analyzer_agent.timeline import TimeRange
 
@@ -35,7 +35,7 @@ _CHAPTER_TOKENS = 3_000
 @click.option("--json", "as_object", is_flag=True, help="The same as --format json.")
 @click.option("--full", is_flag=True, help="Cut no text in the table, however long.")
 @style_options
-@common("videos", "scope", "options", "store")
+@shared_options("videos", "scope", "options", "store")
 def notes(
     videos: tuple[str, ...],
     kinds: tuple[str, ...],
@@ -82,10 +82,10 @@ def notes(
 
 
 @contextmanager
-def _opened(path: Path, settings: "Settings") -> "Iterator[MediaFile | AbsentVideo]":
-    from analyzer_agent.session import open_known
+def _opened(path: Path, settings: "Settings") -> "Iterator[MediaFile | MissingVideo]":
+    from analyzer_agent.session import open_or_find_imported
 
-    with open_known(path, settings) as file:
+    with open_or_find_imported(path, settings) as file:
         for problem in file.problems:
             warn(f"{file.name}: {problem}")
         yield file
@@ -102,8 +102,8 @@ def _why_none(form: str, chosen: bool) -> str:
 
 
 def _chapters(path: Path, settings: "Settings") -> str:
-    from analyzer_agent.evidence.digest import digest
-    from analyzer_agent.toolbox import Offer
+    from analyzer_agent.evidence.summary import summarize
+    from analyzer_agent.toolbox import SessionVideo
     from analyzer_agent.toolbox.overview import parts_text
 
     with ExitStack() as opened:
@@ -111,15 +111,15 @@ def _chapters(path: Path, settings: "Settings") -> str:
         if not settings.store.exists():
             return ""
         reader, scope = opened.enter_context(_reading(file, settings))
-        text, shown = parts_text(reader, Offer(file.name, file, scope), digest(reader, file.id, scope), tokens=_CHAPTER_TOKENS)
-    return plain(text) if shown else ""
+        text, shown = parts_text(reader, SessionVideo(file.name, file, scope), summarize(reader, file.id, scope), tokens=_CHAPTER_TOKENS)
+    return sanitize(text) if shown else ""
 
 
 @contextmanager
-def _reading(file: "MediaFile | AbsentVideo", settings: "Settings") -> "Iterator[tuple[Reader, TimeRange]]":
+def _reading(file: "MediaFile | MissingVideo", settings: "Settings") -> "Iterator[tuple[NoteReader, TimeRange]]":
     """Open the store for reading, and tell the scope that is meant."""
     from analyzer_agent import tools
-    from analyzer_agent.evidence.reading import Reader
+    from analyzer_agent.evidence.merging import NoteReader
     from analyzer_agent.session import options_of, scope_of
     from analyzer_agent.storage import Store
 
@@ -128,34 +128,34 @@ def _reading(file: "MediaFile | AbsentVideo", settings: "Settings") -> "Iterator
     scope = scope_of(file, replace(settings, end_ms=end))
     with Store(settings.store) as store:
         store.notes.prefer(options_of(settings))
-        yield Reader(store, {name: spec for name, (spec, _) in tools.load_all().items()}), scope
+        yield NoteReader(store, {name: spec for name, (spec, _) in tools.load_all().items()}), scope
 
 
-def _rows(path: Path, settings: "Settings", kinds: Sequence[str], search: str | None, only_said: bool) -> list[Row]:
+def _rows(path: Path, settings: "Settings", kinds: Sequence[str], search: str | None, only_said: bool) -> list[NoteRow]:
     with ExitStack() as opened:
         file = opened.enter_context(_opened(path, settings))
         if not settings.store.exists():
             return []
         reader, scope = opened.enter_context(_reading(file, settings))
         if search is None:
-            runs = reader.runs(file.id, scope, kinds=kinds or None)
+            runs = reader.merged_notes(file.id, scope, kinds=kinds or None)
         else:
             runs = reader.search(search, [file.id], span=scope, kinds=kinds or None, limit=_SEARCH_LIMIT)
         return [row_of(run, file.name, reader.store) for run in (said(runs, settings) if only_said else runs)]
 
 
-def row_of(run: "Run", name: str, store: "Store") -> Row:
+def row_of(run: "MergedNote", name: str, store: "Store") -> NoteRow:
     """Return a run as it is written, under the name of its video."""
-    from analyzer_agent.evidence.words import words_of, words_or_guess
+    from analyzer_agent.evidence.spoken_words import words_of, words_or_estimate
 
     first = run.notes[0]
-    engine = store.notes.recipe(first.key).engine
+    engine = store.notes.provenance(first.key).engine
     ids = tuple(note.id for note in run.notes)
-    row = Row(run.id, name, first.analyzer, engine, run.kind, run.span, run.text, run.score, run.uncertain, ids)
-    return replace(row, words=words_of(run), units=words_or_guess([run]), source=first.key) if run.kind == "speech" else row
+    row = NoteRow(run.id, name, first.analyzer, engine, run.kind, run.span, run.text, run.score, run.uncertain, ids)
+    return replace(row, words=words_of(run), units=words_or_estimate([run]), source=first.key) if run.kind == "speech" else row
 
 
-def said(runs: "Sequence[Run]", settings: "Settings") -> "list[Run]":
+def said(runs: "Sequence[MergedNote]", settings: "Settings") -> "list[MergedNote]":
     """Return what is said, once: speech where there is any, else subtitles, of the track that is asked for or the first that has some."""
     from analyzer_agent.session import options_of
 
@@ -171,6 +171,6 @@ def kinds_of(given: Sequence[str]) -> list[str]:
     Raises:
         AgentError: there is one that is unknown.
     """
-    from analyzer_agent.tools.meaning import kinds_meant
+    from analyzer_agent.tools.aliases import resolve_kinds
 
-    return [kind for some in given for name in some.split(",") if name.strip() for kind in kinds_meant(name.strip())]
+    return [kind for some in given for name in some.split(",") if name.strip() for kind in resolve_kinds(name.strip())]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from analyzer_agent.cli.ignored import tell_ignored
+from analyzer_agent.cli.unused_flags import warn_of_unused_flags
 from analyzer_agent.timeline import parse
 
 if TYPE_CHECKING:
@@ -58,10 +58,10 @@ class EnginePair(Pair):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the pair, with the analyzer that an engine alone belongs to."""
         if "=" not in value:
-            from analyzer_agent.tools.meaning import is_meant, meant
+            from analyzer_agent.tools.aliases import is_alias_of, resolve_name
 
-            if is_meant(value) and meant(value).engine:
-                return "=".join(meant(value))
+            if is_alias_of(value) and resolve_name(value).engine:
+                return "=".join(resolve_name(value))
         return super().convert(value, param, ctx)
 
 
@@ -172,7 +172,7 @@ _GROUPS = {
 }
 
 
-def common(*groups: str, without: Collection[str] = ()) -> Callable[[F], F]:
+def shared_options(*groups: str, without: Collection[str] = ()) -> Callable[[F], F]:
     """Add the shared flags of these groups but for those `without`; `store` has those of `config`. They come as `**flags`."""
     options = [option for group in groups for option in _GROUPS[group]]
 
@@ -206,7 +206,7 @@ def settings_of(flags: Mapping[str, Any]) -> "Settings":
         from analyzer_agent.session import understood
 
         settings = understood(settings)
-    tell_ignored(settings)
+    warn_of_unused_flags(settings)
     return settings
 
 

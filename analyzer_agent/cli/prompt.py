@@ -12,8 +12,8 @@ from types import ModuleType
 import click
 
 _PROMPT = "> "
-_LONGEST_HISTORY = 1000
-_LEAVES = "Ctrl-C again, or Ctrl-D, leaves."
+_MAX_HISTORY_LINES = 1000
+_EXIT_HINT = "Ctrl-C again, or Ctrl-D, leaves."
 
 
 class Prompt:
@@ -50,7 +50,7 @@ class Prompt:
                 if not self.tty or (pressed and not self._typed()):
                     raise
                 pressed = True
-                click.echo(f"\n{click.style(_LEAVES, dim=True)}", err=True)
+                click.echo(f"\n{click.style(_EXIT_HINT, dim=True)}", err=True)
                 continue
             self._keep(line)
             return line
@@ -62,11 +62,11 @@ class Prompt:
         assert self._editor
         with suppress(OSError):
             lines = self._history.read_text(encoding="utf-8", errors="replace").splitlines()
-            for line in lines[-_LONGEST_HISTORY:]:
+            for line in lines[-_MAX_HISTORY_LINES:]:
                 self._editor.add_history(line)
             self._last = lines[-1] if lines else ""
-            if len(lines) > 2 * _LONGEST_HISTORY:
-                self._history.write_text("".join(f"{line}\n" for line in lines[-_LONGEST_HISTORY:]), encoding="utf-8")
+            if len(lines) > 2 * _MAX_HISTORY_LINES:
+                self._history.write_text("".join(f"{line}\n" for line in lines[-_MAX_HISTORY_LINES:]), encoding="utf-8")
 
     def _keep(self, line: str) -> None:
         if not self._editor or line in ("", self._last):

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer_agent.cli.drawing import warn
 from analyzer_agent.cli.options import settings_of
-from analyzer_agent.cli.plain import as_json, one_line
+from analyzer_agent.cli.progress import warn
+from analyzer_agent.cli.safe_json import one_line, safe_json
 from analyzer_agent.cli.tables import table
 from analyzer_agent.errors import AgentError
 
 if TYPE_CHECKING:
-    from analyzer_agent.score import Gold, Judge, Run, Section
-    from analyzer_agent.score.joining import Scored
-    from analyzer_agent.score.sections import Cell
+    from analyzer_agent.evals.score import Gold, Judge, ScoredRun, Section
+    from analyzer_agent.evals.score.answer_file import Scored
+    from analyzer_agent.evals.score.sections import Cell
 
 _WIDTH = 78
 _GOLD = ("answer", "options", "type", "dataset", "group", "duration_group", "extra")
@@ -55,7 +55,7 @@ def score(answers: str, other: str | None, form: str, as_object: bool, **flags: 
     for flag in ("base_url", "api"):
         if flags[flag] and not flags["judge"]:
             warn(f"--{flag.replace('_', '-')} is ignored: only --judge asks a language model.")
-    from analyzer_agent.score import Run, common, dataset_of, read_answers
+    from analyzer_agent.evals.score import ScoredRun, common_questions, dataset_of, read_answers
 
     golds = _golds(flags["questions"])
     files = [Path(name).expanduser() for name in (answers, other) if name]
@@ -63,12 +63,12 @@ def score(answers: str, other: str | None, form: str, as_object: bool, **flags: 
     for file, items in zip(files, found, strict=True):
         _tell_mixed(file, items)
     if golds:
-        _tell_unanswered(golds, found, flags["questions"])
+        _warn_of_unanswered(golds, found, flags["questions"])
     dataset = dataset_of(found)
     if len(found) == 2:
-        found = list(common(*found))
+        found = list(common_questions(*found))
     judges = [_judge(file, flags) for file in files] if flags["judge"] else []
-    runs = [Run(file, items) for file, items in zip(files, found, strict=True)]
+    runs = [ScoredRun(file, items) for file, items in zip(files, found, strict=True)]
     runs = [_judged(run, judge) for run, judge in zip(runs, judges, strict=True)] if judges else runs
     _print(runs, dataset, _sections(runs, dataset, flags), "json" if as_object else form)
     if flags["submission"]:
@@ -79,7 +79,7 @@ def _golds(questions: str | None) -> "Mapping[str, Gold] | None":
     if questions is None:
         return None
     from analyzer_agent.batch.questions import read_questions
-    from analyzer_agent.score import gold_of
+    from analyzer_agent.evals.score import gold_of
     from analyzer_agent.timeline import seconds
 
     golds = {}
@@ -98,7 +98,7 @@ def _tell_mixed(file: Path, items: "Sequence[Scored]") -> None:
         warn(f"{file.name} mixes answers: {', '.join(f'{count} of {by}' for by, count in counts.most_common())}.")
 
 
-def _tell_unanswered(golds: "Mapping[str, Gold]", found: "Sequence[Sequence[Scored]]", questions: str) -> None:
+def _warn_of_unanswered(golds: "Mapping[str, Gold]", found: "Sequence[Sequence[Scored]]", questions: str) -> None:
     """Say how many questions of the file the answers leave out: they are counted nowhere.
 
     Raises:
@@ -113,9 +113,9 @@ def _tell_unanswered(golds: "Mapping[str, Gold]", found: "Sequence[Sequence[Scor
 
 
 def _judge(answers: Path, flags: Mapping[str, Any]) -> "Judge":
+    from analyzer_agent.evals.score import Judge
     from analyzer_agent.llm import OPENAI_URL, is_openai, open_model
     from analyzer_agent.llm.openai_client import is_loopback
-    from analyzer_agent.score import Judge
 
     settings = settings_of({name: flags[name] for name in ("base_url", "api", "offline", "config")})
     url = settings.base_url or OPENAI_URL
@@ -129,7 +129,7 @@ def _judge(answers: Path, flags: Mapping[str, Any]) -> "Judge":
     return Judge(model, answers.with_name(f"{answers.name}.judge.jsonl"))
 
 
-def _judged(run: "Run", judge: "Judge") -> "Run":
+def _judged(run: "ScoredRun", judge: "Judge") -> "ScoredRun":
     verdicts = judge.judge(run.items, _progress(run.path.name))
     return replace(run, verdicts=verdicts, judge=judge.model.model)
 
@@ -140,8 +140,8 @@ def _progress(name: str) -> Callable[[int, int], None] | None:
     return lambda done, of: click.echo(f"\r{one_line(name)}: judged {done} of {of}", err=True, nl=done == of)
 
 
-def _sections(runs: "Sequence[Run]", dataset: str, flags: Mapping[str, Any]) -> "list[Section]":
-    from analyzer_agent.score import compare_runs, read_counts, score_run
+def _sections(runs: "Sequence[ScoredRun]", dataset: str, flags: Mapping[str, Any]) -> "list[Section]":
+    from analyzer_agent.evals.score import compare_runs, read_counts, score_run
 
     if len(runs) == 2:
         return compare_runs(runs[0], runs[1], dataset)
@@ -149,28 +149,28 @@ def _sections(runs: "Sequence[Run]", dataset: str, flags: Mapping[str, Any]) -> 
     return score_run(runs[0], dataset, train_counts=counts, text_metrics=flags["text_metrics"])
 
 
-def _submit(run: "Run", dataset: str, path: Path) -> None:
-    from analyzer_agent.score import submit
+def _submit(run: "ScoredRun", dataset: str, path: Path) -> None:
+    from analyzer_agent.evals.score import submit
 
     for written in submit(dataset, run.items, path):
         told = f", without {written.missing} of {len(run.items)} questions, which have no {written.what}" if written.missing else ""
         click.echo(f"Written: {one_line(str(written.path))}{told}.", err=True)
 
 
-def _print(runs: "Sequence[Run]", dataset: str, sections: "Sequence[Section]", form: str) -> None:
+def _print(runs: "Sequence[ScoredRun]", dataset: str, sections: "Sequence[Section]", form: str) -> None:
     names = [one_line(str(run.path)) for run in runs]
     count = len(runs[0].items)
     if form == "json":
         judge = {"judge": runs[0].judge} if runs[0].judge else {}
         whole = {"answers": [str(run.path) for run in runs], "dataset": dataset, "questions": count} | judge
-        click.echo(as_json(whole | {"sections": {section.key: _object(section) for section in sections}}))
+        click.echo(safe_json(whole | {"sections": {section.key: _object(section) for section in sections}}))
         return
     title = (
         f"{names[0]}: {count} questions, {dataset}"
         if len(runs) == 1
         else f"A: {names[0]}\nB: {names[1]}\n{count} common questions, {dataset}"
     )
-    parts = [title if form == "table" else "# " + title.replace("\n", ", "), *(_DRAWN[form](section) for section in sections)]
+    parts = [title if form == "table" else "# " + title.replace("\n", ", "), *(_SECTION_WRITERS[form](section) for section in sections)]
     click.echo("\n\n".join(parts))
 
 
@@ -184,19 +184,19 @@ def _object(section: "Section") -> dict[str, Any]:
 
 
 def _text(section: "Section") -> str:
-    drawn = table(section.head, [[_shown(cell) for cell in row] for row in section.rows], section.head[1:])
+    drawn = table(section.head, [[_cell_text(cell) for cell in row] for row in section.rows], section.head[1:])
     note = f"\n{textwrap.fill(section.note, _WIDTH)}" if section.note else ""
     return f"{click.style(section.title, bold=True, underline=True)}\n{drawn}{note}"
 
 
 def _markdown(section: "Section") -> str:
     head, line = " | ".join(section.head), "|".join(["---", *["---:"] * (len(section.head) - 1)])
-    rows = "\n".join(f"| {' | '.join(_shown(cell).replace('|', '/') for cell in row)} |" for row in section.rows)
+    rows = "\n".join(f"| {' | '.join(_cell_text(cell).replace('|', '/') for cell in row)} |" for row in section.rows)
     note = f"\n\n{section.note}" if section.note else ""
     return f"## {section.title}\n\n| {head} |\n|{line}|\n{rows}{note}"
 
 
-def _shown(cell: "Cell") -> str:
+def _cell_text(cell: "Cell") -> str:
     """Return a value as people read it: two decimals, or two digits of what is smaller."""
     if cell is None:
         return "-"
@@ -205,4 +205,4 @@ def _shown(cell: "Cell") -> str:
     return one_line(str(cell))
 
 
-_DRAWN: dict[str, "Callable[[Section], str]"] = {"table": _text, "md": _markdown}
+_SECTION_WRITERS: dict[str, "Callable[[Section], str]"] = {"table": _text, "md": _markdown}

@@ -12,28 +12,28 @@ import click
 
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.notes import kinds_of
-from analyzer_agent.cli.options import common, settings_of
-from analyzer_agent.cli.plain import as_json, one_line
+from analyzer_agent.cli.options import settings_of, shared_options
+from analyzer_agent.cli.safe_json import one_line, safe_json
 from analyzer_agent.errors import AgentError
 from analyzer_agent.timeline import TimeRange, seconds
 from analyzer_agent.wording import quote
 
 if TYPE_CHECKING:
     from analyzer_agent.config import Settings
-    from analyzer_agent.evidence.finding import Found
-    from analyzer_agent.evidence.reading import Run
+    from analyzer_agent.evidence.library_search import LibraryMatches
+    from analyzer_agent.evidence.merging import MergedNote
     from analyzer_agent.storage import Store
 
-_FOREVER = 1 << 50
-_LONGEST = 100
-_NAMED = 3
+_MAX_MS = 1 << 50
+_MAX_TEXT_CHARS = 100
+_MAX_NAMES = 3
 _WORDS_FIRST = "Words come first, then files and folders: analyzer-agent search price talk.mp4"
 _HEARD = ("speech", "subtitles")
 """The analyzers that leave the words that are spoken."""
 
 
 @dataclass(frozen=True)
-class Place:
+class SearchedVideo:
     """A video that is searched: its id, its name for people, the file, how long it is (ms; 0 where the store does not know it)."""
 
     id: str
@@ -48,7 +48,7 @@ class Place:
 @click.option("--limit", type=click.IntRange(min=1), default=3, metavar="N", help="Findings to show of each video.  [default: 3]")
 @click.option("--recursive", "-r", is_flag=True, help="Take the videos in the folders of a folder as well.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
-@common("scope", "store")
+@shared_options("scope", "store")
 def search(arguments: tuple[str, ...], kinds: tuple[str, ...], limit: int, recursive: bool, as_object: bool, **flags: Any) -> None:
     """Tell which videos hold WORDS: how often, when, and where it stands.
 
@@ -72,7 +72,7 @@ def search(arguments: tuple[str, ...], kinds: tuple[str, ...], limit: int, recur
         shown = _object(words, found, by_id, unheard, store) if as_object else _text(words, found, by_id)
     click.echo(shown)
     if unheard and not as_object:
-        click.echo(_told_unheard(unheard, len(places), named), err=True)
+        click.echo(_unheard_text(unheard, len(places), named), err=True)
 
 
 def split_words(arguments: Sequence[str]) -> tuple[str, list[str]]:
@@ -85,48 +85,50 @@ def split_words(arguments: Sequence[str]) -> tuple[str, list[str]]:
     at = len(arguments)
     while at > 1 and os.path.exists(arguments[at - 1]):
         at -= 1
-    if os.path.exists(arguments[0]) and _like_a_file(arguments[0]):
+    if os.path.exists(arguments[0]) and _looks_like_file(arguments[0]):
         raise click.UsageError(f"The words are missing: {arguments[0]!r} is a file or folder. {_WORDS_FIRST}")
     for word in arguments[1:at]:
-        if _like_a_file(word):
+        if _looks_like_file(word):
             raise AgentError(f"There is no file {word!r}.", hint=_WORDS_FIRST)
     return " ".join(arguments[:at]), list(arguments[at:])
 
 
-def _like_a_file(word: str) -> bool:
+def _looks_like_file(word: str) -> bool:
     return os.sep in word or Path(word).suffix.lower() in (".mp4", ".mkv", ".mov", ".webm", ".avi", ".mp3", ".wav", ".m4a")
 
 
-def _places(store: "Store", named: Sequence[str], recursive: bool) -> list[Place]:
+def _places(store: "Store", named: Sequence[str], recursive: bool) -> list[SearchedVideo]:
     """Return the videos to search: those that are named, else all that the store knows."""
     known = {video.id: video for video in store.maintenance.videos()}
     if not named:
-        all_known = (Place(video.id, Path(video.path).name, video.path, video.duration) for video in known.values())
+        all_known = (SearchedVideo(video.id, Path(video.path).name, video.path, video.duration) for video in known.values())
         return sorted(all_known, key=lambda place: place.path)
     from analyzer_agent.media import fingerprint, media_in
 
     files = {fingerprint(file): file for file in media_in(named, recursive=recursive).files}
-    return [Place(id, file.name, str(file), known[id].duration if id in known else 0) for id, file in files.items()]
+    return [SearchedVideo(id, file.name, str(file), known[id].duration if id in known else 0) for id, file in files.items()]
 
 
-def _find(store: "Store", words: str, places: Sequence[Place], kinds: Sequence[str], settings: "Settings", limit: int) -> "Found":
+def _find(
+    store: "Store", words: str, places: Sequence[SearchedVideo], kinds: Sequence[str], settings: "Settings", limit: int
+) -> "LibraryMatches":
     from analyzer_agent import tools
-    from analyzer_agent.evidence.finding import find
-    from analyzer_agent.evidence.reading import Reader
+    from analyzer_agent.evidence.library_search import search_videos
+    from analyzer_agent.evidence.merging import NoteReader
 
-    specs = tools.known({recipe.analyzer for recipe in store.notes.recipes()})
+    specs = tools.known({provenance.analyzer for provenance in store.notes.provenances()})
     scoped = settings.start_ms is not None or settings.end_ms is not None
-    span = TimeRange(settings.start_ms or 0, settings.end_ms if settings.end_ms is not None else _FOREVER) if scoped else None
-    return find(Reader(store, specs), words, [place.id for place in places], span=span, kinds=kinds or None, shown=limit)
+    span = TimeRange(settings.start_ms or 0, settings.end_ms if settings.end_ms is not None else _MAX_MS) if scoped else None
+    return search_videos(NoteReader(store, specs), words, [place.id for place in places], span=span, kinds=kinds or None, shown=limit)
 
 
-def _unheard(store: "Store", places: Sequence[Place]) -> list[Place]:
+def _unheard(store: "Store", places: Sequence[SearchedVideo]) -> list[SearchedVideo]:
     """Return the videos whose words nobody has taken down, at least not all of them."""
     looked = [store.ledger.looked(analyzer) for analyzer in _HEARD]
     return [p for p in places if not p.duration or not any(TimeRange(0, p.duration) in done.get(p.id, ()) for done in looked)]
 
 
-def _text(words: str, found: "Found", places: Mapping[str, Place]) -> str:
+def _text(words: str, found: "LibraryMatches", places: Mapping[str, SearchedVideo]) -> str:
     if not found.hits:
         return f"No note holds {quote(words)} ({_videos(len(places))} searched)."
     total = sum(one.count for one in found.hits)
@@ -142,11 +144,11 @@ def _text(words: str, found: "Found", places: Mapping[str, Place]) -> str:
     return "\n".join(lines)
 
 
-def _line(run: "Run") -> str:
-    return f"  [#{run.id}] {run.span} {run.kind}{', uncertain' if run.uncertain else ''}: {quote(run.text, _LONGEST)}"
+def _line(run: "MergedNote") -> str:
+    return f"  [#{run.id}] {run.span} {run.kind}{', uncertain' if run.uncertain else ''}: {quote(run.text, _MAX_TEXT_CHARS)}"
 
 
-def _names(places: Mapping[str, Place]) -> dict[str, str]:
+def _names(places: Mapping[str, SearchedVideo]) -> dict[str, str]:
     """Return names that tell the videos apart: those of files, with their folders where two are called alike."""
     alike = Counter(place.name for place in places.values())
     return {id: one_line(place.name if alike[place.name] == 1 else place.path) for id, place in places.items()}
@@ -156,10 +158,10 @@ def _videos(count: int) -> str:
     return f"{count} video{'' if count == 1 else 's'}"
 
 
-def _told_unheard(unheard: Sequence[Place], among: int, named: Sequence[str]) -> str:
-    names = ", ".join(one_line(place.name) for place in unheard[:_NAMED])
-    more = f" and {len(unheard) - _NAMED} more" if len(unheard) > _NAMED else ""
-    which = named or [place.path for place in unheard[:_NAMED]]
+def _unheard_text(unheard: Sequence[SearchedVideo], among: int, named: Sequence[str]) -> str:
+    names = ", ".join(one_line(place.name) for place in unheard[:_MAX_NAMES])
+    more = f" and {len(unheard) - _MAX_NAMES} more" if len(unheard) > _MAX_NAMES else ""
+    which = named or [place.path for place in unheard[:_MAX_NAMES]]
     return f"Not examined for speech: {len(unheard)} of {_videos(among)}: {names}{more}.\nHint: {_how_to_index(which)}"
 
 
@@ -167,7 +169,9 @@ def _how_to_index(videos: Sequence[str]) -> str:
     return f"analyzer-agent index {shlex.join(videos) if videos else 'VIDEO...'} --with speech"
 
 
-def _object(words: str, found: "Found", places: Mapping[str, Place], unheard: Sequence[Place], store: "Store") -> str:
+def _object(
+    words: str, found: "LibraryMatches", places: Mapping[str, SearchedVideo], unheard: Sequence[SearchedVideo], store: "Store"
+) -> str:
     videos = [
         {
             "video": places[one.video].name,
@@ -177,7 +181,7 @@ def _object(words: str, found: "Found", places: Mapping[str, Place], unheard: Se
         }
         for one in found.hits
     ]
-    return as_json(
+    return safe_json(
         {
             "query": words,
             "searched": len(places),
@@ -189,13 +193,13 @@ def _object(words: str, found: "Found", places: Mapping[str, Place], unheard: Se
     )
 
 
-def _hit(run: "Run", store: "Store") -> dict[str, Any]:
+def _hit(run: "MergedNote", store: "Store") -> dict[str, Any]:
     first = run.notes[0]
     return {
         "note": run.id,
         "kind": run.kind,
         "analyzer": first.analyzer,
-        "engine": store.notes.recipe(first.key).engine,
+        "engine": store.notes.provenance(first.key).engine,
         "start": seconds(run.span.start),
         "end": seconds(run.span.end),
         "text": run.text,

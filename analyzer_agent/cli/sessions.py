@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer_agent.cli.help import command
-from analyzer_agent.cli.options import common, settings_of
-from analyzer_agent.cli.plain import as_json
+from analyzer_agent.cli.options import settings_of, shared_options
+from analyzer_agent.cli.safe_json import safe_json
 from analyzer_agent.cli.tables import table
 from analyzer_agent.wording import quote
 
 if TYPE_CHECKING:
     from analyzer_agent.storage import Store
 
-_LONGEST = 200
+_MAX_TEXT_CHARS = 200
 
 
 @command()
 @click.option("--json", "as_object", is_flag=True, help="Print a JSON list.")
-@common("store")
+@shared_options("store")
 def sessions(as_object: bool, **flags: Any) -> None:
     """List the sessions in the store, newest first: name, number of questions, begin, videos and first question.
 
@@ -34,7 +34,7 @@ def sessions(as_object: bool, **flags: Any) -> None:
         with Store(path) as store:
             rows = sessions_in(store)
     if as_object:
-        click.echo(as_json(rows))
+        click.echo(safe_json(rows))
     elif rows:
         click.echo(as_table(rows))
     else:
@@ -59,7 +59,13 @@ def sessions_in(store: "Store") -> list[dict[str, Any]]:
 def as_table(rows: list[dict[str, Any]]) -> str:
     """Return sessions as a table, in local time."""
     lines = [
-        [row["name"], str(row["questions"]), _local(row["begun"]), ", ".join(row["videos"]), quote(row["first_question"] or "", _LONGEST)]
+        [
+            row["name"],
+            str(row["questions"]),
+            _local(row["begun"]),
+            ", ".join(row["videos"]),
+            quote(row["first_question"] or "", _MAX_TEXT_CHARS),
+        ]
         for row in rows
     ]
     return table(["session", "questions", "begun", "videos", "first question"], lines, numbers=("questions",))

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 import click
 
-from analyzer_agent.cli.plain import one_line
+from analyzer_agent.cli.safe_json import one_line
 from analyzer_agent.cli.wrapping import text_width, wrapped
 
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer_agent.cli.advice import advise_index, offer_whisper
-from analyzer_agent.cli.asking import chosen, open_session, tell_problems
-from analyzer_agent.cli.drawing import drawing, warn
-from analyzer_agent.cli.formats import FORMATS, Row, Style, style_of, style_options, word_object, write
+from analyzer_agent.cli.common import chosen, open_session, warn_of_problems
 from analyzer_agent.cli.help import command
-from analyzer_agent.cli.index import fail_where_undone, run_index
+from analyzer_agent.cli.index import fail_if_incomplete, run_index
+from analyzer_agent.cli.interrupt import interruptible
+from analyzer_agent.cli.note_formats import FORMATS, NoteRow, Style, style_of, style_options, word_object, write
 from analyzer_agent.cli.notes import row_of
-from analyzer_agent.cli.options import common, settings_of
-from analyzer_agent.cli.plain import as_json, one_line
-from analyzer_agent.cli.stopping import stoppable
+from analyzer_agent.cli.options import settings_of, shared_options
+from analyzer_agent.cli.progress import progress_display, warn
+from analyzer_agent.cli.safe_json import one_line, safe_json
 from analyzer_agent.errors import AgentError
 from analyzer_agent.timeline import seconds
 from analyzer_agent.wording import unheard_lines
@@ -25,20 +25,20 @@ from analyzer_agent.wording import unheard_lines
 if TYPE_CHECKING:
     from analyzer_agent.records import ToolResult
     from analyzer_agent.session import Session
-    from analyzer_agent.toolbox import Offer
+    from analyzer_agent.toolbox import SessionVideo
 
-_FORMS = ("txt", "srt", "vtt", "tsv", "json")
+_FORMATS = ("txt", "srt", "vtt", "tsv", "json")
 
 
 @command()
 @click.argument("videos", nargs=-1, required=True, metavar="VIDEO|FOLDER...")
-@click.option("--format", "-f", "form", type=click.Choice([*_FORMS, "all"]), help="How to write it.  [default: as -o ends, else txt]")
+@click.option("--format", "-f", "form", type=click.Choice([*_FORMATS, "all"]), help="How to write it.  [default: as -o ends, else txt]")
 @click.option(
     "--output", "-o", metavar="FILE|FOLDER", help="Where to write it, in a folder under the name of the video.  [default: stdout]"
 )
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @style_options
-@common("videos", "scope", "engines", "store")
+@shared_options("videos", "scope", "engines", "store")
 def transcribe(
     videos: tuple[str, ...], form: str | None, output: str | None, overwrite: bool, words: bool, max_line: int | None, **flags: Any
 ) -> None:
@@ -57,14 +57,14 @@ def transcribe(
     with open_session(files, flags["quiet"], settings=settings) as session:
         targets = _targets(files, form, output, overwrite)
         style = style_of(words, max_line, {target.form for target in targets})
-        tell_problems(session)
-        with drawing(flags["quiet"], session.toolbox.titled) as drawer, stoppable(session.cancel, on_stop=drawer.pause):
+        warn_of_problems(session)
+        with progress_display(flags["quiet"], session.toolbox.titled) as drawer, interruptible(session.cancel, on_stop=drawer.pause):
             results = run_index(session, ["speech"], None, drawer)
-        heard = {result.args.get("video") or session.offers[0].name: result for result in results if not result.refused}
+        heard = {result.args.get("video") or session.session_videos[0].name: result for result in results if not result.refused}
         weak = False
-        for number, offer in enumerate(session.offers):
-            if offer.name in heard:
-                transcript = Transcript.of(session, offer, heard[offer.name])
+        for number, session_video in enumerate(session.session_videos):
+            if session_video.name in heard:
+                transcript = Transcript.of(session, session_video, heard[session_video.name])
                 for target in (target for target in targets if target.video == number):
                     target.put(transcript.text(target.form, style), flags["quiet"])
                 transcript.tell(session.toolbox.titles)
@@ -113,9 +113,9 @@ def _targets(files: Sequence[Path], form: str | None, output: str | None, overwr
     path = Path(output).expanduser() if output else None
     folder = path if path and (path.is_dir() or not path.suffix or str(output).endswith(("/", os.sep))) else None
     ending = path.suffix[1:].lower() if path and not folder else ""
-    if ending and ending not in _FORMS and form is None:
-        raise click.UsageError(f"A transcript ends in .{', .'.join(_FORMS)}, not in .{ending}; name another format with -f.")
-    forms = _FORMS if form == "all" else (form or ending or "txt",)
+    if ending and ending not in _FORMATS and form is None:
+        raise click.UsageError(f"A transcript ends in .{', .'.join(_FORMATS)}, not in .{ending}; name another format with -f.")
+    forms = _FORMATS if form == "all" else (form or ending or "txt",)
     if len(forms) * len(files) > 1 and folder is None:
         raise click.UsageError("Several transcripts need a folder, such as: -o transcripts (or -o . for this folder).")
     if folder is None:
@@ -138,17 +138,17 @@ class Transcript:
     """What is said in a video. `left` is what was not listened to."""
 
     name: str
-    rows: Sequence[Row]
+    rows: Sequence[NoteRow]
     language: str
     result: "ToolResult"
 
     @classmethod
-    def of(cls, session: "Session", offer: "Offer", result: "ToolResult") -> "Transcript":
+    def of(cls, session: "Session", session_video: "SessionVideo", result: "ToolResult") -> "Transcript":
         """Return what was heard in a video, with the options of this session."""
-        runs = session.toolbox.known(session.toolbox.tools["speech"], offer)
+        runs = session.toolbox.known(session.toolbox.tools["speech"], session_video)
         languages = [str(run.notes[0].observation.detail.get("language") or "") for run in runs]
         most = max(languages, key=languages.count, default="")
-        return cls(offer.title, [row_of(run, offer.title, session.store) for run in runs], most, result)
+        return cls(session_video.title, [row_of(run, session_video.title, session.store) for run in runs], most, result)
 
     def tell(self, titles: Mapping[str, str]) -> None:
         """Tell on stderr what is not as good as it may look; `titles` names videos where there are several."""
@@ -168,7 +168,7 @@ class Transcript:
                 lines = (f"{row.span.start}\t{row.span.end}\t{one_line(row.text)}" for row in self.rows)
                 return "\n".join(["start\tend\ttext", *lines])
             case "json":
-                return as_json(self._object(style))
+                return safe_json(self._object(style))
         return write(self.rows, form, style) if form in FORMATS else ""
 
     def _object(self, style: Style) -> dict[str, Any]:
@@ -198,14 +198,16 @@ def _fail(session: "Session", results: "Sequence[ToolResult]") -> None:
         AgentError: no video has sound, or the analyzer failed or refused.
     """
     silent = [
-        offer for offer in session.offers if session.toolbox.lacking(session.toolbox.tools["speech"].spec, offer) and not offer.absent
+        session_video
+        for session_video in session.session_videos
+        if session.toolbox.missing_input(session.toolbox.tools["speech"].spec, session_video) and not session_video.unavailable_reason
     ]
-    names = ", ".join(one_line(offer.title) for offer in silent)
-    if len(silent) == len(session.offers):
-        read = any(offer.video.subtitle_tracks for offer in silent)
+    names = ", ".join(one_line(session_video.title) for session_video in silent)
+    if len(silent) == len(session.session_videos):
+        read = any(session_video.video.subtitle_tracks for session_video in silent)
         hint = "It has subtitles: analyzer-agent index VIDEO --with subtitles, then analyzer-agent notes VIDEO -f srt"
         raise AgentError(
             f"There is no sound in {names}, so there is nothing to transcribe.",
             hint=hint if read else "Text on the screen is read by: analyzer-agent index VIDEO --with text",
         )
-    fail_where_undone(results, ["speech"], session.toolbox.titled)
+    fail_if_incomplete(results, ["speech"], session.toolbox.titled)

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from analyzer_agent.cli.options import common, settings_of
-from analyzer_agent.cli.plain import as_json, one_line
+from analyzer_agent.cli.options import settings_of, shared_options
+from analyzer_agent.cli.safe_json import one_line, safe_json
 from analyzer_agent.cli.tables import table
 from analyzer_agent.errors import AgentError
 from analyzer_agent.installing import amount_of_bytes
 
 if TYPE_CHECKING:
     from analyzer_agent.config import Settings
-    from analyzer_agent.tools.pulling import Fetched, Fetching, File
-    from analyzer_agent.tools.weights import Weights
+    from analyzer_agent.tools.weights.catalog import Weights
+    from analyzer_agent.tools.weights.download import DownloadDone, DownloadProgress, WeightFile
 
-_EVERY_S = 5.0
+_LINE_INTERVAL_S = 5.0
 _CODES_SHOWN = 6
 _EXAMPLE = "analyzer-agent weights pull speech=large-v3 objects=yolo11m text=de,ja"
 
@@ -32,14 +32,14 @@ def weights() -> None:
 @weights.command("list")
 @click.argument("analyzers", nargs=-1, metavar="[ANALYZER...]")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
-@common("config")
+@shared_options("config")
 def list_(analyzers: tuple[str, ...], as_object: bool, **flags: Any) -> None:
     """Show what weights are published, and which of them are here.
 
     Sizes are about right; `weights pull` asks for the exact ones. Those marked * are fetched where nothing else is chosen.
     """
     settings = settings_of(flags)
-    from analyzer_agent.tools.weights import PUBLISHED
+    from analyzer_agent.tools.weights.catalog import PUBLISHED
 
     known = list(dict.fromkeys(entry.analyzer for entry in PUBLISHED))
     for name in analyzers:
@@ -47,7 +47,7 @@ def list_(analyzers: tuple[str, ...], as_object: bool, **flags: Any) -> None:
             raise AgentError(f"There are no weights for {name!r}.", hint=f"There are some for: {', '.join(known)}.")
     found = [(entry, _where(entry, settings)) for entry in PUBLISHED if not analyzers or entry.analyzer in analyzers]
     if as_object:
-        click.echo(as_json({"folder": str(settings.weights_dir), "weights": [_object(entry, place) for entry, place in found]}))
+        click.echo(safe_json({"folder": str(settings.weights_dir), "weights": [_object(entry, place) for entry, place in found]}))
         return
     rows = [
         [
@@ -65,7 +65,7 @@ def list_(analyzers: tuple[str, ...], as_object: bool, **flags: Any) -> None:
 @click.option("--to", metavar="DIR", help="The folder to fetch into; by default the one where weights are looked for.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--offline", is_flag=True, default=None, help="Never touch the network: refuses at once.")
-@common("config")
+@shared_options("config")
 def pull(wanted: tuple[str, ...], to: str | None, yes: bool, **flags: Any) -> None:
     """Fetch weights, checked against the sums that their publishers give.
 
@@ -95,26 +95,26 @@ def bring(wanted: Sequence[str], folder: Path, quiet: bool, *, ask: bool = False
     Raises:
         AgentError: there are no such weights, or they cannot be had.
     """
-    from analyzer_agent.tools import pulling
-    from analyzer_agent.tools.engines.huggingface import usual_hub
+    from analyzer_agent.tools.engines.huggingface import default_hub
+    from analyzer_agent.tools.weights import download
 
-    files = pulling.plan(pulling.choose(wanted), folder, usual_hub())
+    files = download.plan_download(download.choose_weights(wanted), folder, default_hub())
     missing = [file for file in files if not file.is_here()]
     if missing:
         _announce(missing, folder)
         if ask:
             click.confirm("Fetch them?", default=True, abort=True, err=True)
-        with _drawing(quiet) as drawer:
-            for event in pulling.pull(missing):
+        with _display(quiet) as drawer:
+            for event in download.download_weights(missing):
                 drawer.draw(event)
-    _tell(files, missing, told_on_stderr)
+    _print_progress(files, missing, told_on_stderr)
 
 
 def _where(entry: "Weights", settings: "Settings") -> Path | None:
     from analyzer_agent.protocols import EngineConfig
-    from analyzer_agent.tools.inventory import where
+    from analyzer_agent.tools.weights.local import find_local
 
-    return where(entry, EngineConfig(weights_dir=settings.weights_dir, caches=settings.caches))
+    return find_local(entry, EngineConfig(weights_dir=settings.weights_dir, caches=settings.caches))
 
 
 def _object(entry: "Weights", place: Path | None) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def _languages(entry: "Weights") -> str:
     return entry.languages if len(codes) <= _CODES_SHOWN else f"{' '.join(codes[: _CODES_SHOWN - 1])} ... ({len(codes)})"
 
 
-def _announce(missing: "Sequence[File]", folder: Path) -> None:
+def _announce(missing: "Sequence[WeightFile]", folder: Path) -> None:
     """Say on stderr what is about to be fetched, how large it is, and under which licence it stands."""
     for entry in dict.fromkeys(file.weights for file in missing):
         own = [file for file in missing if file.weights == entry]
@@ -143,7 +143,7 @@ def _announce(missing: "Sequence[File]", folder: Path) -> None:
             click.echo(f"{click.style('Warning:', fg='yellow')} there is no sum now to check {file.path.name} against", err=True)
 
 
-def _tell(files: "Sequence[File]", missing: "Sequence[File]", err: bool) -> None:
+def _print_progress(files: "Sequence[WeightFile]", missing: "Sequence[WeightFile]", err: bool) -> None:
     for entry in dict.fromkeys(file.weights for file in files):
         own = [file for file in files if file.weights == entry]
         place = own[0].path if len(own) == 1 else own[0].path.parent
@@ -154,24 +154,24 @@ def _tell(files: "Sequence[File]", missing: "Sequence[File]", err: bool) -> None
 # --- progress -----------------------------------------------------------------------------------------------------------
 
 
-class _Drawer(Protocol):
-    def draw(self, event: "Fetching | Fetched") -> None: ...
+class _Display(Protocol):
+    def draw(self, event: "DownloadProgress | DownloadDone") -> None: ...
 
 
-class _Silent:
-    def draw(self, event: "Fetching | Fetched") -> None:
+class _SilentDisplay:
+    def draw(self, event: "DownloadProgress | DownloadDone") -> None:
         pass
 
 
-class _Lines:
+class _LineDisplay:
     """A line for each file that is done, and one every few seconds."""
 
     def __init__(self) -> None:
         self._told = time.monotonic()
 
-    def draw(self, event: "Fetching | Fetched") -> None:
+    def draw(self, event: "DownloadProgress | DownloadDone") -> None:
         done: int | None = getattr(event, "done", None)
-        if done is not None and time.monotonic() - self._told < _EVERY_S:
+        if done is not None and time.monotonic() - self._told < _LINE_INTERVAL_S:
             return
         self._told = time.monotonic()
         far = "done" if done is None else amount_of_bytes(done)
@@ -180,7 +180,7 @@ class _Lines:
         click.echo(f"{_subject(event.file)}: {far}", err=True)
 
 
-class _Live:
+class _LiveDisplay:
     """A bar for the file that is on its way; done ones stay as a line."""
 
     def __init__(self, progress: Any) -> None:
@@ -188,7 +188,7 @@ class _Live:
         self._tasks: dict[Path, Any] = {}
         self._done = 0
 
-    def draw(self, event: "Fetching | Fetched") -> None:
+    def draw(self, event: "DownloadProgress | DownloadDone") -> None:
         file = event.file
         self._done = getattr(event, "done", self._done)
         if file.path not in self._tasks:  # what an earlier call left counts for nothing in the speed
@@ -199,21 +199,21 @@ class _Live:
             self._progress.update(self._tasks[file.path], total=self._done)
 
 
-def _subject(file: "File") -> str:
+def _subject(file: "WeightFile") -> str:
     return f"{file.weights.analyzer} {file.weights.name}: {file.path.name}"
 
 
 @contextmanager
-def _drawing(quiet: bool) -> Iterator[_Drawer]:
+def _display(quiet: bool) -> Iterator[_Display]:
     """Show progress on stderr while the block runs: bars on a terminal, lines elsewhere, nothing when asked to be quiet."""
     from rich.console import Console
 
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
-        yield _Silent() if quiet else _Lines()
+        yield _SilentDisplay() if quiet else _LineDisplay()
         return
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
-        yield _Live(progress)
+        yield _LiveDisplay(progress)

@@ -11,14 +11,14 @@ from collections.abc import Callable
 
 import click
 
-from analyzer_agent.cli.plain import plain
+from analyzer_agent.cli.safe_json import sanitize
 
 _NO_WIDTH = ("Mn", "Me", "Cf")
-_LEAST_ROOM = 20
+_MIN_ROOM = 20
 """With fewer columns than this beside the indent, lines are left to the terminal."""
 
 
-def columns(err: bool = False) -> int:
+def terminal_columns(err: bool = False) -> int:
     """Return the width of the terminal that stdout (or stderr) is, 0 where it is none."""
     stream = sys.stderr if err else sys.stdout
     return shutil.get_terminal_size().columns if stream.isatty() else 0
@@ -33,13 +33,13 @@ def text_width(text: str) -> int:
 
 def wrapped(text: str, hang: int = 0, *, err: bool = False) -> str:
     """Return text for stdout (or stderr), each of its lines broken to fit the terminal and continued `hang` columns further right."""
-    wide = columns(err)
-    if wide - hang < _LEAST_ROOM:
+    wide = terminal_columns(err)
+    if wide - hang < _MIN_ROOM:
         return text
-    return "\n".join(f"\n{' ' * hang}".join(broken(line, wide, hang)) for line in text.split("\n"))
+    return "\n".join(f"\n{' ' * hang}".join(break_line(line, wide, hang)) for line in text.split("\n"))
 
 
-def broken(line: str, wide: int, hang: int = 0) -> list[str]:
+def break_line(line: str, wide: int, hang: int = 0) -> list[str]:
     """Return a line in pieces of at most `wide` columns, or `hang` less from the second on; words longer than that are cut."""
     pieces, piece = list[str](), ""
     for word in re.findall(r"\s*\S+", line):
@@ -79,13 +79,13 @@ class Writer:
 
     def _put(self, tokens: list[str]) -> None:
         for token in tokens:
-            word = plain(self._titled(token))
+            word = sanitize(self._titled(token))
             if not word.strip():
                 self._gap += word
                 continue
             if "\n" in self._gap:
                 self._column = 0
-            elif self._column + text_width(self._gap + word) > (columns() or sys.maxsize) and self._column:
+            elif self._column + text_width(self._gap + word) > (terminal_columns() or sys.maxsize) and self._column:
                 self._gap, self._column = "\n", 0
             click.echo(self._gap + word, nl=False)
             self._column += text_width((self._gap + word).rpartition("\n")[2])

@@ -3,7 +3,7 @@
 Knows nothing of what settings are used for.
 """
 
-from analyzer_agent.config.places import caches, default_file, default_store, default_weights, history_file, log_folder
+from analyzer_agent.config.default_paths import caches, default_file, default_store, default_weights, history_file, log_folder
 from analyzer_agent.config.settings import (
     DEFAULT_MODEL,
     SETTINGS,

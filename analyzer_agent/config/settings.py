@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack, cast, get_args
 
-from analyzer_agent.caches import Caches
+from analyzer_agent.caches import WeightCaches
 from analyzer_agent.config import readers
-from analyzer_agent.config.places import default_store, default_weights
+from analyzer_agent.config.default_paths import default_store, default_weights
 from analyzer_agent.config.readers import Reader
 from analyzer_agent.errors import AgentError, did_you_mean
 from analyzer_agent.timeline import parse
@@ -50,7 +50,9 @@ class Setting:
         return AgentError(f"{shown}={value!r}{where} is not valid: {error}.", hint=hint or self.example)
 
 
-def _said(name: str, read: Any, help: str, *, check: Reader | None = None, example: str = "", optional: bool = False) -> dict[str, Setting]:
+def _setting(
+    name: str, read: Any, help: str, *, check: Reader | None = None, example: str = "", optional: bool = False
+) -> dict[str, Setting]:
     """Return what a field says of its setting; `read` is a reader, or a `Literal` with the words to choose from."""
     choices = get_args(read)
     read = readers.one_of(*choices) if choices else read
@@ -73,7 +75,7 @@ class SessionOverrides(TypedDict, total=False):
     options: Mapping[str, Mapping[str, Any]]
     weights: PathLike | Mapping[str, PathLike] | Mapping[str, str] | Mapping[str, Path]
     weights_dir: PathLike | None
-    caches: Caches
+    caches: WeightCaches
     vision_model: str | None
     vocabulary: PathLike | None
     device: str
@@ -104,66 +106,71 @@ class Settings:
         AgentError: a value cannot be used; names the valid ones.
     """
 
-    store: Path = field(default_factory=default_store, metadata=_said("store", readers.path, "Where notes are kept."))
-    mode: Mode = field(default="manager", metadata=_said("mode", Mode, "How questions are answered."))
+    store: Path = field(default_factory=default_store, metadata=_setting("store", readers.path, "Where notes are kept."))
+    mode: Mode = field(default="manager", metadata=_setting("mode", Mode, "How questions are answered."))
     verify: Verify = field(
         default="auto",
-        metadata=_said("verify", Verify, "Whether a language model is asked, in a call apart, if the cited notes suffice."),
+        metadata=_setting("verify", Verify, "Whether a language model is asked, in a call apart, if the cited notes suffice."),
     )
-    frames: int = field(default=16, metadata=_said("frames", readers.positive, "How many frames of each video the mode `frames` shows."))
-    manager: Manager = field(default="auto", metadata=_said("manager", Manager, "A language model, or keyword rules."))
+    frames: int = field(default=16, metadata=_setting("frames", readers.positive, "How many frames of each video the mode `frames` shows."))
+    manager: Manager = field(default="auto", metadata=_setting("manager", Manager, "A language model, or keyword rules."))
     model: str | None = field(
-        default=None, metadata=_said("model", readers.text, f"The language model; {DEFAULT_MODEL} if not said.", optional=True)
+        default=None, metadata=_setting("model", readers.text, f"The language model; {DEFAULT_MODEL} if not said.", optional=True)
     )
-    base_url: str | None = field(default=None, metadata=_said("base_url", readers.text, "An OpenAI-compatible server.", optional=True))
-    api: Api = field(default="auto", metadata=_said("api", Api, "Which API to speak to the server."))
+    base_url: str | None = field(default=None, metadata=_setting("base_url", readers.text, "An OpenAI-compatible server.", optional=True))
+    api: Api = field(default="auto", metadata=_setting("api", Api, "Which API to speak to the server."))
     api_key: str | None = field(default=None, repr=False)
     tools: tuple[str, ...] | None = field(
-        default=None, metadata=_said("tools", readers.names, "Use only these analyzers.", optional=True, example="For example: speech,text")
+        default=None,
+        metadata=_setting("tools", readers.names, "Use only these analyzers.", optional=True, example="For example: speech,text"),
     )
     engine: Mapping[str, str] = field(
         default_factory=dict,
-        metadata=_said("engine", readers.pairs, "The engines of analyzers.", example="For example: engine = speech=pocketsphinx"),
+        metadata=_setting("engine", readers.pairs, "The engines of analyzers.", example="For example: engine = speech=pocketsphinx"),
     )
     options: Mapping[str, Mapping[str, Any]] = field(
         default_factory=dict,
-        metadata=_said(
+        metadata=_setting(
             *("options", readers.options, "Options of analyzers, for calls that say nothing else."),
             example="For example: --option speech.language=en",
         ),
     )
     weights: Mapping[str, Path] = field(
         default_factory=dict,
-        metadata=_said("weights_for", readers.paths, "Weights of single analyzers.", example="For example: --weights objects=yolo11n.pt"),
+        metadata=_setting(
+            "weights_for", readers.paths, "Weights of single analyzers.", example="For example: --weights objects=yolo11n.pt"
+        ),
     )
     weights_dir: Path | None = field(
         default_factory=default_weights,
-        metadata=_said(
+        metadata=_setting(
             *("weights", readers.path, "The folder that holds weights, or weights of single analyzers."),
             optional=True,
             example="For example: --weights /media/stick, or --weights objects=yolo11n.pt",
         ),
     )
-    caches: Caches = field(default_factory=Caches)
+    caches: WeightCaches = field(default_factory=WeightCaches)
     vision_model: str | None = field(
-        default=None, metadata=_said("vision_model", readers.text, "A model at the same endpoint that sees pictures.", optional=True)
+        default=None, metadata=_setting("vision_model", readers.text, "A model at the same endpoint that sees pictures.", optional=True)
     )
-    vocabulary: Path | None = field(default=None, metadata=_said("vocabulary", readers.path, "A file with labels for tags.", optional=True))
+    vocabulary: Path | None = field(
+        default=None, metadata=_setting("vocabulary", readers.path, "A file with labels for tags.", optional=True)
+    )
     device: str = field(
-        default="auto", metadata=_said("device", readers.device, "Where engines run.", example="For example: --device cuda:0")
+        default="auto", metadata=_setting("device", readers.device, "Where engines run.", example="For example: --device cuda:0")
     )
-    decoder: str = field(default="cpu", metadata=_said("decoder", readers.text, "Where pictures are decoded: cpu, auto, cuda ..."))
-    offline: bool = field(default=False, metadata=_said("offline", readers.flag, "Never touch the network."))
+    decoder: str = field(default="cpu", metadata=_setting("decoder", readers.text, "Where pictures are decoded: cpu, auto, cuda ..."))
+    offline: bool = field(default=False, metadata=_setting("offline", readers.flag, "Never touch the network."))
     start_ms: int | None = field(
-        default=None, metadata=_said("from", parse, "Look at nothing before this time.", check=readers.milliseconds, optional=True)
+        default=None, metadata=_setting("from", parse, "Look at nothing before this time.", check=readers.milliseconds, optional=True)
     )
     end_ms: int | None = field(
-        default=None, metadata=_said("to", parse, "Look at nothing from this time on.", check=readers.milliseconds, optional=True)
+        default=None, metadata=_setting("to", parse, "Look at nothing from this time on.", check=readers.milliseconds, optional=True)
     )
-    max_steps: int = field(default=12, metadata=_said("max_steps", readers.positive, "Steps that one question may take."))
+    max_steps: int = field(default=12, metadata=_setting("max_steps", readers.positive, "Steps that one question may take."))
     max_analyzer_ms: int | None = field(
         default=None,
-        metadata=_said(
+        metadata=_setting(
             *("max_analyzer_seconds", parse, "How long analyzers may work on one question."),
             check=readers.milliseconds,
             optional=True,
@@ -171,9 +178,9 @@ class Settings:
         ),
     )
     max_tokens: int | None = field(
-        default=None, metadata=_said("max_tokens", readers.positive, "Tokens that one question may take.", optional=True)
+        default=None, metadata=_setting("max_tokens", readers.positive, "Tokens that one question may take.", optional=True)
     )
-    refresh: bool = field(default=False, metadata=_said("refresh", readers.flag, "Analyze anew what was analyzed already."))
+    refresh: bool = field(default=False, metadata=_setting("refresh", readers.flag, "Analyze anew what was analyzed already."))
 
     if TYPE_CHECKING:  # the fields are narrower than what may be given for them
 

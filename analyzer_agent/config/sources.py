@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from analyzer_agent.config import readers
-from analyzer_agent.config.places import caches, default_file
+from analyzer_agent.config.default_paths import caches, default_file
 from analyzer_agent.config.settings import SETTINGS, PathLike, Settings
 from analyzer_agent.errors import AgentError, did_you_mean, near
 

@@ -7,11 +7,11 @@ nothing of how parts are found.
 import hashlib
 from collections.abc import Sequence
 
-from analyzer_agent.evidence.digest import Part
-from analyzer_agent.records import Observation, Recipe
+from analyzer_agent.evidence.summary import Part
+from analyzer_agent.records import Observation, Provenance
 from analyzer_agent.storage import CHAPTER, CHAPTERS, Store
 
-_LONGEST = 160
+_MAX_TEXT_CHARS = 160
 
 
 def keep(store: Store, video: str, parts: Sequence[Part]) -> list[int | None]:
@@ -20,10 +20,10 @@ def keep(store: Store, video: str, parts: Sequence[Part]) -> list[int | None]:
     The same parts of the same notes keep their ids.
     """
     state = hashlib.sha256(repr(store.notes.state(video)).encode()).hexdigest()[:12]
-    recipe = Recipe(f"{CHAPTERS}:{state}", CHAPTERS, "1", "digest", 0, "", state, {"notes": state})
+    provenance = Provenance(f"{CHAPTERS}:{state}", CHAPTERS, "1", "digest", 0, "", state, {"notes": state})
     told = [part for part in parts if _sources(part)]
-    store.notes.add_key(recipe)
-    ids = iter(store.ledger.keep(video, recipe.key, (), [_observed(part) for part in told]))
+    store.notes.add_provenance(provenance)
+    ids = iter(store.ledger.keep(video, provenance.key, (), [_observed(part) for part in told]))
     return [next(ids) if _sources(part) else None for part in parts]
 
 
@@ -34,5 +34,5 @@ def _sources(part: Part) -> list[int]:
 def _observed(part: Part) -> Observation:
     sources = _sources(part)
     told = part.runs[0].text if part.runs else ""
-    about = ": ".join(text for text in (", ".join(part.words), told[:_LONGEST]) if text) or "a shot"
+    about = ": ".join(text for text in (", ".join(part.words), told[:_MAX_TEXT_CHARS]) if text) or "a shot"
     return Observation(part.span, CHAPTER, f"{about} (from {', '.join(f'#{n}' for n in sources)})", None, {"sources": list(sources)})

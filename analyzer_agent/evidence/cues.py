@@ -11,20 +11,20 @@ from functools import cached_property
 from itertools import pairwise
 from unicodedata import category, east_asian_width
 
-from analyzer_agent.evidence.words import Spoken, joined
+from analyzer_agent.evidence.spoken_words import SpokenWord, joined
 from analyzer_agent.timeline import TimeRange
 
-WIDTH = 42
+LINE_WIDTH = 42
 """The longest line, in columns: a Chinese or Japanese character takes two."""
 
-LINES = 2
-LONGEST = 7_000
+MAX_LINES = 2
+MAX_CUE_MS = 7_000
 """The longest a cue is shown, in ms, unless a single word lasts longer."""
 
-SHORTEST = 1_000
+MIN_CUE_MS = 1_000
 """A shorter cue stays until the next one begins, up to this many ms."""
 
-_PAUSE = 1_500
+_PAUSE_MS = 1_500
 """No cue goes on across a longer silence, in ms."""
 
 _CLOSING = r"[\"'\u2019\u201d)\]\u00bb\u300d\u300f\uff09]*$"
@@ -38,7 +38,7 @@ class WordCue:
     """A cue: when it is shown, and its words by line."""
 
     span: TimeRange
-    lines: Sequence[Sequence[Spoken]]
+    lines: Sequence[Sequence[SpokenWord]]
 
     @cached_property
     def text(self) -> str:
@@ -46,24 +46,24 @@ class WordCue:
         return "\n".join(joined(line) for line in self.lines)
 
 
-def columns(text: str) -> int:
+def text_columns(text: str) -> int:
     """Return how many columns a text takes."""
     return sum(0 if category(char) in ("Mn", "Me", "Cf") else 1 + (east_asian_width(char) in "WF") for char in text)
 
 
-def cues(words: Sequence[Spoken], width: int = WIDTH) -> list[WordCue]:
-    """Return words as cues that do not overlap, in order, of at most `LINES` lines of `width` columns.
+def cues(words: Sequence[SpokenWord], width: int = LINE_WIDTH) -> list[WordCue]:
+    """Return words as cues that do not overlap, in order, of at most `MAX_LINES` lines of `width` columns.
 
     Args:
         words: in the order in which they are said; a cue or a line may end after each of them.
         width: the longest line in columns, from 1; a word that is longer stands alone on its line.
     """
-    cuts = [0, *(n for n, (one, other) in enumerate(pairwise(words), 1) if other.start - one.end > _PAUSE), len(words)]
-    groups = [group for first, beyond in pairwise(cuts) for group in _divided(words[first:beyond], width)]
+    cuts = [0, *(n for n, (one, other) in enumerate(pairwise(words), 1) if other.start - one.end > _PAUSE_MS), len(words)]
+    groups = [group for first, beyond in pairwise(cuts) for group in _split_into_cues(words[first:beyond], width)]
     found, free = list[WordCue](), 0
     for n, group in enumerate(groups):
         start = max(group[0].start, free)
-        end = max(max(word.end for word in group), start + SHORTEST)
+        end = max(max(word.end for word in group), start + MIN_CUE_MS)
         following = groups[n + 1][0].start if n + 1 < len(groups) else end
         free = max(min(end, following), start + 1)
         found.append(WordCue(TimeRange(start, free), _lines(group, width)))
@@ -73,17 +73,17 @@ def cues(words: Sequence[Spoken], width: int = WIDTH) -> list[WordCue]:
 # --- where cues end -----------------------------------------------------------------------------------------------------
 
 
-def _divided(words: Sequence[Spoken], width: int) -> list[Sequence[Spoken]]:
+def _split_into_cues(words: Sequence[SpokenWord], width: int) -> list[Sequence[SpokenWord]]:
     """Return words in groups, each short enough, at the least cost."""
     costs, before = [0.0] + [float("inf")] * len(words), [0] * (len(words) + 1)
-    sizes = [columns(word.text) for word in words]
+    sizes = [text_columns(word.text) for word in words]
     ends = [_end_cost(words, n) for n in range(len(words))]
     for first in range(len(words)):
         for last, inner in _candidates(words, sizes, ends, first, width):
             cost = costs[first] + inner + ends[last]
             if cost < costs[last + 1]:
                 costs[last + 1], before[last + 1] = cost, first
-    groups, at = list[Sequence[Spoken]](), len(words)
+    groups, at = list[Sequence[SpokenWord]](), len(words)
     while at:
         groups.append(words[before[at] : at])
         at = before[at]
@@ -91,7 +91,7 @@ def _divided(words: Sequence[Spoken], width: int) -> list[Sequence[Spoken]]:
 
 
 def _candidates(
-    words: Sequence[Spoken], sizes: Sequence[int], ends: Sequence[float], first: int, width: int
+    words: Sequence[SpokenWord], sizes: Sequence[int], ends: Sequence[float], first: int, width: int
 ) -> Iterator[tuple[int, float]]:
     """Yield the last words that a cue may have which begins with `first`, and what the cue costs apart from its end."""
     line, lines, filled, passed, start = 0, 1, 0, 0.0, words[first].start
@@ -101,19 +101,21 @@ def _candidates(
         filled += sizes[last] + space
         if last > first and line > width:
             line, lines = sizes[last], lines + 1
-        if last > first and (lines > LINES or max(sizes[first], sizes[last]) > width or words[last].end - start > LONGEST):
+        if last > first and (lines > MAX_LINES or max(sizes[first], sizes[last]) > width or words[last].end - start > MAX_CUE_MS):
             return
-        length = max(words[last].end, min(start + SHORTEST, words[last + 1].start if last + 1 < len(words) else start + SHORTEST)) - start
-        short = max(0, SHORTEST - length) * 8 / SHORTEST
+        length = (
+            max(words[last].end, min(start + MIN_CUE_MS, words[last + 1].start if last + 1 < len(words) else start + MIN_CUE_MS)) - start
+        )
+        short = max(0, MIN_CUE_MS - length) * 8 / MIN_CUE_MS
         whole = (not first or ends[first - 1] == 0) and ends[last] == 0
         sparse = max(0.0, 4 - 5 * filled / width) * (1 if whole else 3)  # a word or two cut off a sentence
-        yield last, 2 + 2 * (filled / (LINES * width)) ** 2 + short + sparse + passed
+        yield last, 2 + 2 * (filled / (MAX_LINES * width)) ** 2 + short + sparse + passed
         if last + 1 < len(words):
             # A sentence that ends within a cue, or a silence, is better shown by a new cue.
             passed += 5 * (ends[last] == 0) + max(0, words[last + 1].start - words[last].end - 500) / 250
 
 
-def _end_cost(words: Sequence[Spoken], n: int) -> float:
+def _end_cost(words: Sequence[SpokenWord], n: int) -> float:
     """Return what it costs to end a cue after a word, 0 after a sentence."""
     if n + 1 == len(words) or _ends_sentence(words[n].text):
         return 0.0
@@ -128,15 +130,15 @@ def _ends_sentence(text: str) -> bool:
 # --- lines --------------------------------------------------------------------------------------------------------------
 
 
-def _lines(words: Sequence[Spoken], width: int) -> list[Sequence[Spoken]]:
+def _lines(words: Sequence[SpokenWord], width: int) -> list[Sequence[SpokenWord]]:
     """Return a cue's words in one line where they fit, else in two of about the same length, the first one ending a clause if it can."""
-    if columns(joined(words)) <= width or len(words) == 1:
+    if text_columns(joined(words)) <= width or len(words) == 1:
         return [words]
-    sizes = [(columns(joined(words[:n])), columns(joined(words[n:]))) for n in range(1, len(words))]
+    sizes = [(text_columns(joined(words[:n])), text_columns(joined(words[n:]))) for n in range(1, len(words))]
     fitting = [n for n, size in enumerate(sizes, 1) if max(size) <= width]
     return [words[: (at := min(fitting, key=lambda n: _line_cost(words, n, *sizes[n - 1])))], words[at:]]
 
 
-def _line_cost(words: Sequence[Spoken], n: int, first: int, second: int) -> int:
+def _line_cost(words: Sequence[SpokenWord], n: int, first: int, second: int) -> int:
     ends = _ends_sentence(words[n - 1].text) or _CLAUSE.search(words[n - 1].text)
     return abs(first - second) + (0 if ends else 24)

@@ -5,7 +5,7 @@ Knows nothing of the store or of how runs came about.
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from analyzer_agent.evidence.reading import Run
+from analyzer_agent.evidence.merging import MergedNote
 from analyzer_agent.fencing import quoted
 from analyzer_agent.timeline import TimeRange, clock, merge
 
@@ -17,7 +17,7 @@ _REPEATS_SHOWN = 3
 _SPANS_SHOWN = 8
 
 
-def as_line(run: Run, video: str = "", times: str = "") -> str:
+def as_line(run: MergedNote, video: str = "", times: str = "") -> str:
     """Return `#12 1:04.2-1:07.9 speech "it costs forty"`, with the video's name first where there are several."""
     span = times or f"{clock(run.span.start)}-{clock(run.span.end)}"
     marks = [" (uncertain)"] if run.uncertain else []
@@ -28,7 +28,7 @@ def as_line(run: Run, video: str = "", times: str = "") -> str:
 
 
 def as_text(
-    runs: Sequence[Run], *, names: Mapping[str, str] | None = None, tokens: int = DEFAULT_TOKENS, fold: bool = True
+    runs: Sequence[MergedNote], *, names: Mapping[str, str] | None = None, tokens: int = DEFAULT_TOKENS, fold: bool = True
 ) -> tuple[str, list[int]]:
     """Return the lines that fit into `tokens`, and the ids that they show.
 
@@ -38,7 +38,7 @@ def as_text(
         tokens: the budget; what does not fit is counted in a last line.
         fold: tell a text that comes again and again once, with its times.
     """
-    groups = folded(runs) if fold else [[run] for run in runs]
+    groups = fold_repeats(runs) if fold else [[run] for run in runs]
     lines: list[str] = []
     shown: list[int] = []
     room = tokens * CHARS_PER_TOKEN
@@ -54,16 +54,16 @@ def as_text(
     return "\n".join(lines), shown
 
 
-def folded(runs: Sequence[Run]) -> list[list[Run]]:
+def fold_repeats(runs: Sequence[MergedNote]) -> list[list[MergedNote]]:
     """Return the runs in groups, each to be told in one line: a text that comes again and again, or a single run."""
-    groups: dict[tuple[str, str, str], list[Run]] = {}
+    groups: dict[tuple[str, str, str], list[MergedNote]] = {}
     for n, run in enumerate(runs):
         slot = (run.video, run.kind, run.text if run.kind not in ("speech", "subtitle", "scene", "track") else f"{run.text}/{n}")
         groups.setdefault(slot, []).append(run)
     return list(groups.values())
 
 
-def group_line(group: Sequence[Run], video: str = "") -> str:
+def group_line(group: Sequence[MergedNote], video: str = "") -> str:
     """Return the line of the first run of a group, with the times of the others."""
     first, *again = group
     if not again:

@@ -30,7 +30,7 @@ class Shot:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class CutCandidate:
     """A candidate cut as the minimum length sees it: when it appears, and when the frame before it did (ms)."""
 
     at: int
@@ -45,7 +45,7 @@ def far_enough(earlier: int, later: int, rate: Fraction) -> bool:
     return round((later - earlier) / 1000 * float(rate)) >= MIN_SCENE_LEN
 
 
-def adaptive_cuts(candidates: Sequence[Step], first: int | None, rate: Fraction) -> list[int]:
+def adaptive_cuts(candidates: Sequence[CutCandidate], first: int | None, rate: Fraction) -> list[int]:
     """Return the times (ms) of the cuts that count for `AdaptiveDetector`: each far enough from the one before it.
 
     `first` is the video's first frame, which counts as the cut before the first; None if the candidates begin later.
@@ -59,7 +59,7 @@ def adaptive_cuts(candidates: Sequence[Step], first: int | None, rate: Fraction)
     return cuts
 
 
-def content_cuts(candidates: Sequence[Step], first: int | None, end: int | None, rate: Fraction) -> list[int]:
+def content_cuts(candidates: Sequence[CutCandidate], first: int | None, end: int | None, rate: Fraction) -> list[int]:
     """Return the times (ms) of the cuts that count for `ContentDetector`: `FlashFilter` in its MERGE mode.
 
     Cuts that follow each other too fast are merged into the last of them, and that one counts as soon as a frame without a cut
@@ -68,7 +68,7 @@ def content_cuts(candidates: Sequence[Step], first: int | None, end: int | None,
     cuts: list[int] = []
     last, began = first, None
     for step in candidates:
-        if began is not None and last is not None and _released(began, last, step.previous, rate):
+        if began is not None and last is not None and _merge_ends_in_cut(began, last, step.previous, rate):
             cuts.append(last)
             began = None
         if began is None:
@@ -77,12 +77,12 @@ def content_cuts(candidates: Sequence[Step], first: int | None, end: int | None,
             elif cuts:
                 began = step.at
         last = step.at
-    if began is not None and last is not None and _released(began, last, end, rate):
+    if began is not None and last is not None and _merge_ends_in_cut(began, last, end, rate):
         cuts.append(last)
     return cuts
 
 
-def _released(began: int, last: int, quiet: int | None, rate: Fraction) -> bool:
+def _merge_ends_in_cut(began: int, last: int, quiet: int | None, rate: Fraction) -> bool:
     """Tell whether a merge that began at `began` ends with a cut at `last`, when `quiet` is the last frame without a cut after it."""
     return quiet is not None and far_enough(began, last, rate) and far_enough(last, quiet, rate)
 
@@ -101,7 +101,7 @@ def join_shots(notes: Sequence[Note], detector: str, whole_from_zero: bool) -> l
         raise ValueError(f"unknown detector {detector!r}; known are 'adaptive' and 'content'")
     shots: list[Shot] = []
     for run in _runs(notes):
-        counted = whole_from_zero and not shots and _is(run[0], "first")
+        counted = whole_from_zero and not shots and _has_flag(run[0], "first")
         shots += _shots(run, detector, counted)
     return shots
 
@@ -123,17 +123,17 @@ def _shots(run: Sequence[Note], detector: str, counted: bool) -> list[Shot]:
     cuts = _cuts(run, detector)
     groups: list[list[Note]] = [[run[0]]]
     for note in run[1:]:
-        if _is(note, "cut") and note.span.start in cuts:
+        if _has_flag(note, "cut") and note.span.start in cuts:
             groups.append([])
         groups[-1].append(note)
-    whole_start = _is(run[0], "cut") and (_is(run[0], "first") or run[0].span.start in cuts)
+    whole_start = _has_flag(run[0], "cut") and (_has_flag(run[0], "first") or run[0].span.start in cuts)
     return [
         Shot(
             span=TimeRange(group[0].span.start, group[-1].span.end),
             ids=tuple(note.id for note in group),
             ordinal=number if counted else None,
             open_start=number == 1 and not whole_start,
-            open_end=number == len(groups) and not _is(group[-1], "last"),
+            open_end=number == len(groups) and not _has_flag(group[-1], "last"),
         )
         for number, group in enumerate(groups, 1)
     ]
@@ -141,13 +141,13 @@ def _shots(run: Sequence[Note], detector: str, counted: bool) -> list[Shot]:
 
 def _cuts(run: Sequence[Note], detector: str) -> set[int]:
     """Return the times (ms) of the cuts of one run that count."""
-    first = run[0].span.start if _is(run[0], "first") else None
+    first = run[0].span.start if _has_flag(run[0], "first") else None
     candidates, seen, rate = [], None, Fraction(1)
     for note in run:
         detail = note.observation.detail
-        if _is(note, "cut") and not _is(note, "first"):
+        if _has_flag(note, "cut") and not _has_flag(note, "first"):
             rate = _rate(detail)
-            candidates.append(Step(note.span.start, seen))
+            candidates.append(CutCandidate(note.span.start, seen))
         until = detail.get("until")
         seen = until if isinstance(until, int) else seen
     if detector == "adaptive":
@@ -155,7 +155,7 @@ def _cuts(run: Sequence[Note], detector: str) -> set[int]:
     return set(content_cuts(candidates, first, seen, rate))
 
 
-def _is(note: Note, mark: str) -> bool:
+def _has_flag(note: Note, mark: str) -> bool:
     return note.observation.detail.get(mark) is True
 
 

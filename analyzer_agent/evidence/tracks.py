@@ -11,7 +11,7 @@ from typing import cast
 from analyzer_agent.records import JSON, Note, Observation
 from analyzer_agent.timeline import TimeRange
 
-SAME_BOX = 0.5
+MIN_BOX_IOU = 0.5
 """From this intersection over union on, two boxes at one instant are of one object. Both sides of an edge see the same boxes."""
 
 Box = Sequence[float]
@@ -42,7 +42,7 @@ def join_tracks(pieces: Sequence[Note]) -> list[list[Note]]:
     return tracks
 
 
-def as_one(track: Sequence[Note]) -> Note:
+def merged_track(track: Sequence[Note]) -> Note:
     """Return a whole track as if it had been stored in one piece, under the id of its first."""
     parts = [note.observation for note in track]
     detail: dict[str, JSON] = {"seen": sum(cast("int", part.detail["seen"]) for part in parts)}
@@ -56,7 +56,7 @@ def most_at_once(spans: Sequence[TimeRange]) -> int:
     return max((sum(other.start <= span.start < other.end for other in spans) for span in spans), default=0)
 
 
-def overlap(one: Box, other: Box) -> float:
+def box_iou(one: Box, other: Box) -> float:
     """Return the intersection over union of two boxes, 0 to 1."""
     width = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
     height = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
@@ -79,7 +79,7 @@ def _matches(before: Sequence[Note], after: Sequence[Note]) -> dict[int, int]:
     pairs = []
     for at, note in enumerate(after):
         for back, earlier in enumerate(before):
-            if shared := _shared(_boxes(earlier), _boxes(note)):
+            if shared := _matching_instants(_boxes(earlier), _boxes(note)):
                 pairs.append((shared, -back, -at))
     joined: dict[int, int] = {}
     for _, back, at in sorted(pairs, reverse=True):
@@ -94,6 +94,6 @@ def _boxes(note: Note) -> dict[int, Box]:
     return {int(t): box for t, *box in rows}
 
 
-def _shared(one: Mapping[int, Box], other: Mapping[int, Box]) -> int:
+def _matching_instants(one: Mapping[int, Box], other: Mapping[int, Box]) -> int:
     """Return at how many instants the boxes of both lie on each other."""
-    return sum(overlap(one[t], other[t]) >= SAME_BOX for t in one.keys() & other.keys())
+    return sum(box_iou(one[t], other[t]) >= MIN_BOX_IOU for t in one.keys() & other.keys())

@@ -13,12 +13,12 @@ from typing import Any, Literal
 
 from analyzer_agent.events import Event
 from analyzer_agent.graph.lean import without_client
-from analyzer_agent.graph.state import Limits, State, ended_of
-from analyzer_agent.messages import posed
+from analyzer_agent.graph.state import Limits, State, outcome_of
+from analyzer_agent.messages import question_message
 from analyzer_agent.protocols import ChatModel
 from analyzer_agent.toolbox import Toolbox
-from analyzer_agent.toolbox.finishing import NO_ANSWER
-from analyzer_agent.toolbox.turn import handed_over
+from analyzer_agent.toolbox.answer_check import NO_ANSWER
+from analyzer_agent.toolbox.scheduler import run_in_thread
 
 with without_client():
     from langchain_core.runnables import RunnableConfig
@@ -27,9 +27,9 @@ with without_client():
 
     from analyzer_agent.graph.checkpoints import open_saver, prune
     from analyzer_agent.graph.nodes import Nodes
-    from analyzer_agent.graph.untraced import untraced
+    from analyzer_agent.graph.tracing import tracing_disabled
 
-__all__ = ["NO_ANSWER", "Agent", "Limits", "State", "ended_of", "open_saver"]
+__all__ = ["NO_ANSWER", "Agent", "Limits", "State", "open_saver", "outcome_of"]
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class Agent:
         fresh: State = {
             "question": question,
             "options": list(options),
-            "messages": [{"role": "user", "content": posed(question, options)}],
+            "messages": [{"role": "user", "content": question_message(question, options)}],
             "calls": [],
             "results": [],
             "verdict": {},
@@ -106,12 +106,12 @@ class Agent:
         """Run the graph in a thread of its own and hand over its events."""
         cancel = self._nodes.cancel = cancel or threading.Event()
         with self.toolbox.store.connections.explained():  # the checkpointer writes to the same file
-            return (yield from handed_over(lambda write: self._work(thread, start, write), cancel))
+            return (yield from run_in_thread(lambda write: self._work(thread, start, write), cancel))
 
     def _work(self, thread: str, start: Mapping[str, Any] | None, write: Callable[[Event], None]) -> State:
         config = _config(thread, self.limits)
         try:
-            with untraced(), closing(self._events(start, config)) as events:
+            with tracing_disabled(), closing(self._events(start, config)) as events:
                 for event in events:
                     write(event)
             return self.graph.get_state(config).values  # type: ignore[return-value]

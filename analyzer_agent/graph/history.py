@@ -8,18 +8,18 @@ from typing import Any
 
 from analyzer_agent.fencing import fenced
 from analyzer_agent.prompts import render
-from analyzer_agent.toolbox.marks import numbers, rewritten
+from analyzer_agent.toolbox.citations import cited_ids, replace_marks
 
-WHOLE, SHORT = 4, 6
+FULL_TURNS, SUMMARY_TURNS = 4, 6
 """How many of the latest questions are told whole, and how many before them in one line each; of still older ones only the number is."""
 
-_LONGEST, _LINE, _LINE_QUESTION = 1_200, 120, 60
-_MARKS, _LINE_MARKS = 8, 2
+_MAX_ANSWER_CHARS, _SUMMARY_CHARS, _SUMMARY_QUESTION_CHARS = 1_200, 120, 60
+_MAX_MARKS, _SUMMARY_MARKS = 8, 2
 
 Turn = Mapping[str, Any]
 
 
-def remember(turns: Sequence[Turn], question: str, answer: str, marks: Mapping[int, str]) -> list[Turn]:
+def with_turn(turns: Sequence[Turn], question: str, answer: str, marks: Mapping[int, str]) -> list[Turn]:
     """Return the turns with another one, and without those that will not be told any more.
 
     Args:
@@ -28,10 +28,15 @@ def remember(turns: Sequence[Turn], question: str, answer: str, marks: Mapping[i
         answer: its text, with marks.
         marks: how each cited note is told of, by number, in the order of citation: "[#12 1:04.2-1:07.9]".
     """
-    told = _cut(rewritten(answer, marks), _LONGEST, list(marks.values()), _MARKS)
+    told = _truncated(replace_marks(answer, marks), _MAX_ANSWER_CHARS, list(marks.values()), _MAX_MARKS)
     number = turns[-1]["number"] + 1 if turns else 1
-    new = {"number": number, "question": _cut(question, _LONGEST), "answer": told, "marks": list(marks.values())[:_LINE_MARKS]}
-    return [*turns, new][-(WHOLE + SHORT) :]
+    new = {
+        "number": number,
+        "question": _truncated(question, _MAX_ANSWER_CHARS),
+        "answer": told,
+        "marks": list(marks.values())[:_SUMMARY_MARKS],
+    }
+    return [*turns, new][-(FULL_TURNS + SUMMARY_TURNS) :]
 
 
 def messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
@@ -39,12 +44,15 @@ def messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
 
     Answers may repeat what stands in the video, so they are fenced as data too.
     """
-    whole = [(t["question"], fenced(t["answer"])) for t in turns[-WHOLE:]]
+    whole = [(t["question"], fenced(t["answer"])) for t in turns[-FULL_TURNS:]]
     told = [message for asked, answer in whole for message in _exchange(asked, answer)]
-    if older := turns[:-WHOLE]:
+    if older := turns[:-FULL_TURNS]:
         left_out = older[0]["number"] - 1
         before = f" ({left_out} before these are left out; what was found for them is in the notes)" if left_out else ""
-        lines = "\n".join(f"- {_cut(t['question'], _LINE_QUESTION)}: {_cut(t['answer'], _LINE, t['marks'], _LINE_MARKS)}" for t in older)
+        lines = "\n".join(
+            f"- {_truncated(t['question'], _SUMMARY_QUESTION_CHARS)}: {_truncated(t['answer'], _SUMMARY_CHARS, t['marks'], _SUMMARY_MARKS)}"
+            for t in older
+        )
         told[0] = told[0] | {"content": f"{render('earlier', before=before, lines=fenced(lines))}\n\n{told[0]['content']}"}
     return told
 
@@ -53,14 +61,14 @@ def _exchange(question: str, answer: str) -> list[dict[str, Any]]:
     return [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
 
 
-def _cut(text: str, longest: int, marks: Sequence[str] = (), most: int = 0) -> str:
+def _truncated(text: str, longest: int, marks: Sequence[str] = (), most: int = 0) -> str:
     """Return text cut at a word; of the marks at most so many are added that it does not hold (any more)."""
     if len(text) > longest:
         whole = text[:longest].rpartition(" ")[0] or text[:longest]
         opened = whole.rfind("[")
         text = f"{(whole[:opened] if opened > whole.rfind(']') else whole).rstrip()}…"
-    if longest <= _LINE:
+    if longest <= _SUMMARY_CHARS:
         text = " ".join(text.split())
-    held = set(numbers(text))
-    lost = [mark for mark in marks if not held.issuperset(numbers(mark))]
+    held = set(cited_ids(text))
+    lost = [mark for mark in marks if not held.issuperset(cited_ids(mark))]
     return " ".join([text, *lost[:most]])

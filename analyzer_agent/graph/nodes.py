@@ -15,20 +15,20 @@ from analyzer_agent.events import SentBack, TextDelta, Thinking, Verifying, Warn
 from analyzer_agent.fencing import inline, unfenced
 from analyzer_agent.graph import history
 from analyzer_agent.graph.state import Limits, State, last_text
-from analyzer_agent.messages import drafted, said, sent_back, tool_message
+from analyzer_agent.messages import assistant_message, rejection_messages, tool_message, verification_prompt
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols import ChatModel, Reply
 from analyzer_agent.records import ToolCall, ToolResult
-from analyzer_agent.toolbox import Run, Toolbox
-from analyzer_agent.toolbox.finishing import NO_ANSWER, check, finish_of
-from analyzer_agent.toolbox.judging import judgement_of, notes_text, second_look
+from analyzer_agent.toolbox import MergedNote, Toolbox
+from analyzer_agent.toolbox.answer_check import NO_ANSWER, check_answer, parse_finish_call
+from analyzer_agent.toolbox.evidence_judge import notes_text, parse_judgement, second_look
+from analyzer_agent.toolbox.scheduler import run_calls, spent_ms
 from analyzer_agent.toolbox.schemas import judge_tool
-from analyzer_agent.toolbox.turn import run_calls, spent_ms
 
 _SEND_BACK_LIMIT = 1
 """How often an answer goes back that breaks the rules."""
 
-_SAME_CALLS = 3
+_REPEATED_CALL_LIMIT = 3
 """From which time on a call that gives the same again is answered with that, and not with its result."""
 
 _FINISH_ALONE = "Not accepted: call finish alone, after you have read the results of the other calls."
@@ -64,9 +64,9 @@ class Nodes:
         return {
             "step": step,
             "spent": spent,
-            "messages": [*state["messages"], *said(reply)],
+            "messages": [*state["messages"], *assistant_message(reply)],
             "calls": [asdict(c) for c in reply.calls],
-            **_counted(state, reply),
+            **_usage_update(state, reply),
         }
 
     def _spent(self, state: State, step: int) -> str:
@@ -96,7 +96,7 @@ class Nodes:
         budget = None if self.limits.analyzer_ms is None else max(0, self.limits.analyzer_ms - state["analyzer_ms"])
         results = run_calls(self.toolbox, [c for c in calls if c.name != "finish"], write, budget, self.cancel)
         rows = [*state["results"], *map(asdict, results)]
-        texts = iter([_told(result, rows[: at + len(state["results"])]) for at, result in enumerate(results)])
+        texts = iter([_result_message(result, rows[: at + len(state["results"])]) for at, result in enumerate(results)])
         answers = [tool_message(c.id, _FINISH_ALONE if c.name == "finish" else next(texts)) for c in calls]
         return {
             "messages": [*state["messages"], *answers],
@@ -110,10 +110,10 @@ class Nodes:
 
     def finish(self, state: State) -> dict[str, Any]:
         """Check the answer against the rules; once it goes back to the model if it breaks them."""
-        draft = finish_of(state["calls"], last_text(state), state["options"])
+        draft = parse_finish_call(state["calls"], last_text(state), state["options"])
         looked = any(not r["refused"] for r in state["results"]) or bool(state.get("shown"))
         evidence = self.toolbox.evidence(draft.named.intersection(state.get("shown", [])))
-        verdict = check(draft, evidence, looked=looked, options=state["options"])
+        verdict = check_answer(draft, evidence, looked=looked, options=state["options"])
         if verdict.problem and state["sent_back"] < _SEND_BACK_LIMIT and not self._spent(state, state["step"]):
             complaint = render("look_first") if verdict.unseen else render("not_cited", why=verdict.problem)
             return self._back(state, draft.text, verdict.problem, complaint) | {"sent_back": state["sent_back"] + 1}
@@ -137,10 +137,10 @@ class Nodes:
         verdict = state["verdict"]
         runs = list(self.toolbox.evidence(verdict["cited"]).values())
         notes = notes_text(self.toolbox, runs)
-        question = drafted(state["question"], state["options"], verdict["text"], verdict["choice"], notes)
+        question = verification_prompt(state["question"], state["options"], verdict["text"], verdict["choice"], notes)
         reply = self._judge([{"role": "system", "content": render("verify")}, {"role": "user", "content": question}])
-        counted = _counted(state, reply)
-        judgement = judgement_of([asdict(call) for call in reply.calls])
+        counted = _usage_update(state, reply)
+        judgement = parse_judgement([asdict(call) for call in reply.calls])
         if judgement is None or judgement.sufficient:
             return counted
         marked = verdict | {"confidence": "low", "missing": judgement.missing}
@@ -173,19 +173,19 @@ class Nodes:
             verdict = state["doubted"] | {"spent": verdict["spent"]}
         runs = self.toolbox.evidence(verdict["cited"])
         marks = {number: self._mark(number, runs[number]) for number in verdict["cited"] if number in runs}
-        kept = history.remember(told, state["question"], verdict["text"] or NO_ANSWER, marks)
+        kept = history.with_turn(told, state["question"], verdict["text"] or NO_ANSWER, marks)
         return {"verdict": verdict, "earlier": kept, "calls": []}
 
-    def _mark(self, number: int, run: Run) -> str:
+    def _mark(self, number: int, run: MergedNote) -> str:
         """Return a mark with the time of its note, which still reads as a mark, and where there are several the video."""
-        return f"[#{number} {run.span}]" + (f" ({self.toolbox.names[run.video]})" if len(self.toolbox.offers) > 1 else "")
+        return f"[#{number} {run.span}]" + (f" ({self.toolbox.names[run.video]})" if len(self.toolbox.session_videos) > 1 else "")
 
     def _back(self, state: State, draft: str, why: str, complaint: str) -> dict[str, Any]:
         get_stream_writer()(SentBack(draft, unfenced(why)))
-        return {"messages": [*state["messages"], *sent_back([c["id"] for c in state["calls"]], complaint)], "calls": []}
+        return {"messages": [*state["messages"], *rejection_messages([c["id"] for c in state["calls"]], complaint)], "calls": []}
 
 
-def _counted(state: State, reply: Reply) -> dict[str, int]:
+def _usage_update(state: State, reply: Reply) -> dict[str, int]:
     return {
         "llm_calls": state["llm_calls"] + 1,
         "input_tokens": state["input_tokens"] + reply.usage.input_tokens,
@@ -193,7 +193,7 @@ def _counted(state: State, reply: Reply) -> dict[str, int]:
     }
 
 
-def _told(result: ToolResult, earlier: Sequence[Mapping[str, Any]]) -> str:
+def _result_message(result: ToolResult, earlier: Sequence[Mapping[str, Any]]) -> str:
     """Return a result as the model is told it: one that it has been told again and again is only named."""
     same = 1 + sum((r["tool"], r["args"], r["text"]) == (result.tool, result.args, result.text) for r in earlier)
-    return render("again", count=str(same)) if same >= _SAME_CALLS else result.text
+    return render("again", count=str(same)) if same >= _REPEATED_CALL_LIMIT else result.text

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 from analyzer_agent.records import ToolResult, Unexamined
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.toolbox.finishing import Ended, Verdict
+from analyzer_agent.toolbox.answer_check import CheckedAnswer, Outcome
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ class State(TypedDict, total=False):
     turn: int
 
 
-def ended_of(state: State) -> Ended:
+def outcome_of(state: State) -> Outcome:
     """Return what the question of a finished state ended with."""
     verdict = {name: value for name, value in state["verdict"].items() if name != "spent"}
-    return Ended(
+    return Outcome(
         question=state["question"],
-        verdict=Verdict(**verdict),
+        verdict=CheckedAnswer(**verdict),
         steps=[_result(row) for row in state.get("results", [])],
         spent=str(state["verdict"]["spent"]),
         llm_calls=state["llm_calls"],

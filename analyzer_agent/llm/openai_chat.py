@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from analyzer_agent.llm.openai_client import Endpoint, loosened
-from analyzer_agent.llm.openai_errors import Failure, of_body, reading
-from analyzer_agent.llm.openai_text import WITHHELD, Ask, Thoughts, text_of, without_thoughts
+from analyzer_agent.llm.openai_client import Endpoint, without_tool_choice
+from analyzer_agent.llm.openai_errors import Failure, failure_of_body, guarded_parse
+from analyzer_agent.llm.openai_text import WITHHELD, RequestContext, ThinkingFilter, content_text, strip_thinking
 from analyzer_agent.protocols import Reply
 from analyzer_agent.records import TokenUsage, ToolCall
 
-_WAYS = ("usage", "stream", "whole")
+_REQUEST_VARIANTS = ("usage", "stream", "whole")
 """How to ask for a reply, best first: streamed with usage, streamed, in one piece."""
 
 
@@ -28,7 +28,7 @@ class OpenAIChat:
     def __init__(self, endpoint: Endpoint) -> None:
         self.model = endpoint.model
         self._endpoint = endpoint
-        self._way = _WAYS[0]
+        self._way = _REQUEST_VARIANTS[0]
 
     def complete(
         self,
@@ -52,17 +52,17 @@ class OpenAIChat:
             body["tools"] = [dict(tool) for tool in tools]
         if must_call:
             body["tool_choice"] = "required"
-        ask = Ask(self._endpoint.timeout if timeout is None else timeout, on_text, cancel or threading.Event())
+        ask = RequestContext(self._endpoint.timeout if timeout is None else timeout, on_text, cancel or threading.Event())
         taken = {str(call["id"]) for message in messages for call in message.get("tool_calls") or ()}
-        return self._endpoint.patiently(ask, lambda: loosened(ask, body, lambda body: self._attempt(ask, body, taken)))
+        return self._endpoint.with_retries(ask, lambda: without_tool_choice(ask, body, lambda body: self._attempt(ask, body, taken)))
 
-    def _attempt(self, ask: Ask, body: dict[str, Any], taken: Iterable[str]) -> Reply:
-        ways = _WAYS[_WAYS.index(self._way) :] if ask.on_text else _WAYS[-1:]
+    def _attempt(self, ask: RequestContext, body: dict[str, Any], taken: Iterable[str]) -> Reply:
+        ways = _REQUEST_VARIANTS[_REQUEST_VARIANTS.index(self._way) :] if ask.on_text else _REQUEST_VARIANTS[-1:]
         for way, plainer in zip(ways, (*ways[1:], None), strict=True):
             try:
                 reply = self._once(ask, body, way, taken)
             except Failure as failure:
-                if plainer is None or ask.spoken or not _blames(failure, way):
+                if plainer is None or ask.has_emitted or not _is_caused_by(failure, way):
                     raise
                 continue
             if ask.on_text:
@@ -70,26 +70,26 @@ class OpenAIChat:
             return reply
         raise AssertionError("the last way returns or raises")
 
-    def _once(self, ask: Ask, body: dict[str, Any], way: str, taken: Iterable[str]) -> Reply:
-        draft = Draft()
+    def _once(self, ask: RequestContext, body: dict[str, Any], way: str, taken: Iterable[str]) -> Reply:
+        draft = ReplyBuilder()
         if way != "whole":
             body = body | {"stream": True}
         if way == "usage":
             body = body | {"stream_options": {"include_usage": True}}
 
         def receive(piece: Any) -> None:
-            ask.say(reading(lambda: draft.add(piece)))
+            ask.emit_text(guarded_parse(lambda: draft.add(piece)))
 
         whole = self._endpoint.exchange(ask, "/chat/completions", body, None if way == "whole" else receive)
         if whole is not None:
-            reading(lambda: draft.add_whole(whole))
-        reply = reading(lambda: draft.reply(taken))
-        if not ask.spoken:
-            ask.say(reply.text)
+            guarded_parse(lambda: draft.add_whole(whole))
+        reply = guarded_parse(lambda: draft.reply(taken))
+        if not ask.has_emitted:
+            ask.emit_text(reply.text)
         return reply
 
 
-def _blames(failure: Failure, way: str) -> bool:
+def _is_caused_by(failure: Failure, way: str) -> bool:
     # Servers that do not know `stream_options` say so in many ways, or not at all.
     return failure.kind == "stream" or (failure.kind == "request" and (way == "usage" or "stream" in failure.detail.lower()))
 
@@ -110,11 +110,11 @@ class _Call:
         return "".join(self.arguments).strip() or "{}"
 
 
-class Draft:
+class ReplyBuilder:
     """A reply in the making: collects pieces of a stream, or a whole answer."""
 
     def __init__(self) -> None:
-        self._thoughts = Thoughts()
+        self._thoughts = ThinkingFilter()
         self._text: list[str] = []
         self._calls: list[_Call] = []
         self._usage = TokenUsage()
@@ -142,7 +142,7 @@ class Draft:
         if not isinstance(piece, dict):
             raise Failure("malformed", f"{str(piece)[:200]!r}")
         if piece.get("error"):
-            raise of_body(piece["error"])
+            raise failure_of_body(piece["error"])
         self._count(piece.get("usage"))
         choices = piece.get("choices")
         for choice in choices if isinstance(choices, list) else ():
@@ -152,8 +152,8 @@ class Draft:
 
     def _read(self, said: Mapping[str, Any], whole: bool) -> None:
         self._reasoned = self._reasoned or bool(said.get("reasoning_content") or said.get("reasoning"))
-        self._text.append(self._thoughts.feed(text_of(said.get("content"))))
-        self._text.append(text_of(said.get("refusal")))
+        self._text.append(self._thoughts.feed(content_text(said.get("content"))))
+        self._text.append(content_text(said.get("refusal")))
         for call in said.get("tool_calls") or ():
             self._add_call(call, whole)
 
@@ -194,7 +194,7 @@ class Draft:
         Raises:
             Failure: there is neither text nor a call.
         """
-        text = without_thoughts("".join(self._text) + self._thoughts.rest())
+        text = strip_thinking("".join(self._text) + self._thoughts.rest())
         used, calls = set(taken), []
         for call in self._calls:
             identity = call.id if call.id and call.id not in used else f"call_{uuid.uuid4().hex[:24]}"

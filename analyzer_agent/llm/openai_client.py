@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.llm.openai_errors import Failure, classify, explain
-from analyzer_agent.llm.openai_text import Ask
+from analyzer_agent.llm.openai_text import RequestContext
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -28,9 +28,9 @@ T = TypeVar("T")
 
 _CONNECT_S = 2.5
 _LIST_MODELS_S = 2.0
-_LONGEST_WAIT_S = 60.0
+_MAX_RETRY_WAIT_S = 60.0
 _TICK_S = 0.05
-_FRAMING = frozenset({"accept", "accept-encoding", "connection", "content-length", "content-type", "transfer-encoding"})
+_FRAMING_HEADERS = frozenset({"accept", "accept-encoding", "connection", "content-length", "content-type", "transfer-encoding"})
 
 
 class Endpoint:
@@ -46,9 +46,9 @@ class Endpoint:
         parts = urlsplit(self.url)
         self.host = parts.hostname or ""
         self._secure = parts.scheme == "https"
-        self._require_sense()
+        self._validate()
 
-    def _require_sense(self) -> None:
+    def _validate(self) -> None:
         from analyzer_agent.llm import is_openai
 
         if not self.model:
@@ -75,22 +75,22 @@ class Endpoint:
             # Loading the trusted authorities takes 50 ms; plain HTTP needs none.
             verify=True if self._secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             timeout=openai.Timeout(seconds, connect=_CONNECT_S),
-            event_hooks={"request": [self._only_ours]},
+            event_hooks={"request": [self._strip_foreign_headers]},
         )
         return openai.AsyncOpenAI(api_key=self.key or "none", base_url=self.url, max_retries=0, http_client=transport)
 
-    async def _only_ours(self, request: Any) -> None:
+    async def _strip_foreign_headers(self, request: Any) -> None:
         # The SDK adds OPENAI_ORG_ID, OPENAI_PROJECT_ID, OPENAI_CUSTOM_HEADERS and a description of this machine.
         from analyzer_agent import __version__
 
-        for name in [name for name in request.headers if name.lower() not in _FRAMING]:
+        for name in [name for name in request.headers if name.lower() not in _FRAMING_HEADERS]:
             del request.headers[name]
         request.headers["Host"] = request.url.netloc.decode("ascii")
         request.headers["User-Agent"] = f"analyzer-agent/{__version__}"
         if self.key is not None:
             request.headers["Authorization"] = f"Bearer {self.key}"
 
-    def patiently(self, ask: Ask, attempt: Callable[[], T]) -> T:
+    def with_retries(self, ask: RequestContext, attempt: Callable[[], T]) -> T:
         """Return what `attempt` gives, tried again after failures that pass, as long as nothing was handed over.
 
         Raises:
@@ -100,7 +100,7 @@ class Endpoint:
         tries = 0
         while True:
             # A limit holds for all who use this endpoint: when one is told to wait, the others wait as well.
-            if ask.cancel.wait(max(0.0, min(self._calm_at - time.monotonic(), ask.left()))):
+            if ask.cancel.wait(max(0.0, min(self._calm_at - time.monotonic(), ask.seconds_left()))):
                 raise Cancelled
             try:
                 return attempt()
@@ -109,7 +109,7 @@ class Endpoint:
             # A server that is not there is told at once; one that is just starting gets a second chance.
             allowed = min(1, self._max_retries) if failure.kind == "unreachable" else self._max_retries
             delay = failure.wait if failure.wait is not None else min(8.0, 0.5 * 2**tries) * random.uniform(0.75, 1.0)
-            if not failure.passes or ask.spoken or tries >= allowed or delay > min(_LONGEST_WAIT_S, ask.left()):
+            if not failure.passes or ask.has_emitted or tries >= allowed or delay > min(_MAX_RETRY_WAIT_S, ask.seconds_left()):
                 raise self._explained(failure, ask)
             tries += 1
             if failure.kind == "rate":
@@ -117,13 +117,13 @@ class Endpoint:
             elif ask.cancel.wait(delay):
                 raise Cancelled
 
-    def _explained(self, failure: Failure, ask: Ask) -> AgentError:
-        offered = self.offered(ask.cancel) if failure.kind == "missing" else None
-        return explain(failure, model=self.model, url=shown(self.url), key=self.key, seconds=ask.seconds, offered=offered)
+    def _explained(self, failure: Failure, ask: RequestContext) -> AgentError:
+        offered = self.list_models(ask.cancel) if failure.kind == "missing" else None
+        return explain(failure, model=self.model, url=without_credentials(self.url), key=self.key, seconds=ask.seconds, offered=offered)
 
-    def offered(self, cancel: threading.Event | None = None) -> list[str] | None:
+    def list_models(self, cancel: threading.Event | None = None) -> list[str] | None:
         """Return the models that the server lists, sorted; None if it does not list them within 2 s."""
-        ask = Ask(_LIST_MODELS_S, None, cancel or threading.Event())
+        ask = RequestContext(_LIST_MODELS_S, None, cancel or threading.Event())
         try:
             listed = self.exchange(ask, "/models", None, None)
         except Failure:
@@ -133,7 +133,7 @@ class Endpoint:
             return None
         return sorted({str(row["id"]) for row in rows if isinstance(row, dict) and row.get("id")})
 
-    def exchange(self, ask: Ask, path: str, body: dict[str, Any] | None, receive: Callable[[Any], None] | None) -> Any:
+    def exchange(self, ask: RequestContext, path: str, body: dict[str, Any] | None, receive: Callable[[Any], None] | None) -> Any:
         """Send one request (POST, or GET without a body); return the JSON that came, or None if `receive` got it in pieces.
 
         Raises:
@@ -141,11 +141,11 @@ class Endpoint:
             Cancelled: interrupted.
         """
         self._require_allowed()
-        thread = _Exchange(self, path, body, receive is not None, max(0.001, ask.left()))
+        thread = _Exchange(self, path, body, receive is not None, max(0.001, ask.seconds_left()))
         thread.start()
         try:
             while True:
-                kind, value = _next(thread.inbox, ask)
+                kind, value = _receive(thread.inbox, ask)
                 if kind == "piece" and receive is not None:
                     receive(value)
                 elif kind == "failed":
@@ -164,11 +164,11 @@ class Endpoint:
             raise RuntimeError(f"A request to {self.host!r} while ALLOW_REQUESTS is False.")
 
 
-def _next(inbox: "queue.SimpleQueue[tuple[str, Any]]", ask: Ask) -> tuple[str, Any]:
+def _receive(inbox: "queue.SimpleQueue[tuple[str, Any]]", ask: RequestContext) -> tuple[str, Any]:
     while True:
         if ask.cancel.is_set():
             raise Cancelled
-        if ask.left() <= 0:
+        if ask.seconds_left() <= 0:
             raise Failure("timeout")
         try:
             return inbox.get(timeout=_TICK_S)
@@ -189,7 +189,7 @@ class _Exchange(threading.Thread):
 
     def run(self) -> None:
         try:
-            asyncio.run(self._talk())
+            asyncio.run(self._exchange())
         except asyncio.CancelledError:
             return
         except Exception as error:
@@ -206,7 +206,7 @@ class _Exchange(threading.Thread):
         # A name that is being resolved cannot be interrupted; the thread then ends when it can.
         self.join(timeout=0.5)
 
-    async def _talk(self) -> None:
+    async def _exchange(self) -> None:
         self._task, self._loop = asyncio.current_task(), asyncio.get_running_loop()
         if self._stopped:
             return
@@ -214,11 +214,11 @@ class _Exchange(threading.Thread):
             if self._body is None:
                 self.inbox.put(("whole", _json(await client.get(self._path, cast_to=object))))
             elif self._stream:
-                await self._listen(client, self._body)
+                await self._stream_reply(client, self._body)
             else:
                 self.inbox.put(("whole", _json(await client.post(self._path, cast_to=object, body=self._body))))
 
-    async def _listen(self, client: "AsyncOpenAI", body: dict[str, Any]) -> None:
+    async def _stream_reply(self, client: "AsyncOpenAI", body: dict[str, Any]) -> None:
         from openai import AsyncStream
 
         async with await client.post(self._path, cast_to=object, body=body, stream=True, stream_cls=AsyncStream[object]) as pieces:
@@ -232,12 +232,12 @@ class _Exchange(threading.Thread):
         self.inbox.put(("end", None))
 
 
-def loosened(ask: Ask, body: dict[str, Any], send: Callable[[dict[str, Any]], T]) -> T:
+def without_tool_choice(ask: RequestContext, body: dict[str, Any], send: Callable[[dict[str, Any]], T]) -> T:
     """Return what `send` gives for `body`; not every server knows how to make a model call a tool: then it is only asked to."""
     try:
         return send(body)
     except Failure as failure:
-        if failure.kind not in ("request", "tools") or "tool_choice" not in body or ask.spoken:
+        if failure.kind not in ("request", "tools") or "tool_choice" not in body or ask.has_emitted:
             raise
     return send({name: value for name, value in body.items() if name != "tool_choice"})
 
@@ -255,7 +255,7 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def shown(url: str) -> str:
+def without_credentials(url: str) -> str:
     """Return `url` without user name and password."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
@@ -265,7 +265,7 @@ def _checked_url(url: str) -> str:
     url = url.strip().rstrip("/")
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise AgentError(f"{shown(url)!r} is not a base URL.", hint="It looks like http://localhost:11434/v1.")
+        raise AgentError(f"{without_credentials(url)!r} is not a base URL.", hint="It looks like http://localhost:11434/v1.")
     return url
 
 

@@ -19,9 +19,9 @@ Kind = Literal[
     "unreachable", "certificate", "broken", "timeout", "malformed", "empty", "moved",
 ]  # fmt: skip
 
-RETRIED: frozenset[Kind] = frozenset({"rate", "server", "broken", "unreachable"})
+RETRYABLE: frozenset[Kind] = frozenset({"rate", "server", "broken", "unreachable"})
 
-_SAYS: tuple[tuple[Kind, str], ...] = (
+_ERROR_PATTERNS: tuple[tuple[Kind, str], ...] = (
     ("quota", r"insufficient_quota|exceeded your current quota|billing|credit balance|out of credits"),
     ("context", r"context_length_exceeded|context.{0,12}(length|size|window)|exceed_context|prompt is too long|request too large"),
     ("stream", r"stream_options|include_usage|(cannot|not support|unsupported|unable).{0,40}stream|stream.{0,40}not supported"),
@@ -34,8 +34,8 @@ _SAYS: tuple[tuple[Kind, str], ...] = (
 )
 T = TypeVar("T")
 
-_LONGEST = 300
-_SHOWN = 12
+_MAX_DETAIL_CHARS = 300
+_MAX_MODELS_LISTED = 12
 
 
 class Failure(Exception):
@@ -50,7 +50,7 @@ class Failure(Exception):
         self.detail = detail
         self.status = status
         self.wait = wait
-        self.passes = kind in RETRIED and not final
+        self.passes = kind in RETRYABLE and not final
 
 
 def classify(error: Exception) -> Failure:
@@ -64,11 +64,11 @@ def classify(error: Exception) -> Failure:
     if isinstance(error, Failure):
         return error
     if isinstance(error, openai.APIStatusError):
-        return of_status(error.status_code, error.body, error.response.headers)
+        return failure_of_status(error.status_code, error.body, error.response.headers)
     if isinstance(error, openai.APIConnectionError):
         return _of_connection(error, error.__cause__ or error)
     if isinstance(error, openai.APIError):
-        return of_body(error.body or error.message)
+        return failure_of_body(error.body or error.message)
     if isinstance(error, json.JSONDecodeError):
         return Failure("malformed", f"not JSON: {_short(error.doc)!r}")
     if isinstance(error, UnicodeDecodeError):
@@ -79,7 +79,7 @@ def classify(error: Exception) -> Failure:
     raise error
 
 
-def of_status(status: int, body: object, headers: Mapping[str, str]) -> Failure:
+def failure_of_status(status: int, body: object, headers: Mapping[str, str]) -> Failure:
     """Return what an HTTP status of 300 or more means, given the body and the headers that came with it."""
     said = _words(body)
     kind = _kind_of(status, f"{_code(body)} {said}")
@@ -88,7 +88,7 @@ def of_status(status: int, body: object, headers: Mapping[str, str]) -> Failure:
     return Failure(kind, said, status=status, wait=_wait(headers))
 
 
-def of_body(body: object) -> Failure:
+def failure_of_body(body: object) -> Failure:
     """Return what an error means that came inside a reply or a stream, after a status of 200."""
     said, code = _words(body), _code(body)
     status = int(code) if code.isdigit() else 0
@@ -106,7 +106,7 @@ def _kind_of(status: int, said: str) -> Kind:
         return "key"
     if 300 <= status < 400:
         return "moved"
-    for kind, pattern in _SAYS:
+    for kind, pattern in _ERROR_PATTERNS:
         if re.search(pattern, said, re.IGNORECASE | re.DOTALL):
             return kind
     if status == 413:
@@ -152,7 +152,7 @@ def _words(body: object) -> str:
 
 def _short(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."
+    return line if len(line) <= _MAX_DETAIL_CHARS else line[: _MAX_DETAIL_CHARS - 3] + "..."
 
 
 def _wait(headers: Mapping[str, str]) -> float | None:
@@ -252,8 +252,8 @@ def _missing(model: str, url: str, said: str, offered: Sequence[str] | None) -> 
         )
     if not offered:
         return f"{url} has no model {model!r}.", "It offers no model at all: load or pull one first."
-    close = difflib.get_close_matches(model, offered, n=_SHOWN, cutoff=0.3)
-    names = close if len(offered) > _SHOWN and close else list(offered[:_SHOWN])
+    close = difflib.get_close_matches(model, offered, n=_MAX_MODELS_LISTED, cutoff=0.3)
+    names = close if len(offered) > _MAX_MODELS_LISTED and close else list(offered[:_MAX_MODELS_LISTED])
     more = f" and {len(offered) - len(names)} more" if len(offered) > len(names) else ""
     return f"{url} has no model {model!r}.", f"It offers: {', '.join(names)}{more}."
 
@@ -264,7 +264,7 @@ def _reach(url: str) -> str:
     return "Check the network and the base URL. Or ask without a language model: --manager rules."
 
 
-def reading(read: Callable[[], T]) -> T:
+def guarded_parse(read: Callable[[], T]) -> T:
     """Return what `read` makes of a server's JSON.
 
     Raises:

@@ -7,13 +7,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from analyzer_agent.llm.openai_client import Endpoint, loosened
-from analyzer_agent.llm.openai_errors import Failure, of_body, reading
-from analyzer_agent.llm.openai_text import WITHHELD, Ask, Thoughts, text_of, without_thoughts
+from analyzer_agent.llm.openai_client import Endpoint, without_tool_choice
+from analyzer_agent.llm.openai_errors import Failure, failure_of_body, guarded_parse
+from analyzer_agent.llm.openai_text import WITHHELD, RequestContext, ThinkingFilter, content_text, strip_thinking
 from analyzer_agent.protocols import Reply
 from analyzer_agent.records import TokenUsage, ToolCall
 
-_ENDS = ("response.completed", "response.incomplete", "response.failed")
+_FINAL_EVENTS = ("response.completed", "response.incomplete", "response.failed")
 
 
 class OpenAIResponses:
@@ -46,13 +46,13 @@ class OpenAIResponses:
         """
         body: dict[str, Any] = {"model": self.model, "input": list(to_items(messages, self.model)), "store": False}
         if tools:
-            body["tools"] = [flat(tool) for tool in tools]
+            body["tools"] = [flat_tool(tool) for tool in tools]
         if must_call:
             body["tool_choice"] = "required"
-        ask = Ask(self._endpoint.timeout if timeout is None else timeout, on_text, cancel or threading.Event())
-        return self._endpoint.patiently(ask, lambda: loosened(ask, body, lambda body: self._attempt(ask, body)))
+        ask = RequestContext(self._endpoint.timeout if timeout is None else timeout, on_text, cancel or threading.Event())
+        return self._endpoint.with_retries(ask, lambda: without_tool_choice(ask, body, lambda body: self._attempt(ask, body)))
 
-    def _attempt(self, ask: Ask, body: dict[str, Any]) -> Reply:
+    def _attempt(self, ask: RequestContext, body: dict[str, Any]) -> Reply:
         if not self._reasons:
             return self._once(ask, body)
         try:
@@ -65,23 +65,23 @@ class OpenAIResponses:
         self._reasons = False
         return reply
 
-    def _once(self, ask: Ask, body: dict[str, Any]) -> Reply:
-        stream = Stream()
+    def _once(self, ask: RequestContext, body: dict[str, Any]) -> Reply:
+        stream = ResponseBuilder()
 
         def receive(event: Any) -> None:
-            ask.say(reading(lambda: stream.add(event)))
+            ask.emit_text(guarded_parse(lambda: stream.add(event)))
 
         if ask.on_text is None:
             whole = self._endpoint.exchange(ask, "/responses", body, None)
         else:
             whole = self._endpoint.exchange(ask, "/responses", body | {"stream": True}, receive)
-        reply = reading(lambda: to_reply(stream.response() if whole is None else whole, self.model))
-        if not ask.spoken:
-            ask.say(reply.text)
+        reply = guarded_parse(lambda: to_reply(stream.response() if whole is None else whole, self.model))
+        if not ask.has_emitted:
+            ask.emit_text(reply.text)
         return reply
 
 
-def flat(tool: Mapping[str, Any]) -> dict[str, Any]:
+def flat_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
     """Return a Chat-shaped tool as a function tool of the Responses API."""
     function = tool["function"]
     return {
@@ -98,14 +98,14 @@ def to_items(messages: Sequence[Mapping[str, Any]], model: str) -> Iterator[dict
     for message in messages:
         role = message["role"]
         if role == "tool":
-            yield {"type": "function_call_output", "call_id": message["tool_call_id"], "output": text_of(message.get("content"))}
+            yield {"type": "function_call_output", "call_id": message["tool_call_id"], "output": content_text(message.get("content"))}
         elif role != "assistant":
             yield {"role": role, "content": _content(message.get("content"))}
-        elif (kept := _kept(message, model)) is not None:
+        elif (kept := _own_items(message, model)) is not None:
             yield from kept
         else:
             if message.get("content"):
-                yield {"role": "assistant", "content": text_of(message["content"])}
+                yield {"role": "assistant", "content": content_text(message["content"])}
             for call in message.get("tool_calls") or ():
                 function = call["function"]
                 yield {"type": "function_call", "call_id": call["id"], "name": function["name"], "arguments": function["arguments"]}
@@ -124,7 +124,7 @@ def _part(part: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "input_text", "text": part["text"]}
 
 
-def _kept(message: Mapping[str, Any], model: str) -> list[dict[str, Any]] | None:
+def _own_items(message: Mapping[str, Any], model: str) -> list[dict[str, Any]] | None:
     """Return the items of a reply as they came, if this model made them and the message still says the same."""
     state = message.get("state")
     if not isinstance(state, Mapping) or state.get("api") != "responses" or state.get("model") != model:
@@ -142,19 +142,19 @@ def _calls(items: Sequence[Mapping[str, Any]]) -> list[ToolCall]:
 
 
 def _text(items: Sequence[Mapping[str, Any]]) -> str:
-    said = ["".join(_said(part) for part in item.get("content") or ()) for item in items if item.get("type") == "message"]
-    return without_thoughts("\n\n".join(text for text in said if text))
+    said = ["".join(_part_text(part) for part in item.get("content") or ()) for item in items if item.get("type") == "message"]
+    return strip_thinking("\n\n".join(text for text in said if text))
 
 
-def _said(part: Mapping[str, Any]) -> str:
+def _part_text(part: Mapping[str, Any]) -> str:
     return str(part.get("text") or part.get("refusal") or "")
 
 
-class Stream:
+class ResponseBuilder:
     """A response in the making: collects the events of a stream."""
 
     def __init__(self) -> None:
-        self._thoughts = Thoughts()
+        self._thoughts = ThinkingFilter()
         self._items: dict[int, dict[str, Any]] = {}
         self._end: dict[str, Any] | None = None
         self._speaking: Any = None
@@ -173,10 +173,10 @@ class Stream:
             return self._heard(event.get("output_index"), str(event.get("delta") or ""))
         if kind == "response.output_item.done":
             self._items[int(event.get("output_index", len(self._items)))] = event["item"]
-        elif kind in _ENDS:
+        elif kind in _FINAL_EVENTS:
             self._end = event["response"]
         elif kind == "error":
-            raise of_body(event.get("error") or event)
+            raise failure_of_body(event.get("error") or event)
         return ""
 
     def _heard(self, item: Any, delta: str) -> str:
@@ -208,7 +208,7 @@ def to_reply(response: Any, model: str) -> Reply:
     if not isinstance(response, dict):
         raise Failure("malformed", f"{str(response)[:200]!r}")
     if response.get("error"):
-        raise of_body(response["error"])
+        raise failure_of_body(response["error"])
     items = response.get("output")
     if not isinstance(items, list):
         raise Failure("malformed", f"no output in {str(response)[:200]!r}")

@@ -14,7 +14,7 @@ WITHHELD = "(The provider's content filter withheld this reply.)"
 _OPEN, _CLOSE = "<think>", "</think>"
 
 
-class Thoughts:
+class ThinkingFilter:
     """Removes a leading `<think>...</think>` from text that comes in pieces."""
 
     def __init__(self) -> None:
@@ -54,15 +54,15 @@ class Thoughts:
         return text
 
 
-def without_thoughts(text: str) -> str:
+def strip_thinking(text: str) -> str:
     """Return `text` without leading thoughts, those included whose opening tag the server's template swallowed."""
-    thoughts = Thoughts()
+    thoughts = ThinkingFilter()
     shown = thoughts.feed(text) + thoughts.rest()
     before, closed, after = shown.partition(_CLOSE)
     return after.lstrip() if closed and _OPEN not in before else shown
 
 
-def text_of(value: Any) -> str:
+def content_text(value: Any) -> str:
     """Return the text of a message's content: a string, or the text parts of a list."""
     if isinstance(value, str):
         return value
@@ -72,25 +72,25 @@ def text_of(value: Any) -> str:
 
 
 @dataclass(slots=True)
-class Ask:
+class RequestContext:
     """One `complete`: who listens, until when (monotonic seconds) it may take, and how it is interrupted."""
 
     seconds: float
     on_text: Callable[[str], None] | None
     cancel: threading.Event
     deadline: float = field(init=False)
-    spoken: bool = False
+    has_emitted: bool = False
     """Whether text was handed over: the call cannot be repeated after that."""
 
     def __post_init__(self) -> None:
         self.deadline = time.monotonic() + self.seconds
 
-    def left(self) -> float:
+    def seconds_left(self) -> float:
         """Return the seconds that are left."""
         return self.deadline - time.monotonic()
 
-    def say(self, text: str) -> None:
+    def emit_text(self, text: str) -> None:
         """Hand `text` to the listener, if there is any of both."""
         if text and self.on_text is not None:
-            self.spoken = True
+            self.has_emitted = True
             self.on_text(text)

@@ -3,9 +3,9 @@
 Knows nothing of analyzers, notes or questions.
 """
 
-from analyzer_agent.media.absent import AbsentVideo, is_named, named_id
 from analyzer_agent.media.file import MediaFile, open_video
 from analyzer_agent.media.fingerprint import fingerprint
 from analyzer_agent.media.folders import media_in
+from analyzer_agent.media.missing_video import MissingVideo, is_named, named_id
 
-__all__ = ["AbsentVideo", "MediaFile", "fingerprint", "is_named", "media_in", "named_id", "open_video"]
+__all__ = ["MediaFile", "MissingVideo", "fingerprint", "is_named", "media_in", "named_id", "open_video"]

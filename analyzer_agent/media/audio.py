@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analyzer_agent.media.door import Clock, clock_of, decoded, only, opened, packets
+from analyzer_agent.media.container import StreamClock, clock_of, decode_packet, discard_other_streams, opened_container, packets
 from analyzer_agent.timeline import TimeRange, clock
 
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from numpy.typing import NDArray
 
-_WARM_UP = Fraction(1, 2)
+_PREROLL_S = Fraction(1, 2)
 """Seconds decoded before what is wanted: decoders (overlap, bit reservoir) and the resampler's filter need a past."""
 
-_JITTER = 3 / 1000
+_TIMESTAMP_TOLERANCE_S = 3 / 1000
 """Seconds by which a time stamp may miss the end of the samples before it without being a gap."""
 
-_SILENCE = 48_000
-_FULL = 1 << 31
+_SILENCE_BLOCK = 48_000
+_FULL_SCALE = 1 << 31
 
 
 def samples(path: Path, stream: int, span: TimeRange, rate: int) -> "NDArray[np.float32]":
@@ -41,13 +41,13 @@ def samples(path: Path, stream: int, span: TimeRange, rate: int) -> "NDArray[np.
 
     result = np.zeros(span.length * rate // 1000, dtype=np.float32)
     first = Fraction(span.start * rate, 1000)
-    with opened(path) as container:
+    with opened_container(path) as container:
         chosen = container.streams[stream]
-        only(container, chosen)
-        reader = _Reader(container, chosen, path)  # type: ignore[arg-type]
+        discard_other_streams(container, chosen)
+        reader = _TrackDecoder(container, chosen, path)  # type: ignore[arg-type]
         # Whole seconds are whole samples at every rate, so all calls resample on the same grid and agree at their seams.
         origin = max(0, (span.start - 100) // 1000)
-        line = _Line(reader.rate, rate, origin)
+        line = _Resampler(reader.rate, rate, origin)
         at = origin * rate - -(-first.numerator // first.denominator)
         for block in line.resampled(reader.pieces(origin, Fraction(span.end, 1000))):
             lo, hi = max(at, 0), min(at + len(block), len(result))
@@ -59,14 +59,14 @@ def samples(path: Path, stream: int, span: TimeRange, rate: int) -> "NDArray[np.
     return result
 
 
-class _Reader:
+class _TrackDecoder:
     """Decodes a track to mono pieces with their place, in samples of the track's own rate since 0 ms."""
 
     def __init__(self, container: "InputContainer", stream: "AudioStream", path: Path) -> None:
         self._container = container
         self._stream = stream
         self._path = path
-        self._at: Clock = clock_of(container, stream)
+        self._at: StreamClock = clock_of(container, stream)
         self.rate: int = stream.codec_context.sample_rate
         self._tick, self._per = (self._at.base * self.rate).as_integer_ratio()
         self._begin = round(((stream.start_time or 0) - self._at.offset) * self._tick / self._per)
@@ -97,12 +97,12 @@ class _Reader:
             yield begin, self._mono(held)
 
     def _decode(self, start: int) -> "Iterator[AudioFrame]":
-        back = _WARM_UP
+        back = _PREROLL_S
         while True:
             from_start = not self._seek(start - back)
             frames = self._frames()
             first = next(frames, None)
-            late = first is None or (first.pts is not None and (first.pts - self._at.offset) * self._at.base > start - _WARM_UP / 5)
+            late = first is None or (first.pts is not None and (first.pts - self._at.offset) * self._at.base > start - _PREROLL_S / 5)
             if from_start or not late:
                 break
             back *= 4
@@ -128,14 +128,14 @@ class _Reader:
         for packet in packets(self._container, self._stream, self._path, lambda: clock(self._at.ms(self._reached))):
             if packet.pts is not None:
                 self._reached = max(self._reached, packet.pts)
-            yield from decoded(packet.decode) or []  # type: ignore[misc]
-        yield from decoded(lambda: context.decode(None)) or []
+            yield from decode_packet(packet.decode) or []  # type: ignore[misc]
+        yield from decode_packet(lambda: context.decode(None)) or []
 
     def _place(self, frame: "AudioFrame", cursor: int | None) -> int:
         if frame.pts is None:
             return cursor or 0
         place = self._on_grid(round((frame.pts - self._at.offset) * self._tick / self._per), frame.samples)
-        if cursor is not None and abs(place - cursor) <= _JITTER * self.rate:
+        if cursor is not None and abs(place - cursor) <= _TIMESTAMP_TOLERANCE_S * self.rate:
             return cursor
         return place
 
@@ -161,10 +161,10 @@ class _Reader:
             # Mixing to integers keeps the sum of all channels within bounds; to floats, libswresample lets it overflow.
             self._mixers[kind] = AudioResampler(format="s32", layout="mono", rate=self.rate)
         parts = [_flat(part) for part in self._mixers[kind].resample(row.read())]
-        return np.concatenate(parts) / np.float32(_FULL) if parts else np.zeros(0, dtype=np.float32)
+        return np.concatenate(parts) / np.float32(_FULL_SCALE) if parts else np.zeros(0, dtype=np.float32)
 
 
-class _Line:
+class _Resampler:
     """Puts pieces on one unbroken line of samples that begins at `origin` seconds, and resamples it."""
 
     def __init__(self, source: int, target: int, origin: int) -> None:
@@ -180,7 +180,7 @@ class _Line:
 
         for place, piece in pieces:
             while place > self._cursor:
-                yield from self._push(np.zeros(min(place - self._cursor, _SILENCE), dtype=np.float32))
+                yield from self._push(np.zeros(min(place - self._cursor, _SILENCE_BLOCK), dtype=np.float32))
             yield from self._push(piece[self._cursor - place :])
         yield from map(_flat, self._resampler.resample(None))
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Literal
 
 from analyzer_agent.errors import MediaError
 from analyzer_agent.media import audio, frames, hardware, subtitles
-from analyzer_agent.media.cursor import Cursor
 from analyzer_agent.media.fingerprint import fingerprint
-from analyzer_agent.media.frames import Wish
-from analyzer_agent.media.pixels import Painter
-from analyzer_agent.media.probe import Layout, Picture, describe, inspect
-from analyzer_agent.media.shared import SharedPass, Source
+from analyzer_agent.media.frame_converter import FrameConverter
+from analyzer_agent.media.frames import FrameRequest
+from analyzer_agent.media.packet_reader import PacketReader
+from analyzer_agent.media.probe import Layout, PictureStream, describe, inspect
+from analyzer_agent.media.shared_pass import SharedPass, Source
 from analyzer_agent.protocols import Cue, Frame, Pixels, Track
 from analyzer_agent.records import JSON
 from analyzer_agent.timeline import TimeRange, clock, grid_step
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from numpy.typing import NDArray
 
-_MOST_READERS = 2
+_MAX_PARALLEL_READERS = 2
 """Each reads the container's index by itself, which is a hundred MB for ten hours."""
 
 
@@ -44,7 +44,7 @@ def open_video(path: str | Path, decoder: str = hardware.SOFTWARE) -> "MediaFile
     """
     file = Path(path)
     layout = inspect(file)
-    chosen = hardware.choose(file, layout.picture.codec, decoder) if layout.picture else hardware.SOFTWARE
+    chosen = hardware.choose_device(file, layout.picture.codec, decoder) if layout.picture else hardware.SOFTWARE
     return MediaFile(file, fingerprint(file), layout, chosen)
 
 
@@ -80,7 +80,7 @@ class MediaFile:
         self._threads = 0
         self._shared: Source | None = None
         self._leave: Callable[[], None] = lambda: None
-        self._keeps, self._kept = False, list[Cursor]()
+        self._keeps, self._kept = False, list[PacketReader]()
         """Whether a cursor stays open between calls, and the one that waits for the next."""
 
     @property
@@ -104,7 +104,7 @@ class MediaFile:
         while self._kept:
             self._kept.pop().close()
 
-    def seats(self, count: int) -> "list[MediaFile]":
+    def shared_views(self, count: int) -> "list[MediaFile]":
         """Return views of this file whose frames come from one decoding pass where they want them at the same time.
 
         Each is for one thread; the pass begins when all have asked for frames or are closed. Closing one closes it alone.
@@ -116,7 +116,7 @@ class MediaFile:
             view._leave = partial(shared.leave, number)
         return views
 
-    def divided(self, parts: int) -> "list[MediaFile]":
+    def parallel_views(self, parts: int) -> "list[MediaFile]":
         """Return views for dense reading, each for one thread at a time, to be closed; none where it is better read in one go.
 
         A decoder with one thread does more for a processor than one with several, but only where its part is reached without reading all
@@ -124,7 +124,7 @@ class MediaFile:
         to open one of ten hours takes longer than to look at seconds of it.
         """
         cores = os.cpu_count() or 1
-        readers = min(parts, cores, _MOST_READERS)
+        readers = min(parts, cores, _MAX_PARALLEL_READERS)
         if readers < 2 or self._shared is not None or not self._indexed:
             return []
         views = [copy(self) for _ in range(readers)]
@@ -170,7 +170,7 @@ class MediaFile:
             raise MediaError(
                 f"{self.name!r} has no picture.", hint="Its sound can be used: ask what is said, or use the 'speech' and 'voice' analyzers."
             )
-        painter = Painter(order, picture.turn, pixels, picture.size)
+        painter = FrameConverter(order, picture.turn, pixels, picture.size)
         if instants is None and fps is not None:
             instants = grid_instants(span, grid_step(1 / fps), picture.span)
         if instants is None:
@@ -204,10 +204,10 @@ class MediaFile:
         stream, found = self._layout.texts[place]
         return subtitles.embedded_cues(self.path, stream, found)
 
-    def _shown(self, picture: Picture, wanted: Sequence[int], painter: Painter) -> Iterator[Frame]:
+    def _shown(self, picture: PictureStream, wanted: Sequence[int], painter: FrameConverter) -> Iterator[Frame]:
         at, paint = picture.clock, painter.image
         there = [t for t in wanted if self._is_readable(t)]
-        wish = Wish(instants=tuple(max(picture.first, at.ticks(t)) for t in there))
+        wish = FrameRequest(instants=tuple(max(picture.first, at.ticks(t)) for t in there))
         last: tuple[int | None, NDArray[np.uint8]] | None = None
         with closing(self._source(wish)) as shown:
             for index, frame in shown:
@@ -217,13 +217,13 @@ class MediaFile:
         if len(there) < len(wanted):
             raise self._cut_off()
 
-    def _every(self, picture: Picture, span: TimeRange, keyframes: bool, painter: Painter) -> Iterator[Frame]:
+    def _every(self, picture: PictureStream, span: TimeRange, keyframes: bool, painter: FrameConverter) -> Iterator[Frame]:
         at, paint = picture.clock, painter.image
         # In a file that is cut off, some frames after the last gapless one can be there, out of order.
         end = span.end if self.duration == self.promised else min(span.end, self.duration)
         start = max(picture.first, at.ticks(span.start - 1) + 1) if span.start else picture.first
         early = None
-        with closing(self._source(Wish(start, at.ticks(end - 1) + 1, keys=keyframes))) as decoded:
+        with closing(self._source(FrameRequest(start, at.ticks(end - 1) + 1, keys=keyframes))) as decoded:
             for _, frame in decoded:
                 shown = at.ms(frame.pts or 0)
                 if shown <= 0:
@@ -236,19 +236,19 @@ class MediaFile:
         if early is not None:
             yield Frame(0, 0, paint(early))
 
-    def _source(self, wish: Wish) -> "Generator[tuple[int, VideoFrame], None, None]":
+    def _source(self, wish: FrameRequest) -> "Generator[tuple[int, VideoFrame], None, None]":
         return self._decoded(wish) if self._shared is None else self._shared(wish)
 
-    def _decoded(self, wish: Wish) -> "Generator[tuple[int, VideoFrame], None, None]":
+    def _decoded(self, wish: FrameRequest) -> "Generator[tuple[int, VideoFrame], None, None]":
         picture = self._layout.picture
         assert picture is not None, "nobody wishes for frames where there is no picture"
         with self._lent(picture, wish) if self._keeps else self._cursor(picture) as cursor:
-            for found in frames.wanted(cursor, wish):
+            for found in frames.requested_frames(cursor, wish):
                 self._check_open()
                 yield found
 
     @contextmanager
-    def _lent(self, picture: Picture, wish: Wish) -> Iterator[Cursor]:
+    def _lent(self, picture: PictureStream, wish: FrameRequest) -> Iterator[PacketReader]:
         """Lend the cursor of the call before if what is wanted lies further on, else a new one; after an error none is used again."""
         cursor = self._kept.pop() if self._kept else None
         if cursor and (wish.instants is not None or wish.start <= cursor.read_to):
@@ -265,14 +265,14 @@ class MediaFile:
             raise
         self._keep(cursor)
 
-    def _keep(self, cursor: Cursor) -> None:
+    def _keep(self, cursor: PacketReader) -> None:
         """Keep one cursor for the next call; none once this was closed, which another thread may do at any time."""
         self._kept.append(cursor)
         while self._kept and (self._closed or len(self._kept) > 1):
             self._kept.pop().close()
 
-    def _cursor(self, picture: Picture) -> Cursor:
-        return Cursor(self.path, picture.stream, picture.clock, picture.first, picture.spacing, self.decoder, self._threads)
+    def _cursor(self, picture: PictureStream) -> PacketReader:
+        return PacketReader(self.path, picture.stream, picture.clock, picture.first, picture.spacing, self.decoder, self._threads)
 
     def _is_readable(self, at: int) -> bool:
         return at < self.readable.end or self.readable.end >= self.promised

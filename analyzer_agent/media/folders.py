@@ -32,7 +32,7 @@ _UNFINISHED = frozenset("part crdownload download tmp temp aria2 ytdl bak".split
 
 
 @dataclass(frozen=True)
-class Chosen:
+class MediaSelection:
     """Media files, in order, and files that were left out because they are none."""
 
     files: tuple[Path, ...]
@@ -41,7 +41,7 @@ class Chosen:
     """How many other files lie in the folders."""
 
 
-def media_in(given: Sequence[str | Path], *, recursive: bool = False) -> Chosen:
+def media_in(given: Sequence[str | Path], *, recursive: bool = False) -> MediaSelection:
     """Return the given files, each folder replaced by the media files in it, in natural order.
 
     A single file is taken as it is, so that opening it tells what is wrong with it. Of several, those that are clearly no media are left
@@ -71,7 +71,7 @@ def media_in(given: Sequence[str | Path], *, recursive: bool = False) -> Chosen:
             files.append(path)
     if not files and given:
         raise _nothing_in(Path(given[0]) if len(given) == 1 else None, beside, recursive)
-    return Chosen(tuple(_once(files)), tuple(left_out), beside)
+    return MediaSelection(tuple(_without_duplicates(files)), tuple(left_out), beside)
 
 
 def natural(path: Path) -> list[tuple[int, int, str]]:
@@ -111,7 +111,7 @@ def _opens(path: Path) -> bool:
     return True
 
 
-def _once(files: Iterable[Path]) -> list[Path]:
+def _without_duplicates(files: Iterable[Path]) -> list[Path]:
     return list(dict.fromkeys(files))
 
 

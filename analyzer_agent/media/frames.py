@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from analyzer_agent.media.cursor import Cursor, pts_of
+from analyzer_agent.media.packet_reader import PacketReader, pts_of
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -29,7 +29,7 @@ _HELD_BYTES = 32 * 1024 * 1024
 """So much of a group of pictures is held back until it is known whether any of it is wanted."""
 
 
-class Wish(NamedTuple):
+class FrameRequest(NamedTuple):
     """Which frames are wanted, in ticks: the ones shown at `instants` (ascending), or where that is None, those stamped in `[start, end)`.
 
     With `keys`, of the latter only key frames.
@@ -41,18 +41,18 @@ class Wish(NamedTuple):
     keys: bool = False
 
 
-def wanted(cursor: Cursor, wish: Wish) -> "Iterator[tuple[int, VideoFrame]]":
+def requested_frames(cursor: PacketReader, wish: FrameRequest) -> "Iterator[tuple[int, VideoFrame]]":
     """Yield (index of the instant, frame) in order; the index is 0 where there are no instants."""
     if wish.instants is not None:
-        yield from Shown(cursor, wish.instants)
+        yield from InstantDecoder(cursor, wish.instants)
     else:
-        yield from ((0, frame) for frame in (keys if wish.keys else every)(cursor, wish.start, wish.end))
+        yield from ((0, frame) for frame in (key_frames if wish.keys else all_frames)(cursor, wish.start, wish.end))
 
 
-def keys(cursor: Cursor, start: int, end: int) -> "Iterator[VideoFrame]":
+def key_frames(cursor: PacketReader, start: int, end: int) -> "Iterator[VideoFrame]":
     """Yield the key frames stamped in `[start, end)`, in order; each is decoded by itself, and nothing else is."""
     if cursor.spacing:  # when a frame is shown, only those before it tell
-        yield from (frame for frame in every(cursor, start, end) if frame.key_frame)
+        yield from (frame for frame in all_frames(cursor, start, end) if frame.key_frame)
         return
     packet = (cursor.seek(start) if start > cursor.read_to else None) or cursor.next_packet()
     while packet is not None and (packet.dts is None or packet.dts < end):
@@ -64,15 +64,15 @@ def keys(cursor: Cursor, start: int, end: int) -> "Iterator[VideoFrame]":
         packet = cursor.next_packet()
 
 
-def every(cursor: Cursor, start: int, end: int) -> "Iterator[VideoFrame]":
+def all_frames(cursor: PacketReader, start: int, end: int) -> "Iterator[VideoFrame]":
     """Yield all frames stamped in `[start, end)`, in order."""
     back = 0
-    while (late := (yield from _every(cursor, start, end, back))) and not cursor.from_start:
+    while (late := (yield from _all_frames(cursor, start, end, back))) and not cursor.from_start:
         back = max(2 * back, late)
 
 
-def _every(cursor: Cursor, start: int, end: int, back: int) -> "Generator[VideoFrame, None, int]":
-    """Do the work of `every`; return 0, or by how much the first good frame came late."""
+def _all_frames(cursor: PacketReader, start: int, end: int, back: int) -> "Generator[VideoFrame, None, int]":
+    """Do the work of `all_frames`; return 0, or by how much the first good frame came late."""
     packet = (cursor.seek(start, back) if start > cursor.read_to or back else None) or cursor.next_packet()
     last = None
     while True:
@@ -90,14 +90,14 @@ def _every(cursor: Cursor, start: int, end: int, back: int) -> "Generator[VideoF
         packet = cursor.next_packet()
 
 
-class _AgainError(Exception):
+class _RestartError(Exception):
     """What was decoded does not reach back far enough: begin anew for the next instant."""
 
 
-class Shown:
+class InstantDecoder:
     """Finds the frames shown at `instants` (ticks, ascending, none before the first frame)."""
 
-    def __init__(self, cursor: Cursor, instants: Sequence[int]) -> None:
+    def __init__(self, cursor: PacketReader, instants: Sequence[int]) -> None:
         self._cursor = cursor
         self._instants = instants
         self._assigned = 0
@@ -122,7 +122,7 @@ class Shown:
         while self._given < len(self._instants):
             try:
                 yield from self._advance()
-            except _AgainError:
+            except _RestartError:
                 self._assigned = self._given
                 self._seek(self._back)
 
@@ -213,7 +213,7 @@ class Shown:
             if any(pts <= instant for pts in self._skipped):
                 # A time stamp of the container misled us about which frame is shown here: decode everything from now on.
                 self._may_skip = False
-                raise _AgainError
+                raise _RestartError
             yield self._given, self._held
             self._given += 1
             self._assigned = max(self._assigned, self._given)
@@ -234,7 +234,7 @@ class Shown:
             return
         self._back = max(2 * self._back, late, self._seek_after)
         self._whole_until = self._given
-        raise _AgainError
+        raise _RestartError
 
     def _worth_seeking(self) -> bool:
         target, read_to = self._instants[self._assigned], self._cursor.read_to

@@ -18,7 +18,7 @@ EXACT = frozenset({"h264", "hevc", "vp8", "vp9", "av1"})
 """Codecs that decode to the same bits everywhere; the inverse transform of older ones may be rounded differently."""
 
 
-def choose(path: Path, codec: str, wanted: str) -> str:
+def choose_device(path: Path, codec: str, wanted: str) -> str:
     """Return the kind of device that decodes a file: `wanted`, the first that works if that is "auto", or "cpu".
 
     Raises:
@@ -35,7 +35,7 @@ def choose(path: Path, codec: str, wanted: str) -> str:
         )
     failures: dict[str, str] = {}
     for kind in known if wanted == ANY else [wanted]:
-        failures[kind] = _failure(path, kind)
+        failures[kind] = _decode_failure(path, kind)
         if not failures[kind]:
             return kind
     if wanted == ANY:
@@ -52,7 +52,7 @@ def accelerator(kind: str) -> "HWAccel | None":
     return None if kind == SOFTWARE else HWAccel(kind, allow_software_fallback=False)
 
 
-def _failure(path: Path, kind: str) -> str:
+def _decode_failure(path: Path, kind: str) -> str:
     """Return why a device does not decode the first picture of a file, or ""."""
     import av
 

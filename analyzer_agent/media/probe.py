@@ -9,9 +9,18 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analyzer_agent.media.door import Clock, clock_of, decoded, estimates, not_media, only, opened, packets
-from analyzer_agent.media.pixels import turn_of
-from analyzer_agent.media.tail import ends, promised, promised_whole
+from analyzer_agent.media.container import (
+    StreamClock,
+    clock_of,
+    decode_packet,
+    discard_other_streams,
+    has_estimated_duration,
+    not_media,
+    opened_container,
+    packets,
+)
+from analyzer_agent.media.frame_converter import orientation_of
+from analyzer_agent.media.stream_end import declared_duration, declared_end, stream_ends
 from analyzer_agent.protocols import Track
 from analyzer_agent.records import JSON
 from analyzer_agent.timeline import TimeRange, clock, seconds
@@ -21,24 +30,24 @@ if TYPE_CHECKING:
     from av.frame import Frame
     from av.stream import Stream
 
-STILL = 1000
+STILL_MS = 1000
 """How long a photo lasts, in ms."""
 
 _FIRST_PACKETS = 500
 """So many packets are tried before a stream is given up as not decodable."""
 
-_TRIMMED = Fraction(1, 4)
+_PADDING_TOLERANCE_S = Fraction(1, 4)
 """Seconds by which the last packet may reach beyond an end that the header gives exactly (padding that is not played)."""
 
-_TOGETHER = 5
+_TRUNCATION_WINDOW_S = 5
 """Seconds before the end of the data within which a stream's last packet means that it was cut off there, not over."""
 
-_MISMATCH = 1
+_DURATION_TOLERANCE_S = 1
 """Seconds by which ends may differ before it is worth saying."""
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class PictureStream:
     """The video stream that is used. `first` is its first frame's time stamp in ticks, `turn` makes frames upright.
 
     `spacing` is 0, or the ticks from frame to frame where the container does not say when one is shown (raw H.264, AVI).
@@ -47,7 +56,7 @@ class Picture:
     stream: int
     codec: str
     first: int
-    clock: Clock
+    clock: StreamClock
     span: TimeRange
     rate: Fraction
     size: tuple[int, int]
@@ -57,7 +66,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
+class SoundStream:
     """An audio stream."""
 
     stream: int
@@ -73,8 +82,8 @@ class Layout:
 
     container: str
     duration: int
-    picture: Picture | None
-    sounds: Sequence[Sound]
+    picture: PictureStream | None
+    sounds: Sequence[SoundStream]
     texts: Sequence[tuple[int, Track]]
     readable: TimeRange
     problems: list[str] = field(default_factory=list)
@@ -87,7 +96,7 @@ def inspect(path: Path) -> Layout:
         MediaError: it cannot be opened, or has neither picture nor sound that can be decoded.
     """
     problems: list[str] = []
-    with opened(path) as container:
+    with opened_container(path) as container:
         video, audio = _choose(container)
         still = video is not None and _is_still(container)
         first = _first(path, video) if video is not None else None
@@ -97,21 +106,21 @@ def inspect(path: Path) -> Layout:
         if video is None and not any(_first(path, stream) for stream in audio):
             raise not_media(path)
         streams = [*([video] if video is not None else []), *audio]
-        reach = _Reach.of(container, streams, still, _usual(video))
+        reach = _StreamEnds.of(container, streams, still, _frame_duration(video))
         problems += reach.problems
         picture = _picture(video, first, reach, still) if video is not None and first is not None else None
         sounds = [_sound(stream, number, reach) for number, stream in enumerate(audio, 1)]
         texts = [(stream.index, _track(stream, number)) for number, stream in enumerate(container.streams.subtitles, 1)]
         duration = max([sound.span.end for sound in sounds] + ([picture.span.end] if picture else []))
         problems += _mismatch(container, duration)
-        readable = TimeRange(0, duration if reach.readable is None else min(duration, _up(reach.readable)))
+        readable = TimeRange(0, duration if reach.readable is None else min(duration, _round_up(reach.readable)))
         if reach.readable is not None:
             problems.append(f"cut off: the header promises {clock(duration)}, the data end at {clock(readable.end)}")
         return Layout(container.format.name, duration, picture, sounds, texts, readable, problems)
 
 
 @dataclass(slots=True)
-class _Reach:
+class _StreamEnds:
     """Where streams end, in seconds; `readable` only if the data end before that."""
 
     ends: dict[int, Fraction]
@@ -119,37 +128,37 @@ class _Reach:
     problems: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, container: "InputContainer", streams: "Sequence[Stream]", still: bool, usual: Fraction) -> "_Reach":
+    def of(cls, container: "InputContainer", streams: "Sequence[Stream]", still: bool, usual: Fraction) -> "_StreamEnds":
         """Compare what the header promises with what the tail holds."""
         if still:
-            return cls({stream.index: Fraction(STILL, 1000) for stream in streams})
-        found = ends(container, streams, usual)
+            return cls({stream.index: Fraction(STILL_MS, 1000) for stream in streams})
+        found = stream_ends(container, streams, usual)
         # Without an index of its own a format promises nothing: libav's duration is an estimate from the bit rate.
-        trusted = not estimates(container)
+        trusted = not has_estimated_duration(container)
         reach = cls({})
         for stream in streams:
             end = found.get(stream.index, Fraction(0))
-            claim = promised(container, stream)
-            slack = _TRIMMED if stream.type == "audio" else 0
+            claim = declared_end(container, stream)
+            slack = _PADDING_TOLERANCE_S if stream.type == "audio" else 0
             if claim is not None and (claim <= end <= claim + slack or (claim > end and (trusted or not end))):
                 reach.ends[stream.index] = claim
                 reach._note_missing(claim, end)
             else:
                 reach.ends[stream.index] = end
-        whole = promised_whole(container)
+        whole = declared_duration(container)
         if whole is not None and trusted:
             reach._compare(whole, max(found.values(), default=Fraction(0)))
         return reach
 
     def _note_missing(self, claim: Fraction, end: Fraction) -> None:
-        if claim - end > _MISMATCH:
+        if claim - end > _DURATION_TOLERANCE_S:
             self.readable = end if self.readable is None else min(self.readable, end)
 
     def _compare(self, whole: Fraction, last: Fraction) -> None:
         """Take the container's own promise where its streams give none (Matroska)."""
-        if self.readable is None and whole - max(self.ends.values()) > _MISMATCH:
+        if self.readable is None and whole - max(self.ends.values()) > _DURATION_TOLERANCE_S:
             self.readable = last
-            self.ends = {index: whole if last - end < _TOGETHER else end for index, end in self.ends.items()}
+            self.ends = {index: whole if last - end < _TRUNCATION_WINDOW_S else end for index, end in self.ends.items()}
 
 
 def describe(layout: Layout, subtitles: Sequence[Track]) -> dict[str, JSON]:
@@ -205,55 +214,55 @@ def _is_still(container: "InputContainer") -> bool:
     return container.format.name in ("image2", "image2pipe") or container.format.name.endswith("_pipe")
 
 
-def _usual(video: "Stream | None") -> Fraction:
+def _frame_duration(video: "Stream | None") -> Fraction:
     rate = getattr(video, "average_rate", None)
     return 1 / Fraction(rate) if rate else Fraction(1, 25)
 
 
 def _first(path: Path, stream: "Stream") -> "Frame | None":
     """Return the first frame that can be decoded."""
-    with opened(path) as container:
+    with opened_container(path) as container:
         own = container.streams[stream.index]
-        only(container, own)
+        discard_other_streams(container, own)
         for count, packet in enumerate(packets(container, own, path, lambda: clock(0))):
-            for frame in decoded(packet.decode) or []:
+            for frame in decode_packet(packet.decode) or []:
                 return frame  # type: ignore[return-value]
             if count > _FIRST_PACKETS:
                 return None
-        return next(iter(decoded(lambda: own.codec_context.decode(None)) or []), None)  # type: ignore[attr-defined]
+        return next(iter(decode_packet(lambda: own.codec_context.decode(None)) or []), None)  # type: ignore[attr-defined]
 
 
-def _picture(video: "Stream", frame: "Frame", reach: _Reach, still: bool) -> Picture:
+def _picture(video: "Stream", frame: "Frame", reach: _StreamEnds, still: bool) -> PictureStream:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
     assert isinstance(frame, VideoFrame) and isinstance(video, VideoStream)
-    turn = turn_of(frame)
+    turn = orientation_of(frame)
     container: InputContainer = video.container  # type: ignore[assignment]
     at = clock_of(container, video)
     unstamped = frame.pts is None or (container.format.name == "avi" and _codec(video) == "h264")
     first = frame.pts if frame.pts is not None and not unstamped else video.start_time or 0
     start = max(0, at.ms(first))
-    return Picture(
+    return PictureStream(
         stream=video.index,
         codec=_codec(video),
         first=first,
         clock=at,
-        span=TimeRange(start, max(start + 1, _up(reach.ends[video.index]))),
+        span=TimeRange(start, max(start + 1, _round_up(reach.ends[video.index]))),
         rate=Fraction(1) if still else Fraction(video.average_rate or video.guessed_rate or 0),
         size=(frame.height, frame.width) if turn[0] % 180 else (frame.width, frame.height),
         turn=turn,
         still=still,
-        spacing=round(_usual(video) / at.base) if unstamped else 0,
+        spacing=round(_frame_duration(video) / at.base) if unstamped else 0,
     )
 
 
-def _sound(stream: "Stream", number: int, reach: _Reach) -> Sound:
+def _sound(stream: "Stream", number: int, reach: _StreamEnds) -> SoundStream:
     at = clock_of(stream.container, stream)  # type: ignore[arg-type]
     start = max(0, at.ms(stream.start_time)) if stream.start_time is not None else 0
     context = stream.codec_context
-    span = TimeRange(start, max(start, _up(reach.ends[stream.index])))
-    return Sound(stream.index, _track(stream, number), span, context.sample_rate, context.channels)  # type: ignore[attr-defined]
+    span = TimeRange(start, max(start, _round_up(reach.ends[stream.index])))
+    return SoundStream(stream.index, _track(stream, number), span, context.sample_rate, context.channels)  # type: ignore[attr-defined]
 
 
 def _track(stream: "Stream", number: int) -> Track:
@@ -274,12 +283,12 @@ def _codec(stream: "Stream") -> str:
 
 
 def _mismatch(container: "InputContainer", duration: int) -> list[str]:
-    whole = promised_whole(container)
-    claimed = duration if whole is None else _up(whole)
-    if abs(claimed - duration) <= _MISMATCH * 1000:
+    whole = declared_duration(container)
+    claimed = duration if whole is None else _round_up(whole)
+    if abs(claimed - duration) <= _DURATION_TOLERANCE_S * 1000:
         return []
     return [f"the container says {clock(claimed)}, picture and sound end at {clock(duration)}"]
 
 
-def _up(at: Fraction) -> int:
+def _round_up(at: Fraction) -> int:
     return -(-at.numerator * 1000 // at.denominator)

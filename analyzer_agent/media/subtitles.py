@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzer_agent.errors import MediaError
-from analyzer_agent.media.door import Clock, clock_of, decoded, only, opened, packets
+from analyzer_agent.media.container import StreamClock, clock_of, decode_packet, discard_other_streams, opened_container, packets
 from analyzer_agent.protocols import Cue, Track
 from analyzer_agent.timeline import TimeRange, clock
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _FORMATS = {".srt": ("srt", "subrip"), ".vtt": ("webvtt", "webvtt")}
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})?")
-_REMARKS = frozenset({"forced", "sdh", "cc", "hi", "default"})
+_TRACK_REMARKS = frozenset({"forced", "sdh", "cc", "hi", "default"})
 _PICTURES = frozenset({"hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle", "xsub", "pgssub", "dvdsub", "dvbsub"})
 _MARKUP = re.compile(r"\{\\[^}]*\}|</?[A-Za-z][^<>]*>|<[\d:.]+>")
 _ASS_FIELDS_BEFORE_TEXT = 8
@@ -45,8 +45,8 @@ def sidecar_track(video: Path, file: Path, number: int) -> Track:
         MediaError: the file cannot be read.
     """
     remarks = _remarks(video, file) or []
-    language = next((part for part in remarks if part.lower() not in _REMARKS), "")
-    title = " ".join(part for part in remarks if part.lower() in _REMARKS)
+    language = next((part for part in remarks if part.lower() not in _TRACK_REMARKS), "")
+    title = " ".join(part for part in remarks if part.lower() in _TRACK_REMARKS)
     digest = hashlib.blake2b(_bytes(file), digest_size=16).hexdigest()
     return Track(number, _FORMATS[file.suffix.lower()][1], language, title, source=file.name, digest=digest)
 
@@ -86,13 +86,13 @@ def embedded_cues(path: Path, stream: int, track: Track) -> list[Cue]:
             f"Subtitle track {track.number} of {path.name!r} consists of pictures ({track.codec}), not of text.",
             hint="Read it from the screen with the 'text' analyzer if it is burnt in, or put a .srt file beside the video.",
         )
-    with opened(path) as container:
+    with opened_container(path) as container:
         chosen = container.streams[stream]
-        only(container, chosen)
+        discard_other_streams(container, chosen)
         return _cues(container, chosen, path)
 
 
-def plain(text: str) -> str:
+def strip_markup(text: str) -> str:
     """Return a cue's text without ASS, HTML or WebVTT markup, its line breaks kept."""
     text = text.replace(r"\N", "\n").replace(r"\n", "\n").replace(r"\h", " ")
     lines = (line.strip() for line in html.unescape(_MARKUP.sub("", text)).splitlines())
@@ -107,10 +107,10 @@ def _cues(container: "InputContainer", stream: "Stream", path: Path) -> list[Cue
     return sorted(cues, key=lambda cue: cue.span)
 
 
-def _cue(packet: "Packet[Stream]", at: Clock) -> Iterator[Cue]:
+def _cue(packet: "Packet[Stream]", at: StreamClock) -> Iterator[Cue]:
     if packet.pts is None:
         return
-    lines = [plain(_text(rect)) for rect in decoded(packet.decode) or []]
+    lines = [strip_markup(_text(rect)) for rect in decode_packet(packet.decode) or []]
     text = "\n".join(line for line in lines if line)
     end = at.ms(packet.pts + (packet.duration or 0))
     if text and end > 0:
@@ -133,7 +133,7 @@ def _remarks(video: Path, file: Path) -> list[str] | None:
     if not file.stem.startswith(video.stem + "."):
         return None
     parts = file.stem[len(video.stem) + 1 :].split(".")
-    return parts if all(part.lower() in _REMARKS or _LANGUAGE.fullmatch(part) for part in parts) else None
+    return parts if all(part.lower() in _TRACK_REMARKS or _LANGUAGE.fullmatch(part) for part in parts) else None
 
 
 def _bytes(file: Path) -> bytes:

@@ -26,6 +26,6 @@ def render(name: str, **values: str) -> str:
 
 
 @cache
-def digest() -> str:
+def prompts_digest() -> str:
     """Return a short digest of all prompts, stored with every turn so that it can be told which prompts were in use."""
     return hashlib.sha256("\0".join(_read(name) for name in _NAMES).encode()).hexdigest()[:12]

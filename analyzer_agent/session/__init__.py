@@ -13,46 +13,46 @@ from typing import TYPE_CHECKING, Unpack
 from analyzer_agent import tools as registry
 from analyzer_agent.config import PathLike, SessionOverrides, Settings
 from analyzer_agent.errors import AgentError
+from analyzer_agent.evals.modes import Description, describe
 from analyzer_agent.events import Event, ToolStarted
 from analyzer_agent.media import media_in
-from analyzer_agent.modes import Description, describe
 from analyzer_agent.protocols import ChatModel
 from analyzer_agent.records import JoinedNote, ToolResult
-from analyzer_agent.session import reading
-from analyzer_agent.session.conversation import Conversation, new_name
-from analyzer_agent.session.indexing import chosen, indexed
-from analyzer_agent.session.options import check_tracks, options_of
-from analyzer_agent.session.parts import (
+from analyzer_agent.session import note_queries
+from analyzer_agent.session.assembly import (
+    available_tools,
     check_videos,
     choose_model,
     choose_vision,
     engine_config,
-    imported,
-    offers_of,
-    open_known,
-    readable,
-    ready_tools,
+    imported_analyzers,
+    open_or_find_imported,
+    readable_tools,
     scope_of,
+    session_videos_of,
     understood,
 )
-from analyzer_agent.session.turns import Turns
+from analyzer_agent.session.conversation import Conversation, new_name
+from analyzer_agent.session.indexing import chosen_tools, run_index
+from analyzer_agent.session.options import check_tracks, options_of
+from analyzer_agent.session.turn_queue import TurnQueue
 from analyzer_agent.storage import Store
 from analyzer_agent.toolbox import Toolbox
-from analyzer_agent.tools.meaning import meant
-from analyzer_agent.tools.pool import Pool
+from analyzer_agent.tools.aliases import resolve_name
+from analyzer_agent.tools.support.engine_pool import EnginePool
 
 if TYPE_CHECKING:
-    from analyzer_agent.media import AbsentVideo, MediaFile
+    from analyzer_agent.media import MediaFile, MissingVideo
 
 __all__ = [
-    "Pool",
+    "EnginePool",
     "Session",
+    "available_tools",
     "choose_model",
     "choose_vision",
     "engine_config",
-    "open_known",
+    "open_or_find_imported",
     "options_of",
-    "ready_tools",
     "scope_of",
     "understood",
 ]
@@ -85,7 +85,7 @@ class Session(Conversation):
         name: str | None = None,
         settings: Settings | None = None,
         model: ChatModel | str | None = None,
-        pool: Pool | None = None,
+        pool: EnginePool | None = None,
         approve: Callable[[ToolStarted], bool] | None = None,
         **overrides: Unpack[SessionOverrides],
     ) -> None:
@@ -98,32 +98,37 @@ class Session(Conversation):
             self.settings, model = self.settings.changed(model=model), None
         self.name = name or new_name()
         with ExitStack() as closing:  # what was opened is closed again where the rest cannot be had
-            files: list[MediaFile | AbsentVideo] = []
+            files: list[MediaFile | MissingVideo] = []
             for path in media_in([Path(video) for video in videos]).files:
-                files.append(open_known(path, self.settings))
+                files.append(open_or_find_imported(path, self.settings))
                 closing.push(files[-1])
-            offers = offers_of(files, self.settings)
+            session_videos = session_videos_of(files, self.settings)
             options = options_of(self.settings)
-            check_tracks(options, offers)
+            check_tracks(options, session_videos)
             specs = {name: spec for name, (spec, _) in registry.load_all().items()}
             if pool is None:
-                pool = Pool()
+                pool = EnginePool()
                 closing.callback(pool.close)
-            ready, missing = ready_tools(self.settings, pool)
+            ready, missing = available_tools(self.settings, pool)
             self.model = model or choose_model(self.settings)
             self.store = closing.enter_context(Store(self.settings.store))
             self.store.notes.prefer(options)
-            self.offers = [replace(offer, imported=imported(self.store, offer.video.id)) for offer in offers]
-            check_videos(self.store, self.name, self.offers)
-            for offer in self.offers:
+            self.session_videos = [
+                replace(session_video, imported=imported_analyzers(self.store, session_video.video.id)) for session_video in session_videos
+            ]
+            check_videos(self.store, self.name, self.session_videos)
+            for session_video in self.session_videos:
                 self.store.notes.add_video(
-                    offer.video.id, getattr(offer.video, "name", offer.name), str(Path(offer.video.path).resolve()), offer.video.duration
+                    session_video.video.id,
+                    getattr(session_video.video, "name", session_video.name),
+                    str(Path(session_video.video.path).resolve()),
+                    session_video.video.duration,
                 )
-            ready, missing = readable(specs, ready, missing, self.offers)
-            self.toolbox = Toolbox(self.store, self.offers, ready, missing, specs=specs, only=self.settings.tools, approve=approve)
+            ready, missing = readable_tools(specs, ready, missing, self.session_videos)
+            self.toolbox = Toolbox(self.store, self.session_videos, ready, missing, specs=specs, only=self.settings.tools, approve=approve)
             self.toolbox.force = self.settings.refresh
             self._closing = closing.pop_all()
-        self._turns = Turns()
+        self._turns = TurnQueue()
         self._opened = ""
 
     def __enter__(self) -> "Session":
@@ -134,7 +139,7 @@ class Session(Conversation):
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Session {self.name!r} about {', '.join(offer.name for offer in self.offers)}>"
+        return f"<Session {self.name!r} about {', '.join(session_video.name for session_video in self.session_videos)}>"
 
     def close(self) -> None:
         """Close the store and the videos; a question that still runs is stopped. What was found and answered stays.
@@ -173,8 +178,8 @@ class Session(Conversation):
     ) -> Generator[Event, None, list[ToolResult]]:
         """Do what `index` does, and yield what happens meanwhile; returns the results."""
         self._turns.check_open()
-        wanted = chosen(self.toolbox, analyzers)
-        return self._turns.read(lambda stop: indexed(self.toolbox, wanted, every, self.settings.max_analyzer_ms, stop))
+        wanted = chosen_tools(self.toolbox, analyzers)
+        return self._turns.read(lambda stop: run_index(self.toolbox, wanted, every, self.settings.max_analyzer_ms, stop))
 
     def describe(self, analyzers: Sequence[str] | None = None, *, covered: bool = False) -> Description:
         """Describe all videos in time order, in `max_tokens` if that is set, from what `index` or questions have left; runs nothing.
@@ -187,7 +192,7 @@ class Session(Conversation):
             AgentError: an analyzer is unknown.
         """
         with self._turns.beside():
-            named = None if analyzers is None else [meant(name).analyzer for name in analyzers]
+            named = None if analyzers is None else [resolve_name(name).analyzer for name in analyzers]
             return describe(self.toolbox, named, self.settings.max_tokens, covered=covered)
 
     def notes(
@@ -210,7 +215,9 @@ class Session(Conversation):
             AgentError: there is no such kind or video, or a time is none.
         """
         with self._turns.beside():
-            return reading.notes(self.toolbox, reading.places(self.offers, video, start, end), reading.kinds_of(kinds))
+            return note_queries.notes(
+                self.toolbox, note_queries.searched_spans(self.session_videos, video, start, end), note_queries.kinds_of(kinds)
+            )
 
     def search(
         self,
@@ -228,5 +235,5 @@ class Session(Conversation):
             AgentError: see `notes`.
         """
         with self._turns.beside():
-            places = reading.places(self.offers, video, start, end)
-            return reading.search(self.toolbox, words, places, reading.kinds_of(kinds), limit) if places else []
+            places = note_queries.searched_spans(self.session_videos, video, start, end)
+            return note_queries.search(self.toolbox, words, places, note_queries.kinds_of(kinds), limit) if places else []

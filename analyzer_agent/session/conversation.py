@@ -13,26 +13,26 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from analyzer_agent.answers import compose, hollow
+from analyzer_agent.answers import build_answer, unanswered_record
 from analyzer_agent.briefing import brief
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, Cancelled
+from analyzer_agent.evals.modes import QuestionContext, answer
 from analyzer_agent.events import Answered, Event, ToolFinished
-from analyzer_agent.modes import Asked, answer
-from analyzer_agent.prompts import digest
+from analyzer_agent.prompts import prompts_digest
 from analyzer_agent.protocols import ChatModel
 from analyzer_agent.records import Answer, answer_json
-from analyzer_agent.session.parts import choose_mode
-from analyzer_agent.session.threads import from_thread
-from analyzer_agent.session.turns import Turns
+from analyzer_agent.session.assembly import choose_mode
+from analyzer_agent.session.threads import iterate_in_thread
+from analyzer_agent.session.turn_queue import TurnQueue
 from analyzer_agent.storage import Store
-from analyzer_agent.toolbox import Offer, Toolbox
-from analyzer_agent.toolbox.finishing import Ended
+from analyzer_agent.toolbox import SessionVideo, Toolbox
+from analyzer_agent.toolbox.answer_check import Outcome
 
 if TYPE_CHECKING:
     from analyzer_agent.graph import Agent, State
 
-_MOST_OPTIONS = 26
+_MAX_OPTIONS = 26
 
 
 def new_name() -> str:
@@ -48,8 +48,8 @@ class Conversation:
     model: ChatModel
     store: Store
     toolbox: Toolbox
-    offers: list[Offer]
-    _turns: Turns
+    session_videos: list[SessionVideo]
+    _turns: TurnQueue
     _closing: ExitStack
     _opened: str
     """The name under which this conversation was recorded last."""
@@ -100,7 +100,7 @@ class Conversation:
             stop.set()
             self._turns.wake()
 
-        async with aclosing(from_thread(lambda: self._stream(question, options, stop), stopped)) as events:
+        async with aclosing(iterate_in_thread(lambda: self._stream(question, options, stop), stopped)) as events:
             async for event in events:
                 yield event
 
@@ -108,26 +108,26 @@ class Conversation:
         self._turns.check_open()
         if not question.strip():
             raise AgentError("The question is empty.", hint='Ask something: "When does she first mention the price?"')
-        if isinstance(options, str) or len(options) > _MOST_OPTIONS:
+        if isinstance(options, str) or len(options) > _MAX_OPTIONS:
             given = "The options are one text." if isinstance(options, str) else f"There are {len(options)} options."
-            raise AgentError(given, hint=f"Give a list of at most {_MOST_OPTIONS}: they are lettered from A to Z.")
+            raise AgentError(given, hint=f"Give a list of at most {_MAX_OPTIONS}: they are lettered from A to Z.")
         return self._turns.read(lambda stop: self._begun(question, options, stop), stop)
 
     def _begun(self, question: str, options: Sequence[str], stop: threading.Event) -> Generator[Event, None, None]:
         self._record()
-        turn = self.store.history.begin_turn(self.name, question, self.model.manager, self.model.model, digest())
+        turn = self.store.history.begin_turn(self.name, question, self.model.manager, self.model.model, prompts_digest())
         mode = choose_mode(self.settings)
         if mode is None:
             running = self._managed(self._agent.ask(self.name, question, options, turn, stop))
         else:
             limits = self.settings.max_analyzer_ms, self.settings.max_tokens
-            running = answer(mode, Asked(question, options, self.toolbox, self.model, stop, *limits))
+            running = answer(mode, QuestionContext(question, options, self.toolbox, self.model, stop, *limits))
         return self._answering(running, turn, question, self.settings.mode)
 
-    def _managed(self, running: Generator[Event, None, "State"]) -> Generator[Event, None, Ended]:
-        from analyzer_agent.graph import ended_of
+    def _managed(self, running: Generator[Event, None, "State"]) -> Generator[Event, None, Outcome]:
+        from analyzer_agent.graph import outcome_of
 
-        return ended_of((yield from running))
+        return outcome_of((yield from running))
 
     @property
     def interrupted(self) -> str | None:
@@ -165,13 +165,13 @@ class Conversation:
 
     def _record(self) -> None:
         if self._opened != self.name:
-            self.store.history.open_session(self.name, [offer.video.id for offer in self.offers])
+            self.store.history.open_session(self.name, [session_video.video.id for session_video in self.session_videos])
             for turn in self.store.history.turns(self.name)[-1:]:
                 if turn["answer"] is None:
-                    self.store.history.end_turn(turn["id"], hollow(turn["question"], "interrupted"))
+                    self.store.history.end_turn(turn["id"], unanswered_record(turn["question"], "interrupted"))
             self._opened = self.name
 
-    def _answering(self, running: Generator[Event, None, Ended], turn: int, question: str, mode: str) -> Generator[Event, None, None]:
+    def _answering(self, running: Generator[Event, None, Outcome], turn: int, question: str, mode: str) -> Generator[Event, None, None]:
         started = time.monotonic()
         try:
             while True:
@@ -180,16 +180,16 @@ class Conversation:
                     self.store.history.add_tool_call(self.name, turn, event.result)
                 yield event
         except StopIteration as end:
-            ended: Ended = end.value
+            outcome: Outcome = end.value
         except (Exception, KeyboardInterrupt, GeneratorExit) as stop:
             running.close()
             if sys.is_finalizing():  # the process ends with an open session: as if it was killed, the question can be taken up again
                 raise
             stopped = isinstance(stop, KeyboardInterrupt | GeneratorExit | Cancelled)
-            self.store.history.end_turn(turn, hollow(question, "interrupted" if stopped else "failed", str(stop)))
+            self.store.history.end_turn(turn, unanswered_record(question, "interrupted" if stopped else "failed", str(stop)))
             raise
         took = time.monotonic() - started - self.toolbox.consent.waited(started)
-        told = compose(ended, self.toolbox, self.model, self.name, round(took * 1000), mode)
+        told = build_answer(outcome, self.toolbox, self.model, self.name, round(took * 1000), mode)
         self.store.history.end_turn(turn, answer_json(told))
         yield Answered(told)
 

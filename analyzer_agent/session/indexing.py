@@ -8,11 +8,11 @@ from analyzer_agent.errors import AgentError
 from analyzer_agent.events import Event, Warned
 from analyzer_agent.records import ToolCall, ToolResult
 from analyzer_agent.toolbox import Tool, Toolbox
-from analyzer_agent.toolbox.turn import handed_over, run_calls
-from analyzer_agent.tools.meaning import meant
+from analyzer_agent.toolbox.scheduler import run_calls, run_in_thread
+from analyzer_agent.tools.aliases import resolve_name
 
 
-def chosen(toolbox: Toolbox, names: Sequence[str] | None) -> list[Tool]:
+def chosen_tools(toolbox: Toolbox, names: Sequence[str] | None) -> list[Tool]:
     """Return the analyzers of these names; None means those that can run here and need not be told what to look for.
 
     Raises:
@@ -30,27 +30,27 @@ def chosen(toolbox: Toolbox, names: Sequence[str] | None) -> list[Tool]:
     return wanted
 
 
-def indexed(
+def run_index(
     toolbox: Toolbox, wanted: Sequence[Tool], every: float | None, budget_ms: int | None, stop: threading.Event
 ) -> Generator[Event, None, list[ToolResult]]:
     """Run analyzers over the whole scope of all videos; yields events, returns the results."""
     results, calls = list[ToolResult](), list[ToolCall]()
     for tool in wanted:
-        for offer in toolbox.offers.values():
-            call_id = f"index-{tool.spec.name}-{offer.name}"
-            if lacking := toolbox.lacking(tool.spec, offer):
-                why = f"{lacking}, so {tool.spec.name} has nothing to look at."
-                results.append(ToolResult(call_id, why, tool=tool.spec.tool, args={"video": offer.name}, refused=True))
+        for session_video in toolbox.session_videos.values():
+            call_id = f"index-{tool.spec.name}-{session_video.name}"
+            if missing_input := toolbox.missing_input(tool.spec, session_video):
+                why = f"{missing_input}, so {tool.spec.name} has nothing to look at."
+                results.append(ToolResult(call_id, why, tool=tool.spec.tool, args={"video": session_video.name}, refused=True))
                 yield Warned(why)
             else:
-                calls.append(toolbox.over_all(tool, offer, call_id, every))
-    found = yield from handed_over(lambda write: run_calls(toolbox, calls, write, budget_ms, stop), stop)
+                calls.append(toolbox.whole_scope_call(tool, session_video, call_id, every))
+    found = yield from run_in_thread(lambda write: run_calls(toolbox, calls, write, budget_ms, stop), stop)
     yield from (Warned(result.text) for result in found if result.refused)
     return [*results, *found]
 
 
 def _tool(toolbox: Toolbox, name: str) -> Tool:
-    analyzer, engine = meant(name)
+    analyzer, engine = resolve_name(name)
     tool = toolbox.tools.get(analyzer)
     if tool is None:
         registry.load(analyzer)  # names what is wrong with a plug-in that cannot be loaded

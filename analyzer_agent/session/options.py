@@ -9,8 +9,8 @@ from analyzer_agent import tools as registry
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, ToolRefusal, did_you_mean
 from analyzer_agent.protocols import Spec
-from analyzer_agent.toolbox import Offer, Tool
-from analyzer_agent.tools.meaning import meant
+from analyzer_agent.toolbox import SessionVideo, Tool
+from analyzer_agent.tools.aliases import resolve_name
 
 _Reader: TypeAlias = Callable[[Any, Mapping[str, Any]], Any]
 
@@ -23,7 +23,7 @@ def options_of(settings: Settings) -> dict[str, dict[str, Any]]:
     """
     found: dict[str, dict[str, Any]] = {}
     for called, given in settings.options.items():
-        name = meant(called).analyzer
+        name = resolve_name(called).analyzer
         schemas = registry.load(name)[0].options_schema
         found.setdefault(name, {}).update((option, _value(name, option, value, schemas)) for option, value in given.items())
     return found
@@ -57,13 +57,13 @@ def check_served(tool: Tool, options: Mapping[str, Any]) -> None:
         raise AgentError(f"{given} cannot be used: {str(refusal).rstrip('.')}.", hint=" ".join(filter(None, about))) from None
 
 
-def check_tracks(options: Mapping[str, Mapping[str, Any]], offers: Sequence[Offer]) -> None:
+def check_tracks(options: Mapping[str, Mapping[str, Any]], session_videos: Sequence[SessionVideo]) -> None:
     """Make sure that at least one video has the audio track that is asked for.
 
     Raises:
         AgentError: none has.
     """
-    counts = [len(offer.video.audio_tracks) for offer in offers if not offer.absent]
+    counts = [len(session_video.video.audio_tracks) for session_video in session_videos if not session_video.unavailable_reason]
     for name, given in options.items():
         track, most = given.get("track", 1), max(counts, default=0)
         if most and track > most and registry.load(name)[0].needs == "audio":

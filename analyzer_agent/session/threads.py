@@ -14,7 +14,7 @@ class _End(Generic[T]):
         self.error = error
 
 
-async def from_thread(read: Callable[[], Iterator[T]], stop: Callable[[], None]) -> AsyncGenerator[T, None]:
+async def iterate_in_thread(read: Callable[[], Iterator[T]], stop: Callable[[], None]) -> AsyncGenerator[T, None]:
     """Yield what `read` gives, which runs in a thread of its own, each item once and in order; raise what it raises.
 
     Args:

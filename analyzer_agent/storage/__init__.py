@@ -5,18 +5,17 @@ Knows nothing of analyzers, models or graphs.
 
 from pathlib import Path
 
-from analyzer_agent.storage.database import Connections, uncollected
+from analyzer_agent.storage.database import Connections, gc_paused
 from analyzer_agent.storage.history import History
 from analyzer_agent.storage.ledger import LEASE_S, ClaimLost, Covered, Failed, Ledger
-from analyzer_agent.storage.maintenance import Cleared, KnownVideo, Maintenance, Share
-from analyzer_agent.storage.notes import CHAPTER, CHAPTERS, Brief, Notes
+from analyzer_agent.storage.maintenance import Cleared, KnownVideo, Maintenance, StoredShare
+from analyzer_agent.storage.notes import CHAPTER, CHAPTERS, Notes, NoteSummary
 from analyzer_agent.storage.vectors import Vectors
 
 __all__ = [
     "CHAPTER",
     "CHAPTERS",
     "LEASE_S",
-    "Brief",
     "ClaimLost",
     "Cleared",
     "Covered",
@@ -25,11 +24,12 @@ __all__ = [
     "KnownVideo",
     "Ledger",
     "Maintenance",
+    "NoteSummary",
     "Notes",
-    "Share",
     "Store",
+    "StoredShare",
     "Vectors",
-    "uncollected",
+    "gc_paused",
 ]
 
 

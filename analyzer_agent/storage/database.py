@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from analyzer_agent.errors import StoreError
-from analyzer_agent.storage.lean import Database
 from analyzer_agent.storage.migrations import migrations
+from analyzer_agent.storage.sqlite_import import Database
 
 BUSY_TIMEOUT_S = 30.0
 
@@ -28,13 +28,13 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def marks(values: Sized) -> str:
+def placeholders(values: Sized) -> str:
     """Return as many SQL parameter marks as there are values."""
     return ", ".join("?" * len(values))
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """Keep the collector of cyclic garbage out while very many small objects are made.
 
     It would go through all objects of the program again and again, a tenth of a second each time, and find that all are in use.
@@ -48,7 +48,7 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-_ADVICE = {
+_ERROR_HINTS = {
     "SQLITE_FULL": ("the disk is full", "Free some space and ask again: everything that was finished is kept."),
     "SQLITE_READONLY": ("it cannot be written", "Choose another place with --store FILE, or make the file and its folder writable."),
     "SQLITE_CANTOPEN": ("it cannot be opened", "Choose another place with --store FILE, or make its folder writable."),
@@ -123,7 +123,7 @@ class Connections:
         except sqlite3.DatabaseError as error:
             self._check_open(error)
             name = getattr(error, "sqlite_errorname", None) or ""
-            for known, (what, hint) in _ADVICE.items():
+            for known, (what, hint) in _ERROR_HINTS.items():
                 if name.startswith(known):
                     raise StoreError(f"The store {str(self.path)!r}: {what}.", hint=hint) from error
             raise

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from sqlite_utils import Database
 
 from analyzer_agent.records import Observation, Sample
-from analyzer_agent.storage.database import Connections, marks, now
+from analyzer_agent.storage.database import Connections, now, placeholders
 from analyzer_agent.timeline import TimeRange, merge
 
 LEASE_S = 30.0
@@ -26,7 +26,7 @@ _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 # What ends after a range begins starts no longer before it than the longest grain is: however long the video, few rows are read.
 _OVERLAPPING = (
-    "FROM looks l CROSS JOIN coverage c ON c.video = l.video AND c.key = l.key "
+    "FROM coverage_stats l CROSS JOIN coverage c ON c.video = l.video AND c.key = l.key "
     "WHERE l.video = ? AND l.key IN ({}) AND c.start_ms > ? - l.longest_ms AND c.start_ms < ? AND c.end_ms > ?"
 )
 
@@ -66,14 +66,20 @@ class Ledger:
     def covered(self, video: str, keys: Iterable[str], span: TimeRange) -> list[Covered]:
         """Return what has been looked at by any of `keys` within `span`, in time order."""
         wanted = list(keys)
-        sql = f"SELECT c.start_ms, c.end_ms, c.step_ms, c.key {_OVERLAPPING.format(marks(wanted))} AND c.state = 'done' ORDER BY c.start_ms"
+        sql = (
+            f"SELECT c.start_ms, c.end_ms, c.step_ms, c.key {_OVERLAPPING.format(placeholders(wanted))} "
+            "AND c.state = 'done' ORDER BY c.start_ms"
+        )
         with self._at.read() as db:
             rows = db.execute(sql, [video, *wanted, span.start, span.end, span.start])
             return [Covered(TimeRange(start, end), step, key) for start, end, step, key in rows]
 
     def looked(self, analyzer: str) -> dict[str, list[TimeRange]]:
         """Return which parts of each video an analyzer has looked at, by whatever engine."""
-        sql = "SELECT c.video, c.start_ms, c.end_ms FROM coverage c JOIN keys k ON k.key = c.key WHERE k.analyzer = ? AND c.state = 'done'"
+        sql = (
+            "SELECT c.video, c.start_ms, c.end_ms FROM coverage c JOIN provenances k ON k.key = c.key "
+            "WHERE k.analyzer = ? AND c.state = 'done'"
+        )
         spans: dict[str, list[TimeRange]] = {}
         with self._at.read() as db:
             for video, start, end in db.execute(sql, [analyzer]):
@@ -156,14 +162,14 @@ class Ledger:
         with self._at.write() as db:
             self._give_up_claim(db, video, key, span)
             self._clear_grain(db, video, key, span, step, instants)
-            self._shelve(db, video, key, notes)
+            self._insert_notes(db, video, key, notes)
             db.conn.executemany("INSERT INTO vectors (video, key, t_ms, vector) VALUES (?, ?, ?, ?)", samples)
             db.execute(
                 "INSERT INTO coverage (video, key, start_ms, end_ms, step_ms, state, notes, wall_ms, at) "
                 "VALUES (?, ?, ?, ?, ?, 'done', ?, ?, ?)",
                 [video, key, span.start, span.end, step, len(notes), wall_ms, now()],
             )
-            _note_look(db, video, key, span.length, True)
+            _update_coverage_stats(db, video, key, span.length, True)
             if step:
                 self._shorten(db, video, key, span)
 
@@ -180,11 +186,11 @@ class Ledger:
             for o in found:
                 place = [video, key, o.span.start, o.span.end, o.text]
                 if not db.execute(same, place).fetchone():
-                    self._shelve(db, video, key, [o])
+                    self._insert_notes(db, video, key, [o])
                     news = True
                 ids.append(db.execute(same, place).fetchone()[0])
             for span in spans:
-                _note_look(db, video, key, span.length, news)
+                _update_coverage_stats(db, video, key, span.length, news)
                 db.execute(
                     "INSERT OR REPLACE INTO coverage (video, key, start_ms, end_ms, step_ms, state, notes, at) "
                     "VALUES (?, ?, ?, ?, 0, 'done', ?, ?)",
@@ -192,7 +198,7 @@ class Ledger:
                 )
         return ids
 
-    def _shelve(self, db: Database, video: str, key: str, found: Sequence[Observation]) -> None:
+    def _insert_notes(self, db: Database, video: str, key: str, found: Sequence[Observation]) -> None:
         """Insert notes, and keep how long the longest of each kind is."""
         if not found:
             return
@@ -204,7 +210,7 @@ class Ledger:
         for o in found:
             longest[o.kind] = max(longest.get(o.kind, 0), o.span.length)
         db.conn.executemany(
-            "INSERT INTO shelves VALUES (?, ?, ?, ?) "
+            "INSERT INTO note_extents VALUES (?, ?, ?, ?) "
             "ON CONFLICT DO UPDATE SET longest_ms = excluded.longest_ms WHERE excluded.longest_ms > longest_ms",
             [(video, key, kind, length) for kind, length in longest.items()],
         )
@@ -246,13 +252,13 @@ class Ledger:
                 "at = excluded.at WHERE state = 'failed'",
                 [video, key, span.start, span.end, step, error, now()],
             )
-            _note_look(db, video, key, span.length, False)
+            _update_coverage_stats(db, video, key, span.length, False)
 
 
-def _note_look(db: Database, video: str, key: str, length: int, news: bool) -> None:
+def _update_coverage_stats(db: Database, video: str, key: str, length: int, news: bool) -> None:
     """Keep how long the longest grain is, and count looks that made something known."""
     db.execute(
-        "INSERT INTO looks VALUES (?, ?, ?, ?) "
+        "INSERT INTO coverage_stats VALUES (?, ?, ?, ?) "
         "ON CONFLICT DO UPDATE SET longest_ms = max(longest_ms, excluded.longest_ms), changes = changes + excluded.changes",
         [video, key, length, news],
     )

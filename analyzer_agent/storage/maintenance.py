@@ -16,7 +16,7 @@ from analyzer_agent.errors import StoreError
 from analyzer_agent.storage.database import BUSY_TIMEOUT_S, Connections
 from analyzer_agent.timeline import TimeRange, total
 
-_PATIENCE_MS = 1_000
+_VACUUM_TIMEOUT_MS = 1_000
 """How long shrinking the file waits for other processes."""
 
 
@@ -31,7 +31,7 @@ class KnownVideo:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class StoredShare:
     """What the store holds of one video by one engine. `covered_ms` counts each instant once; `vectors` are samples kept to be searched."""
 
     video: KnownVideo
@@ -70,11 +70,11 @@ class Maintenance:
         known = {video.id: video for video in self.videos()}
         return [known[name] for name in json.loads(row[0])] if row else []
 
-    def shares(self, *, video: str | None = None, analyzer: str | None = None, engine: str | None = None) -> list[Share]:
+    def shares(self, *, video: str | None = None, analyzer: str | None = None, engine: str | None = None) -> list[StoredShare]:
         """Return what is stored, by video, analyzer and engine; optionally only some of it."""
         where, args = _filters(video, analyzer, engine)
         with self._at.read() as db:
-            chosen = f"JOIN keys k USING (key) WHERE {where}"
+            chosen = f"JOIN provenances k USING (key) WHERE {where}"
             covered = list(db.query(f"SELECT c.*, k.analyzer, k.engine FROM coverage c {chosen}", args))
             counted, vectors = (_counted(db, table, chosen, args) for table in ("notes", "vectors"))
         known = {known.id: known for known in self.videos()}
@@ -83,7 +83,7 @@ class Maintenance:
             groups.setdefault((row["video"], row["analyzer"], row["engine"]), []).append(row)
         order = {name: n for n, name in enumerate(known)}
         return [
-            Share(
+            StoredShare(
                 *(known[group[0]], *group[1:], counted.get(group, 0), _covered(rows)),
                 *(sum(row["wall_ms"] for row in rows), vectors.get(group, 0)),
             )
@@ -104,13 +104,17 @@ class Maintenance:
         """Throw away notes and coverage, so that they are analyzed anew when asked for. Their ids are not used again."""
         shares = self.shares(video=video, analyzer=analyzer, engine=engine)
         where, args = _filters(video, analyzer, engine)
-        chosen = f"JOIN keys k USING (key) WHERE {where}"
+        chosen = f"JOIN provenances k USING (key) WHERE {where}"
         with self._at.write() as db:
             notes = db.execute(f"DELETE FROM notes WHERE id IN (SELECT c.id FROM notes c {chosen})", args).rowcount
             db.execute(f"DELETE FROM vectors WHERE rowid IN (SELECT c.rowid FROM vectors c {chosen})", args)
             db.execute(f"DELETE FROM coverage WHERE (video, key) IN (SELECT c.video, c.key FROM coverage c {chosen})", args)
-            db.execute(f"UPDATE looks SET changes = changes + 1 WHERE (video, key) IN (SELECT c.video, c.key FROM looks c {chosen})", args)
-            db.execute(f"DELETE FROM shelves WHERE (video, key) IN (SELECT c.video, c.key FROM shelves c {chosen})", args)
+            db.execute(
+                "UPDATE coverage_stats SET changes = changes + 1 WHERE (video, key) IN (SELECT c.video, "
+                f"c.key FROM coverage_stats c {chosen})",
+                args,
+            )
+            db.execute(f"DELETE FROM note_extents WHERE (video, key) IN (SELECT c.video, c.key FROM note_extents c {chosen})", args)
             # Whoever is just refining what is cleared here must look at all of it again.
             db.execute(f"DELETE FROM claims WHERE (video, key) IN (SELECT c.video, c.key FROM claims c {chosen})", args)
         return Cleared(notes, sum(share.covered_ms for share in shares), self._shrink())
@@ -118,7 +122,7 @@ class Maintenance:
     def _shrink(self) -> bool:
         try:
             with self._at.read() as db:
-                db.conn.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
+                db.conn.execute(f"PRAGMA busy_timeout = {_VACUUM_TIMEOUT_MS}")
                 try:
                     db.conn.execute("VACUUM")
                     db.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -89,3 +89,10 @@ def m004_bounds(db: Database) -> None:
 def m005_remembered(db: Database) -> None:
     """Create what a store remembers beside its contents, such as what its user was told before."""
     db.execute("CREATE TABLE remembered (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
+
+
+@migrations()
+def m006_table_names(db: Database) -> None:
+    """Rename three tables to the terms that the code uses. Rows, ids and columns stay."""
+    for old, new in (("keys", "provenances"), ("looks", "coverage_stats"), ("shelves", "note_extents")):
+        db.execute(f"ALTER TABLE {old} RENAME TO {new}")

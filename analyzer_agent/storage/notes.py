@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from analyzer_agent.records import JSON, Note, Observation, Recipe
+from analyzer_agent.records import JSON, Note, Observation, Provenance
 from analyzer_agent.storage import search
-from analyzer_agent.storage.database import Connections, marks, now, uncollected
+from analyzer_agent.storage.database import Connections, gc_paused, now, placeholders
 from analyzer_agent.storage.ledger import Covered, Ledger
 from analyzer_agent.timeline import TimeRange, merge
 
@@ -19,11 +19,11 @@ CHAPTER, CHAPTERS = "chapter", "overview"
 """The kind of notes that sum up others, and what makes them."""
 
 _decode = json.JSONDecoder().raw_decode
-_PAGE = 25
-_NEAR_MS = 60_000
+_PAGE_ROWS = 25
+_COVERAGE_MARGIN_MS = 60_000
 
 
-class Brief(NamedTuple):
+class NoteSummary(NamedTuple):
     """A note without its details: what it takes to survey very many. Times are ms."""
 
     id: int
@@ -59,81 +59,95 @@ class Notes:
                 [video, name, path, duration, now()],
             )
 
-    def add_key(self, recipe: Recipe) -> None:
+    def add_provenance(self, provenance: Provenance) -> None:
         """Make a recipe known, so that the provenance of each note can be told from its key."""
         with self._at.read() as db:
-            if db.execute("SELECT 1 FROM keys WHERE key = ?", [recipe.key]).fetchone():
+            if db.execute("SELECT 1 FROM provenances WHERE key = ?", [provenance.key]).fetchone():
                 return
         with self._at.write() as db:
             db.execute(
-                "INSERT OR IGNORE INTO keys (key, analyzer, version, engine, tier, weights, lane, params, uncertain) "
+                "INSERT OR IGNORE INTO provenances (key, analyzer, version, engine, tier, weights, lane, params, uncertain) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    *(recipe.key, recipe.analyzer, recipe.version, recipe.engine, recipe.tier, recipe.weights, recipe.lane),
-                    *(json.dumps(recipe.params, sort_keys=True), recipe.uncertain),
+                    *(
+                        provenance.key,
+                        provenance.analyzer,
+                        provenance.version,
+                        provenance.engine,
+                        provenance.tier,
+                        provenance.weights,
+                        provenance.lane,
+                    ),
+                    *(json.dumps(provenance.params, sort_keys=True), provenance.uncertain),
                 ],
             )
 
-    def recipes(self, *, video: str | None = None, analyzer: str | None = None) -> list[Recipe]:
+    def provenances(self, *, video: str | None = None, analyzer: str | None = None) -> list[Provenance]:
         """Return the known recipes, oldest first; with `video`, those that looked at it."""
-        source, where, args = "keys k", ["1"], []
+        source, where, args = "provenances k", ["1"], []
         if analyzer:
             where.append("k.analyzer = ?")
             args.append(analyzer)
         if video:
-            source = "looks l CROSS JOIN keys k ON k.key = l.key"
+            source = "coverage_stats l CROSS JOIN provenances k ON k.key = l.key"
             where.append("l.video = ? AND EXISTS (SELECT 1 FROM coverage c WHERE c.video = l.video AND c.key = l.key AND c.state = 'done')")
             args.append(video)
         with self._at.read() as db:
             rows = db.query(f"SELECT k.* FROM {source} WHERE {' AND '.join(where)} ORDER BY k.id", args)
             return [_recipe(row) for row in rows]
 
-    def recipe(self, key: str) -> Recipe:
+    def provenance(self, key: str) -> Provenance:
         """Return where notes with this key come from."""
         with self._at.read() as db:
-            return _recipe(next(db.query("SELECT * FROM keys WHERE key = ?", [key])))
+            return _recipe(next(db.query("SELECT * FROM provenances WHERE key = ?", [key])))
 
     def facts(self, key: str) -> Mapping[str, JSON]:
         """Return what the engine behind `key` told of itself when it was last loaded."""
         with self._at.read() as db:
-            row = db.execute("SELECT facts FROM keys WHERE key = ?", [key]).fetchone()
+            row = db.execute("SELECT facts FROM provenances WHERE key = ?", [key]).fetchone()
         return json.loads(row[0]) if row else {}
 
     def set_facts(self, key: str, facts: Mapping[str, JSON]) -> None:
         """Keep what the engine behind `key` tells of itself."""
         with self._at.write() as db:
-            db.execute("UPDATE keys SET facts = ? WHERE key = ?", [json.dumps(facts), key])
+            db.execute("UPDATE provenances SET facts = ? WHERE key = ?", [json.dumps(facts), key])
 
     # --- reading --------------------------------------------------------------------------------------------------
 
-    @uncollected()
+    @gc_paused()
     def read(self, video: str, span: TimeRange, *, keys: Iterable[str] | None = None, kinds: Iterable[str] | None = None) -> list[Note]:
         """Return the notes that overlap `span` in time order; where several engines looked at the same, only the best one's.
 
         The best tier comes first, among equals the newest. For analyzers that sample, engines compete at each instant: what a better
         one saw every 8 s does not hide what another saw in between. With `keys`, only those engines compete.
         """
-        recipes = self._recipes(video, keys)
-        sql, args = _chosen(
-            "n.id, n.key, n.kind, n.start_ms, n.end_ms, n.text, n.score, n.detail", video, [recipe.key for recipe in recipes], kinds
+        provenances = self._recipes(video, keys)
+        sql, args = _notes_query(
+            "n.id, n.key, n.kind, n.start_ms, n.end_ms, n.text, n.score, n.detail",
+            video,
+            [provenance.key for provenance in provenances],
+            kinds,
         )
         with self._at.read() as db:
             within = "n.start_ms > ? - s.longest_ms AND n.start_ms < ? AND n.end_ms > ?"
             rows = db.execute(f"{sql} AND {within} ORDER BY n.start_ms, n.id", [*args, span.start, span.end, span.start]).fetchall()
-        analyzers = {recipe.key: recipe.analyzer for recipe in recipes}
-        return self._visible(video, [_note(video, analyzers[row[1]], row) for row in rows], self._rivals(recipes))
+        analyzers = {provenance.key: provenance.analyzer for provenance in provenances}
+        return self._visible(video, [_note(video, analyzers[row[1]], row) for row in rows], self._rivals(provenances))
 
-    @uncollected()
-    def brief(self, video: str, span: TimeRange, kinds: Iterable[str]) -> list[Brief]:
+    @gc_paused()
+    def brief(self, video: str, span: TimeRange, kinds: Iterable[str]) -> list[NoteSummary]:
         """Return what `read` returns of the notes that start in `span`, without details: several times as fast."""
-        recipes = self._recipes(video, None)
-        sql, args = _chosen(
-            "n.id, n.key, k.analyzer, n.kind, n.start_ms, n.end_ms, n.text, n.score", video, [recipe.key for recipe in recipes], kinds
+        provenances = self._recipes(video, None)
+        sql, args = _notes_query(
+            "n.id, n.key, k.analyzer, n.kind, n.start_ms, n.end_ms, n.text, n.score",
+            video,
+            [provenance.key for provenance in provenances],
+            kinds,
         )
         with self._at.read() as db:
             rows = db.execute(f"{sql} AND n.start_ms >= ? AND n.start_ms < ? ORDER BY n.start_ms, n.id", [*args, span.start, span.end])
-            notes = [Brief(*row) for row in rows]
-        hidden = self._hidden(video, [(note.key, note.start) for note in notes], self._rivals(recipes))
+            notes = [NoteSummary(*row) for row in rows]
+        hidden = self._hidden(video, [(note.key, note.start) for note in notes], self._rivals(provenances))
         return [note for note, better in zip(notes, hidden, strict=True) if not better]
 
     def search(
@@ -143,22 +157,22 @@ class Notes:
 
         Notes are fetched as they are asked for. Which are found and how they are ranked is told in `storage.search`.
         """
-        if (words := search.words(query)) and videos:
+        if (words := search.query_words(query)) and videos:
             with self._at.read() as db:
-                yield from self._paged(search.best(db, words, search.Place(videos, span, kinds)))
+                yield from self._paged(search.best_matches(db, words, search.SearchScope(videos, span, kinds)))
 
     def holding(
         self, query: str, *, videos: Sequence[str], span: TimeRange | None = None, kinds: Iterable[str] | None = None
     ) -> Iterator[Note]:
         """Yield the notes that hold all words of `query`, the newest first; plain words like those of `search`."""
-        if (words := search.words(query)) and videos:
+        if (words := search.query_words(query)) and videos:
             with self._at.read() as db:
-                yield from self._paged(search.holding(db, words, search.Place(videos, span, kinds)))
+                yield from self._paged(search.holding(db, words, search.SearchScope(videos, span, kinds)))
 
     def _paged(self, ids: Iterator[int]) -> Iterator[Note]:
         """Yield the notes with these ids that no better engine hides."""
         rivals: dict[str, Mapping[str, Sequence[str]]] = {}
-        while page := list(islice(ids, _PAGE)):
+        while page := list(islice(ids, _PAGE_ROWS)):
             known = self.get(page)
             shown: set[int] = set()
             for video in {note.video for note in known.values()}:
@@ -170,39 +184,39 @@ class Notes:
     def state(self, video: str) -> tuple[int, ...]:
         """Return numbers that change whenever what is known of a video does; chapters, which only sum it up, do not count."""
         with self._at.read() as db:
-            return tuple(db.execute("SELECT count(*), coalesce(sum(changes), 0) FROM looks WHERE video = ?", [video]).fetchone())
+            return tuple(db.execute("SELECT count(*), coalesce(sum(changes), 0) FROM coverage_stats WHERE video = ?", [video]).fetchone())
 
     def get(self, ids: Iterable[int]) -> dict[int, Note]:
         """Return the notes with these ids; absent ones are left out."""
         wanted = list(ids)
         sql = (
             "SELECT n.id, n.key, n.kind, n.start_ms, n.end_ms, n.text, n.score, n.detail, n.video, k.analyzer FROM notes n "
-            f"JOIN keys k ON k.key = n.key WHERE n.id IN ({marks(wanted)})"
+            f"JOIN provenances k ON k.key = n.key WHERE n.id IN ({placeholders(wanted)})"
         )
         with self._at.read() as db:
             return {row[0]: _note(row[8], row[9], row) for row in db.execute(sql, wanted)}
 
-    def _recipes(self, video: str, keys: Iterable[str] | None) -> list[Recipe]:
+    def _recipes(self, video: str, keys: Iterable[str] | None) -> list[Provenance]:
         allowed = None if keys is None else set(keys)
-        return [recipe for recipe in self.recipes(video=video) if allowed is None or recipe.key in allowed]
+        return [provenance for provenance in self.provenances(video=video) if allowed is None or provenance.key in allowed]
 
-    def _rivals(self, recipes: Sequence[Recipe]) -> dict[str, list[str]]:
+    def _rivals(self, provenances: Sequence[Provenance]) -> dict[str, list[str]]:
         """Return the key of each recipe with the better ones of its analyzer; the recipes come oldest first.
 
         They are of its lane, unless one is preferred: the options may say which lane is meant, such as audio track 2.
         """
-        ranks = [(not self._is_preferred(recipe), recipe.tier, -n) for n, recipe in enumerate(recipes)]
+        ranks = [(not self._is_preferred(provenance), provenance.tier, -n) for n, provenance in enumerate(provenances)]
         return {
             mine.key: [
                 other.key
-                for other, better in zip(recipes, ranks, strict=True)
+                for other, better in zip(provenances, ranks, strict=True)
                 if other.analyzer == mine.analyzer and better < rank and (other.lane == mine.lane or better[0] < rank[0])
             ]
-            for mine, rank in zip(recipes, ranks, strict=True)
+            for mine, rank in zip(provenances, ranks, strict=True)
         }
 
-    def _is_preferred(self, recipe: Recipe) -> bool:
-        return all(recipe.params.get(name, value) == value for name, value in self._preferred.get(recipe.analyzer, {}).items())
+    def _is_preferred(self, provenance: Provenance) -> bool:
+        return all(provenance.params.get(name, value) == value for name, value in self._preferred.get(provenance.analyzer, {}).items())
 
     def _visible(self, video: str, notes: Sequence[Note], rivals: Mapping[str, Sequence[str]]) -> list[Note]:
         hidden = self._hidden(video, [(n.key, n.span.start) for n in notes], rivals)
@@ -215,24 +229,24 @@ class Notes:
             return [False] * len(places)
         looked = {}
         for key in {key for _, key in asked}:
-            spans = merge((TimeRange(at, at + 1) for at, other in asked if other == key), _NEAR_MS)
-            looked[key] = _Looked(part for span in spans for part in self._ledger.covered(video, [key], span))
+            spans = merge((TimeRange(at, at + 1) for at, other in asked if other == key), _COVERAGE_MARGIN_MS)
+            looked[key] = _CoverageLookup(part for span in spans for part in self._ledger.covered(video, [key], span))
         return [any(looked[key].at(at) for key in rivals.get(mine, ())) for mine, at in places]
 
 
-def _chosen(columns: str, video: str, keys: Sequence[str], kinds: Iterable[str] | None) -> tuple[str, list[Any]]:
+def _notes_query(columns: str, video: str, keys: Sequence[str], kinds: Iterable[str] | None) -> tuple[str, list[Any]]:
     """Return the beginning of a query for notes by key and kind, to which a condition on time is to be added."""
     sql = (
-        f"SELECT {columns} FROM shelves s CROSS JOIN notes n ON n.video = s.video AND n.key = s.key AND n.kind = s.kind "
-        f"{'JOIN keys k ON k.key = s.key ' if 'k.' in columns else ''}WHERE s.video = ? AND s.key IN ({marks(keys)})"
+        f"SELECT {columns} FROM note_extents s CROSS JOIN notes n ON n.video = s.video AND n.key = s.key AND n.kind = s.kind "
+        f"{'JOIN provenances k ON k.key = s.key ' if 'k.' in columns else ''}WHERE s.video = ? AND s.key IN ({placeholders(keys)})"
     )
     if kinds is None:
         return sql, [video, *keys]
     chosen = list(kinds)
-    return f"{sql} AND s.kind IN ({marks(chosen)})", [video, *keys, *chosen]
+    return f"{sql} AND s.kind IN ({placeholders(chosen)})", [video, *keys, *chosen]
 
 
-class _Looked:
+class _CoverageLookup:
     """Where a key looked: merged ranges by sampling step, ready for many questions."""
 
     def __init__(self, covered: Iterable[Covered]) -> None:
@@ -256,6 +270,6 @@ def _note(video: str, analyzer: str, row: Sequence[Any]) -> Note:
     return Note(id, video, analyzer, key, Observation(TimeRange(start, end), kind, text, score, known))
 
 
-def _recipe(row: Mapping[str, Any]) -> Recipe:
+def _recipe(row: Mapping[str, Any]) -> Provenance:
     plain = {name: row[name] for name in ("key", "analyzer", "version", "engine", "tier", "weights", "lane")}
-    return Recipe(**plain, params=json.loads(row["params"]), uncertain=bool(row["uncertain"]))
+    return Provenance(**plain, params=json.loads(row["params"]), uncertain=bool(row["uncertain"]))

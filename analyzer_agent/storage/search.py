@@ -1,7 +1,7 @@
 """Full-text search that takes about the same time however many notes there are.
 
-A word that is in at most `BOUND` notes is found wherever it is. Of a more frequent one only the newest notes in the searched place are
-candidates, and those that also hold a rarer word: SQLite's own rank walks every note with any of the words, to count them.
+A word that is in at most `RARE_WORD_NOTES` notes is found wherever it is. Of a more frequent one only the newest notes in the searched
+place are candidates, and those that also hold a rarer word: SQLite's own rank walks every note with any of the words, to count them.
 
 Where all words are rare the order is that of FTS5's `bm25`. Else it is the same formula with estimates: how many notes hold a frequent word
 (from how densely the newest of them lie), how often a word is in a note (once), how long notes are (in characters, compared among those of
@@ -19,48 +19,48 @@ from unicodedata import category
 
 from sqlite_utils import Database
 
-from analyzer_agent.storage.database import marks
+from analyzer_agent.storage.database import placeholders
 from analyzer_agent.timeline import TimeRange
 
-BOUND = 1_000
+RARE_WORD_NOTES = 1_000
 """How many notes may hold a word that is found wherever it is."""
 
-_WORDS = 64
+_MAX_QUERY_WORDS = 64
 _NEWEST, _NEWEST_AT_LEAST = 1_000, 200
 """How many notes are candidates for frequent words, all together and for each."""
 
-_COMPARED = 250
+_LENGTH_BATCH = 250
 """How many notes are compared by length at a time."""
 
-_TELLING = 4
+_MAX_FREQUENT_WORDS = 4
 """Of so many frequent words, the least frequent ones, there are candidates: what the others would add is worth next to nothing."""
 
-_TOGETHER = 3_000
+_MAX_JOINT_CANDIDATES = 3_000
 """How many notes with the rarest of several frequent words are tried for the others."""
 
-_PASSED = 4
+_OVERSAMPLING = 4
 """How many notes are looked at for each that is wanted of a span, where others lie between them."""
 
-_SAMPLES, _SHELVES, _GRAIN = 256, 64, 64
+_SAMPLES, _MAX_EXTENTS, _ID_GRAIN = 256, 64, 64
 """How many notes tell where those of a span lie, among at most so many videos, keys and kinds; ids so near to one of them belong to it."""
 
-_STRETCHES, _PASSED_OVER = 12, 5_000
+_MAX_ID_RANGES, _MAX_ID_GAP = 12, 5_000
 """In how many stretches of ids is searched; so many ids between two are passed over faster than the index is opened again."""
 
-_LAST = 1 << 62
-_SATURATION, _LENGTHS = 1.2, 0.75  # k1 and b of bm25
+_MAX_ID = 1 << 62
+_TERM_SATURATION, _LENGTH_WEIGHT = 1.2, 0.75  # k1 and b of bm25
 
 
-def words(query: str) -> list[str]:
+def query_words(query: str) -> list[str]:
     """Return the first words of a query, each once: letters and digits, with the marks that many scripts set on them.
 
     More would make the search slow, and cannot be told from a text that somebody copied.
     """
     found = "".join(c if c.isalnum() or category(c).startswith("M") else " " for c in query).split()
-    return list(dict.fromkeys(found))[:_WORDS]
+    return list(dict.fromkeys(found))[:_MAX_QUERY_WORDS]
 
 
-class Place:
+class SearchScope:
     """Where to search.
 
     Args:
@@ -81,7 +81,7 @@ class Place:
 
     def in_videos(self, db: Database) -> str:
         """Return the full-text condition for these videos, to be added to an expression; "" where there are no others."""
-        others = db.execute(f"SELECT 1 FROM videos WHERE id NOT IN ({marks(self.videos)}) LIMIT 1", self.videos).fetchone()
+        others = db.execute(f"SELECT 1 FROM videos WHERE id NOT IN ({placeholders(self.videos)}) LIMIT 1", self.videos).fetchone()
         return f" AND {{video}} : ({_any(self.videos)})" if others else ""
 
     def of_kinds(self) -> str:
@@ -95,36 +95,38 @@ class Place:
         """
         span = self.span
         if span is None:
-            return [(0, _LAST)]
+            return [(0, _MAX_ID)]
         where, args = self._among("s")
-        shelves = db.execute(f"SELECT s.video, s.key, s.longest_ms FROM shelves s WHERE {where} LIMIT ?", [*args, _SHELVES + 1]).fetchall()
-        if len(shelves) > _SHELVES:
-            return [(0, _LAST)]
-        samples = _SAMPLES // max(1, len(shelves))
+        extents = db.execute(
+            f"SELECT s.video, s.key, s.longest_ms FROM note_extents s WHERE {where} LIMIT ?", [*args, _MAX_EXTENTS + 1]
+        ).fetchall()
+        if len(extents) > _MAX_EXTENTS:
+            return [(0, _MAX_ID)]
+        samples = _SAMPLES // max(1, len(extents))
         sql = (
             "SELECT DISTINCT (SELECT n.id FROM notes n WHERE n.video = ? AND n.key = ? AND n.start_ms >= j.value AND n.start_ms < ? "
             "ORDER BY n.start_ms LIMIT 1) FROM json_each(?) j"
         )
         found: list[tuple[int, int]] = []
-        for video, key, longest in shelves:
+        for video, key, longest in extents:
             start = max(0, span.start - longest)
             instants = [start + (span.end - start) * n // samples for n in range(samples)]
             ids = [row[0] for row in db.execute(sql, [video, key, span.end, json.dumps(instants)]) if row[0]]
-            reach = _GRAIN + (2 * round(median(abs(b - a) for a, b in pairwise(ids))) if len(ids) > 1 else 0)
+            reach = _ID_GRAIN + (2 * round(median(abs(b - a) for a, b in pairwise(ids))) if len(ids) > 1 else 0)
             found += [(n - reach, n + reach) for n in ids]
         return _joined(found)
 
     def _among(self, table: str) -> tuple[str, list[object]]:
-        where, args = f"{table}.video IN ({marks(self.videos)})", [*self.videos]
+        where, args = f"{table}.video IN ({placeholders(self.videos)})", [*self.videos]
         if self.kinds is not None:
-            where, args = f"{where} AND {table}.kind IN ({marks(self.kinds)})", [*args, *self.kinds]
+            where, args = f"{where} AND {table}.kind IN ({placeholders(self.kinds)})", [*args, *self.kinds]
         return where, [*args]
 
 
-def best(db: Database, query: Sequence[str], place: Place) -> Iterator[int]:
+def best_matches(db: Database, query: Sequence[str], place: SearchScope) -> Iterator[int]:
     """Yield the ids of the notes in `place` that match any of the words, best first."""
     holding = {word: _counted(db, word) for word in query}
-    if sum(many for many, _ in holding.values()) <= BOUND:
+    if sum(many for many, _ in holding.values()) <= RARE_WORD_NOTES:
         yield from _by_rank(db, query, place)
         return
     (notes,) = db.execute("SELECT max(id) FROM notes").fetchone()
@@ -133,9 +135,9 @@ def best(db: Database, query: Sequence[str], place: Place) -> Iterator[int]:
     apart: dict[str, float] = {}
     videos = place.in_videos(db)
     for word, (many, oldest) in holding.items():
-        if many <= BOUND:
+        if many <= RARE_WORD_NOTES:
             value[word] = _rarity(many, notes)
-            found[word] = set(_newest(db, _text([word]) + videos, BOUND))
+            found[word] = set(_newest(db, _text([word]) + videos, RARE_WORD_NOTES))
         else:
             apart[word] = (notes + 1 - oldest) / many
             value[word] = _rarity(notes / apart[word], notes)
@@ -147,7 +149,7 @@ def best(db: Database, query: Sequence[str], place: Place) -> Iterator[int]:
     yield from _by_worth(db, worth, place)
 
 
-def holding(db: Database, query: Sequence[str], place: Place) -> Iterator[int]:
+def holding(db: Database, query: Sequence[str], place: SearchScope) -> Iterator[int]:
     """Yield the ids of the notes in `place` that hold all of the words, the newest first."""
     where, args = place.holds()
     expression = " AND ".join(_text([word]) for word in query) + place.in_videos(db) + place.of_kinds()
@@ -156,26 +158,28 @@ def holding(db: Database, query: Sequence[str], place: Place) -> Iterator[int]:
         yield row[0]
 
 
-def _by_rank(db: Database, query: Iterable[str], place: Place) -> list[int]:
+def _by_rank(db: Database, query: Iterable[str], place: SearchScope) -> list[int]:
     where, args = place.holds()
     matching = "SELECT n.id FROM notes_fts f CROSS JOIN notes n ON n.id = f.rowid WHERE f.notes_fts MATCH ?"
     sql = f"{matching} AND {where} ORDER BY f.rank, n.start_ms"
     return [row[0] for row in db.execute(sql, [_text(query), *args])]
 
 
-def _by_worth(db: Database, worth: Mapping[int, float], place: Place) -> Iterator[int]:
+def _by_worth(db: Database, worth: Mapping[int, float], place: SearchScope) -> Iterator[int]:
     """Yield the notes that are in `place`, ordered by what their words are worth and, among so many at a time, by how short they are."""
     where, args = place.holds()
     sql = f"SELECT n.id, length(n.text), n.start_ms FROM json_each(?) j CROSS JOIN notes n ON n.id = j.value WHERE {where}"
     ordered = sorted(worth.items(), key=itemgetter(1, 0), reverse=True)
-    for begin in range(0, len(ordered), _COMPARED):
-        rows = db.execute(sql, [json.dumps([n for n, _ in ordered[begin : begin + _COMPARED]]), *args]).fetchall()
+    for begin in range(0, len(ordered), _LENGTH_BATCH):
+        rows = db.execute(sql, [json.dumps([n for n, _ in ordered[begin : begin + _LENGTH_BATCH]]), *args]).fetchall()
         usual = max(1, sum(length for _, length, _ in rows) / max(1, len(rows)))
-        score = {n: worth[n] / (1 + _SATURATION * (1 - _LENGTHS + _LENGTHS * length / usual)) for n, length, _ in rows}
+        score = {n: worth[n] / (1 + _TERM_SATURATION * (1 - _LENGTH_WEIGHT + _LENGTH_WEIGHT * length / usual)) for n, length, _ in rows}
         yield from (n for n, _, _ in sorted(rows, key=lambda row: (-score[row[0]], row[2])))
 
 
-def _frequent(db: Database, apart: Mapping[str, float], rare: Sequence[str], place: Place, terms: str, notes: int) -> dict[str, set[int]]:
+def _frequent(
+    db: Database, apart: Mapping[str, float], rare: Sequence[str], place: SearchScope, terms: str, notes: int
+) -> dict[str, set[int]]:
     """Return candidates for each frequent word: its newest notes, those with a rare word, those with other frequent ones.
 
     Args:
@@ -187,23 +191,25 @@ def _frequent(db: Database, apart: Mapping[str, float], rare: Sequence[str], pla
         notes: the last note's id.
     """
     stretches = place.stretches(db) if apart else []
-    telling = sorted(apart, key=lambda word: -apart[word])[:_TELLING]
+    telling = sorted(apart, key=lambda word: -apart[word])[:_MAX_FREQUENT_WORDS]
     many = max(_NEWEST_AT_LEAST, _NEWEST // max(1, len(telling)))
     found = {word: _within(db, _text([word]) + terms, stretches, many, place) for word in telling}
     cut = [word for word in telling if len(found[word]) == many]
     for word in cut if rare else []:
-        found[word].update(_newest(db, f"{_text([word])} AND {_text(rare)}", BOUND * len(rare)))
+        found[word].update(_newest(db, f"{_text([word])} AND {_text(rare)}", RARE_WORD_NOTES * len(rare)))
     together = list(dict.fromkeys(tuple(cut[:many]) for many in (2, len(cut)) if len(cut) > 1))
     for words in together:
         # What it takes grows with how often the rarest of them is passed.
-        since = notes - round(_TOGETHER / len(together) * apart[words[0]])
+        since = notes - round(_MAX_JOINT_CANDIDATES / len(together) * apart[words[0]])
         both = _within(db, " AND ".join(_text([word]) for word in words) + terms, stretches, many, place, since)
         for word in words:
             found[word].update(both)
     return found
 
 
-def _within(db: Database, expression: str, stretches: Sequence[tuple[int, int]], limit: int, place: Place, since: int = 0) -> set[int]:
+def _within(
+    db: Database, expression: str, stretches: Sequence[tuple[int, int]], limit: int, place: SearchScope, since: int = 0
+) -> set[int]:
     """Return the newest notes in the stretches that fulfil an expression, from the id `since` on."""
     found: set[int] = set()
     for run in _runs(stretches):
@@ -215,19 +221,19 @@ def _within(db: Database, expression: str, stretches: Sequence[tuple[int, int]],
     return found
 
 
-def _newest(db: Database, expression: str, limit: int, condition: str = "", place: Place | None = None) -> list[int]:
+def _newest(db: Database, expression: str, limit: int, condition: str = "", place: SearchScope | None = None) -> list[int]:
     sql = f"SELECT rowid FROM notes_fts WHERE notes_fts MATCH ? {condition} ORDER BY rowid DESC LIMIT ?"
     if place is None or place.span is None:
         return [row[0] for row in db.execute(sql, [expression, limit])]
     where, args = place.holds()
     sql = f"SELECT n.id FROM ({sql}) f CROSS JOIN notes n ON n.id = f.rowid WHERE {where} LIMIT ?"
-    return [row[0] for row in db.execute(sql, [expression, _PASSED * limit, *args, limit])]
+    return [row[0] for row in db.execute(sql, [expression, _OVERSAMPLING * limit, *args, limit])]
 
 
 def _counted(db: Database, word: str) -> tuple[int, int]:
     """Return how many notes hold a word, at most one more than the bound, and the first of these, from the newest on."""
     newest = "SELECT rowid FROM notes_fts WHERE notes_fts MATCH ? ORDER BY rowid DESC LIMIT ?"
-    many, first = db.execute(f"SELECT count(*), coalesce(min(rowid), 0) FROM ({newest})", [_text([word]), BOUND + 1]).fetchone()
+    many, first = db.execute(f"SELECT count(*), coalesce(min(rowid), 0) FROM ({newest})", [_text([word]), RARE_WORD_NOTES + 1]).fetchone()
     return many, first
 
 
@@ -252,7 +258,7 @@ def _joined(stretches: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
             apart[-1] = apart[-1][0], max(high, apart[-1][1])
         else:
             apart.append((low, high))
-    while len(apart) > _STRETCHES:
+    while len(apart) > _MAX_ID_RANGES:
         n = min(range(1, len(apart)), key=lambda n: apart[n][0] - apart[n - 1][1])
         apart[n - 1 : n + 1] = [(apart[n - 1][0], apart[n][1])]
     return apart[::-1]
@@ -262,7 +268,7 @@ def _runs(stretches: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
     """Return stretches, the newest first, in runs: what lies between two of a run is passed over."""
     runs: list[list[tuple[int, int]]] = []
     for low, high in stretches:
-        if runs and runs[-1][-1][0] - high < _PASSED_OVER:
+        if runs and runs[-1][-1][0] - high < _MAX_ID_GAP:
             runs[-1].append((low, high))
         else:
             runs.append([(low, high)])

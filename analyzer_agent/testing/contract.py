@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from analyzer_agent.contract import breach, grain_fault, item_fault
+from analyzer_agent.contract import contract_error, grain_fault, item_fault
 from analyzer_agent.errors import PluginError
 from analyzer_agent.protocols import Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import Observation
@@ -34,7 +34,7 @@ def check_analyzer(
     Raises:
         PluginError: a rule is broken; the message names it and shows where.
     """
-    watched = _Watched(video)
+    watched = _RecordingVideo(video)
     grains = _grains(spec, video, getattr(spec.bind(options or {}, engine), "grain", 0))
     whole = _run(spec, watched, grains, engine, options)
     orders = {
@@ -63,7 +63,7 @@ def check_analyzer(
 
 
 def _fault(spec: Spec, rule: str) -> PluginError:
-    error = breach(spec, rule)
+    error = contract_error(spec, rule)
     return error if isinstance(error, PluginError) else PluginError(str(error), hint="docs/plugins.md explains the rules.")
 
 
@@ -103,7 +103,7 @@ def _short(found: Sequence[Observation]) -> str:
     return ", ".join(texts) + (" ..." if len(found) > 3 else "") or "nothing"
 
 
-class _Watched:
+class _RecordingVideo:
     """A video that notes which parts are read."""
 
     def __init__(self, video: Video) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Scripted = Reply | Callable[[Sequence[Mapping[str, Any]]], Reply]
+ScriptedReply = Reply | Callable[[Sequence[Mapping[str, Any]]], Reply]
 
 
 def call(name: str, /, call_id: str = "", **arguments: Any) -> ToolCall:
@@ -38,7 +38,7 @@ class ScriptedModel:
     manager = "scripted"
     model = "scripted"
 
-    def __init__(self, *replies: Scripted) -> None:
+    def __init__(self, *replies: ScriptedReply) -> None:
         self.replies = list(replies)
         self.requests: list[tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]] = []
 
@@ -168,7 +168,7 @@ class FakeEngine:
     uncertain: bool = False
     config: EngineConfig = field(default_factory=EngineConfig)
     device: str = "cpu"
-    unsuited: Mapping[str, str] = field(default_factory=dict)
+    unsupported: Mapping[str, str] = field(default_factory=dict)
     """Options that it cannot serve, with the reason."""
     alone: bool = False
     """Whether there is no memory for another one beside it."""
@@ -185,9 +185,9 @@ class FakeEngine:
         """Return True, unless `alone` is set."""
         return not self.alone
 
-    def suits(self, options: Mapping[str, Any]) -> str:
+    def unsupported_reason(self, options: Mapping[str, Any]) -> str:
         """Return the reason prepared for the first option that is given and not empty, or ""."""
-        return next((why for name, why in self.unsuited.items() if options.get(name)), "")
+        return next((why for name, why in self.unsupported.items() if options.get(name)), "")
 
 
 class FakeAnalyzer(Analyzer):

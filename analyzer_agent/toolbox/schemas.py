@@ -16,7 +16,7 @@ RANGE: dict[str, Any] = {"type": "array", "items": _TIME, "minItems": 2, "maxIte
 RANGES: dict[str, Any] = {"type": "array", "items": RANGE, "minItems": 1, "description": 'time ranges to look at: [["0:00", "0:30"], ...]'}
 
 
-def function(name: str, description: str, properties: Mapping[str, Any], required: Sequence[str]) -> dict[str, Any]:
+def function_schema(name: str, description: str, properties: Mapping[str, Any], required: Sequence[str]) -> dict[str, Any]:
     """Return a tool in the shape of the Chat Completions API."""
     parameters = {"type": "object", "properties": dict(properties), "required": list(required), "additionalProperties": False}
     return {"type": "function", "function": {"name": name, "description": description, "parameters": parameters}}
@@ -30,7 +30,7 @@ def analyzer_tool(spec: Spec, videos: Sequence[str]) -> dict[str, Any]:
         properties["every"] = every
     properties |= {**spec.options_schema, **spec.filters_schema}
     where = [] if spec.searched else [*_video(videos), "ranges"]
-    return function(spec.tool, spec.description, properties, [*where, *spec.required])
+    return function_schema(spec.tool, spec.description, properties, [*where, *spec.required])
 
 
 def reading_tools(videos: Sequence[str], kinds: Iterable[str]) -> list[dict[str, Any]]:
@@ -38,20 +38,20 @@ def reading_tools(videos: Sequence[str], kinds: Iterable[str]) -> list[dict[str,
     names = [k for k in KINDS if k in set(kinds)] + sorted(set(kinds) - set(KINDS))
     only = {"kinds": {"type": "array", "items": {"type": "string", "enum": names}, "description": "only these kinds of notes"}}
     return [
-        function(
+        function_schema(
             OVERVIEW,
             "See what the notes tell of the whole video, or of a range: at most 12 parts, each with the words that set it apart, its most "
             "telling notes, and which analyzers have looked at it. Free: nothing is analyzed.",
             {**_video(videos), "range": RANGE},
             [*_video(videos)],
         ),
-        function(
+        function_schema(
             READ,
             "Read the notes that earlier calls have left on a time range. Free: nothing is analyzed.",
             {**_video(videos), "range": RANGE, **only},
             [*_video(videos), "range"],
         ),
-        function(
+        function_schema(
             SEARCH,
             "Search all notes taken so far for words. Free: nothing is analyzed, so it finds only what has been looked at.",
             {"query": {"type": "string"}, "range": RANGE, **only, **_video(videos)},
@@ -63,7 +63,9 @@ def reading_tools(videos: Sequence[str], kinds: Iterable[str]) -> list[dict[str,
 def survey_tool(videos: Sequence[str], among: int) -> dict[str, Any]:
     """Return the tool that runs everything cheap over one of `videos`, which is named where the session has several (`among`)."""
     video = {"video": {"type": "string", "enum": list(videos), "description": "which video"}} if among > 1 else {}
-    return function(SURVEY, "Run all that is cheap over the whole video at once, and get one description in time order.", video, [*video])
+    return function_schema(
+        SURVEY, "Run all that is cheap over the whole video at once, and get one description in time order.", video, [*video]
+    )
 
 
 def finish_tool(options: Sequence[str] | None) -> dict[str, Any]:
@@ -78,7 +80,7 @@ def finish_tool(options: Sequence[str] | None) -> dict[str, Any]:
     if options:
         letters = [chr(65 + n) for n in range(len(options))]
         properties["choice"] = {"type": "string", "enum": letters, "description": "the letter of the chosen option; leave out to abstain"}
-    return function(FINISH, "Give the answer and end the question.", properties, ["answer", "notes", "confidence", "found"])
+    return function_schema(FINISH, "Give the answer and end the question.", properties, ["answer", "notes", "confidence", "found"])
 
 
 def judge_tool() -> dict[str, Any]:
@@ -88,7 +90,7 @@ def judge_tool() -> dict[str, Any]:
         "missing": {"type": "string", "description": "if not: what they do not show, in one sentence; else empty"},
         "contradictory": {"type": "boolean", "description": "whether two of the notes contradict each other on what is asked"},
     }
-    return function(JUDGE, "Tell whether the notes suffice.", properties, ["sufficient", "missing"])
+    return function_schema(JUDGE, "Tell whether the notes suffice.", properties, ["sufficient", "missing"])
 
 
 def _video(videos: Sequence[str]) -> dict[str, Any]:

@@ -7,23 +7,23 @@ from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 
 from analyzer_agent.events import Event, ToolFinished, ToolStarted
-from analyzer_agent.evidence.digest import Digests
-from analyzer_agent.evidence.reading import Reader, Run
+from analyzer_agent.evidence.merging import MergedNote, NoteReader
 from analyzer_agent.evidence.rendering import CHARS_PER_TOKEN, DEFAULT_TOKENS, as_text
+from analyzer_agent.evidence.summary import SummaryCache
 from analyzer_agent.records import ToolCall, ToolResult
 from analyzer_agent.storage import Store
-from analyzer_agent.toolbox import running
-from analyzer_agent.toolbox.offers import Offer, Tool, lacking
+from analyzer_agent.toolbox import analyzer_call
 from analyzer_agent.toolbox.overview import parts_text
-from analyzer_agent.toolbox.telling import fenced, looked_at
+from analyzer_agent.toolbox.result_text import examined_text, fenced_result
+from analyzer_agent.toolbox.session_video import SessionVideo, Tool, missing_input
 
-CHEAP_MS = 10_000
+MAX_ANALYZER_COST_MS = 10_000
 """What an analyzer may cost over the whole scope, in ms, to be part of a survey; what all may cost where the scope is not short."""
 
-SHORT_MS = 120_000
-"""Up to this scope analyzers that are `_KNOWN_CHEAP` are part of it before they were measured here."""
+SHORT_SCOPE_MS = 120_000
+"""Up to this scope analyzers that are `_ALWAYS_CHEAP` are part of it before they were measured here."""
 
-_KNOWN_CHEAP = ("subtitles", "scenes", "voice", "motion")
+_ALWAYS_CHEAP = ("subtitles", "scenes", "voice", "motion")
 
 
 @dataclass(frozen=True)
@@ -34,54 +34,59 @@ class Survey:
     cost_ms: int | None
 
 
-def survey_of(store: Store, offer: Offer, tools: Iterable[Tool]) -> Survey | None:
+def survey_of(store: Store, session_video: SessionVideo, tools: Iterable[Tool]) -> Survey | None:
     """Return the survey of a video, or None where it makes no sense: fewer than two analyzers are cheap, or together they are not."""
-    length, costs = offer.scope.length, dict[str, int | None]()
+    length, costs = session_video.scope.length, dict[str, int | None]()
     chosen = []
     for tool in tools:
-        if tool.unable or lacking(tool.spec, offer):
+        if tool.unavailable_reason or missing_input(tool.spec, session_video):
             continue
-        speed = running.speed(store, tool)
+        speed = analyzer_call.measured_speed(store, tool)
         cost = round(length / speed) if speed else None
-        if cost <= CHEAP_MS if cost is not None else length <= SHORT_MS and tool.spec.name in _KNOWN_CHEAP:
+        if cost <= MAX_ANALYZER_COST_MS if cost is not None else length <= SHORT_SCOPE_MS and tool.spec.name in _ALWAYS_CHEAP:
             chosen.append(tool)
             costs[tool.spec.name] = cost
     known = [cost for cost in costs.values() if cost is not None]
-    if len(chosen) < 2 or (length > SHORT_MS and sum(known) > CHEAP_MS):
+    if len(chosen) < 2 or (length > SHORT_SCOPE_MS and sum(known) > MAX_ANALYZER_COST_MS):
         return None
     return Survey(tuple(chosen), sum(known) if len(known) == len(chosen) else None)
 
 
-def carry_out(
-    reader: Reader, digests: Digests, offer: Offer, survey: Survey, call: ToolCall, looks: Generator[Event, None, list[ToolResult]]
+def run_survey(
+    reader: NoteReader,
+    summaries: SummaryCache,
+    session_video: SessionVideo,
+    survey: Survey,
+    call: ToolCall,
+    looks: Generator[Event, None, list[ToolResult]],
 ) -> Generator[Event, None, ToolResult]:
     """Run a survey; yields its progress, returns the joined result. An analyzer that is refused is left out, and that is told.
 
     Args:
         reader: reads what was found.
-        digests: sums up what is too long to tell.
-        offer: the video.
+        summaries: sums up what is too long to tell.
+        session_video: the video.
         survey: what is run.
         call: the one call that all of it is.
         looks: runs the survey's analyzers over the whole scope; returns their results, in order.
     """
-    yield ToolStarted(call.id, call.name, ranges=[offer.scope], estimate_ms=survey.cost_ms)
-    results = yield from _as_one(looks)
+    yield ToolStarted(call.id, call.name, ranges=[session_video.scope], estimate_ms=survey.cost_ms)
+    results = yield from _without_call_events(looks)
     heads: list[str] = []
-    runs: list[Run] = []
+    runs: list[MergedNote] = []
     for tool, result in zip(survey.tools, results, strict=True):
         if result.refused:
             heads.append(f"{tool.spec.tool} was left out: {result.refusal}")
             continue
-        found = running.known(reader.store, reader, tool, offer)
-        heads.append(looked_at(tool.spec.tool, [offer.scope], result.not_examined, bool(found)))
+        found = analyzer_call.known_notes(reader.store, reader, tool, session_video)
+        heads.append(examined_text(tool.spec.tool, [session_video.scope], result.not_examined, bool(found)))
         runs += found
-    lines, shown = _described(reader, digests, offer, runs)
+    lines, shown = _description(reader, summaries, session_video, runs)
     return ToolResult(
         call.id,
-        fenced("\n".join(heads), lines),
+        fenced_result("\n".join(heads), lines),
         tuple(shown),
-        offer.scope,
+        session_video.scope,
         sum(result.reused_ms for result in results),
         sum(result.analyzed_ms for result in results),
         not_examined=tuple(left for result in results for left in result.not_examined),
@@ -89,7 +94,7 @@ def carry_out(
     )
 
 
-def _as_one(looks: Generator[Event, None, list[ToolResult]]) -> Generator[Event, None, list[ToolResult]]:
+def _without_call_events(looks: Generator[Event, None, list[ToolResult]]) -> Generator[Event, None, list[ToolResult]]:
     """Pass on what happens, but not that calls begin and end: the survey is one call."""
     while True:
         try:
@@ -101,10 +106,12 @@ def _as_one(looks: Generator[Event, None, list[ToolResult]]) -> Generator[Event,
             yield event
 
 
-def _described(reader: Reader, digests: Digests, offer: Offer, runs: Sequence[Run]) -> tuple[str, list[int]]:
+def _description(
+    reader: NoteReader, summaries: SummaryCache, session_video: SessionVideo, runs: Sequence[MergedNote]
+) -> tuple[str, list[int]]:
     """Return all that was found in time order, or in parts where that is too much."""
     in_time = sorted(runs, key=lambda run: (run.span.start, run.id))
     lines, shown = as_text(in_time, tokens=len(in_time) * DEFAULT_TOKENS)
     if len(lines) <= DEFAULT_TOKENS * CHARS_PER_TOKEN:
         return lines, shown
-    return parts_text(reader, offer, digests.of(offer.video.id, offer.scope))
+    return parts_text(reader, session_video, summaries.of(session_video.video.id, session_video.scope))

@@ -13,16 +13,16 @@ from analyzer_agent.installing import VISION, install_extra
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.tools.sampling import look_at
+from analyzer_agent.tools.support.sampling import observe_grains
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-LONGEST = 400
+MAX_CAPTION_CHARS = 400
 """Characters of a caption that are kept: a model that was asked for a sentence may give a page."""
 
-_APART = re.compile(r"\s+([.,;:!?])")
+_SPACE_BEFORE_PUNCTUATION = re.compile(r"\s+([.,;:!?])")
 
 
 class Captioner(Protocol):
@@ -48,7 +48,7 @@ class Captions(Analyzer):
 
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
         """Yield each grain with one caption per instant."""
-        return look_at(video, grains, self._engine.get, look, observe)
+        return observe_grains(video, grains, self._engine.get, look, observe)
 
 
 def look(captioner: Captioner, images: "Sequence[NDArray[np.uint8]]") -> list[str]:
@@ -63,8 +63,8 @@ def observe(span: TimeRange, frame: Frame, text: str) -> list[Observation]:
 
 def tidy(text: str) -> str:
     """Return a caption on one line, punctuation closed up to its word, without the full stop at its end, cut if it is too long."""
-    line = _APART.sub(r"\1", " ".join(text.split()))
-    short = line if len(line) <= LONGEST else line[: LONGEST - 1].rstrip() + "…"
+    line = _SPACE_BEFORE_PUNCTUATION.sub(r"\1", " ".join(text.split()))
+    short = line if len(line) <= MAX_CAPTION_CHARS else line[: MAX_CAPTION_CHARS - 1].rstrip() + "…"
     return short.removesuffix(".").rstrip()
 
 

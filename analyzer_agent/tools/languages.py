@@ -28,7 +28,7 @@ def code_of(said: str) -> str:
     return next((code for code in (plain, by_name.get(plain, ""), plain.replace("_", "-").partition("-")[0]) if code in WHISPER), said)
 
 
-def unknown_to_whisper(language: str) -> str:
+def unsupported_language_reason(language: str) -> str:
     """Return why no weights of Whisper know a language, or ""."""
     if language == "auto" or language in WHISPER:
         return ""

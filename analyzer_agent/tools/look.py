@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-FRAMES, SHEET_FRAMES = 8, 16
+FRAMES_PER_REQUEST, FRAMES_PER_SHEET = 8, 16
 """Frames of one request, and of one that shows them on a single sheet."""
-COARSE = 16_000
+SHEET_STEP_MS = 16_000
 """From this step on, in ms, frames come as a sheet: what is asked so coarsely is an overview."""
-EVERY = 8
+DEFAULT_STEP_S = 8
 """The default step, in seconds."""
-LONGEST = 400
+MAX_ANSWER_CHARS = 400
 """Characters of an answer that are kept: as many as a result shows."""
 
 _CLOCK = re.compile(r"\d+(?::\d\d)+(?:\.\d+)?")
 
 
-class Looker(Protocol):
+class FrameAnswerer(Protocol):
     """What an engine that answers questions about pictures can do."""
 
     def answer(self, question: str, images: "Sequence[NDArray[np.uint8]]", times: Sequence[str], *, sheet: bool) -> str:
@@ -54,7 +54,7 @@ class Look(Analyzer):
         self.engine = engine.name
         self.params: Mapping[str, JSON] = {"question": question, "step": step}
         self.lane = hashlib.sha256(f"{step} {question}".encode()).hexdigest()[:12]
-        self.grain = step * (SHEET_FRAMES if step >= COARSE else FRAMES)
+        self.grain = step * (FRAMES_PER_SHEET if step >= SHEET_STEP_MS else FRAMES_PER_REQUEST)
         self._engine, self._question, self._step = engine, question, step
 
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
@@ -65,13 +65,13 @@ class Look(Analyzer):
             yield grain, self._asked(grain.span, frames) if frames else []
 
     def _asked(self, span: TimeRange, frames: Sequence[Frame]) -> list[Observation]:
-        looker: Looker = self._engine.get()
+        looker: FrameAnswerer = self._engine.get()
         times = [clock(frame.t) for frame in frames]
-        said = looker.answer(self._question, [frame.image for frame in frames], times, sheet=self._step >= COARSE)
+        said = looker.answer(self._question, [frame.image for frame in frames], times, sheet=self._step >= SHEET_STEP_MS)
         text = " ".join(said.split())
         if not text:
             return []
-        short = text if len(text) <= LONGEST else text[: LONGEST - 1].rstrip() + "…"
+        short = text if len(text) <= MAX_ANSWER_CHARS else text[: MAX_ANSWER_CHARS - 1].rstrip() + "…"
         detail: Mapping[str, JSON] = {"question": self._question, "frames": [frame.pts for frame in frames]}
         return [Observation(self._named(text, times, frames, span), "look", short, None, detail)]
 
@@ -109,12 +109,16 @@ SPEC = Spec(
         "which times it is seen. One request per 8 frames, so keep the ranges short; with every=16 or more, 16 small frames at a time give "
         "an overview. It hears nothing, and can err in counts and written text. Ask one thing at a time: each question looks anew."
     ),
-    grain=EVERY * 1000 * FRAMES,
+    grain=DEFAULT_STEP_S * 1000 * FRAMES_PER_REQUEST,
     factory=make,
     kinds=("look",),
     options_schema={
         "question": {"type": "string", "description": "what to find out from the frames, as a whole sentence that says all that is needed"},
-        "every": {"type": "number", "default": EVERY, "description": f"seconds between frames, default {EVERY}; 0.5 for quick movements"},
+        "every": {
+            "type": "number",
+            "default": DEFAULT_STEP_S,
+            "description": f"seconds between frames, default {DEFAULT_STEP_S}; 0.5 for quick movements",
+        },
     },
     resource="network",
     needs="picture",

@@ -12,16 +12,16 @@ from analyzer_agent.installing import VISION, install_extra
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation, Sample
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.tools.sampling import look_at
+from analyzer_agent.tools.support.sampling import observe_grains
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-ALIKE = 0.02
+MAX_LIKENESS_DROP = 0.02
 """How far the likeness of neighbours may lie below the best of a moment that they belong to."""
 
-LIMIT = 5
+DEFAULT_LIMIT = 5
 """The default of `limit`."""
 
 
@@ -52,7 +52,7 @@ class Moments(Analyzer):
 
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
         """Yield each grain with a sample per instant: its vector as 16-bit floats."""
-        return look_at(video, grains, self._engine.get, _look, _observe)
+        return observe_grains(video, grains, self._engine.get, _look, _observe)
 
     def search(self, samples: Sequence[Sample], filters: Mapping[str, Any]) -> Iterator[Observation]:
         """Yield the moments that look like `filters["description"]`, best first; nothing without one.
@@ -79,7 +79,7 @@ class Moments(Analyzer):
 def peaks(spans: Sequence[TimeRange], scores: Sequence[float]) -> Iterator[tuple[TimeRange, int]]:
     """Yield stretches around the highest scores, best first, each with the index of its best sample.
 
-    A stretch goes on over neighbours that touch and score at most `ALIKE` less. A sample beside a better one begins none.
+    A stretch goes on over neighbours that touch and score at most `MAX_LIKENESS_DROP` less. A sample beside a better one begins none.
 
     Args:
         spans: of the samples, in time order.
@@ -87,20 +87,24 @@ def peaks(spans: Sequence[TimeRange], scores: Sequence[float]) -> Iterator[tuple
     """
     taken: set[int] = set()
     for peak in sorted(range(len(spans)), key=lambda n: (-scores[n], n)):
-        beside = [n for n in (peak - 1, peak + 1) if _touch(spans, peak, n)]
+        beside = [n for n in (peak - 1, peak + 1) if _are_adjacent(spans, peak, n)]
         if peak in taken or any(scores[n] > scores[peak] for n in beside):
             continue
         ends = []
         for towards in (-1, 1):
             at = peak
-            while _touch(spans, at, beyond := at + towards) and beyond not in taken and 0 <= scores[peak] - scores[beyond] <= ALIKE:
+            while (
+                _are_adjacent(spans, at, beyond := at + towards)
+                and beyond not in taken
+                and 0 <= scores[peak] - scores[beyond] <= MAX_LIKENESS_DROP
+            ):
                 at = beyond
             ends.append(at)
         taken.update(range(ends[0], ends[1] + 1))
         yield TimeRange(spans[ends[0]].start, spans[ends[1]].end), peak
 
 
-def _touch(spans: Sequence[TimeRange], one: int, other: int) -> bool:
+def _are_adjacent(spans: Sequence[TimeRange], one: int, other: int) -> bool:
     first, last = sorted((one, other))
     return first >= 0 and last < len(spans) and spans[first].end == spans[last].start
 
@@ -139,7 +143,12 @@ SPEC = Spec(
     kinds=("moment",),
     filters_schema={
         "description": {"type": "string", "description": "what the picture shows, as one would caption it, in English"},
-        "limit": {"type": "integer", "minimum": 1, "default": LIMIT, "description": f"how many moments at most, default {LIMIT}"},
+        "limit": {
+            "type": "integer",
+            "minimum": 1,
+            "default": DEFAULT_LIMIT,
+            "description": f"how many moments at most, default {DEFAULT_LIMIT}",
+        },
     },
     resource="gpu",
     needs="picture",

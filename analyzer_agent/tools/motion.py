@@ -10,33 +10,33 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from analyzer_agent.ahead import ahead
 from analyzer_agent.errors import Unavailable
+from analyzer_agent.prefetch import prefetch
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import FINEST_STEP, TimeRange, instants, merge, sample_end
-from analyzer_agent.tools.scenes import adjoining
+from analyzer_agent.tools.scenes import adjoining_runs
 
-LAG = 2 * FINEST_STEP
+COMPARISON_LAG_MS = 2 * FINEST_STEP
 """How far apart in time compared pictures lie, in ms; further only where frames are rarer than that."""
-PATIENCE = 2000
+STILL_PICTURE_MS = 2000
 """A frame that is shown for longer than this, in ms, is a still picture: what comes after it is a cut, not motion."""
-WINDOW = 8000
+BACKGROUND_WINDOW_MS = 8000
 """The background of a moment is the median of this many ms before and after its second."""
-FLICKER, SHORTEST, BRIDGED = 2 * FINEST_STEP, 300, 1000
+MAX_FLICKER_MS, MIN_MOTION_MS, MAX_BRIDGED_GAP_MS = 2 * FINEST_STEP, 300, 1000
 """In ms: gaps up to the first are not seen; what then lasts less than the second is dropped; gaps below the third are bridged."""
-_SECOND = 1000
-_REACH = WINDOW + _SECOND
-_MARGIN = 2000
+_SECOND_MS = 1000
+_REACH_MS = BACKGROUND_WINDOW_MS + _SECOND_MS
+_MARGIN_MS = 2000
 """Beyond a grain's edge by this many ms, motion cannot change what is found inside it."""
-CONTEXT = _REACH + _MARGIN
-_AHEAD = 4
-_STRONG = 0.25
+CONTEXT_MS = _REACH_MS + _MARGIN_MS
+_PREFETCHED_FRAMES = 4
+_FULL_STRENGTH_SHARE = 0.25
 """The share of the picture that counts as motion of full strength."""
-_EVERYWHERE = 0.5
+_EVERYWHERE_SHARE = 0.5
 
 
-class Region(Protocol):
+class MovingRegion(Protocol):
     """What moves in one picture, in shares of it: how much, the box `(x, y, w, h)` and the centre `(x, y)`."""
 
     @property
@@ -67,7 +67,7 @@ class Motion(Analyzer):
         The score is the strength, 0 to 1. The detail holds, in shares of the picture: `area` that moves on average, `peak`, and `box`
         `[x, y, w, h]` around all of it; and `continues` where the motion began before the grain.
         """
-        for run in adjoining(grains):
+        for run in adjoining_runs(grains):
             yield from self._run(video, run)
 
     def _run(self, video: Video, run: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
@@ -77,16 +77,16 @@ class Motion(Analyzer):
         if picture is None or whole is None:
             yield from ((grain, ()) for grain in run)
             return
-        wanted = instants(TimeRange(max(0, whole.start - CONTEXT), whole.end + CONTEXT), FINEST_STEP, picture)
+        wanted = instants(TimeRange(max(0, whole.start - CONTEXT_MS), whole.end + CONTEXT_MS), FINEST_STEP, picture)
         frames = video.frames(TimeRange(wanted[0], wanted[-1] + 1), instants=wanted, order="bgr")
         moments: list[_Moment] = []
         waiting = list(run)
-        with closing(ahead(frames, _AHEAD)) as coming:
-            for moment in _Watcher(self._engine.get(), picture).moments(coming):
+        with closing(prefetch(frames, _PREFETCHED_FRAMES)) as coming:
+            for moment in _MotionDetector(self._engine.get(), picture).moments(coming):
                 moments.append(moment)
-                while waiting and moment.span.end >= waiting[0].span.end + _MARGIN:
+                while waiting and moment.span.end >= waiting[0].span.end + _MARGIN_MS:
                     yield waiting[0], _pieces(waiting[0].span, moments)
-                    moments = [kept for kept in moments if kept.span.end > waiting[0].span.end - _MARGIN]
+                    moments = [kept for kept in moments if kept.span.end > waiting[0].span.end - _MARGIN_MS]
                     waiting.pop(0)
         yield from ((grain, _pieces(grain.span, moments)) for grain in waiting)
 
@@ -96,7 +96,7 @@ class _Moment:
     """What moves at one instant of the grid."""
 
     span: TimeRange
-    region: Region | None
+    region: MovingRegion | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +109,8 @@ class _Sample:
 
 
 @dataclass(slots=True)
-class _Watcher:
-    """Turns frames into moments, each with the frames `_REACH` ms around it at hand and no more."""
+class _MotionDetector:
+    """Turns frames into moments, each with the frames `_REACH_MS` ms around it at hand and no more."""
 
     engine: Any
     picture: TimeRange
@@ -123,10 +123,10 @@ class _Watcher:
             last = self.samples[-1] if self.samples else None
             image = last.image if last and last.pts == frame.pts else self.engine.small(frame.image)
             self.samples.append(_Sample(frame.t, frame.pts, image))
-            while self.samples[at].t + _REACH <= frame.t:
+            while self.samples[at].t + _REACH_MS <= frame.t:
                 yield self._moment(at)
                 at += 1
-            passed = sum(sample.t < self.samples[at].t - _REACH for sample in self.samples[:at])
+            passed = sum(sample.t < self.samples[at].t - _REACH_MS for sample in self.samples[:at])
             del self.samples[:passed]
             at -= passed
         yield from (self._moment(i) for i in range(at, len(self.samples)))
@@ -135,7 +135,7 @@ class _Watcher:
         now = self.samples[at]
         span = TimeRange(max(now.t, self.picture.start), sample_end(now.t, FINEST_STEP, self.picture.end))
         before = self._other(reversed(self.samples[:at]), now, now.pts == self.picture.start)
-        after = self._other(iter(self.samples[at + 1 :]), now, self.picture.end - now.t <= PATIENCE)
+        after = self._other(iter(self.samples[at + 1 :]), now, self.picture.end - now.t <= STILL_PICTURE_MS)
         if before is None or after is None:
             return _Moment(span, None)
         others = [sample.image for sample in (*before, *after)]
@@ -147,31 +147,31 @@ class _Watcher:
         found: list[_Sample] = []
         for sample in others:
             distance = abs(sample.t - now.t)
-            if distance > (PATIENCE if not found else LAG):
+            if distance > (STILL_PICTURE_MS if not found else COMPARISON_LAG_MS):
                 break
             if sample.pts != now.pts:
                 found = [sample]
-                if distance >= LAG:
+                if distance >= COMPARISON_LAG_MS:
                     break
         return found if found or at_end else None
 
     def _background(self, t: int) -> Any:
         """Return the background of the second that `t` lies in."""
-        second = t // _SECOND * _SECOND
+        second = t // _SECOND_MS * _SECOND_MS
         if self.background[0] != second:
-            near = TimeRange(max(0, second - WINDOW), second + WINDOW + 1)
-            grid = [s.image for s in self.samples if near.start <= s.t < near.end and (s.t % _SECOND == 0 or s.t <= self.picture.start)]
+            near = TimeRange(max(0, second - BACKGROUND_WINDOW_MS), second + BACKGROUND_WINDOW_MS + 1)
+            grid = [s.image for s in self.samples if near.start <= s.t < near.end and (s.t % _SECOND_MS == 0 or s.t <= self.picture.start)]
             self.background = (second, self.engine.background(grid))
         return self.background[1]
 
 
 def _pieces(grain: TimeRange, moments: Sequence[_Moment]) -> list[Observation]:
-    """Return the times of motion in a grain, decided from the moments in it and up to `_MARGIN` ms around it."""
-    near = TimeRange(max(0, grain.start - _MARGIN), grain.end + _MARGIN)
+    """Return the times of motion in a grain, decided from the moments in it and up to `_MARGIN_MS` ms around it."""
+    near = TimeRange(max(0, grain.start - _MARGIN_MS), grain.end + _MARGIN_MS)
     close = [moment for moment in moments if moment.region and moment.span.overlaps(near)]
-    lasting = [span for span in merge((moment.span for moment in close), FLICKER) if span.length >= SHORTEST]
+    lasting = [span for span in merge((moment.span for moment in close), MAX_FLICKER_MS) if span.length >= MIN_MOTION_MS]
     found = []
-    for motion in merge(lasting, BRIDGED - 1):
+    for motion in merge(lasting, MAX_BRIDGED_GAP_MS - 1):
         span = motion.within(grain)
         regions = [moment.region for moment in close if span and moment.region and moment.span.overlaps(span)]
         if span and regions:
@@ -179,7 +179,7 @@ def _pieces(grain: TimeRange, moments: Sequence[_Moment]) -> list[Observation]:
     return found
 
 
-def _observation(span: TimeRange, regions: Sequence[Region], continues: bool) -> Observation:
+def _observation(span: TimeRange, regions: Sequence[MovingRegion], continues: bool) -> Observation:
     shares = [region.share for region in regions]
     area, peak = sum(shares) / len(shares), max(shares)
     percent = f"{round(peak * 100)}%" if peak >= 0.01 else "under 1%"
@@ -187,19 +187,19 @@ def _observation(span: TimeRange, regions: Sequence[Region], continues: bool) ->
     if continues:
         detail["continues"] = True
     text = f"motion {_where(regions, area)}, {percent} of the picture"
-    return Observation(span, "motion", text, score=round(min(1.0, peak / _STRONG), 3), detail=detail)
+    return Observation(span, "motion", text, score=round(min(1.0, peak / _FULL_STRENGTH_SHARE), 3), detail=detail)
 
 
-def _box(regions: Sequence[Region]) -> list[float]:
+def _box(regions: Sequence[MovingRegion]) -> list[float]:
     """Return the box `[x, y, w, h]` around all regions."""
     left, top = min(r.box[0] for r in regions), min(r.box[1] for r in regions)
     right, bottom = max(r.box[0] + r.box[2] for r in regions), max(r.box[1] + r.box[3] for r in regions)
     return [round(value, 3) for value in (left, top, right - left, bottom - top)]
 
 
-def _where(regions: Sequence[Region], area: float) -> str:
+def _where(regions: Sequence[MovingRegion], area: float) -> str:
     """Say in plain words where most of the motion is: one of nine places, or everywhere."""
-    if area >= _EVERYWHERE:
+    if area >= _EVERYWHERE_SHARE:
         return "everywhere"
     weight = sum(region.share for region in regions)
     middle: Callable[[int], float] = lambda axis: sum(r.share * r.centre[axis] for r in regions) / weight  # noqa: E731
@@ -223,6 +223,6 @@ SPEC = Spec(
     factory=_make,
     kinds=("motion",),
     filters_schema={"min_score": {"type": "number", "minimum": 0, "maximum": 1, "description": "leave out weaker motion"}},
-    context=CONTEXT,
+    context=CONTEXT_MS,
     needs="picture",
 )

@@ -14,7 +14,7 @@ from analyzer_agent.installing import VISION, install_extra
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.tools.sampling import look_at
+from analyzer_agent.tools.support.sampling import observe_grains
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,11 +25,11 @@ STORED_SCORE = 0.1
 COUNTED_SCORE = 0.25
 """Boxes from this score on count, unless the reader chooses another: the default of `min_score`."""
 
-Box: TypeAlias = tuple[str, float, tuple[float, float, float, float]]
+DetectedBox: TypeAlias = tuple[str, float, tuple[float, float, float, float]]
 """A box as an engine finds it: class, score (0 to 1), and `x, y, width, height` in pixels."""
 
 
-class Detector(Protocol):
+class ObjectDetector(Protocol):
     """What an object engine can do."""
 
     names: Sequence[str]
@@ -37,7 +37,9 @@ class Detector(Protocol):
     batch: int
     """How many pictures it takes best at once."""
 
-    def detect(self, images: "Sequence[NDArray[np.uint8]]", floor: float, vocabulary: Sequence[str] = ()) -> Sequence[Sequence[Box]]:
+    def detect(
+        self, images: "Sequence[NDArray[np.uint8]]", floor: float, vocabulary: Sequence[str] = ()
+    ) -> Sequence[Sequence[DetectedBox]]:
         """Return, for each BGR picture, the boxes that score at least `floor`; each picture's do not depend on the others.
 
         With a `vocabulary`, its names are looked for, instead of the classes that the detector knows.
@@ -63,18 +65,18 @@ class Objects(Analyzer):
         """Return `{"classes": [...]}`, what is looked for: the vocabulary, or what the loaded weights know; loads them then."""
         if self.vocabulary:
             return {"classes": list(self.vocabulary)}
-        detector: Detector = self._engine.get()
+        detector: ObjectDetector = self._engine.get()
         return {"classes": list(detector.names)}
 
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
         """Yield each grain with one observation per class and instant, the most certain class first."""
-        return look_at(video, grains, self._engine.get, self._look, observe)
+        return observe_grains(video, grains, self._engine.get, self._look, observe)
 
-    def _look(self, detector: Detector, images: "Sequence[NDArray[np.uint8]]") -> Sequence[Sequence[Box]]:
+    def _look(self, detector: ObjectDetector, images: "Sequence[NDArray[np.uint8]]") -> Sequence[Sequence[DetectedBox]]:
         return detector.detect(images, STORED_SCORE, self.vocabulary)
 
 
-def observe(span: TimeRange, frame: Frame, boxes: Sequence[Box]) -> list[Observation]:
+def observe(span: TimeRange, frame: Frame, boxes: Sequence[DetectedBox]) -> list[Observation]:
     """Return what was found on a frame, one observation per class."""
     tall, wide = frame.image.shape[:2]
     by_class: dict[str, list[list[float]]] = {}

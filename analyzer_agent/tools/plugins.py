@@ -57,7 +57,7 @@ class _Plugin:
             engine,
             find=self._guarded(engine.find, f"find {which}"),
             load=self._guarded(engine.load, f"load {which}"),
-            suits=self._guarded(engine.suits, f"suits {which}"),
+            unsupported_reason=self._guarded(engine.unsupported_reason, f"suits {which}"),
         )
 
     def _guarded(self, call: Callable[..., Any], what: str) -> Callable[..., Any]:

@@ -12,18 +12,18 @@ from fractions import Fraction
 from queue import SimpleQueue
 from typing import Any, Protocol
 
-from analyzer_agent.ahead import ahead, in_parallel
 from analyzer_agent.errors import ToolRefusal, Unavailable
+from analyzer_agent.prefetch import parallel_map, prefetch
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Pixels, Spec, Video
 from analyzer_agent.records import JSON, Observation
-from analyzer_agent.sharing import Divisible, Seat
+from analyzer_agent.shared_decoding import SharedDecodeView, SupportsParallelDecoding
 from analyzer_agent.timeline import TimeRange
 
 DETECTORS = ("adaptive", "content")
-CONTEXT = 1000
+CONTEXT_MS = 1000
 """How far before a grain decoding starts, in ms. Where that holds too few frames (below three or four a second) it starts as far
 back as those frames take; after a grain exactly the frames that its last cuts need are read."""
-_AHEAD = 4
+_PREFETCHED_FRAMES = 4
 
 
 class CutFinder(Protocol):
@@ -60,13 +60,13 @@ class Scenes(Analyzer):
         A piece's detail holds `cut` (it starts at a candidate; with `pts`, `frame` and `rate`) or `continues`; `first` and `last` at
         the ends of the picture; and `until`, the time of the last frame that starts in it.
         """
-        for run in adjoining(grains):
-            views = video.divided(len(run)) if isinstance(video, Divisible) else ()
-            yield from self._apart(views, run) if views else self._pass(video, run, _AHEAD)
+        for run in adjoining_runs(grains):
+            views = video.parallel_views(len(run)) if isinstance(video, SupportsParallelDecoding) else ()
+            yield from self._apart(views, run) if views else self._pass(video, run, _PREFETCHED_FRAMES)
 
-    def _apart(self, views: Sequence[Seat], run: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
+    def _apart(self, views: Sequence[SharedDecodeView], run: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
         """Decode each grain by itself, as many at a time as there are views."""
-        free = SimpleQueue[Seat]()
+        free = SimpleQueue[SharedDecodeView]()
 
         def look(grain: Grain) -> Sequence[tuple[Grain, Sequence[Observation]]]:
             view = free.get()
@@ -81,7 +81,7 @@ class Scenes(Analyzer):
 
         for view in views:
             free.put(view)
-        with closing(in_parallel(look, run, len(views), stop)) as pieces:
+        with closing(parallel_map(look, run, len(views), stop)) as pieces:
             for found in pieces:
                 yield from found
 
@@ -97,9 +97,9 @@ class Scenes(Analyzer):
             return
         # A single picture has no rate; any will do, for there is nothing to count.
         finder = self._engine.get().finder(self._detector, video.size, video.rate or Fraction(1))
-        found = _Found(finder, picture, video.rate or Fraction(1))
+        found = _PassState(finder, picture, video.rate or Fraction(1))
         waiting, frames = list(run), _frames(video, picture, whole, finder)
-        with closing(ahead(frames, depth) if depth else frames) as coming:
+        with closing(prefetch(frames, depth) if depth else frames) as coming:
             for frame in coming:
                 found.add(frame)
                 while waiting and found.beyond(waiting[0].span.end) >= max(finder.after, 1):
@@ -108,7 +108,7 @@ class Scenes(Analyzer):
 
 
 @dataclass(slots=True)
-class _Found:
+class _PassState:
     """What a pass has seen: the times of its frames and of the candidates among them (ms)."""
 
     finder: CutFinder
@@ -154,7 +154,7 @@ class _Found:
         return Observation(span, "scene", "shot", detail=detail)
 
 
-def adjoining(grains: Sequence[Grain]) -> Iterator[Sequence[Grain]]:
+def adjoining_runs(grains: Sequence[Grain]) -> Iterator[Sequence[Grain]]:
     """Split grains into runs in which each begins where the one before it ends."""
     run: list[Grain] = []
     for grain in grains:
@@ -168,7 +168,7 @@ def adjoining(grains: Sequence[Grain]) -> Iterator[Sequence[Grain]]:
 
 def _frames(video: Video, picture: TimeRange, span: TimeRange, finder: CutFinder) -> Generator[Frame, None, None]:
     """Yield every frame in `span` and as many before and after it as the finder needs (before it, a few more), as BGR."""
-    context = CONTEXT
+    context = CONTEXT_MS
     while True:
         begin = max(picture.start, span.start - context)
         frames = video.frames(TimeRange(begin, picture.end), order="bgr", pixels=finder.pixels)
@@ -206,6 +206,6 @@ SPEC = Spec(
             "description": "adaptive copes with fast camera movement; content reacts to any strong change between two frames.",
         }
     },
-    context=CONTEXT,
+    context=CONTEXT_MS,
     needs="picture",
 )

@@ -1,6 +1,6 @@
 """Speech: words with times and probabilities, stored as pieces of sentences.
 
-What is heard depends on the track alone (see `hearing`), so what is stored for a grain does not depend on which grains were asked
+What is heard depends on the track alone (see `transcriber`), so what is stored for a grain does not depend on which grains were asked
 together. A word belongs to the grain in which it starts. Knows nothing of recognizers: an engine is injected.
 """
 
@@ -12,30 +12,30 @@ from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.protocols import Analyzer, Engine, Grain, Spec, Video
 from analyzer_agent.records import JSON, UNHEARD, Observation
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.tools.hearing import Hearing, Recognizer, Said, Word, sound
 from analyzer_agent.tools.languages import code_of
-from analyzer_agent.tools.seams import CONTEXT, RATE
+from analyzer_agent.tools.support.audio_chunks import CONTEXT_MS, SAMPLE_RATE
+from analyzer_agent.tools.support.transcriber import HeardWord, Recognizer, Said, Transcriber, sound
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-PAUSE = 800
+SENTENCE_PAUSE_MS = 800
 """A silence longer than this, in ms, ends a sentence."""
 
-LONGEST = 15_000
+MAX_SENTENCE_MS = 15_000
 """A sentence longer than this, in ms, is split at its largest pause."""
 
-_LEAST = 3_000
+_MIN_SENTENCE_MS = 3_000
 """Splitting leaves at least this many ms on either side where it can."""
 
 SURE = 0.8
 """From this probability on, a window is heard in the language detected in it, else in that of the track."""
 
-_LANGUAGE_WINDOW = 30_000
-_LANGUAGE_VOICE = 30_000
-_LANGUAGE_SEARCH = 600_000
-_END = re.compile(r"[.!?。！？…]+[\"'”’)\]»」』]*$")
+_LANGUAGE_WINDOW_MS = 30_000
+_LANGUAGE_VOICE_MS = 30_000
+_LANGUAGE_SEARCH_MS = 600_000
+_SENTENCE_END = re.compile(r"[.!?。！？…]+[\"'”’)\]»」』]*$")
 _ABBREVIATION = re.compile(r"(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|No|[A-Z])\.$")
 
 
@@ -63,10 +63,10 @@ class Speech(Analyzer):
             ToolRefusal: no such track, a language that the engine does not know, or hotwords that it cannot use.
         """
         self._check(video)
-        hearing, how = Hearing(video, self._track), _Listening(self, video)
+        hearing, how = Transcriber(video, self._track), _Listening(self, video)
         for grain in grains:
-            # Whether a sentence goes on across the edge, a word tells that ends within `PAUSE` of it.
-            near = TimeRange(max(grain.span.start - PAUSE, 0), grain.span.end)
+            # Whether a sentence goes on across the edge, a word tells that ends within `SENTENCE_PAUSE_MS` of it.
+            near = TimeRange(max(grain.span.start - SENTENCE_PAUSE_MS, 0), grain.span.end)
             yield grain, self._pieces(hearing.said(near, how), grain.span)
 
     def facts(self) -> Mapping[str, JSON]:
@@ -111,20 +111,20 @@ class Speech(Analyzer):
 
         parts: list[NDArray[np.float32]] = []
         found = 0
-        for start in range(0, video.duration, _LANGUAGE_WINDOW):
-            if found >= _LANGUAGE_VOICE or (found and start >= _LANGUAGE_SEARCH):
+        for start in range(0, video.duration, _LANGUAGE_WINDOW_MS):
+            if found >= _LANGUAGE_VOICE_MS or (found and start >= _LANGUAGE_SEARCH_MS):
                 break
-            samples = video.audio(TimeRange(start, min(start + _LANGUAGE_WINDOW, video.duration)), RATE, self._track)
+            samples = video.audio(TimeRange(start, min(start + _LANGUAGE_WINDOW_MS, video.duration)), SAMPLE_RATE, self._track)
             parts += [sound(samples, window) for window in self.recognizer.windows(samples)]
-            found = sum(len(part) for part in parts) * 1000 // RATE
-        return np.concatenate(parts)[: _LANGUAGE_VOICE * RATE // 1000] if parts else np.zeros(0, np.float32)
+            found = sum(len(part) for part in parts) * 1000 // SAMPLE_RATE
+        return np.concatenate(parts)[: _LANGUAGE_VOICE_MS * SAMPLE_RATE // 1000] if parts else np.zeros(0, np.float32)
 
     def _pieces(self, said: Said, grain: TimeRange) -> list[Observation]:
         before = [word for word in said.words if word.start < grain.start]
         own = [word for word in said.words if grain.start <= word.start < grain.end]
         found = []
         for words in sentences(own):
-            goes_on = bool(before) and words[0] is own[0] and not parted(before[-1], own[0])
+            goes_on = bool(before) and words[0] is own[0] and not ends_sentence(before[-1], own[0])
             detail: dict[str, JSON] = {"words": [[w.text.strip(), w.start, w.end, round(w.prob, 3)] for w in words]}
             detail |= {"language": words[0].language, "track": self._track}
             detail |= {"continues": True} if goes_on else {}
@@ -164,28 +164,32 @@ def check_track(video: Video, track: int) -> None:
         raise ToolRefusal(f"audio track {track!r} does not exist in this video; {there}")
 
 
-def parted(one: Word, other: Word) -> bool:
+def ends_sentence(one: HeardWord, other: HeardWord) -> bool:
     """Tell whether a sentence ends between two words: by punctuation, by a pause, or by another language."""
     text = one.text.strip()
-    ended = bool(_END.search(text)) and not _ABBREVIATION.match(text)
-    return ended or other.start - one.end > PAUSE or one.language != other.language
+    ended = bool(_SENTENCE_END.search(text)) and not _ABBREVIATION.match(text)
+    return ended or other.start - one.end > SENTENCE_PAUSE_MS or one.language != other.language
 
 
-def sentences(words: Sequence[Word]) -> list[list[Word]]:
-    """Group words into sentences of at most `LONGEST` ms."""
-    groups: list[list[Word]] = []
+def sentences(words: Sequence[HeardWord]) -> list[list[HeardWord]]:
+    """Group words into sentences of at most `MAX_SENTENCE_MS` ms."""
+    groups: list[list[HeardWord]] = []
     for word in words:
-        if groups and not parted(groups[-1][-1], word):
+        if groups and not ends_sentence(groups[-1][-1], word):
             groups[-1].append(word)
         else:
             groups.append([word])
     return [piece for group in groups for piece in _split(group)]
 
 
-def _split(words: list[Word]) -> list[list[Word]]:
-    if len(words) < 2 or words[-1].end - words[0].start <= LONGEST:
+def _split(words: list[HeardWord]) -> list[list[HeardWord]]:
+    if len(words) < 2 or words[-1].end - words[0].start <= MAX_SENTENCE_MS:
         return [words]
-    inner = [i for i in range(1, len(words)) if words[i].start - words[0].start >= _LEAST and words[-1].end - words[i].start >= _LEAST]
+    inner = [
+        i
+        for i in range(1, len(words))
+        if words[i].start - words[0].start >= _MIN_SENTENCE_MS and words[-1].end - words[i].start >= _MIN_SENTENCE_MS
+    ]
     at = max(inner or range(1, len(words)), key=lambda i: words[i].start - words[i - 1].end)
     return [*_split(words[:at]), *_split(words[at:])]
 
@@ -223,6 +227,6 @@ SPEC = Spec(
             "description": "Names and unusual words to expect, separated by spaces. Leave empty unless a name was misheard.",
         },
     },
-    context=CONTEXT,
+    context=CONTEXT_MS,
     needs="audio",
 )

@@ -12,8 +12,8 @@ from analyzer_agent.installing import VISION, install_extra
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.tools import vocabulary
-from analyzer_agent.tools.sampling import look_at
+from analyzer_agent.tools.support import vocabulary
+from analyzer_agent.tools.support.sampling import observe_grains
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +45,7 @@ class Tags(Analyzer):
 
     def __init__(self, engine: Engine, groups: tuple[vocabulary.Group, ...]) -> None:
         self.engine = engine.name
-        self.params: Mapping[str, JSON] = {"vocabulary": vocabulary.digest(groups)}
+        self.params: Mapping[str, JSON] = {"vocabulary": vocabulary.vocabulary_digest(groups)}
         self._engine, self._groups = engine, groups
         self._prompts = [group.prompts() for group in groups]
 
@@ -55,7 +55,7 @@ class Tags(Analyzer):
 
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
         """Yield each grain with the labels that fit at its instants, the surest of each group first."""
-        return look_at(video, grains, self._engine.get, self._look, self._observe)
+        return observe_grains(video, grains, self._engine.get, self._look, self._observe)
 
     def _look(self, tagger: Tagger, images: "Sequence[NDArray[np.uint8]]") -> Sequence[Sequence[Sequence[float]]]:
         return tagger.probabilities(images, self._prompts)
@@ -85,7 +85,7 @@ def make(options: Mapping[str, Any], engine: Engine | None) -> Tags:
     """
     if engine is None:
         raise Unavailable("Tagging frames needs an engine.", hint=install_extra(VISION))
-    return Tags(engine, vocabulary.read(engine.config.vocabulary))
+    return Tags(engine, vocabulary.read_vocabulary(engine.config.vocabulary))
 
 
 SPEC = Spec(

@@ -14,9 +14,9 @@ from analyzer_agent.installing import install_extra
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.tools.anchors import WIDEST, anchored
-from analyzer_agent.tools.engines.opencv import alike
-from analyzer_agent.tools.sampling import ascending, shown_for
+from analyzer_agent.tools.engines.opencv import look_alike
+from analyzer_agent.tools.support.frame_dedup import COARSEST_MS, deduplicated
+from analyzer_agent.tools.support.sampling import ascending_runs, frame_span
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,11 +58,11 @@ class ScreenText(Analyzer):
 
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
         """Yield each grain with the lines found at its instants, in reading order per frame."""
-        for run in ascending(grains):
-            found = anchored(video, run, alike, self._read)
+        for run in ascending_runs(grains):
+            found = deduplicated(video, run, look_alike, self._read)
             for grain in run:
                 looked = islice(found, len(grain.instants))
-                yield grain, [one for frame, lines in looked for one in observe(shown_for(video, grain, frame), frame, lines)]
+                yield grain, [one for frame, lines in looked for one in observe(frame_span(video, grain, frame), frame, lines)]
 
     def _read(self, image: "NDArray[np.uint8]") -> list[Line]:
         reader: TextReader = self._engine.get()
@@ -151,7 +151,7 @@ SPEC = Spec(
             "description": "Show only lines read with at least this confidence; nothing below 0.3 is kept.",
         }
     },
-    context=WIDEST,
+    context=COARSEST_MS,
     needs="picture",
     select=selected,
 )

@@ -1,6 +1,6 @@
 """Objects followed over time: one observation per object and grain, for counting how many different ones there are.
 
-Each grain is tracked by itself, from `CONTEXT` ms before it, so that what it yields never depends on what was asked with it. The boxes
+Each grain is tracked by itself, from `CONTEXT_MS` ms before it, so that what it yields never depends on what was asked with it. The boxes
 near its edges are kept: by them its pieces are joined with those of the next grain when they are read. Knows objects by where they are
 and how they move, not by their looks.
 """
@@ -15,43 +15,43 @@ from analyzer_agent.protocols import Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange, instants, sample_end
 from analyzer_agent.tools import objects
-from analyzer_agent.tools.objects import Box, Detector, Objects
-from analyzer_agent.tools.sampling import seen
-from analyzer_agent.tools.scenes import adjoining
+from analyzer_agent.tools.objects import DetectedBox, ObjectDetector, Objects
+from analyzer_agent.tools.scenes import adjoining_runs
+from analyzer_agent.tools.support.sampling import process_frames
 
-STEP = 250
+STEP_MS = 250
 """How often a frame is looked at, in ms. Half as often splits people who walk; twice as often counts no better, at twice the cost."""
-MEMORY = 1_500
+MAX_UNSEEN_MS = 1_500
 """An object that is not seen for longer than this, in ms, is a new one when it comes back."""
-CONTEXT = 4_000
+CONTEXT_MS = 4_000
 """How long before a grain tracking begins, in ms: by the grain's start it must know how things move. 2 s were too short for people."""
-SEAM = 2_000
-"""The boxes of this many ms before a grain's edge are kept on both sides of it. Longer than `MEMORY`."""
-_SECOND = 1_000
-_FEWEST = 3
+SEAM_MS = 2_000
+"""The boxes of this many ms before a grain's edge are kept on both sides of it. Longer than `MAX_UNSEEN_MS`."""
+_SECOND_MS = 1_000
+_MIN_FRAMES = 3
 """Seen on fewer frames, a track does not count: what leaves the picture is found in two parts."""
 _COUNTED_SCORE = 0.5
 """A track counts from this score of its best box on, unless the reader chooses another: the default of `min_score`."""
 
 
-class Tracker(Detector, Protocol):
+class Tracker(ObjectDetector, Protocol):
     """What a tracking engine can do."""
 
-    def follow(self, frames: Sequence[Sequence[Box]], memory: int) -> Sequence[Sequence[int | None]]:
+    def follow(self, frames: Sequence[Sequence[DetectedBox]], memory: int) -> Sequence[Sequence[int | None]]:
         """Return for each box of each frame the number of its track, or None; what is not seen for `memory` frames is forgotten."""
         ...
 
 
-class _Look(NamedTuple):
+class _FrameBoxes(NamedTuple):
     """What was found on the frame at an instant, with the frame's size in pixels."""
 
     t: int
     wide: int
     tall: int
-    boxes: Sequence[Box]
+    boxes: Sequence[DetectedBox]
 
 
-class _Sight(NamedTuple):
+class _TrackedBox(NamedTuple):
     """An object at an instant: its score, and box `x, y, width, height` in shares of the picture."""
 
     t: int
@@ -65,18 +65,18 @@ class Tracks(Objects):
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
         """Yield each grain with the pieces of tracks in it.
 
-        The text is the class. The detail holds `grain`, its start and end in ms; `seen`, on how many frames; and `boxes` as
+        The text is the class. The detail holds `grain`, its start and end in ms; `process_frames`, on how many frames; and `boxes` as
         `[ms, x, y, width, height]` in shares of the picture: those near the grain's edges, from before its start too, and one per
         second in between.
         """
-        for run in adjoining(grains):
+        for run in adjoining_runs(grains):
             yield from self._run(video, run)
 
     def _run(self, video: Video, run: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
-        looks, known = self._looks(video, TimeRange(run[0].span.start, run[-1].span.end)), list[_Look]()
+        looks, known = self._looks(video, TimeRange(run[0].span.start, run[-1].span.end)), list[_FrameBoxes]()
         for grain in run:
-            reach = TimeRange(max(0, grain.span.start - CONTEXT), grain.span.end)
-            wanted = instants(reach, STEP, video.picture) if video.picture else []
+            reach = TimeRange(max(0, grain.span.start - CONTEXT_MS), grain.span.end)
+            wanted = instants(reach, STEP_MS, video.picture) if video.picture else []
             if not wanted:
                 yield grain, ()
                 continue
@@ -84,15 +84,15 @@ class Tracks(Objects):
             known += islice(looks, len(wanted) - len(known))
             yield grain, self._follow(video, grain.span, known)
 
-    def _looks(self, video: Video, span: TimeRange) -> Iterator[_Look]:
+    def _looks(self, video: Video, span: TimeRange) -> Iterator[_FrameBoxes]:
         """Yield what is on each frame, from the context before `span` on."""
-        reach = TimeRange(max(0, span.start - CONTEXT), span.end)
-        wanted = instants(reach, STEP, video.picture) if video.picture else []
+        reach = TimeRange(max(0, span.start - CONTEXT_MS), span.end)
+        wanted = instants(reach, STEP_MS, video.picture) if video.picture else []
         frames: Iterator[Frame] = iter(video.frames(reach, instants=wanted, order="bgr") if wanted else ())
-        for frame, boxes in seen(frames, self._engine.get, self._look):
-            yield _Look(frame.t, frame.image.shape[1], frame.image.shape[0], boxes)
+        for frame, boxes in process_frames(frames, self._engine.get, self._look):
+            yield _FrameBoxes(frame.t, frame.image.shape[1], frame.image.shape[0], boxes)
 
-    def _follow(self, video: Video, grain: TimeRange, looks: Sequence[_Look]) -> list[Observation]:
+    def _follow(self, video: Video, grain: TimeRange, looks: Sequence[_FrameBoxes]) -> list[Observation]:
         limit = min(grain.end, video.picture.end) if video.picture else grain.end
         pieces = [
             _piece(name, sights, grain, limit)
@@ -102,34 +102,34 @@ class Tracks(Objects):
         ]
         return sorted(pieces, key=lambda piece: (piece.span.start, -(piece.score or 0.0)))
 
-    def _tracks(self, looks: Sequence[_Look], name: str) -> Iterable[Sequence[_Sight]]:
+    def _tracks(self, looks: Sequence[_FrameBoxes], name: str) -> Iterable[Sequence[_TrackedBox]]:
         """Return the tracks of a class. Each class is followed by itself: a thing that is taken for two classes has a box for each."""
         boxes = [[box for box in look.boxes if box[0] == name] for look in looks]
         tracker: Tracker = self._engine.get()
-        tracks: dict[int, list[_Sight]] = {}
-        for look, its, numbers in zip(looks, boxes, tracker.follow(boxes, MEMORY // STEP), strict=True):
+        tracks: dict[int, list[_TrackedBox]] = {}
+        for look, its, numbers in zip(looks, boxes, tracker.follow(boxes, MAX_UNSEEN_MS // STEP_MS), strict=True):
             for (_, score, (x, y, width, height)), number in zip(its, numbers, strict=True):
                 box = (x / look.wide, y / look.tall, width / look.wide, height / look.tall)
                 if number is not None:
-                    tracks.setdefault(number, []).append(_Sight(look.t, score, box))
+                    tracks.setdefault(number, []).append(_TrackedBox(look.t, score, box))
         return tracks.values()
 
 
-def _piece(name: str, sights: Sequence[_Sight], grain: TimeRange, limit: int) -> Observation:
+def _piece(name: str, sights: Sequence[_TrackedBox], grain: TimeRange, limit: int) -> Observation:
     """Return what a grain holds of a track; `limit` is where the grain or the picture ends."""
     inside = [sight for sight in sights if sight.t >= grain.start]
     detail: dict[str, JSON] = {
         "grain": [grain.start, grain.end],
         "seen": len(inside),
-        "boxes": [[sight.t, *(round(share, 3) for share in sight.box)] for sight in sights if _kept(sight.t, grain)],
+        "boxes": [[sight.t, *(round(share, 3) for share in sight.box)] for sight in sights if _is_stored(sight.t, grain)],
     }
-    span = TimeRange(inside[0].t, sample_end(inside[-1].t, STEP, limit))
+    span = TimeRange(inside[0].t, sample_end(inside[-1].t, STEP_MS, limit))
     return Observation(span, "track", name, round(max(sight.score for sight in inside), 3), detail)
 
 
-def _kept(t: int, grain: TimeRange) -> bool:
+def _is_stored(t: int, grain: TimeRange) -> bool:
     """Tell whether the box at this instant is stored: those by which pieces are joined, and a few for who wants to know where."""
-    return grain.start - SEAM <= t < grain.start or t >= grain.end - SEAM or (t >= grain.start and t % _SECOND == 0)
+    return grain.start - SEAM_MS <= t < grain.start or t >= grain.end - SEAM_MS or (t >= grain.start and t % _SECOND_MS == 0)
 
 
 def selected(track: Observation, filters: Mapping[str, Any]) -> Observation | None:
@@ -137,7 +137,7 @@ def selected(track: Observation, filters: Mapping[str, Any]) -> Observation | No
     wanted = {name.casefold() for name in filters.get("classes") or ()}
     if wanted and track.text.casefold() not in wanted:
         return None
-    counts = cast("int", track.detail["seen"]) >= _FEWEST and (track.score or 0.0) >= filters.get("min_score", _COUNTED_SCORE)
+    counts = cast("int", track.detail["seen"]) >= _MIN_FRAMES and (track.score or 0.0) >= filters.get("min_score", _COUNTED_SCORE)
     return track if counts else None
 
 
@@ -158,7 +158,7 @@ SPEC = Spec(
     description=(
         "Count how many different objects of a class appear (people, vehicles, animals ...), by following each from frame to "
         "frame: gives the number, the most at the same time, and one note per object with when it is in the picture. An object "
-        f"that leaves, or is hidden for more than {MEMORY / _SECOND:g} s, counts anew when it comes back, and so does one on "
+        f"that leaves, or is hidden for more than {MAX_UNSEEN_MS / _SECOND_MS:g} s, counts anew when it comes back, and so does one on "
         "both sides of a part that was not asked for: ask for one range that holds all of it. A cut or a moving camera counts "
         "things twice, and what crosses the picture in about a second may be missed. Looks four times a second, so it costs "
         "more than detect_objects, which counts at single moments."
@@ -182,8 +182,8 @@ SPEC = Spec(
         },
     },
     resource="gpu",
-    context=CONTEXT,
+    context=CONTEXT_MS,
     needs="picture",
     select=selected,
-    like=("objects", STEP / _SECOND),
+    like=("objects", STEP_MS / _SECOND_MS),
 )

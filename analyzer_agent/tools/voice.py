@@ -10,32 +10,32 @@ from typing import TYPE_CHECKING, Any, Protocol
 from analyzer_agent.protocols import Analyzer, Engine, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.tools.seams import RATE
 from analyzer_agent.tools.speech import TRACK_OPTION, check_track
+from analyzer_agent.tools.support.audio_chunks import SAMPLE_RATE
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-WINDOW = 32
+WINDOW_MS = 32
 """A probability stands for this many ms."""
 
-BLOCK = 900 * WINDOW
+BLOCK_MS = 900 * WINDOW_MS
 """Length of a block, in ms."""
 
-RUN_UP = 150 * WINDOW
+RUN_UP_MS = 150 * WINDOW_MS
 """How much sound before a block the detector hears first, so that its memory has settled, in ms."""
 
-GAP = 500
+MAX_BRIDGED_GAP_MS = 500
 """Shorter silences between voices are bridged, in ms."""
 
-SHORTEST = 100
+MIN_VOICE_MS = 100
 """Shorter voices are clicks and are left out, in ms."""
 
 THRESHOLD = 0.5
 
 
-class Detector(Protocol):
+class VoiceDetector(Protocol):
     """What a voice engine must do; equal input gives equal output."""
 
     def probabilities(self, samples: "NDArray[np.float32]") -> "NDArray[np.float32]":
@@ -64,30 +64,32 @@ class Voice(Analyzer):
         check_track(video, self._track)
         known: dict[int, NDArray[np.float32]] = {}
         for grain in grains:
-            # A gap or a click at the edge is judged by what lies within GAP + SHORTEST beyond it.
-            reach = TimeRange(max(grain.span.start - 2 * GAP, 0), min(grain.span.end + 2 * GAP, video.duration))
-            blocks = range(reach.start // BLOCK, -(-reach.end // BLOCK))
+            # A gap or a click at the edge is judged by what lies within MAX_BRIDGED_GAP_MS + MIN_VOICE_MS beyond it.
+            reach = TimeRange(
+                max(grain.span.start - 2 * MAX_BRIDGED_GAP_MS, 0), min(grain.span.end + 2 * MAX_BRIDGED_GAP_MS, video.duration)
+            )
+            blocks = range(reach.start // BLOCK_MS, -(-reach.end // BLOCK_MS))
             known = {at: known[at] if at in known else self._block(video, at) for at in blocks}
             yield grain, self._pieces(known, reach, grain.span)
 
     def _block(self, video: Video, at: int) -> "NDArray[np.float32]":
-        begin, end = at * BLOCK, min((at + 1) * BLOCK, video.duration)
-        lead = max(begin - RUN_UP, 0)
-        samples = video.audio(TimeRange(lead, end), RATE, self._track)
-        detector: Detector = self._engine.get()
-        return detector.probabilities(samples)[(begin - lead) // WINDOW :]
+        begin, end = at * BLOCK_MS, min((at + 1) * BLOCK_MS, video.duration)
+        lead = max(begin - RUN_UP_MS, 0)
+        samples = video.audio(TimeRange(lead, end), SAMPLE_RATE, self._track)
+        detector: VoiceDetector = self._engine.get()
+        return detector.probabilities(samples)[(begin - lead) // WINDOW_MS :]
 
     def _pieces(self, blocks: Mapping[int, "NDArray[np.float32]"], reach: TimeRange, grain: TimeRange) -> list[Observation]:
         import numpy as np
 
-        first = min(blocks) * BLOCK // WINDOW
+        first = min(blocks) * BLOCK_MS // WINDOW_MS
         probs = np.concatenate([blocks[at] for at in sorted(blocks)])
-        low, high = reach.start // WINDOW, -(-reach.end // WINDOW)
+        low, high = reach.start // WINDOW_MS, -(-reach.end // WINDOW_MS)
         found = []
         for start, end in runs(probs[low - first : high - first] >= THRESHOLD):
-            voice = TimeRange((low + start) * WINDOW, (low + end) * WINDOW)
+            voice = TimeRange((low + start) * WINDOW_MS, (low + end) * WINDOW_MS)
             if piece := voice.within(grain):
-                score = float(probs[piece.start // WINDOW - first : -(-piece.end // WINDOW) - first].mean())
+                score = float(probs[piece.start // WINDOW_MS - first : -(-piece.end // WINDOW_MS) - first].mean())
                 detail: dict[str, JSON] = {"track": self._track}
                 detail |= {"continues": True} if voice.start < grain.start else {}
                 found.append(Observation(piece, "voice", "voice", round(score, 3), detail))
@@ -95,17 +97,17 @@ class Voice(Analyzer):
 
 
 def runs(voiced: "NDArray[np.bool_]") -> list[tuple[int, int]]:
-    """Return the voices as (first, beyond) windows: gaps up to `GAP` bridged, then voices under `SHORTEST` left out."""
+    """Return the voices as (first, beyond) windows: gaps up to `MAX_BRIDGED_GAP_MS` bridged, then voices under `MIN_VOICE_MS` left out."""
     import numpy as np
 
     steps = np.diff(np.concatenate(([0], voiced.astype(np.int8), [0])))
     joined: list[tuple[int, int]] = []
     for start, end in zip(np.flatnonzero(steps == 1).tolist(), np.flatnonzero(steps == -1).tolist(), strict=True):
-        if joined and (start - joined[-1][1]) * WINDOW < GAP:
+        if joined and (start - joined[-1][1]) * WINDOW_MS < MAX_BRIDGED_GAP_MS:
             joined[-1] = (joined[-1][0], end)
         else:
             joined.append((start, end))
-    return [(start, end) for start, end in joined if (end - start) * WINDOW >= SHORTEST]
+    return [(start, end) for start, end in joined if (end - start) * WINDOW_MS >= MIN_VOICE_MS]
 
 
 def _voice(options: Mapping[str, Any], engine: Engine | None) -> Voice:
@@ -122,6 +124,6 @@ SPEC = Spec(
     factory=_voice,
     kinds=("voice",),
     options_schema={"track": TRACK_OPTION},
-    context=BLOCK + RUN_UP + 2 * GAP,
+    context=BLOCK_MS + RUN_UP_MS + 2 * MAX_BRIDGED_GAP_MS,
     needs="audio",
 )

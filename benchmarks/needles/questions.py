@@ -64,9 +64,9 @@ class Room:
 def drafts(room: Room, turn: int, count: int) -> Iterator[Draft]:
     """Yield up to `count` questions that there is room for, beginning with another recipe for each `turn`."""
     left = count
-    for recipe, kind, most in (*_RECIPES[turn % len(_RECIPES) :], *_RECIPES[: turn % len(_RECIPES)]):
+    for provenance, kind, most in (*_RECIPES[turn % len(_RECIPES) :], *_RECIPES[: turn % len(_RECIPES)]):
         if left and len(room.free) >= most:
-            yield recipe(room, kind)
+            yield provenance(room, kind)
             left -= 1
 
 

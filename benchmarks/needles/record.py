@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from analyzer_agent.protocols import EngineConfig
 from analyzer_agent.tools.engines import pocketsphinx
-from analyzer_agent.tools.hearing import joined
+from analyzer_agent.tools.support.transcriber import joined
 from benchmarks.needles.stock import SENTENCES, TOPICS, VOICES
 from benchmarks.needles.voices import FOLDER, TRUTH, file_of, lengths, recording
 

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from analyzer_agent import Session
 from analyzer_agent.protocols import Reply
-from analyzer_agent.session import Pool
+from analyzer_agent.session import EnginePool
 from analyzer_agent.testing import ScriptedModel, call
 from benchmarks.speed.clips import clip
 from benchmarks.speed.measure import Figure, Work
@@ -55,7 +55,7 @@ def _second_question(video: Path) -> Iterator[Figure]:
 
 def _indexed(video: Path, settings: dict[str, object]) -> list[tuple[int, int]]:
     """Return, by analyzer, the ms analyzed and how many engines are loaded after it."""
-    with Session(video, settings=None, pool=(pool := Pool()), **settings) as session:
+    with Session(video, settings=None, pool=(pool := EnginePool()), **settings) as session:
         found = []
         for name in _WITH:
             running = session.index_stream([name])

@@ -70,7 +70,7 @@ def _generate(engine: door.CoCa, images: "Sequence[NDArray[np.uint8]]", **how: A
 def _same_words(engine: door.CoCa, images: "Sequence[NDArray[np.uint8]]") -> str:
     """Compare the sentences, and say so. `generate` puts an end in the place of the last token."""
     rows = _generate(engine, images, **_GREEDY).tolist()
-    plain = [engine._words(row[: door.LONGEST - 1]).rstrip(" \N{REPLACEMENT CHARACTER}") for row in rows]
+    plain = [engine._words(row[: door.MAX_CAPTION_TOKENS - 1]).rstrip(" \N{REPLACEMENT CHARACTER}") for row in rows]
     if not all(ours.startswith(words) for ours, words in zip(engine.caption(images), plain, strict=True)):
         raise AssertionError("captions are not those of open_clip's generate")
     return f"{len(plain)} sentences"

@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, product
 
-from analyzer_agent.records import JSON, Observation, Recipe
+from analyzer_agent.records import JSON, Observation, Provenance
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, grid_step
 
@@ -27,7 +27,7 @@ class Layer:
 
     def __init__(self, kind: str, grain: int, step: int, every: float, tier: int = 0) -> None:
         self.kind, self.grain, self.step, self.every = kind, grain * 1000, grid_step(step) if step else 0, every
-        self.recipe = Recipe(f"{kind}:{tier}", kind, "1", f"engine{tier}", tier, "", "", {"detector": "content"}, tier > 0)
+        self.provenance = Provenance(f"{kind}:{tier}", kind, "1", f"engine{tier}", tier, "", "", {"detector": "content"}, tier > 0)
 
     def grains(self, chance: random.Random, span: TimeRange) -> Iterator[tuple[TimeRange, list[Observation]]]:
         """Yield each grain with what is found in it."""
@@ -74,7 +74,7 @@ def fill(store: Store, videos: Sequence[str], hours: int, seed: int = 7) -> int:
     """Commit what all engines find in `hours` hours of each video, hour by hour, and return how many notes that were."""
     chance, notes = random.Random(seed), 0
     for layer in LAYERS:
-        store.notes.add_key(layer.recipe)
+        store.notes.add_provenance(layer.provenance)
     for video in videos:
         store.notes.add_video(video, f"{video}.mp4", f"/{video}.mp4", hours * HOUR)
         for hour in range(hours):
@@ -85,7 +85,7 @@ def fill(store: Store, videos: Sequence[str], hours: int, seed: int = 7) -> int:
 
 def commit(store: Store, video: str, layer: Layer, grains: Iterable[tuple[TimeRange, Sequence[Observation]]]) -> int:
     """Claim and commit grains as gathering does, and return how many notes they held."""
-    found, key = list(grains), layer.recipe.key
+    found, key = list(grains), layer.provenance.key
     store.ledger.claim(video, key, [span for span, _ in found])
     for span, notes in found:
         instants = range(span.start, span.end, layer.step) if layer.step else ()

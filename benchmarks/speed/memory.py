@@ -11,9 +11,9 @@ import psutil
 
 from analyzer_agent import tools as registry
 from analyzer_agent.config import Settings
-from analyzer_agent.evidence.planning import grains_of
+from analyzer_agent.evidence.plan import grains_of
 from analyzer_agent.media import open_video
-from analyzer_agent.session import Pool, ready_tools
+from analyzer_agent.session import EnginePool, available_tools
 from analyzer_agent.timeline import TimeRange
 from benchmarks.speed.long import hours
 from benchmarks.speed.measure import Figure, Work
@@ -44,7 +44,7 @@ def figures(work: Work) -> Iterator[Figure]:
 
 def _peak(path: Path, name: str, minutes: int, weights: dict[str, Path]) -> int | str:
     """Return by how many bytes memory grows at most once the weights are loaded, or why the analyzer cannot run."""
-    ready, missing = ready_tools(Settings(offline=True, weights=weights), Pool())
+    ready, missing = available_tools(Settings(offline=True, weights=weights), EnginePool())
     if name in missing:
         return missing[name]
     tool, video = ready[name], open_video(path)

@@ -14,8 +14,8 @@ from analyzer_agent.media import open_video
 from analyzer_agent.protocols import Engine, EngineConfig, Frame, Grain
 from analyzer_agent.timeline import TimeRange, instants
 from analyzer_agent.tools.engines import ultralytics as door
-from analyzer_agent.tools.objects import SPEC, STORED_SCORE, Box, observe
-from analyzer_agent.tools.pool import choose
+from analyzer_agent.tools.objects import SPEC, STORED_SCORE, DetectedBox, observe
+from analyzer_agent.tools.support.engine_pool import choose_engines
 from benchmarks.speed.clips import RATE, clip
 from benchmarks.speed.measure import Figure, Work, paired, ratios
 
@@ -33,7 +33,7 @@ def figures(work: Work) -> Iterator[Figure]:
         yield Figure(f"objects at 1 fps of {_SECONDS} s, 720p", "ultralytics", why="pip install 'analyzer-agent[gpu]'")
         return
     path, file = Path(work.options.get("objects") or random_detector(work.folder)), clip(work.folder, _SECONDS)
-    engine = choose("objects", [door.ENGINE], EngineConfig(weights=path, device="cpu")).engine
+    engine = choose_engines("objects", [door.ENGINE], EngineConfig(weights=path, device="cpu")).engine
     assert engine
     engine.get()
     model = door._library().YOLO(str(path), task="detect")
@@ -68,7 +68,7 @@ def _same_boxes(engine: Engine, model: Any, file: Path) -> str:
     return f"{sum(len(seen.detail['boxes']) for seen in plain)} boxes on {len(frames)} frames"  # type: ignore[arg-type]
 
 
-def _boxes(model: Any, frame: Frame) -> list[Box]:
+def _boxes(model: Any, frame: Frame) -> list[DetectedBox]:
     (result,) = _predict(model, frame.image)
     rows = zip(result.boxes.xyxy.tolist(), result.boxes.conf.tolist(), result.boxes.cls.tolist(), strict=True)
     return [(result.names[int(kind)], score, (x, y, right - x, low - y)) for (x, y, right, low), score, kind in rows]

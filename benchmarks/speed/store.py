@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from analyzer_agent.evidence.reading import Reader
+from analyzer_agent.evidence.merging import NoteReader
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange
 from benchmarks.speed.drawn import HOUR, LAYERS, Layer, commit, fill, sentence
@@ -30,7 +30,7 @@ def figures(work: Work) -> Iterator[Figure]:
                 draw(chance)()
                 values = [_p95([draw(chance) for _ in range(_ASKED)]) for _ in range(work.runs)]
                 yield Figure(f"{what}, p95 ({layout})", values=values, unit="ms", target=limit, at_most=True)
-    large = [layer for layer in LAYERS if layer.kind in ("speech", "object", "scene") and not layer.recipe.tier]
+    large = [layer for layer in LAYERS if layer.kind in ("speech", "object", "scene") and not layer.provenance.tier]
     yield Figure("adding notes, 9 to 30 a grain", values=[_added(work, large) for _ in range(work.runs)], unit="notes/s", target=20_000)
     small = [layer for layer in LAYERS if layer.kind in ("text", "tag", "caption", "voice")]
     yield Figure("adding notes, 1 to 5 a grain", values=[_added(work, small) for _ in range(work.runs)], unit="notes/s", target=3_000)
@@ -49,7 +49,7 @@ def _built(path: Path, videos: list[str], hours: int) -> Path:
 
 def _questions(store: Store, videos: list[str], length: int) -> Iterator[tuple[str, int, Callable[[random.Random], _Ask]]]:
     """Yield what is asked of the store, how many ms it may take, and what draws one such question."""
-    reader = Reader(store, {})
+    reader = NoteReader(store, {})
 
     def span(chance: random.Random) -> TimeRange:
         asked = chance.randint(60_000, 600_000)
@@ -67,12 +67,12 @@ def _questions(store: Store, videos: list[str], length: int) -> Iterator[tuple[s
         # Shots are numbered, which takes all before them: their time grows with the video, unlike that of all other kinds.
         video, asked = chance.choice(videos), span(chance)
         kinds = [layer.kind for layer in LAYERS if layer.kind != "scene" or len(videos) > 1]
-        return lambda: reader.runs(video, asked, kinds=kinds)
+        return lambda: reader.merged_notes(video, asked, kinds=kinds)
 
     def state(chance: random.Random) -> _Ask:
         video, asked = chance.choice(videos), span(chance)
-        keys = [layer.recipe.key for layer in LAYERS]
-        return lambda: (store.notes.state(video), store.notes.recipes(video=video), store.ledger.covered(video, keys, asked))
+        keys = [layer.provenance.key for layer in LAYERS]
+        return lambda: (store.notes.state(video), store.notes.provenances(video=video), store.ledger.covered(video, keys, asked))
 
     def search(chance: random.Random) -> _Ask:
         query, where = words(chance), chance.choice((videos, [chance.choice(videos)]))
@@ -106,7 +106,7 @@ def _added(work: Work, layers: list[Layer]) -> float:
     with TemporaryDirectory(dir=work.folder) as folder, Store(Path(folder) / "s.db") as store:
         store.notes.add_video("v", "v.mp4", "/v.mp4", HOUR)
         for layer in layers:
-            store.notes.add_key(layer.recipe)
+            store.notes.add_provenance(layer.provenance)
             grains = list(layer.grains(chance, TimeRange(0, HOUR)))
             began = time.perf_counter()
             notes += commit(store, "v", layer, grains)

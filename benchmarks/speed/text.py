@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import av
 import numpy as np
 
-from analyzer_agent.evidence.reading import join_pieces
+from analyzer_agent.evidence.merging import merge_notes
 from analyzer_agent.media import open_video
 from analyzer_agent.protocols import EngineConfig, Grain, Video
 from analyzer_agent.records import Note, Observation
 from analyzer_agent.timeline import TimeRange, instants
 from analyzer_agent.tools import text
 from analyzer_agent.tools.engines import rapidocr
-from analyzer_agent.tools.sampling import shown_for
+from analyzer_agent.tools.support.sampling import frame_span
 from benchmarks.speed.measure import Figure, Work, paired
 
 if TYPE_CHECKING:
@@ -52,9 +52,9 @@ class Shown:
 def figures(work: Work) -> Iterator[Figure]:
     """Yield how many calls of the engine are saved, and how much time."""
     against = "RapidOCR on every sampled frame"
-    lacking = rapidocr.find(EngineConfig()).missing
-    if lacking:
-        yield Figure(_WHAT, against, target=5, why=lacking)
+    missing_input = rapidocr.find(EngineConfig()).missing
+    if missing_input:
+        yield Figure(_WHAT, against, target=5, why=missing_input)
         return
     path, truth = slides(work.folder, _SECONDS, _SIZE)
     engine = Counted()
@@ -114,13 +114,13 @@ def exhaustive(video: Video, grains: Sequence[Grain], engine: Any) -> list[Obser
     read: list[Observation] = []
     for frame in video.frames(TimeRange(0, video.duration), instants=sorted(wanted), order="bgr"):
         lines = text.reading_order(text.tidy(engine.read(frame.image, ("en",))))
-        read += text.observe(shown_for(video, wanted[frame.t], frame), frame, lines)
+        read += text.observe(frame_span(video, wanted[frame.t], frame), frame, lines)
     return read
 
 
 def folded(read: Iterable[Observation]) -> Folded:
     """Return what is told of observations in time order: equal texts side by side are one."""
-    runs = join_pieces([Note(number, "v", "text", "k", one) for number, one in enumerate(read)], {})
+    runs = merge_notes([Note(number, "v", "text", "k", one) for number, one in enumerate(read)], {})
     return {(run.text, run.span.start, run.span.end) for run in runs}
 
 

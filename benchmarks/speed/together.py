@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from analyzer_agent import Session
-from analyzer_agent.session import Pool
+from analyzer_agent.session import EnginePool
 from benchmarks.speed.clips import clip
 from benchmarks.speed.measure import Figure, Work, paired, ratios
 
@@ -15,7 +15,7 @@ _WITH = ("scenes", "motion")
 
 def figures(work: Work) -> Iterator[Figure]:
     """Yield how much quicker they are together."""
-    video, pool = clip(work.folder, 60), Pool()
+    video, pool = clip(work.folder, 60), EnginePool()
     ours, plain = partial(_notes, video, pool, [_WITH]), partial(_notes, video, pool, [[name] for name in _WITH])
     together, apart = ours(), plain()
     if together != apart:
@@ -25,11 +25,11 @@ def figures(work: Work) -> Iterator[Figure]:
     yield Figure(what, "one after the other", ratios(pairs), same=f"{len(together)} notes", seconds=pairs)
 
 
-def _notes(video: Path, pool: Pool, turns: Sequence[Sequence[str]]) -> list[tuple[int, int, str, str]]:
+def _notes(video: Path, pool: EnginePool, turns: Sequence[Sequence[str]]) -> list[tuple[int, int, str, str]]:
     with TemporaryDirectory() as folder, Session(video, store=Path(folder) / "s.db", manager="rules", offline=True, pool=pool) as session:
         for names in turns:
             for _ in session.index_stream(names):
                 pass
-        (offer,) = session.offers
-        notes = session.store.notes.read(offer.video.id, offer.scope)
+        (session_video,) = session.session_videos
+        notes = session.store.notes.read(session_video.video.id, session_video.scope)
         return sorted((note.span.start, note.span.end, note.kind, note.text) for note in notes)

@@ -8,41 +8,41 @@ words, and imports no library: torch and the model come from the door.
 from typing import Any
 
 
-def causal(torch: Any, model: Any) -> bool:
+def is_causal(torch: Any, model: Any) -> bool:
     """Tell whether a CoCa is built as all published ones are: tokens look back only, and a summary follows them."""
     blocks = (*model.text.transformer.resblocks, *model.text_decoder.resblocks, *model.text_decoder.cross_attn)
     summed, looking_back = model.text.cls_emb is not None, model.text.attn_mask is not None
     return summed and looking_back and all(isinstance(block.attn, torch.nn.MultiheadAttention) for block in blocks)
 
 
-def greedy(torch: Any, model: Any, image: Any, begin: int, end: int, longest: int) -> Any:
+def greedy_decode(torch: Any, model: Any, image: Any, begin: int, end: int, longest: int) -> Any:
     """Return the likeliest token after the other for each picture of a batch, as a tensor of rows, until each has ended.
 
     Source: the last logits of `open_clip.CoCa.forward`, up to rounding.
 
     Args:
         torch: the library.
-        model: a `causal` CoCa.
+        model: a `is_causal` CoCa.
         image: what its `_encode_image` tells of the parts of each picture.
         begin: the token that each row begins with.
         end: the token that ends a row; what follows it means nothing.
         longest: tokens at most, the first one included.
     """
-    step = _Steps(torch, model, image)
+    step = _StepwiseDecoder(torch, model, image)
     text = torch.full((len(image), 1), begin, dtype=torch.long, device=image.device)
     while text.shape[1] < longest and not (text == end).any(dim=1).all():
         text = torch.cat([text, step(text).argmax(dim=-1, keepdim=True)], dim=1)
     return text
 
 
-class _Steps:
+class _StepwiseDecoder:
     """Called with texts that are longer by one token each time, gives the logits after their last ones."""
 
     def __init__(self, torch: Any, model: Any, image: Any) -> None:
         self._text, self._decoder = model.text, model.text_decoder
-        self._tower = [_Looking(torch, block) for block in self._text.transformer.resblocks]
+        self._tower = [_CachedSelfAttention(torch, block) for block in self._text.transformer.resblocks]
         self._pairs = [
-            (_Looking(torch, block), _LookingAt(torch, cross, image))
+            (_CachedSelfAttention(torch, block), _CachedCrossAttention(torch, cross, image))
             for block, cross in zip(self._decoder.resblocks, self._decoder.cross_attn, strict=True)
         ]
 
@@ -57,7 +57,7 @@ class _Steps:
         return self._decoder.ln_final(x[:, 0]) @ self._decoder.text_projection
 
 
-class _Looking:
+class _CachedSelfAttention:
     """A block whose last token looks at all tokens so far: keeps their keys and values."""
 
     def __init__(self, torch: Any, block: Any) -> None:
@@ -83,7 +83,7 @@ class _Looking:
         return x + block.ls_2(block.mlp(block.ln_2(x)))
 
 
-class _LookingAt(_Looking):
+class _CachedCrossAttention(_CachedSelfAttention):
     """A block whose last token looks at the picture, which stays the same."""
 
     def __init__(self, torch: Any, block: Any, image: Any) -> None:

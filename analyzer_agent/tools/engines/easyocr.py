@@ -3,7 +3,7 @@
 Weights are the user's: nothing is downloaded here. EasyOCR checks its weights against a table of MD5 sums and, left to
 itself, deletes a file that does not match and fetches another; `download_enabled=False` turns that into an error. It loads
 them as pickles (`torch.load(weights_only=False)`): the sums are what stands between a file and its code being run.
-Which languages can be read depends on the recognisers that lie in the folder: `suits` tells, from EasyOCR's own tables.
+Which languages can be read depends on the recognisers that lie in the folder: `unsupported_reason` tells, from EasyOCR's own tables.
 """
 
 import sys
@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from analyzer_agent.errors import ToolRefusal, Unavailable, require
 from analyzer_agent.installing import VISION, install_extra, vision_size
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
-from analyzer_agent.tools.engines.batches import with_room
-from analyzer_agent.tools.engines.hardware import real_device, torch_device
-from analyzer_agent.tools.engines.quiet import environment
+from analyzer_agent.tools.engines.adaptive_batch import retry_with_room
+from analyzer_agent.tools.engines.gpu import real_device, torch_device
+from analyzer_agent.tools.engines.telemetry_off import temporary_environment
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,8 +62,8 @@ class EasyOcr:
         def work() -> Any:
             return self._reader(tuple(languages)).readtext(image)
 
-        with self._lock, _quiet():
-            found = with_room(work, make_room=self._config.make_room, release=self._release)
+        with self._lock, _warnings_off():
+            found = retry_with_room(work, make_room=self._config.make_room, release=self._release)
         return [(text, float(score), _upright(corners)) for corners, text, score in found]
 
     def close(self) -> None:
@@ -82,7 +82,7 @@ class EasyOcr:
         return self._readers[languages]
 
     def _open(self, languages: tuple[str, ...]) -> Any:
-        if unknown := _unread(languages):
+        if unknown := _unread_reason(languages):
             raise ToolRefusal(f"easyocr {unknown}.")
         before = list(sys.path)
         try:
@@ -101,7 +101,7 @@ class EasyOcr:
             sys.path[:] = before
 
 
-class _quiet(warnings.catch_warnings):
+class _warnings_off(warnings.catch_warnings):
     """Hush what EasyOCR's dependencies say about its own calls: nothing that who asks a question could change."""
 
     def __enter__(self) -> None:
@@ -127,7 +127,7 @@ def _tables() -> Any:
     package = find_spec("easyocr")
     spec = spec_from_file_location("easyocr.config", Path(str(package and package.origin)).with_name("config.py"))
     tables = module_from_spec(spec)  # type: ignore[arg-type]
-    with environment():  # it sets a variable
+    with temporary_environment():  # it sets a variable
         spec.loader.exec_module(tables)  # type: ignore[union-attr]
     return tables
 
@@ -152,7 +152,7 @@ def _recogniser(languages: Sequence[str]) -> tuple[str, set[str]]:
     return "latin_g2", _listed("latin")
 
 
-def _unread(languages: Sequence[str]) -> str:
+def _unread_reason(languages: Sequence[str]) -> str:
     """Return why no recogniser reads these languages, or ""."""
     known = _known()
     if unknown := sorted(set(languages) - known):
@@ -167,12 +167,12 @@ def _file(recogniser: str) -> str:
     return str((_tables().recognition_models["gen1"] | _tables().recognition_models["gen2"])[recogniser]["filename"])
 
 
-def suits(config: EngineConfig, options: Mapping[str, Any]) -> str:
+def unsupported_reason(config: EngineConfig, options: Mapping[str, Any]) -> str:
     """Tell why the languages of `options` cannot be read, as far as the files in the folder tell."""
     if find_spec("easyocr") is None:
         return "the package 'easyocr' is not installed"
     languages = sorted(set(options.get("languages") or ["en"]))
-    if unread := _unread(languages):
+    if unread := _unread_reason(languages):
         return unread
     folder, file = _folder(config), _file(_recogniser(languages)[0])
     return "" if (folder / file).is_file() else f"the recogniser {file!r} for {', '.join(languages)} is not in {folder}"
@@ -186,10 +186,10 @@ def _folder(config: EngineConfig) -> Path:
     if config.weights is not None:
         return config.weights if config.weights.is_dir() else config.weights.parent
     candidates = [config.weights_dir / "easyocr"] if config.weights_dir else []
-    return next((folder for folder in candidates if _lacking(folder) == ""), config.caches.easyocr)
+    return next((folder for folder in candidates if _missing_files(folder) == ""), config.caches.easyocr)
 
 
-def _lacking(folder: Path) -> str:
+def _missing_files(folder: Path) -> str:
     """Return what is not in the folder, or "": the detector and a recogniser, whichever, must be there."""
     if not (folder / _DETECTOR).is_file():
         return repr(_DETECTOR)
@@ -207,7 +207,7 @@ def find(config: EngineConfig) -> Availability:
     if find_spec("easyocr") is None:
         return Availability(missing="the package 'easyocr' is not installed", fix=install_extra(VISION), size=vision_size())
     folder, device = _folder(config), torch_device(config.device)
-    absent = _lacking(folder)
+    absent = _missing_files(folder)
     if config.weights is None and device == "cpu":
         folder = config.weights_dir / "easyocr" if absent and config.weights_dir else folder
         first = "analyzer-agent weights pull text, then " if absent else ""
@@ -224,10 +224,10 @@ def load(config: EngineConfig) -> EasyOcr:
     Raises:
         Unavailable: the package, the weights, a GPU or the device asked for are missing.
     """
-    lacking = find(config)
-    if lacking.missing:
-        raise Unavailable(f"Reading text with EasyOCR: {lacking.missing}.", hint=lacking.fix)
-    with _quiet():
+    missing_input = find(config)
+    if missing_input.missing:
+        raise Unavailable(f"Reading text with EasyOCR: {missing_input.missing}.", hint=missing_input.fix)
+    with _warnings_off():
         library = require("easyocr", VISION, "Reading text with EasyOCR")
     return EasyOcr(library, config, real_device(library.easyocr.torch, config.device, "Reading text with EasyOCR"))
 
@@ -237,6 +237,6 @@ ENGINE = EngineSpec(
     tier=0,
     find=find,
     load=load,
-    suits=suits,
+    unsupported_reason=unsupported_reason,
     about="CRAFT and a recogniser per script, on a GPU; over 80 languages, those whose weights were put there",
 )

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from analyzer_agent.errors import Unavailable, require
 from analyzer_agent.installing import pip_install
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
-from analyzer_agent.tools.engines.batches import with_room
-from analyzer_agent.tools.engines.hardware import gpu_here
-from analyzer_agent.tools.engines.quiet import silent_runtimes
-from analyzer_agent.tools.engines.recognizers import FIX, locate
-from analyzer_agent.tools.languages import code_of, unknown_to_whisper
+from analyzer_agent.tools.engines.adaptive_batch import retry_with_room
+from analyzer_agent.tools.engines.gpu import has_gpu_driver
+from analyzer_agent.tools.engines.telemetry_off import runtime_telemetry_off
+from analyzer_agent.tools.engines.whisper_files import INSTALL_HINT, locate
+from analyzer_agent.tools.languages import code_of, unsupported_language_reason
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 _RATE = 16_000
 
-_LOOP = 2.4
+_LOOP_COMPRESSION_RATIO = 2.4
 _TYPES = {"cpu": ("int8", "float32"), "cuda": ("float16", "int8", "float32")}
 """How to compute, best first; what a processor cannot do quickly is left out by CTranslate2."""
-_FRAMES = 3_000
-_WINDOW = 30_000
+_FRAMES_PER_WINDOW = 3_000
+_WINDOW_MS = 30_000
 """What Whisper hears at once, in ms."""
-_SILENCE, _PAD = 160, 400
+_MIN_SILENCE_MS, _VOICE_PAD_MS = 160, 400
 """Stretches of voice are parted by silences from 0.16 s on; a window begins 0.4 s before its first and ends 0.4 s after its last one."""
 _APART = 10_000
 """Stretches further apart than this, in ms, do not share a window."""
@@ -52,14 +52,14 @@ def find_whisper(config: EngineConfig, folders: Sequence[Path] | None = None) ->
     model = locate(config, (config.caches.hub,) if folders is None else folders)
     if isinstance(model, Availability):
         return model
-    device = ("cuda" if gpu_here() else "cpu") if config.device == "auto" else _own_device(config.device)
+    device = ("cuda" if has_gpu_driver() else "cpu") if config.device == "auto" else _own_device(config.device)
     return Availability(weights=model.weights, device=device, size=(model.folder / "model.bin").stat().st_size)
 
 
-def suits(config: EngineConfig, options: Mapping[str, Any]) -> str:
+def unsupported_reason(config: EngineConfig, options: Mapping[str, Any]) -> str:
     """Tell why the language of `options` cannot be served: weights whose name ends in ".en" know English alone."""
     model, language = locate(config, (config.caches.hub,)), code_of(options.get("language", "auto"))
-    if unknown := unknown_to_whisper(language):
+    if unknown := unsupported_language_reason(language):
         return unknown
     if isinstance(model, Availability) or not model.name.endswith(".en") or language in ("auto", "en"):
         return ""
@@ -94,7 +94,7 @@ class Silero:
     device = "cpu"
 
     def __init__(self) -> None:
-        with silent_runtimes():
+        with runtime_telemetry_off():
             vad: Any = require("faster_whisper", "", "Voice detection").vad
             self._options, self._stamps, self._model = vad.VadOptions, vad.get_speech_timestamps, vad.get_vad_model()
 
@@ -111,7 +111,9 @@ class Silero:
 
     def voiced(self, samples: "NDArray[np.float32]", silence: int, pad: int) -> list[tuple[int, int]]:
         """Return the stretches with voice, as (start, end) in ms; they are parted by `silence` ms and padded by `pad` ms."""
-        options = self._options(min_silence_duration_ms=silence, speech_pad_ms=pad, max_speech_duration_s=(_WINDOW - 2 * _PAD) / 1000)
+        options = self._options(
+            min_silence_duration_ms=silence, speech_pad_ms=pad, max_speech_duration_s=(_WINDOW_MS - 2 * _VOICE_PAD_MS) / 1000
+        )
         stamps = self._stamps(samples, options) if len(samples) else []
         return [(at["start"] * 1000 // _RATE, at["end"] * 1000 // _RATE) for at in stamps]
 
@@ -127,7 +129,7 @@ class Whisper:
 
     def __init__(self, folder: Path, device: str, make_room: Callable[[], bool]) -> None:
         self.device, self._make_room = device, make_room
-        self._model: Any = with_room(lambda: _open(folder, device), make_room=make_room)
+        self._model: Any = retry_with_room(lambda: _open(folder, device), make_room=make_room)
         self._model.encode = _remembering(self._model.encode)
         self._silero = Silero()
         self.languages: Sequence[str] = tuple(self._model.supported_languages)
@@ -144,13 +146,13 @@ class Whisper:
 
     def windows(self, samples: "NDArray[np.float32]") -> list[list[tuple[int, int]]]:
         """Return the voiced stretches, as many to a window as it holds."""
-        return _padded(_windows(self._silero.voiced(samples, _SILENCE, 0)), len(samples) * 1000 // _RATE)
+        return _padded(_windows(self._silero.voiced(samples, _MIN_SILENCE_MS, 0)), len(samples) * 1000 // _RATE)
 
     def language(self, samples: "NDArray[np.float32]") -> tuple[str, float]:
         """Return the code of the likeliest language in the first 30 s, and its probability."""
         # As `words` will: without the frame beyond the last, so that what is encoded here is not encoded again.
-        features = self._model.feature_extractor(samples[: _WINDOW * _RATE // 1000])[..., :-1]
-        code, probability, _ = with_room(lambda: self._model.detect_language(features=features), make_room=self._make_room)
+        features = self._model.feature_extractor(samples[: _WINDOW_MS * _RATE // 1000])[..., :-1]
+        code, probability, _ = retry_with_room(lambda: self._model.detect_language(features=features), make_room=self._make_room)
         return str(code), float(probability)
 
     def words(self, samples: "NDArray[np.float32]", language: str, hotwords: str) -> list[tuple[str, int, int, float]]:
@@ -169,13 +171,13 @@ class Whisper:
         def work() -> list[Any]:
             return list(self._model.transcribe(samples, condition_on_previous_text=False, **how)[0])
 
-        segments = with_room(work, make_room=self._make_room)
+        segments = retry_with_room(work, make_room=self._make_room)
         words = [
             (word.word, round(word.start * 1000), round(word.end * 1000), float(word.probability))
             for segment in segments
             for word in segment.words or ()
         ]
-        return _Text(words, any(segment.compression_ratio > _LOOP for segment in segments))
+        return _Text(words, any(segment.compression_ratio > _LOOP_COMPRESSION_RATIO for segment in segments))
 
 
 class _Text(NamedTuple):
@@ -190,7 +192,7 @@ def _windows(stretches: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]
     windows: list[list[tuple[int, int]]] = []
     now: list[tuple[int, int]] = []
     for start, end in stretches:
-        while now and (start - now[-1][1] > _APART or end - now[0][0] > _WINDOW - 2 * _PAD):
+        while now and (start - now[-1][1] > _APART or end - now[0][0] > _WINDOW_MS - 2 * _VOICE_PAD_MS):
             at = len(now) if start - now[-1][1] > _APART else _pause([*now, (start, end)])
             windows.append(now[:at])
             now = now[at:]
@@ -208,12 +210,12 @@ def _pause(stretches: Sequence[tuple[int, int]]) -> int:
 def _padded(windows: list[list[tuple[int, int]]], length: int) -> list[list[tuple[int, int]]]:
     """Let windows begin a little earlier and end a little later, but not within one another."""
     pauses = [after[0][0] - before[-1][1] for before, after in pairwise(windows)]
-    edge = [2 * _PAD] if windows else []
+    edge = [2 * _VOICE_PAD_MS] if windows else []
     for window, before, after in zip(windows, edge + pauses, pauses + edge, strict=True):
         (start, end) = window[0]
-        window[0] = (max(start - min(_PAD, before // 2), 0), end)
+        window[0] = (max(start - min(_VOICE_PAD_MS, before // 2), 0), end)
         (start, end) = window[-1]
-        window[-1] = (start, min(end + min(_PAD, after // 2), length))
+        window[-1] = (start, min(end + min(_VOICE_PAD_MS, after // 2), length))
     return windows
 
 
@@ -236,7 +238,7 @@ def _open(folder: Path, device: str) -> Any:
     """Return the model, tried out on a GPU: cuBLAS is missed by the first computation only, and that may be an hour into a video."""
     import numpy as np
 
-    with silent_runtimes():
+    with runtime_telemetry_off():
         library = require("faster_whisper", "", "Speech recognition")
     kind, _, index = device.partition(":")
     number = int(index or 0)
@@ -246,7 +248,7 @@ def _open(folder: Path, device: str) -> Any:
     best = next(name for name in _TYPES[kind] if name in able)
     model = library.WhisperModel(str(folder), device=kind, device_index=number, compute_type=best, local_files_only=True)
     if kind == "cuda":
-        model.encode(np.zeros((model.model.n_mels, _FRAMES), np.float32))
+        model.encode(np.zeros((model.model.n_mels, _FRAMES_PER_WINDOW), np.float32))
     return model
 
 
@@ -276,7 +278,7 @@ def load_whisper(config: EngineConfig, folders: Sequence[Path] | None = None) ->
     try:
         return _load(model.folder, device, config)
     except (RuntimeError, ValueError) as broken:
-        hint = FIX if device == "cpu" else _cublas() if "cublas" in str(broken) else "--device auto or --device cpu"
+        hint = INSTALL_HINT if device == "cpu" else _cublas() if "cublas" in str(broken) else "--device auto or --device cpu"
         raise Unavailable(f"Whisper weights in {str(model.folder)!r} cannot be loaded on {device!r}: {broken}", hint=hint) from broken
 
 
@@ -312,7 +314,7 @@ WHISPER = EngineSpec(
     tier=0,
     find=find_whisper,
     load=load_whisper,
-    suits=suits,
+    unsupported_reason=unsupported_reason,
     about="Whisper through faster-whisper (CTranslate2): int8 on a CPU, float16 on a GPU that can.",
 )
 

@@ -25,7 +25,7 @@ class Hub(NamedTuple):
         return f"{self.endpoint}/{repository}/resolve/{revision}/{quote(name)}"
 
 
-def usual_hub() -> Hub:
+def default_hub() -> Hub:
     """Return the hub that huggingface_hub itself would ask, with the user's token if there is one.
 
     Raises:

@@ -1,6 +1,6 @@
 """The door to open_clip: CoCa writes a sentence about a picture, CLIP tells how well texts fit one.
 
-Weights are the user's or their publishers', found on disk (`checkpoints`), never fetched: safetensors before pickles, and pickles with
+Weights are the user's or their publishers', found on disk (`open_clip_files`), never fetched: safetensors before pickles, and pickles with
 `weights_only=True`. open_clip is imported when an engine is loaded. It logs through the root logger, which would put a handler there,
 and sets a variable in the environment; both are kept from happening. Models whose text tower or tokenizer comes from transformers
 are refused: open_clip would go to the hub for them.
@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from analyzer_agent.errors import AgentError, Unavailable, require
 from analyzer_agent.installing import VISION, install_extra, vision_size
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
-from analyzer_agent.tools import vocabulary
 from analyzer_agent.tools.engines import coca
-from analyzer_agent.tools.engines.batches import Batches, with_room
-from analyzer_agent.tools.engines.checkpoints import CONFIG, Checkpoint, locate, plain
-from analyzer_agent.tools.engines.hardware import real_device, torch_device
-from analyzer_agent.tools.engines.quiet import environment
-from analyzer_agent.tools.weights import usual_size
+from analyzer_agent.tools.engines.adaptive_batch import AdaptiveBatch, retry_with_room
+from analyzer_agent.tools.engines.gpu import real_device, torch_device
+from analyzer_agent.tools.engines.open_clip_files import CONFIG, Checkpoint, locate, normalized_name
+from analyzer_agent.tools.engines.telemetry_off import temporary_environment
+from analyzer_agent.tools.support import vocabulary
+from analyzer_agent.tools.weights.catalog import usual_size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,19 +46,19 @@ CLIPS = (
 )
 """Published CLIPs, best first."""
 
-LONGEST = 30
+MAX_CAPTION_TOKENS = 30
 """Tokens of a caption at most, the one that begins it included: `open_clip.CoCa.generate`'s own limit."""
 
-Picture: TypeAlias = "NDArray[np.uint8] | Any"
+PreparedImage: TypeAlias = "NDArray[np.uint8] | Any"
 """A BGR picture, or what `prepare` made of one."""
 
 _COCA_BATCHES, _CLIP_BATCHES, _TEXT_BATCH = (8, 32), (4, 64), 64
 """How many at a time, on a CPU and on a GPU. CoCa's tokens cost hardly more for eight pictures than for four."""
 
-_LOOKS = ("mean", "std", "interpolation", "resize_mode")
+_PREPROCESSING_KEYS = ("mean", "std", "interpolation", "resize_mode")
 
 
-class _Tower:
+class _OpenClipModel:
     """A loaded model; calls from several threads wait for each other. On a GPU it computes in half precision (autocast)."""
 
     def __init__(self, library: Any, model: Any, transform: Any, tokenizer: Any, config: EngineConfig, batches: tuple[int, int]) -> None:
@@ -66,11 +66,11 @@ class _Tower:
         self._torch = require("torch", VISION, "Running open_clip")
         self.device = real_device(self._torch, config.device, "Running open_clip")
         self._half = self.device.startswith("cuda")
-        self._model = with_room(lambda: model.eval().to(self.device), make_room=config.make_room, release=self._release)
+        self._model = retry_with_room(lambda: model.eval().to(self.device), make_room=config.make_room, release=self._release)
         self._lock = threading.Lock()
         self.batch = batches[self._half]
-        self._batches = Batches(self.batch, fill=True, make_room=config.make_room, release=self._release)
-        self._text_batches = Batches(_TEXT_BATCH, make_room=config.make_room, release=self._release)
+        self._batches = AdaptiveBatch(self.batch, fill=True, make_room=config.make_room, release=self._release)
+        self._text_batches = AdaptiveBatch(_TEXT_BATCH, make_room=config.make_room, release=self._release)
 
     def prepare(self, image: "NDArray[np.uint8]") -> Any:
         """Return what the model takes for a BGR picture, by open_clip's own transform; waits for nothing that runs in other threads.
@@ -88,7 +88,7 @@ class _Tower:
         with self._lock, self._torch.inference_mode(), self._torch.autocast(kind, dtype=dtype, enabled=self._half):
             yield
 
-    def _prepared(self, images: Sequence[Picture]) -> list[Any]:
+    def _prepared(self, images: Sequence[PreparedImage]) -> list[Any]:
         return [image if isinstance(image, self._torch.Tensor) else self.prepare(image) for image in images]
 
     def _pixels(self, prepared: Sequence[Any]) -> Any:
@@ -105,10 +105,10 @@ class _Tower:
             self._torch.cuda.empty_cache()
 
 
-class CoCa(_Tower):
+class CoCa(_OpenClipModel):
     """A captioner."""
 
-    def caption(self, images: Sequence[Picture]) -> list[str]:
+    def caption(self, images: Sequence[PreparedImage]) -> list[str]:
         """Return a sentence about each BGR picture, the likeliest token after the other; it does not depend on the other pictures.
 
         Source: `open_clip.CoCa.generate(pixels, generation_type="top_k", top_k=1)`, which needs one version of transformers, without the
@@ -123,8 +123,8 @@ class CoCa(_Tower):
 
     def _decode(self, prepared: Sequence[Any]) -> list[str]:
         _, parts = self._model._encode_image(self._pixels(prepared))
-        longest, signs = min(LONGEST, self._model.context_length), self._tokenizer
-        text = coca.greedy(self._torch, self._model, parts, signs.sot_token_id, signs.eot_token_id, longest)
+        longest, signs = min(MAX_CAPTION_TOKENS, self._model.context_length), self._tokenizer
+        text = coca.greedy_decode(self._torch, self._model, parts, signs.sot_token_id, signs.eot_token_id, longest)
         return [self._words(row) for row in text.tolist()]
 
     def _words(self, tokens: Sequence[int]) -> str:
@@ -134,12 +134,12 @@ class CoCa(_Tower):
         return str(self._library.decode(self._torch.tensor(words, dtype=self._torch.long)))
 
 
-class Clip(_Tower):
+class Clip(_OpenClipModel):
     """Tells how well texts fit pictures."""
 
     _known: tuple[tuple[tuple[str, ...], ...], list[Any]] | None = None
 
-    def probabilities(self, images: Sequence[Picture], groups: Sequence[Sequence[str]]) -> list[list[list[float]]]:
+    def probabilities(self, images: Sequence[PreparedImage], groups: Sequence[Sequence[str]]) -> list[list[list[float]]]:
         """Return, for each BGR picture and each group of texts, how likely each text is the one of its group that fits.
 
         A softmax over the group at the scale that the model learned; it does not depend on the other pictures.
@@ -153,7 +153,7 @@ class Clip(_Tower):
             texts = self._texts(tuple(map(tuple, groups)))
             return self._batches.run(prepared, lambda batch: self._fit(batch, texts))
 
-    def image_features(self, images: Sequence[Picture]) -> "list[NDArray[np.float32]]":
+    def image_features(self, images: Sequence[PreparedImage]) -> "list[NDArray[np.float32]]":
         """Return a vector of length 1 for each BGR picture; it does not depend on the other pictures.
 
         Source: `open_clip.CLIP.encode_image`.
@@ -209,7 +209,7 @@ def _locate(config: EngineConfig, repositories: Sequence[str], noun: str, analyz
     return replace(found, size=usual_size(analyzer)) if isinstance(found, Availability) else found
 
 
-def _told(found: Checkpoint | Availability, config: EngineConfig) -> Availability:
+def _availability(found: Checkpoint | Availability, config: EngineConfig) -> Availability:
     if isinstance(found, Availability):
         return found
     return Availability(weights=found.weights, device=torch_device(config.device), size=found.path.stat().st_size)
@@ -218,13 +218,13 @@ def _told(found: Checkpoint | Availability, config: EngineConfig) -> Availabilit
 def find_coca(config: EngineConfig) -> Availability:
     """Tell whether open_clip and weights of a captioner are there."""
     found = _locate(config, COCAS, "CoCa", "captions")
-    return _told(found, config)
+    return _availability(found, config)
 
 
 def find_clip(config: EngineConfig) -> Availability:
     """Tell whether open_clip and weights of a CLIP are there, and whether the user's vocabulary can be used."""
     try:
-        vocabulary.read(config.vocabulary)
+        vocabulary.read_vocabulary(config.vocabulary)
     except AgentError as error:
         return Availability(missing=str(error).rstrip("."), fix=error.hint)
     return find_features(config)
@@ -233,7 +233,7 @@ def find_clip(config: EngineConfig) -> Availability:
 def find_features(config: EngineConfig) -> Availability:
     """Tell whether open_clip and weights of a CLIP are there."""
     found = _locate(config, CLIPS, "CLIP", "tags")
-    return _told(found, config)
+    return _availability(found, config)
 
 
 def load_coca(config: EngineConfig) -> CoCa:
@@ -246,7 +246,7 @@ def load_coca(config: EngineConfig) -> CoCa:
     parts, label = _open(_locate(config, COCAS, "CoCa", "captions"), purpose), config.weights or "weights"
     if not hasattr(parts[1], "text_decoder"):
         raise Unavailable(f"{purpose}: {str(label)!r} is no CoCa; it cannot write.", hint="--weights captions=FILE with a CoCa's weights")
-    if not coca.causal(require("torch", VISION, purpose), parts[1]):
+    if not coca.is_causal(require("torch", VISION, purpose), parts[1]):
         raise Unavailable(
             f"{purpose}: {str(label)!r} is built unlike published CoCas.", hint="Use weights of a CoCa as open_clip defines it."
         )
@@ -266,14 +266,14 @@ def _open(found: Checkpoint | Availability, purpose: str) -> tuple[Any, Any, Any
     """Return the library, the model on the CPU with its weights, the transform for pictures, and the tokenizer."""
     if isinstance(found, Availability):
         raise Unavailable(f"{purpose}: {found.missing}.", hint=found.fix)
-    with _hushed():
+    with _logging_off():
         library = require("open_clip", VISION, purpose)
         name = found.model or f"local-dir:{found.path.parent}"
         try:
             text = (library.get_model_config(name) or {}).get("text_cfg", {})
             if text.get("hf_model_name") or text.get("hf_tokenizer_name") or "siglip" in name.lower():
                 raise ValueError("its text tower or tokenizer is not open_clip's own and would have to be fetched")
-            model, _, transform = library.create_model_and_transforms(name, load_weights=False, **_looks(library, found))
+            model, _, transform = library.create_model_and_transforms(name, load_weights=False, **_preprocessing(library, found))
             library.load_checkpoint(model, str(found.path), weights_only=True)
             return library, model, transform, library.get_tokenizer(name)
         except Exception as broken:  # whatever torch, safetensors and json raise on files that are no weights of this model
@@ -283,16 +283,18 @@ def _open(found: Checkpoint | Availability, purpose: str) -> tuple[Any, Any, Any
             ) from broken
 
 
-def _looks(library: Any, found: Checkpoint) -> dict[str, Any]:
+def _preprocessing(library: Any, found: Checkpoint) -> dict[str, Any]:
     """Return how pictures are prepared for published weights that come without a `CONFIG`; open_clip knows by model and tag."""
     tags = library.list_pretrained_tags_by_model(found.model) if found.model else []
-    tag = max((tag for tag in tags if plain(tag) in plain(found.label)), key=len, default="")
+    tag = max((tag for tag in tags if normalized_name(tag) in normalized_name(found.label)), key=len, default="")
     known = library.get_pretrained_cfg(found.model, tag) if tag else {}
-    return {f"image_{look}": known[look] for look in _LOOKS if look in known} | {"force_quick_gelu": bool(known.get("quick_gelu"))}
+    return {f"image_{look}": known[look] for look in _PREPROCESSING_KEYS if look in known} | {
+        "force_quick_gelu": bool(known.get("quick_gelu"))
+    }
 
 
 @contextlib.contextmanager
-def _hushed() -> Iterator[None]:
+def _logging_off() -> Iterator[None]:
     """Keep open_clip's notes for its developers out of the log, and the root logger and the environment as they were."""
     root, guard = logging.getLogger(), logging.NullHandler()
 
@@ -302,7 +304,7 @@ def _hushed() -> Iterator[None]:
     root.addHandler(guard)  # without any handler, `logging.info` puts one there that writes to stderr
     root.addFilter(others)
     try:
-        with environment(), warnings.catch_warnings(action="ignore"):
+        with temporary_environment(), warnings.catch_warnings(action="ignore"):
             yield
     finally:
         root.removeFilter(others)

@@ -21,25 +21,25 @@ if TYPE_CHECKING:
 _PURPOSE = "Reading pictures"
 _COLUMNS, _TILE, _STRIP, _GAP = 4, 256, 22, 4
 """Of a contact sheet: tiles in a row, pixels of a tile's longest side, of the strip for its label, and between pictures side by side."""
-_FAINT, _TINT, _SHARE = 4, 4, 15
+_LEVEL_TOLERANCE, _TINT_TOLERANCE, _CONTRAST_DIVISOR = 4, 4, 15
 """A still picture may change by so many levels of brightness, of colour by so many more, and near strokes by one for so many levels of
 their contrast, as the mean of 3 x 3 pixels. Measured: at x264's crf 23 slides stay within that from one key frame to the next; a comma in
 place of a point, in words 10 pixels high with a contrast of 60 levels, is beyond."""
-_NEAR, _BAND = 4, 90
+_NEIGHBOUR_PIXELS, _BAND_ROWS = 4, 90
 """Contrast is looked for so many pixels around; pictures are compared so many rows at a time, since most differ in the first ones."""
-_SIDE = 192
+_SMALL_SIDE = 192
 """Motion is looked for in pictures of at most this many pixels on the longer side."""
-_FAINTEST, _COARSEST = 9.0, 24.0
+_MIN_NOISE_THRESHOLD, _MAX_NOISE_THRESHOLD = 9.0, 24.0
 """Grey levels that a pixel must change by: at least, and at most however noisy the picture is."""
 _NOISE_FACTOR = 6.0
 """A change counts from this many times the noise, which is measured as the median absolute change of all pixels."""
-_SMALLEST = 0.0012
+_MIN_REGION_SHARE = 0.0012
 """The smallest moving thing, as a share of the picture."""
 _SAME_LIGHT = (0.4, 2.5)
 """How far the brightness of one picture may be scaled to match another."""
-_FEW = (slice(None, None, 2), slice(None, None, 2))
+_EVERY_OTHER_PIXEL = (slice(None, None, 2), slice(None, None, 2))
 """Every fourth pixel: enough to measure noise and light."""
-_DARKEST_SHADOW, _SAME_TINT, _MOSTLY, _SOFT = 0.45, 12.0, 0.85, 0.2
+_DARKEST_SHADOW, _SAME_TINT, _SHADOW_SHARE, _MAX_SHADOW_SLOPE = 0.45, 12.0, 0.85, 0.2
 """A shadow leaves at least this much of the brightness, changes the colour by at most so many levels, in at least this share of its
 pixels, and its brightness falls by at most this share of its depth per pixel (measured on footage: shadows 0.11-0.16, sharp rims 0.3)."""
 
@@ -80,7 +80,7 @@ def contact_sheet(images: "Sequence[NDArray[np.uint8]]", labels: Sequence[str]) 
     return sheet
 
 
-def alike(one: "NDArray[np.uint8]", other: "NDArray[np.uint8]") -> bool:
+def look_alike(one: "NDArray[np.uint8]", other: "NDArray[np.uint8]") -> bool:
     """Tell whether two BGR pictures may be taken for the same: no stroke of text can have come, gone or changed.
 
     Colours are compared beside brightness, so words in a colour as bright as their ground are seen too. Changes count from a level that
@@ -88,29 +88,29 @@ def alike(one: "NDArray[np.uint8]", other: "NDArray[np.uint8]") -> bool:
     """
     if one is other or one.shape != other.shape:
         return one is other
-    return all(_band_alike(one, other, top) for top in range(0, one.shape[0], _BAND))
+    return all(_band_alike(one, other, top) for top in range(0, one.shape[0], _BAND_ROWS))
 
 
 def _band_alike(one: "NDArray[np.uint8]", other: "NDArray[np.uint8]", top: int) -> bool:
     import numpy as np
 
     cv2 = _cv2()
-    rows = slice(max(0, top - _NEAR), top + _BAND + _NEAR)
+    rows = slice(max(0, top - _NEIGHBOUR_PIXELS), top + _BAND_ROWS + _NEIGHBOUR_PIXELS)
     # At the rows that lie beside the band, not all that is near is seen.
-    inner = slice(top - rows.start, top - rows.start + _BAND)
+    inner = slice(top - rows.start, top - rows.start + _BAND_ROWS)
     a, b = (cv2.cvtColor(image[rows], cv2.COLOR_BGR2YCrCb) for image in (one, other))
     luma, red, blue = cv2.split(cv2.blur(cv2.absdiff(a, b), (3, 3)))
-    change = cv2.max(luma, cv2.subtract(cv2.max(red, blue), _TINT))[inner]
+    change = cv2.max(luma, cv2.subtract(cv2.max(red, blue), _TINT_TOLERANCE))[inner]
     most = int(change.max())
-    if most <= _FAINT or most > 255 // _SHARE:
-        return most <= _FAINT
-    around = np.ones((2 * _NEAR + 1, 2 * _NEAR + 1), np.uint8)
+    if most <= _LEVEL_TOLERANCE or most > 255 // _CONTRAST_DIVISOR:
+        return most <= _LEVEL_TOLERANCE
+    around = np.ones((2 * _NEIGHBOUR_PIXELS + 1, 2 * _NEIGHBOUR_PIXELS + 1), np.uint8)
     contrasts = (cv2.subtract(cv2.dilate(grey, around), cv2.erode(grey, around)) for grey in (a[..., 0], b[..., 0]))
-    return not bool((change > np.maximum(cv2.min(*contrasts)[inner] // _SHARE, _FAINT)).any())
+    return not bool((change > np.maximum(cv2.min(*contrasts)[inner] // _CONTRAST_DIVISOR, _LEVEL_TOLERANCE)).any())
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
+class FoundRegion:
     """What moves in a picture: its share of the picture, its box `(x, y, w, h)` and its centre `(x, y)`, all 0 to 1."""
 
     share: float
@@ -118,7 +118,7 @@ class Region:
     centre: tuple[float, float]
 
 
-class Picture(NamedTuple):
+class SmallPicture(NamedTuple):
     """A small picture: blurred BGR bytes (H x W x 3), and its grey levels (H x W)."""
 
     colour: "NDArray[np.uint8]"
@@ -131,19 +131,19 @@ class OpenCV:
     def __init__(self) -> None:
         self._cv2 = _cv2()
 
-    def small(self, image: "NDArray[np.uint8]") -> Picture:
+    def small(self, image: "NDArray[np.uint8]") -> SmallPicture:
         """Return a BGR picture as the small, slightly blurred one that motion is looked for in."""
         cv2 = self._cv2
         height, width = image.shape[:2]
-        factor = max(1.0, max(height, width) / _SIDE)
+        factor = max(1.0, max(height, width) / _SMALL_SIDE)
         size = (max(1, round(width / factor)), max(1, round(height / factor)))
         return self._picture(cv2.GaussianBlur(cv2.resize(image, size, interpolation=cv2.INTER_AREA), (5, 5), 0))
 
-    def background(self, pictures: Sequence[Picture]) -> Picture:
+    def background(self, pictures: Sequence[SmallPicture]) -> SmallPicture:
         """Return the median picture: what stays when all that passes is left out."""
         return self._picture(_median([picture.colour for picture in pictures]))
 
-    def stirred(self, now: Picture, neighbours: Sequence[Picture]) -> "NDArray[np.uint8] | None":
+    def stirred(self, now: SmallPicture, neighbours: Sequence[SmallPicture]) -> "NDArray[np.uint8] | None":
         """Return the mask (0 or 255) of where `now` differs from each of `neighbours`, the pictures around it in time, or None.
 
         Asking for a difference to both sides leaves out cuts and lasting changes of light, which differ to one side only.
@@ -158,7 +158,7 @@ class OpenCV:
                 return None
         return mask
 
-    def moving(self, mask: "NDArray[np.uint8]", now: Picture, background: Picture) -> Region | None:
+    def moving(self, mask: "NDArray[np.uint8]", now: SmallPicture, background: SmallPicture) -> FoundRegion | None:
         """Return what moves in `now`: what of the mask differs from the background too, without specks and soft shadows.
 
         Shadows are left out because they arrive before and leave after what throws them.
@@ -168,29 +168,29 @@ class OpenCV:
         found = self._cv2.morphologyEx(mask & self._changed(now, background), self._cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
         return self._region(found, now, background)
 
-    def _picture(self, colour: "NDArray[np.uint8]") -> Picture:
+    def _picture(self, colour: "NDArray[np.uint8]") -> SmallPicture:
         import numpy as np
 
-        return Picture(colour, np.asarray(self._cv2.cvtColor(colour, self._cv2.COLOR_BGR2GRAY), dtype=np.float32))
+        return SmallPicture(colour, np.asarray(self._cv2.cvtColor(colour, self._cv2.COLOR_BGR2GRAY), dtype=np.float32))
 
-    def _changed(self, now: Picture, other: Picture) -> "NDArray[np.uint8]":
+    def _changed(self, now: SmallPicture, other: SmallPicture) -> "NDArray[np.uint8]":
         """Return the mask (0 or 255) of the pixels that differ, once overall brightness and contrast are made equal."""
         import numpy as np
 
         slope, offset = _light(other.grey, now.grey)
         change = np.abs(now.grey - (slope * other.grey + offset))
-        level = float(np.clip(_NOISE_FACTOR * np.median(change[_FEW]), _FAINTEST, _COARSEST))
+        level = float(np.clip(_NOISE_FACTOR * np.median(change[_EVERY_OTHER_PIXEL]), _MIN_NOISE_THRESHOLD, _MAX_NOISE_THRESHOLD))
         mask = (change > level).astype(np.uint8) * 255
         opened: NDArray[np.uint8] = self._cv2.morphologyEx(mask, self._cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
         return opened
 
-    def _region(self, mask: "NDArray[np.uint8]", now: Picture, background: Picture) -> Region | None:
+    def _region(self, mask: "NDArray[np.uint8]", now: SmallPicture, background: SmallPicture) -> FoundRegion | None:
         """Return what the mask shows, without specks and soft shadows."""
         import numpy as np
 
         height, width = mask.shape
         count, labels, stats, centres = self._cv2.connectedComponentsWithStats(mask, connectivity=8)
-        kept = [i for i in range(1, count) if stats[i, 4] >= _SMALLEST * width * height]
+        kept = [i for i in range(1, count) if stats[i, 4] >= _MIN_REGION_SHARE * width * height]
         if kept:
             x, y, w, h = self._cv2.boundingRect(mask)
             around = (slice(max(0, y - 2), y + h + 2), slice(max(0, x - 2), x + w + 2))
@@ -202,9 +202,11 @@ class OpenCV:
         left, top = float(lefts.min()) / width, float(tops.min()) / height
         box = (left, top, float((lefts + widths).max()) / width - left, float((tops + heights).max()) / height - top)
         centre = np.average(centres[kept], axis=0, weights=area)
-        return Region(float(area.sum()) / (width * height), box, (float(centre[0]) / width, float(centre[1]) / height))
+        return FoundRegion(float(area.sum()) / (width * height), box, (float(centre[0]) / width, float(centre[1]) / height))
 
-    def _shade(self, now: Picture, background: Picture, around: tuple[slice, slice]) -> "tuple[NDArray[Any], NDArray[Any], NDArray[Any]]":
+    def _shade(
+        self, now: SmallPicture, background: SmallPicture, around: tuple[slice, slice]
+    ) -> "tuple[NDArray[Any], NDArray[Any], NDArray[Any]]":
         """Return for each pixel: its brightness over the background's, how fast that changes (per pixel), and whether it may be shadow."""
         import numpy as np
 
@@ -224,10 +226,10 @@ def _is_shadow(part: "NDArray[Any]", ratio: "NDArray[Any]", softly: "NDArray[Any
     """Tell whether a moving part is a soft shadow: it only dims what lies behind it, and its rim is not sharp."""
     import numpy as np
 
-    if like[part].mean() < _MOSTLY:
+    if like[part].mean() < _SHADOW_SHARE:
         return False
     depth = 1 - float(np.percentile(ratio[part], 10))
-    return float(np.percentile(softly[part], 90)) < _SOFT * depth
+    return float(np.percentile(softly[part], 90)) < _MAX_SHADOW_SLOPE * depth
 
 
 def _median(images: "Sequence[NDArray[np.uint8]]") -> "NDArray[np.uint8]":
@@ -246,7 +248,7 @@ def _light(other: "NDArray[np.float32]", now: "NDArray[np.float32]") -> tuple[fl
 
     It is fitted twice, the second time without the pixels that the first line does not explain: those moved.
     """
-    x, y = other[_FEW].ravel(), now[_FEW].ravel()
+    x, y = other[_EVERY_OTHER_PIXEL].ravel(), now[_EVERY_OTHER_PIXEL].ravel()
     slope, offset = 1.0, 0.0
     for _ in range(2):
         mean_x, mean_y = float(x.mean()), float(y.mean())
@@ -255,7 +257,7 @@ def _light(other: "NDArray[np.float32]", now: "NDArray[np.float32]") -> tuple[fl
         slope = float(aside @ (y - mean_y)) / spread if spread > x.size else 1.0
         slope = min(max(slope, _SAME_LIGHT[0]), _SAME_LIGHT[1])
         offset = mean_y - slope * mean_x
-        still = abs(y - slope * x - offset) <= _COARSEST / 2
+        still = abs(y - slope * x - offset) <= _MAX_NOISE_THRESHOLD / 2
         if not still.any():
             break
         x, y = x[still], y[still]

@@ -22,7 +22,7 @@ _PURPOSE = "Finding scenes"
 _MILLISECONDS = Fraction(1, 1000)
 
 
-class CutFinder:
+class PySceneDetectPass:
     """One pass over consecutive frames; `push` tells which of them start a new shot, some frames late.
 
     `before` and `after` say how many frames around a frame decide whether it starts a shot; `pixels` which pixels of each, None where
@@ -66,9 +66,9 @@ class PySceneDetect:
     def __init__(self) -> None:
         self._library = require("scenedetect", "", _PURPOSE)
 
-    def finder(self, detector: str, size: tuple[int, int], rate: Fraction) -> CutFinder:
+    def finder(self, detector: str, size: tuple[int, int], rate: Fraction) -> PySceneDetectPass:
         """Return a fresh pass with the named detector for pictures of `size` (width, height) at `rate` frames per second."""
-        return CutFinder(self._library, detector, size, rate)
+        return PySceneDetectPass(self._library, detector, size, rate)
 
 
 def _detector(scenedetect: Any, name: str) -> Any:
@@ -91,9 +91,9 @@ def _pixels(size: tuple[int, int], small: tuple[int, int], interpolation: int) -
     """
     import numpy as np
 
-    rows = _needed(size[1], small[1])
+    rows = _source_pixels(size[1], small[1])
     # To pick out columns costs more than it saves, unless few are left.
-    pixels = Pixels(_needed(size[0], small[0]) if size[0] % small[0] == 0 else tuple(range(size[0])), rows)
+    pixels = Pixels(_source_pixels(size[0], small[0]) if size[0] % small[0] == 0 else tuple(range(size[0])), rows)
     if 2 * len(pixels.columns) * len(rows) > size[0] * size[1]:
         return None
     noise = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
@@ -102,7 +102,7 @@ def _pixels(size: tuple[int, int], small: tuple[int, int], interpolation: int) -
     return pixels if same else None
 
 
-def _needed(length: int, small: int) -> tuple[int, ...]:
+def _source_pixels(length: int, small: int) -> tuple[int, ...]:
     """Return which pixels of a line of `length` linear interpolation can do with when it makes `small` ones of them.
 
     Of f = length / small pixels it blends the two in the middle (where f is odd, it takes the middle one). With k pixels fewer to either

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from analyzer_agent.errors import ToolRefusal, Unavailable, require
 from analyzer_agent.installing import install_extra, pip_install
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
-from analyzer_agent.tools.engines.quiet import silent_runtimes
+from analyzer_agent.tools.engines.telemetry_off import runtime_telemetry_off
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,7 +113,7 @@ class RapidOcr:
         Raises:
             ToolRefusal: a language that the model does not read.
         """
-        if unread := _unread(languages):
+        if unread := _unread_reason(languages):
             raise ToolRefusal(f"rapidocr {unread}.")
         with self._lock:
             found = self._pipeline(image)
@@ -128,15 +128,15 @@ def _upright(corners: Any) -> tuple[float, float, float, float]:
     return float(left), float(top), float(right - left), float(bottom - top)
 
 
-def _unread(languages: Sequence[str]) -> str:
+def _unread_reason(languages: Sequence[str]) -> str:
     """Return which of these languages the recogniser does not read, and which it does; "" if it reads them all."""
     unread = [repr(language) for language in languages if _OWN_NAMES.get(language, language) not in _LANGUAGES]
     return f"does not read {', '.join(unread)}; it reads {', '.join(sorted(_LANGUAGES | _OWN_NAMES.keys()))}" if unread else ""
 
 
-def suits(config: EngineConfig, options: Mapping[str, Any]) -> str:
+def unsupported_reason(config: EngineConfig, options: Mapping[str, Any]) -> str:
     """Tell why the languages of `options` cannot be read."""
-    return _unread(options.get("languages") or ["en"])
+    return _unread_reason(options.get("languages") or ["en"])
 
 
 def _folder() -> Path | None:
@@ -171,14 +171,14 @@ def load(config: EngineConfig) -> RapidOcr:
         Unavailable: the package or its models are missing.
     """
     library = require("rapidocr", "", "Reading text on screen")
-    lacking = find(config)
+    missing_input = find(config)
     folder = _folder()
-    if lacking.missing or folder is None:
-        raise Unavailable(f"Reading text on screen: {lacking.missing}.", hint=lacking.fix)
+    if missing_input.missing or folder is None:
+        raise Unavailable(f"Reading text on screen: {missing_input.missing}.", hint=missing_input.fix)
     paths = {setting: str(folder / name) for setting, name in _MODELS.items()}
     import numpy as np
 
-    with silent_runtimes():
+    with runtime_telemetry_off():
         pipeline = library.RapidOCR(params=_SETTINGS | paths)
         # Models, and onnxruntime with them, are loaded by the first picture only.
         pipeline(np.zeros((64, 64, 3), np.uint8))
@@ -190,6 +190,6 @@ ENGINE = EngineSpec(
     tier=1,
     find=find,
     load=load,
-    suits=suits,
+    unsupported_reason=unsupported_reason,
     about="PP-OCRv6 small on the CPU, models included; English, Chinese, Japanese and other languages in Latin script",
 )

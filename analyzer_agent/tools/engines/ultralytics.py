@@ -9,7 +9,7 @@ is imported, and has no other way; so that import happens here, under settings m
 a settings folder that is gone afterwards, and the environment, warning filters, numpy's print options and OpenCV's threads are as
 before when it is over. What stays changed: `torch.save` is wrapped, and torch prints wider lines.
 The runtimes report too: OpenVINO its own import, from a process that it starts for that, onnxruntime its sessions, and both leave an
-identifier in the user's home. That is turned off while weights load (`quiet`), unless the caller's program has imported them.
+identifier in the user's home. That is turned off while weights load (`telemetry_off`), unless the caller's program has imported them.
 Where the caller's program had imported ultralytics before, its import cannot be undone; installing, reporting and
 logging are turned off all the same.
 
@@ -33,29 +33,29 @@ from typing import TYPE_CHECKING, Any
 from analyzer_agent.errors import AgentError, ToolRefusal, Unavailable, require
 from analyzer_agent.installing import VISION, install_extra, pip_install, vision_size
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
-from analyzer_agent.tools.engines.batches import Batches, with_room
-from analyzer_agent.tools.engines.detectors import digest, encoder, files, locate
-from analyzer_agent.tools.engines.hardware import torch_device
-from analyzer_agent.tools.engines.quiet import environment, silent_runtimes
+from analyzer_agent.tools.engines.adaptive_batch import AdaptiveBatch, retry_with_room
+from analyzer_agent.tools.engines.gpu import torch_device
+from analyzer_agent.tools.engines.telemetry_off import runtime_telemetry_off, temporary_environment
 from analyzer_agent.tools.engines.ultralytics_tracks import follow
-from analyzer_agent.tools.weights import usual_size
+from analyzer_agent.tools.engines.yolo_files import encoder, files, locate, weights_digest
+from analyzer_agent.tools.weights.catalog import usual_size
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_WEIGHTS = "analyzer-agent weights pull objects, or --weights objects=FILE, such as yolo11n.pt, an .onnx file or an exported folder"
+_WEIGHTS_HINT = "analyzer-agent weights pull objects, or --weights objects=FILE, such as yolo11n.pt, an .onnx file or an exported folder"
 _RUNTIMES = {".onnx": "onnxruntime", "_openvino_model": "openvino"}
 _TASKS = ("detect", "segment", "pose", "obb")
 """The kinds of weights that give boxes."""
-_CLIP = "git+https://github.com/ultralytics/CLIP.git"
+_CLIP_INSTALL_HINT = "git+https://github.com/ultralytics/CLIP.git"
 _GPU_BATCH = 16
 
 _IMPORT_SETTINGS = {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"}
 _lock = threading.Lock()
 
 
-Box = tuple[str, float, tuple[float, float, float, float]]
+YoloBox = tuple[str, float, tuple[float, float, float, float]]
 
 
 class Yolo:
@@ -67,14 +67,14 @@ class Yolo:
         self._how: dict[str, Any] = {"device": device, "verbose": False} | ({"quantize": 16} if half else {})
         self._lock = threading.Lock()
         self.batch = _GPU_BATCH if half else 1
-        self._batches = Batches(self.batch, fill=True, make_room=config.make_room, release=self._release)
+        self._batches = AdaptiveBatch(self.batch, fill=True, make_room=config.make_room, release=self._release)
         self.device = device
         self._model = self._with_room(self._open)
         self.device = str(self._model.predictor.device)
         self._looked_for: tuple[str, ...] = ()
         self.names: Sequence[str] = [] if self._speechless() else list(self._model.names.values())
 
-    def detect(self, images: "Sequence[NDArray[np.uint8]]", floor: float, vocabulary: Sequence[str] = ()) -> list[list[Box]]:
+    def detect(self, images: "Sequence[NDArray[np.uint8]]", floor: float, vocabulary: Sequence[str] = ()) -> list[list[YoloBox]]:
         """Return class, score and box (`x, y, width, height` in pixels) of what is on each BGR picture.
 
         With a `vocabulary`, its names are what is looked for, instead of the classes that the weights know. Oriented boxes become upright
@@ -87,16 +87,16 @@ class Yolo:
             ToolRefusal: the weights have fixed classes and there is a vocabulary, or they have none and there is no vocabulary.
             Unavailable: memory is too short, or what reads the vocabulary is missing.
         """
-        found: list[list[Box]] = [[] for _ in images]
+        found: list[list[YoloBox]] = [[] for _ in images]
         with self._lock:
             self._look_for(tuple(vocabulary))
-            for places in _alike([image.shape for image in images]):
+            for places in _by_shape([image.shape for image in images]):
                 boxes = self._batches.run([images[place] for place in places], lambda batch: self._predict(batch, floor))
                 for place, some in zip(places, boxes, strict=True):
                     found[place] = some
         return found
 
-    def follow(self, frames: Sequence[Sequence[Box]], memory: int) -> list[list[int | None]]:
+    def follow(self, frames: Sequence[Sequence[YoloBox]], memory: int) -> list[list[int | None]]:
         """Return for each box of each frame the number of the track that it belongs to, or None; see `ultralytics_tracks.follow`."""
         return follow(frames, memory)
 
@@ -108,7 +108,7 @@ class Yolo:
             gc.collect()
             self._release()
 
-    def _predict(self, images: "list[NDArray[np.uint8]]", floor: float) -> list[list[Box]]:
+    def _predict(self, images: "list[NDArray[np.uint8]]", floor: float) -> list[list[YoloBox]]:
         results = self._model.predict(images, conf=floor, batch=len(images), **self._how)
         return [_boxes(result) for result in results]
 
@@ -120,7 +120,7 @@ class Yolo:
         if model.task in _TASKS:
             model.predict(np.zeros((64, 64, 3), np.uint8), **self._how)
             return model
-        raise Unavailable(f"Detecting objects: {self._path.name!r} is a model for {model.task!r}; it finds no boxes.", hint=_WEIGHTS)
+        raise Unavailable(f"Detecting objects: {self._path.name!r} is a model for {model.task!r}; it finds no boxes.", hint=_WEIGHTS_HINT)
 
     def _look_for(self, vocabulary: tuple[str, ...]) -> None:
         """Set the classes, unless they are set. Whatever was looked for before leaves no trace: its own classes come from disk again."""
@@ -152,14 +152,14 @@ class Yolo:
         return self._open_vocabulary() and hasattr(self._model.model, "get_cls_pe") and not hasattr(self._model.model, "pe")
 
     def _with_room(self, work: Callable[[], Any]) -> Any:
-        return with_room(work, make_room=self._config.make_room, release=self._release)
+        return retry_with_room(work, make_room=self._config.make_room, release=self._release)
 
     def _release(self) -> None:
         if self.device.startswith("cuda"):
             self._library.utils.torch.cuda.empty_cache()
 
 
-def _boxes(result: Any) -> list[Box]:
+def _boxes(result: Any) -> list[YoloBox]:
     """Return the boxes of a result, clipped to the picture: upright boxes around oriented ones may reach beyond it."""
     boxes, (tall, wide) = result.obb if result.boxes is None else result.boxes, result.orig_shape
     found = []
@@ -169,7 +169,7 @@ def _boxes(result: Any) -> list[Box]:
     return found
 
 
-def _alike(shapes: Sequence[tuple[int, ...]]) -> Iterable[list[int]]:
+def _by_shape(shapes: Sequence[tuple[int, ...]]) -> Iterable[list[int]]:
     """Return the places of equal shapes."""
     by_shape: dict[tuple[int, ...], list[int]] = {}
     for place, shape in enumerate(shapes):
@@ -191,7 +191,7 @@ def _text_encoder(place: Callable[[str], Path]) -> Iterator[None]:
         Unavailable: the package that encodes words is missing.
     """
     if find_spec("clip") is None:
-        raise Unavailable("Detecting objects by name needs the package 'clip'.", hint=pip_install(_CLIP))
+        raise Unavailable("Detecting objects by name needs the package 'clip'.", hint=pip_install(_CLIP_INSTALL_HINT))
     library: Any = require("ultralytics.nn.text_model", VISION, "Detecting objects by name")
 
     def build(variant: str, device: Any = None) -> Any:
@@ -216,7 +216,7 @@ def _library() -> Any:
     with (
         _lock,
         tempfile.TemporaryDirectory(prefix="analyzer-agent-") as scratch,
-        environment(**_IMPORT_SETTINGS, OMP_NUM_THREADS=threads, YOLO_CONFIG_DIR=scratch),
+        temporary_environment(**_IMPORT_SETTINGS, OMP_NUM_THREADS=threads, YOLO_CONFIG_DIR=scratch),
         warnings.catch_warnings(action="ignore"),
         np.printoptions(),
     ):
@@ -239,14 +239,14 @@ def find(config: EngineConfig) -> Availability:
         return Availability(missing="the package 'ultralytics' is not installed", fix=install_extra(VISION), size=vision_size())
     path = locate(config)
     if path is None:
-        return Availability(missing="no detector weights are here", fix=_WEIGHTS, size=usual_size("objects"))
+        return Availability(missing="no detector weights are here", fix=_WEIGHTS_HINT, size=usual_size("objects"))
     if not path.exists():
-        return Availability(missing=f"the weights {str(path)!r} do not exist", fix=_WEIGHTS)
+        return Availability(missing=f"the weights {str(path)!r} do not exist", fix=_WEIGHTS_HINT)
     for ending, runtime in _RUNTIMES.items():
         if path.name.lower().endswith(ending) and find_spec(runtime) is None:
             return Availability(missing=f"{path.name!r} needs the package {runtime!r}", fix=pip_install(runtime))
     device = torch_device(config.device) if path.suffix == ".pt" else "cpu"
-    return Availability(weights=f"{path.name}:{digest(path)}", device=device, size=sum(file.stat().st_size for file in files(path)))
+    return Availability(weights=f"{path.name}:{weights_digest(path)}", device=device, size=sum(file.stat().st_size for file in files(path)))
 
 
 def find_tracks(config: EngineConfig) -> Availability:
@@ -265,9 +265,9 @@ def load(config: EngineConfig) -> Yolo:
     Raises:
         Unavailable: the package, weights or runtime are missing, cannot be loaded, find no boxes, or the device is not there.
     """
-    lacking, path = find(config), locate(config)
-    if lacking.missing or path is None:
-        raise Unavailable(f"Detecting objects: {lacking.missing}.", hint=lacking.fix)
+    missing_input, path = find(config), locate(config)
+    if missing_input.missing or path is None:
+        raise Unavailable(f"Detecting objects: {missing_input.missing}.", hint=missing_input.fix)
     library = _library()
     asked = "" if config.device == "auto" else config.device
     try:
@@ -277,14 +277,14 @@ def load(config: EngineConfig) -> Yolo:
             f"Detecting objects: the device {config.device!r} is not here.", hint="--device auto or --device cpu"
         ) from unknown
     try:
-        with silent_runtimes(), warnings.catch_warnings(action="ignore"):
+        with runtime_telemetry_off(), warnings.catch_warnings(action="ignore"):
             return Yolo(library, path, device, config)
     except AgentError:
         raise
     except ModuleNotFoundError as missing:
         raise Unavailable(f"Detecting objects: {path.name!r} needs {missing.name!r}.", hint=pip_install(missing.name or "")) from missing
     except Exception as broken:  # whatever the runtimes and unpickling raise on files that are no model
-        raise Unavailable(f"Detecting objects: cannot load {str(path)!r}: {broken}", hint=_WEIGHTS) from broken
+        raise Unavailable(f"Detecting objects: cannot load {str(path)!r}: {broken}", hint=_WEIGHTS_HINT) from broken
 
 
 ENGINE = EngineSpec(

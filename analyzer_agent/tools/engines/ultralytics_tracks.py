@@ -14,7 +14,7 @@ import numpy as np
 from analyzer_agent.errors import require
 from analyzer_agent.installing import VISION
 
-_FOR = "Counting objects"
+_PURPOSE = "Counting objects"
 
 
 def follow(frames: Sequence[Sequence[tuple[str, float, tuple[float, float, float, float]]]], memory: int) -> list[list[int | None]]:
@@ -24,8 +24,8 @@ def follow(frames: Sequence[Sequence[tuple[str, float, tuple[float, float, float
     on with weaker ones. Classes do not matter.
     Source: `ultralytics.YOLO.track(frame, tracker="bytetrack.yaml", persist=True)`, whose tracks these are.
     """
-    trackers: Any = require("ultralytics.trackers.byte_tracker", VISION, _FOR)
-    results: Any = require("ultralytics.engine.results", VISION, _FOR)
+    trackers: Any = require("ultralytics.trackers.byte_tracker", VISION, _PURPOSE)
+    results: Any = require("ultralytics.engine.results", VISION, _PURPOSE)
     tracker = trackers.BYTETracker(SimpleNamespace(**_settings() | {"track_buffer": memory}))
     followed: list[list[int | None]] = []
     for boxes in frames:
@@ -40,5 +40,5 @@ def follow(frames: Sequence[Sequence[tuple[str, float, tuple[float, float, float
 @cache
 def _settings() -> dict[str, Any]:
     """Return ByteTrack's settings as ultralytics brings them."""
-    utils: Any = require("ultralytics.utils", VISION, _FOR)
+    utils: Any = require("ultralytics.utils", VISION, _PURPOSE)
     return dict(utils.YAML.load(utils.ROOT / "cfg" / "trackers" / "bytetrack.yaml"))

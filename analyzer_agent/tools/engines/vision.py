@@ -69,13 +69,13 @@ class VisionLooks:
         shown, labels = list(images), list(times)
         if sheet:
             shown, labels = [opencv.contact_sheet(images, times)], [f"a sheet of {len(times)} frames: {', '.join(times)}"]
-        said = self._vision.describe([image[..., ::-1] for image in shown], _asking(question), labels)
+        said = self._vision.describe([image[..., ::-1] for image in shown], _fenced_question(question), labels)
         if not said.strip():
             raise ValueError("the vision model gave no answer")
         return "" if _ONLY_MARKER.fullmatch(said) else _MARKER.sub("", said)
 
 
-def _asking(question: str) -> str:
+def _fenced_question(question: str) -> str:
     return render("look", question=_TAG.sub("< ", question), marker=MARKER)
 
 
@@ -86,7 +86,7 @@ def find(config: EngineConfig) -> Availability:
 
 def find_looks(config: EngineConfig) -> Availability:
     """Tell whether the user named a vision model that may be asked questions; sends nothing."""
-    return _find(config, _asking(""))
+    return _find(config, _fenced_question(""))
 
 
 def _find(config: EngineConfig, prompt: str) -> Availability:
@@ -118,8 +118,8 @@ def load_looks(config: EngineConfig) -> VisionLooks:
 
 def _named(config: EngineConfig, purpose: str) -> Vision:
     if config.vision is None:
-        lacking = find(config)
-        raise Unavailable(f"{purpose}: {lacking.missing}.", hint=lacking.fix)
+        missing_input = find(config)
+        raise Unavailable(f"{purpose}: {missing_input.missing}.", hint=missing_input.fix)
     return config.vision
 
 

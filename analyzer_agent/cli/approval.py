@@ -1,0 +1,85 @@
+"""Asking before a step that takes long. The question comes from the thread that runs the step, the answer from the terminal.
+
+Knows nothing of how long is long.
+"""
+
+import shutil
+import sys
+import threading
+from collections.abc import Callable
+
+import click
+
+from analyzer_agent.cli import keyboard
+from analyzer_agent.cli.progress import ProgressDisplay
+from analyzer_agent.cli.safe_json import one_line
+from analyzer_agent.cli.wrapping import text_width
+from analyzer_agent.events import ToolStarted
+from analyzer_agent.wording import amount
+
+_POLL_S = 0.2
+_GO_ON = "Go on? [Y/n/a] (a = always in this session) "
+
+
+class TerminalApproval:
+    """Asks on the terminal whether a step may run. One question at a time; Ctrl-C at the question declines it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._drawer = ProgressDisplay()
+        self._stopped = threading.Event()
+        self._always = False
+
+    def attend(self, drawer: ProgressDisplay) -> None:
+        """Use this drawer from now on: it draws nothing while a question is open."""
+        self._drawer = drawer
+        self._stopped.clear()
+
+    def stop(self) -> None:
+        """Decline the question that is open, if there is one."""
+        if self._lock.locked():
+            click.echo(err=_on_stderr())
+        self._stopped.set()
+
+    def __call__(self, start: ToolStarted) -> bool:
+        """Return whether the step may run."""
+        with self._lock:
+            if self._always:
+                return True
+            with self._drawer.asking(), keyboard.echo_while_answering():
+                click.echo(
+                    f"{question(start, self._drawer.titled, shutil.get_terminal_size().columns)}\n{_GO_ON}", nl=False, err=_on_stderr()
+                )
+                answer = self._answer().strip().lower()
+            self._always = answer in ("a", "always")
+            return self._always or answer in ("", "y", "yes")
+
+    def _answer(self) -> str:
+        # Polling, so that Ctrl-C, which only the main thread hears, ends the wait as well.
+        try:
+            import select
+
+            while not self._stopped.is_set():
+                if select.select([sys.stdin], [], [], _POLL_S)[0]:
+                    return sys.stdin.readline() or "n"
+        except (ImportError, OSError, ValueError):
+            return sys.stdin.readline() or "n"
+        return "n"
+
+
+def can_ask() -> bool:
+    """Tell whether there is a terminal to ask on and to read the answer from."""
+    return sys.stdin.isatty() and (sys.stderr.isatty() or sys.stdout.isatty())
+
+
+def question(start: ToolStarted, titled: Callable[[str], str], columns: int) -> str:
+    """Return what is asked for on one line, with as many details as fit the terminal."""
+    video, engine = one_line(titled(str(start.args.get("video") or ""))), one_line(start.engine)
+    told = "may take a while: never measured here" if start.estimate_ms is None else f"would take about {amount(start.estimate_ms)}"
+    step = f"{one_line(start.tool)} on {amount(start.new_ms)}"
+    ways = [f"{step}{of}{by} {told}." for of in (f" of {video}" if video else "", "") for by in (f" with {engine}" if engine else "", "")]
+    return next((way for way in ways if text_width(way) <= columns), ways[-1])
+
+
+def _on_stderr() -> bool:
+    return sys.stderr.isatty()

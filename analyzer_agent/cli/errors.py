@@ -1,0 +1,170 @@
+"""How the command line ends when something goes wrong: a message with a hint, or one line that names a log file.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Knows nothing of what the commands do.
+"""
+
+import errno
+import logging
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from analyzer_agent.cli.safe_json import one_line, sanitize
+from analyzer_agent.cli.wrapping import wrapped
+from analyzer_agent.errors import AgentError, Cancelled
+
+INTERRUPTED = 130
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
+_LONGEST_NAME = 100
+
+_MEANT = {
+    "help": "--help",
+    "version": "--version",
+    "query": "ask",
+    "question": "ask",
+    "import": "import-notes",
+    "stats": "cache stats",
+    "clear": "cache clear",
+    "pull": "weights pull",
+    "download": "weights pull",
+    "models": "weights list",
+    "subtitles": "notes VIDEO --kind subtitle --format srt",
+    "caption": "index VIDEO --with captions",
+    "summarize": 'ask VIDEO "What is this video about?"',
+    "summarise": 'ask VIDEO "What is this video about?"',
+}
+"""Words that people try, and the command that does it."""
+
+
+class MainGroup(click.Group):
+    """The group of all commands; turns what they raise into messages and exit codes."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command; for an unknown one tell what was meant, where that can be known."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            first, *rest = args
+            if os.path.exists(first) or "://" in first:
+                from analyzer_agent.cli.common import as_typed
+
+                files = [first, *(argument for argument in rest if os.path.exists(argument))]
+                question = next((argument for argument in rest if argument not in files), "What is said?")
+                raise click.UsageError(f"No such command {first!r}. Did you mean: {as_typed(files, question)}", ctx) from error
+            if meant := _MEANT.get(first.lower()):
+                raise click.UsageError(f"No such command {first!r}. Did you mean: analyzer-agent {meant}", ctx) from error
+            raise
+
+    def invoke(self, ctx: click.Context) -> Any:
+        _write_anything()
+        with _logging() as log:
+            try:
+                return super().invoke(ctx)
+            except AgentError as error:
+                show_error(error)
+                ctx.exit(1)
+            except (KeyboardInterrupt, click.Abort, Cancelled):
+                click.echo("Interrupted. What was finished is kept.", err=True)
+                ctx.exit(INTERRUPTED)
+            except (click.ClickException, click.exceptions.Exit):
+                raise
+            except Exception as bug:
+                if isinstance(bug, OSError) and bug.errno == errno.EPIPE:
+                    raise
+                if isinstance(bug, OSError) and (bug.errno in _FULL or bug.filename):
+                    logging.getLogger("analyzer_agent").error("a file cannot be used", exc_info=bug)
+                    show_error(_file_error(bug))
+                    ctx.exit(1)
+                show_bug(bug, log)
+                ctx.exit(1)
+
+
+def show_error(error: AgentError) -> None:
+    """Print what is wrong and what helps."""
+    told = wrapped(f"Error: {sanitize(str(error))}", err=True)
+    click.echo(told.replace("Error:", click.style("Error:", fg="red", bold=True), 1), err=True)
+    if error.hint:
+        told = wrapped(f"Hint: {sanitize(error.hint)}", err=True)
+        click.echo(told.replace("Hint:", click.style("Hint:", bold=True), 1), err=True)
+
+
+def _file_error(error: OSError) -> AgentError:
+    """Return what people are told of a file that cannot be opened, or of output that cannot be written."""
+    name = str(error.filename or "")
+    shown = repr(name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…")
+    if error.errno in _FULL:
+        hint = "Make room, or write to another disk."
+        return AgentError(f"{shown if name else 'The output'} cannot be written: {error.strerror}.", hint=hint)
+    return AgentError(f"{shown} cannot be used: {error.strerror}.", hint="Check the path and its permissions.")
+
+
+def show_bug(bug: Exception, log: "LogFile") -> None:
+    """Put the traceback into the log and print one line that names it."""
+    logging.getLogger("analyzer_agent").error("".join(traceback.format_exception(bug)))
+    told = one_line(f"{type(bug).__name__}: {bug}")
+    if len(told) > 200:
+        told = told[:199] + "…"
+    where = f" Details are in {log.path}" if log.path else " No log could be written."
+    click.echo(f"{click.style('Error:', fg='red', bold=True)} a bug in analyzer-agent ({told}).{where}", err=True)
+
+
+class LogFile(logging.Handler):
+    """Writes to a file that is made when there is first something to write; `path` is None until then."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.path: Path | None = None
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Append the record. Where that fails `path` is None, which `show_bug` tells: a log must not be what stops the program."""
+        try:
+            self.path = self.path or _log_path()
+            with self.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(self.format(record) + "\n")
+        except Exception:
+            self.path = None
+
+
+def _log_path() -> Path:
+    from analyzer_agent.config import log_folder
+
+    name = f"{datetime.now():%Y%m%d-%H%M%S}.log"
+    for path in (log_folder() / name, Path(tempfile.gettempdir()) / f"analyzer-agent-{name}"):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        except OSError:
+            continue
+        return path
+    raise OSError("no folder for logs can be written")
+
+
+@contextmanager
+def _logging() -> Iterator[LogFile]:
+    """Send what the library and its libraries log to a file instead of the terminal, while the block runs."""
+    handler, root = LogFile(), logging.getLogger()
+    root.addHandler(handler)
+    logging.captureWarnings(True)
+    try:
+        yield handler
+    finally:
+        logging.captureWarnings(False)
+        root.removeHandler(handler)
+
+
+def _write_anything() -> None:
+    """Let a terminal that cannot show a character show its code instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None and (stream.encoding or "").lower().replace("-", "") != "utf8":
+            reconfigure(errors="backslashreplace")

@@ -1,0 +1,266 @@
+"""Progress on stderr: live on a terminal, short plain lines elsewhere, nothing when asked to be quiet.
+
+Draws events and knows nothing of where they come from. Nothing from a video reaches the terminal as markup.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from analyzer_agent.cli import keyboard
+from analyzer_agent.cli.safe_json import one_line
+from analyzer_agent.cli.wrapping import wrapped
+from analyzer_agent.events import (
+    Answered,
+    Event,
+    Progress,
+    SentBack,
+    TextDelta,
+    Thinking,
+    ToolFinished,
+    ToolStarted,
+    Verifying,
+    Waiting,
+    Warned,
+)
+from analyzer_agent.wording import amount, estimate, finished, subject
+
+_LINE_INTERVAL_S = 5.0
+"""How often plain lines tell how far a call is."""
+
+_WIDE = 100
+"""The columns from which on bars are long."""
+
+_COUNT_INTERVAL_S = 30.0
+"""How often plain lines sum up a run of many questions."""
+
+
+class ProgressDisplay:
+    """Shows what happens; used as a context manager. This one draws nothing but warnings.
+
+    May be called from several threads. While a question to the user is open nothing is drawn: it follows after the answer.
+    """
+
+    def __init__(self, titled: Callable[[str], str] = str) -> None:
+        self.titled = titled
+        self._lock = threading.RLock()
+        self._asking = False
+        self._kept: list[Callable[[], None]] = []
+
+    def __enter__(self) -> "ProgressDisplay":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def draw(self, event: Event) -> None:
+        """Show an event."""
+        self._when_free(lambda: self._draw(event))
+
+    def note(self, text: str) -> None:
+        """Show a line that stays."""
+        self._when_free(lambda: self._note(text))
+
+    def count(self, done: int, total: int, text: str) -> None:
+        """Show how many of several questions are done, and what it came to so far."""
+        self._when_free(lambda: self._count(done, total, text))
+
+    def busy(self, text: str) -> None:
+        """Show, where something can move, what goes on until the first event."""
+
+    def pause(self) -> None:
+        """Take what moves off the terminal; it comes back with the next event."""
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Leave the terminal to a question while the block runs."""
+        with self._lock:
+            self.pause()
+            self._asking = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._asking, kept, self._kept = False, self._kept, []
+                for show in kept:
+                    show()
+
+    def _when_free(self, show: Callable[[], None]) -> None:
+        with self._lock:
+            if self._asking:
+                self._kept.append(show)
+            else:
+                show()
+
+    def _draw(self, event: Event) -> None:
+        if isinstance(event, Warned):
+            warn(self._words(event.text))
+
+    def _words(self, text: str) -> str:
+        return one_line(self.titled(text))
+
+    def _note(self, text: str) -> None:
+        pass
+
+    def _count(self, done: int, total: int, text: str) -> None:
+        pass
+
+
+def open_display(quiet: bool, titled: Callable[[str], str] = str) -> ProgressDisplay:
+    """Return what suits stderr; `titled` puts the files' own names into what is drawn."""
+    if quiet:
+        return ProgressDisplay(titled)
+    return LiveDisplay(titled) if sys.stderr.isatty() else LineDisplay(titled)
+
+
+def warn(text: str) -> None:
+    """Print a warning line on stderr."""
+    click.echo(wrapped(f"Warning: {one_line(text)}", err=True).replace("Warning:", click.style("Warning:", fg="yellow"), 1), err=True)
+
+
+class LineDisplay(ProgressDisplay):
+    """Plain lines, for logs."""
+
+    def __init__(self, titled: Callable[[str], str] = str) -> None:
+        super().__init__(titled)
+        self._begun: dict[str, ToolStarted] = {}
+        self._told: dict[str, float] = {}
+        self._waiting: set[str] = set()
+        self._counted = -_COUNT_INTERVAL_S
+
+    def _draw(self, event: Event) -> None:
+        match event:
+            case ToolStarted():
+                self._begun[event.call_id] = event
+                self._told[event.call_id] = time.monotonic()
+                if event.new_ms:
+                    self.note(str(event))
+            case Progress() if time.monotonic() - self._told.get(event.call_id, 0.0) >= _LINE_INTERVAL_S:
+                self._told[event.call_id] = time.monotonic()
+                self.note(str(event))
+            case Waiting() if event.call_id not in self._waiting:
+                self._waiting.add(event.call_id)
+                self.note(str(event))
+            case ToolFinished():
+                self._waiting.discard(event.result.call_id)
+                self.note(finished(event.result, self._begun.pop(event.result.call_id, None)))
+            case SentBack():
+                self.note(str(event))
+            case Warned():
+                super()._draw(event)
+
+    def _count(self, done: int, total: int, text: str) -> None:
+        if time.monotonic() - self._counted >= _COUNT_INTERVAL_S:
+            self._counted = time.monotonic()
+            self.note(f"{done} of {total}: {text}")
+
+    def _note(self, text: str) -> None:
+        click.echo(self._words(text), err=True)
+
+
+class LiveDisplay(ProgressDisplay):
+    """A spinner with bars on a terminal; finished calls become lines above it."""
+
+    def __init__(self, titled: Callable[[str], str] = str) -> None:
+        super().__init__(titled)
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+
+        self._console = Console(stderr=True, markup=False, highlight=False, emoji=False)
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24 if self._console.width >= _WIDE else 12),
+            TextColumn("{task.fields[far]}", markup=False, style="dim"),
+            TextColumn("{task.elapsed:.0f} s", markup=False, style="dim"),  # moves even where a step is long
+        )
+        self._progress = Progress(*columns, console=self._console, transient=True)
+        self._tasks: dict[str, Any] = {}
+        self._begun: dict[str, ToolStarted] = {}
+
+    def __enter__(self) -> "LiveDisplay":
+        keyboard.echo_off()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pause()
+        keyboard.echo_on()
+
+    def busy(self, text: str) -> None:
+        """Show what goes on until the first event."""
+        self._when_free(lambda: self._set("think", text))
+
+    def pause(self) -> None:
+        """Take the bars off the terminal; they come back with the next event."""
+        with self._lock:
+            self._progress.stop()
+
+    def _draw(self, event: Event) -> None:
+        match event:
+            case Thinking():
+                self._set("think", str(event))
+            case Verifying():
+                self._set("think", str(event))
+            case SentBack():
+                self._line(("-", "yellow"), str(event))
+            case ToolStarted():
+                self._drop("think")
+                self._begun[event.call_id] = event
+                self._set(event.call_id, subject(event), total=event.new_ms, far=f"{amount(event.new_ms)} new{estimate(event)}")
+            case Progress():
+                far = f"{amount(event.done_ms)} of {amount(event.total_ms)}"
+                self._set(event.call_id, self._subject(event.call_id, event.tool), total=event.total_ms, done=event.done_ms, far=far)
+            case Waiting():
+                self._set(event.call_id, f"{event.tool}: another process looks at {event.span}, waiting for it")
+            case ToolFinished():
+                self._drop(event.result.call_id)
+                mark = ("-", "yellow") if event.result.refused else ("✓", "green")
+                self._line(mark, finished(event.result, self._begun.pop(event.result.call_id, None)))
+            case Warned():
+                self._line(("!", "yellow"), event.text)
+            case TextDelta():
+                self._drop("think")
+                self.pause()
+            case Answered():
+                self._drop("think")
+                self.pause()
+
+    def _note(self, text: str) -> None:
+        from rich.text import Text
+
+        self._console.print(Text(self._words(text), style="dim"))
+
+    def _count(self, done: int, total: int, text: str) -> None:
+        self._drop("think")
+        self._set("count", f"{done} of {total}", total=total, done=done, far=text)
+
+    def _subject(self, call_id: str, tool: str) -> str:
+        begun = self._begun.get(call_id)
+        return subject(begun) if begun else tool
+
+    def _set(self, name: str, text: str, *, total: int = 0, done: int = 0, far: str = "") -> None:
+        if name not in self._tasks:
+            self._tasks[name] = self._progress.add_task("", total=None, far="")
+        self._progress.update(self._tasks[name], description=self._words(text), total=total or None, completed=done, far=one_line(far))
+        self._progress.start()
+
+    def _drop(self, name: str) -> None:
+        if name in self._tasks:
+            self._progress.remove_task(self._tasks.pop(name))
+
+    def _line(self, mark: tuple[str, str], text: str) -> None:
+        from rich.text import Text
+
+        self._console.print(Text.assemble(mark, " ", (self._words(text), "dim")))
+
+
+@contextmanager
+def progress_display(quiet: bool, titled: Callable[[str], str] = str) -> Iterator[ProgressDisplay]:
+    """Show progress while the block runs; `titled` puts the files' own names into it."""
+    with open_display(quiet, titled) as drawer:
+        yield drawer

@@ -1,0 +1,87 @@
+"""The slash commands of `chat`.
+
+Each prints to stdout and runs no analyzer.
+"""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from analyzer_agent.cli.answer_text import cited
+from analyzer_agent.cli.safe_json import one_line
+from analyzer_agent.cli.sessions import as_table, sessions_in
+from analyzer_agent.cli.wrapping import wrapped
+from analyzer_agent.timeline import seconds
+from analyzer_agent.wording import quote
+
+if TYPE_CHECKING:
+    from analyzer_agent.session import Session
+
+HELP = {
+    "/help": "this list",
+    "/notes [WORDS]": "what was found so far; with words, the notes that match them; with --full before them, all of long texts",
+    "/sessions": "all sessions in this store",
+    "/more": "look further for the answer to the last question, where something is left to look at",
+    "/cost": "what this session has cost so far",
+    "/quit, /q": "leave; the session is kept",
+}
+
+WORDS = {"exit": "/quit", "quit": "/quit", "help": "/help"}
+"""Words that are no questions, and the commands that they stand for."""
+
+_NOTES_SHOWN, _LONGEST = 30, 200
+
+
+class ChatEnded(Exception):
+    """The user wants to leave."""
+
+
+def run_command(line: str, session: "Session") -> None:
+    """Carry out a slash command.
+
+    Raises:
+        ChatEnded: it was `/quit`.
+    """
+    name, _, rest = line.partition(" ")
+    match name:
+        case "/help":
+            for command, about in HELP.items():
+                click.echo(wrapped(f"  {command:<16}{about}", 18))
+        case "/notes":
+            _notes(session, rest.strip())
+        case "/sessions":
+            found = sessions_in(session.store)
+            click.echo(as_table(found) if found else "  No sessions yet.")
+        case "/cost":
+            _cost(session)
+        case "/quit" | "/q" | "/exit":
+            raise ChatEnded
+        case _:
+            click.echo(f"Unknown command {one_line(name)!r}. Choose from: {', '.join(HELP)}.")
+
+
+def _notes(session: "Session", words: str) -> None:
+    reader, session_videos = session.toolbox.reader, session.session_videos
+    full = words == "--full" or words.startswith("--full ")
+    words = words.removeprefix("--full").strip() if full else words
+    if words:
+        runs = reader.search(words, [session_video.video.id for session_video in session_videos], limit=_NOTES_SHOWN)
+    else:
+        runs = [run for session_video in session_videos for run in reader.merged_notes(session_video.video.id, session_video.scope)]
+    for run in runs[:_NOTES_SHOWN]:
+        name = f"{one_line(session.toolbox.titles.get(run.video, run.video))} " if len(session_videos) > 1 else ""
+        text = quote(run.text, None if full else _LONGEST)
+        click.echo(cited(f"[#{run.id}] {name}{run.span} {run.kind}{', uncertain' if run.uncertain else ''}: {text}"))
+    if len(runs) > _NOTES_SHOWN:
+        click.echo(f"  ... and {len(runs) - _NOTES_SHOWN} more; /notes WORDS searches them")
+    if not runs:
+        click.echo("  No notes match." if words else "  No notes yet.")
+
+
+def _cost(session: "Session") -> None:
+    answers = [turn["answer"] for turn in session.store.history.turns(session.name) if turn["answer"]]
+    used = [answer["usage"] for answer in answers if answer.get("usage")]
+    tokens = sum(u["input_tokens"] + u["output_tokens"] for u in used)
+    new, reused = (sum(u[f"media_seconds_{which}"] for u in used) for which in ("analyzed", "reused"))
+    busy = seconds(round(sum(u["analyzer_seconds"] for u in used) * 1000))
+    click.echo(f"  {len(answers)} answered, {new:g} new media-seconds ({busy:g} s of analyzing), {reused:g} reused, {tokens} tokens")

@@ -1,0 +1,130 @@
+"""Flags that have no effect beside the others on a command line: they are told, never dropped in silence.
+
+Knows nothing of what flags do where they have an effect.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from analyzer_agent.cli.progress import warn
+
+if TYPE_CHECKING:
+    from analyzer_agent.config import Settings
+
+Reason = Callable[["Settings", Mapping[str, Any]], str]
+"""Tells from the settings and the flags why a flag has no effect; "" where it has one."""
+
+
+def warn_of_unused_flags(settings: "Settings") -> None:
+    """Warn of flags of the current command that have no effect."""
+    context = click.get_current_context(silent=True)
+    for text in unused_flags(settings, context.params if context else {}):
+        warn(text)
+
+
+def unused_flags(settings: "Settings", flags: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for each flag that was given and has no effect."""
+    for names, reason in _TABLE:
+        for name in names:
+            if flags.get(name) not in (None, False, ()) and (why := reason(settings, flags)):
+                yield f"--{name.strip('_').replace('_', '-')} is ignored: {why}."
+    chosen = _analyzers(settings, flags)
+    for name in ("engine", "weights", "option"):
+        for pair in flags.get(name) or ():
+            named, mark, _ = pair.partition("=")
+            if mark and chosen and (analyzer := _analyzer_name(named.partition(".")[0])) not in chosen:
+                yield f"--{name} {pair} is ignored: {analyzer} is not among {','.join(chosen)}."
+
+
+def _rules(settings: "Settings", flags: Mapping[str, Any]) -> str:
+    return "--manager rules asks no language model" if settings.manager == "rules" else ""
+
+
+def _endpoint(settings: "Settings", flags: Mapping[str, Any]) -> str:
+    return "" if settings.vision_model else _rules(settings, flags)
+
+
+def _api(settings: "Settings", flags: Mapping[str, Any]) -> str:
+    reachable = settings.api_key or settings.base_url
+    return _endpoint(settings, flags) or ("" if reachable else "no language model is asked, because there is no key and no --base-url")
+
+
+def _vision(settings: "Settings", flags: Mapping[str, Any]) -> str:
+    from analyzer_agent.session import choose_vision
+
+    if settings.mode != "frames" and (chosen := _analyzers(settings, flags)) and not {"captions", "look"} & set(chosen):
+        return "only captions, look and --mode frames use it"
+    if settings.manager != "rules" or choose_vision(settings):  # an error where a language model was to answer
+        return ""
+    return "--offline forbids asking it" if settings.offline else "there is no key and no --base-url for it"
+
+
+def _vocabulary(settings: "Settings", flags: Mapping[str, Any]) -> str:
+    chosen = _analyzers(settings, flags)
+    return "only tags uses it" if chosen and "tags" not in chosen else ""
+
+
+def _device(settings: "Settings", flags: Mapping[str, Any]) -> str:
+    from analyzer_agent.tools.engines.gpu import has_gpu_driver
+
+    return "no driver for a GPU is installed" if settings.device.startswith("cuda") and not has_gpu_driver() else ""
+
+
+def _hearing(*analyzers: str) -> Reason:
+    def reason(settings: "Settings", flags: Mapping[str, Any]) -> str:
+        chosen = _analyzers(settings, flags)
+        return (
+            f"only {' and '.join(analyzers)} use{'s' if len(analyzers) == 1 else ''} it" if chosen and not {*analyzers} & {*chosen} else ""
+        )
+
+    return reason
+
+
+def _every(settings: "Settings", flags: Mapping[str, Any]) -> str:
+    from analyzer_agent import tools
+
+    chosen = _analyzers(settings, flags)
+    return f"{','.join(chosen)} samples no frames" if chosen and not any(tools.load(name)[0].step for name in chosen) else ""
+
+
+def _in_mode(told: str, *modes: str) -> Reason:
+    return lambda settings, flags: told if settings.mode in modes else ""
+
+
+def _analyzers(settings: "Settings", flags: Mapping[str, Any]) -> Sequence[str]:
+    """Return the analyzers that may run, none where all may."""
+    named = flags.get("names")
+    return [_analyzer_name(name.strip()) for name in named.split(",") if name.strip()] if named else settings.tools or ()
+
+
+def _analyzer_name(analyzer: str) -> str:
+    from analyzer_agent.tools.aliases import resolve_name
+
+    return resolve_name(analyzer).analyzer
+
+
+_LOOKING = (
+    *("tools", "engine", "option", "language", "hotwords", "track", "weights", "vocabulary", "device", "refresh"),
+    "max_analyzer_seconds",
+)
+
+_TABLE: tuple[tuple[tuple[str, ...], Reason], ...] = (
+    (("frames",), _in_mode("only --mode frames shows frames", "manager", "summarizer", "blind")),
+    (("model", "verify"), _rules),
+    (("base_url",), _endpoint),
+    (("api",), _api),
+    (("verify",), _in_mode("only --mode manager checks its answers", "summarizer", "frames", "blind")),
+    (("max_steps",), _in_mode("only --mode manager takes steps", "summarizer", "frames", "blind")),
+    ((*_LOOKING, "decoder", "from_", "to"), _in_mode("--mode blind looks at nothing", "blind")),
+    (_LOOKING, _in_mode("--mode frames runs no analyzer", "frames")),
+    (("vision_model",), _vision),
+    (("vocabulary",), _vocabulary),
+    (("language", "hotwords"), _hearing("speech")),
+    (("track",), _hearing("speech", "voice")),
+    (("every",), _every),
+    (("device",), _device),
+    (("refresh", "max_analyzer_seconds"), lambda settings, flags: "--covered runs nothing" if flags.get("covered") else ""),
+)
+"""Flags with what makes them void. Those of the command line alone: a settings file serves all commands."""

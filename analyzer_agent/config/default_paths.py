@@ -1,0 +1,53 @@
+"""Where things lie on this machine unless told otherwise. Creates nothing."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+
+import platformdirs
+
+from analyzer_agent.caches import WeightCaches, user_config
+
+
+def default_store() -> Path:
+    """Return where notes are kept unless told otherwise: a file in the user's data folder."""
+    return Path(platformdirs.user_data_dir("analyzer-agent")) / "store.db"
+
+
+def default_weights() -> Path:
+    """Return where weights are fetched to and looked for unless told otherwise, in the user's data folder; it need not exist."""
+    return Path(platformdirs.user_data_dir("analyzer-agent")) / "weights"
+
+
+def default_file() -> Path:
+    """Return where settings are looked for unless told otherwise: a file in the user's configuration folder, which need not exist."""
+    return Path(platformdirs.user_config_dir("analyzer-agent")) / "config.toml"
+
+
+def log_folder() -> Path:
+    """Return where logs belong; it need not exist."""
+    return Path(platformdirs.user_log_dir("analyzer-agent"))
+
+
+def history_file() -> Path:
+    """Return where `chat` keeps the lines that were typed; it need not exist."""
+    return Path(platformdirs.user_state_dir("analyzer-agent")) / "chat-history"
+
+
+def caches(environment: Mapping[str, str]) -> WeightCaches:
+    """Return where huggingface_hub, EasyOCR and ultralytics keep weights under this environment, found as they find it."""
+
+    def said(*names: str) -> Path | None:
+        value = next((environment[name] for name in names if environment.get(name)), None)
+        return Path(Template(value).safe_substitute(environment)).expanduser() if value else None
+
+    usual = WeightCaches()
+    home = said("HF_HOME") or (said("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface"
+    ultralytics = said("YOLO_CONFIG_DIR") or (said("XDG_CONFIG_HOME") if sys.platform.startswith("linux") else None) or user_config()
+    easyocr = said("EASYOCR_MODULE_PATH", "MODULE_PATH")
+    return WeightCaches(
+        hub=said("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE") or home / "hub",
+        easyocr=easyocr / "model" if easyocr else usual.easyocr,
+        ultralytics=ultralytics / "Ultralytics" / "settings.json",
+    )

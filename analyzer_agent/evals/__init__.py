@@ -1,0 +1,1 @@
+"""Evaluation: question formats, baselines that answer without the manager, and scores."""

@@ -1,0 +1,186 @@
+"""One record of a question file, and the checks that its fields go through. Knows nothing of any one benchmark."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analyzer_agent.errors import AgentError
+from analyzer_agent.timeline import TimeRange, parse
+
+MAX_OPTIONS = 26
+"""One for each letter."""
+
+_LETTER = re.compile(r"\(?([A-Za-z])[).:]?")
+_PREFIX = re.compile(r"\(?([A-Z])[).:]\s*")
+_QUOTED = re.compile(r"""[\s,]*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")[\s,]*""", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldReader:
+    """A record with its place, `"questions.csv, line 3"`, and the hint that tells what a right one looks like."""
+
+    values: Mapping[str, Any]
+    place: str
+    hint: str = ""
+
+    def wrong(self, why: str) -> AgentError:
+        """Return the error that names the place."""
+        return AgentError(f"{self.place}: {why}.", hint=self.hint)
+
+    def text(self, *names: str) -> str:
+        """Return the text of the first field of `names` that is there; numbers are not texts.
+
+        Raises:
+            AgentError: none is there, or it is not a text or is empty.
+        """
+        name = self.name(*names)
+        value = self.values[name]
+        if not isinstance(value, str) or not value.strip():
+            raise self.wrong(f"{name!r} must be a text that is not empty, not {abbreviated(value)}")
+        return value
+
+    def label(self, *names: str) -> str:
+        """Return an id, given as a text or a whole number, as text."""
+        value = self.values[self.name(*names)]
+        return str(value) if is_whole(value) else self.text(*names)
+
+    def path(self, *names: str) -> str:
+        """Return a name of a file, given as a text or a whole number."""
+        value = self.label(*names)
+        if "\0" in value:
+            raise self.wrong(f"{self.name(*names)!r} holds a character that no file name can have")
+        return value
+
+    def report_text(self, *names: str) -> str:
+        """Return what a field says for reports, as text; "" where it is not there."""
+        value = next((self.values[name] for name in names if self.values.get(name) is not None), "")
+        return str(value) if is_whole(value) or isinstance(value, float) else value if isinstance(value, str) else ""
+
+    def name(self, *names: str) -> str:
+        """Return the first of `names` that this record has.
+
+        Raises:
+            AgentError: it has none.
+        """
+        for name in names:
+            if name in self.values:
+                return name
+        raise self.wrong(f"the field {' or '.join(map(repr, names))} is missing")
+
+    def time(self, name: str) -> int | None:
+        """Return a time in ms, or None where the field is not there."""
+        value = self.values.get(name)
+        try:
+            return None if value is None else parse(value)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise self.wrong(f"{name!r}: {error}") from error
+
+    def span(self, pair: Any, name: str) -> TimeRange:
+        """Return a `[start, end]` pair of times as a range."""
+        if isinstance(pair, list | tuple) and len(pair) == 2:
+            try:
+                return TimeRange(parse(pair[0]), parse(pair[1]))
+            except (ValueError, TypeError, OverflowError) as error:
+                raise self.wrong(f"{name!r}: {error}") from error
+        raise self.wrong(f"{name!r} must hold pairs of times, such as [[4, 9.5], ['1:10', '1:15']], not {abbreviated(pair)}")
+
+    def listed(self, *names: str) -> tuple[str, ...]:
+        """Return the options of a benchmark: a list (or how pandas writes one into a cell), letters before them taken off."""
+        name = self.name(*names)
+        value = self.values[name]
+        if isinstance(value, str):
+            value = _cell(value)
+        if not isinstance(value, list) or not all(isinstance(option, str | int | float) for option in value):
+            raise self.wrong(f"{name!r} must be a list of texts, not {abbreviated(self.values[name])}")
+        return strip_option_letters(self.counted([str(option) for option in value], name))
+
+    def numbered(self, prefix: str) -> tuple[str, ...]:
+        """Return the options that lie in fields of their own, named `prefix` and a number from 0 on."""
+        numbers = [int(name[len(prefix) :]) for name in self.values if re.fullmatch(rf"{prefix}[0-9]{{1,2}}", name)]
+        return self.counted([self.label(f"{prefix}{at}") for at in range(max(numbers, default=0) + 1)], f"{prefix}0")
+
+    def separate(self, first: str) -> tuple[str, ...]:
+        """Return the options that lie in fields of their own, of which `first` is the first one: `a0`, `option 0`, `a` or `A`."""
+        if first.endswith("0"):
+            return self.numbered(first[:-1])
+        last = max(name for name in self.values if len(name) == 1 and name.islower() == first.islower())
+        return self.counted([self.label(chr(at)) for at in range(ord(first), ord(last) + 1)], first)
+
+    def counted(self, options: Sequence[str], name: str) -> tuple[str, ...]:
+        """Return the options when there are enough and not too many of them."""
+        if not 2 <= len(options) <= MAX_OPTIONS:
+            raise self.wrong(f"{name!r} must give 2 to {MAX_OPTIONS} options, not {len(options)}")
+        return tuple(options)
+
+    def choice(self, options: Sequence[str], *ways: str, name: str = "answer") -> int | None:
+        """Return the index of the right option, or None where the field is not there.
+
+        Args:
+            options: what there is to choose from.
+            ways: how the field may name it: "index" (0 is the first), "letter", "text". Several ways that lead to different
+                options are refused.
+            name: the field.
+        """
+        value = self.values.get(name)
+        if value is None or value == "":
+            return None
+        meant = {way: at for way, at in _readings(value, options) if way in ways and at < len(options)}
+        if len(set(meant.values())) == 1:
+            return next(iter(meant.values()))
+        if not meant:
+            forms = {"index": f"a number from 0 to {len(options) - 1}", "letter": f"a letter from A to {_letter(len(options) - 1)}"}
+            accepted = " or ".join(forms.get(way, "the text of an option") for way in ways)
+            raise self.wrong(f"{name!r} must be {accepted}, not {abbreviated(value)}")
+        readings = ", ".join(f"{_letter(at)} by its {way}" for way, at in meant.items())
+        raise self.wrong(f"{name!r} is ambiguous: {abbreviated(value)} may mean {readings}; change the options or the answer")
+
+
+def is_whole(value: object) -> bool:
+    """Tell whether it is a whole number (True is not one)."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def strip_option_letters(options: Sequence[str]) -> tuple[str, ...]:
+    """Return the options without `A.`, `(B)`, … before them, where every option has its letter: whoever shows them puts their own."""
+    marks = [_PREFIX.match(option) for option in options]
+    if all(mark is not None and mark[1] == _letter(at) for at, mark in enumerate(marks)):
+        return tuple(option[mark.end() :].strip() for option, mark in zip(options, marks, strict=True) if mark is not None)
+    return tuple(options)
+
+
+def _readings(value: Any, options: Sequence[str]) -> Iterator[tuple[str, int]]:
+    given = value.strip() if isinstance(value, str) else str(value) if is_whole(value) else ""
+    if given.isascii() and given.isdigit() and len(given) <= 2:
+        yield "index", int(given)
+    if letter := _LETTER.fullmatch(given):
+        yield "letter", ord(letter[1].upper()) - ord("A")
+    same = [at for at, option in enumerate(options) if given and option.strip() == given]
+    if same:
+        # Options with the same text are equally right; the benchmarks' own readers take the first.
+        yield "text", same[0]
+
+
+def _letter(at: int) -> str:
+    return chr(ord("A") + at)
+
+
+def _cell(text: str) -> list[str] | None:
+    """Read `["a", "b"]`, `['a', 'b']` and `['a' 'b']`: JSON, Python and NumPy."""
+    inner = text.strip()
+    if not (inner.startswith("[") and inner.endswith("]")):
+        return None
+    inner, found = inner[1:-1], []
+    while inner:
+        match = _QUOTED.match(inner)
+        if match is None:
+            return None
+        found.append(re.sub(r"\\(.)", r"\1", match[1] if match[1] is not None else match[2]))
+        inner = inner[match.end() :]
+    return found
+
+
+def abbreviated(value: object) -> str:
+    """Return a value as messages show it, cut where it is long."""
+    told = repr(value)
+    return told if len(told) <= 80 else f"{told[:79]}…"

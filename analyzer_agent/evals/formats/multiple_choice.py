@@ -1,0 +1,217 @@
+"""Benchmarks whose questions are multiple choice: one small reader for each.
+
+Their files are taken as they are published: what a reader does not need may be there or not, and gold that is kept secret may be missing.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from analyzer_agent.evals.formats.fields import FieldReader, is_whole
+from analyzer_agent.evals.formats.question import Question
+from analyzer_agent.evals.formats.source import Source
+from analyzer_agent.timeline import TimeRange, parse
+
+_NEEDLE_MS = 1000
+"""How long a needle of VNBench stays where the file gives an instant only."""
+
+_LVBENCH_OPTION = re.compile(r"\s+\(([A-Z])\)\s*")
+_CLOCKS = re.compile(r"(\d+(?::\d+){1,2})\s*-\s*(\d+(?::\d+){1,2})")
+
+
+def nextqa(row: FieldReader, source: Source) -> Iterator[Question]:
+    """Yield a question of NExT-QA, of NExT-GQA where the gold spans lie beside the file, or of IntentQA.
+
+    NExT-GQA writes the right option's text where the others write its number.
+    """
+    video, qid, options = row.path("video", "video_id"), row.label("qid"), row.numbered("a")
+    path = source.mapping(("*map*vid*.json",)).get(video)
+    located = source.companion(("*gsub*.json",), _located).get(video) or {}
+    maybe_text = "video_id" in row.values and "lemma" not in row.values
+    yield Question(
+        id=f"{video}_{qid}",
+        video=source.video(*filter(None, (path, video))),
+        question=row.text("question"),
+        options=options,
+        answer=row.choice(options, *(_option_labels(row, "answer", options, "index") if maybe_text else ("index",))),
+        evidence=tuple(row.span(pair, "location") for pair in located.get("location", {}).get(qid, ())),
+        type=row.report_text("type"),
+        dataset="intentqa" if "lemma" in row.values else "nextgqa" if located else "nextqa",
+        duration=FieldReader(located, row.place, row.hint).time("duration"),
+        extra={"video": video, "qid": qid},
+    )
+
+
+def egoschema(row: FieldReader, source: Source) -> Iterator[Question]:
+    """Yield a question of EgoSchema; answers lie in the subset's file, or in `truth` or `answer` of files made from it."""
+    answers = source.companion(("*subset_answers*.json",), _numbers)
+    uid, options = row.path("q_uid"), row.numbered("option ")
+    known = next((row.values[name] for name in ("truth", "answer") if name in row.values), answers.get(uid))
+    yield Question(
+        id=uid,
+        video=source.video(uid),
+        question=row.text("question"),
+        options=options,
+        answer=FieldReader({"answer": known}, row.place, row.hint).choice(options, "index"),
+        dataset="egoschema",
+        extra={"q_uid": uid},
+    )
+
+
+def videomme(row: FieldReader, source: Source) -> Iterator[Question]:
+    """Yield the questions of a record of Video-MME: a row of its table, or a video as in the template of its result file.
+
+    The published template, the table and the evaluation script name the same things differently.
+    """
+    for one in _nested(row, "questions") if "questions" in row.values else (row,):
+        yield _videomme(row, one, source)
+
+
+def _videomme(video: FieldReader, row: FieldReader, source: Source) -> Question:
+    name = video.path("videoID", "video_id")
+    options = row.listed("options", "choices")
+    length = video.report_text("duration", "duration_category")
+    return Question(
+        id=row.label("question_id"),
+        video=source.video(name),
+        question=row.text("question"),
+        options=options,
+        answer=row.choice(options, "letter"),
+        type=row.report_text("task_type"),
+        dataset="videomme",
+        duration_group=length,
+        subtitles=source.subtitles(f"{name}.srt"),
+        extra={
+            "video_id": video.report_text("video_id"),
+            "duration": length,
+            "domain": video.report_text("domain", "video_category"),
+            "sub_category": video.report_text("sub_category", "video_subcategory"),
+        },
+    )
+
+
+def longvideobench(row: FieldReader, source: Source) -> Iterator[Question]:
+    """Yield a question of LongVideoBench; the test file has no `correct_choice`.
+
+    `position` counts frames at a rate that the file does not tell, so it gives no evidence.
+    """
+    options, subtitles = row.listed("candidates"), row.report_text("subtitle_path")
+    yield Question(
+        id=row.label("id"),
+        video=source.video(*_candidate_file_names(row.path("video_path"))),
+        question=row.text("question"),
+        options=options,
+        answer=row.choice(options, "index", name="correct_choice"),
+        type=row.report_text("question_category"),
+        dataset="longvideobench",
+        duration=row.time("duration"),
+        duration_group=row.report_text("duration_group"),
+        subtitles=source.subtitles(subtitles) if subtitles else None,
+        extra={"starting_timestamp_for_subtitles": row.values.get("starting_timestamp_for_subtitles")},
+    )
+
+
+def vnbench(row: FieldReader, source: Source) -> Iterator[Question]:
+    """Yield a question of VNBench: each is asked four times with its options shuffled.
+
+    `gt_option` is the right letter; without it `gt` is the right option's text, as in the benchmark's own reader, or its letter or number.
+    """
+    video, kind, options = row.path("video"), row.label("type"), row.listed("options")
+    stem = os.path.splitext(os.path.basename(video))[0]
+    group = stem if stem.endswith(kind) else f"{stem}_{kind}"
+    shuffle = row.label("try")
+    yield Question(
+        id=row.label("question_id") if "question_id" in row.values else f"{group}_{shuffle}",
+        video=source.video(*_candidate_file_names(video)),
+        question=row.text("question"),
+        options=options,
+        answer=_needle_answer(row, options),
+        evidence=tuple(_needles(row)),
+        type=kind,
+        dataset="vnbench",
+        group=group,
+        extra={"try": int(shuffle) if shuffle.isdigit() and shuffle.isascii() else shuffle},
+    )
+
+
+def lvbench(video: FieldReader, source: Source) -> Iterator[Question]:
+    """Yield the questions about a video of LVBench: options inside the text of the question."""
+    key = video.path("key")
+    for row in _nested(video, "qa"):
+        text, *parts = _LVBENCH_OPTION.split(row.text("question"))
+        letters, options = parts[::2], tuple(parts[1::2])
+        if len(options) < 2 or letters != [chr(ord("A") + at) for at in range(len(options))]:
+            raise row.wrong("'question' must hold its options as '(A) …', '(B) …' after the question")
+        types = row.values.get("question_type")
+        kinds = [kind for kind in types if isinstance(kind, str)] if isinstance(types, list) else [row.report_text("question_type")]
+        yield Question(
+            id=row.label("uid"),
+            video=source.video(key),
+            question=text,
+            options=options,
+            answer=row.choice(options, "letter"),
+            evidence=tuple(_referenced_ranges(row.report_text("time_reference"))),
+            type=", ".join(kinds),
+            dataset="lvbench",
+            extra={"key": key, "question_type": kinds},
+        )
+
+
+def _nested(row: FieldReader, name: str) -> Iterator[FieldReader]:
+    inner = row.values[row.name(name)]
+    if not isinstance(inner, list) or not all(isinstance(one, dict) for one in inner):
+        raise row.wrong(f"{name!r} must be a list of JSON objects")
+    for number, one in enumerate(inner, 1):
+        yield FieldReader(one, f"{row.place}, question {number}", row.hint)
+
+
+def _candidate_file_names(path: str) -> tuple[str, ...]:
+    """Return the names that a benchmark's video may have here: as published, moved, or downloaded in another container."""
+    name = os.path.basename(path)
+    return (path, name, os.path.splitext(name)[0])
+
+
+def _needle_answer(row: FieldReader, options: Sequence[str]) -> int | None:
+    if "gt_option" in row.values:
+        return row.choice(options, "letter", name="gt_option")
+    return row.choice(options, *_option_labels(row, "gt", options, "letter", "index"), name="gt")
+
+
+def _option_labels(row: FieldReader, name: str, options: Sequence[str], *others: str) -> tuple[str, ...]:
+    """Return how a field names an option: by its text where it is one's text, else by `others`."""
+    is_text = str(row.values.get(name)).strip() in [option.strip() for option in options]
+    return ("text",) if is_text else (*others, "text")
+
+
+def _needles(row: FieldReader) -> Iterator[TimeRange]:
+    times = row.values.get("needle_time")
+    for at in times if isinstance(times, list) else [times]:
+        if isinstance(at, list):
+            yield row.span(at, "needle_time")
+        elif (start := FieldReader({"needle_time": at}, row.place, row.hint).time("needle_time")) is not None:
+            yield TimeRange(start, start + _NEEDLE_MS)
+
+
+def _referenced_ranges(text: str) -> Iterator[TimeRange]:
+    """Yield the ranges of `00:15-00:19`; a few questions refer to none."""
+    for start, end in _CLOCKS.findall(text):
+        try:
+            first, last = parse(start), parse(end)
+        except ValueError:
+            continue
+        if first <= last:
+            # A clock without fractions names a whole second.
+            yield TimeRange(first, max(last, first + 1000))
+
+
+def _located(document: Any) -> Mapping[str, Any] | None:
+    if not isinstance(document, dict) or not all(isinstance(one, dict) for one in document.values()):
+        return None
+    located = [one.get("location") for one in document.values()]
+    fits = all(isinstance(spans, dict) and all(isinstance(pairs, list) for pairs in spans.values()) for spans in located)
+    return document if fits else None
+
+
+def _numbers(document: Any) -> Mapping[str, Any] | None:
+    return document if isinstance(document, dict) and all(map(is_whole, document.values())) else None

@@ -1,0 +1,197 @@
+"""From bytes to records: JSON, JSON lines, CSV and Parquet, told apart by what they hold and never by a file's name.
+
+Knows nothing of what the fields mean.
+"""
+
+import csv
+import importlib
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from analyzer_agent.errors import AgentError, near
+from analyzer_agent.installing import pip_install
+
+_PARQUET = b"PAR1"
+_HEAD = 4096
+
+
+class Records(NamedTuple):
+    """The fields of the first record, and all records with their places; reading on may raise `AgentError`."""
+
+    fields: Sequence[str]
+    rows: Iterable[tuple[str, dict[str, Any]]]
+    table: bool = False
+    """Whether it is a CSV file."""
+
+
+def read_records(path: Path) -> Records:
+    """Return the records of a file.
+
+    Raises:
+        AgentError: it cannot be read, is not UTF-8 text, or is not well formed.
+    """
+    data = _bytes(path)
+    if data.startswith(_PARQUET):
+        return _first(_objects(_parquet(path), path.name))
+    text = _decoded(data, path)
+    start = text.lstrip()[:1]
+    if start == "[":
+        return _first(_objects(_parse_whole(text, path), path.name))
+    return _object_or_lines(text, path) if start == "{" else _table(text, path.name)
+
+
+def read_json(path: Path) -> Any:
+    """Return what a JSON file holds.
+
+    Raises:
+        AgentError: it cannot be read, or is not JSON.
+    """
+    return _parse_whole(_decoded(_bytes(path), path), path)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise AgentError(f"The question file {str(path)!r} cannot be read: {why}.", hint=near(path)) from error
+
+
+def _decoded(data: bytes, path: Path) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if b"\0" in data[:_HEAD]:
+            raise AgentError(f"{str(path)!r} is not a text file.", hint="Give questions as JSON lines or CSV.") from error
+        raise AgentError(f"The question file {str(path)!r} is not UTF-8 text.", hint="Save it as UTF-8 text.") from error
+
+
+def parse_json(text: str) -> Any:
+    """Return what JSON text holds.
+
+    Raises:
+        ValueError: it is not JSON, or holds half a character.
+        RecursionError: it is nested too deeply.
+    """
+    found = json.loads(text)
+    if "\\ud" in text or "\\uD" in text:
+        # Half a character can be written in JSON, and nowhere else: neither into a prompt nor into an answer file.
+        json.dumps(found, ensure_ascii=False).encode()
+    return found
+
+
+def _parse_whole(text: str, path: Path) -> Any:
+    try:
+        return parse_json(text)
+    except json.JSONDecodeError as error:
+        raise _json_error(f"{path.name}, line {error.lineno}", f"{error.msg} at character {error.colno}") from error
+    except (ValueError, RecursionError) as error:
+        raise _json_error(path.name, str(error)) from error
+
+
+def _json_error(place: str, why: str) -> AgentError:
+    return AgentError(f"{place}: it is not valid JSON ({why}).", hint="Give JSON, one JSON object for each line, or CSV.")
+
+
+def _object_or_lines(text: str, path: Path) -> Records:
+    head, _, rest = text.strip().partition("\n")
+    if rest and _is_json(head):
+        return _first(_lines(text, path.name))
+    document = _parse_whole(text, path)
+    if document and all(isinstance(value, dict) for value in document.values()):
+        # Records under their ids, the shape of the subsets that people derive from EgoSchema.
+        return _first(_objects([{"q_uid": key} | value for key, value in document.items()], path.name))
+    return _first(iter([(f"{path.name}, line 1", document)]))
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _lines(text: str, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        place = f"{name}, line {number}"
+        try:
+            given = parse_json(line)
+        except json.JSONDecodeError as error:
+            raise _json_error(place, f"{error.msg} at character {error.pos + 1}") from error
+        except (ValueError, RecursionError) as error:
+            raise _json_error(place, str(error)) from error
+        if not isinstance(given, dict):
+            raise AgentError(f"{place}: it is not a JSON object.", hint="Each line is one JSON object.")
+        yield place, given
+
+
+def _objects(given: Sequence[Any], name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for number, value in enumerate(given, 1):
+        if not isinstance(value, dict):
+            raise AgentError(f"{name}, record {number}: it is not a JSON object.", hint="The list must hold one object for each question.")
+        yield f"{name}, record {number}", value
+
+
+def _first(rows: Iterator[tuple[str, dict[str, Any]]]) -> Records:
+    first = next(rows, None)
+    if first is None:
+        return Records((), ())
+    return Records(tuple(first[1]), _chained(first, rows))
+
+
+def _chained(first: tuple[str, dict[str, Any]], rest: Iterator[tuple[str, dict[str, Any]]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield first
+    yield from rest
+
+
+def _table(text: str, name: str) -> Records:
+    head = text.strip().partition("\n")[0]
+    if not head:
+        return Records((), ())
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count))
+    rows = _cells(reader, name)
+    columns = [column.strip() for column in next(rows)[1]]
+    if twice := next((column for at, column in enumerate(columns) if column in columns[:at]), None):
+        raise AgentError(f"{name}, line 1: the column {twice!r} is there twice.", hint="Rename one of them.")
+    return Records(columns, _named(rows, columns), table=True)
+
+
+def _named(rows: Iterator[tuple[str, list[str]]], columns: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for place, cells in rows:
+        if len(cells) != len(columns):
+            raise AgentError(
+                f"{place}: it has {len(cells)} cells, the first line has {len(columns)} columns.",
+                hint="Put quotes around a cell that holds a comma.",
+            )
+        # An empty cell is a field that is not there.
+        yield place, {column: cell for column, cell in zip(columns, cells, strict=True) if cell.strip()}
+
+
+def _cells(reader: Any, name: str) -> Iterator[tuple[str, list[str]]]:
+    try:
+        for cells in reader:
+            if cells:
+                yield f"{name}, line {reader.line_num}", cells
+    except csv.Error as error:
+        place = f"{name}, line {reader.line_num}"
+        raise AgentError(f"{place}: it is not valid CSV ({error}).", hint="Save it as CSV again, or give JSON.") from error
+
+
+def _parquet(path: Path) -> list[Any]:
+    try:
+        arrow = importlib.import_module("pyarrow")
+        parquet = importlib.import_module("pyarrow.parquet")
+    except ImportError as error:
+        why = f"Reading the Parquet file {path.name!r} needs 'pyarrow', which is not installed."
+        raise AgentError(why, hint=pip_install("pyarrow")) from error
+    try:
+        rows: list[Any] = parquet.read_table(str(path)).to_pylist()
+    except (OSError, ValueError, arrow.ArrowException) as error:
+        raise AgentError(f"{path.name!r} is not a Parquet file that can be read: {error}.", hint="Download it again.") from error
+    return rows

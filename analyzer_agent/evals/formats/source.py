@@ -1,0 +1,171 @@
+"""Where a question file lies and what lies around it: videos, subtitles, and the files that belong to it (answers, maps, gold spans).
+
+Each folder is listed once, however many questions name its videos. Knows nothing of any one benchmark.
+"""
+
+import fnmatch
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from analyzer_agent.errors import AgentError
+from analyzer_agent.evals.formats.parsing import read_json
+
+VIDEO_EXTENSIONS = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp", ".ts")
+"""What is put behind a name without an extension; where several are there, the first counts."""
+
+_VIDEO_FOLDERS = ("", "videos", "video", "data")
+_SUBTITLE_FOLDERS = ("", "subtitles", "subtitle")
+
+IndexReader = Callable[[Any], Mapping[str, Any] | None]
+"""Turns a JSON document into a mapping by id, or says with None that the file is of another kind."""
+
+
+class Companion:
+    """What files beside the question file say, by id; a file counts as used once an id is found in it."""
+
+    def __init__(self, parts: Sequence[tuple[Path, Mapping[str, Any]]], used: dict[Path, None]) -> None:
+        self._parts, self._used = parts, used
+
+    def get(self, id: str) -> Any:
+        """Return what the first file that knows `id` says, or None."""
+        for path, mapping in self._parts:
+            if id in mapping:
+                self._used[path] = None
+                return mapping[id]
+        return None
+
+
+class Source:
+    """A question file's surroundings. `videos` is the folder that the user named, `map` the file that maps ids to videos.
+
+    Raises:
+        AgentError: `videos` is not a folder.
+    """
+
+    def __init__(self, path: Path, videos: Path | None = None, map: Path | None = None) -> None:
+        self.path, self.videos, self.map = path, videos, map
+        self.used: dict[Path, None] = {}
+        self._beside = path.parent
+        self._companions: dict[tuple[str, ...], Companion] = {}
+        self._map: Companion | None = None
+        self._listings: dict[str, dict[str, str]] = {}
+        self._found: dict[tuple[str, ...], Path] = {}
+        self._tree: dict[str, list[str]] | None = None
+        if videos is not None and not videos.is_dir():
+            raise AgentError(f"There is no folder {str(videos)!r}.", hint="Name the folder of the videos with --videos DIR.")
+
+    def video(self, *names: str) -> Path:
+        """Return where the first of `names` that exists lies, or where the first one should lie.
+
+        A name is a path, with or without its extension. It is looked for in the folder that the user named, then beside the question
+        file and in its folders of videos; a plain name is looked for anywhere below the folder that the user named.
+
+        Links of folders are followed, those of files are not: subtitles lie beside the name, not beside what it links to.
+
+        Raises:
+            AgentError: several videos below that folder have the name.
+        """
+        if (known := self._found.get(names)) is None:
+            folder, base = os.path.split(self._video(names))
+            known = self._found[names] = Path(os.path.realpath(folder), base)
+        return known
+
+    def subtitles(self, *names: str) -> Path | None:
+        """Return the subtitle file of the first of `names` that exists."""
+        for name in names:
+            for root in self._roots(_SUBTITLE_FOLDERS):
+                if os.path.isfile(path := os.path.join(root, name)):
+                    return Path(os.path.realpath(path))
+        return None
+
+    def companion(self, patterns: Sequence[str], unpack: IndexReader) -> Companion:
+        """Return what the files beside the question file say whose names fit `patterns` and whose content `unpack` knows.
+
+        Raises:
+            AgentError: one of them is not JSON.
+        """
+        if (known := self._companions.get(tuple(patterns))) is None:
+            known = self._companions[tuple(patterns)] = Companion(list(self._unpacked(patterns, unpack)), self.used)
+        return known
+
+    def _unpacked(self, patterns: Sequence[str], unpack: IndexReader) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+        for path in sorted(self._beside.iterdir()):
+            fits = path.name != self.path.name and any(fnmatch.fnmatch(path.name.lower(), pattern) for pattern in patterns)
+            if fits and path.is_file() and (content := unpack(read_json(path))) is not None:
+                yield path, content
+
+    def mapping(self, patterns: Sequence[str]) -> Companion:
+        """Return the map from ids to videos: the file that the user named, or the one beside the question file.
+
+        Raises:
+            AgentError: the file that the user named is not such a map.
+        """
+        if self.map is None:
+            return self.companion(patterns, _texts)
+        if self._map is not None:
+            return self._map
+        found = _texts(read_json(self.map))
+        if found is None:
+            raise AgentError(
+                f"{str(self.map)!r} does not map ids to videos.", hint='It should look like this: {"4010069381": "1106/4010069381"}'
+            )
+        self._map = Companion([(self.map, found)], self.used)
+        return self._map
+
+    def _roots(self, folders: Sequence[str]) -> list[str]:
+        bases = [self._beside] if self.videos is None else [self.videos, self._beside]
+        return [os.path.join(base, folder) for base in bases for folder in folders]
+
+    def _video(self, names: tuple[str, ...]) -> str:
+        for name in names:
+            for root in self._roots(_VIDEO_FOLDERS):
+                folder, base = os.path.split(os.path.join(root, os.path.expanduser(name)))
+                if path := self._listing(folder).get(base):
+                    return path
+        if self.videos is not None:
+            for name in names:
+                if path := self._below(self.videos, name):
+                    return path
+        return os.path.join(self.videos or self._beside, os.path.expanduser(names[0]))
+
+    def _listing(self, folder: str) -> dict[str, str]:
+        if (listing := self._listings.get(folder)) is None:
+            try:
+                with os.scandir(folder) as entries:
+                    files = [entry.name for entry in entries if entry.is_file()]
+            except OSError:
+                files = []
+            listing = self._listings[folder] = {}
+            for _, stem, name in sorted((VIDEO_EXTENSIONS.index(kind), stem, name) for name, stem, kind in _videos(files)):
+                listing.setdefault(stem, os.path.join(folder, name))
+            listing.update((name, os.path.join(folder, name)) for name in files)
+        return listing
+
+    def _below(self, folder: Path, name: str) -> str | None:
+        if self._tree is None:
+            self._tree = {}
+            for at, _, files in os.walk(folder):
+                for file, stem, _ in _videos(files):
+                    for key in (file, stem):
+                        self._tree.setdefault(key, []).append(os.path.join(at, file))
+        found = self._tree.get(name, [])
+        if len(found) > 1:
+            raise AgentError(
+                f"{len(found)} videos below {str(folder)!r} are called {name!r}: {found[0]!r}, {found[1]!r}.",
+                hint="Name a narrower folder with --videos DIR, or keep one of them.",
+            )
+        return found[0] if found else None
+
+
+def _videos(files: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    for name in files:
+        stem, kind = os.path.splitext(name)
+        if kind.lower() in VIDEO_EXTENSIONS:
+            yield name, stem, kind.lower()
+
+
+def _texts(document: Any) -> Mapping[str, Any] | None:
+    fits = isinstance(document, dict) and document and all(isinstance(value, str) and "\0" not in value for value in document.values())
+    return document if fits else None

@@ -1,0 +1,36 @@
+"""Ways of answering other than the manager's: one call of a model over a description, over frames, or over the question alone.
+
+Each question stands for itself: earlier ones of the session are not told. Knows nothing of graphs, nor of which model answers.
+"""
+
+from collections.abc import Callable, Generator
+from typing import Protocol
+
+from analyzer_agent.evals.modes.blind import Blind
+from analyzer_agent.evals.modes.description import Description, DescriptionLine, describe
+from analyzer_agent.evals.modes.frames import Frames
+from analyzer_agent.evals.modes.single_call import QuestionContext
+from analyzer_agent.evals.modes.summarizer import Summarizer
+from analyzer_agent.events import Event
+from analyzer_agent.toolbox.answer_check import Outcome
+from analyzer_agent.toolbox.scheduler import run_in_thread
+
+__all__ = ["Blind", "Description", "DescriptionLine", "Frames", "Mode", "QuestionContext", "Summarizer", "answer", "describe"]
+
+
+class Mode(Protocol):
+    """A way of answering a question."""
+
+    def answer(self, context: QuestionContext, write: Callable[[Event], None]) -> Outcome:
+        """Answer a question; `write` takes what happens meanwhile.
+
+        Raises:
+            AgentError: the model or an analyzer cannot be used.
+            Cancelled: `context.cancel` was set.
+        """
+        ...
+
+
+def answer(mode: Mode, context: QuestionContext) -> Generator[Event, None, Outcome]:
+    """Answer a question in a thread of its own; yields events, returns what it ended with. Raises what `Mode.answer` raises."""
+    return run_in_thread(lambda write: mode.answer(context, write), context.cancel)

@@ -1,0 +1,146 @@
+"""The notes on videos as one text: shots as headings, under each what was said, read and seen in it, in time order.
+
+Runs no analyzers. A text that is too long is thinned by a rule that the text itself states.
+"""
+
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+from analyzer_agent.evidence.merging import MergedNote
+from analyzer_agent.evidence.rendering import CHARS_PER_TOKEN, fold_repeats, group_line
+from analyzer_agent.toolbox import SessionVideo, Toolbox
+
+_SPOKEN_KINDS = ("speech", "subtitle")
+"""Kinds that are thinned last: what is said is seldom said twice."""
+
+_ANSWER_KINDS = ("look", "moment")
+"""Kinds that tell what was asked for rather than what there is."""
+
+_HALVINGS_BEFORE_SPEECH = 6
+"""How often everything else is halved before these are."""
+
+
+@dataclass(frozen=True, slots=True)
+class DescriptionLine:
+    """A line of a description: what was found, here and, where it comes again within the shot, there. `heads` marks a shot's line."""
+
+    runs: tuple[MergedNote, ...]
+    text: str
+    heads: bool = False
+
+    @property
+    def id(self) -> int:
+        """The note that the line is cited as."""
+        return self.runs[0].id
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What is known of the videos. `thinned` states what was left out for room, if anything was."""
+
+    lines: tuple[DescriptionLine, ...]
+    thinned: str = ""
+
+    @property
+    def text(self) -> str:
+        """The lines, with an empty one before each shot."""
+        return "\n".join(f"\n{line.text}" if line.heads and at else line.text for at, line in enumerate(self.lines))
+
+
+def describe(
+    toolbox: Toolbox,
+    analyzers: Collection[str] | None = None,
+    tokens: int | None = None,
+    *,
+    covered: bool = False,
+) -> Description:
+    """Return what the notes tell of the videos.
+
+    Without `covered` only what a run over everything with default options finds is told, and so the same whatever was asked before.
+
+    Args:
+        toolbox: whose videos are described.
+        analyzers: whose notes to tell; None means those of all that can run here.
+        tokens: how long the text may be.
+        covered: tell all that is known, from whatever analyzer; answers to single questions are left out.
+    """
+    by_offer = {}
+    for session_video in toolbox.session_videos.values():
+        runs = _covered(toolbox, session_video, analyzers) if covered else _found(toolbox, session_video, analyzers)
+        by_offer[session_video.name] = sorted(runs, key=lambda run: (run.span.start, run.id))
+    return _fit_to_budget(by_offer, tokens)
+
+
+def _found(toolbox: Toolbox, session_video: SessionVideo, analyzers: Collection[str] | None) -> list[MergedNote]:
+    tools = [tool for tool in toolbox.usable_without_query if analyzers is None or tool.spec.name in analyzers]
+    return [run for tool in tools if not toolbox.missing_input(tool.spec, session_video) for run in toolbox.known(tool, session_video)]
+
+
+def _covered(toolbox: Toolbox, session_video: SessionVideo, analyzers: Collection[str] | None) -> list[MergedNote]:
+    runs = toolbox.reader.merged_notes(session_video.video.id, session_video.scope)
+    return [run for run in runs if run.kind not in _ANSWER_KINDS and (analyzers is None or run.notes[0].analyzer in analyzers)]
+
+
+# --- lines ----------------------------------------------------------------------------------------------------------
+
+
+def _lines(by_offer: Mapping[str, Sequence[MergedNote]]) -> list[DescriptionLine]:
+    several = len(by_offer) > 1
+    return [line for name, runs in by_offer.items() for line in _lines_of(runs, name if several else "")]
+
+
+def _lines_of(runs: Sequence[MergedNote], name: str) -> Iterator[DescriptionLine]:
+    """Yield the lines of one video: a thing stands under the shot in which it starts."""
+    shots = [run for run in runs if run.kind == "scene"]
+    starts = [shot.span.start for shot in shots]
+    within: list[list[MergedNote]] = [[] for _ in range(len(shots) + 1)]
+    for run in runs:
+        if run.kind != "scene":
+            within[bisect_right(starts, run.span.start)].append(run)
+    for at, inside in enumerate(within):
+        if at:
+            yield DescriptionLine((shots[at - 1],), group_line([shots[at - 1]], name), heads=True)
+        yield from (DescriptionLine(tuple(group), group_line(group, name)) for group in fold_repeats(inside))
+
+
+# --- room -----------------------------------------------------------------------------------------------------------
+
+
+def _fit_to_budget(by_offer: Mapping[str, Sequence[MergedNote]], tokens: int | None) -> Description:
+    """Return the description that `tokens` have room for, thinned as little as it takes; one note of each kind always stays."""
+    for details, words in _levels():
+        thin = {name: _thinned(runs, details, words) for name, runs in by_offer.items()}
+        told = Description(tuple(_lines(thin)), _thinning_note(details, words))
+        fits = tokens is None or len(told.text) <= tokens * CHARS_PER_TOKEN
+        if fits or all(len({run.kind for run in runs}) == len(runs) for runs in thin.values()):
+            break
+    return told
+
+
+def _levels() -> Iterator[tuple[int, int]]:
+    """Yield of how many neighbours one is told: other notes and, once those are few, words as well."""
+    for n in count():
+        yield 2**n, 2 ** max(0, n - _HALVINGS_BEFORE_SPEECH)
+
+
+def _thinned(runs: Sequence[MergedNote], details: int, words: int) -> list[MergedNote]:
+    kinds: dict[str, list[MergedNote]] = {}
+    for run in runs:
+        kinds.setdefault(run.kind, []).append(run)
+    kept = []
+    for kind, alike in kinds.items():
+        each = words if kind in _SPOKEN_KINDS else details
+        kept += [max(alike[at : at + each], key=lambda run: run.score or 0.0) for at in range(0, len(alike), each)]
+    return sorted(kept, key=lambda run: (run.span.start, run.id))
+
+
+def _thinning_note(details: int, words: int) -> str:
+    if details == 1:
+        return ""
+    said = f"one of each {words} is" if words > 1 else "all are"
+    return (
+        f"Thinned to fit: of each {details} neighbouring notes of a kind the one with the highest score is told; "
+        f"of speech and subtitles {said} told"
+    )

@@ -1,0 +1,194 @@
+"""Evenly spaced frames and the question, in one call of a model that can see.
+
+The answer cites frames by their number. Each cited frame becomes a note of kind `look`, which holds what was said of it; those that were
+shown and not cited are covered and empty. Knows neither how frames are decoded nor how a picture becomes part of a message.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from analyzer_agent.errors import AgentError
+from analyzer_agent.evals.modes.single_call import QuestionContext, ask_and_check
+from analyzer_agent.events import Event, ToolFinished, ToolStarted
+from analyzer_agent.evidence.gap_runner import GapRunner
+from analyzer_agent.evidence.provenance import BoundAnalyzer, make_provenance
+from analyzer_agent.messages import question_message
+from analyzer_agent.prompts import render
+from analyzer_agent.protocols import Analyzer, Grain, Spec, Video
+from analyzer_agent.records import JSON, Note, Observation, ToolResult
+from analyzer_agent.timeline import FINEST_STEP, TimeRange, clock, instants, seconds
+from analyzer_agent.toolbox import SessionVideo
+from analyzer_agent.toolbox.answer_check import CheckedAnswer, Outcome
+from analyzer_agent.toolbox.citations import renumber, sentences_with_ids
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+LOOK_KIND = "look"
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFrame:
+    """A frame that the model was shown: its number in the message, its instant and its true time (both ms)."""
+
+    number: int
+    session_video: SessionVideo
+    instant: int
+    pts: int
+
+    @property
+    def span(self) -> TimeRange:
+        """The grain that the frame stands for."""
+        start = self.instant // FINEST_STEP * FINEST_STEP
+        return TimeRange(start, min(start + FINEST_STEP, self.session_video.video.duration))
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Answers from `count` frames of each video; `picture` makes an RGB image a part of a message."""
+
+    count: int
+    picture: "Callable[[NDArray[np.uint8]], Mapping[str, Any]]"
+
+    def answer(self, context: QuestionContext, write: Callable[[Event], None]) -> Outcome:
+        """Show the frames, ask the model once, and keep what it said of each.
+
+        Raises:
+            AgentError: none of the videos has a picture there, or the model cannot be asked.
+        """
+        shown: list[ShownFrame] = []
+        parts: list[Mapping[str, Any]] = [{"type": "text", "text": question_message(context.question, context.options)}]
+        for session_video in context.toolbox.session_videos.values():
+            at = even_instants(session_video, self.count)
+            write(
+                ToolStarted(
+                    _call_id(session_video), LOOK_KIND, _args(context, session_video, at), [session_video.scope], context.model.model
+                )
+            )
+            for frame in session_video.video.frames(session_video.scope, instants=at) if at else ():
+                context.check_cancelled()
+                shown.append(ShownFrame(len(shown) + 1, session_video, frame.t, frame.pts))
+                parts += [{"type": "text", "text": _label(shown[-1], len(context.toolbox.session_videos) > 1)}, self.picture(frame.image)]
+        if not shown:
+            raise AgentError("There is no picture to show.", hint="Leave out --mode frames, or widen --from and --to.")
+        system = render("frames")
+        outcome = ask_and_check(context, system, parts, write, dict.fromkeys(frame.number for frame in shown))
+        ids = _store_cited(context, shown, outcome.verdict, system)
+        steps = [
+            _step(context, session_video, [frame for frame in shown if frame.session_video is session_video], ids)
+            for session_video in context.toolbox.session_videos.values()
+        ]
+        for step in steps:
+            write(ToolFinished(step))
+        return replace(outcome, verdict=_renumbered(outcome.verdict, ids), steps=steps)
+
+
+def even_instants(session_video: SessionVideo, count: int) -> list[int]:
+    """Return `count` instants (ms) of the finest grid, one in the middle of each of as many equal parts; fewer if there are not as many."""
+    video = session_video.video
+    grid = instants(session_video.scope, FINEST_STEP, video.picture) if video.picture else []
+    return list(dict.fromkeys(grid[(2 * n + 1) * len(grid) // (2 * count)] for n in range(count))) if grid else []
+
+
+def _call_id(session_video: SessionVideo) -> str:
+    return f"{LOOK_KIND}-{session_video.name}"
+
+
+def _args(context: QuestionContext, session_video: SessionVideo, at: Sequence[int]) -> dict[str, JSON]:
+    """Return what a look is recorded with: the seconds at which frames are shown."""
+    video: dict[str, JSON] = {"video": session_video.name} if len(context.toolbox.session_videos) > 1 else {}
+    return video | {"frames": [seconds(instant) for instant in at]}
+
+
+def _label(frame: ShownFrame, several: bool) -> str:
+    return f"#{frame.number} {f'{frame.session_video.name} ' if several else ''}{clock(frame.instant)}"
+
+
+def _step(context: QuestionContext, session_video: SessionVideo, shown: Sequence[ShownFrame], ids: Mapping[int, int]) -> ToolResult:
+    notes = tuple(ids[frame.number] for frame in shown if frame.number in ids)
+    args = _args(context, session_video, [frame.instant for frame in shown])
+    return ToolResult(_call_id(session_video), f"{len(shown)} frames were shown.", notes, session_video.scope, tool=LOOK_KIND, args=args)
+
+
+def _renumbered(verdict: CheckedAnswer, ids: Mapping[int, int]) -> CheckedAnswer:
+    """Return the verdict with notes in place of the frames' numbers."""
+    unsupported = [renumber(claim, ids) for claim in verdict.unsupported]
+    cited = [ids[number] for number in verdict.cited]
+    return replace(verdict, text=renumber(verdict.text, ids), cited=cited, unsupported=unsupported)
+
+
+# --- notes ----------------------------------------------------------------------------------------------------------
+
+
+class FrameAnswers(Analyzer):
+    """What one model said of frames when it was asked one question, as an analyzer that has done its work already.
+
+    Each question is a lane of its own: what was said in answer to one does not take the place of what was said in answer to another.
+    """
+
+    version = "1"
+
+    def __init__(self, model: str, asked: Mapping[str, JSON], said: Mapping[int, Observation]) -> None:
+        self.engine, self.params, self._said = model, asked, said
+        self.lane = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
+
+    def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
+        """Yield each grain with what was said of its frame, if anything was."""
+        for grain in grains:
+            yield grain, [self._said[grain.span.start]] if grain.span.start in self._said else []
+
+
+def _store_cited(context: QuestionContext, shown: Sequence[ShownFrame], verdict: CheckedAnswer, system: str) -> dict[int, int]:
+    """Store what was said of the frames, and return the notes of those that are cited, by the frames' numbers."""
+    said = _sentences_by_frame(verdict)
+    asked: Mapping[str, JSON] = {
+        "question": context.question,
+        "options": list(context.options),
+        "frames": [frame.instant for frame in shown],
+        "prompt": hashlib.sha256(system.encode()).hexdigest()[:8],
+    }
+    ids: dict[int, int] = {}
+    for session_video in context.toolbox.session_videos.values():
+        frames = [frame for frame in shown if frame.session_video is session_video]
+        found = {
+            f.span.start: Observation(f.span, LOOK_KIND, said[f.number], None, {"pts": f.pts, "question": context.question})
+            for f in frames
+            if f.number in said
+        }
+        notes = _stored(context, session_video, FrameAnswers(context.model.model, asked, found), [f.span for f in frames], found)
+        ids |= {f.number: notes[f.span.start] for f in frames if f.number in said}
+    return ids
+
+
+def _sentences_by_frame(verdict: CheckedAnswer) -> dict[int, str]:
+    """Return for each cited frame the sentences that cite it; the whole answer where none does by itself."""
+    parts = list(sentences_with_ids(verdict.text))
+    whole = " ".join(sentence for sentence, _ in parts if sentence) or verdict.choice or verdict.text
+    return {n: " ".join(sentence for sentence, cited in parts if n in cited and sentence) or whole for n in verdict.cited}
+
+
+def _stored(
+    context: QuestionContext, session_video: SessionVideo, look: FrameAnswers, spans: Sequence[TimeRange], found: Mapping[int, Observation]
+) -> dict[int, int]:
+    """Store findings through the ledger, like any analyzer's, and return the notes' ids by start.
+
+    A note stays until something else is said of its frame.
+    """
+    spec = Spec(LOOK_KIND, LOOK_KIND, "Show frames to a model.", FINEST_STEP, lambda _options, _engine: look, (LOOK_KIND,), needs="picture")
+    job = BoundAnalyzer(spec, look, make_provenance(spec, look, session_video.video))
+    gap_runner = GapRunner(context.toolbox.store, session_video.video, job)
+
+    def read() -> dict[int, Note]:
+        notes = context.toolbox.store.notes.read(session_video.video.id, TimeRange(0, session_video.video.duration), keys=[gap_runner.key])
+        return {note.span.start: note for note in notes}
+
+    old = read()
+    changed = [s for s in spans if s.start in found and (s.start not in old or old[s.start].text != found[s.start].text)]
+    for part, force in ((changed, True), ([span for span in spans if span not in changed], False)):
+        for _ in gap_runner.run(gap_runner.plan(part, force=force), _call_id(session_video), cancel=context.cancel):
+            pass
+    return {start: note.id for start, note in read().items()}

@@ -1,0 +1,72 @@
+"""One call of a model that ends with `finish`; an answer that breaks the rules goes back once.
+
+Knows nothing of where the evidence comes from that the model is shown.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from analyzer_agent.errors import Cancelled
+from analyzer_agent.events import Event, Thinking
+from analyzer_agent.evidence.merging import MergedNote
+from analyzer_agent.messages import assistant_message, rejection_messages
+from analyzer_agent.prompts import render
+from analyzer_agent.protocols import ChatModel
+from analyzer_agent.toolbox import Toolbox
+from analyzer_agent.toolbox.answer_check import Outcome, check_answer, parse_finish_call
+from analyzer_agent.toolbox.schemas import finish_tool
+
+_MAX_CALLS = 2
+
+
+@dataclass(frozen=True)
+class QuestionContext:
+    """A question with what it may be answered from, and what it may cost; None means no limit."""
+
+    question: str
+    options: Sequence[str]
+    toolbox: Toolbox
+    model: ChatModel
+    cancel: threading.Event
+    analyzer_ms: int | None = None
+    tokens: int | None = None
+
+    def check_cancelled(self) -> None:
+        """Raise Cancelled if the user has interrupted."""
+        if self.cancel.is_set():
+            raise Cancelled
+
+
+def ask_and_check(
+    context: QuestionContext,
+    system: str,
+    content: str | Sequence[Mapping[str, Any]],
+    write: Callable[[Event], None],
+    evidence: Mapping[int, MergedNote | None] | None,
+) -> Outcome:
+    """Return the model's answer, checked.
+
+    Args:
+        context: the question.
+        system: what the model is told to be.
+        content: the message with the question and all evidence.
+        write: takes what happens meanwhile.
+        evidence: what the answer must cite, by number, with what it says where that is known; None if there is nothing to cite, so that
+            no citation is asked for.
+    """
+    messages: list[Mapping[str, Any]] = [{"role": "system", "content": system}, {"role": "user", "content": content}]
+    inputs = outputs = 0
+    for number in range(1, _MAX_CALLS + 1):
+        write(Thinking(number, _MAX_CALLS))
+        reply = context.model.complete(messages, [finish_tool(context.options)], None, None, context.cancel)
+        inputs, outputs = inputs + reply.usage.input_tokens, outputs + reply.usage.output_tokens
+        draft = parse_finish_call([asdict(call) for call in reply.calls], reply.text, context.options)
+        verdict = check_answer(draft, evidence or {}, looked=True, options=context.options)
+        problem = draft.complaint if evidence is None else verdict.problem
+        if not problem or (context.tokens is not None and inputs + outputs >= context.tokens):
+            break
+        complaint = render("finish_again" if evidence is None else "cite_shown", why=problem)
+        messages += [*assistant_message(reply), *rejection_messages([call.id for call in reply.calls], complaint)]
+    return Outcome(context.question, verdict, llm_calls=number, input_tokens=inputs, output_tokens=outputs)

@@ -1,0 +1,74 @@
+"""Everything described first, then asked once: all analyzers look at all of it, a model reads the whole description.
+
+The flow of VideoChat-Text. What is covered already is not looked at again.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from analyzer_agent.evals.modes.description import Description, describe
+from analyzer_agent.evals.modes.single_call import QuestionContext, ask_and_check
+from analyzer_agent.events import Event
+from analyzer_agent.evidence.rendering import spans_text
+from analyzer_agent.messages import question_message
+from analyzer_agent.prompts import render
+from analyzer_agent.records import ToolCall, ToolResult, Unexamined
+from analyzer_agent.timeline import TimeRange, seconds
+from analyzer_agent.toolbox import Toolbox, fenced_result
+from analyzer_agent.toolbox.answer_check import Outcome
+from analyzer_agent.toolbox.scheduler import run_calls, spent_ms
+
+DESCRIPTION_TOKENS = 16_000
+"""How long a description may be, and never more than half of the tokens that a question may take."""
+
+
+@dataclass(frozen=True)
+class Summarizer:
+    """Answers from a description that all analyzers make together. The rules manager can read it as well."""
+
+    def answer(self, context: QuestionContext, write: Callable[[Event], None]) -> Outcome:
+        """Run what has not run yet, within the budget, and ask the model once."""
+        toolbox = context.toolbox
+        results = run_calls(toolbox, _calls(toolbox), write, context.analyzer_ms, context.cancel)
+        room = DESCRIPTION_TOKENS if context.tokens is None else min(DESCRIPTION_TOKENS, context.tokens // 2)
+        told = describe(toolbox, tokens=room)
+        content = f"{_as_evidence(told, results, toolbox)}\n\n{question_message(context.question, context.options)}"
+        videos = "\n".join(f'- "{session_video.name}": {session_video.scope}' for session_video in toolbox.session_videos.values())
+        outcome = ask_and_check(
+            context, render("summarizer", videos=videos), content, write, {line.id: line.runs[0] for line in told.lines}
+        )
+        return replace(outcome, steps=results, spent=_budget_note(results, context.analyzer_ms), analyzer_ms=spent_ms(results))
+
+
+def _calls(toolbox: Toolbox) -> list[ToolCall]:
+    pairs = [
+        (tool, session_video)
+        for tool in toolbox.usable_without_query
+        for session_video in toolbox.session_videos.values()
+        if not toolbox.missing_input(tool.spec, session_video)
+    ]
+    return [toolbox.whole_scope_call(tool, session_video, f"describe-{n}") for n, (tool, session_video) in enumerate(pairs, 1)]
+
+
+def _as_evidence(told: Description, results: Sequence[ToolResult], toolbox: Toolbox) -> str:
+    """Return the description as a model reads it: what is not in it first, then the lines, fenced."""
+    head = [told.thinned] if told.thinned else []
+    if left := [u for result in results for u in result.not_examined]:
+        head.append(f"Not examined: {_gaps(left, toolbox)}")
+    if toolbox.unavailable:
+        head.append(f"Cannot run here: {', '.join(toolbox.unavailable)}")
+    head.append("What the analyzers found, in time order" if told.lines else "The analyzers found nothing")
+    return fenced_result(".\n".join(head), told.text)
+
+
+def _gaps(left: Sequence[Unexamined], toolbox: Toolbox) -> str:
+    groups: dict[tuple[str, str, str], list[TimeRange]] = {}
+    for u in left:
+        video = f" of {toolbox.names[u.video]}" if len(toolbox.session_videos) > 1 else ""
+        groups.setdefault((u.analyzer, video, u.reason), []).append(u.span)
+    return "; ".join(f"{analyzer} {spans_text(spans)}{video} ({reason})" for (analyzer, video, reason), spans in groups.items())
+
+
+def _budget_note(results: Sequence[ToolResult], analyzer_ms: int | None) -> str:
+    cut = any(u.reason == "budget" for result in results for u in result.not_examined)
+    return f"The budget of {seconds(analyzer_ms):g} analyzer seconds is spent." if cut and analyzer_ms is not None else ""

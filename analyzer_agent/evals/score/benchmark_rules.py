@@ -1,0 +1,185 @@
+"""The rule of each benchmark, as its own script has it, odd corners included: above all, who leaves the denominator.
+
+Each rule takes the questions whose gold is known. Knows nothing of strict accuracy, which is in `grading`.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from analyzer_agent.evals.score.answer_file import Scored
+from analyzer_agent.evals.score.sections import Cell, Section, grouped, percent, shares
+
+_Row = tuple[Cell, ...]
+
+_NEXTQA = {
+    **{"CW": "why", "CH": "how", "TN": "before and after", "TC": "when", "DC": "count", "DL": "location", "DO": "other"},
+    **{"C": "causal", "T": "temporal", "D": "descriptive"},
+}
+_ACTIVITYNET = ("motion", "spatial relation", "temporal relation", "yes/no", "color", "object", "location", "number", "other")
+
+# Two commas are missing in the original, so that these are not four prefixes but two.
+_PREFIXES = (
+    *("The best answer is", "The correct answer is", "The answer is", "The answer"),
+    *("The best option is" + "The correct option is", "Best answer:" + "Best option:"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A benchmark's rule: its rows (group, number counted, percent right), the overall figure first, and what it does in words."""
+
+    title: str
+    rows: Callable[[Sequence[Scored]], Iterable[_Row]]
+    note: str
+
+
+def benchmark_score(dataset: str, items: Sequence[Scored]) -> Section | None:
+    """Return the official score of a benchmark's answers; None where the benchmark has no rule, or no gold is known."""
+    rule = RULES.get(dataset)
+    if rule is None or not items:
+        return None
+    return Section("official", f"{rule.title}'s rule", ("group", "counted", "accuracy %"), list(rule.rows(items)), rule.note)
+
+
+def first_letter(response: str) -> str:
+    """Return the first A, B, C or D of a response, once set phrases are taken out; "" if there is none.
+
+    Source: Video-MME, evaluation/eval_your_results.py, `extract_characters_regex`.
+    """
+    text = response.strip()
+    for prefix in _PREFIXES:
+        text = text.replace(prefix, "")
+    match = re.search("[ABCD]", text)
+    return match[0] if match else ""
+
+
+def any_letter(response: str) -> str:
+    """Return A if there is an A anywhere before the first full stop, else B if there is a B, and so on; else that text.
+
+    Source: VNBench (VideoNIAH), evaluation/eval.py.
+    """
+    head = response.split(".")[0]
+    return next((letter for letter in "ABCD" if letter in head), head)
+
+
+def _letter_right(one: Scored, parser: Callable[[str], str]) -> bool:
+    return isinstance(one.gold.answer, int) and parser(one.choice) == chr(ord("A") + one.gold.answer)
+
+
+def _picked_right(one: Scored) -> bool:
+    return one.picked is not None and one.picked == one.gold.answer
+
+
+def _words_right(one: Scored) -> bool:
+    return one.outcome == "answered" and one.text == one.gold.answer
+
+
+def _extra(name: str) -> Callable[[Scored], list[str]]:
+    return lambda one: [value] if isinstance(value := one.gold.extra.get(name), str) and value else []
+
+
+def _overall(one: Scored) -> list[str]:
+    return ["overall"]
+
+
+def _type(one: Scored) -> list[str]:
+    return [one.gold.type] if one.gold.type else []
+
+
+def _length(one: Scored) -> list[str]:
+    return [one.gold.duration_group] if one.gold.duration_group else _extra("duration")(one)
+
+
+def _rows(items: Sequence[Scored], right: Callable[[Scored], float], *names: Callable[[Scored], Iterable[str]]) -> Iterable[_Row]:
+    for name in (_overall, *names):
+        yield from shares(grouped(items, name), right)
+
+
+def _nextqa(items: Sequence[Scored]) -> Iterable[_Row]:
+    yield from shares({"overall": list(items)}, _picked_right)
+    of = {one.id: "TN" if one.gold.type == "TP" else one.gold.type for one in items}
+    groups = grouped(items, lambda one: [of[one.id], of[one.id][:1]])
+    yield from shares({f"{name} {told}": groups[name] for name, told in _NEXTQA.items() if name in groups}, _picked_right)
+
+
+def _egoschema(items: Sequence[Scored]) -> Iterable[_Row]:
+    return _rows(items, _picked_right)
+
+
+def _videomme(items: Sequence[Scored]) -> Iterable[_Row]:
+    counted = [one for one in items if first_letter(one.choice)]
+    if not counted:
+        return [("overall", 0, None)]
+    return _rows(counted, lambda one: _letter_right(one, first_letter), _length, _extra("domain"), _extra("sub_category"), _type)
+
+
+def _longvideobench(items: Sequence[Scored]) -> Iterable[_Row]:
+    return _rows(items, _picked_right, _length, _type)
+
+
+def _vnbench(items: Sequence[Scored]) -> Iterable[_Row]:
+    answered = [one for one in items if one.choice]
+    kinds: dict[str, dict[str, int]] = {}
+    for one in answered:
+        names = kinds.setdefault(one.gold.type, {})
+        name = one.gold.group or one.id
+        names[name] = names.get(name, 0) + _letter_right(one, any_letter)
+    rows = [(kind, len(names), percent(right == 4 for right in names.values())) for kind, names in sorted(kinds.items())]
+    shown = [share for _, _, share in rows if share is not None]
+    yield ("overall: mean of the types", sum(counted for _, counted, _ in rows), sum(shown) / len(shown) if shown else None)
+    yield from rows
+
+
+def _lvbench(items: Sequence[Scored]) -> Iterable[_Row]:
+    counted = [one for one in items if one.picked is not None]
+    return _rows(counted, _picked_right, lvbench_types) if counted else [("overall", 0, None)]
+
+
+def lvbench_types(one: Scored) -> list[str]:
+    """Return the types of a question of LVBench, which may have several."""
+    kinds = one.gold.extra.get("question_type")
+    return [kind for kind in kinds if isinstance(kind, str)] if isinstance(kinds, list) else _type(one)
+
+
+def _activitynetqa(items: Sequence[Scored]) -> Iterable[_Row]:
+    yield from shares({"overall": list(items)}, _words_right)
+    groups = grouped(items, _type)
+    free = [one for number in "345678" for one in groups.get(number, ())]
+    named = {told: groups[str(number)] for number, told in enumerate(_ACTIVITYNET) if str(number) in groups}
+    first = {told: named[told] for told in _ACTIVITYNET[:3] if told in named}
+    rest = {f"free: {told}": named[told] for told in _ACTIVITYNET[3:] if told in named}
+    yield from shares(first | ({"free": free} if free else {}) | rest, _words_right)
+
+
+def _msrvttqa(items: Sequence[Scored]) -> Iterable[_Row]:
+    return _rows(items, _words_right)
+
+
+_UNANSWERED_IS_WRONG = "Who does not answer is wrong."
+_NEXTQA_RULE = Rule("NExT-QA", _nextqa, f"{_UNANSWERED_IS_WRONG} TP counts as TN.")
+
+RULES = {
+    "nextqa": _NEXTQA_RULE,
+    "nextgqa": _NEXTQA_RULE,
+    "intentqa": Rule("IntentQA", _nextqa, f"{_UNANSWERED_IS_WRONG} TP counts as TN."),
+    "egoschema": Rule("EgoSchema", _egoschema, _UNANSWERED_IS_WRONG),
+    "videomme": Rule(
+        "Video-MME",
+        _videomme,
+        "The first letter from A to D counts; answers without one leave the denominator, so silence raises this score.",
+    ),
+    "longvideobench": Rule(
+        "LongVideoBench", _longvideobench, f"{_UNANSWERED_IS_WRONG} (lmms-eval guesses for those; this program never does.)"
+    ),
+    "vnbench": Rule(
+        "VNBench", _vnbench, "All four shuffles must be right; answers without a choice leave, and if all four do, their question."
+    ),
+    "lvbench": Rule("LVBench", _lvbench, "Questions that are not answered leave the denominator; a question may have several types."),
+    "activitynetqa": Rule(
+        "ActivityNet-QA", _activitynetqa, f"{_UNANSWERED_IS_WRONG} The words must be those of the gold, letter by letter."
+    ),
+    "msrvttqa": Rule(
+        "MSRVTT-QA", _msrvttqa, f"{_UNANSWERED_IS_WRONG} No script is published: as in papers, the words must be those of the gold."
+    ),
+}

@@ -1,0 +1,118 @@
+"""Two runs on the same questions: whether one is better, whether one is cheaper, and how sure that is.
+
+A unit is a question, or the shuffles of one, which count together: all must be right, costs add up. Knows nothing of files.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from analyzer_agent.evals.score.answer_file import Cost, Scored
+from analyzer_agent.evals.score.grading import has_gold
+from analyzer_agent.evals.score.sections import Cell, Section, grouped
+
+Right: TypeAlias = Callable[[Scored], bool]
+
+RESAMPLES = 10_000
+SEED = 0
+
+COSTS: Mapping[str, Callable[[Cost], float]] = {
+    "calls of the model": lambda cost: cost.calls,
+    "steps": lambda cost: cost.steps,
+    "tokens": lambda cost: cost.tokens,
+    "analyzer seconds": lambda cost: cost.analyzer,
+    "media seconds looked at": lambda cost: cost.analyzed + cost.reused,
+    "of these newly analyzed": lambda cost: cost.analyzed,
+    "wall seconds": lambda cost: cost.wall,
+}
+"""What answers cost, in the order in which it is shown."""
+
+_RESAMPLE_BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A mean difference with its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Return the exact two-sided p-value of the numbers of questions that only the one and only the other gets right.
+
+    It is how likely such an imbalance is if both are equally good (binomial with probability 1/2).
+    """
+    discordant = only_first + only_second
+    tail = ways = 1
+    for n in range(min(only_first, only_second)):
+        ways = ways * (discordant - n) // (n + 1)
+        tail += ways
+    return float(min(1.0, 2 * tail / 2**discordant))
+
+
+def bootstrap(differences: Sequence[Sequence[float]], resamples: int = RESAMPLES, seed: int = SEED) -> list[Interval]:
+    """Return the mean of each column with its percentile interval; rows (units) are drawn with replacement, the same for all columns."""
+    import numpy as np
+
+    values = np.asarray(differences, dtype=np.float64)
+    random = np.random.default_rng(seed)
+    means = np.concatenate(
+        [
+            values[random.integers(len(values), size=(min(_RESAMPLE_BATCH, resamples - done), len(values)))].mean(axis=1)
+            for done in range(0, resamples, _RESAMPLE_BATCH)
+        ]
+    )
+    low, high = np.percentile(means, (2.5, 97.5), axis=0)
+    return [Interval(float(m), float(a), float(b)) for m, a, b in zip(values.mean(axis=0), low, high, strict=True)]
+
+
+def compare(first: Sequence[Scored], second: Sequence[Scored], rights: Mapping[str, tuple[Right, Right]]) -> list[Section]:
+    """Return what sets two runs on the same questions, in the same order, apart: in each kind of right, and in cost.
+
+    `rights` tells for each kind of accuracy what is right in the first and in the second run.
+    """
+    return [section for section in (_accuracy(first, second, rights), _costs(first, second)) if section]
+
+
+def _accuracy(first: Sequence[Scored], second: Sequence[Scored], rights: Mapping[str, tuple[Right, Right]]) -> Section | None:
+    pairs = [(a, b) for a, b in zip(first, second, strict=True) if has_gold(a)]
+    units = _units(pairs)
+    if not units:
+        return None
+    rows: list[tuple[Cell, ...]] = []
+    for name, (right_a, right_b) in rights.items():
+        outcomes = [(all(right_a(a) for a, _ in unit), all(right_b(b) for _, b in unit)) for unit in units]
+        (change,) = bootstrap([[100.0 * (b - a)] for a, b in outcomes])
+        only_a, only_b = sum(a and not b for a, b in outcomes), sum(b and not a for a, b in outcomes)
+        shares = (100 * sum(a for a, _ in outcomes) / len(units), 100 * sum(b for _, b in outcomes) / len(units))
+        rows.append((f"accuracy, {name} %", *shares, change.mean, change.low, change.high))
+        rows.append((f"right alone, {name}", only_a, only_b, None, None, None))
+        rows.append((f"McNemar's p, {name}", None, None, mcnemar(only_a, only_b), None, None))
+    note = f"{len(units)} units. 95 % intervals: paired bootstrap, {RESAMPLES} resamples, seed {SEED}. p: exact, two-sided."
+    return Section("difference", "Is B better?", ("measure", "A", "B", "B - A", "low", "high"), rows, note)
+
+
+def _costs(first: Sequence[Scored], second: Sequence[Scored]) -> Section | None:
+    pairs = [(a, b) for a, b in zip(first, second, strict=True) if a.cost and b.cost]
+    units = _units(pairs)
+    if not units:
+        return None
+    of_a, of_b = ([_cost_means(pair[side].cost for pair in unit) for unit in units] for side in (0, 1))
+    changes = bootstrap([[b - a for a, b in zip(x, y, strict=True)] for x, y in zip(of_a, of_b, strict=True)])
+    rows = [
+        (name, sum(x[n] for x in of_a) / len(units), sum(y[n] for y in of_b) / len(units), change.mean, change.low, change.high)
+        for n, (name, change) in enumerate(zip(COSTS, changes, strict=True))
+    ]
+    note = f"Mean of {len(units)} units that both runs asked without a failure."
+    return Section("cost_difference", "Is B cheaper?", ("per unit", "A", "B", "B - A", "low", "high"), rows, note)
+
+
+def _cost_means(costs: Iterable[Cost | None]) -> list[float]:
+    known = [cost for cost in costs if cost]
+    return [sum(map(amount, known)) for amount in COSTS.values()]
+
+
+def _units(pairs: Sequence[tuple[Scored, Scored]]) -> list[list[tuple[Scored, Scored]]]:
+    return list(grouped(pairs, lambda pair: [pair[0].gold.group or pair[0].id]).values())

@@ -1,0 +1,102 @@
+"""How well citations match the gold spans, as NExT-GQA and moment retrieval measure it, and how much video they span.
+
+Knows nothing of answers but whether they are right.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from statistics import mean, median
+
+from analyzer_agent.evals.score.answer_file import Scored
+from analyzer_agent.evals.score.grading import has_gold, is_right
+from analyzer_agent.evals.score.sections import Section, percent
+from analyzer_agent.timeline import TimeRange, merge, total
+
+_Measure = Callable[[Scored, tuple[float, float]], float]
+
+_MIN_CERTIFICATE_MS = 100
+_MERGED_BELOW_MS = 5000
+
+_NOTE = (
+    "One span is scored: the first citation, joined with those that touch it. The official rule leaves out who cites nothing, "
+    "strictly that scores 0. 'All citations' takes all of them against all gold spans."
+)
+
+
+def iou_and_iop(gold: TimeRange, span: TimeRange) -> tuple[float, float]:
+    """Return intersection over union and over prediction; below 0 where the two lie apart. An instant has IoU 0, and IoP 1 within the gold.
+
+    Source: NExT-GQA, code/TempGQA/eval_ground.py, `get_tIoU`.
+    """
+    if span.start == span.end:
+        return 0.0, float(gold.start <= span.start <= gold.end)
+    # In seconds and in this order, as the script has it: at a threshold the rounding decides.
+    (low, high), (start, end) = ((part.start / 1000, part.end / 1000) for part in (gold, span))
+    both = min(high, end) - max(low, start)
+    return both / (max(high, end) - min(low, start)), both / (end - start)
+
+
+def best_overlap(golds: Iterable[TimeRange], span: TimeRange) -> tuple[float, float]:
+    """Return the best IoU and the best IoP over the gold spans, each by itself, at least 0."""
+    found = [(0.0, 0.0), *(iou_and_iop(gold, span) for gold in golds)]
+    return max(iou for iou, _ in found), max(iop for _, iop in found)
+
+
+def moment(cited: Sequence[TimeRange]) -> TimeRange:
+    """Return the one span that is scored: the first citation, joined with those that touch it."""
+    first = cited[0]
+    return next((part for part in merge(cited) if part.start <= first.start and first.end <= part.end), first)
+
+
+def union_overlap(golds: Sequence[TimeRange], cited: Sequence[TimeRange]) -> tuple[float, float]:
+    """Return IoU and IoP of all citations against all gold spans."""
+    length, whole = total(cited), total([*golds, *cited])
+    both = length + total(golds) - whole
+    return both / whole if whole else 0.0, both / length if length else 0.0
+
+
+def certificate(spans: Iterable[TimeRange]) -> int:
+    """Return the length of a certificate in ms: each part lasts at least 0.1 s, parts less than 5 s apart become one.
+
+    Source: EgoSchema, section 3 (temporal certificate sets).
+    """
+    return total(merge((TimeRange(s.start, max(s.end, s.start + _MIN_CERTIFICATE_MS)) for s in spans), gap=_MERGED_BELOW_MS - 1))
+
+
+def evidence(items: Sequence[Scored]) -> Section | None:
+    """Return how well the citations match the gold spans; None where no question has one."""
+    asked = [one for one in items if one.gold.evidence]
+    if not asked:
+        return None
+    first = {one.id: best_overlap(one.gold.evidence, moment(one.cited)) if one.cited else (0.0, 0.0) for one in asked}
+    whole = {one.id: union_overlap(one.gold.evidence, one.cited) if one.cited else (0.0, 0.0) for one in asked}
+    ways = ([one for one in asked if one.cited], first), (asked, first), (asked, whole)
+
+    def row(name: str, of: _Measure) -> tuple[str | float | None, ...]:
+        return (name, *(percent(of(one, found[one.id]) for one in members) for members, found in ways))
+
+    rows = [
+        row("Acc@GQA", lambda one, found: is_right(one) and found[1] >= 0.5),
+        row("mIoP", lambda one, found: found[1]),
+        *(row(f"IoP@{at}", _share_reaching(1, at)) for at in (0.3, 0.5)),
+        row("mIoU", lambda one, found: found[0]),
+        *(row(f"IoU@{at} (R@1)", _share_reaching(0, at)) for at in (0.3, 0.5, 0.7)),
+    ]
+    if not any(has_gold(one) for one in asked):
+        del rows[0]
+    note = f"{len(asked)} questions have gold spans, {len(ways[0][0])} of their answers cite something. {_NOTE}"
+    return Section("evidence", "Evidence", ("measure", "official %", "strict %", "all citations %"), rows, note)
+
+
+def _share_reaching(which: int, least: float) -> _Measure:
+    return lambda one, found: found[which] >= least
+
+
+def certificates(items: Sequence[Scored]) -> Section | None:
+    """Return how long what is cited is, and the gold spans; None where nothing is cited."""
+    ways = {"cited": [one.cited for one in items if one.cited], "gold": [one.gold.evidence for one in items if one.gold.evidence]}
+    if not ways["cited"]:
+        return None
+    lengths = {name: [certificate(spans) / 1000 for spans in found] for name, found in ways.items() if found}
+    rows = [(name, len(found), mean(found), median(found), max(found)) for name, found in lengths.items()]
+    note = "As EgoSchema measures it: each part lasts at least 0.1 s, parts less than 5 s apart become one."
+    return Section("certificates", "Length of certificates", ("spans", "questions", "mean s", "median s", "longest s"), rows, note)

@@ -1,0 +1,154 @@
+"""A language model as judge of open answers: yes or no, and 0 to 5. Its replies are kept in a file, so that a rerun asks nothing twice.
+
+Each answer is asked about a bounded number of times. Knows nothing of which model judges, nor how it is reached.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from analyzer_agent.errors import AgentError
+from analyzer_agent.evals.score.answer_file import Scored
+from analyzer_agent.evals.score.grading import is_absent, is_right
+from analyzer_agent.evals.score.open_ended import open_questions
+from analyzer_agent.evals.score.sections import Section, percent
+from analyzer_agent.fencing import fenced
+from analyzer_agent.prompts import render
+from analyzer_agent.protocols import ChatModel
+
+_MAX_ATTEMPTS = 3
+"""How often one answer is judged until a reply can be read."""
+
+_RETRY_PROMPT = 'That could not be read: $why. Reply with one JSON object only, such as {"correct": "no", "score": 1}.'
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeVerdict:
+    """What the judge said: whether the answer is right, and 0 to 5. Both are None where no reply could be read."""
+
+    correct: bool | None
+    score: int | None
+
+
+@dataclass
+class Judge:
+    """A judge with a memory: `cache` is a JSONL file of its replies. `asked` counts the requests of this run."""
+
+    model: ChatModel
+    cache: Path
+    asked: int = 0
+    _known: dict[str, JudgeVerdict] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._known = dict(_cached_verdicts(self.cache))
+
+    def judge(self, items: Sequence[Scored], on_done: Callable[[int, int], None] | None = None) -> dict[str, JudgeVerdict]:
+        """Return the verdict on each open answer whose gold is known; who did not answer, or need not, is not asked about.
+
+        `on_done` is told how many are done, and of how many.
+
+        Raises:
+            AgentError: the model cannot be reached or refuses; what was judged is kept.
+        """
+        asked, verdicts = open_questions(items), {}
+        for number, one in enumerate(asked, 1):
+            verdicts[one.id] = self._verdict(one)
+            if on_done:
+                on_done(number, len(asked))
+        return verdicts
+
+    def _verdict(self, one: Scored) -> JudgeVerdict:
+        if one.outcome != "answered" or is_absent(one):
+            right = is_right(one)
+            return JudgeVerdict(right, 5 if right else 0)
+        prompt = render("judge", question=one.question, gold=str(one.gold.answer), given=fenced(one.text))
+        key = hashlib.sha256(f"{self.model.model}\0{prompt}".encode()).hexdigest()
+        if key not in self._known:
+            verdict, reply = self._ask(prompt)
+            self._known[key] = verdict
+            record = {"key": key, "model": self.model.model, "id": one.id} | asdict(verdict) | {"reply": reply}
+            _append(self.cache, record)
+        return self._known[key]
+
+    def _ask(self, prompt: str) -> tuple[JudgeVerdict, str]:
+        messages: list[dict[str, Any]] = [{"role": "user", "content": prompt}]
+        reply = ""
+        for _ in range(_MAX_ATTEMPTS):
+            self.asked += 1
+            reply = self.model.complete(messages, []).text
+            try:
+                return verdict_of(reply), reply
+            except ValueError as error:
+                messages += [
+                    {"role": "assistant", "content": reply},
+                    {"role": "user", "content": _RETRY_PROMPT.replace("$why", str(error))},
+                ]
+        return JudgeVerdict(None, None), reply
+
+
+def verdict_of(reply: str) -> JudgeVerdict:
+    """Return the verdict that a reply holds: the first JSON object in it, whatever stands around it.
+
+    Raises:
+        ValueError: there is none, or a field is not of the form that was asked for.
+    """
+    start = reply.find("{")
+    if start < 0:
+        raise ValueError("it holds no JSON object")
+    try:
+        given, _ = json.JSONDecoder().raw_decode(reply, start)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    correct, score = str(given.get("correct")).strip().lower(), given.get("score")
+    if correct not in ("yes", "no"):
+        raise ValueError('"correct" is neither "yes" nor "no"')
+    if isinstance(score, bool) or not isinstance(score, int | float) or score not in range(6):
+        raise ValueError('"score" is not a whole number from 0 to 5')
+    return JudgeVerdict(correct == "yes", int(score))
+
+
+def judged(items: Sequence[Scored], verdicts: Mapping[str, JudgeVerdict], model: str) -> Section | None:
+    """Return what the judge makes of the open answers; None where there are none."""
+    asked = open_questions(items)
+    if not asked:
+        return None
+    known = [verdict for one in asked if (verdict := verdicts[one.id]).score is not None]
+    rows = [
+        ("right %", len(asked), percent(bool(verdicts[one.id].correct) for one in asked)),
+        ("mean score, 0 to 5", len(known), sum(verdict.score or 0 for verdict in known) / len(known) if known else None),
+        ("not judged: replies could not be read", len(asked) - len(known), None),
+    ]
+    note = f"The judge is {model}; scores move with the judge: compare those of one model only. Who does not answer is wrong and scores 0."
+    if len(known) < len(asked):
+        note += " What could not be read is kept too; to ask again, take those lines out of the file of replies."
+    return Section("judge", "Judged by a language model", ("measure", "questions", "value"), rows, note)
+
+
+def _cached_verdicts(cache: Path) -> Iterator[tuple[str, JudgeVerdict]]:
+    try:
+        lines = cache.read_text(encoding="utf-8", errors="replace").split("\n") if cache.exists() else []
+    except OSError as error:
+        raise _unusable(cache) from error
+    for line in filter(None, lines):
+        try:
+            given = json.loads(line)
+            yield given["key"], JudgeVerdict(given["correct"], given["score"])
+        except (ValueError, TypeError, KeyError):
+            # Torn by a crash: that answer is judged again.
+            continue
+
+
+def _append(cache: Path, record: Mapping[str, Any]) -> None:
+    try:
+        with cache.open("a", encoding="utf-8") as file:
+            # A line break comes first, so that a record that a crash tore does not spoil the next one.
+            file.write("\n" + json.dumps(record))
+    except OSError as error:
+        raise _unusable(cache) from error
+
+
+def _unusable(cache: Path) -> AgentError:
+    return AgentError(f"The judge's replies cannot be kept in {str(cache)!r}.", hint="Move that file away, or make its folder writable.")

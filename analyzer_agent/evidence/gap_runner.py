@@ -1,0 +1,286 @@
+"""Look only where nobody has looked: coverage, then the gaps, then the analyzer, then the record.
+
+Knows nothing of models or tools. What was found is read back with `merging`.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+
+from analyzer_agent.contract import contract_error, grain_fault, item_fault
+from analyzer_agent.errors import AgentError, Cancelled, MediaError, StoreError, ToolRefusal
+from analyzer_agent.events import Progress, Waiting
+from analyzer_agent.evidence.plan import CoverageIndex, Plan, cut_to_grain, grain_work_ms, grains_of, new_share_ms, root_of
+from analyzer_agent.evidence.provenance import BoundAnalyzer, serving_keys
+from analyzer_agent.prefetch import seconds_waited
+from analyzer_agent.protocols import Grain, Video
+from analyzer_agent.records import Observation, Reason, Sample, Unexamined
+from analyzer_agent.storage import LEASE_S, ClaimLost, Ledger, Store
+from analyzer_agent.timeline import TimeRange
+
+MAX_ATTEMPTS = 3
+"""How often a grain that fails is tried, one question at a time, before it is left alone."""
+
+_GIVE_UP_AFTER = 2
+"""Grains that fail in a row before the rest of a call is left for later."""
+
+_POLL_S = 0.1
+
+__all__ = ["MAX_ATTEMPTS", "GapRunner", "GatherOutcome", "Plan"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class GatherOutcome:
+    """What a request came to. `keys` are the recipes whose notes answer it."""
+
+    keys: list[str]
+    reused_ms: int = 0
+    analyzed_ms: int = 0
+    wall_ms: int = 0
+    unexamined: list[Unexamined] = field(default_factory=list)
+
+
+class GapRunner:
+    """Fills the gaps that a request leaves in one analyzer's coverage of one video."""
+
+    def __init__(self, store: Store, video: Video, job: BoundAnalyzer) -> None:
+        self.store, self.video, self.job = store, video, job
+        self.key = job.provenance.key
+        # Claims of its own: what one call gives back must never be what another call of this process holds.
+        self.ledger = Ledger(store.connections)
+        store.notes.add_provenance(job.provenance)
+        self.keys = serving_keys(job.provenance, store.notes.provenances(video=video.id, analyzer=job.spec.name), job.pinned)
+
+    def plan(self, spans: Sequence[TimeRange], step: int = 0, *, force: bool = False) -> Plan:
+        """Tell what `spans`, grown to whole grains, would take. With `force`, everything is new."""
+        return self.plan_of(grains_of(self.job.spec, self.video, spans, step, self.job.grain), force=force)
+
+    def plan_of(self, grains: Sequence[Grain], *, force: bool = False) -> Plan:
+        """Tell what `grains`, in time order, would take."""
+        plan = Plan(list(grains), forced=force)
+        if not plan.asked:
+            return plan
+        whole = TimeRange(plan.asked[0].span.start, plan.asked[-1].span.end)
+        seen = self._seen(whole, force)
+        failed = {} if force else {f.span: f for f in self.ledger.failures(self.video.id, self.key, whole)}
+        for grain in plan.asked:
+            rest = seen.missing(grain)
+            plan.share[grain.span] = new_share_ms(rest, grain)
+            plan.reused_ms += grain.span.length - plan.share[grain.span]
+            failure = failed.get(grain.span)
+            if rest and failure and failure.attempts >= MAX_ATTEMPTS:
+                plan.given_up.append(self._unexamined(grain.span, "failed", failure.error))
+            elif rest:
+                plan.todo.append(rest)
+        return plan
+
+    def run(
+        self,
+        plan: Plan,
+        call_id: str,
+        *,
+        budget_ms: int | None = None,
+        cancel: threading.Event | None = None,
+        shared: bool = False,
+    ) -> Generator[Progress | Waiting, None, GatherOutcome]:
+        """Analyze what the plan leaves to do; yields progress and returns the outcome. What was finished is kept, whatever happens.
+
+        `shared`: frames come from a pass that feeds others too, so waiting for them is not counted as the analyzer's time.
+
+        Raises:
+            AgentError: the analyzer cannot run at all.
+            Cancelled: `cancel` was set.
+            RuntimeError: the analyzer breaks its contract, which is a bug in it.
+        """
+        state = _RunState(
+            plan, GatherOutcome(self.keys, plan.reused_ms, unexamined=list(plan.given_up)), call_id, budget_ms, cancel, shared
+        )
+        pending = list(plan.todo)
+        waited_for = None
+        while pending and not state.exhausted():
+            if cancel is not None and cancel.is_set():
+                raise Cancelled
+            claimed = set(self.ledger.claim(self.video.id, self.key, [g.span for g in pending]))
+            with self._held(claimed):
+                # Between planning and claiming another process may have finished a grain; now nobody else can.
+                pending = self._still_missing(pending, state)
+                mine = [g for g in pending if g.span in claimed]
+                if mine:
+                    lost = yield from self._analyze(mine, state)
+                    pending = [g for g in pending if g.span not in claimed or g.span in lost]
+            if pending and not mine:
+                if pending[0].span != waited_for:
+                    waited_for = pending[0].span
+                    yield Waiting(call_id, self.job.spec.tool, waited_for)
+                self._wait(cancel)
+        state.outcome.unexamined += [self._unexamined(g.span, "budget") for g in pending]
+        return state.outcome
+
+    def _analyze(self, grains: Sequence[Grain], state: "_RunState") -> Generator[Progress, None, set[TimeRange]]:
+        """Analyze claimed grains, committing each as it comes; returns those that were taken over by another process."""
+        queue, lost, streak = deque(grains), set[TimeRange](), 0
+        while queue and not state.exhausted():
+            first = queue[0]
+            try:
+                yield from self._stream(queue, lost, state)
+            except _GrainFailed as failure:
+                if not queue:
+                    raise failure.error from failure
+                streak = streak + 1 if queue[0] is first else 1
+                self._record_failure(queue.popleft(), failure.error, state)
+            if streak >= _GIVE_UP_AFTER:
+                break
+        reason: Reason = "budget" if state.exhausted() else "unseen"
+        state.outcome.unexamined += [self._unexamined(g.span, reason) for g in queue]
+        return lost
+
+    def _stream(self, queue: deque[Grain], lost: set[TimeRange], state: "_RunState") -> Iterator[Progress]:
+        """Run the analyzer over `queue`, taking each grain off it once it is stored."""
+        state.start()
+        with closing(self._results(tuple(queue))) as results:
+            for item in results:
+                if fault := item_fault(item) or grain_fault(self.job.spec, item[0], queue[0] if queue else None, item[1]):
+                    raise contract_error(self.job.spec, fault)
+                grain, found = item
+                wall_ms = state.lap()
+                try:
+                    self._commit(grain, found, wall_ms)
+                except ClaimLost:
+                    lost.add(grain.span)
+                    queue.popleft()
+                else:
+                    queue.popleft()
+                    yield self._progress(grain, sum(not isinstance(o, Sample) for o in found), wall_ms, state)
+                if state.cancel is not None and state.cancel.is_set():
+                    raise Cancelled
+                if state.exhausted():
+                    return
+                state.start()
+        if queue:
+            raise contract_error(self.job.spec, f"every grain must be yielded, empty ones included: {queue[0].span} was left out")
+
+    def _results(self, grains: Sequence[Grain]) -> Generator[tuple[Grain, Sequence[Observation]], None, None]:
+        """Yield what the analyzer yields, and tell what goes wrong inside of it from what goes wrong elsewhere."""
+        try:
+            yield from self.job.analyzer.analyze(self.video, grains)
+        except MediaError as error:
+            raise _GrainFailed(error) from error
+        except (AgentError, ToolRefusal, Cancelled):
+            raise
+        except Exception as error:
+            raise _GrainFailed(error) from error
+
+    def _commit(self, grain: Grain, found: Sequence[Observation], wall_ms: int) -> None:
+        size = self.job.grain
+        stored = [cut_to_grain(o, size) for o in found] if 0 < size < grain.step else found
+        self.ledger.commit(self.video.id, self.key, grain.span, grain.step, grain.instants, stored, wall_ms)
+
+    def _progress(self, grain: Grain, found: int, wall_ms: int, state: "_RunState") -> Progress:
+        media_ms = state.plan.share[grain.span]
+        state.outcome.analyzed_ms += media_ms
+        provenance = self.job.provenance
+        self.store.history.add_speed(provenance.analyzer, provenance.engine, self.job.device, grain_work_ms(self.job.spec, grain), wall_ms)
+        return Progress(state.call_id, self.job.spec.tool, grain.span, state.outcome.analyzed_ms, state.plan.new_ms, found)
+
+    def _record_failure(self, grain: Grain, error: Exception, state: "_RunState") -> None:
+        log.warning("%s failed on %s", self.job.spec.name, grain.span, exc_info=error)
+        state.lap()
+        told = str(error) if isinstance(error, AgentError) else f"{type(error).__name__}: {error}"
+        with suppress(ClaimLost):
+            self.ledger.fail(self.video.id, self.key, grain.span, grain.step, told)
+        state.outcome.unexamined.append(self._unexamined(grain.span, "failed", told))
+
+    @contextmanager
+    def _held(self, claimed: set[TimeRange]) -> Iterator[None]:
+        """Keep the claims alive while the block runs, and give back what it leaves of them."""
+        if not claimed:
+            yield
+            return
+        done = threading.Event()
+
+        def renew() -> None:
+            while not done.wait(LEASE_S / 3):
+                try:
+                    self.ledger.renew()
+                except StoreError as error:
+                    log.warning("The claims on %s could not be renewed: %s", self.video.id, error)
+
+        keeper = threading.Thread(target=renew, name="claims", daemon=True)
+        keeper.start()
+        try:
+            yield
+        finally:
+            done.set()
+            keeper.join()
+            self.ledger.release()
+
+    def _wait(self, cancel: threading.Event | None) -> None:
+        if cancel is None:
+            time.sleep(_POLL_S)
+        elif cancel.wait(_POLL_S):
+            raise Cancelled
+
+    def _seen(self, whole: TimeRange, force: bool) -> CoverageIndex:
+        covered = [] if force else self.ledger.covered(self.video.id, self.keys, whole)
+        return CoverageIndex(covered, self.key, root_of(self.video))
+
+    def _still_missing(self, pending: Sequence[Grain], state: "_RunState") -> list[Grain]:
+        """Drop what another process has finished meanwhile; it counts as reused."""
+        plan = state.plan
+        whole = TimeRange(min(g.span.start for g in pending), max(g.span.end for g in pending))
+        seen, spans = self._seen(whole, plan.forced), {g.span for g in pending}
+        left = []
+        for grain in (g for g in plan.asked if g.span in spans):
+            rest = seen.missing(grain)
+            share = new_share_ms(rest, grain)
+            state.outcome.reused_ms += plan.share[grain.span] - share
+            plan.share[grain.span] = share
+            if rest:
+                left.append(rest)
+        return left
+
+    def _unexamined(self, span: TimeRange, reason: Reason, detail: str = "") -> Unexamined:
+        return Unexamined(self.job.spec.name, span, reason, detail, self.video.id)
+
+
+class _GrainFailed(Exception):
+    """The analyzer raised `error` while it worked on a grain."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+@dataclass
+class _RunState:
+    """One run over a plan: its limits and where its figures go."""
+
+    plan: Plan
+    outcome: GatherOutcome
+    call_id: str
+    budget_ms: int | None
+    cancel: threading.Event | None
+    shared: bool
+    began: float = 0.0
+
+    def start(self) -> None:
+        """Begin to count the analyzer's time."""
+        self.began = self._now()
+
+    def _now(self) -> float:
+        return time.monotonic() - (seconds_waited() if self.shared else 0)
+
+    def exhausted(self) -> bool:
+        return self.budget_ms is not None and self.outcome.wall_ms >= self.budget_ms
+
+    def lap(self) -> int:
+        """Add the time since `began` to the analyzer's, and return it in ms."""
+        wall_ms = round((self._now() - self.began) * 1000)
+        self.outcome.wall_ms += wall_ms
+        return wall_ms

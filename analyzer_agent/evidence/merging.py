@@ -1,0 +1,268 @@
+"""Read notes back as people would tell them: pieces that were cut at grain edges joined, repeated samples as one.
+
+Reads go by overlap. A join looks at what is stored around the asked range, up to `CONTEXT_MS` on each side, and never analyzes.
+Knows nothing of how runs are shown.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from analyzer_agent.evidence.shots import join_shots
+from analyzer_agent.evidence.tracks import is_piece, join_tracks, merged_track
+from analyzer_agent.protocols import Spec
+from analyzer_agent.records import UNHEARD, Note, Provenance, Unexamined
+from analyzer_agent.storage import CHAPTER, Store, gc_paused
+from analyzer_agent.timeline import TimeRange, merge, sample_end
+
+CONTEXT_MS = 600_000
+"""How far a lasting state is followed beyond the asked range, in ms."""
+
+_FIRST_CONTEXT_MS = 10_000
+_SPEECH_GAP_MS = 1_500
+_SEPARATE_KINDS = ("scene", "subtitle", "look", "voice", "motion", "speech", "moment", CHAPTER)
+"""Kinds whose equal texts side by side are still separate findings; they join only where a piece says that it continues."""
+
+
+@dataclass(frozen=True, slots=True)
+class MergedNote:
+    """One thing to tell: a note, or several that belong together. It is shown and cited under its first id."""
+
+    notes: tuple[Note, ...]
+    span: TimeRange
+    text: str
+    score: float | None
+    uncertain: bool = False
+    open_start: bool = False
+    open_end: bool = False
+
+    @property
+    def id(self) -> int:
+        return self.notes[0].id
+
+    @property
+    def kind(self) -> str:
+        return self.notes[0].kind
+
+    @property
+    def video(self) -> str:
+        return self.notes[0].video
+
+
+@dataclass(frozen=True, slots=True)
+class SampleGrid:
+    """The samples that a request asked for: multiples of `step` ms and the first frame's instant `root`, up to `end`."""
+
+    step: int
+    root: int
+    end: int
+
+    def holds(self, instant: int) -> bool:
+        """Tell whether the sample at `instant` is one of these."""
+        return instant % self.step == 0 or instant == self.root
+
+    def falls_in(self, span: TimeRange) -> bool:
+        """Tell whether one of these samples is taken within `span`."""
+        return -(-span.start // self.step) * self.step < span.end or span.start <= self.root < span.end
+
+    def widen(self, note: Note) -> Note:
+        """Return the note with the span that its sample has on this grid, whatever finer sampling came in between."""
+        span = TimeRange(note.span.start, sample_end(note.span.start, self.step, self.end))
+        return replace(note, observation=replace(note.observation, span=span))
+
+
+class NoteReader:
+    """Reads runs from the store.
+
+    Args:
+        store: where the notes are.
+        specs: by analyzer, for its filters.
+        only: the analyzers whose notes may be read; None means all.
+    """
+
+    def __init__(self, store: Store, specs: Mapping[str, Spec], only: Collection[str] | None = None) -> None:
+        self.store = store
+        self.specs = specs
+        self.only = only
+
+    @gc_paused()
+    def merged_notes(
+        self,
+        video: str,
+        span: TimeRange,
+        *,
+        keys: Iterable[str] | None = None,
+        kinds: Sequence[str] | None = None,
+        filters: Mapping[str, Any] | None = None,
+        grid: "SampleGrid | None" = None,
+    ) -> list[MergedNote]:
+        """Return what is known of `span`, joined, in time order.
+
+        Chapters, which sum up other notes, and voice without words come only if `kinds` names them. With `grid`,
+        only its samples: then a coarse request gives the same whether or not a finer one came before.
+        """
+        asked = None if keys is None else list(keys)
+        provenances = {r.key: r for r in self.store.notes.provenances(video=video)}
+        margin = max(_FIRST_CONTEXT_MS, grid.step if grid else 0)
+        while True:
+            window = TimeRange(max(0, span.start - margin), span.end + margin)
+            notes = self.store.notes.read(video, window, keys=asked, kinds=kinds)
+            notes = notes if kinds else [note for note in notes if note.kind not in (CHAPTER, UNHEARD)]
+            chosen = notes if grid is None else self._on_grid(video, notes, grid, window)
+            runs = self._tracks([note for note in chosen if is_piece(note)], filters or {}, provenances)
+            others = [note for note in chosen if not is_piece(note)]
+            runs += self._join(video, self._selected(others, filters or {}), provenances, window)
+            inside = [run for run in runs if run.span.overlaps(span)]
+            known = TimeRange(window.start + _SPEECH_GAP_MS if window.start else 0, window.end - _SPEECH_GAP_MS)
+            reaches_out = any(r.span.start <= known.start > 0 or r.span.end >= known.end for r in inside)
+            if margin >= CONTEXT_MS or not reaches_out:
+                return sorted(inside, key=lambda run: (run.span.start, run.id))
+            margin = min(margin * 4, CONTEXT_MS)
+
+    def unheard(self, video: str, span: TimeRange, keys: Iterable[str] | None = None) -> list[Unexamined]:
+        """Return where within `span` there is voice whose words were not understood."""
+        runs = self.merged_notes(video, span, keys=keys, kinds=[UNHEARD])
+        return [
+            Unexamined(run.notes[0].analyzer, part, "not_understood", "", video) for run in runs for part in [run.span.within(span)] if part
+        ]
+
+    def merged_note_of(self, note: Note) -> MergedNote:
+        """Return the run that a note belongs to; a note that the default filters would hide stands for itself."""
+        for run in self.merged_notes(note.video, note.span, keys=[note.key], kinds=[note.kind]):
+            if any(other.id == note.id for other in run.notes):
+                return run
+        return _single(note, self.store.notes.provenance(note.key))
+
+    @gc_paused()
+    def search(
+        self, query: str, videos: Sequence[str], *, span: TimeRange | None = None, kinds: Sequence[str] | None = None, limit: int = 20
+    ) -> list[MergedNote]:
+        """Return the runs that best match any word of `query`, best first, each once.
+
+        Moments are left out unless `kinds` names them: their words are those of whoever searched for them. So are chapters.
+        """
+        found: list[MergedNote] = []
+        told: set[int] = set()
+        for note in self.store.notes.search(query, videos=videos, span=span, kinds=kinds):
+            # A title that stays is hundreds of matching samples and one run: each is joined once.
+            if note.id in told or not self.tells(note, kinds):
+                continue
+            found.append(run := self.merged_note_of(note))
+            told.update(other.id for other in run.notes)
+            if len(found) == limit:
+                break
+        return found
+
+    def tells(self, note: Note, kinds: Sequence[str] | None) -> bool:
+        """Tell whether a search for notes of these kinds may show a note: the default filters keep it, and it is no other note's echo."""
+        return self._select(note, {}) is not None and (bool(kinds) or note.kind not in ("moment", CHAPTER))
+
+    # --- filters --------------------------------------------------------------------------------------------------
+
+    def _on_grid(self, video: str, notes: Sequence[Note], grid: "SampleGrid", window: TimeRange) -> list[Note]:
+        """Return what samples on the grid show: samples among the notes as long as its step, notes that last as they are."""
+        keys = {note.key for note in notes}
+        lasting = {part.key for part in self.store.ledger.covered(video, keys, window) if not part.step}
+        held = [note for note in notes if (grid.falls_in(note.span) if note.key in lasting else grid.holds(note.span.start))]
+        return [note if note.key in lasting else grid.widen(note) for note in held]
+
+    def _selected(self, notes: Sequence[Note], filters: Mapping[str, Any]) -> list[Note]:
+        chosen = (self._select(note, filters) for note in notes)
+        return [note for note in chosen if note is not None]
+
+    def _select(self, note: Note, filters: Mapping[str, Any]) -> Note | None:
+        if self.only is not None and note.analyzer not in self.only:
+            return None
+        spec = self.specs.get(note.analyzer)
+        if spec is None:
+            return note
+        defaults = {name: schema.get("default") for name, schema in spec.filters_schema.items()}
+        wanted = {name: value for name, value in (defaults | dict(filters)).items() if value is not None and name in defaults}
+        if spec.select is not None:
+            kept = spec.select(note.observation, wanted)
+            return replace(note, observation=kept) if kept is not None else None
+        score = note.observation.score
+        return None if score is not None and score < wanted.get("min_score", 0.0) else note
+
+    # --- joining --------------------------------------------------------------------------------------------------
+
+    def _join(self, video: str, notes: Sequence[Note], provenances: Mapping[str, Provenance], window: TimeRange) -> list[MergedNote]:
+        scenes = {note.key for note in notes if note.kind == "scene"}
+        runs = [run for key in scenes for run in self._shots(video, provenances[key], window)]
+        return runs + merge_notes([note for note in notes if note.kind != "scene"], provenances)
+
+    def _tracks(self, pieces: Sequence[Note], filters: Mapping[str, Any], provenances: Mapping[str, Provenance]) -> list[MergedNote]:
+        # Whether a thing counts, only its whole track tells: filters come last.
+        wholes = [(track, self._select(merged_track(track), filters)) for track in join_tracks(pieces)]
+        return [replace(_single(whole, provenances.get(whole.key)), notes=tuple(track)) for track, whole in wholes if whole]
+
+    def _shots(self, video: str, provenance: Provenance, window: TimeRange) -> list[MergedNote]:
+        # The minimum-length rule has memory, and a shot ends where the next begins: follow the pieces as far as coverage goes without a
+        # hole, back to its start and on for the declared context.
+        whole = TimeRange(0, window.end + CONTEXT_MS)
+        covered = merge(c.span for c in self.store.ledger.covered(video, [provenance.key], whole))
+        start = next((c.start for c in covered if c.start <= window.start < c.end), window.start)
+        end = next((c.end for c in covered if c.start < window.end <= c.end), window.end)
+        pieces = self.store.notes.read(video, TimeRange(start, min(end, whole.end)), keys=[provenance.key], kinds=["scene"])
+        by_id = {note.id: note for note in pieces}
+        shots = join_shots(pieces, str(provenance.params.get("detector", "adaptive")), bool(covered) and covered[0].start == 0)
+        return [
+            MergedNote(
+                tuple(by_id[n] for n in shot.ids),
+                shot.span,
+                f"shot {shot.ordinal}" if shot.ordinal else "shot",
+                by_id[shot.ids[0]].observation.score,
+                provenance.uncertain,
+                shot.open_start,
+                shot.open_end,
+            )
+            for shot in shots
+            if shot.span.overlaps(window)
+        ]
+
+
+def merge_notes(notes: Sequence[Note], provenances: Mapping[str, Provenance]) -> list[MergedNote]:
+    """Join notes in time order into runs: pieces marked `continues` with what they continue, equal samples side by side.
+
+    Args:
+        notes: of any kinds but scenes, in time order.
+        provenances: by key, for whether an engine is uncertain.
+    """
+    runs: list[MergedNote] = []
+    latest: dict[tuple[str, ...], int] = {}
+    for note in notes:
+        lasting = note.kind not in _SEPARATE_KINDS
+        slots = _continuation_keys(note, lasting)
+        at = next((latest[slot] for slot in slots if slot in latest and _continues(runs[latest[slot]], note, lasting)), len(runs))
+        if at < len(runs):
+            runs[at] = _extended(runs[at], note)
+        else:
+            runs.append(_single(note, provenances.get(note.key)))
+        latest.update(dict.fromkeys(slots, at))
+    return runs
+
+
+def _continuation_keys(note: Note, lasting: bool) -> list[tuple[str, ...]]:
+    """Return what a piece may go on from, the likeliest first: the latest run of the same text, the latest run of the kind."""
+    same_text = (note.key, note.kind, " ".join(note.text.casefold().split()))
+    if lasting:
+        return [same_text]
+    return [(note.key, note.kind)] if note.kind == "speech" else [same_text, (note.key, note.kind)]
+
+
+def _continues(run: MergedNote, note: Note, lasting: bool) -> bool:
+    if not lasting and not note.observation.detail.get("continues"):
+        return False
+    gap = note.span.start - run.span.end
+    return gap <= (_SPEECH_GAP_MS if note.kind == "speech" else 0)
+
+
+def _single(note: Note, provenance: Provenance | None) -> MergedNote:
+    return MergedNote((note,), note.span, note.text, note.observation.score, bool(provenance and provenance.uncertain))
+
+
+def _extended(run: MergedNote, note: Note) -> MergedNote:
+    text = f"{run.text} {note.text}" if note.kind == "speech" else run.text
+    scores = [s for s in (run.score, note.observation.score) if s is not None]
+    span = TimeRange(run.span.start, max(run.span.end, note.span.end))
+    return replace(run, notes=(*run.notes, note), span=span, text=text, score=max(scores, default=None))

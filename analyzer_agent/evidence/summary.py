@@ -1,0 +1,221 @@
+"""Long stretches of a video in a few parts: where they begin, the words that set each apart, and its most telling notes.
+
+Extractive and deterministic: everything comes from notes that exist, nothing is made up and nothing is analyzed. It is derived anew when
+the notes change, so that it is never stale. Knows nothing of what was looked at, nor of how parts are kept or shown.
+
+Parts begin where the words change, after Hearst's TextTiling (1997): how much less alike the words on both sides of a place are than around
+the places beside it. Words that every part has tell nothing, so no list of common words is needed in any language.
+"""
+
+import re
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import log, sqrt
+
+from analyzer_agent.evidence.merging import MergedNote, NoteReader
+from analyzer_agent.storage import NoteSummary
+from analyzer_agent.timeline import TimeRange
+
+MAX_PARTS = 12
+MIN_PART_MS = 5_000
+"""The shortest part, in ms, unless it is a shot."""
+
+WORD_KINDS = ("speech", "subtitle", "text", "caption", "tag", "look")
+_OTHER_KINDS = ("object", "motion")
+_WINDOWS, _WINDOW_MS, _BLOCK_WINDOWS = 120, 1_000, 3
+"""Words are compared in at most so many windows, at least so long; each side of a place is a block of so many of them."""
+
+_UNEVEN_COST = 0.1
+"""What a part that is twice as long as the others costs, where 1 is a complete change of words."""
+
+_WORDS_PER_PART, _NOTES_PER_PART, _CANDIDATE_NOTES = 6, 2, 8
+_WORD = re.compile(r"[^\W_]{3,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of a video: the words that set it apart, the most telling first, and notes to show for it; `shot` where it is one."""
+
+    span: TimeRange
+    words: tuple[str, ...] = ()
+    runs: tuple[MergedNote, ...] = ()
+    shot: MergedNote | None = None
+
+
+class SummaryCache:
+    """The digests of one session. What was made is kept until the notes on the video change: with very many it takes a second.
+
+    Args:
+        reader: whose notes are told.
+    """
+
+    def __init__(self, reader: NoteReader) -> None:
+        self._reader = reader
+        self._kept: dict[tuple[str, TimeRange], tuple[object, list[Part]]] = {}
+
+    def of(self, video: str, span: TimeRange) -> list[Part]:
+        """Return `summarize` of the notes as they are now."""
+        state = self._reader.store.notes.state(video)
+        kept = self._kept.get((video, span))
+        if kept is None or kept[0] != state:
+            kept = self._kept[video, span] = state, summarize(self._reader, video, span)
+        return kept[1]
+
+
+def summarize(reader: NoteReader, video: str, span: TimeRange) -> list[Part]:
+    """Return `span` in at most `MAX_PARTS` parts, in time order: shots where there are as few, else stretches that differ in words."""
+    shots = reader.merged_notes(video, span, kinds=["scene"])
+    cuts = [shot.span.start for shot in shots if span.start < shot.span.start]
+    said = [(note, _WORD.findall(note.text.casefold())) for note in _notes(reader, video, span, WORD_KINDS)]
+    if 1 < len(shots) <= MAX_PARTS:
+        spans = [part for part in (shot.span.within(span) for shot in shots) if part]
+        return _describe_parts(reader, video, spans, said, {shot.span.within(span): shot for shot in shots})
+    return _describe_parts(reader, video, _split(span, said, cuts), said, {})
+
+
+def _notes(reader: NoteReader, video: str, span: TimeRange, kinds: Sequence[str]) -> list[NoteSummary]:
+    notes = reader.store.notes.brief(video, span, kinds)
+    return notes if reader.only is None else [note for note in notes if note.analyzer in reader.only]
+
+
+# --- where parts begin ------------------------------------------------------------------------------------------------
+
+_NoteWords = Sequence[tuple[NoteSummary, list[str]]]
+
+
+def _split(span: TimeRange, said: _NoteWords, cuts: Sequence[int]) -> list[TimeRange]:
+    """Return the parts of `span`, as many as fit, each from half to twice the average length: words change most between them."""
+    parts = min(MAX_PARTS, span.length // MIN_PART_MS)
+    if parts < 2:
+        return [span]
+    windows = max(2 * parts, min(_WINDOWS, span.length // _WINDOW_MS))
+    edges = [span.start + span.length * n // windows for n in range(windows + 1)]
+    words: list[Counter[str]] = [Counter() for _ in range(windows)]
+    for note, found in said:
+        words[min(windows - 1, max(0, note.start - span.start) * windows // span.length)].update(found)
+    chosen = _divided(_depths(_similar(words)), parts)
+    spoken = sorted(note.start for note, _ in said)
+    half = span.length // windows // 2
+    places = [span.start, *(_placed(edges[n], half, cuts, spoken) for n in chosen), span.end]
+    return [TimeRange(a, b) for a, b in pairwise(places)]
+
+
+def _similar(windows: Sequence[Counter[str]]) -> list[float]:
+    """Return how alike the words before and after each inner edge are, 0 to 1; 1 where a side has no words."""
+    common = Counter(word for window in windows for word in window)
+    weights = {word: log(len(windows) / n) for word, n in common.items()}
+    alike = []
+    for at in range(1, len(windows)):
+        before, after = _block(windows[max(0, at - _BLOCK_WINDOWS) : at]), _block(windows[at : at + _BLOCK_WINDOWS])
+        alike.append(_cosine(before, after, weights) if before and after else 1.0)
+    return alike
+
+
+def _block(windows: Iterable[Counter[str]]) -> Counter[str]:
+    block: Counter[str] = Counter()
+    for window in windows:
+        block.update(window)
+    return block
+
+
+def _cosine(a: Mapping[str, int], b: Mapping[str, int], weights: Mapping[str, float]) -> float:
+    both = sum(n * b[word] * weights[word] ** 2 for word, n in a.items() if word in b)
+    size = sqrt(_square(a, weights) * _square(b, weights))
+    return both / size if size else 1.0
+
+
+def _square(words: Mapping[str, int], weights: Mapping[str, float]) -> float:
+    return sum((n * weights[word]) ** 2 for word, n in words.items())
+
+
+def _depths(alike: Sequence[float]) -> list[float]:
+    """Return how deep each place lies below the next peaks on both sides (TextTiling's depth score), 0 to 1."""
+    return [(_peak(alike, at, -1) + _peak(alike, at, 1) - 2 * here) / 2 for at, here in enumerate(alike)]
+
+
+def _peak(alike: Sequence[float], at: int, step: int) -> float:
+    while 0 <= at + step < len(alike) and alike[at + step] >= alike[at]:
+        at += step
+    return alike[at]
+
+
+def _divided(depths: Sequence[float], parts: int) -> list[int]:
+    """Return the numbers of the inner edges (from 1) that divide windows into `parts` with the greatest sum of depths.
+
+    A part has from half to twice the average number of windows; where nothing tells places apart, the parts come out even.
+    """
+    windows = len(depths) + 1
+    shortest, longest = max(1, windows // (2 * parts)), -(-2 * windows // parts)
+    best: list[dict[int, tuple[float, int]]] = [{0: (0.0, 0)}]
+    for _ in range(parts):
+        reached: dict[int, tuple[float, int]] = {}
+        for begin, (value, _before) in best[-1].items():
+            for end in range(begin + shortest, min(begin + longest, windows) + 1):
+                gain = value - _UNEVEN_COST * ((end - begin) * parts / windows - 1) ** 2 + (depths[end - 1] if end < windows else 0.0)
+                if end not in reached or gain > reached[end][0]:
+                    reached[end] = (gain, begin)
+        best.append(reached)
+    chosen, at = [], windows
+    for reached in reversed(best[1:]):
+        at = reached[at][1]
+        chosen.append(at)
+    return sorted(chosen)[1:]
+
+
+def _placed(at: int, half: int, cuts: Sequence[int], spoken: Sequence[int]) -> int:
+    """Return where a part really begins, within `half` ms of `at`: on a cut, else after the longest pause, else `at`."""
+    low, high = at - half, at + half
+    if near := cuts[bisect_left(cuts, low) : bisect_right(cuts, high)]:
+        return min(near, key=lambda cut: abs(cut - at))
+    first = max(1, bisect_left(spoken, low))
+    starts = range(first, bisect_right(spoken, high))
+    return max((spoken[n] for n in starts), key=lambda t: t - spoken[bisect_left(spoken, t) - 1], default=at)
+
+
+# --- what is told of them ---------------------------------------------------------------------------------------------
+
+
+def _describe_parts(
+    reader: NoteReader, video: str, spans: Sequence[TimeRange], said: _NoteWords, shots: Mapping[TimeRange | None, MergedNote]
+) -> list[Part]:
+    inside: list[list[tuple[NoteSummary, list[str]]]] = [[] for _ in spans]
+    starts = [span.start for span in spans]
+    for note, found in said:
+        inside[max(0, bisect_right(starts, note.start) - 1)].append((note, found))
+    counts = [Counter(word for _, found in part for word in found) for part in inside]
+    common = Counter(word for count in counts for word in count)
+    worded = sum(map(bool, counts))
+    parts = []
+    for span, part, count in zip(spans, inside, counts, strict=True):
+        weights = {word: (1 + log(n)) * log((1 + worded) / common[word]) for word, n in count.items()}
+        top = sorted(weights, key=lambda word: (-weights[word], word))[:_WORDS_PER_PART]
+        ranked = _ranked(part, weights)
+        if not ranked:
+            ranked = sorted(_notes(reader, video, span, _OTHER_KINDS), key=lambda note: (-(note.score or 0.0), note.start))
+        parts.append(Part(span, tuple(top), tuple(_runs(reader, video, ranked)), shots.get(span)))
+    return parts
+
+
+def _ranked(part: Iterable[tuple[NoteSummary, list[str]]], weights: Mapping[str, float]) -> list[NoteSummary]:
+    """Return notes by how much of what sets the part apart they say, long ones no better for being long."""
+    value = {note: sum(weights[word] for word in set(found)) / sqrt(len(found) + 4) for note, found in part if found}
+    best: dict[str, NoteSummary] = {}
+    for note in sorted(value, key=lambda n: (-value[n], n.start, n.id)):
+        best.setdefault(note.text.casefold(), note)
+    return list(best.values())
+
+
+def _runs(reader: NoteReader, video: str, ranked: Sequence[NoteSummary]) -> list[MergedNote]:
+    """Return the runs of the best notes that readers are shown, each once, in time order; of a long run the words of the note itself."""
+    found: dict[int, MergedNote] = {}
+    for note in ranked[:_CANDIDATE_NOTES]:
+        span = TimeRange(note.start, note.end)
+        run = next((r for r in reader.merged_notes(video, span, kinds=[note.kind]) if any(n.id == note.id for n in r.notes)), None)
+        if run is not None and run.id not in found:
+            found[run.id] = run if run.text == note.text else replace(run, text=f"... {note.text} ...")
+        if len(found) == _NOTES_PER_PART:
+            break
+    return sorted(found.values(), key=lambda run: (run.span.start, run.id))

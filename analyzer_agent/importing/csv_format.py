@@ -1,0 +1,61 @@
+"""CSV: one entry in each row, under the columns start, end, text and, if wanted, kind, score and uncertain.
+
+Other columns are left out. Knows nothing of other formats.
+"""
+
+import csv
+import io
+from collections.abc import Mapping
+
+from analyzer_agent.importing.model import Document, Entry, invalid_place, score_of, span_of, text_of, time_of
+
+_REQUIRED_COLUMNS = ("start", "end", "text")
+_MAX_FIELD_CHARS = 1 << 24
+"""Characters that a field may have."""
+
+
+def separator(text: str) -> str:
+    """Return what separates the columns if the first line with a text is such a header, else ""."""
+    head = text.lstrip().split("\n", 1)[0]
+    return next((mark for mark in ",;\t" if set(_REQUIRED_COLUMNS) <= set(_names(head.split(mark)))), "")
+
+
+def table(text: str, name: str) -> Document:
+    """Return the entries of a CSV file with such a header.
+
+    Raises:
+        AgentError: a row is wrong; names its line and the field.
+    """
+    before = csv.field_size_limit(_MAX_FIELD_CHARS)
+    try:
+        rows = csv.reader(io.StringIO(text), delimiter=separator(text))
+        names = _names(next(row for row in rows if row))
+        entries = []
+        for row in rows:
+            where = f"line {rows.line_num}"
+            if not any(cell.strip() for cell in row):
+                continue
+            if len(row) < len(names):
+                raise invalid_place(name, where, f"it has {len(row)} columns, the header has {len(names)}")
+            entries.append(_entry(dict(zip(names, row, strict=False)), name, where))
+    except csv.Error as error:
+        raise invalid_place(name, f"line {rows.line_num}", str(error)) from error
+    finally:
+        csv.field_size_limit(before)
+    return Document("csv", "csv-file", "", entries)
+
+
+def _names(cells: list[str]) -> list[str]:
+    return [cell.strip().strip('"').lower() for cell in cells]
+
+
+def _entry(row: Mapping[str, str], name: str, where: str) -> Entry:
+    start, end = (time_of(row[field], name, where, field) for field in ("start", "end"))
+    return Entry(
+        *span_of(start, end, name, where),
+        text_of(row["text"], name, where),
+        where,
+        row.get("kind", "").strip(),
+        score_of(row.get("score", "").strip(), name, where),
+        uncertain=row.get("uncertain", "").strip().lower() == "true",
+    )

@@ -1,0 +1,64 @@
+"""SRT and WebVTT: cues with the line where each begins. Knows nothing of other formats."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from analyzer_agent.importing.model import Document, Entry, invalid_place, span_of, text_of
+from analyzer_agent.media.subtitles import strip_markup
+
+_STAMP = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})[,.](\d{1,3})"
+_TIMES = re.compile(rf"\s*{_STAMP}\s*-->\s*{_STAMP}(?:\s.*)?")
+
+
+def srt(text: str, name: str) -> Document:
+    """Return the cues of a SubRip file.
+
+    Raises:
+        AgentError: a line with an arrow does not hold two times; names it.
+    """
+    lines = text.split("\n")
+    return Document("srt", "srt-file", "subtitle", list(_cues(lines, name, blank_ends=False)))
+
+
+def vtt(text: str, name: str) -> Document:
+    """Return the cues of a WebVTT file; notes, styles and regions are passed over.
+
+    Raises:
+        AgentError: a line with an arrow does not hold two times; names it.
+    """
+    lines = text.split("\n")
+    return Document("vtt", "vtt-file", "subtitle", list(_cues(_without_remarks(lines), name, blank_ends=True)))
+
+
+def _cues(lines: Sequence[str], name: str, *, blank_ends: bool) -> Iterator[Entry]:
+    places = [n for n, line in enumerate(lines) if "-->" in line]
+    for at, following in zip(places, [*places[1:], len(lines)], strict=False):
+        where = f"line {at + 1}"
+        match = _TIMES.fullmatch(lines[at])
+        if match is None:
+            raise invalid_place(name, where, f"{lines[at].strip()!r:.80} is not 00:00:01,000 --> 00:00:02,500")
+        start, end = span_of(_ms(match.groups()[:4]), _ms(match.groups()[4:]), name, where)
+        body = lines[at + 1 : following]
+        if blank_ends:
+            body = body[: next((n for n, line in enumerate(body) if not line.strip()), len(body))]
+        elif following < len(lines) and body and body[-1].strip().isdecimal():
+            body = body[:-1]  # the number of the next cue
+        yield Entry(start, end, strip_markup(text_of("\n".join(body), name, where)), where)
+
+
+def _without_remarks(lines: Sequence[str]) -> list[str]:
+    """Return the lines with those of NOTE, STYLE and REGION blocks left empty, so that line numbers stay."""
+    kept: list[str] = []
+    remark = False
+    for n, line in enumerate(lines):
+        if n == 0 or not lines[n - 1].strip():
+            remark = re.match(r"(NOTE|STYLE|REGION)\b", line) is not None and "-->" not in line
+        if not line.strip():
+            remark = False
+        kept.append("" if remark else line)
+    return kept
+
+
+def _ms(stamp: Sequence[str | None]) -> int:
+    hours, minutes, seconds, rest = stamp
+    return (int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)) * 1000 + int((rest or "0").ljust(3, "0"))

@@ -1,0 +1,1 @@
+"""The manager without a language model: keyword rules and extractive answers."""

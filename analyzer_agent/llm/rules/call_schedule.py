@@ -1,0 +1,138 @@
+"""Which tool looks where for a question: all of short videos, spread windows of long ones, all videos by turns.
+
+Knows nothing of notes or answers.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import zip_longest
+from typing import Any
+
+from analyzer_agent.llm.rules import object_count
+from analyzer_agent.llm.rules.question_parser import LISTING_TOOLS, object_classes
+from analyzer_agent.llm.rules.question_state import Call, QuestionState, key
+from analyzer_agent.llm.rules.window_schedule import LONG_VIDEO_MS, schedule_windows
+from analyzer_agent.timeline import TimeRange, clock, parse
+
+_WINDOW_MS = 600_000
+"""How much one step looks at, at most: one window of a video, or several shorter videos."""
+
+_MAX_CALLS = 9
+"""How many calls of analyzers a long video gets, so that the default number of steps suffices."""
+
+
+class CallSchedule:
+    """The calls of analyzers for a question.
+
+    Args:
+        talk: the conversation.
+        question: what is looked for, without what it says of videos and times.
+        route: the tools that may know, the best bet first.
+        searched: whether all notes have been searched for the words, so that only what nobody has looked at is worth a look. Subtitles
+            of all of a video are enough then to know what is said in it.
+    """
+
+    def __init__(self, talk: QuestionState, question: str, route: Sequence[str], searched: bool = False) -> None:
+        self.talk, self.route, self.searched = talk, list(route), searched
+        self.classes = object_classes(question)
+
+    @property
+    def long(self) -> bool:
+        """Whether a video is so long that only parts of it are looked at."""
+        return any(part is not None and part.length >= LONG_VIDEO_MS for part in map(self.talk.inside, self.talk.videos))
+
+    def batches(self, costless: bool | None = None) -> list[list[Call]]:
+        """Return the calls in order, those of one step together; with `costless`, only those that cost nothing, or only the others."""
+        talk = self.talk
+        by_video = [self._of(video) for video in talk.videos]
+        if len(talk.videos) == 1:
+            return [[call] for call in by_video[0] if costless in (None, self.costless(call))]
+        found: list[list[Call]] = []
+        for turn in zip_longest(*by_video):
+            calls = [call for call in turn if call is not None and costless in (None, self.costless(call))]
+            for tool in self.route:
+                found += self._steps([call for call in calls if call[0] == tool])
+        return found
+
+    def _steps(self, calls: Sequence[Call]) -> list[list[Call]]:
+        """Return the calls of a tool on several videos in steps that look at no more than a window each, unless it costs nothing."""
+        steps: list[list[Call]] = []
+        room = 0
+        for call in calls:
+            cost = 0 if self.costless(call) else _length(call)
+            if not steps or cost > room:
+                steps.append([])
+                room = _WINDOW_MS
+            steps[-1].append(call)
+            room -= cost
+        return steps
+
+    def _of(self, video: str) -> list[Call]:
+        part = self.talk.inside(video)
+        return [call for tool, ranges in self._places(video, part) for call in self._calls(tool, video, ranges)] if part else []
+
+    def _places(self, video: str, inside: TimeRange) -> list[tuple[str, list[TimeRange]]]:
+        """Return which tool looks where: at all of a short video, at parts of a long one unless looking costs nothing."""
+        windows = [TimeRange(at, min(at + _WINDOW_MS, inside.end)) for at in range(inside.start, inside.end, _WINDOW_MS)]
+        tools = [tool for tool in self.route if self._helps(tool, video)]
+        if inside.length < LONG_VIDEO_MS:
+            # Things are counted over one range: those in two would count twice.
+            return [(tool, [window]) for tool in tools for window in ([inside] if tool == object_count.TOOL else windows)]
+        known = [tool for tool in tools if self._known(tool, video)]
+        dear = [tool for tool in tools if tool not in known]
+        return [(tool, windows) for tool in known] + schedule_windows(inside, dear, max(2, _MAX_CALLS // max(1, len(dear))))
+
+    def _helps(self, tool: str, video: str) -> bool:
+        if self.talk.useless(tool, video):
+            return False
+        if not self.searched or tool in LISTING_TOOLS:
+            return True
+        return not self.talk.done(tool, video) and not (tool == "transcribe_speech" and self.talk.done("read_subtitles", video))
+
+    def _known(self, tool: str, video: str) -> bool:
+        return tool == "read_subtitles" or self.talk.done(tool, video)
+
+    def costless(self, call: Call) -> bool:
+        """Tell whether a call analyzes nothing, or next to nothing."""
+        return self._known(call[0], str(call[1].get("video") or next(iter(self.talk.videos))))
+
+    def _calls(self, tool: str, video: str, ranges: Sequence[TimeRange]) -> list[Call]:
+        args: dict[str, Any] = {"ranges": [[clock(span.start), clock(span.end)] for span in ranges]}
+        if tool in ("detect_objects", object_count.TOOL):
+            args["classes"] = self.classes
+        args |= {"video": video} if len(self.talk.videos) > 1 else {}
+        return [(tool, args), *([(tool, args | {"min_score": object_count.CLEAR_SCORE})] if tool == object_count.TOOL else [])]
+
+    @cached_property
+    def _made(self) -> set[str]:
+        return {key((result.name, result.arguments)) for result in self.talk.results}
+
+    @property
+    def sampled(self) -> str:
+        """How much of long videos the tools looked at, as a sentence, or nothing where nothing had to be left out."""
+        if not self.long:
+            return ""
+        looked: dict[str, int] = {}
+        for video in self.talk.videos:
+            for call in self._of(video):
+                if key(call) in self._made and not self.costless(call) and "min_score" not in call[1]:
+                    looked[call[0]] = looked.get(call[0], 0) + _length(call)
+        whole = clock(sum(scope.length for scope in self.talk.videos.values()))
+        told = ", ".join(f"{tool} at {clock(ms)}" for tool, ms in looked.items())
+        return f"Looked at in spread windows, not at all of it: {told} of {whole}." if told else ""
+
+    def unexamined(self) -> list[str]:
+        """Return the videos that some tool of the route should look at and has not, or only at parts."""
+        return [video for video in self.talk.videos if self._open(video)]
+
+    def _open(self, video: str) -> bool:
+        part = self.talk.inside(video)
+        tools = [tool for tool in self.route if self._helps(tool, video) and not self.talk.done(tool, video)]
+        if part is None or not tools:
+            return False
+        made = [call for call in self._of(video) if key(call) in self._made]
+        return any(sum(_length(call) for call in made if call[0] == tool) < part.length for tool in tools)
+
+
+def _length(call: Call) -> int:
+    return sum(parse(end) - parse(start) for start, end in call[1]["ranges"])

@@ -1,0 +1,185 @@
+"""The manager without a language model: fixed routing by keywords, answers that only quote notes.
+
+It speaks the same protocol as a language model and sees nothing that one would not see: the question, the tools, their results.
+It says what it is in every answer. Knows nothing of the store or of analyzers beyond their tools' names.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from analyzer_agent.llm.rules import object_count, video_list, video_summary
+from analyzer_agent.llm.rules.call_schedule import CallSchedule
+from analyzer_agent.llm.rules.extractive_answer import Passage, choose_option, finish_arguments
+from analyzer_agent.llm.rules.question_parser import LISTING_TOOLS, among_asked, counts, is_open_ended, route_tools, topic_stems
+from analyzer_agent.llm.rules.question_state import Call, QuestionState, key
+from analyzer_agent.llm.rules.text_matching import (
+    asks_for_answer_type,
+    content_stems,
+    matches_answer_type,
+    stem,
+    stem_overlap,
+    subject_stems,
+    tokens,
+)
+from analyzer_agent.llm.rules.tool_output_parser import NoteLine, group_lines
+from analyzer_agent.protocols import Reply
+from analyzer_agent.records import ToolCall
+from analyzer_agent.timeline import clock
+
+STOP_SCORE, QUOTE_SCORE, QUOTE_SCORE_WITHOUT_VERBS = 0.75, 0.6, 0.5
+"""Shares of the question's words that a note must hold: to stop looking; to be quoted; to be quoted if only verbs are missing."""
+
+_CONTEXT_MS = 15_000
+_WORDS_KINDS = ("subtitle", "speech", "text")
+_WORD_TOOLS = {"read_subtitles": "subtitle", "transcribe_speech": "speech", "read_screen_text": "text"}
+_SEARCH_LIMIT = 20
+"""How many notes a search shows at most: so many mean that there may be more."""
+
+
+class RulesManager:
+    """Answers by keyword search and fixed routing; see the module for what it is and is not."""
+
+    manager = "rules"
+    model = "rules"
+
+    def complete(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Mapping[str, Any]],
+        on_text: Callable[[str], None] | None = None,
+        timeout: float | None = None,
+        cancel: threading.Event | None = None,
+        must_call: bool = False,
+    ) -> Reply:
+        """Return the next planned calls, or finish as soon as the notes answer the question."""
+        talk = QuestionState.read(messages, tools)
+        plan = AnswerPlan(talk)
+        following = plan.next_calls() or [("finish", plan.finish())]
+        made = len(talk.results) + 1
+        return Reply(calls=tuple(ToolCall(f"rules-{n}", name, json.dumps(args)) for n, (name, args) in enumerate(following, made)))
+
+
+class AnswerPlan:
+    """What to call next, and what to answer, as far as a conversation has come."""
+
+    def __init__(self, talk: QuestionState) -> None:
+        self.talk = talk
+        self.several = len(talk.videos) > 1
+        asked = among_asked(talk.question) if self.several and not talk.options else None
+        self.among = asked is not None
+        """Whether the question is which of several videos hold something."""
+        self.question = talk.question if asked is None else asked
+        overviews = video_summary.TOOL in talk.tools or any(result.name == video_summary.TOOL for result in talk.results)
+        self.about = overviews and not talk.options and talk.part is None and video_summary.asks_for_summary(talk.question)
+        self.route = [tool for tool in route_tools(self.question, talk.offered) if tool in talk.offered]
+        if self.among and not set(self.route) & set(LISTING_TOOLS) and "read_screen_text" not in self.route[:1]:
+            self.route = [tool for tool in self.route if tool != "read_screen_text"] or self.route
+        self.listed = [tool for tool in self.route if tool in LISTING_TOOLS]
+        self.looks = CallSchedule(talk, self.question, self.route, searched=self.among)
+
+    # --- routing --------------------------------------------------------------------------------------------------
+
+    def next_calls(self) -> list[Call]:
+        """Return the next calls that the plan holds, to be made side by side; none when it is time to finish."""
+        talk = self.talk
+        if talk.tools == {"finish"}:
+            return []  # the last step, or all notes came with the question
+        made = {key((result.name, result.arguments)) for result in talk.results}
+        if self.about:
+            return video_summary.next_calls(talk, made)
+        rest = [left for batch in self._batches if (left := [call for call in batch if key(call) not in made])]
+        listing = [batch for batch in rest if batch[0][0] in self.listed]
+        if listing and talk.results:
+            return listing[0]  # a count is right only when all of it has been looked at
+        if not self.among and any(self._settles(unit) for unit in self.units):
+            return self._look_around()
+        return rest[0] if rest else []
+
+    def _look_around(self) -> list[Call]:
+        """After a hit by search alone: read what stands beside it, so that whole sentences can be quoted."""
+        if not self.talk.results or self.talk.results[-1].name != "search_notes":
+            return []
+        best = max(self.units, key=lambda unit: unit.score).lines[0]
+        span = [clock(max(0, best.span.start - _CONTEXT_MS)), clock(best.span.end + _CONTEXT_MS)]
+        return [("read_notes", {"range": span, "kinds": [best.kind]} | ({"video": best.video} if self.several else {}))]
+
+    @cached_property
+    def _batches(self) -> list[list[Call]]:
+        plan = [[self._search()], *([self._search_each()] if self.among else [])]
+        if not self.looks.long:
+            return [*plan, *self.looks.batches()]
+        for costless in (True, False):
+            looks = self.looks.batches(costless)
+            # What several windows gave may not all have been shown: it is searched as well.
+            kinds = sorted({_WORD_TOOLS[call[0]] for batch in looks for call in batch if call[0] in _WORD_TOOLS})
+            plan += [*looks, [self._search(kinds)]]
+        return plan
+
+    def _search(self, kinds: Sequence[str] = ()) -> Call:
+        words = [word for word in tokens(self.question) if stem(word) in set(content_stems(self.question))]
+        spans = [span for video in self.talk.videos if self.talk.part and (span := self.talk.inside(video))]
+        where = {"range": [clock(min(s.start for s in spans)), clock(max(s.end for s in spans))]} if spans else {}
+        return "search_notes", {"query": " ".join(words)} | ({"kinds": list(kinds)} if kinds else {}) | where
+
+    def _search_each(self) -> list[Call]:
+        """After a search of all videos that may not have shown everything: the videos that it did not show, one by one."""
+        first = next((result for result in self.talk.results if result.name == "search_notes"), None)
+        if first is None or len(first.lines) < _SEARCH_LIMIT:
+            return []
+        shown = {unit.lines[0].video for unit in self.units if unit.enough}
+        name, arguments = self._search()
+        return [(name, {**arguments, "video": video}) for video in self.talk.videos if video not in shown]
+
+    # --- answering ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def units(self) -> list[Passage]:
+        """The notes shown so far, within the part that is asked for, as sentences with how well each answers, in time order."""
+        inside = [line for line in self.talk.notes if self.talk.holds(line)]
+        return [self._scored(lines) for lines in group_lines(inside)]
+
+    def _scored(self, lines: Sequence[NoteLine]) -> Passage:
+        kind = lines[0].kind
+        wanted = topic_stems(self.question, kind)
+        text = (" / " if kind == "text" else " ").join(line.text for line in lines)
+        kinds = {LISTING_TOOLS[tool] for tool in self.listed}
+        if kind in LISTING_TOOLS.values():
+            return Passage(tuple(lines), text, float(kind in kinds), kind in kinds)
+        if not wanted:
+            good = kind in _WORDS_KINDS and is_open_ended(self.question)
+            return Passage(tuple(lines), text, float(good), good)
+        score = stem_overlap(wanted, text) * (0.9 if kinds else 1.0)
+        enough = score >= QUOTE_SCORE or (score >= QUOTE_SCORE_WITHOUT_VERBS and stem_overlap(subject_stems(self.question), text) == 1.0)
+        return Passage(tuple(lines), text, score if self.among or matches_answer_type(self.question, text) else score * 0.7, enough)
+
+    def _settles(self, unit: Passage) -> bool:
+        """Tell whether a unit answers well enough to stop looking: most of the words, or half of them and the kind of answer asked for."""
+        return unit.score >= STOP_SCORE or (
+            unit.enough and asks_for_answer_type(self.question) and matches_answer_type(self.question, unit.text)
+        )
+
+    def finish(self) -> dict[str, Any]:
+        """Return the arguments of finish: the best units, quoted and cited, or that nothing was found."""
+        talk, left = self.talk, self.looks.sampled
+        told = self._count() if counts(self.question) else None
+        if talk.options:
+            number = told.number(self.question) if told else None
+            return choose_option(talk.question, talk.options, self.units, cut=talk.cut, left=left, number=number)
+        if self.about:
+            return video_summary.answer({video: video_summary.overview_of(talk, video) for video in talk.videos}, left)
+        if self.among:
+            return video_list.answer(self.units, list(talk.videos), self.looks.unexamined())
+        if told:
+            return object_count.answer(self.question, told, left=left, cut=talk.cut)
+        outside = talk.part is not None and not any(talk.inside(video) for video in talk.videos)
+        used = [result.name for result in talk.results if result.name != "finish"] or ["the description"] * bool(talk.notes)
+        return finish_arguments(self.question, self.units, used, cut=talk.cut, outside=outside, left=left)
+
+    def _count(self) -> object_count.ObjectCount | None:
+        shown = [result for result in self.talk.results if result.name == object_count.TOOL]
+        tracks = [line for result in shown for line in result.lines if line.kind == "track" and self.talk.holds(line)]
+        clear = [line for result in shown if "min_score" in result.arguments for line in result.lines]
+        return object_count.count(tracks, clear)

@@ -1,0 +1,181 @@
+"""What a question asks for, as far as keywords tell: which tools may know, which classes of objects, which part of the video.
+
+Knows nothing of notes or answers.
+"""
+
+import re
+from collections.abc import Callable
+
+from analyzer_agent.llm.rules.text_matching import content_stems, stem, tokens
+from analyzer_agent.timeline import TimeRange, parse
+
+_SPEECH_WORDS = r"\b(?:say|says|said|speak\w*|talk\w*|tell\w*|told|mention\w*|announce\w*|hear\w*|narrat\w*|speech|voice)\b"
+_TEXT_WORDS = r"\b(?:read|reads|written|writ\w+|text|sign|screen|title|board|display\w*|label|poster|letter\w*|on screen|shown)\b"
+_MOTION_WORDS = r"\b(?:mov(?:e|es|ing|ement)\w*|motion)\b|\bwhen\b.*\b(?:arriv|leav|depart|enter|cross|walk|appear)\w*"
+_OBJECT_WORDS = (
+    r"\b(?:how many|number of|count|shows?|contains?|(?:is|are|was|were) there|visible|appear\w*|see|seen|sees|present|picture|detect\w*"
+    r"|when (?:is|are|do|does|can))\b"
+)
+_SHOT_WORDS = r"\b(?:shots?|scenes?|cuts?)\b"
+_VOICE_WORDS = r"\b(?:when .*(?:speak|talk)\w*|anybody speak\w*|voice activity)\b"
+
+_ROUTES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (_SHOT_WORDS, ("find_scenes",)),
+    (_VOICE_WORDS, ("find_voice", "read_subtitles", "transcribe_speech")),
+    (_TEXT_WORDS, ("read_screen_text", "read_subtitles", "transcribe_speech")),
+    (_SPEECH_WORDS, ("read_subtitles", "transcribe_speech")),
+    (_MOTION_WORDS, ("find_motion",)),
+)
+_DEFAULT_ROUTE = ("read_subtitles", "transcribe_speech", "read_screen_text")
+
+LISTING_TOOLS = {
+    "find_scenes": "scene",
+    "find_motion": "motion",
+    "find_voice": "voice",
+    "detect_objects": "object",
+    "count_objects": "track",
+}
+"""Tools whose notes answer a question by being there, and their kind; their texts do not repeat its words."""
+
+TOOL_ANALYZERS = {
+    "find_scenes": "scenes", "find_motion": "motion", "find_voice": "voice", "detect_objects": "objects", "count_objects": "tracks",
+    "read_subtitles": "subtitles", "transcribe_speech": "speech", "read_screen_text": "text",
+}  # fmt: skip
+"""The tools that are routed to, and their analyzers' names in the briefing."""
+
+_CLASSES = {
+    "people": "person", "persons": "person", "person": "person", "man": "person", "men": "person", "woman": "person", "women": "person",
+    "child": "person", "children": "person", "somebody": "person", "anyone": "person", "pedestrian": "person", "pedestrians": "person",
+    "bike": "bicycle", "bikes": "bicycle", "bicycle": "bicycle", "cyclist": "bicycle", "car": "car", "cars": "car", "bus": "bus",
+    "buses": "bus", "truck": "truck", "trucks": "truck", "train": "train", "trains": "train", "boat": "boat", "boats": "boat",
+    "ship": "boat", "ships": "boat", "dog": "dog", "dogs": "dog", "cat": "cat", "cats": "cat", "horse": "horse", "bird": "bird",
+    "birds": "bird", "bottle": "bottle", "bottles": "bottle", "cup": "cup", "chair": "chair", "laptop": "laptop", "phone": "cell phone",
+    "book": "book", "tie": "tie", "umbrella": "umbrella", "motorcycle": "motorcycle", "airplane": "airplane", "plane": "airplane",
+}  # fmt: skip
+
+
+def route_tools(question: str, available: frozenset[str]) -> list[str]:
+    """Return the tools that may know, the best bet first; without a clue, what is said and what is written."""
+    found = [_counter(question, available)] if object_classes(question) else []
+    for pattern, tools in _ROUTES:
+        if re.search(pattern, question, re.I):
+            found += tools
+    if not set(found) <= set(LISTING_TOOLS) or not set(found) & available:
+        found += _DEFAULT_ROUTE
+    return list(dict.fromkeys(found))
+
+
+def counts(question: str) -> bool:
+    """Tell whether a question asks for a number of things."""
+    return bool(re.search(r"\b(?:how many|number of|count(?: of)?|amount of)\b", question, re.I))
+
+
+def _counter(question: str, available: frozenset[str]) -> str:
+    return "count_objects" if counts(question) and "count_objects" in available else "detect_objects"
+
+
+_MEDIUM = (
+    r"(?:videos?|clips?|films?|movies?|recordings?|lectures?|talks?|files?|episodes?|interviews?|meetings?|podcasts?|sessions?|lessons?"
+    r"|presentations?|webinars?|speeches|ones?)"
+)
+_AMONG = (
+    r"\b(?:in\s+|list\s+|find\s+|show\s+)?(?:which|what|how\s+many|any|all|each|every)(?:\s+of)?(?:\s+(?:the|these|those|my|our|them))*"
+    rf"(?:\s+(?:\d+|[a-z]+teen|two|three|four|five|six|seven|eight|nine|ten|twenty))?\s+{_MEDIUM}\b"
+)
+_OF_THEM = r"\b(?:in\s+)?which\s+of\s+(?:them|these|those)\b"
+_WHERE = r"\bwhere\b.*\b(?:mention|discuss|talk|speak|spoken|said)\w*"
+
+
+def among_asked(question: str) -> str | None:
+    """Return a question without the words that ask for videos ("which of these 20 recordings"), None if it does not ask for videos."""
+    for pattern in (_AMONG, _OF_THEM):
+        if match := re.search(pattern, question, re.I):
+            rest = f"{question[: match.start()]} {question[match.end() :]}"
+            return rest if content_stems(rest) else None
+    return question if re.search(_WHERE, question, re.I) and content_stems(question) else None
+
+
+def class_words(question: str) -> list[str]:
+    """Return the words of a question that name classes of objects, one for each class."""
+    named = {_CLASSES[word]: word for word in reversed(tokens(question)) if word in _CLASSES}
+    return list(reversed(named.values()))
+
+
+def object_classes(question: str) -> list[str]:
+    """Return the classes of objects whose presence or number is asked for."""
+    if not re.search(_OBJECT_WORDS, question, re.I):
+        return []
+    return list(dict.fromkeys(_CLASSES[word] for word in tokens(question) if word in _CLASSES))
+
+
+_TEXT_CARRIERS = frozenset(stem(word) for word in "sign text title board label poster letter letters caption screen".split())  # noqa: SIM905
+
+
+def topic_stems(question: str, kind: str) -> list[str]:
+    """Return the stems that a note of this kind must hold: what a text is written on does not stand in the text."""
+    return [word for word in content_stems(question) if kind != "text" or word not in _TEXT_CARRIERS]
+
+
+def is_open_ended(question: str) -> bool:
+    """Tell whether a question asks what is said or written at all, so that any speech or text answers it."""
+    return bool(re.search(f"{_SPEECH_WORDS}|{_TEXT_WORDS}|\\b(?:what|happen\\w*|going on)\\b", question, re.I))
+
+
+TimeSelector = Callable[[TimeRange], TimeRange | None]
+"""From the scope of a video to the part of it that a question is about, None where that lies outside."""
+
+_START_OR_END_MS = 10_000
+"""How much "at the beginning" and "at the end" are at least; else a tenth of the video."""
+_AROUND_MS = 1_000
+
+_CLOCK = r"\d{1,6}:\d\d(?::\d\d)?(?:\.\d+)?"
+_AMOUNT = r"(?:\d{1,9}(?:\.\d+)?)\s*(?:seconds?|secs?|s|minutes?|mins?|m|hours?|h)\b"
+_TIME = rf"(?:{_CLOCK}|{_AMOUNT})"
+_UNITS = {"s": 1000, "m": 60_000, "h": 3_600_000}
+_WHOLE = r"(?:\s+of\s+(?:the|this)\s+(?:video|clip|film|movie|recording)|(?=\s*(?:[?.!,]|$)))"
+
+
+def _parse_ms(text: str) -> int:
+    if ":" in text:
+        return parse(text)
+    number, unit = re.fullmatch(r"([\d.]+)\s*(\w)\w*", text.strip()).groups()  # type: ignore[union-attr]
+    return round(float(number) * _UNITS[unit.lower()])
+
+
+def _edge_ms(scope: TimeRange) -> int:
+    return min(scope.length, max(_START_OR_END_MS, scope.length // 10))
+
+
+def _span(start: int, end: int) -> TimeRange:
+    return TimeRange(max(0, start), max(0, start, end))
+
+
+_TIME_EXPRESSIONS: tuple[tuple[str, Callable[[re.Match[str], TimeRange], TimeRange]], ...] = (
+    (
+        rf"\b(?:between|from)\s+({_TIME})\s*(?:-|\u2013|to|and|until|till)\s*({_TIME})",
+        lambda m, _: _span(*sorted((_parse_ms(m[1]), _parse_ms(m[2])))),
+    ),
+    (rf"({_CLOCK})\s*(?:-|\u2013|to|and|until|till)\s*({_CLOCK})", lambda m, _: _span(*sorted((_parse_ms(m[1]), _parse_ms(m[2]))))),
+    (rf"\b(?:in|during|within)?\s*(?:the\s+)?first\s+({_AMOUNT})", lambda m, s: _span(s.start, s.start + _parse_ms(m[1]))),
+    (r"\b(?:in|during|within)\s+the\s+first\s+(second|minute|hour)\b", lambda m, s: _span(s.start, s.start + _parse_ms(f"1 {m[1]}"))),
+    (rf"\b(?:in|during|within)?\s*(?:the\s+)?last\s+({_AMOUNT})", lambda m, s: _span(s.end - _parse_ms(m[1]), s.end)),
+    (r"\b(?:in|during|within)\s+the\s+last\s+(second|minute|hour)\b", lambda m, s: _span(s.end - _parse_ms(f"1 {m[1]}"), s.end)),
+    (rf"\b(?:after|since|from)\s+({_TIME})(?:\s+on(?:wards?)?\b)?", lambda m, s: _span(_parse_ms(m[1]), s.end)),
+    (rf"\b(?:before|until|till|up\s+to)\s+({_TIME})", lambda m, s: _span(s.start, _parse_ms(m[1]))),
+    (rf"\b(?:at|around|near|about)\s+({_TIME})", lambda m, _: _span(_parse_ms(m[1]) - _AROUND_MS, _parse_ms(m[1]) + _AROUND_MS)),
+    (rf"\b(?:at|in)\s+the\s+(?:very\s+)?(?:beginning|start){_WHOLE}", lambda m, s: _span(s.start, s.start + _edge_ms(s))),
+    (rf"\b(?:at|in)\s+the\s+(?:very\s+)?end{_WHOLE}", lambda m, s: _span(s.end - _edge_ms(s), s.end)),
+)
+
+
+def parse_time_expression(question: str) -> tuple[str, TimeSelector | None]:
+    """Return a question without its time ("at 0:12", "in the first 10 seconds", "after 0:20"), and the part that this names."""
+    for pattern, make in _TIME_EXPRESSIONS:
+        if match := re.search(pattern, question, re.I):
+            try:
+                make(match, TimeRange(0, 1))
+            except ValueError:  # 0:99 is no time
+                continue
+            rest = f"{question[: match.start()]} {question[match.end() :]}"
+            return rest, lambda scope, make=make, match=match: make(match, scope).within(scope)
+    return question, None

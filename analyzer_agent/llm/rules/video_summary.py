@@ -1,0 +1,167 @@
+"""What a video is about, as far as rules can tell: its parts with the words that set them apart. Real summaries need a language model.
+
+Knows how such questions are put and how the overview shows parts; nothing of what else is asked.
+"""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+from analyzer_agent.llm.rules.extractive_answer import SIGNATURE
+from analyzer_agent.llm.rules.question_state import Call, QuestionState, key
+from analyzer_agent.llm.rules.text_matching import content_stems, plain_words, stem
+from analyzer_agent.llm.rules.tool_output_parser import NoteLine, parse_note_lines
+from analyzer_agent.timeline import TimeRange, clock
+
+TOOL = "overview"
+SUMMARY_KINDS = ("subtitle", "speech", "caption", "text", "tag")
+"""The kinds of notes that tell what a video is about, the most telling first."""
+
+_FALLBACK_TOOLS = ("read_subtitles", "transcribe_speech", "read_screen_text", "find_scenes")
+"""What looks at a video of which nothing is known, until something tells what it is about."""
+
+_STEP_MS = 600_000
+
+NEEDS_A_MODEL = (
+    "A summary in words needs a language model: export OPENAI_API_KEY=..., or --base-url http://localhost:11434/v1 --model qwen3"
+)
+
+_SUMMARY_REQUESTS = (
+    r"\bsummar(?:y|ies|i[sz]e[sd]?|i[sz]ing|i[sz]ation)\b",
+    r"\b(?:tl;?dr|overview|gist|synopsis|outline|abstract|recap)\b",
+    r"\bwhat\b.*\babout\b",
+    r"\bwhat(?:['’]s| is| does| has| did| was)?\s*(?:happen(?:s|ed|ing)?|goes on|going on)\b",
+    r"\bdescribe\b",
+    r"\btell me\b.*\babout\b",
+    r"\b(?:main|key) (?:points?|topics?|ideas?|themes?|message|takeaways?)\b",
+    r"\bwhat (?:can|do) (?:i|we|you) see\b",
+    r"\bwhat (?:kind|sort|type) of\b",
+    r"\bwhat (?:does|do) (?:the|this|these|it)\b.*\b(?:show|contain|cover)\b",
+)
+_REQUEST_WORDS = frozenset(
+    stem(word)
+    for word in """
+    summary summaries summarize summarise summarized summarised summarizing summarization summarisation tldr dr tl overview gist synopsis
+    outline abstract recap describe description takeaway takeaways themes points topics kind sort type contain cover cover going
+    meeting meetings interview interviews podcast episode lesson presentation speech webinar conversation call session story
+    give brief briefly short shortly quick quickly whole entire complete detail details detailed full content contents topic topics subject
+    theme main key point points idea ideas message sentence sentences words paragraph bullet bullets basically generally overall please
+    """.split()  # noqa: SIM905
+)
+_PARTS_SHOWN, _WORDS_SHOWN, _VIDEOS_SHOWN = 6, 5, 10
+_PART = re.compile(r"^part \d+, [\d:.]+-[\d:.]+(?: \(#\d+\))?(?:, words: (?P<words>[^;\n]*))?; ", re.M)
+
+
+def asks_for_summary(question: str) -> bool:
+    """Tell whether a question asks what a video is about, and for nothing in particular."""
+    return any(re.search(wish, question, re.I) for wish in _SUMMARY_REQUESTS) and set(content_stems(question)) <= _REQUEST_WORDS
+
+
+@dataclass(frozen=True)
+class OverviewPart:
+    """A part: the words that set it apart, and its most telling note."""
+
+    words: tuple[str, ...]
+    line: NoteLine
+
+
+def parts_of(overview: str, kinds: Collection[str] = ()) -> list[OverviewPart]:
+    """Return the parts in the result of an overview; those without notes (of these kinds, if any are named) are left out."""
+    heads = list(_PART.finditer(overview))
+    ends = [head.start() for head in heads[1:]] + [len(overview)]
+    found = []
+    for head, end in zip(heads, ends, strict=False):
+        lines = sorted((line for line in parse_note_lines(overview[head.end() : end]) if not kinds or line.kind in kinds), key=_rank)
+        if lines:
+            found.append(OverviewPart(tuple(plain_words(head["words"] or "")), lines[0]))
+    return found
+
+
+def next_calls(talk: QuestionState, made: Collection[str]) -> list[Call]:
+    """Return the next calls: the overviews, then looks at the videos that nothing tells of yet, then their overviews again."""
+    several = len(talk.videos) > 1
+    named: dict[str, dict[str, Any]] = {video: {"video": video} if several else {} for video in talk.videos}
+    first: list[Call] = [(TOOL, args) for args in named.values() if key((TOOL, args)) not in made]
+    if first:
+        return first
+    silent = [video for video in talk.videos if not parts_of(overview_of(talk, video), SUMMARY_KINDS)]
+    for tool in _FALLBACK_TOOLS:
+        looks: list[Call] = [
+            (tool, {"ranges": [_clocks(talk.videos[video])], **named[video]})
+            for video in silent
+            if tool in talk.tools and not talk.useless(tool, video) and not talk.done(tool, video) and not _has_words(talk, video)
+        ]
+        looks = [call for call in looks if key(call) not in made]
+        if looks:
+            return _first_calls(looks, talk)
+    again: list[Call] = [(TOOL, {"range": _clocks(talk.videos[video]), **named[video]}) for video in silent]
+    return [call for call in again if key(call) not in made]
+
+
+def overview_of(talk: QuestionState, video: str) -> str:
+    """Return the latest overview of a video, "" where there is none."""
+    own = (r.text for r in reversed(talk.results) if r.name == TOOL and r.arguments.get("video", video) == video)
+    return next(own, "")
+
+
+def answer(overviews: Mapping[str, str], left: str = "") -> dict[str, Any]:
+    """Return the arguments of finish with the parts of a video, or of several one line each.
+
+    Args:
+        overviews: by video, the result of its overview.
+        left: says what was not looked at, if anything was left out.
+    """
+    told = {video: parts for video, text in overviews.items() if (parts := parts_of(text))}
+    if not told:
+        text, chosen = "There are no notes to tell of yet.", list[OverviewPart]()
+    elif len(overviews) == 1:
+        chosen = _merge_to_few(next(iter(told.values())))
+        text = "\n".join(["In parts, by the words that set each apart:", *(f"{n}. {_line(part)}" for n, part in enumerate(chosen, 1))])
+    else:
+        chosen = [_merged(parts) for parts in [*told.values()][:_VIDEOS_SHOWN]]
+        more = [f"... and {len(told) - _VIDEOS_SHOWN} more videos"] if len(told) > _VIDEOS_SHOWN else []
+        lines = [f"{video}: {_line(part)}" for video, part in zip(told, chosen, strict=False)]
+        text = "\n".join(["By the words that set the parts of each apart:", *lines, *more])
+    return {
+        "answer": "\n".join(part for part in (text, left, f"{NEEDS_A_MODEL} {SIGNATURE}") if part),
+        "notes": [part.line.id for part in chosen],
+        "confidence": "low",
+        "found": bool(chosen),
+    }
+
+
+def _has_words(talk: QuestionState, video: str) -> bool:
+    """Tell whether this question has brought words from a video that tell of it."""
+    return any(line.kind in ("subtitle", "speech") for line in talk.notes if line.video in ("", video))
+
+
+def _first_calls(looks: list[Call], talk: QuestionState) -> list[Call]:
+    """Return the first of the looks, as many as one step may take."""
+    lengths = accumulate(talk.videos[call[1].get("video", next(iter(talk.videos)))].length for call in looks)
+    return [call for at, (call, length) in enumerate(zip(looks, lengths, strict=True)) if not at or length <= _STEP_MS]
+
+
+def _clocks(span: TimeRange) -> list[str]:
+    return [clock(span.start), clock(span.end)]
+
+
+def _rank(line: NoteLine) -> tuple[int, int]:
+    return SUMMARY_KINDS.index(line.kind) if line.kind in SUMMARY_KINDS else len(SUMMARY_KINDS), line.span.start
+
+
+def _merge_to_few(parts: Sequence[OverviewPart]) -> list[OverviewPart]:
+    """Return at most a few parts: neighbours are told together."""
+    size = -(-len(parts) // _PARTS_SHOWN)
+    return [_merged(parts[at : at + size]) for at in range(0, len(parts), size)]
+
+
+def _merged(parts: Sequence[OverviewPart]) -> OverviewPart:
+    each = max(1, _WORDS_SHOWN // len(parts))
+    words = dict.fromkeys(word for part in parts for word in part.words[:each])
+    return OverviewPart(tuple(words)[:_WORDS_SHOWN], min((part.line for part in parts), key=_rank))
+
+
+def _line(part: OverviewPart) -> str:
+    return f"{', '.join(part.words[:_WORDS_SHOWN]) or part.line.kind} [#{part.line.id}]"

@@ -1,0 +1,203 @@
+"""Opening containers with libav, and its errors put into words.
+
+Knows nothing of which stream is wanted or what is done with it.
+"""
+
+import re
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from analyzer_agent.errors import MediaError, near
+
+if TYPE_CHECKING:
+    from av.codec.hwaccel import HWAccel
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Stream
+
+_TEXT_ART = frozenset({"tty", "bin", "xbin", "adf", "idf", "brender_pix"})
+"""Formats as which libav opens texts and arbitrary bytes: they draw characters, they are no videos."""
+
+_MAX_DAMAGED_PACKETS = 50
+"""So many failed reads in a row are taken for damage that libav can step over; more mean that it cannot go on."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamClock:
+    """Translate one stream's time stamps: `base` seconds per tick, `offset` ticks at 0 ms on the presentation timeline."""
+
+    base: Fraction
+    offset: int = 0
+
+    def ms(self, pts: int) -> int:
+        """Return the first whole millisecond at which something stamped `pts` is there (rounds up)."""
+        at = (pts - self.offset) * self.base * 1000
+        return -(-at.numerator // at.denominator)
+
+    def ticks(self, ms: int) -> int:
+        """Return the last tick that is not after `ms`."""
+        at = Fraction(ms, 1000) / self.base
+        return at.numerator // at.denominator + self.offset
+
+
+def open_container(path: Path, hwaccel: "HWAccel | None" = None) -> "InputContainer":
+    """Open a local file with libav, to be decoded by `hwaccel` if that is given; never follows a playlist to the network.
+
+    Raises:
+        MediaError: missing, not a file, empty, unreadable, cut off, or in no format that libav knows.
+    """
+    import av
+
+    _check_file(path)
+    # "pattern_type" keeps libav from reading "shot%03d.jpg" as a numbered sequence of pictures.
+    options = {"protocol_whitelist": "file", "pattern_type": "none"}
+    try:
+        container = av.open(str(path.resolve()), options=options, hwaccel=hwaccel)
+    except av.FFmpegError as error:
+        raise _cannot_open(path, error) from error
+    if container.format.name in _TEXT_ART:
+        container.close()
+        raise not_media(path)
+    return container
+
+
+@contextmanager
+def opened_container(path: Path) -> "Iterator[InputContainer]":
+    """Open like `open_container` and close at the end."""
+    container = open_container(path)
+    try:
+        yield container
+    finally:
+        container.close()
+
+
+def not_media(path: Path) -> MediaError:
+    """Return the error for a file with neither picture nor sound."""
+    return MediaError(
+        f"{path.name!r} is not a video: it has neither picture nor sound that can be decoded.",
+        hint="Give a video, audio or image file, such as .mp4, .mkv, .mov, .webm, .avi, .ts, .mp3, .wav, .flac, .jpg or .png.",
+    )
+
+
+def discard_other_streams(container: "InputContainer", *streams: "Stream") -> None:
+    """Let the demuxer pass over all other streams."""
+    from av.stream import Discard
+
+    wanted = {stream.index for stream in streams}
+    for stream in container.streams:
+        if stream.index not in wanted:
+            stream.discard = Discard.all
+
+
+def has_arbitrary_start(container: "InputContainer") -> bool:
+    """Tell whether the format's time stamps start anywhere (MPEG-TS, MPEG-PS)."""
+    return _has(container, "ts_discont")
+
+
+def has_estimated_duration(container: "InputContainer") -> bool:
+    """Tell whether the format has no index and libav estimates its duration."""
+    return _has(container, "generic_index") or has_arbitrary_start(container)
+
+
+def _has(container: "InputContainer", flag: str) -> bool:
+    from av.format import Flags
+
+    return bool(container.format.flags & int(getattr(Flags, flag).value))
+
+
+def clock_of(container: "InputContainer", stream: "Stream") -> StreamClock:
+    """Return the stream's clock. Formats with arbitrary time stamps (MPEG-TS and PS) begin at 0, all others keep theirs."""
+    base = Fraction(stream.time_base or Fraction(1, 1000))
+    if not has_arbitrary_start(container) or container.start_time is None:
+        return StreamClock(base)
+    start = Fraction(container.start_time, 1_000_000)
+    # The container's start is rounded to microseconds; the stream that it comes from knows it exactly.
+    exact = (s.start_time * s.time_base for s in container.streams if s.start_time is not None and s.time_base)
+    nearest = min(exact, key=lambda at: abs(at - start), default=start)
+    if abs(nearest - start) <= Fraction(1, 1_000_000):
+        start = nearest
+    return StreamClock(base, round(start / base))
+
+
+def packets(
+    container: "InputContainer", stream: "Stream", path: Path, reached: Callable[[], str]
+) -> "Generator[Packet[Stream], None, None]":
+    """Yield the stream's packets from here on, stepping over damage, without the empty ones at the end.
+
+    Raises:
+        MediaError: libav cannot go on; the message says at which time (`reached`).
+    """
+    import av
+
+    failures = 0
+    while True:
+        try:
+            for packet in container.demux(stream):
+                if packet.size:
+                    failures = 0
+                    yield packet
+            return
+        except av.FFmpegError as error:
+            failures += 1
+            if failures > _MAX_DAMAGED_PACKETS:
+                raise MediaError(
+                    f"{path.name!r} cannot be read beyond {reached()}: {error.strerror}.",
+                    hint="The file is damaged there. What lies before can still be asked about: limit the question with --to.",
+                ) from error
+
+
+def decode_packet(decode: Callable[[], list[_T]]) -> list[_T] | None:
+    """Return what the decoder gives for a packet, or None when the packet is damaged."""
+    import av
+
+    try:
+        return decode()
+    except EOFError:
+        return []
+    except av.FFmpegError:
+        return None
+
+
+_ADDRESS = re.compile(r"(?:^|/)(https?|ftps?|file|s3|gs|rts?ps?|rtmps?|udp|srt|mms):/", re.IGNORECASE)
+"""A URL, which `Path` leaves one slash after the colon."""
+
+_SAVE = "Save the video first, such as: yt-dlp -o talk.mp4 URL"
+_RECORD = "Record the part you need first, such as: ffmpeg -i URL -t 600 -c copy talk.mkv"
+_STREAMS = ("rtp", "rtsp", "rtsps", "rtmp", "rtmps", "udp", "srt", "mms")
+_SAVING = {"file": "Give the path alone, without file://"} | dict.fromkeys(_STREAMS, _RECORD)
+
+
+def _check_file(path: Path) -> None:
+    if not path.exists():
+        if scheme := _ADDRESS.search(path.as_posix()):
+            raise MediaError("Addresses are not fetched.", hint=_SAVING.get(scheme[1].lower(), _SAVE))
+        hint = near(path, "Check the path; relative paths start at the current folder.")
+        raise MediaError(f"There is no file {str(path)!r}.", hint=hint)
+    if path.is_dir():
+        raise MediaError(f"{str(path)!r} is a folder.", hint="Give one or more files in it, such as *.mp4.")
+    if not path.is_file():
+        raise MediaError(f"{str(path)!r} is not a regular file.", hint="Videos are read with seeking: save it to a file first.")
+    try:
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        raise MediaError(f"{path.name!r} cannot be read: {error.strerror}.", hint="Check the permissions of the file.") from error
+    if empty:
+        raise MediaError(f"{path.name!r} is empty (0 bytes).", hint="The download or recording did not finish; get the file again.")
+
+
+def _cannot_open(path: Path, error: Exception) -> MediaError:
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
+        return MediaError(
+            f"{path.name!r} is cut off or damaged: its index (the moov atom) is missing or broken.",
+            hint="Nothing in it can be read without its index. Get the file again, or repair it with a tool such as untrunc.",
+        )
+    return not_media(path)

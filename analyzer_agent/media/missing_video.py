@@ -1,0 +1,80 @@
+"""A video whose file is not at hand: a name and a duration, so that what is known of it can be read.
+
+Knows nothing of how its notes came about.
+"""
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from hashlib import blake2b
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal
+
+from analyzer_agent.errors import MediaError
+from analyzer_agent.protocols import Cue, Frame, Pixels, Track
+from analyzer_agent.timeline import TimeRange
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_ID_PREFIX = "named-"
+
+
+def named_id(name: str) -> str:
+    """Return the id of the video that is known by this name alone; no file's fingerprint looks like it."""
+    return _ID_PREFIX + blake2b(name.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
+
+
+def is_named(video: str) -> bool:
+    """Tell whether this is the id of a video without a file."""
+    return video.startswith(_ID_PREFIX)
+
+
+class MissingVideo:
+    """A video of which only the name and the duration (ms) are there; whatever reads its content is refused."""
+
+    rotation = 0
+    rate = Fraction(0)
+    size = (0, 0)
+    audio_tracks: Sequence[Track] = ()
+    subtitle_tracks: Sequence[Track] = ()
+
+    def __init__(self, name: str, duration: int) -> None:
+        self.id, self.name, self.path = named_id(name), name, Path(name)
+        self.duration = self.promised = duration
+        self.picture: TimeRange | None = TimeRange(0, duration)
+        """All of it, so that samples that were taken elsewhere have their place."""
+        self.problems = ["the file is not here, so only notes that were imported can be used"]
+
+    def __enter__(self) -> "MissingVideo":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Do nothing: there is no file."""
+
+    def frames(
+        self,
+        span: TimeRange,
+        fps: float | None = None,
+        *,
+        instants: Sequence[int] | None = None,
+        keyframes: bool = False,
+        order: Literal["rgb", "bgr"] = "rgb",
+        pixels: Pixels | None = None,
+    ) -> Iterator[Frame]:
+        """Refuse: there is no file."""
+        raise self._not_here()
+
+    def audio(self, span: TimeRange, rate: int = 16_000, track: int = 1) -> "NDArray[np.float32]":
+        """Refuse: there is no file."""
+        raise self._not_here()
+
+    def subtitles(self, track: int) -> Sequence[Cue]:
+        """Refuse: there is no file."""
+        raise self._not_here()
+
+    def _not_here(self) -> MediaError:
+        return MediaError(
+            f"The file of {self.name!r} is not here.", hint="Only notes that were imported can be read: analyzer-agent notes."
+        )

@@ -1,0 +1,235 @@
+"""Reading one video stream packet by packet: seeking to key frames, and decoding without stale pictures.
+
+Knows nothing of instants wanted or of pixels; times are the stream's own ticks.
+"""
+
+from collections.abc import Generator, Iterator
+from fractions import Fraction
+from heapq import heappop, heappush
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analyzer_agent.media.container import StreamClock, decode_packet, discard_other_streams, has_arbitrary_start, open_container, packets
+from analyzer_agent.media.hardware import SOFTWARE, accelerator
+from analyzer_agent.timeline import clock
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+_MIN_PTS = -(1 << 62)
+_INDEXED = 2
+_FIRST_STEP_BACK = 1
+"""Seconds to step back at first where a seek lands late; doubled each time."""
+
+
+_START_CODE, _IDR = b"\0\0\1", 5
+
+_FRAMES_TO_SETTLE = 2
+"""Seconds after which time stamps in MPEG-PS are right again (ISO 13818-1 wants one at least every 0.7 s)."""
+
+
+def pts_of(frame: "VideoFrame") -> int:
+    """Return the frame's time stamp; frames of a `PacketReader` have one."""
+    return frame.pts if frame.pts is not None else _MIN_PTS
+
+
+def _is_closed(packet: "Packet[VideoStream]") -> bool:
+    """Tell whether the H.264 packet holds an IDR picture, before which nothing is shown that comes after it (H.264 7.4.1.2.4)."""
+    data = bytes(packet)
+    at = data.find(_START_CODE)
+    while 0 <= at < len(data) - len(_START_CODE):
+        if data[at + len(_START_CODE)] & 31 == _IDR:
+            return True
+        at = data.find(_START_CODE, at + 1)
+    return False
+
+
+class PacketReader:
+    """A place in a video stream, and the decoder that follows it, on the kind of device that `decoder` names (see `hardware`).
+
+    `threads` is how many the decoder may use, 0 for as many as there are processors.
+
+    `start` is the first frame's time stamp. `spacing` is 0, or how many ticks apart frames are where the container does not say when
+    one is shown: the n-th one shown then takes the n-th time at which one was decoded.
+    """
+
+    def __init__(
+        self, path: Path, stream: int, at: StreamClock, start: int, spacing: int = 0, decoder: str = SOFTWARE, threads: int = 0
+    ) -> None:
+        self.at = at
+        self.read_to = start
+        """Decoding time up to which packets were read: no later packet is shown before it."""
+        self.longest_gop = 0
+        self.seekable = True
+        self._path = path
+        self._decoder, self._threads = decoder, threads
+        self._index = stream
+        self._start = start
+        self.spacing = spacing
+        self._times: list[int] = []
+        self._drained = False
+        self._last_key: int | None = None
+        self._latest = _MIN_PTS
+        self._packets: Generator[Packet[VideoStream], None, None]
+        self._open()
+
+    def __enter__(self) -> "PacketReader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the file and the decoder, without waiting for garbage collection: reading goes round in a cycle."""
+        self._container.close()
+        self._packets.close()
+        del self.stream, self._container, self._packets
+
+    def _open(self) -> None:
+        self._container = open_container(self._path, accelerator(self._decoder))
+        self.stream: VideoStream = self._container.streams[self._index]  # type: ignore[assignment]
+        discard_other_streams(self._container, self.stream)
+        self.stream.codec_context.thread_type = "AUTO"
+        self.stream.codec_context.thread_count = self._threads
+        # A seek lands in the middle of a picture there, and only some pictures carry a time stamp: the others are guessed from it.
+        self._settling = round(_FRAMES_TO_SETTLE / self.at.base) if self._container.format.name == "mpeg" else 0
+        self._counted = 0
+        self._begin = _MIN_PTS
+        self._reset()
+        self.read_to = self._start
+
+    @property
+    def from_start(self) -> bool:
+        """Whether everything since the start of the file was decoded, so that nothing lies further back."""
+        return self._begin == _MIN_PTS
+
+    def key_before(self, target: int) -> int | None:
+        """Return the decoding time of the last key frame up to `target`, None where the container's index does not reach it."""
+        entries = self.stream.index_entries
+        if has_arbitrary_start(self._container):
+            return None  # what libav found while it looked for a place, key frames or not
+        if len(entries) < _INDEXED or entries[len(entries) - 1].timestamp < target:
+            return None
+        place = entries.search_timestamp(target, backward=True)
+        return entries[place].timestamp if place >= 0 else None
+
+    def next_packet(self) -> "Packet[VideoStream] | None":
+        """Return the next packet, None at the end."""
+        packet = next(self._packets, None)
+        if packet is None:
+            return None
+        if self.spacing:
+            self._stamp(packet)
+        if packet.dts is not None:
+            self.read_to = max(self.read_to, packet.dts)
+        if packet.is_keyframe and packet.pts is not None:
+            if self._last_key is not None:
+                self.longest_gop = max(self.longest_gop, packet.pts - self._last_key)
+            self._last_key = packet.pts
+        return packet
+
+    def decode(self, packet: "Packet[VideoStream]", *, skip: bool = False) -> "Iterator[VideoFrame]":
+        """Yield the frames that come out when `packet` goes in; with `skip`, the packet itself may be left out if nothing refers to it."""
+        context = self.stream.codec_context
+        if self._drained:
+            context.flush_buffers()
+            self._drained = False
+        if self.spacing and packet.dts is not None:
+            heappush(self._times, packet.dts)
+        context.skip_frame = "NONREF" if skip else "DEFAULT"
+        frames = decode_packet(packet.decode)
+        yield from self._clean(frames or [])
+
+    def drain(self) -> "Iterator[VideoFrame]":
+        """Yield the frames that the decoder still holds."""
+        if self._drained:
+            return
+        self._drained = True
+        yield from self._clean(decode_packet(lambda: self.stream.codec_context.decode(None)) or [])
+
+    def begin_at(self, key: "Packet[VideoStream]") -> None:
+        """Start the decoder anew at a key frame: what is shown before it is not to be trusted."""
+        if not self._drained:
+            self.stream.codec_context.flush_buffers()
+        self._latest = _MIN_PTS
+        self._times.clear()
+        self._begin = key.pts if key.pts is not None else _MIN_PTS
+
+    def seek(self, target: int, extra: int = 0) -> "Packet[VideoStream] | None":
+        """Go to the last key frame found that is shown at or before `target` and return it; None: reading begins at the start.
+
+        Steps further back where a seek lands late or finds nothing; `extra` ticks more from the beginning.
+        """
+        tick = Fraction(1) / self.at.base
+        back = extra
+        step = max(round(_FIRST_STEP_BACK * tick), self.longest_gop, 2 * self._settling)
+        while self.seekable and target - back > self._start:
+            key = self._land(target - back, target)
+            if key is not None:
+                return key
+            back = max(back * 2, step)
+        self._rewind()
+        return None
+
+    def _stamp(self, packet: "Packet[VideoStream]") -> None:
+        """Keep only what is certain: the decoding time, and that a group's first frame is shown at the time that it is decoded."""
+        if packet.dts is None:
+            packet.dts = self._counted
+            self._counted += packet.duration or self.spacing
+            self.seekable = False
+        packet.pts = packet.dts if packet.is_keyframe and _is_closed(packet) else None
+
+    def _land(self, to: int, target: int) -> "Packet[VideoStream] | None":
+        if not self._jump(to):
+            self.seekable = False
+            return None
+        settled = None if has_arbitrary_start(self._container) else _MIN_PTS
+        while (packet := self.next_packet()) is not None:
+            if settled is None:
+                settled = self.read_to + self._settling
+            elif self.read_to >= settled and packet.is_keyframe and packet.pts is not None and not packet.is_discard:
+                if packet.pts > target:
+                    return None
+                self.begin_at(packet)
+                return packet
+            if packet.dts is not None and packet.dts > target:
+                return None
+        return None
+
+    def _jump(self, to: int) -> bool:
+        import av
+
+        try:
+            self._container.seek(to, stream=self.stream)
+        except (av.FFmpegError, OverflowError):
+            return False
+        self._reset()
+        return True
+
+    def _rewind(self) -> None:
+        """Begin again as if nothing had been read, which a seek does not achieve in every format."""
+        self._container.close()
+        self._open()
+
+    def _reset(self) -> None:
+        self._drained = False
+        self._last_key = None
+        self._latest = _MIN_PTS
+        self._times.clear()
+        self.read_to = _MIN_PTS
+        self._packets = self._demux()
+
+    def _demux(self) -> "Generator[Packet[VideoStream], None, None]":
+        return packets(self._container, self.stream, self._path, lambda: clock(max(0, self.at.ms(self.read_to))))  # type: ignore[return-value]
+
+    def _clean(self, frames: "list[VideoFrame]") -> "Iterator[VideoFrame]":
+        for frame in frames:
+            if self.spacing:
+                frame.pts = heappop(self._times) if self._times else None
+            if frame.pts is None or frame.pts < self._begin:
+                continue
+            # Frames come out in the order in which they are shown: where a damaged time stamp says otherwise, the order is right.
+            self._latest = frame.pts = max(frame.pts, self._latest)
+            yield frame

@@ -1,0 +1,135 @@
+"""Where the streams of a container end, found by reading packets without decoding them.
+
+Knows nothing of pictures or sound: ends are seconds on the presentation timeline.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from analyzer_agent.media.container import StreamClock, clock_of, has_arbitrary_start
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Stream
+
+_TAIL_S = 1
+"""Seconds before the promised end at which reading the tail begins."""
+
+_BISECTION_STOP_S = 2
+"""Seconds: bisecting for the last readable time stops here, the rest is read."""
+
+
+@dataclass(slots=True)
+class _StreamEnd:
+    """The latest packet of a stream."""
+
+    clock: StreamClock
+    usual: Fraction
+    pts: int | None = None
+    duration: int = 0
+    before: int | None = None
+
+    def take(self, packet: "Packet[Stream]") -> None:
+        if packet.is_discard or not packet.size:
+            return
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if stamp is None:
+            # Raw streams have no time stamps at all: their frames follow one another.
+            stamp = 0 if self.pts is None else self.pts + (self.duration or round(self.usual / self.clock.base))
+        if self.pts is None or stamp > self.pts:
+            self.before, self.pts, self.duration = self.pts, stamp, packet.duration or 0
+        elif self.before is None or stamp > self.before:
+            self.before = stamp
+
+    def seconds(self) -> Fraction | None:
+        if self.pts is None:
+            return None
+        last = Fraction(self.pts - self.clock.offset) * self.clock.base
+        if self.duration:
+            return last + self.duration * self.clock.base
+        if self.usual:
+            return last + self.usual
+        return last + ((self.pts - self.before) * self.clock.base if self.before is not None else 0)
+
+
+def declared_end(container: "InputContainer", stream: "Stream") -> Fraction | None:
+    """Return the end that the header gives for the stream, in seconds on the presentation timeline, None if it gives none."""
+    if stream.duration is None or stream.duration <= 0:
+        return None
+    at = clock_of(container, stream)
+    start = stream.start_time if stream.start_time is not None else at.offset
+    return Fraction(start + stream.duration - at.offset) * at.base
+
+
+def declared_duration(container: "InputContainer") -> Fraction | None:
+    """Return the end that the header gives for the whole file, in seconds on the presentation timeline, None if it gives none."""
+    if container.duration is None or container.duration <= 0:
+        return None
+    start = 0 if has_arbitrary_start(container) else container.start_time or 0
+    return Fraction(start + container.duration, 1_000_000)
+
+
+def stream_ends(container: "InputContainer", streams: Sequence["Stream"], usual: Fraction) -> dict[int, Fraction]:
+    """Return the end of each stream by its index; `usual` is how long a frame lasts where its packet does not say.
+
+    Reads the tail if the container can be seeked and the whole file otherwise. Streams without packets are left out.
+    """
+    found = {s.index: _StreamEnd(clock_of(container, s), usual if s.type == "video" else Fraction(0)) for s in streams}
+    for stream in streams:
+        if found[stream.index].pts is None:
+            _read_tail(container, stream, streams, found)
+    if any(end.pts is None for end in found.values()) and _seek(container, streams[0], Fraction(-10)):
+        _read(container, streams, found)
+    known = {index: end.seconds() for index, end in found.items()}
+    return {index: end for index, end in known.items() if end is not None}
+
+
+def _read_tail(container: "InputContainer", stream: "Stream", streams: Sequence["Stream"], found: dict[int, _StreamEnd]) -> None:
+    end = declared_end(container, stream) or declared_duration(container)
+    if end is None:
+        _read(container, streams, found)
+        return
+    if _readable(container, stream, end - _TAIL_S):
+        low = end - _TAIL_S
+    else:
+        low, high = Fraction(0), end
+        while high - low > _BISECTION_STOP_S:
+            middle = (low + high) / 2
+            low, high = (middle, high) if _readable(container, stream, middle) else (low, middle)
+    if _seek(container, stream, low):
+        _read(container, streams, found)
+
+
+def _readable(container: "InputContainer", stream: "Stream", seconds: Fraction) -> bool:
+    import av
+
+    if not _seek(container, stream, seconds):
+        return False
+    try:
+        return any(packet.size for packet in container.demux(stream))
+    except av.FFmpegError:
+        return False
+
+
+def _read(container: "InputContainer", streams: Sequence["Stream"], found: dict[int, _StreamEnd]) -> None:
+    import av
+
+    try:
+        for packet in container.demux(*streams):
+            found[packet.stream_index].take(packet)
+    except av.FFmpegError:
+        return
+
+
+def _seek(container: "InputContainer", stream: "Stream", seconds: Fraction) -> bool:
+    import av
+
+    at = clock_of(container, stream)
+    try:
+        container.seek(round(seconds / at.base) + at.offset, stream=stream)
+    except (av.FFmpegError, OverflowError):
+        return False
+    return True

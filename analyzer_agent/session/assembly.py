@@ -1,0 +1,292 @@
+"""What a session is made of, from its settings: the analyzers that can run, the manager, the videos with their scopes.
+
+Knows nothing of asking.
+"""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+from analyzer_agent import tools as registry
+from analyzer_agent.config import DEFAULT_MODEL, Settings, default_weights
+from analyzer_agent.errors import AgentError, MediaError, Unavailable
+from analyzer_agent.evals.modes import Blind, Frames, Mode, Summarizer
+from analyzer_agent.evidence.provenance import IMPORTED
+from analyzer_agent.fencing import as_name
+from analyzer_agent.media import MediaFile, MissingVideo, is_named, named_id, open_video
+from analyzer_agent.protocols import ChatModel, EngineConfig, EngineSpec, Spec, Vision
+from analyzer_agent.session.options import check_served, options_of, with_defaults
+from analyzer_agent.storage import Store
+from analyzer_agent.timeline import TimeRange, clock, seconds
+from analyzer_agent.toolbox import SessionVideo, Tool
+from analyzer_agent.tools.aliases import resolve_name, resolve_names
+from analyzer_agent.tools.support import vocabulary
+from analyzer_agent.tools.support.engine_pool import EnginePool, ImportedEngine, choose_engines
+from analyzer_agent.tools.weights.local import check_folder
+
+_FRAME_SIDE = 512
+"""The longest side of a frame that a model is shown, in pixels: many go into one request, which servers limit."""
+
+
+def available_tools(settings: Settings, pool: EnginePool | None = None) -> tuple[dict[str, Tool], dict[str, str]]:
+    """Return the analyzers that can run under these settings, and why the others cannot; `pool` keeps their engines.
+
+    Raises:
+        AgentError: an analyzer or engine that was named is unknown, or cannot run here; the vocabulary cannot be read.
+    """
+    settings = understood(settings)
+    if settings.vocabulary is not None:
+        vocabulary.read_vocabulary(settings.vocabulary)  # a wrong one is told, whether tags can run here or not
+    known = registry.load_all(settings.tools)
+    check_weights(settings)
+    options = options_of(settings)
+    pool = pool or EnginePool()
+    ready: dict[str, Tool] = {}
+    missing: dict[str, str] = {}
+    for name, (spec, engines) in known.items():
+        found = _available_tool(name, with_defaults(spec, options.get(name, {})), engines, settings, pool)
+        if isinstance(found, Tool):
+            ready[name] = found
+            check_served(found, options.get(name, {}))
+        else:
+            missing[name] = found
+    if settings.tools and missing:
+        name, why = next(iter(missing.items()))
+        raise AgentError(f"The analyzer {name!r} cannot run here.", hint=why)
+    return ready, missing
+
+
+def understood(settings: Settings) -> Settings:
+    """Return settings with analyzers under their own names, whatever they were called, and with the engines that were said instead.
+
+    Raises:
+        AgentError: an analyzer is unknown, or two engines were said for one.
+    """
+    if not (settings.tools or settings.engine or settings.weights):
+        return settings
+    names, engines = resolve_names(settings.tools or (), settings.engine)
+    weights = {resolve_name(name).analyzer: path for name, path in settings.weights.items()}
+    return settings.changed(tools=tuple(names) or None, engine=engines, weights=weights)
+
+
+def check_weights(settings: Settings) -> None:
+    """Make sure that there are weights in the folder for them, where one was named: the usual one need not exist.
+
+    Raises:
+        AgentError: there are none.
+    """
+    if settings.weights_dir is not None and settings.weights_dir != default_weights():
+        check_folder(settings.weights_dir, (engine for _, engines in registry.load_all().values() for engine in engines))
+
+
+def _available_tool(name: str, spec: Spec, engines: Sequence[EngineSpec], settings: Settings, pool: EnginePool) -> Tool | str:
+    if not engines:
+        return Tool(spec)
+    try:
+        choice = choose_engines(name, engines, engine_config(name, settings), settings.engine.get(name, ""), pool)
+    except Unavailable as missing_input:
+        if name in settings.engine or name in settings.weights:
+            raise
+        return f"{missing_input} {missing_input.hint}"  # the weights were named for another analyzer, which may well run
+    if choice.engine is None:
+        return choice.reason()
+    resource = "gpu" if choice.engine.device.startswith(("cuda", "mps")) else choice.engine.resource
+    if resource:
+        spec = replace(spec, resource=resource)
+    return Tool(spec, choice.engine, choice.pinned, choice.engines[1:])
+
+
+def engine_config(name: str, settings: Settings) -> EngineConfig:
+    """Return what these settings say about the engines of an analyzer.
+
+    Raises:
+        AgentError: the vision model's name or URL cannot be right.
+    """
+    weights, vocabulary = settings.weights.get(name) or settings.weights.get(_like(name)), settings.vocabulary
+    vision = choose_vision(settings)
+    return EngineConfig(weights, settings.weights_dir, settings.device, settings.offline, vision, vocabulary, settings.caches)
+
+
+def _like(name: str) -> str:
+    """Return the analyzer that runs the same weights, or ""."""
+    spec, _ = registry.load(name)
+    return spec.like[0] if spec.like else ""
+
+
+def choose_vision(settings: Settings) -> Vision | None:
+    """Return the vision model that was named, unless there is no way to it: no key and no endpoint, or `offline` forbids it."""
+    if not settings.vision_model or (settings.offline and not _is_local(settings.base_url)):
+        return None
+    from analyzer_agent.llm import OPENAI_URL, is_openai
+    from analyzer_agent.llm.vision import open_vision
+
+    if not settings.api_key and is_openai(settings.base_url or OPENAI_URL):
+        return None
+    return open_vision(settings.vision_model, api=settings.api, base_url=settings.base_url, api_key=settings.api_key)
+
+
+def choose_model(settings: Settings, max_retries: int = 3) -> ChatModel:
+    """Return the model that answers: a language model where there is a key or an endpoint, else the rules manager. Sessions may share it.
+
+    With `mode="frames"` it is the vision model, if one was named.
+
+    Raises:
+        AgentError: a language model was asked for (by `manager`, or by anything that only a model does: `model`, `vision_model`,
+            `verify="always"`), or is needed in this mode, and there is no key or endpoint.
+    """
+    reachable = bool(settings.api_key or settings.base_url)
+    said = bool(settings.model or settings.vision_model or settings.verify == "always")
+    if settings.manager == "rules" or (settings.manager == "auto" and not reachable and not said):
+        if settings.mode in _NEED_A_LANGUAGE_MODEL:
+            raise AgentError(f"--mode {settings.mode} needs {_NEED_A_LANGUAGE_MODEL[settings.mode]}.", hint=_MODEL_HINT)
+        from analyzer_agent.llm.rules.manager import RulesManager
+
+        return RulesManager()
+    if not reachable:
+        raise AgentError(
+            "There is no key for the language model.",
+            hint="Set OPENAI_API_KEY, or --base-url for a local server, or use --manager rules, which needs neither.",
+        )
+    if settings.offline and not _is_local(settings.base_url):
+        raise AgentError("--offline forbids asking a language model over the network.", hint="Use --manager rules, or a local --base-url.")
+    from analyzer_agent.llm import open_model
+
+    name = (settings.vision_model if settings.mode == "frames" else None) or settings.model or DEFAULT_MODEL
+    return open_model(name, api=settings.api, base_url=settings.base_url, api_key=settings.api_key, max_retries=max_retries)
+
+
+_NEED_A_LANGUAGE_MODEL = {"frames": "a model that can see", "blind": "a language model"}
+_MODEL_HINT = "Set OPENAI_API_KEY, or --base-url for a local server, and name the model with --model (or, for frames, --vision-model)."
+
+
+def choose_mode(settings: Settings) -> Mode | None:
+    """Return the way questions are answered, None for the manager's own."""
+    match settings.mode:
+        case "manager":
+            return None
+        case "summarizer":
+            return Summarizer()
+        case "frames":
+            from analyzer_agent.llm.vision import picture_part
+
+            return Frames(settings.frames, lambda image: picture_part(image, _FRAME_SIDE))
+        case "blind":
+            return Blind()
+
+
+def _is_local(url: str | None) -> bool:
+    from urllib.parse import urlsplit
+
+    return bool(url) and urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
+
+
+def open_or_find_imported(path: str | Path, settings: Settings) -> MediaFile | MissingVideo:
+    """Open a file; where there is none, the video of that name whose notes were imported without a file.
+
+    A name is found behind folders too: notes imported for `b.mp4` stand in for a missing `a/b.mp4`, unless there are some for that.
+
+    Raises:
+        MediaError: there is no such file and no such video, or the file cannot be read.
+    """
+    given = Path(path)
+    stands_in = None if given.exists() else video_by_name(given, named_videos(settings))
+    return stands_in or open_video(path, settings.decoder)
+
+
+def named_videos(settings: Settings) -> dict[str, int]:
+    """Return the videos whose notes were imported without a file: their ids with their durations in ms."""
+    if not settings.store.exists():
+        return {}
+    with Store(settings.store) as store:
+        return {video.id: video.duration for video in store.maintenance.videos() if is_named(video.id)}
+
+
+def video_by_name(given: Path, known: Mapping[str, int]) -> MissingVideo | None:
+    """Return the one of these videos that stands in for a missing file, or None."""
+    for name in (str(given), *("/".join(given.parts[n:]) for n in range(len(given.parts)))):
+        if named_id(name) in known:
+            return MissingVideo(name, known[named_id(name)])
+    return None
+
+
+def session_videos_of(files: Sequence[MediaFile | MissingVideo], settings: Settings) -> list[SessionVideo]:
+    """Return the files under names, and titles for people, that tell them apart, each with the part that may be looked at.
+
+    Raises:
+        AgentError, MediaError: see `scope_of`.
+    """
+    names: list[str] = []
+    own = [file.name for file in files]
+    titles = [str(file.path) if own.count(file.name) > 1 else file.name for file in files]
+    for file in files:
+        plain = as_name(file.name)
+        numbered = (f"{plain}({n})" for n in count(2))
+        names.append(plain if plain not in names else next(name for name in numbered if name not in names))
+    reasons = [f"the file of {name} is not here" if isinstance(file, MissingVideo) else "" for name, file in zip(names, files, strict=True)]
+    return [
+        SessionVideo(name, file, scope_of(file, settings), unavailable_reason=why, title=title)
+        for name, file, why, title in zip(names, files, reasons, titles, strict=True)
+    ]
+
+
+def readable_tools(
+    specs: Mapping[str, Spec], ready: Mapping[str, Tool], missing: Mapping[str, str], session_videos: Sequence[SessionVideo]
+) -> tuple[dict[str, Tool], dict[str, str]]:
+    """Return the analyzers with those that cannot run here, but whose notes were brought in: they tell them; and what is still missing."""
+    known = {name for session_video in session_videos for name in session_video.imported}
+    told = {name: Tool(specs[name], ImportedEngine("imported"), unavailable_reason=why) for name, why in missing.items() if name in known}
+    return {**ready, **told}, {name: why for name, why in missing.items() if name not in told}
+
+
+def check_videos(store: Store, name: str, session_videos: Sequence[SessionVideo]) -> None:
+    """Check that a session goes on about the videos that it was begun with, or some of them; files are known by their content.
+
+    Raises:
+        AgentError: there is such a session, about other videos.
+    """
+    known = {video.id: video.name for video in store.maintenance.videos_of(name)}
+    if not known or any(map(is_named, known)):  # notes without a file may have been brought in before the file was there
+        return
+    others = [session_video for session_video in session_videos if session_video.video.id not in known]
+    if others:
+        about, given = (
+            ", ".join(map(repr, names))
+            for names in (known.values(), [session_video.title or session_video.name for session_video in others])
+        )
+        raise AgentError(
+            f"The session {name!r} is about {about}, not about {given}.",
+            hint=f"Give another name to begin a session, or go on with this one: analyzer-agent chat --session {shlex.quote(name)}",
+        )
+
+
+def imported_analyzers(store: Store, video: str) -> frozenset[str]:
+    """Return the analyzers whose notes on a video were brought in from elsewhere."""
+    return frozenset(provenance.analyzer for provenance in store.notes.provenances(video=video) if provenance.weights.startswith(IMPORTED))
+
+
+def scope_of(file: MediaFile | MissingVideo, settings: Settings) -> TimeRange:
+    """Return the part of a file that may be looked at.
+
+    Raises:
+        AgentError: `--from/--to` is backwards or lies outside of the file.
+        MediaError: the file is cut off within that part.
+    """
+    start = settings.start_ms or 0
+    end = settings.end_ms if settings.end_ms is not None else file.promised
+    for flag, time, last in (("--from", start, file.promised - 1), ("--to", end, file.promised + 1000)):
+        if time > last:
+            raise AgentError(
+                f"{flag} {clock(time)} is beyond the end of {file.name!r} at {clock(file.promised)}.",
+                hint=f"Choose --from and --to within 0:00-{clock(file.duration)}.",
+            )
+    if end <= start:
+        raise AgentError(f"The range {clock(start)}-{clock(end)} is empty or backwards.", hint="--to must come after --from.")
+    scope = TimeRange(start, min(end, file.promised))
+    if scope.end > file.duration:
+        raise MediaError(
+            f"{file.name!r} is cut off: it should be {clock(file.promised)} long, its data end at {clock(file.duration)}.",
+            hint=f"Get the whole file, or use the part that is there: --to {seconds(file.duration)}",
+        )
+    return scope

@@ -1,0 +1,86 @@
+"""Notes of a session's videos, read and searched without a question."""
+
+from collections.abc import Iterable, Sequence
+
+from analyzer_agent.config import PathLike
+from analyzer_agent.errors import AgentError
+from analyzer_agent.evidence.merging import MergedNote
+from analyzer_agent.evidence.spoken_words import words_of
+from analyzer_agent.records import JoinedNote, Word
+from analyzer_agent.timeline import TimeRange, clock, parse
+from analyzer_agent.toolbox import SessionVideo, Toolbox
+from analyzer_agent.tools.aliases import resolve_kinds
+
+_MAX_NOTES = 1000
+"""How many findings are looked through for those within the scope of their video."""
+
+
+def notes(toolbox: Toolbox, places: Sequence[tuple[SessionVideo, TimeRange]], kinds: Sequence[str] | None) -> list[JoinedNote]:
+    """Return the notes of these parts of videos, video by video, in time order."""
+    found = [(session_video, toolbox.reader.merged_notes(session_video.video.id, span, kinds=kinds)) for session_video, span in places]
+    return [_joined_note(toolbox, session_video, run) for session_video, runs in found for run in runs]
+
+
+def search(
+    toolbox: Toolbox, words: str, places: Sequence[tuple[SessionVideo, TimeRange]], kinds: Sequence[str] | None, limit: int
+) -> list[JoinedNote]:
+    """Return the notes that best match any of the words, best first."""
+    session_videos = {session_video.video.id: session_video for session_video, _ in places}
+    spans = {session_video.video.id: span for session_video, span in places}
+    around = TimeRange(min(span.start for span in spans.values()), max(span.end for span in spans.values()))
+    found = toolbox.reader.search(words, list(session_videos), span=around, kinds=kinds, limit=_MAX_NOTES)
+    runs = [run for run in found if run.span.overlaps(spans[run.video])][:limit]
+    return [_joined_note(toolbox, session_videos[run.video], run) for run in runs]
+
+
+def searched_spans(
+    session_videos: Iterable[SessionVideo], video: PathLike | None, start: float | str | None, end: float | str | None
+) -> list[tuple[SessionVideo, TimeRange]]:
+    """Return the part of each video that is meant, within its scope.
+
+    Raises:
+        AgentError: there is no such video, or a time is none.
+    """
+    known = {session_video.name: session_video for session_video in session_videos}
+    if video is not None:
+        named = {
+            str(one): session_video
+            for session_video in known.values()
+            for one in (session_video.name, session_video.title, session_video.video.path)
+            if one
+        }
+        if str(video) not in named:
+            raise AgentError(f"This session has no video {str(video)!r}.", hint=f"Choose from: {', '.join(known)}.")
+        known = {named[str(video)].name: named[str(video)]}
+    last = max(session_video.scope.end for session_video in known.values())
+    begin, until = 0 if start is None else _time(start), last if end is None else _time(end)
+    if until <= begin:
+        raise AgentError(f"The range {clock(begin)}-{clock(until)} is empty or backwards.", hint="`end` must come after `start`.")
+    return [(session_video, part) for session_video in known.values() if (part := TimeRange(begin, until).within(session_video.scope))]
+
+
+def kinds_of(given: Sequence[str] | None) -> list[str] | None:
+    """Return the kinds of notes that are meant; the names of analyzers stand for theirs.
+
+    Raises:
+        AgentError: there is no such kind.
+    """
+    if given is None:
+        return None
+    kinds = [given] if isinstance(given, str) else list(given)
+    return [kind for name in kinds for kind in resolve_kinds(name)] or None
+
+
+def _time(given: float | str) -> int:
+    try:
+        return parse(given)
+    except ValueError as error:
+        raise AgentError(f"{error}.") from error
+
+
+def _joined_note(toolbox: Toolbox, session_video: SessionVideo, run: MergedNote) -> JoinedNote:
+    first = run.notes[0]
+    engine = toolbox.store.notes.provenance(first.key).engine
+    words = tuple(Word(word.text, TimeRange(word.start, word.end), word.prob) for word in words_of(run))
+    about = (session_video.title or session_video.name, run.kind, first.analyzer, engine)
+    return JoinedNote(run.id, *about, run.span, run.text, run.score, run.uncertain, tuple(note.id for note in run.notes), words)

@@ -1,0 +1,235 @@
+"""One call of an analyzer: bind it, plan what is new, ask the user if it is long, run it, read back what was asked for.
+
+Knows nothing of how calls come in, nor of look-ups.
+"""
+
+import threading
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+from analyzer_agent.errors import ToolRefusal
+from analyzer_agent.events import Event, ToolStarted
+from analyzer_agent.evidence.gap_runner import GapRunner
+from analyzer_agent.evidence.merging import MergedNote, NoteReader, SampleGrid
+from analyzer_agent.evidence.plan import Plan, grain_work_ms
+from analyzer_agent.evidence.provenance import BoundAnalyzer, make_provenance
+from analyzer_agent.evidence.rendering import as_text
+from analyzer_agent.protocols import Spec, Video
+from analyzer_agent.records import ToolCall, ToolResult
+from analyzer_agent.storage import Store
+from analyzer_agent.timeline import TimeRange, clock, first_instant, grid_step, merge
+from analyzer_agent.toolbox import sample_search
+from analyzer_agent.toolbox.approval import ApprovalGate
+from analyzer_agent.toolbox.arguments import closest, time_ranges
+from analyzer_agent.toolbox.result_text import examined_text, fenced_result, track_counts
+from analyzer_agent.toolbox.session_video import SessionVideo, Tool, missing_input
+
+APPROVAL_ABOVE_MS = 60_000
+"""A step estimated to take longer than this is put to the user first, where somebody can be asked."""
+
+_ASSUMED_SPEED = 1.0
+"""Media-seconds per second assumed of an analyzer that never ran here: careful, so that the user is rather asked."""
+
+_MAX_NAMES_LISTED = 100
+
+
+@dataclass(frozen=True)
+class AnalyzerRequest:
+    """A checked call of an analyzer on one video.
+
+    `several` tells whether the session has other videos, `shared` whether the frames come from a pass that feeds others too.
+    """
+
+    call: ToolCall
+    tool: Tool
+    session_video: SessionVideo
+    args: Mapping[str, Any]
+    several: bool = False
+    force: bool = False
+    consent: ApprovalGate | None = None
+    budget_ms: int | None = None
+    cancel: threading.Event | None = None
+    shared: bool = False
+
+
+def run_call(store: Store, reader: NoteReader, request: AnalyzerRequest) -> Generator[Event, None, ToolResult]:
+    """Carry out a request; yields events, returns the result.
+
+    Raises:
+        ToolRefusal: the arguments do not fit, the video has nothing for this analyzer, or the user declines.
+        AgentError: the analyzer cannot run at all.
+        Cancelled: `cancel` was set.
+    """
+    session_video, spec = request.session_video, request.tool.spec
+    only_known = session_video.unavailable_reason or request.tool.unavailable_reason
+    ranges = ranges_of(request.args, session_video)
+    if why := missing_input(spec, session_video):
+        raise ToolRefusal(f"{why}, so {spec.tool} has nothing to look at.")
+    step = _step(spec, request.args)
+    options = {n: v for n, v in request.args.items() if n in spec.options_schema}
+    tool = request.tool.serving(options)
+    job = bind_analyzer(tool, session_video.video, options)
+    gap_runner = GapRunner(store, session_video.video, job)
+    plan = gap_runner.plan(ranges, step, force=request.force and not only_known)
+    if only_known:
+        plan.withhold(spec.name, session_video.video.id, only_known)
+    start = _start(store, request, tool, ranges, plan)
+    yield start
+    _require_approval(request, start)
+    filters = {n: v for n, v in request.args.items() if n in spec.filters_schema}
+    with tool.engine.held() if tool.engine else nullcontext():
+        if plan.todo and tool.engine is not None and request.budget_ms != 0:
+            tool.engine.get()
+        if not only_known:
+            _check_classes(store, filters, job)
+        outcome = yield from gap_runner.run(
+            plan, request.call.id, budget_ms=request.budget_ms, cancel=request.cancel, shared=request.shared
+        )
+        grid = _grid(session_video, step)
+        if spec.searched and grid:
+            runs = sample_search.search_samples(store, reader, session_video, ranges, job, filters, grid)
+        else:
+            runs = _read(reader, session_video, ranges, outcome.keys, spec, filters, grid)
+    left = [*outcome.unexamined, *(u for span in ranges for u in reader.unheard(session_video.video.id, span, outcome.keys))]
+    lines, shown = as_text(runs, fold=not spec.searched)
+    more = sample_search.likeness_text(runs, filters, spec) if spec.searched else track_counts(runs, ranges)
+    who = f"{request.call.name}{f' ({start.engine})' if start.engine else ''}{f' on {session_video.name}' if request.several else ''}"
+    return ToolResult(
+        request.call.id,
+        fenced_result(examined_text(who, ranges, left, bool(shown), more), lines),
+        tuple(shown),
+        TimeRange(ranges[0].start, ranges[-1].end),
+        outcome.reused_ms,
+        outcome.analyzed_ms,
+        args=request.args,
+        not_examined=tuple(left),
+        found=len(runs),
+    )
+
+
+def ranges_of(args: Mapping[str, Any], session_video: SessionVideo) -> list[TimeRange]:
+    """Return what a call asks for of a video; without ranges all of it.
+
+    Raises:
+        ToolRefusal: they are none.
+    """
+    return merge(time_ranges(args["ranges"], session_video.scope)) if "ranges" in args else [session_video.scope]
+
+
+def run_calls_in_order(store: Store, reader: NoteReader, requests: Sequence[AnalyzerRequest]) -> Generator[Event, None, ToolResult]:
+    """Carry out one call on several videos, one after the other; yields and raises like `run_call`, returns one result."""
+    began, results = time.monotonic(), list[ToolResult]()
+    for request in requests:
+        spent = time.monotonic() - began - (request.consent.waited(began, request.call.id) if request.consent else 0)
+        left = None if request.budget_ms is None else max(0, request.budget_ms - round(spent * 1000))
+        results.append((yield from run_call(store, reader, replace(request, budget_ms=left))))
+    if len(results) == 1:
+        return results[0]
+    return replace(
+        results[0],
+        text="\n".join(result.text for result in results),
+        note_ids=tuple(n for result in results for n in result.note_ids),
+        span=None,
+        reused_ms=sum(result.reused_ms for result in results),
+        analyzed_ms=sum(result.analyzed_ms for result in results),
+        not_examined=tuple(u for result in results for u in result.not_examined),
+        found=sum(result.found for result in results),
+    )
+
+
+def known_notes(store: Store, reader: NoteReader, tool: Tool, session_video: SessionVideo) -> list[MergedNote]:
+    """Return what a call with default options over the whole scope of a video shows of what is stored; nothing is analyzed.
+
+    Raises:
+        ToolRefusal: no engine serves the default options.
+    """
+    serving = tool.serving({})
+    keys = GapRunner(store, session_video.video, bind_analyzer(serving, session_video.video, {})).keys
+    return _read(reader, session_video, [session_video.scope], keys, tool.spec, {}, _grid(session_video, tool.spec.step))
+
+
+def bind_analyzer(tool: Tool, video: Video, options: Mapping[str, Any]) -> BoundAnalyzer:
+    """Bind an analyzer for a video."""
+    analyzer = tool.spec.bind(options, tool.engine)
+    made = (tool.engine.tier, tool.engine.weights, tool.engine.uncertain) if tool.engine else (0, "", False)
+    provenance = make_provenance(tool.spec, analyzer, video, tier=made[0], weights=made[1], uncertain=made[2])
+    # Vectors of other weights cannot be compared, so they never serve in place of one's own.
+    return BoundAnalyzer(tool.spec, analyzer, provenance, tool.pinned or tool.spec.searched, tool.engine)
+
+
+def measured_speed(store: Store, tool: Tool) -> float | None:
+    """Return the media-seconds per second of a tool's engine here, measured or told by an analyzer that is like it, or None."""
+    engine, device = (tool.engine.name, tool.engine.device) if tool.engine else (tool.spec.bind({}).engine, "cpu")
+    measured = store.history.speed(tool.spec.name, engine, device)
+    if measured is not None or tool.spec.like is None:
+        return measured
+    other, share = tool.spec.like
+    known = store.history.speed(other, engine, device)
+    return known * share if known is not None else None
+
+
+def _step(spec: Spec, args: Mapping[str, Any]) -> int:
+    if not spec.step:
+        return 0
+    try:
+        return grid_step(args["every"]) if "every" in args else spec.step
+    except ValueError as error:
+        raise ToolRefusal(f"'every': {error}.") from error
+
+
+def _start(store: Store, request: AnalyzerRequest, tool: Tool, ranges: Sequence[TimeRange], plan: Plan) -> ToolStarted:
+    engine = tool.engine.name if tool.engine else ""
+    measured = measured_speed(store, tool)
+    estimate = round(sum(grain_work_ms(tool.spec, grain) for grain in plan.todo) / measured) if measured else None
+    return ToolStarted(request.call.id, request.call.name, request.args, ranges, engine, plan.reused_ms, plan.new_ms, estimate)
+
+
+def _require_approval(request: AnalyzerRequest, start: ToolStarted) -> None:
+    if request.tool.spec.needs == "subtitles":  # reading text never takes long
+        return
+    takes = start.estimate_ms if start.estimate_ms is not None else start.new_ms / _ASSUMED_SPEED
+    if request.consent is not None and takes > APPROVAL_ABOVE_MS and not request.consent(start):
+        raise ToolRefusal(f"the user declined this step, which would take about {clock(round(takes))}. Narrow the range.")
+
+
+def _check_classes(store: Store, filters: Mapping[str, Any], job: BoundAnalyzer) -> None:
+    if not filters.get("classes"):
+        return
+    facts = store.notes.facts(job.provenance.key)
+    if not facts:
+        facts = job.analyzer.facts()
+        store.notes.add_provenance(job.provenance)
+        store.notes.set_facts(job.provenance.key, facts)
+    known = facts.get("classes")
+    if not isinstance(known, list):
+        return
+    for name in filters["classes"]:
+        if name not in known:
+            more = f" and {len(known) - _MAX_NAMES_LISTED} more" if len(known) > _MAX_NAMES_LISTED else ""
+            names = ", ".join(map(str, known[:_MAX_NAMES_LISTED])) + more
+            raise ToolRefusal(f"{name!r} is not a class that these weights know{closest(name, known)} Valid ones: {names}.")
+
+
+def _read(
+    reader: NoteReader,
+    session_video: SessionVideo,
+    ranges: Sequence[TimeRange],
+    keys: Sequence[str],
+    spec: Spec,
+    filters: Mapping[str, Any],
+    grid: SampleGrid | None,
+) -> list[MergedNote]:
+    runs = [
+        run
+        for span in ranges
+        for run in reader.merged_notes(session_video.video.id, span, keys=keys, kinds=spec.kinds, filters=filters, grid=grid)
+    ]
+    return list({run.id: run for run in runs}.values())
+
+
+def _grid(session_video: SessionVideo, step: int) -> SampleGrid | None:
+    picture = session_video.video.picture
+    return SampleGrid(step, first_instant(picture), picture.end) if step and picture else None

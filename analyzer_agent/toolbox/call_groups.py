@@ -1,0 +1,72 @@
+"""Which calls of a turn share one decoding pass, and which may run side by side.
+
+Knows nothing of how calls are carried out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from analyzer_agent.protocols import Engine, Video
+from analyzer_agent.timeline import TimeRange
+
+
+@dataclass(frozen=True)
+class DecodeRequest:
+    """A call that looks at the picture of one video: the analyzer, its engine, and the ranges asked for."""
+
+    analyzer: str
+    video: Video
+    ranges: Sequence[TimeRange]
+    engine: Engine | None
+
+    def shares(self, other: "DecodeRequest") -> bool:
+        """Tell whether most of what the shorter one looks at is looked at by both: only then one pass is quicker than two.
+
+        The second call of one analyzer waits for what the first one finds; it must not be waited for in turn.
+        """
+        if self.video.id != other.video.id or self.analyzer == other.analyzer:
+            return False
+        common = sum(part.length for one in self.ranges for two in other.ranges if (part := one.within(two)))
+        return 2 * common >= min(sum(span.length for span in watch.ranges) for watch in (self, other))
+
+
+@dataclass(frozen=True)
+class CallGroup:
+    """Calls, by their number, that run at the same time, fed by one pass over `video`; most often just one, and no video."""
+
+    calls: tuple[int, ...]
+    resources: frozenset[str]
+    video: Video | None = None
+
+
+def group_calls(resources: Sequence[str], watches: Sequence[DecodeRequest | None]) -> list[CallGroup]:
+    """Return the units of calls of which these are the resources, and those that look at a picture."""
+    parties: list[list[int]] = []
+    for at, watch in enumerate(watches):
+        joined = next((group for group in parties if watch and _may_join(watch, [watches[other] for other in group])), None)
+        if joined is None:
+            parties.append([at])
+        else:
+            joined.append(at)
+    return [_group(group, resources, watches) for group in parties]
+
+
+def parallel_rows(units: Sequence[CallGroup]) -> list[list[CallGroup]]:
+    """Return rows of units that can run side by side: units that need the same resource stand in one row, in their order."""
+    found: list[list[CallGroup]] = []
+    for unit in units:
+        touched = [row for row in found if any(unit.resources & other.resources for other in row)]
+        found = [row for row in found if row not in touched] + [[*(other for row in touched for other in row), unit]]
+    return found
+
+
+def _may_join(watch: DecodeRequest, group: Sequence[DecodeRequest | None]) -> bool:
+    others = [other for other in group if other is not None]
+    if len(others) < len(group) or not all(watch.shares(other) for other in others):
+        return False
+    return watch.engine is None or watch.engine.fits_beside([other.engine for other in others if other.engine is not None])
+
+
+def _group(group: Sequence[int], resources: Sequence[str], watches: Sequence[DecodeRequest | None]) -> CallGroup:
+    first = watches[group[0]]
+    return CallGroup(tuple(group), frozenset(resources[at] for at in group), first.video if first and len(group) > 1 else None)

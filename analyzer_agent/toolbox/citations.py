@@ -1,0 +1,100 @@
+"""The marks that cite notes in an answer, `[#12]`: finding them, keeping the valid ones, and telling which claims lose theirs.
+
+Knows nothing of notes but their numbers.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from itertools import accumulate, pairwise
+
+# Quantifiers are possessive (`++`, `*+`) where they can be, so that no text makes the search slow.
+_BLANK = r"[^\S\n]*+"
+_MORE = rf"(?:(?:[^\S\n]|[,;&/\-\u2013\u2014])++(?:(?:and|to)\b)?{_BLANK}#?|#){_BLANK}\d++(?!\.?\d*+:)"
+_CLOCK = r"\d++(?::\d++)++(?:\.\d++)?"
+_TIMES = rf"(?:{_BLANK}{_CLOCK}(?:{_BLANK}[-\u2013]{_BLANK}{_CLOCK})?)?"
+_MARK_TEXT = rf"[\[(\u3010]{_BLANK}(?:notes?{_BLANK})?(#{_BLANK}\d++(?:{_MORE})*){_TIMES}{_BLANK}[\])\u3011]"
+_MARK = re.compile(_MARK_TEXT, re.I)
+"""One number or several in brackets: `[#12]`, `[#12, #13]`, `(#12)`, `[notes #12 and 13]`; times that a model copied with it."""
+
+_SENTENCE_STOP = r"(?:[.!?\u2026]+[\"'\u201c\u201d\u2018\u2019\u00ab\u00bb)]*|[\u3002\uff01\uff1f]+)"
+_SENTENCE_END = re.compile(rf"{_SENTENCE_STOP}(?:(?:\s*{_MARK_TEXT})+[.!?,;]*)?(?=\s|$)|[\u3002\uff01\uff1f]+|\n+", re.I)
+
+_LEFTOVERS = (
+    (re.compile(r"\[\s*\]|\(\s*\)|\u3010\s*\u3011"), ""),
+    (re.compile(r"[ \t]{2,}"), " "),
+    (re.compile(r"[ \t]+(?=[.!?,;\u2026](?:\s|$)|[\])\u3011]|$)"), ""),
+)
+_MAX_ID_DIGITS = 18
+
+
+def parse_id(digits: str) -> int:
+    """Return the number of a note, -1 where it is none (or too long to be one)."""
+    return int(digits) if digits.isdecimal() and len(digits) <= _MAX_ID_DIGITS else -1
+
+
+def cited_ids(text: str) -> list[int]:
+    """Return the numbers that all marks of a text name, in order."""
+    return [n for mark in _MARK.finditer(text) for n in _ids_of(mark)]
+
+
+def strip_invalid(text: str, shown: Collection[int]) -> tuple[str, list[int], list[str]]:
+    """Return the text with the marks of `shown` notes only, the numbers it cites, and the sentences that lost a mark.
+
+    A mark belongs to the sentence that it ends, also where it comes after the full stop.
+    """
+    parts: list[str] = []
+    lost: list[str] = []
+    for sentence in _sentences(text):
+        if any(n not in shown for n in cited_ids(sentence)):
+            lost.append(sentence.strip())
+        parts.append(_strip_sentence(sentence, shown))
+    whole = "".join(parts).strip()
+    return whole, list(dict.fromkeys(cited_ids(whole))), lost
+
+
+def sentences_with_ids(text: str) -> Iterator[tuple[str, list[int]]]:
+    """Yield each sentence without its marks, and the numbers that they name."""
+    for sentence in _sentences(text):
+        yield _strip_sentence(sentence, ()).strip(), cited_ids(sentence)
+
+
+def sentence_spans(text: str) -> list[tuple[int, int, list[int]]]:
+    """Return where each sentence of a text begins and ends, and the numbers that its marks name."""
+    ends = [0, *accumulate(map(len, _sentences(text)))]
+    return [(start, end, cited_ids(text[start:end])) for start, end in pairwise(ends)]
+
+
+def renumber(text: str, ids: Mapping[int, int]) -> str:
+    """Return the text with the numbers in its marks replaced; those that are not among `ids` stay."""
+    return _MARK.sub(lambda mark: f"[{', '.join(f'#{ids.get(n, n)}' for n in _ids_of(mark))}]", text)
+
+
+def replace_marks(text: str, marks: Mapping[int, str]) -> str:
+    """Return the text with what `marks` has for each number in place of its mark; the others stay."""
+    return _MARK.sub(lambda found: "".join(marks.get(n, f"[#{n}]") for n in _ids_of(found)), text)
+
+
+def _strip_sentence(sentence: str, shown: Collection[int]) -> str:
+    """Return a sentence without marks of other notes: again and again, as what is left around a mark may itself read as one."""
+
+    def valid(mark: re.Match[str]) -> str:
+        ids = [n for n in _ids_of(mark) if n in shown]
+        return f"[{', '.join(f'#{n}' for n in ids)}]" if ids else ""
+
+    while any(n not in shown for n in cited_ids(sentence)):
+        sentence = _MARK.sub(valid, sentence)
+        for pattern, by in _LEFTOVERS:
+            sentence = pattern.sub(by, sentence)
+    return _MARK.sub(valid, sentence)
+
+
+def _ids_of(mark: re.Match[str]) -> Iterator[int]:
+    yield from (parse_id(digits) for digits in re.findall(r"\d+", mark[1]))
+
+
+def _sentences(text: str) -> Iterator[str]:
+    at = 0
+    for end in _SENTENCE_END.finditer(text):
+        yield text[at : end.end()]
+        at = end.end()
+    yield text[at:]

@@ -1,0 +1,45 @@
+"""The free look-ups: reading and searching notes that earlier calls have left.
+
+Knows nothing of analyzers: what nobody has looked at is not found here, and every empty result says so.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from analyzer_agent.evidence.merging import NoteReader
+from analyzer_agent.evidence.rendering import as_text
+from analyzer_agent.fencing import echoes_fenced
+from analyzer_agent.records import ToolCall, ToolResult
+from analyzer_agent.timeline import TimeRange
+from analyzer_agent.toolbox.arguments import time_range
+from analyzer_agent.toolbox.coverage import coverage_sentence
+from analyzer_agent.toolbox.result_text import fenced_result
+from analyzer_agent.toolbox.session_video import SessionVideo
+
+SEARCH_LIMIT = 20
+
+
+def read_notes(reader: NoteReader, session_video: SessionVideo, call: ToolCall, args: Mapping[str, Any]) -> ToolResult:
+    """Return the notes on a range of one video."""
+    span = time_range(args["range"], session_video.scope)
+    runs = reader.merged_notes(session_video.video.id, span, kinds=args.get("kinds"))
+    lines, shown = as_text(runs)
+    head = f"Notes on {span}" if shown else f"There are no notes on {span}. {coverage_sentence(reader, [session_video], span)}"
+    return ToolResult(call.id, fenced_result(head, lines), tuple(shown), span, args=args, found=len(runs))
+
+
+def search_notes(reader: NoteReader, session_videos: Mapping[str, SessionVideo], call: ToolCall, args: Mapping[str, Any]) -> ToolResult:
+    """Return the notes that match any word of a query, in one video or in all of them."""
+    chosen = [session_videos[args["video"]]] if "video" in args else list(session_videos.values())
+    whole = TimeRange(min(o.scope.start for o in chosen), max(o.scope.end for o in chosen))
+    span = time_range(args["range"], whole) if "range" in args else whole
+    runs = reader.search(args["query"], [o.video.id for o in chosen], span=span, kinds=args.get("kinds"), limit=SEARCH_LIMIT)
+    scopes = {session_video.video.id: session_video.scope for session_video in chosen}
+    inside = [run for run in runs if run.span.overlaps(scopes[run.video])]
+    names = {session_video.video.id: session_video.name for session_video in chosen} if len(session_videos) > 1 else None
+    lines, shown = as_text(inside, names=names, fold=False)
+    query = echoes_fenced(repr(args["query"]), args["query"])
+    head = f"Notes that match {query}, best first"
+    if not shown:
+        head = f"No note matches {query}. {coverage_sentence(reader, chosen, span)}"
+    return ToolResult(call.id, fenced_result(head, lines), tuple(shown), span, args=args, found=len(inside))

@@ -1,0 +1,183 @@
+"""Words that an answer puts in quotation marks: which are not in the notes that their claim cites, and when the others are said.
+
+Knows nothing of how marks are written (`citations` does), nor of what becomes of a misquotation.
+"""
+
+import re
+from bisect import bisect, bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from unicodedata import normalize
+
+from analyzer_agent.evidence.merging import MergedNote
+from analyzer_agent.evidence.spoken_words import SpokenWord, words_of
+from analyzer_agent.timeline import TimeRange, merge
+from analyzer_agent.toolbox.citations import sentence_spans
+
+_MIN_QUOTED_WORDS = 3
+"""Fewer words in quotation marks are a term, not a quotation."""
+
+_FEWEST_TIMED = 2
+"""Fewer words are no part of a note that is worth a time of its own."""
+
+_QUOTATION = re.compile(
+    r"[\u201c\u201d\u201e](?P<curly>[^\u201c\u201d\u201e\n]*+)[\u201c\u201d]"
+    r"|[\u00ab\u00bb](?P<angled>[^\u00ab\u00bb\n]*+)[\u00ab\u00bb]"
+    r"|[\u2039\u203a](?P<small>[^\u2039\u203a\n]*+)[\u2039\u203a]"
+    r"|\u300c(?P<corner>[^\u300c\u300d\n]*+)\u300d|\u300e(?P<double>[^\u300e\u300f\n]*+)\u300f"
+    r'|(?<!\w)"(?P<straight>[^"\n]*+)"(?!\w)'
+    # An apostrophe stands between letters; what stands at the edge of a word is a quotation mark.
+    r"|(?<!\w)['\u2018\u201a](?=\S)(?P<single>(?:[^'\u2018\u2019\n]|(?<=\w)['\u2019](?=\w))*+)['\u2018\u2019](?!\w)"
+)
+_OMITTED = re.compile(r"\u2026|\.{2,}|\[[^\[\]\n]*+\]")
+"""An ellipsis, or what stands in brackets: `[...]`, `[she]`, a mark."""
+
+_APOSTROPHE = re.compile(r"(?<=\w)['\u2019\u02bc](?=\w)")
+_IDEOGRAPH = r"[\u3040-\u30ff\u3400-\u9fff]"
+_WORD = re.compile(rf"{_IDEOGRAPH}|(?:(?!{_IDEOGRAPH})[^\W_])+")
+
+
+def misquoting_claims(text: str, cited: Sequence[int], evidence: Mapping[int, MergedNote | None], allowed: Iterable[str] = ()) -> list[str]:
+    """Return the claims that quote words which no note they cite holds. Case, spaces and punctuation do not count.
+
+    Args:
+        text: the answer, with its marks.
+        cited: what a claim without a mark of its own rests on.
+        evidence: what each note says; of a claim that cites a note which is not among them, or is None, nothing can be told.
+        allowed: what may be quoted all the same, such as the options of a question.
+    """
+    free = {tuple(_words(other)) for other in allowed}
+    wrong = []
+    parts = sentence_spans(text)
+    for quotation in _quotations(text):
+        touched = _touched(parts, quotation)
+        named = _named(touched) or cited
+        runs = [run for n in named if (run := evidence.get(n)) is not None]
+        if runs and len(runs) == len(named) and quotation.words not in free and not quotation.stands_in(_words_by_kind(runs)):
+            wrong.append(text[touched[0][0] : touched[-1][1]].strip())
+    return list(dict.fromkeys(wrong))
+
+
+def spoken_at(text: str, cited: Sequence[int], evidence: Mapping[int, MergedNote]) -> dict[int, list[TimeRange]]:
+    """Return when the words that an answer quotes are said, by note; only where notes keep the times of their words.
+
+    A quotation that is said twice is taken to be the first one; it may go on from one cited note to the next.
+
+    Args:
+        text: the answer, with its marks.
+        cited: what a claim without a mark of its own rests on.
+        evidence: the cited notes.
+    """
+    found: dict[int, list[TimeRange]] = {}
+    parts = sentence_spans(text)
+    for quotation in _quotations(text, _FEWEST_TIMED):
+        named = _named(_touched(parts, quotation)) or cited
+        runs = {evidence[n].id: n for n in reversed(list(named)) if n in evidence}
+        for line in _spoken([evidence[n] for n in runs.values()]):
+            for number, span in _times(quotation, line):
+                found.setdefault(runs[number], []).append(span)
+    return {number: merge(spans) for number, spans in found.items()}
+
+
+_Sentence = tuple[int, int, list[int]]
+
+
+def _touched(parts: Sequence[_Sentence], quotation: "_Quotation") -> Sequence[_Sentence]:
+    """Return the sentences that a quotation reaches into."""
+    return parts[bisect(parts, quotation.start, key=_start) - 1 : bisect_left(parts, quotation.end, key=_start)]
+
+
+def _named(touched: Iterable[_Sentence]) -> Sequence[int]:
+    return list(dict.fromkeys(number for _, _, numbers in touched for number in numbers))
+
+
+def _start(sentence: tuple[int, int, list[int]]) -> int:
+    return sentence[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Quotation:
+    """Words in quotation marks: where they stand, and in which pieces an ellipsis divides them, if there is one."""
+
+    start: int
+    end: int
+    pieces: Sequence[Sequence[str]]
+    elided: bool
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return tuple(word for piece in self.pieces for word in piece)
+
+    def stands_in(self, told: Iterable[Sequence[str]]) -> bool:
+        """Tell whether each piece is in one of the texts; an ellipsis may cut a word, as it does where notes are shown shortened."""
+        texts = list(told)
+        return all(any(_contains("".join(piece), words, self.elided) for words in texts) for piece in self.pieces)
+
+
+def _quotations(text: str, fewest: int = _MIN_QUOTED_WORDS) -> Iterator[_Quotation]:
+    for found in _QUOTATION.finditer(text):
+        quoted = found[found.lastgroup or 0]
+        pieces = [words for part in _OMITTED.split(quoted) if (words := _words(part))]
+        quotation = _Quotation(found.start(), found.end(), pieces, bool(_OMITTED.search(quoted)))
+        ideographs = sum(bool(re.match(_IDEOGRAPH, word)) for word in quotation.words)
+        if len(quotation.words) - ideographs / 2 >= fewest:
+            yield quotation
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(_APOSTROPHE.sub("", normalize("NFKC", text).casefold()))
+
+
+def _words_by_kind(runs: Iterable[MergedNote]) -> list[list[str]]:
+    """Return the words of notes, those of one kind in a row: a sentence may go on from one subtitle to the next."""
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for run in sorted(runs, key=lambda run: (run.span.start, run.id)):
+        kinds.setdefault((run.video, run.kind), []).extend(_words(run.text))
+    return list(kinds.values())
+
+
+_Line = Sequence[tuple[str, int, SpokenWord]]
+"""What is said in a row: each word as it is compared, with the run that has it, and its times."""
+
+
+def _spoken(runs: Iterable[MergedNote]) -> list[_Line]:
+    """Return the words with times of runs, those of one kind in a row as in `_words_by_kind`."""
+    kinds: dict[tuple[str, str], list[tuple[str, int, SpokenWord]]] = {}
+    for run in sorted(runs, key=lambda run: (run.span.start, run.id)):
+        line = kinds.setdefault((run.video, run.kind), [])
+        line.extend((part, run.id, word) for word in words_of(run) for part in _words(word.text))
+    return list(kinds.values())
+
+
+def _times(quotation: _Quotation, line: _Line) -> Iterator[tuple[int, TimeRange]]:
+    """Yield for each piece of a quotation when it is said in which runs; nothing where one of the pieces is not said there."""
+    starts = [0, *accumulate(len(part) for part, _, _ in line)]
+    places, at = list[tuple[int, int]](), 0
+    for piece in map("".join, quotation.pieces):
+        texts = [part for part, _, _ in line]
+        place = _place(piece, texts, quotation.elided, at)
+        if place is None and (place := _place(piece, texts, quotation.elided)) is None:
+            return
+        at = place + len(piece)
+        places.append((bisect(starts, place) - 1, bisect_left(starts, at)))
+    for first, beyond in places:
+        for run in dict.fromkeys(number for _, number, _ in line[first:beyond]):
+            own = [word for _, number, word in line[first:beyond] if number == run]
+            yield run, TimeRange(own[0].start, max(word.end for word in own))
+
+
+def _contains(part: str, words: Sequence[str], cut: bool) -> bool:
+    """Tell whether words make up `part`, however they are divided by spaces: whole ones, unless `part` is `cut`."""
+    return _place(part, words, cut) is not None
+
+
+def _place(part: str, words: Sequence[str], cut: bool, after: int = 0) -> int | None:
+    """Return where in the words, put together, `part` is found from `after` on, or None."""
+    whole, edges = "".join(words), {0, *accumulate(map(len, words))}
+    at = whole.find(part, after)
+    while at >= 0:
+        if cut or (at in edges and at + len(part) in edges):
+            return at
+        at = whole.find(part, at + 1)
+    return None

@@ -1,0 +1,99 @@
+"""Where Whisper's weights lie (in CTranslate2 form): a user's own folder, the weights folder, the Hugging Face cache.
+
+Looks at names and files only: imports no library, touches no network, reads a few blocks of a plain folder to tell it from others.
+"""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple
+
+from analyzer_agent.protocols import Availability, EngineConfig
+from analyzer_agent.tools.weights.catalog import usual_size
+
+SIZES = (
+    *("large-v3", "large-v2", "large-v3-turbo", "large-v1", "medium"),
+    *("distil-large-v3.5", "distil-large-v3", "distil-large-v2", "medium.en", "distil-medium.en"),
+    *("small", "small.en", "distil-small.en", "base", "base.en", "tiny", "tiny.en"),
+)
+"""Model names, the ones to prefer first: by size, and those for many languages before those for English alone."""
+
+_ALIASES = {"turbo": "large-v3-turbo", "large": "large-v3"}
+_REQUIRED_FILES = ("model.bin", "tokenizer.json")
+INSTALL_HINT = "analyzer-agent weights pull speech, or --weights speech=FOLDER, a Whisper model in CTranslate2 form"
+
+
+class Model(NamedTuple):
+    """Whisper weights on disk: `weights` names them with their revision."""
+
+    name: str
+    folder: Path
+    weights: str
+
+
+def models(folders: Sequence[Path]) -> list[Model]:
+    """Return the Whisper models in `folders`, best first.
+
+    Understands the Hugging Face cache (`models--ORG--faster-whisper-NAME/snapshots/REVISION/`) and plain folders
+    (`faster-whisper-NAME/` or `NAME/`), and reads no more than a few blocks of each plain model.
+    """
+    found: list[Model] = []
+    for root in folders:
+        for folder in sorted(root.iterdir()) if root.is_dir() else ():
+            name = name_of(folder.name)
+            if name not in SIZES:
+                continue
+            if _is_complete(folder):
+                found.append(Model(name, folder, f"faster-whisper-{name} {_digest(folder)}"))
+            elif snapshot := _snapshot(folder):
+                found.append(Model(name, snapshot, f"faster-whisper-{name} {snapshot.name[:12]}"))
+    return sorted(found, key=lambda model: SIZES.index(model.name))
+
+
+def locate(config: EngineConfig, folders: Sequence[Path]) -> Model | Availability:
+    """Return the weights to use, or what is missing: the user's own first, else the best in `weights_dir` and `folders`."""
+    wanted = config.weights
+    if wanted is not None and wanted.is_dir():
+        if missing_input := [name for name in _REQUIRED_FILES if not (wanted / name).is_file()]:
+            return Availability(missing=f"{str(wanted)!r} has no {' and no '.join(missing_input)}", fix="--weights speech=FOLDER")
+        return Model(wanted.name, wanted, f"{wanted.resolve().name} {_digest(wanted)}")
+    own = [config.weights_dir, config.weights_dir / "speech"] if config.weights_dir else []
+    found = models([*own, *folders])
+    if wanted is None:
+        return (
+            found[0] if found else Availability(missing="no Whisper weights on this machine", fix=INSTALL_HINT, size=usual_size("speech"))
+        )
+    name = _ALIASES.get(str(wanted), str(wanted))
+    if name not in SIZES:
+        return Availability(missing=f"{str(wanted)!r} is neither a folder nor one of {', '.join(SIZES)}", fix="--weights speech=FOLDER")
+    match = next((model for model in found if model.name == name), None)
+    return match or Availability(missing=f"no weights of Whisper {name!r} on this machine", fix=INSTALL_HINT)
+
+
+def name_of(folder: str) -> str:
+    """Return the name of the model that a folder of this name holds: `small` for `models--Systran--faster-whisper-small`."""
+    name = folder.split("--")[-1].removeprefix("faster-").replace("whisper-", "").removesuffix("-ct2")
+    return _ALIASES.get(name, name)
+
+
+def _is_complete(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in _REQUIRED_FILES)
+
+
+def _snapshot(folder: Path) -> Path | None:
+    """Return the snapshot that `main` points to, else the first complete one."""
+    main = folder / "refs" / "main"
+    named = [folder / "snapshots" / main.read_text().strip()] if main.is_file() else []
+    return next((at for at in [*named, *sorted(folder.glob("snapshots/*"))] if _is_complete(at)), None)
+
+
+def _digest(folder: Path) -> str:
+    """Return a digest of the size and 16 evenly spaced blocks of model.bin."""
+    path, block = folder / "model.bin", 1 << 16
+    size = path.stat().st_size
+    digest = blake2b(str(size).encode(), digest_size=6)
+    with path.open("rb") as file:
+        for i in range(16):
+            file.seek(max(size - block, 0) * i // 15)
+            digest.update(file.read(block))
+    return digest.hexdigest()

@@ -1,0 +1,291 @@
+"""Engines: which ones of an analyzer can run here, and keeping the loaded ones warm while there is memory for them.
+
+Knows nothing of what engines do.
+"""
+
+import gc
+import logging
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count
+from typing import Any, Protocol
+
+from analyzer_agent.errors import AgentError, Unavailable
+from analyzer_agent.installing import amount_of_bytes
+from analyzer_agent.protocols import Availability, Engine, EngineConfig, EngineSpec
+from analyzer_agent.tools.engines import memory
+from analyzer_agent.tools.engines.adaptive_batch import is_out_of_memory
+
+SPARE_BYTES = 1 << 30
+"""Bytes that stay free on a device beside the weights, for the work itself."""
+
+_BYTES_PER_WEIGHT_BYTE = 1.2
+"""What loading takes for each byte of weights on disk, before it was measured."""
+
+log = logging.getLogger(__name__)
+
+
+class MemoryMeter(Protocol):
+    """What tells how much memory there is; see `memory`."""
+
+    def free(self, device: str) -> int | None: ...
+
+    def used(self, device: str) -> int | None: ...
+
+
+class WarmEngine:
+    """An engine that can run: loads at first use, and stays loaded until another one needs its memory."""
+
+    def __init__(self, pool: "EnginePool", spec: EngineSpec, config: EngineConfig, found: Availability) -> None:
+        self.name, self.tier, self.uncertain, self.resource = spec.name, spec.tier, spec.uncertain, spec.resource
+        self.weights, self.config = found.weights, replace(config, make_room=partial(pool.make_room, self))
+        self.size: int | None = None
+        """Bytes that it was measured to take when it was loaded; None before, and where nothing tells."""
+        self.last_used = 0
+        self._pool, self._spec, self._found = pool, spec, found
+        self._loaded: Any = None
+        self._holders = 0
+
+    def get(self) -> Any:
+        """Return the loaded engine.
+
+        Raises:
+            Unavailable: it turned out at loading that it cannot run.
+        """
+        self.last_used = self._pool.tick()
+        loaded = self._loaded
+        return self._pool.load(self) if loaded is None else loaded
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep it from being thrown out while the block runs."""
+        with self._pool.counting:
+            self._holders += 1
+        try:
+            yield
+        finally:
+            with self._pool.counting:
+                self._holders -= 1
+
+    def fits_beside(self, others: Sequence[Engine]) -> bool:
+        """Tell whether the memory is large enough for it and these others at once, as far as can be told."""
+        return self._pool.fits([self, *(other for other in others if isinstance(other, WarmEngine) and other._pool is self._pool)])
+
+    def unsupported_reason(self, options: Mapping[str, Any]) -> str:
+        """Return why these options of the analyzer cannot be served, or ""."""
+        return self._spec.unsupported_reason(self.config, options)
+
+    @property
+    def device(self) -> str:
+        """Where it runs; before it is loaded, where it is expected to."""
+        return str(getattr(self._loaded, "device", self._found.device))
+
+    @property
+    def loaded(self) -> bool:
+        return self._loaded is not None
+
+    @property
+    def idle(self) -> bool:
+        return self.loaded and not self._holders
+
+    @property
+    def expected(self) -> int:
+        """Bytes that it will take: what was measured, else what its weights on disk suggest."""
+        return round(self._found.size * _BYTES_PER_WEIGHT_BYTE) if self.size is None else self.size
+
+    def _open(self) -> Any:
+        self._loaded = self._spec.load(self.config)
+        return self._loaded
+
+    def _drop(self) -> None:
+        loaded, self._loaded = self._loaded, None
+        if close := getattr(loaded, "close", None):
+            close()
+
+
+class EnginePool:
+    """The loaded engines, least recently used ones first to go when memory is short. May be shared by sessions.
+
+    Args:
+        meter: tells how much memory there is.
+        spare: bytes that stay free beside the weights.
+    """
+
+    def __init__(self, meter: MemoryMeter = memory, spare: int = SPARE_BYTES) -> None:
+        self.counting = threading.Lock()
+        self.engines: dict[Any, WarmEngine] = {}
+        self._meter, self._spare = meter, spare
+        self._loading = threading.RLock()
+        self._clock = count(1)
+
+    def engine(self, analyzer: str, spec: EngineSpec, config: EngineConfig, found: Availability) -> WarmEngine:
+        """Return the engine, the same one for the same weights and settings."""
+        made = WarmEngine(self, spec, config, found)
+        if spec.resource == "network":
+            return made  # nothing to keep warm, and the next session may ask another server
+        with self.counting:
+            return self.engines.setdefault((spec.model or analyzer, spec.name, found.weights, replace(config, vision=None)), made)
+
+    def tick(self) -> int:
+        """Return a number larger than all before."""
+        return next(self._clock)
+
+    def load(self, engine: WarmEngine) -> Any:
+        """Load an engine, making room where memory is short; one at a time, so that what each takes can be measured.
+
+        Raises:
+            Unavailable: it cannot run, or memory is too short for it alone.
+        """
+        with self._loading:
+            if engine._loaded is not None:
+                return engine._loaded
+            while (left := self._meter.free(engine.device)) is not None and left < engine.expected + self._spare:
+                if not self.make_room(engine):
+                    break
+            before = self._meter.used(engine.device)
+            loaded = self._opened(engine)
+            after = self._meter.used(engine.device)
+            if before is not None and after is not None:
+                engine.size = max(0, after - before)
+            return loaded
+
+    def _opened(self, engine: WarmEngine) -> Any:
+        while True:
+            failure = self._attempt(engine)
+            if failure is None:
+                return engine._loaded
+            # Out here nothing holds on to the memory of the attempt any more.
+            if not self.make_room(engine):
+                raise Unavailable(
+                    f"Memory ran out while {engine.name!r} was loaded on {engine.device!r}.",
+                    hint="Free some memory, choose smaller weights, or use --device cpu.",
+                )
+
+    def _attempt(self, engine: WarmEngine) -> str | None:
+        try:
+            engine._open()
+        except Exception as error:
+            if not any(is_out_of_memory(cause) for cause in _causes(error)):
+                raise
+            return str(error)
+        return None
+
+    def make_room(self, wanting: WarmEngine) -> bool:
+        """Throw out the idle engine on the same device that was not used for the longest time; tell whether there was one."""
+        with self._loading:
+            idle = [e for e in self.engines.values() if e is not wanting and e.idle and _same(e.device, wanting.device)]
+            if not idle:
+                return False
+            oldest = min(idle, key=lambda e: e.last_used)
+            log.info("%s makes room on %s for %s", oldest.name, oldest.device, wanting.name)
+            oldest._drop()
+            gc.collect()
+            return True
+
+    def fits(self, engines: Sequence[WarmEngine]) -> bool:
+        """Tell whether all of them can be loaded at once, as far as can be told; others that are idle make room."""
+        with self._loading:
+            for device in {engine.device for engine in engines}:
+                wanted = sum(engine.expected for engine in engines if not engine.loaded and _same(engine.device, device))
+                idle = [e for e in self.engines.values() if e not in engines and e.idle and _same(e.device, device)]
+                left = self._meter.free(device)
+                if left is not None and wanted and left + sum(engine.expected for engine in idle) < wanted + self._spare:
+                    return False
+        return True
+
+    def close(self) -> None:
+        """Throw out all engines that nobody uses; they load again if they are asked for."""
+        with self._loading:
+            for engine in self.engines.values():
+                if engine.idle:
+                    engine._drop()
+            gc.collect()
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _same(one: str, other: str) -> bool:
+    return one == other or {one, other} == {"cuda", "cuda:0"}
+
+
+class ImportedEngine:
+    """An engine in name only: stands for one that ran elsewhere, and is weaker than all that can run here."""
+
+    tier, weights, uncertain, device = 1_000, "", False, "import"
+
+    def __init__(self, name: str) -> None:
+        self.name, self.config = name, EngineConfig()
+
+    def get(self) -> Any:
+        """Refuse, for there is nothing to load.
+
+        Raises:
+            Unavailable: always.
+        """
+        raise Unavailable(f"The engine {self.name!r} cannot run here: its notes were imported.")
+
+    def held(self) -> AbstractContextManager[None]:
+        """Do nothing: there is nothing to keep."""
+        return nullcontext()
+
+    def fits_beside(self, others: Sequence[Engine]) -> bool:
+        """Return True: it takes no memory."""
+        return True
+
+    def unsupported_reason(self, options: Mapping[str, Any]) -> str:
+        """Return "": what serves is decided by what is covered."""
+        return ""
+
+
+@dataclass(frozen=True)
+class EngineChoice:
+    """The engines of an analyzer that can run, best first, and what was found of each one."""
+
+    engines: tuple[WarmEngine, ...]
+    found: Mapping[str, Availability]
+    pinned: bool = False
+
+    @property
+    def engine(self) -> WarmEngine | None:
+        """The best one that can run."""
+        return self.engines[0] if self.engines else None
+
+    def reason(self) -> str:
+        """Return in one line why no engine can run, with what helps."""
+        return "; ".join(f"{name}: {a.missing}" + (f" ({_way(a)})" if a.fix else "") for name, a in self.found.items() if a.missing)
+
+
+def _way(found: Availability) -> str:
+    return f"about {amount_of_bytes(found.size)}: {found.fix}" if found.size else found.fix
+
+
+def choose_engines(
+    name: str, engines: Sequence[EngineSpec], config: EngineConfig, pinned: str = "", pool: EnginePool | None = None
+) -> EngineChoice:
+    """Return the engines that can run now, best first; `pinned` names the only one that may.
+
+    Raises:
+        AgentError: `pinned` is not an engine of this analyzer.
+        Unavailable: the pinned engine, or the one that the user named weights for, cannot run.
+    """
+    if pinned and pinned not in {e.name for e in engines}:
+        known = ", ".join(e.name for e in engines) or "none to choose from"
+        raise AgentError(f"{pinned!r} is not an engine of {name!r}.", hint=f"Its engines are: {known}.")
+    eligible = [e for e in engines if not pinned or e.name == pinned]
+    if config.weights and not pinned:
+        # Own weights are for the best engine that takes any; a weaker one that ignores them must not take its place unseen.
+        eligible = sorted((e for e in eligible if e.takes_weights), key=lambda e: e.tier)[:1]
+    found = {e.name: e.find(config) for e in eligible}
+    able = [e for e in sorted(eligible, key=lambda e: e.tier) if not found[e.name].missing]
+    if not able and (pinned or config.weights):
+        first = next(iter(found.values()), Availability(missing="it has no engine"))
+        raise Unavailable(f"{name} cannot run with {pinned or str(config.weights)!r}: {first.missing}.", hint=first.fix)
+    at = pool or EnginePool()
+    return EngineChoice(tuple(at.engine(name, e, config, found[e.name]) for e in able), found, pinned=bool(pinned or config.weights))

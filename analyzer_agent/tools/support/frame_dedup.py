@@ -1,0 +1,127 @@
+"""Anchors: of the frames around an instant that look the same, the one that is read for all of them.
+
+The anchor of an instant depends on the video and the instant alone, never on what else is asked, in which order, or what was looked at
+before. Candidates are the instants just before and just after it on coarser and coarser grids; the coarsest one whose frame looks the
+same as the instant's own is its anchor. While a picture stays, exactly one instant is the coarsest (or several of the widest grid are), so
+all instants of that time have the same anchor. Frames are compared with each other directly, never by way of frames between them,
+so slow changes do not add up unseen.
+
+Knows nothing of what is read, nor of what makes two pictures look the same.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import cached_property
+from itertools import groupby
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from analyzer_agent.prefetch import prefetch
+from analyzer_agent.protocols import Frame, Grain, Video
+from analyzer_agent.timeline import TimeRange, first_instant
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+T = TypeVar("T")
+
+COARSEST_MS, FINEST_MS = 32_000, 1_000
+"""The steps of the grids of candidates, in ms: from the widest, half of it again and again, to the finest."""
+
+_PREFETCHED_FRAMES = 8
+"""Frames of the next stretch that are decoded while one is read."""
+
+_HELD_BYTES = 256 * 1024 * 1024
+"""So much may the pictures of one stretch of the widest grid take; where they are larger, the widest grid is finer."""
+
+
+def deduplicated(
+    video: Video,
+    run: Sequence[Grain],
+    alike: "Callable[[NDArray[np.uint8], NDArray[np.uint8]], bool]",
+    read: "Callable[[NDArray[np.uint8]], T]",
+) -> Iterator[tuple[Frame, T]]:
+    """Yield the BGR frame shown at each instant of a run of grains, with what is read on its anchor's.
+
+    Candidates are decoded in one pass, a stretch of the widest grid at a time; instants between those of the finest grid, which are
+    candidates of no others, in a second one beside it. Each anchor is read once. Nothing is decoded for empty grains.
+
+    Args:
+        video: what is sampled.
+        run: grains that go forward in time.
+        alike: tells whether two pictures look the same, whichever comes first.
+        read: reads a picture.
+    """
+    picture, asked = video.picture, [t for grain in run for t in grain.instants]
+    if picture is None or not asked:
+        return
+    wide = coarsest_step(video.size)
+    shared = sorted({near for t in asked for near in anchor_candidates(t, wide, picture) if _is_on_a_grid(near, picture)})
+    beside = _frames(video, [t for t in asked if not _is_on_a_grid(t, picture)])
+    held: dict[int, _LazyReading[T]] = {}
+    with closing(prefetch(_frames(video, shared), _PREFETCHED_FRAMES)) as coming:
+        for stretch, instants in groupby(asked, lambda t: t // wide):
+            begin, end = stretch * wide, (stretch + 1) * wide
+            # Its last frame is the first one of the next stretch.
+            held = {t: sight for t, sight in held.items() if t >= begin}
+            wanted = [t for t in shared[bisect_left(shared, begin) : bisect_right(shared, end)] if t not in held]
+            held |= {t: _LazyReading(frame, read) for t, frame in zip(wanted, coming, strict=False)}
+            for t in instants:
+                sight = held[t] if t in held else _LazyReading(next(beside), read)
+                yield sight.frame, _anchor(sight, anchor_candidates(t, wide, picture), held, alike).found
+
+
+def coarsest_step(size: tuple[int, int]) -> int:
+    """Return the step of the widest grid, in ms, for pictures of this width and height."""
+    step = COARSEST_MS
+    while step > FINEST_MS and (step // FINEST_MS + 1) * size[0] * size[1] * 3 > _HELD_BYTES:
+        step //= 2
+    return step
+
+
+def anchor_candidates(instant: int, wide: int, picture: TimeRange) -> list[int]:
+    """Return the instants that may be the anchor of this one, coarsest first; itself last.
+
+    The instant of the first frame belongs to every grid.
+    """
+    root, found, step = first_instant(picture), dict[int, None](), wide
+    while step >= FINEST_MS:
+        for near in (max(instant // step * step, root), -(-instant // step) * step):
+            if near == instant:
+                return [*found, instant]
+            if near < picture.end:
+                found[near] = None
+        step //= 2
+    return [*found, instant]
+
+
+class _LazyReading(Generic[T]):
+    """A frame, and what is read on it once that is wanted."""
+
+    def __init__(self, frame: Frame, read: "Callable[[NDArray[np.uint8]], T]") -> None:
+        self.frame = frame
+        self._read = read
+
+    @cached_property
+    def found(self) -> T:
+        return self._read(self.frame.image)
+
+
+def _anchor(
+    sight: _LazyReading[T],
+    chosen: Sequence[int],
+    held: Mapping[int, _LazyReading[T]],
+    alike: "Callable[[NDArray[np.uint8], NDArray[np.uint8]], bool]",
+) -> _LazyReading[T]:
+    others = (held[t] for t in chosen[:-1])
+    return next((other for other in others if alike(other.frame.image, sight.frame.image)), sight)
+
+
+def _is_on_a_grid(instant: int, picture: TimeRange) -> bool:
+    return instant % FINEST_MS == 0 or instant == first_instant(picture)
+
+
+def _frames(video: Video, instants: Sequence[int]) -> Iterator[Frame]:
+    if instants:
+        yield from video.frames(TimeRange(instants[0], instants[-1] + 1), instants=instants, order="bgr")

