@@ -1,6 +1,6 @@
-"""The registry of analyzers: built-ins by name, other people's by entry point; nothing is imported until asked for.
+"""Registry of analyzers: built-ins by name, plug-ins by entry point, all imported on first use.
 
-Knows names and where to find things, and nothing of what analyzers do.
+The registry knows names and import paths. Loading a plug-in is left to `plugins`.
 """
 
 import logging
@@ -15,7 +15,10 @@ from analyzer_agent.protocols import EngineSpec, Spec
 from analyzer_agent.tools.plugins import load_plugin
 
 GROUP = "analyzer_agent.analyzers"
-"""The entry-point group of third-party analyzers: each entry names a `Spec`, or a tuple of a `Spec` and its `EngineSpec`s."""
+"""Entry-point group of third-party analyzers.
+
+Each entry names a `Spec`, or a tuple of a `Spec` and its `EngineSpec`s.
+"""
 
 _HERE = "analyzer_agent.tools"
 
@@ -45,10 +48,10 @@ def names() -> list[str]:
 
 
 def load(name: str) -> tuple[Spec, Sequence[EngineSpec]]:
-    """Return an analyzer's spec with its engines, best first.
+    """Import an analyzer and return its spec with its engines, best first.
 
     Raises:
-        AgentError: the name is unknown, or the plug-in behind it cannot be loaded.
+        AgentError: the name is unknown, or its plug-in cannot be loaded.
     """
     if name in _BUILTIN:
         spec, *engines = (_resolve(place) for place in _BUILTIN[name])
@@ -60,7 +63,11 @@ def load(name: str) -> tuple[Spec, Sequence[EngineSpec]]:
 
 
 def load_all(wanted: Sequence[str] | None = None) -> dict[str, tuple[Spec, Sequence[EngineSpec]]]:
-    """Return the wanted analyzers by name. Without `wanted` all of them; then a broken plug-in is a warning, not an error."""
+    """Return the wanted analyzers by name, or all of them.
+
+    A plug-in that cannot be loaded raises if it is in `wanted`; without `wanted` it is skipped
+    with a warning.
+    """
     found = {}
     for name in wanted if wanted is not None else names():
         try:
@@ -73,7 +80,7 @@ def load_all(wanted: Sequence[str] | None = None) -> dict[str, tuple[Spec, Seque
 
 
 def broken() -> dict[str, PluginError]:
-    """Return the plug-ins that cannot be loaded, by name, each with its error."""
+    """Return the error of each plug-in that cannot be loaded, by name."""
     errors = {}
     for name in names():
         try:
@@ -84,7 +91,7 @@ def broken() -> dict[str, PluginError]:
 
 
 def known(wanted: Iterable[str]) -> dict[str, Spec]:
-    """Return the specs of those of the analyzers that are there and can be loaded, such as of all that have left notes in a store."""
+    """Return the specs of the given analyzers by name; unknown or broken ones are skipped."""
     found = {}
     for name in wanted:
         with suppress(AgentError):

@@ -1,6 +1,6 @@
-"""What people call analyzers: by their own names, by those of their tools, of the notes they make, or of their engines.
+"""Resolve the names that people give analyzers: of analyzers, tools, note kinds or engines.
 
-Every place that takes the name of an analyzer from a person asks here.
+Every command-line option and API that takes an analyzer's name calls this module.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from analyzer_agent.tools import load_all, names
 
 
 class ResolvedName(NamedTuple):
-    """An analyzer, and the engine where its name was said instead."""
+    """An analyzer, with the engine if the name was an engine's."""
 
     analyzer: str
     engine: str = ""
@@ -22,7 +22,7 @@ def resolve_name(name: str) -> ResolvedName:
     """Return the analyzer that a name stands for.
 
     Raises:
-        AgentError: no analyzer goes by that name, or an engine of several does.
+        AgentError: the name is unknown, or is an engine of several analyzers.
     """
     if name in names():
         return ResolvedName(name)
@@ -40,7 +40,7 @@ def resolve_name(name: str) -> ResolvedName:
 
 
 def is_alias_of(name: str) -> bool:
-    """Tell whether an analyzer goes by that name."""
+    """Tell whether the name stands for an analyzer."""
     try:
         resolve_name(name)
     except AgentError:
@@ -49,14 +49,17 @@ def is_alias_of(name: str) -> bool:
 
 
 def resolve_names(given: Iterable[str], engine: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-    """Return analyzers under their own names, each once, and the engines that were said for them in one way or the other.
+    """Resolve names of analyzers and the engines chosen for them.
 
     Args:
-        given: names of any kind.
-        engine: engines by names of analyzers.
+        given: names of any kind; the name of an engine also chooses that engine.
+        engine: chosen engines by the names of analyzers.
+
+    Returns:
+        The analyzers' own names without duplicates, and the chosen engines by these names.
 
     Raises:
-        AgentError: a name is unknown, or two engines were said for one analyzer.
+        AgentError: a name is unknown, or two engines are chosen for one analyzer.
     """
     engines = {resolve_name(name).analyzer: engine for name, engine in engine.items()}
     found = [resolve_name(name) for name in given]
@@ -67,10 +70,10 @@ def resolve_names(given: Iterable[str], engine: Mapping[str, str]) -> tuple[list
 
 
 def resolve_kinds(name: str) -> tuple[str, ...]:
-    """Return the kinds of notes that a name stands for: a kind, or what an analyzer makes.
+    """Return the kinds of notes for a name: the kind itself, or all kinds of an analyzer.
 
     Raises:
-        AgentError: there is no such kind.
+        AgentError: the name is neither a kind nor an analyzer.
     """
     known = load_all()
     valid = [*KINDS, *sorted({kind for spec, _ in known.values() for kind in spec.kinds} - set(KINDS))]

@@ -1,7 +1,7 @@
-"""Captions: one sentence about what sampled frames show.
+"""Captions: one sentence about each sampled frame.
 
-Yields one observation per frame; equal sentences side by side are joined when read. Knows neither the model that writes nor how frames
-are decoded, and tells each frame by itself: what happens between two of them is not in it.
+Yields one observation per frame; adjacent equal sentences are joined when read. Each frame is
+captioned separately, so changes between two frames are not described.
 """
 
 import re
@@ -20,24 +20,28 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_CAPTION_CHARS = 400
-"""Characters of a caption that are kept: a model that was asked for a sentence may give a page."""
+"""Maximum stored length of a caption, in characters; models may exceed one sentence."""
 
 _SPACE_BEFORE_PUNCTUATION = re.compile(r"\s+([.,;:!?])")
 
 
 class Captioner(Protocol):
-    """What a captioning engine can do."""
+    """Interface of a captioning engine."""
 
     batch: int
-    """How many pictures it takes best at once."""
+    """Preferred number of images per call."""
 
     def caption(self, images: "Sequence[NDArray[np.uint8]]") -> Sequence[str]:
-        """Return a sentence about each BGR picture, "" where there is nothing to say; each picture's does not depend on the others."""
+        """Return a sentence about each image, or "" for none.
+
+        Args:
+            images: H x W x 3, uint8, BGR. The caption of one does not depend on the others.
+        """
         ...
 
 
 class Captions(Analyzer):
-    """Describes sampled frames of a video."""
+    """Caption sampled frames of a video."""
 
     version = "1"
 
@@ -52,17 +56,17 @@ class Captions(Analyzer):
 
 
 def look(captioner: Captioner, images: "Sequence[NDArray[np.uint8]]") -> list[str]:
-    """Return what the captioner says about each picture, tidied."""
+    """Return the captioner's normalized text for each image (H x W x 3, uint8, BGR)."""
     return [tidy(text) for text in captioner.caption(images)]
 
 
 def observe(span: TimeRange, frame: Frame, text: str) -> list[Observation]:
-    """Return a frame's caption as an observation, if there is one."""
+    """Return a frame's caption as an observation; nothing for an empty text."""
     return [Observation(span, "caption", text, None, {"pts": frame.pts})] if text else []
 
 
 def tidy(text: str) -> str:
-    """Return a caption on one line, punctuation closed up to its word, without the full stop at its end, cut if it is too long."""
+    """Put a caption on one line, close up punctuation, drop a final full stop, and truncate."""
     line = _SPACE_BEFORE_PUNCTUATION.sub(r"\1", " ".join(text.split()))
     short = line if len(line) <= MAX_CAPTION_CHARS else line[: MAX_CAPTION_CHARS - 1].rstrip() + "…"
     return short.removesuffix(".").rstrip()

@@ -1,4 +1,4 @@
-"""The languages that Whisper knows: their codes and English names, and what people write for them."""
+"""Whisper's languages: codes, English names, and how people write them."""
 
 from collections.abc import Mapping
 
@@ -18,18 +18,21 @@ yue cantonese
 """
 
 WHISPER: Mapping[str, str] = {code: name for code, _, name in (entry.strip().partition(" ") for entry in _NAMES.split(","))}
-"""Code -> name."""
+"""English names by language code."""
 
 
 def code_of(said: str) -> str:
-    """Return the code of a language given as a code, a code with a region (`en-US`) or a name (`English`); all else as it is."""
+    """Return the code for a code, a code with a region (`en-US`) or a name (`English`).
+
+    Anything else is returned unchanged.
+    """
     plain = said.strip().lower()
     by_name = {name: code for code, name in WHISPER.items()}
     return next((code for code in (plain, by_name.get(plain, ""), plain.replace("_", "-").partition("-")[0]) if code in WHISPER), said)
 
 
 def unsupported_language_reason(language: str) -> str:
-    """Return why no weights of Whisper know a language, or ""."""
+    """Return why no Whisper weights support the language, or "" if some do."""
     if language == "auto" or language in WHISPER:
         return ""
     guess = did_you_mean(language, WHISPER.values()).removesuffix("?").removeprefix("Did you mean ")

@@ -1,7 +1,8 @@
-"""Look: what a model that sees pictures answers to a question about a few frames.
+"""Look: a vision model's answer to a question about a few frames.
 
-Yields one observation per grain, which is one request; none where the frames do not show what was asked for, so that the grain is
-covered and empty: looked, and not there. Each question, at each density, is a lane of its own. Knows neither the model nor its prompt.
+Yields one observation per grain, which is one request; none if the frames do not answer the
+question, so that the grain is covered and empty. Each question at each step is a separate lane.
+The model and its prompt are left to the engine.
 """
 
 import hashlib
@@ -19,34 +20,34 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FRAMES_PER_REQUEST, FRAMES_PER_SHEET = 8, 16
-"""Frames of one request, and of one that shows them on a single sheet."""
+"""Frames per request as separate images, and as one contact sheet."""
 SHEET_STEP_MS = 16_000
-"""From this step on, in ms, frames come as a sheet: what is asked so coarsely is an overview."""
+"""From this step on, in ms, frames are sent as a contact sheet: such a question is an overview."""
 DEFAULT_STEP_S = 8
-"""The default step, in seconds."""
+"""Default step, in seconds."""
 MAX_ANSWER_CHARS = 400
-"""Characters of an answer that are kept: as many as a result shows."""
+"""Maximum stored length of an answer, in characters: what a tool result shows of it."""
 
 _CLOCK = re.compile(r"\d+(?::\d\d)+(?:\.\d+)?")
 
 
 class FrameAnswerer(Protocol):
-    """What an engine that answers questions about pictures can do."""
+    """Interface of an engine that answers questions about images."""
 
     def answer(self, question: str, images: "Sequence[NDArray[np.uint8]]", times: Sequence[str], *, sheet: bool) -> str:
-        """Return the answer about BGR pictures seen at these times, "" if they do not show what is asked for.
+        """Answer a question about frames; "" if they do not show the answer.
 
         Args:
-            question: what is to be found out.
-            images: in time order.
-            times: of each picture, as they may be named in the answer.
-            sheet: show them small, as one picture.
+            question: the question in natural language.
+            images: in time order, each H x W x 3, uint8, BGR.
+            times: the clock time of each image, as the answer may cite it.
+            sheet: send them as one contact sheet of small images.
         """
         ...
 
 
 class Look(Analyzer):
-    """Asks one question about frames `step` ms apart."""
+    """Ask one question about frames `step` ms apart."""
 
     version = "1"
 
@@ -58,7 +59,7 @@ class Look(Analyzer):
         self._engine, self._question, self._step = engine, question, step
 
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
-        """Yield each grain with what the model says of its frames, if they show what was asked for."""
+        """Yield each grain with the model's answer about its frames, if there is one."""
         for grain in grains:
             at = instants(grain.span, self._step, video.picture) if video.picture else []
             frames = list(video.frames(grain.span, instants=at, order="bgr")) if at else []
@@ -76,7 +77,7 @@ class Look(Analyzer):
         return [Observation(self._named(text, times, frames, span), "look", short, None, detail)]
 
     def _named(self, text: str, times: Sequence[str], frames: Sequence[Frame], span: TimeRange) -> TimeRange:
-        """Return from the first to the last of the frames that an answer names by their times; the whole span if it names none."""
+        """Return the range of the frames whose times the answer cites, or else the whole span."""
         named = [frame.t for time, frame in zip(times, frames, strict=True) if time in _CLOCK.findall(text)]
         return TimeRange(named[0], sample_end(named[-1], self._step, span.end)) if named else span
 
@@ -85,8 +86,8 @@ def make(options: Mapping[str, Any], engine: Engine | None) -> Look:
     """Return the analyzer.
 
     Raises:
-        Unavailable: no engine was given.
-        ToolRefusal: the question is empty, or `every` is no step.
+        Unavailable: no engine is given.
+        ToolRefusal: the question is empty, or `every` is not a valid step.
     """
     if engine is None:
         raise Unavailable("Looking at frames needs a vision model.", hint="--vision-model NAME")

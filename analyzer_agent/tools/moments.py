@@ -1,7 +1,7 @@
-"""Moments: which stretches of a video look most like a description in words.
+"""Moments: the ranges of a video that best match a description.
 
-Samples are kept as vectors, one per frame, so that any number of descriptions can be compared with them without decoding a frame again.
-A likeness is relative: something is always the most alike, also where nothing fits. Knows neither the model nor where vectors lie.
+Stores one embedding per sampled frame, so further descriptions need no decoding. Similarity is
+relative: some frame is always the most similar, even if nothing matches.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,29 +19,33 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_LIKENESS_DROP = 0.02
-"""How far the likeness of neighbours may lie below the best of a moment that they belong to."""
+"""Maximum difference in similarity between a moment's best sample and its other samples."""
 
 DEFAULT_LIMIT = 5
-"""The default of `limit`."""
+"""Default of `limit`."""
 
 
 class Embedder(Protocol):
-    """What an engine that compares pictures with texts can do; all vectors have length 1."""
+    """Interface of an engine that embeds images and texts as comparable, L2-normalised vectors."""
 
     batch: int
-    """How many pictures it takes best at once."""
+    """Preferred number of images per call."""
 
     def image_features(self, images: "Sequence[NDArray[np.uint8]]") -> "Sequence[NDArray[np.float32]]":
-        """Return a vector for each BGR picture; it does not depend on the others."""
+        """Return a vector (float32[D]) for each image.
+
+        Args:
+            images: H x W x 3, uint8, BGR. The vector of one does not depend on the others.
+        """
         ...
 
     def text_features(self, texts: Sequence[str]) -> "Sequence[NDArray[np.float32]]":
-        """Return a vector for each text."""
+        """Return a vector (float32[D]) for each text."""
         ...
 
 
 class Moments(Analyzer):
-    """Keeps sampled frames of a video as vectors, and compares them with descriptions."""
+    """Store embeddings of sampled frames, and compare them with descriptions."""
 
     version = "1"
 
@@ -51,11 +55,15 @@ class Moments(Analyzer):
         self._engine = engine
 
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
-        """Yield each grain with a sample per instant: its vector as 16-bit floats."""
+        """Yield each grain with a sample per instant; its vector is float16[D], L2-normalised."""
         return observe_grains(video, grains, self._engine.get, _look, _observe)
 
     def search(self, samples: Sequence[Sample], filters: Mapping[str, Any]) -> Iterator[Observation]:
-        """Yield the moments that look like `filters["description"]`, best first; nothing without one.
+        """Yield the moments that match `filters["description"]`, best first.
+
+        Args:
+            samples: stored samples of this analyzer, in time order.
+            filters: without a `description`, nothing is yielded.
 
         Raises:
             ToolRefusal: the description is empty.
@@ -77,12 +85,13 @@ class Moments(Analyzer):
 
 
 def peaks(spans: Sequence[TimeRange], scores: Sequence[float]) -> Iterator[tuple[TimeRange, int]]:
-    """Yield stretches around the highest scores, best first, each with the index of its best sample.
+    """Yield ranges around the local maxima of the scores, best first, with the best sample's index.
 
-    A stretch goes on over neighbours that touch and score at most `MAX_LIKENESS_DROP` less. A sample beside a better one begins none.
+    A range extends over adjacent samples that score at most `MAX_LIKENESS_DROP` less. A sample next
+    to a better one starts no range.
 
     Args:
-        spans: of the samples, in time order.
+        spans: the samples' spans, in time order.
         scores: one per sample.
     """
     taken: set[int] = set()
@@ -121,7 +130,7 @@ def make(options: Mapping[str, Any], engine: Engine | None) -> Moments:
     """Return the analyzer.
 
     Raises:
-        Unavailable: no engine was given.
+        Unavailable: no engine is given.
     """
     if engine is None:
         raise Unavailable("Finding moments needs an engine.", hint=install_extra(VISION))

@@ -1,8 +1,8 @@
 """Motion: when something moves, how much of the picture, and where.
 
-Looks eight times a second at small pictures and compares each with its neighbours in time and with the background, the median of the
-seconds around it. Everything is decided within a fixed reach, so a grain's notes never depend on what was asked with it. Knows
-nothing of what it is that moves, and takes a moving camera for motion everywhere.
+Compares small pictures, eight per second, with their neighbours in time and with the background,
+the median of the seconds around them. All decisions depend on a fixed reach, so the notes of a
+grain do not depend on the requested range. A moving camera counts as motion everywhere.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,26 +18,27 @@ from analyzer_agent.timeline import FINEST_STEP, TimeRange, instants, merge, sam
 from analyzer_agent.tools.scenes import adjoining_runs
 
 COMPARISON_LAG_MS = 2 * FINEST_STEP
-"""How far apart in time compared pictures lie, in ms; further only where frames are rarer than that."""
+"""Time between compared pictures, in ms; longer only if the frame interval is longer."""
 STILL_PICTURE_MS = 2000
-"""A frame that is shown for longer than this, in ms, is a still picture: what comes after it is a cut, not motion."""
+"""A frame shown for longer than this, in ms, is a still picture; the change after it is a cut."""
 BACKGROUND_WINDOW_MS = 8000
-"""The background of a moment is the median of this many ms before and after its second."""
+"""The background is the median of this many ms before and after the current second."""
 MAX_FLICKER_MS, MIN_MOTION_MS, MAX_BRIDGED_GAP_MS = 2 * FINEST_STEP, 300, 1000
-"""In ms: gaps up to the first are not seen; what then lasts less than the second is dropped; gaps below the third are bridged."""
+"""In ms, applied in this order: gaps up to the first are ignored, motion shorter than the second
+is dropped, and gaps shorter than the third are bridged."""
 _SECOND_MS = 1000
 _REACH_MS = BACKGROUND_WINDOW_MS + _SECOND_MS
 _MARGIN_MS = 2000
-"""Beyond a grain's edge by this many ms, motion cannot change what is found inside it."""
+"""Motion further than this from a grain, in ms, cannot change the grain's notes."""
 CONTEXT_MS = _REACH_MS + _MARGIN_MS
 _PREFETCHED_FRAMES = 4
 _FULL_STRENGTH_SHARE = 0.25
-"""The share of the picture that counts as motion of full strength."""
+"""Share of the picture (0 to 1) that counts as full strength."""
 _EVERYWHERE_SHARE = 0.5
 
 
 class MovingRegion(Protocol):
-    """What moves in one picture, in shares of it: how much, the box `(x, y, w, h)` and the centre `(x, y)`."""
+    """Motion in a picture, in shares of it: area, box `(x, y, w, h)` and centre `(x, y)`."""
 
     @property
     def share(self) -> float: ...
@@ -50,7 +51,7 @@ class MovingRegion(Protocol):
 
 
 class Motion(Analyzer):
-    """Finds when and where something moves, in one decoding pass for grains that adjoin."""
+    """Find when and where something moves; adjacent grains share one decoding pass."""
 
     version = "1"
 
@@ -64,14 +65,15 @@ class Motion(Analyzer):
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
         """Yield each grain with the times of motion in it.
 
-        The score is the strength, 0 to 1. The detail holds, in shares of the picture: `area` that moves on average, `peak`, and `box`
-        `[x, y, w, h]` around all of it; and `continues` where the motion began before the grain.
+        The score is the strength, 0 to 1. The detail holds, as shares of the picture: `area`, the
+        mean moving share; `peak`, its maximum; and `box`, `[x, y, w, h]` around all motion; and
+        `continues` if the motion began before the grain.
         """
         for run in adjoining_runs(grains):
             yield from self._run(video, run)
 
     def _run(self, video: Video, run: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
-        """Decode once from before the first grain to after the last one, and yield each grain as soon as it is certain."""
+        """Decode once over the run and its context; yield each grain as soon as it is decided."""
         picture = video.picture
         whole = picture and TimeRange(run[0].span.start, run[-1].span.end).within(picture)
         if picture is None or whole is None:
@@ -93,7 +95,7 @@ class Motion(Analyzer):
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
-    """What moves at one instant of the grid."""
+    """The motion at one instant of the grid, if any."""
 
     span: TimeRange
     region: MovingRegion | None
@@ -101,7 +103,7 @@ class _Moment:
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """A small picture: the instant it was sampled at and when its frame appears (ms)."""
+    """A small picture with its sampling time `t` and its frame's time `pts`, in ms."""
 
     t: int
     pts: int
@@ -110,7 +112,7 @@ class _Sample:
 
 @dataclass(slots=True)
 class _MotionDetector:
-    """Turns frames into moments, each with the frames `_REACH_MS` ms around it at hand and no more."""
+    """Turn frames into moments; holds only the frames within `_REACH_MS`."""
 
     engine: Any
     picture: TimeRange
@@ -143,7 +145,10 @@ class _MotionDetector:
         return _Moment(span, None if mask is None else self.engine.moving(mask, now.image, self._background(now.t)))
 
     def _other(self, others: Iterator[_Sample], now: _Sample, at_end: bool) -> list[_Sample] | None:
-        """Return the frame to compare with on one side; none at the picture's end; None if the frame there is a still picture."""
+        """Return the frame to compare with on one side.
+
+        Empty at the end of the picture; None if the frame there is a still picture.
+        """
         found: list[_Sample] = []
         for sample in others:
             distance = abs(sample.t - now.t)
@@ -156,7 +161,7 @@ class _MotionDetector:
         return found if found or at_end else None
 
     def _background(self, t: int) -> Any:
-        """Return the background of the second that `t` lies in."""
+        """Return the background of the second that contains `t` (ms)."""
         second = t // _SECOND_MS * _SECOND_MS
         if self.background[0] != second:
             near = TimeRange(max(0, second - BACKGROUND_WINDOW_MS), second + BACKGROUND_WINDOW_MS + 1)
@@ -166,7 +171,7 @@ class _MotionDetector:
 
 
 def _pieces(grain: TimeRange, moments: Sequence[_Moment]) -> list[Observation]:
-    """Return the times of motion in a grain, decided from the moments in it and up to `_MARGIN_MS` ms around it."""
+    """Return the times of motion in a grain, from the moments in it and `_MARGIN_MS` around it."""
     near = TimeRange(max(0, grain.start - _MARGIN_MS), grain.end + _MARGIN_MS)
     close = [moment for moment in moments if moment.region and moment.span.overlaps(near)]
     lasting = [span for span in merge((moment.span for moment in close), MAX_FLICKER_MS) if span.length >= MIN_MOTION_MS]
@@ -198,7 +203,7 @@ def _box(regions: Sequence[MovingRegion]) -> list[float]:
 
 
 def _where(regions: Sequence[MovingRegion], area: float) -> str:
-    """Say in plain words where most of the motion is: one of nine places, or everywhere."""
+    """Describe where most of the motion is: one of nine places, or everywhere."""
     if area >= _EVERYWHERE_SHARE:
         return "everywhere"
     weight = sum(region.share for region in regions)

@@ -1,8 +1,8 @@
-"""Objects in the picture: how many of which class, and where, on sampled frames.
+"""Objects: how many of which class, and where, on sampled frames.
 
-Yields one observation per class and frame. All classes above a low score are stored; which ones count is decided when
-they are read (`select`). Knows neither the detector's library nor how frames are decoded, and follows nothing from
-frame to frame: two observations of a person may be the same person.
+Yields one observation per class and frame. All classes above a low score are stored; `select`
+applies the reader's threshold. Objects are not followed between frames: two observations of a
+person may be the same person (see `tracks`).
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -21,37 +21,41 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 STORED_SCORE = 0.1
-"""Boxes below this score are not stored."""
+"""Boxes below this score (0 to 1) are not stored."""
 COUNTED_SCORE = 0.25
-"""Boxes from this score on count, unless the reader chooses another: the default of `min_score`."""
+"""Default of `min_score`: boxes with at least this score count."""
 
 DetectedBox: TypeAlias = tuple[str, float, tuple[float, float, float, float]]
-"""A box as an engine finds it: class, score (0 to 1), and `x, y, width, height` in pixels."""
+"""A detected box: class, score (0 to 1), and `x, y, width, height` in pixels."""
 
 
 class ObjectDetector(Protocol):
-    """What an object engine can do."""
+    """Interface of an object detection engine."""
 
     names: Sequence[str]
-    """The classes it knows."""
+    """Classes of the weights."""
     batch: int
-    """How many pictures it takes best at once."""
+    """Preferred number of images per call."""
 
     def detect(
         self, images: "Sequence[NDArray[np.uint8]]", floor: float, vocabulary: Sequence[str] = ()
     ) -> Sequence[Sequence[DetectedBox]]:
-        """Return, for each BGR picture, the boxes that score at least `floor`; each picture's do not depend on the others.
+        """Return the detected boxes of each image.
 
-        With a `vocabulary`, its names are looked for, instead of the classes that the detector knows.
+        Args:
+            images: H x W x 3, uint8, BGR. The boxes of one do not depend on the others.
+            floor: minimum score, 0 to 1.
+            vocabulary: classes to detect in place of those of the weights.
 
         Raises:
-            ToolRefusal: the detector's classes are fixed, or it has none of its own.
+            ToolRefusal: a vocabulary is given, but the weights have fixed classes; or none is
+                given, but they have no classes.
         """
         ...
 
 
 class Objects(Analyzer):
-    """Counts and locates objects on sampled frames of a video."""
+    """Count and locate objects on sampled frames of a video."""
 
     version = "1"
 
@@ -62,14 +66,14 @@ class Objects(Analyzer):
         self._engine = engine
 
     def facts(self) -> Mapping[str, JSON]:
-        """Return `{"classes": [...]}`, what is looked for: the vocabulary, or what the loaded weights know; loads them then."""
+        """Return `{"classes": [...]}`: the vocabulary, or else the classes of the loaded weights."""
         if self.vocabulary:
             return {"classes": list(self.vocabulary)}
         detector: ObjectDetector = self._engine.get()
         return {"classes": list(detector.names)}
 
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
-        """Yield each grain with one observation per class and instant, the most certain class first."""
+        """Yield each grain with one observation per class and instant, best score first."""
         return observe_grains(video, grains, self._engine.get, self._look, observe)
 
     def _look(self, detector: ObjectDetector, images: "Sequence[NDArray[np.uint8]]") -> Sequence[Sequence[DetectedBox]]:
@@ -77,7 +81,7 @@ class Objects(Analyzer):
 
 
 def observe(span: TimeRange, frame: Frame, boxes: Sequence[DetectedBox]) -> list[Observation]:
-    """Return what was found on a frame, one observation per class."""
+    """Return the boxes of a frame as one observation per class."""
     tall, wide = frame.image.shape[:2]
     by_class: dict[str, list[list[float]]] = {}
     for name, score, (x, y, width, height) in boxes:
@@ -92,23 +96,29 @@ def observe(span: TimeRange, frame: Frame, boxes: Sequence[DetectedBox]) -> list
 
 
 def label(name: str, rows: Sequence[Sequence[float]], min_score: float) -> str:
-    """Return `"2 person"` for the boxes that count, or `"person?"` where none does.
+    """Return `"2 person"` if two boxes count, or `"person?"` if none does.
 
-    The mark keeps doubtful finds out of searches for what was found: they are read only by who lowers `min_score`.
+    The question mark keeps weak detections out of text searches for strong ones.
     """
     count = sum(row[4] >= min_score for row in rows)
     return f"{count} {name}" if count else f"{name}?"
 
 
 def select(observation: Observation, classes: Collection[str] = (), min_score: float = COUNTED_SCORE) -> Observation | None:
-    """Return the observation as a reader with these filters sees it, or None if nothing is left of it.
+    """Filter an observation's boxes by score and recount them.
 
-    Keeps the boxes of at least `min_score` and counts anew; no `classes` means all of them, upper and lower case alike.
+    Args:
+        observation: an observation of this analyzer.
+        classes: classes to keep, case-insensitive; all if empty.
+        min_score: minimum score of a box, 0 to 1.
+
+    Returns:
+        The observation with the remaining boxes, or None if none remains.
     """
     name = str(observation.detail["class"])
     if classes and name.casefold() not in {wanted.casefold() for wanted in classes}:
         return None
-    if "boxes" not in observation.detail:  # brought in from elsewhere, with a count alone
+    if "boxes" not in observation.detail:  # imported notes may have only a count
         return observation if observation.score is None or observation.score >= min_score else None
     rows = [row for row in cast("Sequence[Sequence[float]]", observation.detail["boxes"]) if row[4] >= min_score]
     if not rows:
@@ -118,7 +128,7 @@ def select(observation: Observation, classes: Collection[str] = (), min_score: f
 
 
 def selected(observation: Observation, filters: Mapping[str, Any]) -> Observation | None:
-    """Apply the filters of `filters_schema` that are given."""
+    """Apply `select` with the given filters of `filters_schema`."""
     return select(observation, filters.get("classes") or (), filters.get("min_score", COUNTED_SCORE))
 
 
@@ -126,7 +136,7 @@ def make(options: Mapping[str, Any], engine: Engine | None) -> Objects:
     """Return the analyzer.
 
     Raises:
-        Unavailable: no engine was given.
+        Unavailable: no engine is given.
     """
     if engine is None:
         raise Unavailable("Detecting objects needs an engine.", hint=install_extra(VISION))

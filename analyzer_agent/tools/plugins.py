@@ -1,6 +1,6 @@
-"""Plug-ins: analyzers of other packages, loaded from their entry points and held to the contract.
+"""Load analyzers of other packages from their entry points and hold them to the contract.
 
-Every fault of a plug-in becomes a `PluginError` that names its package, its entry point and what went wrong.
+Every fault of a plug-in becomes a `PluginError` with its package, its entry point and the cause.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,10 +14,11 @@ from analyzer_agent.protocols import EngineSpec, Spec
 
 
 def load_plugin(name: str, entry: EntryPoint) -> tuple[Spec, Sequence[EngineSpec]]:
-    """Return the spec and the engines that an entry point names.
+    """Import a plug-in and return its spec and engines.
 
     Raises:
-        PluginError: it cannot be imported, or does not name a valid Spec, alone or in a tuple with EngineSpecs.
+        PluginError: the entry point cannot be imported, or names neither a valid Spec nor a tuple
+            of a Spec and EngineSpecs.
     """
     plugin = _Plugin(name, entry)
     try:
@@ -37,7 +38,7 @@ def load_plugin(name: str, entry: EntryPoint) -> tuple[Spec, Sequence[EngineSpec
 
 
 class _Plugin:
-    """A plug-in by its name and entry point; wraps its functions so that their faults are known as its own."""
+    """A plug-in's name and entry point; wraps its functions so that errors name the plug-in."""
 
     def __init__(self, name: str, entry: EntryPoint) -> None:
         self._name = name

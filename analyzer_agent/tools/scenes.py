@@ -1,7 +1,7 @@
 """Scenes: where one shot ends and the next begins.
 
-Stores cut *candidates*, as pieces of shots that never leave their grain; the minimum length of a shot and the joining of pieces are
-rules for reading. Knows nothing of how a cut is recognised: the engine does that.
+Stores cut *candidates*, as pieces of shots that never leave their grain; `evidence.shots` joins
+the pieces and applies the minimum shot length when reading. Detecting cuts is left to the engine.
 """
 
 import itertools
@@ -21,13 +21,16 @@ from analyzer_agent.timeline import TimeRange
 
 DETECTORS = ("adaptive", "content")
 CONTEXT_MS = 1000
-"""How far before a grain decoding starts, in ms. Where that holds too few frames (below three or four a second) it starts as far
-back as those frames take; after a grain exactly the frames that its last cuts need are read."""
+"""Decoding starts this many ms before a grain.
+
+It starts earlier if that holds fewer frames than the cut finder needs (below three or four per
+second). After a grain, only the frames that its last cuts need are read.
+"""
 _PREFETCHED_FRAMES = 4
 
 
 class CutFinder(Protocol):
-    """One pass over consecutive frames, as the engine offers it. Times are ms; `pixels` are all that it needs of an image."""
+    """An engine's pass over consecutive frames; times in ms; only `pixels` of an image are read."""
 
     before: int
     after: int
@@ -39,7 +42,7 @@ class CutFinder(Protocol):
 
 
 class Scenes(Analyzer):
-    """Finds the cut candidates of grains, in one decoding pass for grains that adjoin."""
+    """Find the cut candidates of grains; adjacent grains share one decoding pass."""
 
     version = "1"
 
@@ -55,17 +58,18 @@ class Scenes(Analyzer):
         self._engine = engine
 
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
-        """Yield each grain with the pieces of shots in it; see `analyzer_agent.evidence.shots` for how they are read.
+        """Yield each grain with the pieces of shots in it; `evidence.shots` reads them.
 
-        A piece's detail holds `cut` (it starts at a candidate; with `pts`, `frame` and `rate`) or `continues`; `first` and `last` at
-        the ends of the picture; and `until`, the time of the last frame that starts in it.
+        A piece's detail holds `cut` if it starts at a candidate (with `pts`, `frame` and `rate`),
+        else `continues`; `first` and `last` at the ends of the picture; and `until`, the time in
+        ms of the last frame that starts in it.
         """
         for run in adjoining_runs(grains):
             views = video.parallel_views(len(run)) if isinstance(video, SupportsParallelDecoding) else ()
             yield from self._apart(views, run) if views else self._pass(video, run, _PREFETCHED_FRAMES)
 
     def _apart(self, views: Sequence[SharedDecodeView], run: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
-        """Decode each grain by itself, as many at a time as there are views."""
+        """Decode each grain separately, in parallel over the views."""
         free = SimpleQueue[SharedDecodeView]()
 
         def look(grain: Grain) -> Sequence[tuple[Grain, Sequence[Observation]]]:
@@ -86,16 +90,16 @@ class Scenes(Analyzer):
                 yield from found
 
     def _pass(self, video: Video, run: Sequence[Grain], depth: int) -> Iterator[tuple[Grain, Sequence[Observation]]]:
-        """Decode once from before the first grain to after the last one, and yield each grain as soon as it is certain.
+        """Decode once over the run and its context; yield each grain as soon as it is decided.
 
-        `depth` frames are decoded ahead.
+        Up to `depth` frames are prefetched.
         """
         picture = video.picture
         whole = picture and TimeRange(run[0].span.start, run[-1].span.end).within(picture)
         if picture is None or whole is None:
             yield from ((grain, ()) for grain in run)
             return
-        # A single picture has no rate; any will do, for there is nothing to count.
+        # A single picture has no rate; any value will do.
         finder = self._engine.get().finder(self._detector, video.size, video.rate or Fraction(1))
         found = _PassState(finder, picture, video.rate or Fraction(1))
         waiting, frames = list(run), _frames(video, picture, whole, finder)
@@ -109,7 +113,7 @@ class Scenes(Analyzer):
 
 @dataclass(slots=True)
 class _PassState:
-    """What a pass has seen: the times of its frames and of the candidates among them (ms)."""
+    """State of a pass: the times of its frames and of the cut candidates among them, in ms."""
 
     finder: CutFinder
     picture: TimeRange
@@ -122,11 +126,14 @@ class _PassState:
         self.cuts.update(self.finder.push(frame.pts, frame.image))
 
     def beyond(self, end: int) -> int:
-        """Return how many of the latest frames lie at or after `end`, at most one more than the finder needs."""
+        """Count the latest frames at or after `end` (ms), up to one more than the finder needs."""
         return sum(pts >= end for pts in self.seen[-self.finder.after - 1 :])
 
     def pieces(self, grain: TimeRange) -> list[Observation]:
-        """Return the part of the grain that has a picture, cut at the candidates; forget what lies before its end."""
+        """Split the part of the grain that has a picture at the candidates.
+
+        Forgets the frames before its end.
+        """
         span = grain.within(self.picture)
         if span is None:
             return []
@@ -155,7 +162,7 @@ class _PassState:
 
 
 def adjoining_runs(grains: Sequence[Grain]) -> Iterator[Sequence[Grain]]:
-    """Split grains into runs in which each begins where the one before it ends."""
+    """Split grains into runs of adjacent ones."""
     run: list[Grain] = []
     for grain in grains:
         if run and run[-1].span.end != grain.span.start:
@@ -167,7 +174,7 @@ def adjoining_runs(grains: Sequence[Grain]) -> Iterator[Sequence[Grain]]:
 
 
 def _frames(video: Video, picture: TimeRange, span: TimeRange, finder: CutFinder) -> Generator[Frame, None, None]:
-    """Yield every frame in `span` and as many before and after it as the finder needs (before it, a few more), as BGR."""
+    """Yield the BGR frames of `span`, and at least `finder.before` and `.after` around it."""
     context = CONTEXT_MS
     while True:
         begin = max(picture.start, span.start - context)

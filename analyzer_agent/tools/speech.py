@@ -1,7 +1,7 @@
 """Speech: words with times and probabilities, stored as pieces of sentences.
 
-What is heard depends on the track alone (see `transcriber`), so what is stored for a grain does not depend on which grains were asked
-together. A word belongs to the grain in which it starts. Knows nothing of recognizers: an engine is injected.
+The transcript depends only on the track (see `support.transcriber`), so the notes of a grain do
+not depend on the requested range. A word belongs to the grain in which it starts.
 """
 
 import re
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SENTENCE_PAUSE_MS = 800
-"""A silence longer than this, in ms, ends a sentence."""
+"""A pause longer than this, in ms, ends a sentence."""
 
 MAX_SENTENCE_MS = 15_000
-"""A sentence longer than this, in ms, is split at its largest pause."""
+"""A sentence longer than this, in ms, is split at its longest pause."""
 
 _MIN_SENTENCE_MS = 3_000
-"""Splitting leaves at least this many ms on either side where it can."""
+"""Minimum length of both parts of a split sentence, in ms, where possible."""
 
 SURE = 0.8
-"""From this probability on, a window is heard in the language detected in it, else in that of the track."""
+"""Minimum probability to use the language detected in a window instead of the track's language."""
 
 _LANGUAGE_WINDOW_MS = 30_000
 _LANGUAGE_VOICE_MS = 30_000
@@ -40,7 +40,7 @@ _ABBREVIATION = re.compile(r"(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|No|[A-Z])\.$")
 
 
 class Speech(Analyzer):
-    """Transcribes one audio track. Source: the engine's `words`."""
+    """Transcribe one audio track with the engine's `words`."""
 
     version = "3"
 
@@ -60,22 +60,23 @@ class Speech(Analyzer):
         """Yield the pieces of sentences that start in each grain.
 
         Raises:
-            ToolRefusal: no such track, a language that the engine does not know, or hotwords that it cannot use.
+            ToolRefusal: the track does not exist, or the engine does not support the language or
+                hotwords.
         """
         self._check(video)
         hearing, how = Transcriber(video, self._track), _Listening(self, video)
         for grain in grains:
-            # Whether a sentence goes on across the edge, a word tells that ends within `SENTENCE_PAUSE_MS` of it.
+            # A word that ends within SENTENCE_PAUSE_MS of the edge can continue into this grain.
             near = TimeRange(max(grain.span.start - SENTENCE_PAUSE_MS, 0), grain.span.end)
             yield grain, self._pieces(hearing.said(near, how), grain.span)
 
     def facts(self) -> Mapping[str, JSON]:
-        """Return the languages that the engine knows; loads it."""
+        """Return the engine's languages as `{"languages": [...]}`; loads the engine."""
         return {"languages": list(self.recognizer.languages)}
 
     @property
     def recognizer(self) -> Recognizer:
-        """The engine, loaded."""
+        """The loaded engine."""
         loaded: Recognizer = self._engine.get()
         return loaded
 
@@ -88,7 +89,17 @@ class Speech(Analyzer):
             raise ToolRefusal(f"{self.engine} cannot use hotwords; leave them out")
 
     def language(self, video: Video, samples: "NDArray[np.float32]", around: str) -> str:
-        """Return the language to hear a window in: the one asked for, or the one detected in it where that is sure."""
+        """Return the language in which to transcribe a window.
+
+        Args:
+            video: the video of the track.
+            samples: float32[n], mono, 16 kHz: the window.
+            around: the language of the neighbouring windows, "" if unknown.
+
+        Returns:
+            The requested language; with "auto" the detected one if its probability is at least
+            `SURE`, else `around` or the language of the track.
+        """
         wanted, known = str(self.params["language"]), self.recognizer.languages
         if wanted != "auto":
             return wanted
@@ -98,7 +109,10 @@ class Speech(Analyzer):
         return detected if probability >= SURE else around or self._usual(video)
 
     def _usual(self, video: Video) -> str:
-        """Decide once per track, from the track alone: its first 30 s of voice, sought for 10 minutes, or until there is any."""
+        """Detect the language once per track, from its first 30 s of voice.
+
+        Stops after 10 minutes of the track if it has found some voice by then.
+        """
         known = self.recognizer.languages
         if video.id not in self._languages:
             voice = self._first_voice(video)
@@ -138,7 +152,7 @@ class Speech(Analyzer):
 
 
 class _Listening:
-    """How `Speech` hears the track of a video."""
+    """Callbacks of the transcriber, with the options of a `Speech` and its video."""
 
     def __init__(self, speech: Speech, video: Video) -> None:
         self._speech, self._video = speech, video
@@ -156,7 +170,7 @@ def check_track(video: Video, track: int) -> None:
     """Refuse an audio track that the video does not have.
 
     Raises:
-        ToolRefusal: names the tracks there are.
+        ToolRefusal: the track does not exist; the message lists the existing ones.
     """
     count = len(video.audio_tracks)
     if not 1 <= track <= count:
@@ -165,14 +179,14 @@ def check_track(video: Video, track: int) -> None:
 
 
 def ends_sentence(one: HeardWord, other: HeardWord) -> bool:
-    """Tell whether a sentence ends between two words: by punctuation, by a pause, or by another language."""
+    """Tell whether a sentence ends between two words: punctuation, a pause, or another language."""
     text = one.text.strip()
     ended = bool(_SENTENCE_END.search(text)) and not _ABBREVIATION.match(text)
     return ended or other.start - one.end > SENTENCE_PAUSE_MS or one.language != other.language
 
 
 def sentences(words: Sequence[HeardWord]) -> list[list[HeardWord]]:
-    """Group words into sentences of at most `MAX_SENTENCE_MS` ms."""
+    """Group words into sentences of at most `MAX_SENTENCE_MS`."""
     groups: list[list[HeardWord]] = []
     for word in words:
         if groups and not ends_sentence(groups[-1][-1], word):

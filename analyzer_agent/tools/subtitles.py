@@ -1,6 +1,6 @@
-"""Subtitles: the cues of embedded text tracks and of files beside the video.
+"""Subtitles: cues of embedded text tracks and of sidecar files next to the video.
 
-Knows nothing of subtitle formats: the video hands over cues as plain text.
+Subtitle formats are left to `media`: `Video.subtitles` returns cues as plain text.
 """
 
 import html
@@ -13,11 +13,11 @@ from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
 
 BITMAP = frozenset({"hdmv_pgs_subtitle", "pgssub", "dvd_subtitle", "dvdsub", "dvb_subtitle", "dvbsub", "xsub"})
-"""Codecs (FFmpeg's names) whose cues are pictures."""
+"""Codecs (FFmpeg names) whose cues are bitmaps."""
 
 
 class Subtitles(Analyzer):
-    """Reads all text tracks. Source: `Video.subtitles`."""
+    """Read all text tracks with `Video.subtitles`."""
 
     version = "1"
     engine = "pyav"
@@ -26,10 +26,10 @@ class Subtitles(Analyzer):
         self.params: Mapping[str, JSON] = {}
 
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
-        """Yield the cues of each grain, cut at its edges; a track that repeats an earlier one is left out.
+        """Yield the cues of each grain, clipped to it; skip tracks that repeat an earlier one.
 
         Raises:
-            ToolRefusal: there are subtitles, but all of them are pictures.
+            ToolRefusal: all subtitle tracks of the video are bitmaps.
         """
         tracks = [track for track in video.subtitle_tracks if track.codec not in BITMAP]
         if video.subtitle_tracks and not tracks:
@@ -41,7 +41,7 @@ class Subtitles(Analyzer):
             yield grain, sorted(found, key=lambda note: note.span)
 
     def inputs(self, video: Video) -> Mapping[str, JSON]:
-        """Return the digests of the files beside the video, so that an edited one is read anew."""
+        """Return the digests of the sidecar files, so that an edited file is analyzed again."""
         sidecars = {track.source: track.digest for track in video.subtitle_tracks if track.source}
         return {"sidecars": sidecars} if sidecars else {}
 
@@ -58,7 +58,7 @@ def _distinct(video: Video, tracks: Sequence[Track]) -> list[tuple[Track, Cue]]:
 
 
 def _note(track: Track, cue: Cue, grain: TimeRange, duration: int) -> Observation | None:
-    # A cue without length still has a text that somebody may ask for.
+    # A cue of zero length still has a text to search for.
     shown = TimeRange(cue.span.start, max(cue.span.end, cue.span.start + 1))
     span = shown.within(TimeRange(0, duration))
     piece = span.within(grain) if span else None

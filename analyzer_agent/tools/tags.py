@@ -1,7 +1,7 @@
-"""Tags: which scene, action and activity a frame looks like, out of a vocabulary that the user can replace.
+"""Tags: the scene, action and activity that a frame resembles, from a replaceable vocabulary.
 
-Yields one observation per label that fits well enough. Likeness is relative: the labels of a group share one certainty, so a picture
-that fits none of them gives low scores to several. Knows neither the model that compares nor how frames are decoded.
+Yields one observation per label with a sufficient score. Scores are a softmax over the labels of a
+group, so a picture that fits none of them gives low scores to several.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,26 +20,34 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 STORED_SCORE = 0.05
-"""Labels below this score are not stored."""
+"""Labels below this score (0 to 1) are not stored."""
 STORED_LABELS = 5
-"""Labels stored per group and frame at most."""
+"""Maximum number of labels stored per group and frame."""
 SHOWN_SCORE = 0.2
-"""The default of `min_score`."""
+"""Default of `min_score`."""
 
 
 class Tagger(Protocol):
-    """What a tagging engine can do."""
+    """Interface of a zero-shot tagging engine."""
 
     batch: int
-    """How many pictures it takes best at once."""
+    """Preferred number of images per call."""
 
     def probabilities(self, images: "Sequence[NDArray[np.uint8]]", groups: Sequence[Sequence[str]]) -> Sequence[Sequence[Sequence[float]]]:
-        """Return, for each BGR picture and each group of texts, one probability per text, which sum to 1; each picture for itself."""
+        """Return the probabilities of the texts of each group, for each image.
+
+        Args:
+            images: H x W x 3, uint8, BGR. The result of one does not depend on the others.
+            groups: the texts of each group.
+
+        Returns:
+            Per image and group, one probability per text; they sum to 1.
+        """
         ...
 
 
 class Tags(Analyzer):
-    """Compares sampled frames of a video with the labels of a vocabulary."""
+    """Compare sampled frames of a video with the labels of a vocabulary."""
 
     version = "1"
 
@@ -50,11 +58,11 @@ class Tags(Analyzer):
         self._prompts = [group.prompts() for group in groups]
 
     def facts(self) -> Mapping[str, JSON]:
-        """Return `{"groups": {group: [label, ...]}}`, the vocabulary in use; loads nothing."""
+        """Return the vocabulary as `{"groups": {group: [label, ...]}}`, without loading weights."""
         return {"groups": {group.name: list(group.labels) for group in self._groups}}
 
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
-        """Yield each grain with the labels that fit at its instants, the surest of each group first."""
+        """Yield each grain with the best labels at its instants, highest score of a group first."""
         return observe_grains(video, grains, self._engine.get, self._look, self._observe)
 
     def _look(self, tagger: Tagger, images: "Sequence[NDArray[np.uint8]]") -> Sequence[Sequence[Sequence[float]]]:
@@ -69,7 +77,7 @@ class Tags(Analyzer):
 
 
 def selected(observation: Observation, filters: Mapping[str, Any]) -> Observation | None:
-    """Return the observation if it is of the groups asked for and as sure as `min_score`."""
+    """Return the observation if it passes the filters `groups` and `min_score`, else None."""
     groups = {str(name).casefold() for name in filters.get("groups") or ()}
     if groups and str(observation.detail.get("group")).casefold() not in groups:
         return None
@@ -77,11 +85,11 @@ def selected(observation: Observation, filters: Mapping[str, Any]) -> Observatio
 
 
 def make(options: Mapping[str, Any], engine: Engine | None) -> Tags:
-    """Return the analyzer, with the user's vocabulary if there is one.
+    """Return the analyzer, with the user's vocabulary if one is configured.
 
     Raises:
-        Unavailable: no engine was given.
-        AgentError: the user's vocabulary cannot be read or is not valid.
+        Unavailable: no engine is given.
+        AgentError: the user's vocabulary cannot be read or is invalid.
     """
     if engine is None:
         raise Unavailable("Tagging frames needs an engine.", hint=install_extra(VISION))

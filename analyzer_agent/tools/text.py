@@ -1,8 +1,8 @@
-"""Text on the screen: titles, captions, slides, signs, counters, read from sampled frames.
+"""Screen text: titles, captions, slides, signs and counters, read from sampled frames by OCR.
 
-Yields one observation per line of text and frame; what stays on screen is joined when read, not here. Only frames that look different
-are given to the engine: what it reads on one stands for those around it that look the same. Knows neither the OCR library behind the
-engine nor how frames are decoded, and keeps nothing from one call to the next.
+Yields one observation per line of text and frame; repeated lines are joined when read. Only
+frames that look different go to the engine: its result also stands for the similar frames around
+them (`support.frame_dedup`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,30 +23,34 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 STORED_SCORE = 0.3
-"""Lines below this score are noise and not stored."""
+"""Lines below this score (0 to 1) are noise and are not stored."""
 
 SHOWN_SCORE = 0.5
-"""The default of `min_score`."""
+"""Default of `min_score`."""
 
 Line: TypeAlias = tuple[str, float, tuple[float, float, float, float]]
-"""A line as an engine reads it: text, score (0 to 1), and its upright box `x, y, width, height` in pixels."""
+"""A detected line: text, score (0 to 1), and upright box `x, y, width, height` in pixels."""
 
 
 class TextReader(Protocol):
-    """What a text engine can do."""
+    """Interface of an OCR engine."""
 
     def read(self, image: "NDArray[np.uint8]", languages: Sequence[str]) -> Sequence[Line]:
-        """Return the lines of text on one BGR picture, in any order; equal pictures give equal lines.
+        """Return the lines of text in an image, in any order; equal images give equal lines.
+
+        Args:
+            image: H x W x 3, uint8, BGR.
+            languages: ISO 639 codes.
 
         Raises:
-            ToolRefusal: the engine does not read one of the `languages`; the message lists those it does.
+            ToolRefusal: a language is not supported; the message lists the supported ones.
             Unavailable: weights for these languages are missing.
         """
         ...
 
 
 class ScreenText(Analyzer):
-    """Reads the text on sampled frames of a video."""
+    """Read the text on sampled frames of a video."""
 
     version = "2"
 
@@ -57,7 +61,7 @@ class ScreenText(Analyzer):
         self._engine = engine
 
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
-        """Yield each grain with the lines found at its instants, in reading order per frame."""
+        """Yield each grain with the lines at its instants, in reading order per frame."""
         for run in ascending_runs(grains):
             found = deduplicated(video, run, look_alike, self._read)
             for grain in run:
@@ -70,16 +74,16 @@ class ScreenText(Analyzer):
 
 
 def tidy(lines: Sequence[Line]) -> list[Line]:
-    """Return the lines worth storing, their whitespace normalised and their scores rounded to three decimals."""
+    """Drop weak and empty lines, normalize whitespace, and round scores to three decimals."""
     clean = [(" ".join(text.split()), round(float(score), 3), box) for text, score, box in lines]
     return [line for line in clean if line[0] and line[1] >= STORED_SCORE]
 
 
 def reading_order(lines: Sequence[Line]) -> list[Line]:
-    """Return lines row by row from the top, each row from the left.
+    """Sort lines by rows from the top, and each row from the left.
 
-    A line belongs to a row when its middle is nearer to the middle of the row's first line than half the lower of
-    the two is high.
+    A line belongs to a row if its vertical centre is less than half the smaller of the two heights
+    from that of the row's first line.
     """
     rows: list[list[Line]] = []
     for line in sorted(lines, key=lambda one: (one[2][1] + one[2][3] / 2, one[2][0], one[0])):
@@ -94,7 +98,7 @@ def reading_order(lines: Sequence[Line]) -> list[Line]:
 
 
 def observe(span: TimeRange, frame: Frame, lines: Sequence[Line]) -> Iterator[Observation]:
-    """Yield the lines found on a frame as observations, their boxes in shares of the picture."""
+    """Yield the lines of a frame as observations, their boxes as shares of the picture."""
     tall, wide = frame.image.shape[:2]
     for text, score, (x, y, width, height) in lines:
         left, top = min(max(x / wide, 0.0), 1.0), min(max(y / tall, 0.0), 1.0)
@@ -103,7 +107,7 @@ def observe(span: TimeRange, frame: Frame, lines: Sequence[Line]) -> Iterator[Ob
 
 
 def selected(observation: Observation, filters: Mapping[str, Any]) -> Observation | None:
-    """Return the observation if it was read with at least the `min_score` of the filters."""
+    """Return the observation if its score is at least `min_score`, else None."""
     return observation if observation.score is None or observation.score >= filters.get("min_score", SHOWN_SCORE) else None
 
 

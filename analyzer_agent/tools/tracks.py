@@ -1,8 +1,8 @@
-"""Objects followed over time: one observation per object and grain, for counting how many different ones there are.
+"""Tracks: objects followed over time, one observation per object and grain, to count them.
 
-Each grain is tracked by itself, from `CONTEXT_MS` ms before it, so that what it yields never depends on what was asked with it. The boxes
-near its edges are kept: by them its pieces are joined with those of the next grain when they are read. Knows objects by where they are
-and how they move, not by their looks.
+Each grain is tracked separately, from `CONTEXT_MS` before it, so its notes do not depend on the
+requested range. The boxes near its edges are stored: reading joins the pieces of adjacent grains
+by them. Objects are matched by position and movement, not by appearance.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,30 +20,38 @@ from analyzer_agent.tools.scenes import adjoining_runs
 from analyzer_agent.tools.support.sampling import process_frames
 
 STEP_MS = 250
-"""How often a frame is looked at, in ms. Half as often splits people who walk; twice as often counts no better, at twice the cost."""
+"""Sampling step in ms. 500 ms splits people who walk; 125 ms counts no better at twice the cost."""
 MAX_UNSEEN_MS = 1_500
-"""An object that is not seen for longer than this, in ms, is a new one when it comes back."""
+"""An object not detected for longer than this, in ms, counts as new when it returns."""
 CONTEXT_MS = 4_000
-"""How long before a grain tracking begins, in ms: by the grain's start it must know how things move. 2 s were too short for people."""
+"""Tracking starts this many ms before a grain, to know speeds at its start; 2 s were too short."""
 SEAM_MS = 2_000
-"""The boxes of this many ms before a grain's edge are kept on both sides of it. Longer than `MAX_UNSEEN_MS`."""
+"""Boxes this many ms on both sides of a grain's edge are stored; more than `MAX_UNSEEN_MS`."""
 _SECOND_MS = 1_000
 _MIN_FRAMES = 3
-"""Seen on fewer frames, a track does not count: what leaves the picture is found in two parts."""
+"""Minimum number of frames of a track: objects leaving the picture are often detected twice."""
 _COUNTED_SCORE = 0.5
-"""A track counts from this score of its best box on, unless the reader chooses another: the default of `min_score`."""
+"""Default of `min_score`: a track counts if its best box has at least this score."""
 
 
 class Tracker(ObjectDetector, Protocol):
-    """What a tracking engine can do."""
+    """Interface of a tracking engine."""
 
     def follow(self, frames: Sequence[Sequence[DetectedBox]], memory: int) -> Sequence[Sequence[int | None]]:
-        """Return for each box of each frame the number of its track, or None; what is not seen for `memory` frames is forgotten."""
+        """Assign boxes to tracks (ByteTrack in `engines.ultralytics_tracks`).
+
+        Args:
+            frames: the boxes of each frame, in time order.
+            memory: a track without a box for this many frames ends.
+
+        Returns:
+            For each box of each frame, the number of its track, or None.
+        """
         ...
 
 
 class _FrameBoxes(NamedTuple):
-    """What was found on the frame at an instant, with the frame's size in pixels."""
+    """The boxes on the frame at instant `t` (ms), with the frame's size in pixels."""
 
     t: int
     wide: int
@@ -52,7 +60,7 @@ class _FrameBoxes(NamedTuple):
 
 
 class _TrackedBox(NamedTuple):
-    """An object at an instant: its score, and box `x, y, width, height` in shares of the picture."""
+    """An object at instant `t` (ms); `box` is `x, y, width, height` as shares of the picture."""
 
     t: int
     score: float
@@ -60,14 +68,14 @@ class _TrackedBox(NamedTuple):
 
 
 class Tracks(Objects):
-    """Follows objects, looking at each frame once for grains that adjoin."""
+    """Track objects; adjacent grains share one pass over their frames."""
 
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
-        """Yield each grain with the pieces of tracks in it.
+        """Yield each grain with the pieces of tracks in it; the text is the class.
 
-        The text is the class. The detail holds `grain`, its start and end in ms; `process_frames`, on how many frames; and `boxes` as
-        `[ms, x, y, width, height]` in shares of the picture: those near the grain's edges, from before its start too, and one per
-        second in between.
+        The detail holds `grain`, its start and end in ms; `seen`, the number of frames with the
+        object; and `boxes`, each `[ms, x, y, width, height]` as shares of the picture: all those
+        near the grain's edges, including some before its start, and one per second in between.
         """
         for run in adjoining_runs(grains):
             yield from self._run(video, run)
@@ -85,7 +93,7 @@ class Tracks(Objects):
             yield grain, self._follow(video, grain.span, known)
 
     def _looks(self, video: Video, span: TimeRange) -> Iterator[_FrameBoxes]:
-        """Yield what is on each frame, from the context before `span` on."""
+        """Yield the boxes of each frame in `span` and in the context before it."""
         reach = TimeRange(max(0, span.start - CONTEXT_MS), span.end)
         wanted = instants(reach, STEP_MS, video.picture) if video.picture else []
         frames: Iterator[Frame] = iter(video.frames(reach, instants=wanted, order="bgr") if wanted else ())
@@ -103,7 +111,10 @@ class Tracks(Objects):
         return sorted(pieces, key=lambda piece: (piece.span.start, -(piece.score or 0.0)))
 
     def _tracks(self, looks: Sequence[_FrameBoxes], name: str) -> Iterable[Sequence[_TrackedBox]]:
-        """Return the tracks of a class. Each class is followed by itself: a thing that is taken for two classes has a box for each."""
+        """Return the tracks of a class.
+
+        Each class is tracked separately: an object detected as two classes has a box for each.
+        """
         boxes = [[box for box in look.boxes if box[0] == name] for look in looks]
         tracker: Tracker = self._engine.get()
         tracks: dict[int, list[_TrackedBox]] = {}
@@ -116,7 +127,7 @@ class Tracks(Objects):
 
 
 def _piece(name: str, sights: Sequence[_TrackedBox], grain: TimeRange, limit: int) -> Observation:
-    """Return what a grain holds of a track; `limit` is where the grain or the picture ends."""
+    """Return a grain's piece of a track; `limit` (ms) is the end of the grain or of the picture."""
     inside = [sight for sight in sights if sight.t >= grain.start]
     detail: dict[str, JSON] = {
         "grain": [grain.start, grain.end],
@@ -128,12 +139,12 @@ def _piece(name: str, sights: Sequence[_TrackedBox], grain: TimeRange, limit: in
 
 
 def _is_stored(t: int, grain: TimeRange) -> bool:
-    """Tell whether the box at this instant is stored: those by which pieces are joined, and a few for who wants to know where."""
+    """Tell whether the box at `t` is stored: near an edge, to join pieces, or once per second."""
     return grain.start - SEAM_MS <= t < grain.start or t >= grain.end - SEAM_MS or (t >= grain.start and t % _SECOND_MS == 0)
 
 
 def selected(track: Observation, filters: Mapping[str, Any]) -> Observation | None:
-    """Return a whole track, joined from its pieces; None if it is none of `classes`, too weak, or too short."""
+    """Return a track joined from its pieces, or None if the filters or its length exclude it."""
     wanted = {name.casefold() for name in filters.get("classes") or ()}
     if wanted and track.text.casefold() not in wanted:
         return None

@@ -1,7 +1,7 @@
-"""Voice: when somebody speaks at all, whatever the words.
+"""Voice: when anybody speaks, without the words.
 
-The probability of voice is a function of the track alone: it is computed in blocks on a fixed grid, each after a fixed run-up, so
-both sides of a grain's edge see the same values. Knows nothing of the detector: an engine is injected.
+The probability of voice depends only on the track: it is computed in blocks on a fixed grid, each
+after a fixed lead-in, so both sides of a grain's edge see the same values.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,33 +18,40 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WINDOW_MS = 32
-"""A probability stands for this many ms."""
+"""Length of a detector window, in ms: one probability each."""
 
 BLOCK_MS = 900 * WINDOW_MS
 """Length of a block, in ms."""
 
 RUN_UP_MS = 150 * WINDOW_MS
-"""How much sound before a block the detector hears first, so that its memory has settled, in ms."""
+"""Lead-in before a block, in ms, after which the detector's recurrent state has settled."""
 
 MAX_BRIDGED_GAP_MS = 500
-"""Shorter silences between voices are bridged, in ms."""
+"""Shorter pauses within a voice are bridged, in ms."""
 
 MIN_VOICE_MS = 100
-"""Shorter voices are clicks and are left out, in ms."""
+"""Shorter voices are clicks and are dropped, in ms."""
 
 THRESHOLD = 0.5
 
 
 class VoiceDetector(Protocol):
-    """What a voice engine must do; equal input gives equal output."""
+    """Interface of a voice activity detection engine; equal input gives equal output."""
 
     def probabilities(self, samples: "NDArray[np.float32]") -> "NDArray[np.float32]":
-        """Return the probability of voice for each 32 ms begun, of mono samples at 16 kHz; it remembers what came before."""
+        """Return the probability of voice for each 32 ms window, the last one padded.
+
+        Args:
+            samples: float32[n], mono, 16 kHz. The state carries over from window to window.
+
+        Returns:
+            float32[ceil(n / 512)], 0 to 1.
+        """
         ...
 
 
 class Voice(Analyzer):
-    """Finds when somebody speaks on one audio track. Source: the engine's `probabilities`."""
+    """Detect voice on one audio track with the engine's `probabilities`."""
 
     version = "2"
 
@@ -56,15 +63,15 @@ class Voice(Analyzer):
         self._track = int(options["track"])
 
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
-        """Yield the voices of each grain, cut at its edges.
+        """Yield the voices of each grain, clipped to it.
 
         Raises:
-            ToolRefusal: no such track.
+            ToolRefusal: the track does not exist.
         """
         check_track(video, self._track)
         known: dict[int, NDArray[np.float32]] = {}
         for grain in grains:
-            # A gap or a click at the edge is judged by what lies within MAX_BRIDGED_GAP_MS + MIN_VOICE_MS beyond it.
+            # A pause or click at the edge depends on MAX_BRIDGED_GAP_MS + MIN_VOICE_MS beyond it.
             reach = TimeRange(
                 max(grain.span.start - 2 * MAX_BRIDGED_GAP_MS, 0), min(grain.span.end + 2 * MAX_BRIDGED_GAP_MS, video.duration)
             )
@@ -97,7 +104,11 @@ class Voice(Analyzer):
 
 
 def runs(voiced: "NDArray[np.bool_]") -> list[tuple[int, int]]:
-    """Return the voices as (first, beyond) windows: gaps up to `MAX_BRIDGED_GAP_MS` bridged, then voices under `MIN_VOICE_MS` left out."""
+    """Return the voices as half-open ranges of windows.
+
+    Pauses shorter than `MAX_BRIDGED_GAP_MS` are bridged, then voices shorter than `MIN_VOICE_MS`
+    are dropped.
+    """
     import numpy as np
 
     steps = np.diff(np.concatenate(([0], voiced.astype(np.int8), [0])))
