@@ -98,9 +98,13 @@ class ToolFinished(_Happened):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Warned(_Happened):
-    """Something the user should know that does not stop the question."""
+    """Something the user should know that does not stop the question.
+
+    `refused_call` is the id of the call whose refusal it reports, if that is what it reports.
+    """
 
     text: str
+    refused_call: str | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)

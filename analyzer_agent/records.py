@@ -160,15 +160,12 @@ class ToolCall:
     arguments: str
 
 
-REFUSED = "Refused: "
-"""How the text of a refused call begins."""
-
-
 @dataclass(frozen=True, slots=True, repr=False)
 class ToolResult:
     """What one tool call gave: `text` for the model, `note_ids` it may now cite, and what it cost.
 
     `found` counts the notes, each joined from its pieces; `text` may tell several in one line, or not all of them.
+    `refusal` is the reason why the call was not carried out, None if it was.
     """
 
     call_id: str
@@ -181,7 +178,7 @@ class ToolResult:
     tool: str = ""
     args: Mapping[str, JSON] = field(default_factory=dict)
     not_examined: tuple[Unexamined, ...] = ()
-    refused: bool = False
+    refusal: str | None = None
     found: int = 0
 
     def __repr__(self) -> str:
@@ -190,9 +187,9 @@ class ToolResult:
         return f"<ToolResult {finished(self, None)}>"
 
     @property
-    def refusal(self) -> str:
-        """Why the call was refused."""
-        return self.text.removeprefix(REFUSED)
+    def refused(self) -> bool:
+        """Whether the call was not carried out."""
+        return self.refusal is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,8 +56,8 @@ def estimate(start: ToolStarted) -> str:
 def finished(result: ToolResult, start: ToolStarted | None) -> str:
     """Return what a call came to."""
     who = subject(start) if start else result.tool
-    if result.refused:
-        return f"{who}: {result.text.removeprefix('Refused: ')}"
+    if result.refusal is not None:
+        return f"{who}: {result.refusal}"
     count = max(result.found, len(result.note_ids))
     found = f"{count} note{'' if count == 1 else 's'}"
     cost = ""

@@ -84,9 +84,9 @@ def run_index(session: "Session", wanted: Sequence[str] | None, every: float | N
     except StopIteration as end:
         results = end.value
     finally:
-        refused = {result.text for result in results if result.refused}
+        refused = {result.call_id for result in results if result.refused}
         for warning in warnings:
-            if warning.text not in refused:
+            if warning.refused_call not in refused:
                 drawer.draw(warning)
     _tell_skipped(session, results, wanted)
     names = {session_video.video.id: session_video.title for session_video in session.session_videos}
@@ -101,7 +101,7 @@ def _tell_skipped(session: "Session", results: Sequence[ToolResult], wanted: Seq
     session_videos = {session_video.name: session_video for session_video in session.session_videos}
     reasons: dict[str, list[str]] = {}
     for result in results:
-        if result.refused:
+        if result.refusal is not None:
             spec = tools[result.tool].spec
             session_video = session_videos[str(result.args.get("video") or session.session_videos[0].name)]
             reasons.setdefault(spec.name, []).append(session.toolbox.missing_input(spec, session_video) or result.refusal)
@@ -179,6 +179,6 @@ def fail_if_incomplete(results: Sequence[ToolResult], wanted: Sequence[str] | No
         called = any("ranges" in result.args for result in refused)
         hint = "Leave it out of --with, or choose a video that it applies to."
         raise AgentError(
-            titled(_first([result.refusal.rstrip(".") for result in refused])) + ".",
+            titled(_first([(result.refusal or "").rstrip(".") for result in refused])) + ".",
             hint="Give it other options: see --language, --track and --option." if called else hint,
         )

@@ -14,7 +14,7 @@ from analyzer_agent.errors import AgentError
 from analyzer_agent.events import SentBack, TextDelta, Thinking, Verifying, Warned
 from analyzer_agent.fencing import inline, unfenced
 from analyzer_agent.graph import history
-from analyzer_agent.graph.state import Limits, State, last_text
+from analyzer_agent.graph.state import Limits, State, last_text, results_of
 from analyzer_agent.messages import assistant_message, rejection_messages, tool_message, verification_prompt
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols import ChatModel, Reply
@@ -111,7 +111,7 @@ class Nodes:
     def finish(self, state: State) -> dict[str, Any]:
         """Check the answer against the rules; once it goes back to the model if it breaks them."""
         draft = parse_finish_call(state["calls"], last_text(state), state["options"])
-        looked = any(not r["refused"] for r in state["results"]) or bool(state.get("shown"))
+        looked = any(not result.refused for result in results_of(state)) or bool(state.get("shown"))
         evidence = self.toolbox.evidence(draft.named.intersection(state.get("shown", [])))
         verdict = check_answer(draft, evidence, looked=looked, options=state["options"])
         if verdict.problem and state["sent_back"] < _SEND_BACK_LIMIT and not self._spent(state, state["step"]):

@@ -53,7 +53,7 @@ def outcome_of(state: State) -> Outcome:
     return Outcome(
         question=state["question"],
         verdict=CheckedAnswer(**verdict),
-        steps=[_result(row) for row in state.get("results", [])],
+        steps=results_of(state),
         spent=str(state["verdict"]["spent"]),
         llm_calls=state["llm_calls"],
         input_tokens=state["input_tokens"],
@@ -62,10 +62,18 @@ def outcome_of(state: State) -> Outcome:
     )
 
 
+def results_of(state: State) -> list[ToolResult]:
+    """Return the results of the calls that the question has made so far."""
+    return [_result(row) for row in state.get("results", [])]
+
+
 def _result(row: Mapping[str, Any]) -> ToolResult:
     span = TimeRange(**row["span"]) if row["span"] else None
     left = tuple(Unexamined(**{**u, "span": TimeRange(**u["span"])}) for u in row["not_examined"])
-    return ToolResult(**{**row, "span": span, "not_examined": left, "note_ids": tuple(row["note_ids"])})
+    fields = {**row, "span": span, "not_examined": left, "note_ids": tuple(row["note_ids"])}
+    if "refused" in fields:  # checkpoints of version 0.1 have a flag in place of the reason
+        fields["refusal"] = str(row["text"]).removeprefix("Refused: ") if fields.pop("refused") else None
+    return ToolResult(**fields)
 
 
 def last_text(state: State) -> str:

@@ -40,12 +40,12 @@ def run_index(
             call_id = f"index-{tool.spec.name}-{session_video.name}"
             if missing_input := toolbox.missing_input(tool.spec, session_video):
                 why = f"{missing_input}, so {tool.spec.name} has nothing to look at."
-                results.append(ToolResult(call_id, why, tool=tool.spec.tool, args={"video": session_video.name}, refused=True))
-                yield Warned(why)
+                results.append(ToolResult(call_id, why, tool=tool.spec.tool, args={"video": session_video.name}, refusal=why))
+                yield Warned(why, call_id)
             else:
                 calls.append(toolbox.whole_scope_call(tool, session_video, call_id, every))
     found = yield from run_in_thread(lambda write: run_calls(toolbox, calls, write, budget_ms, stop), stop)
-    yield from (Warned(result.text) for result in found if result.refused)
+    yield from (Warned(result.text, result.call_id) for result in found if result.refused)
     return [*results, *found]
 
 

@@ -19,7 +19,7 @@ from analyzer_agent.evidence.summary import SummaryCache
 from analyzer_agent.fencing import echoes_fenced
 from analyzer_agent.prefetch import seconds_waited
 from analyzer_agent.protocols import Spec, Video
-from analyzer_agent.records import REFUSED, ToolCall, ToolResult, Unexamined
+from analyzer_agent.records import ToolCall, ToolResult, Unexamined
 from analyzer_agent.shared_decoding import SupportsSharedDecoding
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, clock
@@ -203,7 +203,7 @@ class Toolbox:
         except ToolRefusal as refusal:
             args = as_written(call.arguments)
             why = echoes_fenced(str(refusal), (call.name, args))
-            result = ToolResult(call.id, REFUSED + why, args=args, refused=True)
+            result = ToolResult(call.id, f"Refused: {why}", args=args, refusal=why)
         busy = time.monotonic() - started - (seconds_waited() - idle if decode_view else 0) - self.consent.waited(started, call.id)
         return replace(result, tool=call.name, wall_ms=round(busy * 1000))
 
