@@ -99,7 +99,7 @@ CASES = [
         [LOOK] * STEPS,
         {
             2: "A read_subtitles",
-            3: "This is the same call as before, 3 times by now, and it gave the same result, which you have above.",
+            3: "You have made this same call 3 times by now, and each time it gave the result that you have above.",
             4: "This is the last of 5 steps. Call finish now",
         },
         NO_ANSWER,
@@ -109,7 +109,7 @@ CASES = [
     Case(
         "the same wrong call again and again, then an answer",
         [asks("watch", {}), asks("watch", {}), asks("watch", {}), LOOK, end()],
-        {2: "Refused: 'watch' is not a tool.", 3: "This is the same call as before, 3 times by now"},
+        {2: "Refused: 'watch' is not a tool.", 3: "You have made this same call 3 times by now"},
     ),
     Case("an empty reply", [LOOK, Turn()], error="'m' at http://127.0.0.1"),
     Case("an empty answer", [LOOK, end(" ", []), end()], {2: f"{NOT_CITED}the answer was empty. After each claim"}),

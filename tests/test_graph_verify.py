@@ -105,7 +105,8 @@ class TestInsufficient:
         answer = talk.ask()
         assert (answer.text, answer.missing, answer.confidence) == ("The ship costs forty [#1].", "", "high")
         told = talk.sent(3)[-1]
-        assert told["role"] == "tool" and f'as somebody else judged it: <notes>"{MISSING}"</notes> Look further' in told["content"]
+        assert told["role"] == "tool"
+        assert f'A second check found that they do not show this: <notes>"{MISSING}"</notes> Look further' in told["content"]
         assert judged(talk) == [2, 5], "what was doubted once is judged again, however sure the model is now"
         assert SentBack("It costs forty [#1].", MISSING) in talk.events
 

@@ -47,8 +47,7 @@ class TestWhatIsTold:
         head, _, asked = messages[0]["content"].partition("\n\nAfter that I asked:\n\n")
         assert asked == "Question 10?" and [m["content"] for m in messages[2::2]] == [f"Question {n}?" for n in (11, 12, 13)]
         assert unfenced(head).splitlines() == [
-            "Asked earlier in this session, with the answers in short "
-            "(3 before these are left out; what was found for them is in the notes):",
+            "Asked earlier in this session, with short answers (3 before these are left out; what was found for them is in the notes):",
             *(f"- Question {n}?: Forty [#{n} 0:00-0:09]." for n in range(4, 10)),
         ]
         assert "left out" not in told(10)[0]["content"]
