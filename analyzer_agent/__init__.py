@@ -30,7 +30,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """Load what brings other libraries with it when it is first asked for."""
+    """Import names that load other libraries on first access."""
     if name in ("Pool", "Session"):
         from analyzer_agent import session
 

@@ -1,6 +1,6 @@
-"""From a checked verdict to an answer: citations quoted from the store, what was not examined, what it cost.
+"""Build the `Answer` from a checked answer: citations quoted from the store, gaps and cost.
 
-Knows nothing of how the verdict came about.
+Checking the answer is up to `toolbox.answer_check`.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from analyzer_agent.toolbox.quotation_check import spoken_at
 
 
 def build_answer(outcome: Outcome, toolbox: Toolbox, model: ChatModel, session: str, wall_ms: int, mode: str = "manager") -> Answer:
-    """Return the answer that a question ended with."""
+    """Return the final answer to a question; `wall_ms` is its elapsed time in ms."""
     verdict, steps = outcome.verdict, outcome.steps
     finished = _finish_reason(verdict, outcome.spent)
     cited = citations(verdict, toolbox)
@@ -24,7 +24,7 @@ def build_answer(outcome: Outcome, toolbox: Toolbox, model: ChatModel, session: 
     if finished != "answered":
         left += toolbox.unexamined()
     elif any(citation.kind == "speech" for citation in cited):
-        left += toolbox.unheard()  # it may rest on notes that were only looked up
+        left += toolbox.unheard()  # lookups of stored notes do not report it
     return Answer(
         text=toolbox.titled(verdict.text) or NO_ANSWER,
         citations=tuple(cited),
@@ -61,7 +61,11 @@ def _finish_reason(verdict: CheckedAnswer, spent: str) -> Finished:
 
 
 def citations(verdict: CheckedAnswer, toolbox: Toolbox) -> list[Citation]:
-    """Return the notes that an answer cites; span, text and the times of quoted words are those of the note's run, from the store."""
+    """Return the citations of an answer.
+
+    Span, text and the times of quoted words come from the store, from the merged note that the
+    cited note belongs to.
+    """
     notes = toolbox.store.notes.get(verdict.cited)
     runs = {n: toolbox.reader.merged_note_of(notes[n]) for n in verdict.cited if n in notes}
     quoted = spoken_at(verdict.text, list(runs), runs)
@@ -92,5 +96,5 @@ def _merge_unexamined(left: Iterable[Unexamined]) -> list[Unexamined]:
 
 
 def unanswered_record(question: str, finished: str, error: str = "") -> dict[str, Any]:
-    """Return what is recorded of a question that got no answer: it was "interrupted", or "failed" with an error."""
+    """Return the record of an unanswered question; `finished` is "interrupted" or "failed"."""
     return {"question": question, "answer": None, "finished": finished} | ({"error": error} if finished == "failed" else {})

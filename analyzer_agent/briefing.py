@@ -1,6 +1,6 @@
-"""The manager's briefing: what the videos are, what is covered, what analyzers cost here, what is left of the budget.
+"""The manager's system prompt: the videos, their coverage, analyzer costs and the remaining budget.
 
-Its length does not depend on the length of the videos. Knows nothing of conversations.
+Its length does not depend on the length of the videos.
 """
 
 import re
@@ -54,7 +54,7 @@ def _video(session_video: SessionVideo) -> str:
 
 
 def _tracks(tracks: Sequence[Track]) -> str:
-    # The language is text from the file, and this is the one place where such text would stand among the rules: letters only.
+    # The language is text from the file, and it would stand outside a fence here: letters only.
     languages = [_NOT_A_LANGUAGE.sub("", track.language)[:12] for track in tracks[:_TRACKS_SHOWN]]
     listed = [f"{track.number}{f' ({language})' if language else ''}" for track, language in zip(tracks, languages, strict=False)]
     return ", ".join(listed) + (f" and {len(tracks) - _TRACKS_SHOWN} more" if len(tracks) > _TRACKS_SHOWN else "")

@@ -1,4 +1,4 @@
-"""Where other programs keep weights. Knows nothing of weights, and looks at no environment."""
+"""The places where other programs store weights. The environment is read in `config`."""
 
 import sys
 from dataclasses import dataclass, field
@@ -7,10 +7,12 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class WeightCaches:
-    """Where other programs keep weights, which engines use as well; by default where they do unless told otherwise.
+    """The weight caches of other programs, which engines use as well; by default their defaults.
 
-    `hub` is the cache of the Hugging Face tools, `easyocr` the folder of EasyOCR's models, `ultralytics` its settings file, which
-    names a folder.
+    Attributes:
+        hub: the cache of huggingface_hub.
+        easyocr: the model folder of EasyOCR.
+        ultralytics: the settings file of ultralytics, which names its weights folder.
     """
 
     hub: Path = field(default_factory=lambda: Path.home() / ".cache" / "huggingface" / "hub")
@@ -19,5 +21,5 @@ class WeightCaches:
 
 
 def user_config() -> Path:
-    """Return the folder in which ultralytics makes its own: that of the user's settings on this system."""
+    """Return the system's folder for user settings, in which ultralytics creates its own."""
     return Path.home() / {"win32": "AppData/Roaming", "darwin": "Library/Application Support"}.get(sys.platform, ".config")

@@ -1,7 +1,8 @@
-"""The contract of analyzers as checks: each returns the rule that is broken, or None.
+"""The contract of analyzers as checks: each returns the broken rule, or None.
 
-`Spec` runs the first when it is made, `Spec.bind` the second, and the gatherer the third on every grain. `testing.check_analyzer` runs
-the rules that need several readings of a video.
+`Spec` runs `spec_fault` at construction, `Spec.bind` runs `analyzer_fault`, and the gap runner
+checks every grain with `item_fault` and `grain_fault`. The rules that need several runs over a
+video are in `testing.check_analyzer`.
 """
 
 import json
@@ -21,11 +22,11 @@ _TOOL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,63}")
 _NEEDS = ("picture", "audio", "subtitles", "")
 _RESOURCES = ("cpu", "gpu", "network")
 _OWN_ARGUMENTS = ("ranges", "video")
-"""Arguments that every analyzer's tool has already; those that sample have `every` as well."""
+"""Arguments that every analyzer's tool has; sampling ones also have `every`."""
 
 
 def contract_error(spec: "Spec", rule: str) -> Exception:
-    """Return the error for a broken rule: a PluginError that names the package of a plug-in, a RuntimeError for a built-in."""
+    """Return the error for a broken rule: a PluginError for plug-ins, else a RuntimeError."""
     if not spec.source:
         return RuntimeError(f"the analyzer {spec.name!r} breaks its contract: {rule}")
     return PluginError(
@@ -35,7 +36,7 @@ def contract_error(spec: "Spec", rule: str) -> Exception:
 
 
 def spec_fault(spec: "Spec") -> str | None:
-    """Return which rule a spec breaks, with the field's name and value."""
+    """Return the rule that a spec breaks, with the field's name and value."""
     checks = (_names_fault, _times_fault, _kinds_fault, _schema_fault, _choices_fault)
     return next((fault for check in checks if (fault := check(spec))), None)
 
@@ -99,7 +100,7 @@ def _choices_fault(spec: "Spec") -> str | None:
 
 
 def analyzer_fault(analyzer: Any) -> str | None:
-    """Return which rule a bound analyzer breaks."""
+    """Return the rule that a bound analyzer breaks."""
     for field in ("version", "engine"):
         value = getattr(analyzer, field, None)
         if not isinstance(value, str) or not value:
@@ -115,7 +116,7 @@ def analyzer_fault(analyzer: Any) -> str | None:
 
 
 def item_fault(item: Any) -> str | None:
-    """Return which rule something breaks that `analyze` yielded."""
+    """Return the rule that an item yielded by `analyze` breaks."""
     if not isinstance(item, tuple) or len(item) != 2:
         return f"analyze must yield (grain, observations), not {type(item).__name__}"
     found = item[1]
@@ -127,7 +128,14 @@ def item_fault(item: Any) -> str | None:
 
 
 def grain_fault(spec: "Spec", grain: "Grain", expected: "Grain | None", found: Sequence[Observation]) -> str | None:
-    """Return which rule is broken by what was found in a grain; `expected` is the one that was due."""
+    """Return the rule that the observations of a grain break.
+
+    Args:
+        spec: the analyzer's spec.
+        grain: the grain that was yielded.
+        expected: the grain that is next in the given order; None after the last one.
+        found: its observations.
+    """
     if grain != expected:
         return f"grains must come in the order given: {grain.span} came when {expected.span if expected else 'nothing'} was due"
     for one in found:
@@ -140,7 +148,7 @@ def grain_fault(spec: "Spec", grain: "Grain", expected: "Grain | None", found: S
             return f"an observation must start at an instant of its grain: {text!r} at {span} does not"
         if not isinstance(one, Sample) and one.kind not in (*spec.kinds, UNHEARD):
             return f"{text!r} is of the kind {one.kind!r}, which kinds={spec.kinds!r} does not name"
-        # Built-ins are tested for this; to write each detail twice would slow storing by a tenth.
+        # Only for plug-ins: serializing each detail twice slows storing by 10 %.
         if spec.source and (not isinstance(text, str) or not _is_json(dict(one.detail))):
             return f"text must be a text and detail plain JSON; at {span} they are {text!r} and {one.detail!r}"
     return None

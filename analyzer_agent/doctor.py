@@ -1,6 +1,7 @@
-"""What works on this machine, what does not, why, and the one line that fixes it.
+"""Diagnosis of the installation: what works, what does not, why, and the command that fixes it.
 
-Looks at package metadata, files and small probes; loads no engine, imports no heavy library, sends nothing over the network.
+Reads package metadata and files and runs small probes. Loads no engine, imports no heavy library
+and sends nothing over the network.
 """
 
 import importlib.metadata
@@ -36,10 +37,17 @@ _GPU_TIMEOUT_S = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
+    """The state of one component.
 
-    `state` is "works", "weak" (works, with less than could be had), "missing" (something optional is not there), or "broken" (the
-    program cannot do its work). `fix` is the one line that changes it; it brings about `size` bytes. `analyzer` is whose engine this is.
+    Attributes:
+        section: the group in the report.
+        name: the component.
+        state: "works", "weak" (works, but better is available), "missing" (optional) or "broken"
+            (the program cannot do its work).
+        detail: version, place or reason.
+        fix: the command or setting that improves the state.
+        size: bytes that `fix` downloads; 0 if unknown.
+        analyzer: the analyzer that the engine belongs to; "" if it is no engine.
     """
 
     section: str
@@ -52,9 +60,14 @@ class Finding:
 
 
 def examine(settings: Settings, file: Path | None = None) -> Iterator[Finding]:
-    """Yield what is found, section by section: python, packages, opencv, gpu, analyzers, weights, manager, settings, store, speeds.
+    """Yield the findings, section by section.
 
-    `file` is the one that the settings were read from, None where there is none.
+    The sections are python, packages, opencv, gpu, analyzers, weights, manager, settings, store and
+    speeds.
+
+    Args:
+        settings: the effective settings.
+        file: the file that they were read from; None if there is none.
     """
     yield Finding(
         "python", "python", "works", f"{platform.python_version()} on {platform.platform(terse=True)}; analyzer-agent {__version__}"
@@ -70,7 +83,7 @@ def examine(settings: Settings, file: Path | None = None) -> Iterator[Finding]:
 
 
 def as_record(finding: Finding) -> dict[str, JSON]:
-    """Return a finding as the object that `doctor --json` prints."""
+    """Return the object that `doctor --json` prints for a finding."""
     return {name: getattr(finding, name) for name in ("section", "name", "state", "detail", "fix", "size", "analyzer")}
 
 
@@ -95,7 +108,10 @@ def _version(package: str) -> str:
 
 
 def opencv() -> Iterator[Finding]:
-    """Yield whether OpenCV can be imported: `opencv-python` beside the headless package may need libGL, which servers lack."""
+    """Yield whether OpenCV can be imported.
+
+    `opencv-python` next to the headless package may need libGL, which servers lack.
+    """
     folder = _folder("cv2")
     if folder is None:
         yield Finding("opencv", "cv2", "broken", "OpenCV is not installed", pip_install("opencv-python-headless"))
@@ -141,7 +157,7 @@ def _loadable(library: str) -> bool:
 
 
 def gpu() -> Iterator[Finding]:
-    """Yield the GPUs that the driver sees, and whether the installed torch was built for them."""
+    """Yield the GPUs that the driver reports, and whether the installed torch supports them."""
     found = _gpus()
     if not found:
         yield Finding("gpu", "cuda", "missing", "no NVIDIA GPU seen; everything runs on the CPU")
@@ -170,7 +186,7 @@ def _gpus() -> list[str]:
 
 
 def analyzers(settings: Settings) -> Iterator[Finding]:
-    """Yield each analyzer of the settings' `tools` with each of its engines, under their weights, device and `offline`."""
+    """Yield each analyzer of `settings.tools` with each of its engines and the broken plug-ins."""
     from analyzer_agent.session import engine_config
 
     for name, (_, engines) in tools.load_all(settings.tools).items():
@@ -197,7 +213,7 @@ def _analyzer(name: str, engines: Sequence[EngineSpec], config: EngineConfig) ->
 
 
 def weights(settings: Settings) -> Iterator[Finding]:
-    """Yield the folders in which weights are looked for, the first one that has them wins."""
+    """Yield the folders that are searched for weights; the first one that has them is used."""
     from analyzer_agent.session.assembly import check_weights
     from analyzer_agent.tools.engines.yolo_files import folders
 
@@ -218,7 +234,7 @@ def _place(folder: Path | None) -> str:
 
 
 def manager(settings: Settings) -> Finding:
-    """Return which manager would answer. The key itself is never shown, and nothing is sent."""
+    """Return the manager that would answer. The API key is never shown, and nothing is sent."""
     from analyzer_agent.session import choose_model
 
     try:
@@ -236,7 +252,7 @@ def manager(settings: Settings) -> Finding:
 
 
 def store(settings: Settings) -> Iterator[Finding]:
-    """Yield whether the store can be used, how much room the disk has, and the speeds that were measured."""
+    """Yield whether the store is usable, the free disk space, and the measured speeds."""
     path = Path(settings.store)
     yield _writable(path)
     place = _nearest(path)

@@ -1,6 +1,6 @@
-"""The two kinds of error, told apart by who can act on them.
+"""The errors of this package, by addressee.
 
-Knows nothing of where errors are shown: the CLI prints `AgentError`, the toolbox hands `ToolRefusal` to the model.
+The CLI prints an `AgentError`; the toolbox returns a `ToolRefusal` to the model.
 """
 
 import difflib
@@ -13,17 +13,17 @@ from analyzer_agent.installing import install_extra, pip_install, reinstall_open
 
 
 class AgentError(Exception):
-    """Something a person can fix; `hint` says how."""
+    """An error that a person can fix; `hint` says how."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
         if hint:
-            self.add_note(f"Hint: {hint}")  # shown below the message in tracebacks
+            self.add_note(f"Hint: {hint}")  # tracebacks print notes below the message
 
 
 class MediaError(AgentError):
-    """A media file cannot be read: names the file, what is wrong, and what still works."""
+    """A media file cannot be read; the message names the file and the fault."""
 
 
 class StoreError(AgentError):
@@ -31,17 +31,20 @@ class StoreError(AgentError):
 
 
 class Unavailable(AgentError):
-    """An analyzer cannot run here: a package, weights or a device is missing."""
+    """An analyzer cannot run on this machine: a package, weights or a device is missing."""
 
 
 class PluginError(AgentError):
-    """A plug-in cannot be loaded or breaks the contract of analyzers: names its package, its entry point and the rule."""
+    """A plug-in cannot be loaded or breaks the contract of analyzers.
+
+    The message names the package, the entry point and the rule.
+    """
 
 
 class Cancelled(Exception):
-    """The user interrupted; what was finished is kept.
+    """The user interrupted the question; finished grains stay stored.
 
-    No `AgentError`: nothing is wrong, and code that tells errors to a person must not take it for one.
+    Not an `AgentError`: nothing is wrong, so error handlers must not report it.
     """
 
     def __init__(self, message: str = "The question was stopped; what was finished is kept.") -> None:
@@ -49,11 +52,17 @@ class Cancelled(Exception):
 
 
 class ToolRefusal(Exception):
-    """A tool call that cannot be carried out: the text goes back to the model, the conversation goes on."""
+    """A tool call that cannot be executed: the model gets the text, the conversation continues."""
 
 
 def did_you_mean(given: str, valid: Iterable[str], shown: Callable[[str], str] = str) -> str:
-    """Return a hint that names the valid words nearest to what was given, as `shown` writes them, or "" if none is near."""
+    """Return a hint with the valid words most similar to `given`, or "" if none is similar.
+
+    Args:
+        given: the invalid word.
+        valid: the valid words.
+        shown: formats a word for the hint.
+    """
 
     def likeness(word: str) -> float:
         return difflib.SequenceMatcher(None, given.lower(), word.lower()).ratio()
@@ -65,7 +74,7 @@ def did_you_mean(given: str, valid: Iterable[str], shown: Callable[[str], str] =
 
 
 def near(path: Path, otherwise: str = "Check the path.") -> str:
-    """Return a hint for a path that does not exist: files of similar names in the same folder, else the hint given."""
+    """Return a hint for a missing path: similar names in the same folder, or `otherwise`."""
     try:
         known = {} if path.exists() else {other.stem: other for other in path.parent.iterdir()}
     except (OSError, ValueError):
@@ -74,10 +83,15 @@ def near(path: Path, otherwise: str = "Check the path.") -> str:
 
 
 def require(module: str, extra: str, purpose: str) -> ModuleType:
-    """Import `module`, or say which feature needs it and what to install.
+    """Import an optional module.
+
+    Args:
+        module: the module to import.
+        extra: the extra of analyzer-agent that installs it.
+        purpose: the feature that needs it, for the message.
 
     Raises:
-        Unavailable: the package is not installed, or it is and cannot be loaded.
+        Unavailable: the package is missing or cannot be loaded; the hint says what to install.
     """
     try:
         return importlib.import_module(module)

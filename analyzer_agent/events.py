@@ -1,7 +1,4 @@
-"""What happens while a question is answered. The library yields these, an interface draws them.
-
-Knows nothing of how they are shown.
-"""
+"""The events of a question. The library emits them; the interface decides how to show them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +9,7 @@ from analyzer_agent.timeline import TimeRange
 
 
 class _Happened:
-    """What all events have: `str()` is one line for people, `repr()` is short."""
+    """Base class of all events: `str()` is one line for people, `repr()` is short."""
 
     __slots__ = ()
 
@@ -28,7 +25,7 @@ class _Happened:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Thinking(_Happened):
-    """The model is asked for its next step (counted from 1)."""
+    """The model is queried for the next step: `step` of at most `limit`, counted from 1."""
 
     step: int
     limit: int
@@ -36,19 +33,19 @@ class Thinking(_Happened):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class TextDelta(_Happened):
-    """A piece of the model's text, as it streams."""
+    """A piece of the model's text as it streams."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Verifying(_Happened):
-    """The model is asked, apart, whether the cited notes suffice for the answer."""
+    """A separate model call checks whether the cited notes support the answer."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SentBack(_Happened):
-    """An answer was not accepted, and the model is told why: what may have streamed of it (`draft`) does not hold."""
+    """An answer was sent back with a reason (`why`); its text (`draft`), if streamed, is void."""
 
     draft: str
     why: str
@@ -56,7 +53,15 @@ class SentBack(_Happened):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ToolStarted(_Happened):
-    """A tool call begins. `reused_ms` is covered already, `new_ms` has to be analyzed."""
+    """A tool call begins.
+
+    Attributes:
+        ranges: the requested ranges.
+        engine: the name of the engine; "" if there is none.
+        reused_ms: media time that is covered already.
+        new_ms: media time to analyze.
+        estimate_ms: estimated run time; None if the speed has not been measured.
+    """
 
     call_id: str
     tool: str
@@ -70,7 +75,7 @@ class ToolStarted(_Happened):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Progress(_Happened):
-    """A grain was finished: `done_ms` of `total_ms` new media time."""
+    """A grain was finished: `done_ms` of `total_ms` new media time, `found` notes in it."""
 
     call_id: str
     tool: str
@@ -82,7 +87,7 @@ class Progress(_Happened):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Waiting(_Happened):
-    """Another process is analyzing `span`; its result will be used."""
+    """Another process holds the claim on `span`; its result will be used."""
 
     call_id: str
     tool: str
@@ -98,9 +103,9 @@ class ToolFinished(_Happened):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Warned(_Happened):
-    """Something the user should know that does not stop the question.
+    """A warning for the user; the question continues.
 
-    `refused_call` is the id of the call whose refusal it reports, if that is what it reports.
+    `refused_call` is the id of the call whose refusal is reported, if any.
     """
 
     text: str

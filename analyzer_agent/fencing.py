@@ -1,7 +1,7 @@
-"""Text from videos, file names and earlier answers made safe for a prompt: data that cannot pass for anything else.
+"""Fence untrusted text (from videos, file names, earlier answers) in prompts.
 
-The fence is `<notes>` ... `</notes>`: what models are told that everything between these is data. Nothing inside can end it, look like its
-end, or be a token of a model's chat template. Knows nothing of notes.
+The fence is `<notes>` ... `</notes>`; prompts tell the model that everything inside is data. Fenced
+text cannot close the fence, imitate its end, or contain a token of a chat template.
 """
 
 import re
@@ -13,7 +13,7 @@ _MAX_NAME_CHARS = 80
 _MAX_WORD_CHARS = 60
 _MIN_ECHO_WORDS = 2
 
-# Source: Unicode's general categories Cc and Cs, its property Default_Ignorable_Code_Point, and the blank Braille pattern.
+# Unicode categories Cc and Cs, property Default_Ignorable_Code_Point, and the blank Braille cell.
 _INVISIBLE = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164"
     "\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
@@ -27,49 +27,57 @@ _MARK = re.compile(r"([\[(\u3010]\s*(?:notes?\s*)?)#(?=\s*\d)", re.I)
 
 
 def neutralized(text: str) -> str:
-    """Return text, its lines kept, without invisible characters and without anything that models may take for markup.
+    """Return text without invisible characters and markup; lines are preserved.
 
-    `</b>` becomes `(/b)`, in whatever brackets it was written; `<b>` and `<|im_start|>` become `< b>` and `< |im_start|>`.
+    `</b>` becomes `(/b)`, whatever kind of brackets it has; `<b>` and `<|im_start|>` become `< b>`
+    and `< |im_start|>`.
     """
     seen = _INVISIBLE.sub("", "\n".join(text.splitlines()).replace("\t", " "))
     return _TOKEN.sub(lambda found: f"{found[0]} ", _CLOSING_TAG.sub(r"(/\1)", seen))
 
 
 def fenced(text: str) -> str:
-    """Return lines of data in the fence."""
+    """Return `text` in a fence, on lines of its own."""
     return f"<notes>\n{neutralized(text)}\n</notes>"
 
 
 def unfenced(text: str) -> str:
-    """Return what a model wrote without the fence, which it may have copied from what it was shown."""
+    """Return a model's text without fences, which it may have copied from its prompt."""
     return re.sub(r"[^\S\n]*</?notes>\n?", "", text).strip()
 
 
 def quoted(text: str) -> str:
-    """Return text from a video on one line in quotation marks, so that it cannot pass for anything but a quotation.
+    """Return text from a video as a quotation on one line, truncated to 400 characters.
 
-    It holds no mark that would cite a note: `[#12]` is written with another sign. What is very long is cut.
+    The `#` of a citation such as `[#12]` is replaced, so that the text cannot cite a note.
     """
     flat = _flat(text).replace('"', "'")
     return f'"{flat if len(flat) <= _MAX_TEXT_CHARS else flat[: _MAX_TEXT_CHARS - 1] + "…"}"'
 
 
 def inline(text: str) -> str:
-    """Return text as a fenced quotation within a sentence."""
+    """Return `text` as a fenced quotation for use within a sentence."""
     return f"<notes>{quoted(text)}</notes>"
 
 
 def as_name(text: str) -> str:
-    """Return a file's name as one word, so that it does not read as a sentence; the middle of a very long one is left out."""
+    """Return a file name as one word, so that it cannot read as a sentence.
+
+    The middle of a name beyond 80 characters is replaced by an ellipsis.
+    """
     name = "_".join(_flat(text).split()).replace('"', "'") or "_"
     half = _MAX_NAME_CHARS // 2
     return name if len(name) <= _MAX_NAME_CHARS else f"{name[: half - 1]}…{name[-half:]}"
 
 
 def echoes_fenced(text: str, given: Any) -> str:
-    """Return a refusal with the words fenced that a model wrote in its call: it may have copied them from a video.
+    """Return `text` with each longer quote from the model's own call fenced.
 
-    One or two words stay as they are.
+    The model may have copied it from a video. Values of one or two words stay as they are.
+
+    Args:
+        text: the refusal of a tool call.
+        given: the arguments of the call.
     """
     said = {value for value in _strings(given) if len(value.split()) > _MIN_ECHO_WORDS or len(value) > _MAX_WORD_CHARS}
     forms = {form: value for value in said for form in (repr(value), repr(value)[1:-1], value)}

@@ -1,6 +1,7 @@
-"""Lines that add packages to this installation, as they work in a shell: for this Python, and from where the program came.
+"""Shell commands that add packages to this installation, for this Python and the original source.
 
-Reads metadata of packages; installs nothing. What takes long to import is imported late: every command imports this.
+Reads package metadata; installs nothing. Every command imports this module, so slow imports are
+deferred.
 """
 
 import json
@@ -20,14 +21,14 @@ VISION = "vision"
 
 _CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 _CUDA_SIGNS = ("/dev/nvidiactl", "/dev/dxg")
-"""What NVIDIA's driver leaves on disk on Linux and on WSL. Elsewhere the usual torch comes without CUDA."""
+"""Device files of NVIDIA's driver on Linux and WSL. Elsewhere PyPI's torch comes without CUDA."""
 
 _GB = 1_000_000_000
 _VISION_SIZE, _VISION_SIZE_CPU = round(5.8 * _GB), round(1.2 * _GB)
 
 
 def program() -> str:
-    """Return how this installation's program is called in a shell that stands where this process does."""
+    """Return the command that runs this installation's program from the current folder."""
     script = Path(sys.executable).parent / (f"{_NAME}.exe" if os.name == "nt" else _NAME)
     found = shutil.which(_NAME)
     if not script.is_file():
@@ -38,33 +39,36 @@ def program() -> str:
 
 
 def pip_install(*arguments: str) -> str:
-    """Return the line that installs packages into this Python."""
+    """Return the command that installs packages into this Python."""
     if find_spec("pip") is None and shutil.which("uv"):
         return _line(["uv", "pip", "install", "--python", sys.executable, *arguments])
     return _line([sys.executable, "-m", "pip", "install", *arguments])
 
 
 def install_extra(extra: str = "") -> str:
-    """Return the line that installs the program with an extra, from where it came; the small torch where no NVIDIA GPU is seen."""
+    """Return the command that installs the program with an extra from its original source.
+
+    Without an NVIDIA GPU it selects the CPU-only torch.
+    """
     index = ("--extra-index-url", _CPU_INDEX) if extra == VISION and _small_torch() else ()
     return pip_install(*_requirement(f"[{extra}]" if extra else ""), *index)
 
 
 def vision_size() -> int:
-    """Return how many bytes on disk the extra for pictures takes here, about: with CUDA's libraries, or without."""
+    """Return the approximate size on disk of the `vision` extra, in bytes."""
     return _VISION_SIZE if sys.platform == "linux" and not _small_torch() else _VISION_SIZE_CPU
 
 
 def reinstall_opencv() -> str:
-    """Return the line that puts the headless OpenCV in its place again.
+    """Return the command that restores the headless OpenCV.
 
-    Several packages pull opencv-python beside it; it takes the other's place and needs libGL, which servers lack.
+    Several packages depend on opencv-python, which overwrites it and needs libGL (servers lack it).
     """
     return pip_install("--force-reinstall", "--no-deps", "opencv-python-headless")
 
 
 def amount_of_bytes(count: int) -> str:
-    """Return a size as people say it: `487 MB`."""
+    """Return a size for people: `487 MB`."""
     size = float(count)
     for unit in ("bytes", "kB", "MB"):
         if size < 999.5:
@@ -84,7 +88,7 @@ def _line(words: Sequence[str]) -> str:
 
 
 def _requirement(extra: str) -> list[str]:
-    """Return pip's words for the program as it is installed: from a folder, a repository, an archive, or by name."""
+    """Return pip's arguments for the program's source: a folder, repository, archive, or name."""
     from urllib.parse import urlsplit
     from urllib.request import url2pathname
 
@@ -100,7 +104,10 @@ def _requirement(extra: str) -> list[str]:
 
 
 def _origin() -> dict[str, Any]:
-    """Return what pip wrote down about where the program came from (PEP 610); a checkout that runs as it lies counts as editable."""
+    """Return pip's record of the program's source (PEP 610).
+
+    A checkout that runs without being installed counts as editable.
+    """
     try:
         told = distribution(_NAME).read_text("direct_url.json")
     except PackageNotFoundError:

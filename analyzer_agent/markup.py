@@ -1,4 +1,4 @@
-"""Answers as HTML for notebooks. All text is escaped: it comes from models and videos."""
+"""Render answers as HTML for notebooks. All text is escaped: it comes from models and videos."""
 
 from html import escape
 from pathlib import Path
@@ -10,7 +10,7 @@ from analyzer_agent.wording import answer_lines, quote
 
 
 def answer_html(answer: Answer) -> str:
-    """Return an answer with its citations; a time is a link into the file, where that is here."""
+    """Return an answer with its citations; a time is a link into the file, if the file exists."""
     several = len({citation.video for citation in answer.citations}) > 1
     lines = [(role, line) for role, line in answer_lines(answer) if role != "citation"]
     told = "".join(f"<p>{escape(line)}</p>" for role, line in lines if role in ("answer", "choice"))

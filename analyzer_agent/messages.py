@@ -1,7 +1,4 @@
-"""Questions, replies and results as the messages that a language model is sent, shaped as in the Chat Completions API.
-
-Knows nothing of how a question proceeds.
-"""
+"""Build the messages for a language model, in the format of the Chat Completions API."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,14 +9,14 @@ from analyzer_agent.protocols import Reply
 
 
 def question_message(question: str, options: Sequence[str]) -> str:
-    """Return the question as the model is asked it."""
+    """Return the text of the question, with its options as lettered choices."""
     if not options:
         return question
     return render("choices", question=question, options=_options_text(options))
 
 
 def verification_prompt(question: str, options: Sequence[str], answer: str, choice: str | None, notes: str) -> str:
-    """Return a question with a drafted answer and the notes that this cites, as a judge is asked."""
+    """Return the prompt for verification: question, drafted answer and text of the cited notes."""
     offered = f"\n\nOptions:\n{_options_text(options)}" if options else ""
     chosen = f"\n\nChosen option: {choice}" if choice else ""
     return render("drafted", question=f"{question}{offered}", answer=f"{fenced(answer)}{chosen}", notes=notes)
@@ -30,7 +27,7 @@ def _options_text(options: Sequence[str]) -> str:
 
 
 def assistant_message(reply: Reply) -> list[dict[str, Any]]:
-    """Return a reply as the message that goes back to the model; an empty one is left out, since servers refuse it."""
+    """Return a reply as messages to send back: one, or none if it is empty (servers reject it)."""
     message: dict[str, Any] = {"role": "assistant", "content": reply.text}
     if reply.calls:
         message["tool_calls"] = [
@@ -42,10 +39,10 @@ def assistant_message(reply: Reply) -> list[dict[str, Any]]:
 
 
 def tool_message(call_id: str, text: str) -> dict[str, Any]:
-    """Return what a tool call gave as a message."""
+    """Return the message with the result of a tool call."""
     return {"role": "tool", "tool_call_id": call_id, "content": text}
 
 
 def rejection_messages(call_ids: Sequence[str], complaint: str) -> list[dict[str, Any]]:
-    """Return the messages that tell a model why its answer was not accepted: as the result of its calls, where it made any."""
+    """Return the messages that reject an answer: as results of the model's calls, if any."""
     return [tool_message(call_id, complaint) for call_id in call_ids] or [{"role": "user", "content": complaint}]

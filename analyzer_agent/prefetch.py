@@ -1,4 +1,4 @@
-"""Working ahead: the next items are fetched while the caller is busy with one. Knows nothing of what they are."""
+"""Prefetching and parallel mapping of iterators in threads."""
 
 import threading
 import time
@@ -16,10 +16,14 @@ _wait_times = threading.local()
 
 
 def prefetch(items: Iterator[T], depth: int) -> Generator[T, None, None]:
-    """Yield `items`, fetched by a thread of its own while the caller works: at most `depth` more of them than were yielded.
+    """Yield `items`, prefetched by a separate thread.
 
-    What `items` raises is raised in its place. Close the generator to stop early: that waits for the item that is being fetched, and
-    closes `items`. No thread is left behind.
+    An exception from `items` is raised at its position. Close the generator to stop early: this
+    waits for the item that is being fetched, closes `items` and ends the thread.
+
+    Args:
+        items: the source; used only by the thread.
+        depth: the maximum number of prefetched items.
     """
     pool = ThreadPoolExecutor(1, thread_name_prefix="ahead")
     worker = pool.submit(threading.current_thread).result()
@@ -29,7 +33,7 @@ def prefetch(items: Iterator[T], depth: int) -> Generator[T, None, None]:
             fetched.append(pool.submit(next, items, _END_OF_ITEMS))
             yield item
     finally:
-        # Garbage collection, which may close this generator, runs in any thread; the worker cannot wait for itself.
+        # Garbage collection may close this generator in the worker, which cannot wait for itself.
         elsewhere = threading.current_thread() is not worker
         pool.shutdown(wait=elsewhere, cancel_futures=True)
         if elsewhere and isinstance(items, Generator):
@@ -39,10 +43,16 @@ def prefetch(items: Iterator[T], depth: int) -> Generator[T, None, None]:
 def parallel_map(
     work: Callable[[T], R], items: Iterable[T], workers: int, stop: Callable[[], None] = lambda: None
 ) -> Generator[R, None, None]:
-    """Yield what `work` gives for each item, in order, with so many threads at work: on items that come later, too.
+    """Map `work` over `items` in `workers` threads; results keep the order of `items`.
 
-    What `work` raises is raised in its place. Close the generator to stop early: that waits for what is being worked on, which `stop`,
-    called at every end, may cut short.
+    At most `workers + 1` items are in flight. An exception from `work` is raised at its position.
+    Close the generator to stop early: this waits for the running calls.
+
+    Args:
+        work: the function.
+        items: its arguments; consumed by the caller's thread.
+        workers: the number of threads.
+        stop: called when the generator ends for any reason; may cut the running calls short.
     """
     with ThreadPoolExecutor(workers, thread_name_prefix="parallel") as pool:
         left = iter(items)
@@ -59,7 +69,7 @@ def parallel_map(
 
 
 def seconds_waited() -> float:
-    """Return for how many seconds in all this thread has waited for items that were not there yet."""
+    """Return the total time, in seconds, that this thread has waited in `prefetch` for items."""
     return getattr(_wait_times, "seconds", 0.0)
 
 

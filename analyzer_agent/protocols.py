@@ -1,7 +1,4 @@
-"""The contracts between layers: videos, analyzers and their engines, language models.
-
-Knows nothing of the libraries behind them. A plug-in needs this module, `records` and `timeline`, and no other.
-"""
+"""The contracts between layers. Plug-ins need only this module, `records` and `timeline`."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Frame(NamedTuple):
-    """A picture: `t` is the instant asked for, `pts` when the frame really appears (both ms); `image` is H x W x 3 bytes."""
+    """A frame: `image` is H x W x 3, uint8, RGB, upright; `t` (requested) and `pts` are ms."""
 
     t: int
     pts: int
@@ -31,14 +28,14 @@ class Frame(NamedTuple):
 
 
 class Pixels(NamedTuple):
-    """Some pixels of a picture: those that lie in one of these columns and one of these rows, both ascending."""
+    """A subset of an image's pixels: the intersection of `columns` and `rows`, both ascending."""
 
     columns: tuple[int, ...]
     rows: tuple[int, ...]
 
 
 class Cue(NamedTuple):
-    """A subtitle: its span on the presentation timeline and its plain text, line breaks kept."""
+    """A subtitle: its span on the presentation timeline and its plain text, with line breaks."""
 
     span: TimeRange
     text: str
@@ -46,7 +43,7 @@ class Cue(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """An audio or subtitle track. `number` counts from 1 within its type; `source` names the sidecar file, if it is one."""
+    """A track; `number` counts from 1 per type, `source` and `digest` are a sidecar file's."""
 
     number: int
     codec: str
@@ -58,17 +55,17 @@ class Track:
 
 
 class Video(Protocol):
-    """A media file, opened: what analyzers read. Times are ms on the presentation timeline."""
+    """An open media file, as analyzers read it. Times are ms on the presentation timeline."""
 
     id: str
     path: Path
     duration: int
     picture: TimeRange | None
-    """From the first frame to the end of the last one; None for audio only."""
+    """From the start of the first frame to the end of the last one; None without a picture."""
     rate: Fraction
     """Average frames per second; 0 without a picture."""
     size: tuple[int, int]
-    """Width and height in pixels, after rotation."""
+    """Width and height in pixels, after `rotation` (degrees clockwise)."""
     rotation: int
     audio_tracks: Sequence[Track]
     subtitle_tracks: Sequence[Track]
@@ -83,28 +80,29 @@ class Video(Protocol):
         order: Literal["rgb", "bgr"] = "rgb",
         pixels: Pixels | None = None,
     ) -> Iterator[Frame]:
-        """Yield frames in time order: the ones shown at `instants`; or on the grid of `fps`; or every frame that starts in `span`.
+        """Yield frames in time order: at `instants` (ms), else on the grid of `fps`, else all.
 
-        The frame shown at t is the last one with pts <= t; before the first frame it is the first. With `keyframes`, of every frame
-        only the key frames, at their own times: the cheapest look at a long video. `pixels` names the only ones that matter: an image
-        may come with these alone, or whole.
+        The frame shown at t is the last one with pts <= t; before the first frame, the first one.
+        `fps` is rounded up to the nested grid. "All" are the frames that start in `span`, or with
+        `keyframes` only the key frames: the cheapest way through a long video. Only `pixels` need
+        be correct: an image may hold just these (rows x columns x 3) or be complete.
         """
         ...
 
     def audio(self, span: TimeRange, rate: int = 16_000, track: int = 1) -> "NDArray[np.float32]":
-        """Return mono samples in -1..1, exactly `span.length * rate / 1000` of them, silence where the track has none."""
+        """Return float32[span.length * rate // 1000], mono, -1..1, silence where there is none."""
         ...
 
     def subtitles(self, track: int) -> Sequence[Cue]:
-        """Return all cues of a track in time order; a cue may end after the video does."""
+        """Return the cues of a track (from 1) in time order; a cue may end after the video."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Grain:
-    """A unit of analysis: a piece of the timeline and, for analyzers that sample, which instants of it are wanted.
+    """A unit of analysis and of commit; `step` is the sampling step in ms, 0 for no sampling.
 
-    `step` is the sampling step in ms (0: not sampled). Instants that are stored already are left out of `instants`.
+    `instants` are the times to sample, in ms; those already stored are left out.
     """
 
     span: TimeRange
@@ -113,22 +111,22 @@ class Grain:
 
 
 class Vision(Protocol):
-    """A model that answers questions about pictures."""
+    """A model that answers questions about images."""
 
     model: str
 
     def describe(self, images: Sequence["NDArray[np.uint8]"], prompt: str, labels: Sequence[str] = ()) -> str:
-        """Return the model's answer to `prompt` about RGB `images`; before each it is told its label, where there are any."""
+        """Answer `prompt` about `images` (H x W x 3, uint8, RGB), each after its label, if any."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """What the user said about an engine: own weights, where weights lie, device, whether the network may be used.
+    """The user's settings for an engine. A language model can set none of the paths and addresses.
 
-    `vision` is there when the user named a vision model that may be asked; `vocabulary` is the user's own file of labels. Neither can be
-    set by a language model: a path or an address must not come from what a video shows. `make_room` is called when memory ran out: it
-    throws out an engine that nobody uses at the moment, and tells whether there was one.
+    `weights` is a file or folder to use, `weights_dir` the folder to search first. `vision` is the
+    configured vision model, `vocabulary` the user's file of labels. `make_room` is called when
+    memory runs out: it evicts an idle engine and returns whether there was one.
     """
 
     weights: Path | None = None
@@ -143,11 +141,11 @@ class EngineConfig:
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """Whether an engine can run here. `weights` names them with their revision (part of the cache key).
+    """Whether an engine can run here. `weights` is their name and revision (in the cache key).
 
-    `missing` says in one line why it cannot run ("" when it can), `fix` how to change that. `device` is where it would run, as far as
-    can be told from files: cpu, cuda, cuda:1, mps, or network; `size` is the bytes of the weights on disk, or of what `fix` brings; 0 where
-    that says nothing.
+    `missing` is the reason why it cannot, in one line ("" if it can), `fix` a line that helps.
+    `device` is the expected one: cpu, cuda, cuda:1, mps or network. `size` is the bytes of the
+    weights on disk, or of the download by `fix`; 0 if unknown.
     """
 
     weights: str = ""
@@ -159,14 +157,15 @@ class Availability:
 
 @dataclass(frozen=True, slots=True)
 class EngineSpec:
-    """One way of running an analyzer: a library with its weights. `tier` 0 is best.
+    """One way of running an analyzer: a library with its weights. `tier` 0 is the best.
 
-    `find` looks at package specs and files only: it imports nothing heavy, touches no network, and takes milliseconds.
-    `load` gives the object that the analyzer calls; it may take seconds. Where that object has a `device`, this is where it really runs;
-    where it has a `close`, this is called when it is thrown out, and gives its memory back.
-    `unsupported_reason` says in one line why these options cannot be served ("" when they can), as quickly as `find`: the next engine
-    steps in. `resource` is what it uses, if not what the analyzer's spec says; `takes_weights` tells whether weights that the user names
-    can be meant for it. `model` names what is loaded, where engines of several analyzers load the same: it is loaded once for all.
+    `find` checks package metadata and files: it must take milliseconds, import nothing heavy and
+    not use the network. `load` returns the object that the analyzer calls, and may take seconds.
+    If that object has a `device`, it is reported; `close()`, if it has one, is called on eviction
+    and must free the memory. `unsupported_reason` returns why these options cannot be served (""
+    if they can), as fast as `find`; the next engine is then tried. `resource` overrides the spec's.
+    `takes_weights`: weights named by the user can be for this engine. Engines with the same `model`
+    share one loaded object.
     """
 
     name: str
@@ -182,7 +181,7 @@ class EngineSpec:
 
 
 class Engine(Protocol):
-    """An engine that was chosen for an analyzer; `get` loads it at first use and keeps it warm."""
+    """The engine chosen for an analyzer; `get` loads it on first use."""
 
     name: str
     tier: int
@@ -192,68 +191,69 @@ class Engine(Protocol):
 
     @property
     def device(self) -> str:
-        """Where it runs; before it is loaded, where it is expected to."""
+        """The device it runs on; before loading, the expected one."""
         ...
 
     def get(self) -> Any:
-        """Return the loaded engine. Ask for it each time: between two uses it may have been thrown out to make room for another."""
+        """Return the loaded object. Call it for each use: the object may be evicted in between."""
         ...
 
     def held(self) -> AbstractContextManager[None]:
-        """Keep it loaded while the block runs."""
+        """Return a context manager that keeps the engine loaded."""
         ...
 
     def fits_beside(self, others: Sequence["Engine"]) -> bool:
-        """Tell whether the memory is large enough for it and these others at once, as far as can be told."""
+        """Estimate whether this engine and `others` fit into memory at the same time."""
         ...
 
     def unsupported_reason(self, options: Mapping[str, Any]) -> str:
-        """Return why these options of the analyzer cannot be served, or ""."""
+        """Return why the engine cannot serve these options of the analyzer, or ""."""
         ...
 
 
 class Analyzer(Protocol):
-    """An analyzer with its options and engine bound: finds things in grains of a video."""
+    """An analyzer bound to its options and engine; turns grains of a video into observations."""
 
     version: str
     engine: str
     params: Mapping[str, JSON]
-    """All that changes what is stored, apart from version, engine and weights. Filters are not among it."""
+    """Everything else that changes what is stored (no filters), as plain JSON; in the cache key."""
     lane: str = ""
     grain: int = 0
-    """Its own unit of analysis in ms, where the options decide it; 0: the spec's."""
+    """The grain in ms, if the options decide it; 0 for the spec's."""
 
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
-        """Yield each grain with what was found in it, in order, empty ones included.
+        """Yield every grain, in the given order, with the observations in it (possibly none).
 
-        No observation crosses its grain; what lasts longer is cut at the edge and marked `continues`. What is found in a grain
-        depends on that grain and at most `Spec.context` around it, never on which grains are asked together.
+        Observations lie within their grain; longer events are cut and marked `continues`. A result
+        depends only on the grain and `Spec.context` ms around it, never on the other grains.
         """
         ...
 
     def search(self, samples: Sequence[Sample], filters: Mapping[str, Any]) -> Iterator[Observation]:
-        """Yield what of the stored samples, in time order, the filters ask for, best first."""
+        """Yield the observations in `samples` (in time order) that match `filters`, best first."""
         return iter(())
 
     def inputs(self, video: Video) -> Mapping[str, JSON]:
-        """Return what is read beside picture and sound, such as the digest of a sidecar file: it becomes part of the key."""
+        """Return further inputs, such as the hash of a sidecar file; part of the cache key."""
         return {}
 
     def facts(self) -> Mapping[str, JSON]:
-        """Return what the loaded engine knows of itself, such as `{"classes": [...]}`; may load weights."""
+        """Return facts about the loaded engine, such as `{"classes": [...]}`; may load weights."""
         return {}
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What an analyzer is, before anything is loaded.
+    """The static description of an analyzer; creating it loads nothing.
 
-    `options_schema` and `filters_schema` are JSON-schema properties: options change what is stored, filters only what is read.
-    `grain` and `context` are ms; a `grain` of 0 is the whole video. `step` is the default sampling step in ms, 0 if the analyzer
-    does not sample. `needs` names what the video must have. `resource` tells which calls may run side by side.
-    `required` names the arguments that a model must give beside the ranges: such an analyzer answers to them alone, so it is left out
-    where all analyzers run without a question. `searched` says that it stores a `Sample` for each instant, and that what is read is
-    what `Analyzer.search` finds among them; its filters hold a `limit`.
+    `tool` and `description` are what the language model sees. `grain` (0: the whole video), `step`
+    (default sampling step; 0: not sampled) and `context` (readable around a grain) are in ms.
+    `options_schema` and `filters_schema` are JSON-schema properties: options change what is stored,
+    filters only what is read. `needs` is what the video must have. Calls with the same `resource`
+    do not run in parallel. `required` are arguments that the model must give in addition to the
+    ranges; such an analyzer is left out when all run without a question. `searched`: it stores a
+    `Sample` per instant and `Analyzer.search` selects from them; the filters include `limit`.
     """
 
     name: str
@@ -271,31 +271,27 @@ class Spec:
     required: tuple[str, ...] = ()
     searched: bool = False
     select: Callable[[Observation, Mapping[str, Any]], Observation | None] | None = None
-    """Applies the filters on reading: the observation as it is to be shown, or None to leave it out."""
+    """Applies the filters on reading: returns the observation to show, or None to drop it."""
     like: tuple[str, float] | None = None
-    """An analyzer that runs the same weights, and which share of its speed this one reaches: weights that the user names for that one
-    are for this one too, and its speed tells what to expect until this one was measured."""
+    """(name, factor): an analyzer whose user-named weights apply here too, and this one's speed
+    relative to it, which serves as an estimate until it is measured."""
     source: str = ""
-    """The package and entry point of a plug-in, which the registry fills in; "" for built-ins."""
+    """The package and entry point of a plug-in, set by the registry; "" for built-ins."""
 
     def __post_init__(self) -> None:
-        """Check the fields.
-
-        Raises:
-            PluginError: a field breaks a rule; names the field and what it must be.
-        """
+        """Check the fields; raise a PluginError that names the field and the rule."""
         if fault := spec_fault(self):
             raise PluginError(f"The spec of an analyzer is not valid: {fault}.", hint="docs/plugins.md lists the fields of Spec.")
 
     def complete(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the options with the schema's default for each absent one."""
+        """Return `options` with the schema's defaults for the missing ones."""
         return {name: schema["default"] for name, schema in self.options_schema.items() if "default" in schema} | dict(options)
 
     def bind(self, options: Mapping[str, Any], engine: Engine | None = None) -> Analyzer:
-        """Return the analyzer for these options; absent ones take the schema's default.
+        """Return the analyzer for these options; missing ones take the schema's default.
 
         Raises:
-            PluginError: what a plug-in's factory returns is no analyzer, or the factory fails.
+            PluginError: the factory of a plug-in returns an invalid analyzer.
         """
         analyzer = self.factory(self.complete(options), engine)
         if fault := analyzer_fault(analyzer):
@@ -305,7 +301,7 @@ class Spec:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a model answered. `state` is opaque (reasoning items) and goes back with the calls it belongs to."""
+    """A model's reply. `state` is opaque (reasoning items) and is sent back with its calls."""
 
     text: str = ""
     calls: tuple[ToolCall, ...] = ()
@@ -314,9 +310,10 @@ class Reply:
 
 
 class ChatModel(Protocol):
-    """A language model that can call tools. Messages and tools are shaped as in the Chat Completions API.
+    """A language model that can call tools. Messages and tools have the Chat Completions format.
 
-    An assistant message may carry `state`, the `Reply.state` it came with; a door that does not know it ignores it.
+    An assistant message may carry `state`, the `Reply.state` it came with; adapters that do not
+    recognise it must ignore it.
     """
 
     manager: str
@@ -331,7 +328,9 @@ class ChatModel(Protocol):
         cancel: threading.Event | None = None,
         must_call: bool = False,
     ) -> Reply:
-        """Return the next reply; with `on_text`, hand over its text as it comes; with `must_call`, make it call a tool if possible.
+        """Return the next reply within `timeout` s; stream its text to `on_text`.
+
+        `must_call` requires a tool call, if the model supports that.
 
         Raises:
             AgentError: the model cannot be reached or refuses; the hint says what to change.

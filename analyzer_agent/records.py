@@ -1,7 +1,4 @@
-"""The data that travels between layers: observations, notes, tool results, answers.
-
-Frozen dataclasses without behaviour beyond their own invariants; knows nothing of storage, models or analyzers.
-"""
+"""The data passed between layers: observations, notes, tool results, answers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +13,7 @@ Finished = Literal["answered", "not_found", "out_of_steps", "out_of_budget"]
 Reason = Literal["unseen", "failed", "unavailable", "budget", "not_understood"]
 
 UNHEARD = "unheard"
-"""The kind that marks voice of which no words were understood. Its text is empty: no search finds it, results and answers tell of it."""
+"""Marks voice without recognised words. The text is empty: searches miss it, answers report it."""
 
 KINDS = (
     "scene",
@@ -34,15 +31,15 @@ KINDS = (
     "chapter",
     UNHEARD,
 )
-"""The kinds that built-in analyzers yield; a plug-in may bring its own."""
+"""The kinds that built-in analyzers yield; plug-ins may add their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One finding: what (`kind`, `text`) was found when (`span`).
+    """One finding of an analyzer: what (`kind`, `text`) was found when (`span`).
 
-    `score` is 0 to 1. `detail` is small JSON: boxes, words, the frame's pts, the language. `detail["continues"]` is true
-    on a piece that was cut at its grain's edge and goes on from the piece before it.
+    `score` is a confidence from 0 to 1. `detail` is small JSON: boxes, words, pts, language;
+    `detail["continues"]` is true on a piece cut at its grain's edge that continues the one before.
     """
 
     span: TimeRange
@@ -54,14 +51,15 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Sample(Observation):
-    """What is kept of an instant to be searched later: no note, but a vector, which only its analyzer understands."""
+    """An embedding of one sampled instant, stored for similarity search instead of a note."""
 
     vector: bytes = b""
+    """Opaque to everyone but its analyzer (moments: float16[D], L2-normalised)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """An observation once stored; `id` is what answers cite."""
+    """A stored observation. Answers cite its `id`; `video` is a video id, `key` the cache key."""
 
     id: int
     video: str
@@ -84,7 +82,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word that was heard, with its time; `probability` is the engine's own, if it gives one."""
+    """A recognised word with its time; `probability` is the engine's (0 to 1), if it gives one."""
 
     text: str
     span: TimeRange
@@ -93,10 +91,10 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class JoinedNote:
-    """One thing that the store tells: a note, or pieces that belong together, as it is shown and cited.
+    """A note as it is shown, cited as `id`: pieces cut at grain edges are joined into one.
 
-    It is cited as `id`; `notes` are the ids of all its pieces. `uncertain` is what a weak engine found. `words` are there for speech
-    whose engine gives them.
+    `notes` are the ids of the pieces. `uncertain` marks findings of a weak engine. `words` are the
+    words of speech with their times, if the engine gives them.
     """
 
     id: int
@@ -112,7 +110,7 @@ class JoinedNote:
     words: tuple[Word, ...] = field(default=(), repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the object that `notes --json --words` prints: times in seconds."""
+        """Return the object that `notes --json --words` prints; times in seconds."""
         plain = {name: getattr(self, name) for name in ("id", "video", "kind", "analyzer", "engine")}
         times = {"start": seconds(self.span.start), "end": seconds(self.span.end), "text": self.text}
         more = {"score": None if self.score is None else round(self.score, 4), "uncertain": self.uncertain, "notes": list(self.notes)}
@@ -124,9 +122,9 @@ class JoinedNote:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a note comes from: everything that changes what an analyzer stores. `key` is its digest.
+    """The origin of a note: everything that changes what an analyzer stores. `key` is its hash.
 
-    `tier` ranks engines (0 is best). Engines compete within a `lane` (audio track 2 is another lane than track 1).
+    `tier` ranks engines (0 is the best). Engines compete within a `lane`, such as an audio track.
     """
 
     key: str
@@ -142,7 +140,7 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Unexamined:
-    """A range that an analyzer did not look at, and why."""
+    """A range that an analyzer did not examine, with the reason; `detail` is for people."""
 
     analyzer: str
     span: TimeRange
@@ -153,7 +151,7 @@ class Unexamined:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A call that a model asks for; `arguments` is the JSON text as the model wrote it."""
+    """A model's request to call a tool; `arguments` is JSON text as the model wrote it."""
 
     id: str
     name: str
@@ -162,10 +160,10 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ToolResult:
-    """What one tool call gave: `text` for the model, `note_ids` it may now cite, and what it cost.
+    """The result of one tool call: `text` for the model, `note_ids` it may cite, and the cost.
 
-    `found` counts the notes, each joined from its pieces; `text` may tell several in one line, or not all of them.
-    `refusal` is the reason why the call was not carried out, None if it was.
+    `found` counts notes after joining; `text` may fold several into one line or omit some.
+    `refusal` is the reason why the call was not executed, None if it was.
     """
 
     call_id: str
@@ -188,15 +186,15 @@ class ToolResult:
 
     @property
     def refused(self) -> bool:
-        """Whether the call was not carried out."""
+        """Whether the call was not executed."""
         return self.refusal is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A note that an answer rests on; `span` and `text` come from the store, never from the model.
+    """A note that supports an answer; `span` and `text` come from the store, never from the model.
 
-    `words` are the times of the words that the answer quotes, where the note keeps them.
+    `words` are the times of the quoted words, if the note has word times.
     """
 
     note: int
@@ -209,11 +207,11 @@ class Citation:
     uncertain: bool = False
     words: tuple[TimeRange, ...] = ()
     path: str = field(default="", repr=False)
-    """Where the file lies, if it is here."""
+    """The path of the video file; "" if the file is missing."""
 
     @property
     def times(self) -> str:
-        """When it is said or seen, for people: `0:59.3-1:08.2 (of 0:59.3-1:12.4)` where only a part of a note is quoted."""
+        """The time as text; `0:59.3-1:08.2 (of 0:59.3-1:12.4)` if only a part is quoted."""
         quoted = ", ".join(map(str, self.words))
         whole = not self.words or (self.words[0].start <= self.span.start and self.words[-1].end >= self.span.end)
         return str(self.span) if whole else f"{quoted} (of {self.span})"
@@ -229,7 +227,7 @@ class TokenUsage:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one question cost. Media time counts once per analyzer that looked at it."""
+    """The cost of one question. Media time counts once per analyzer."""
 
     llm_calls: int = 0
     input_tokens: int = 0
@@ -242,9 +240,9 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Answer:
-    """An answer with its proof: checked citations, what was not examined, and the steps that led to it.
+    """An answer with its evidence; `mode` is "manager" or the name of a baseline.
 
-    `missing` says what the citations lack, where they were judged not to suffice.
+    `unsupported` are claims without a known citation, `missing` is what verification found lacking.
     """
 
     text: str
@@ -264,7 +262,7 @@ class Answer:
     session: str = ""
 
     def __str__(self) -> str:
-        """Return what the command line prints: the answer, its citations with times, what is not proved, what it cost."""
+        """Return the answer as the command line prints it, with citations, gaps and cost."""
         from analyzer_agent.wording import answer_text
 
         return answer_text(self)
@@ -275,18 +273,18 @@ class Answer:
         return f"<Answer {text!r} {self.finished}, confidence {self.confidence}, {cited}>"
 
     def _repr_html_(self) -> str:
-        """Return the answer for a notebook, with times that open the file there."""
+        """Return the answer for a notebook; times are links into the file."""
         from analyzer_agent.markup import answer_html
 
         return answer_html(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the object that `ask --json` prints: times in seconds."""
+        """Return the object that `ask --json` prints; times in seconds."""
         return answer_json(self)
 
 
 def made_by(answer: Mapping[str, Any]) -> str:
-    """Return who made an answer, from its JSON: `gpt-5.4 (manager)`, `rules`."""
+    """Return the author of an answer, from its JSON: `gpt-5.4 (manager)`, `rules`."""
     mode, manager, model = (str(answer.get(name) or "") for name in ("mode", "manager", "model"))
     if manager == "rules":
         return "rules" if mode in ("", "manager") else f"rules ({mode})"
@@ -294,7 +292,7 @@ def made_by(answer: Mapping[str, Any]) -> str:
 
 
 def answer_json(answer: Answer) -> dict[str, Any]:
-    """Return an answer as the object that `ask --json` prints: times in seconds with three decimals."""
+    """Return the object that `ask --json` prints; times in seconds with three decimals."""
     return {
         "question": answer.question,
         "answer": answer.text,

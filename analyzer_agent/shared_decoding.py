@@ -1,6 +1,6 @@
-"""What a video may offer beside `Video`: one pass for several readers, several passes for one.
+"""Optional capabilities of a `Video`: one decoding pass for several readers, parallel decoding.
 
-Knows nothing of how either is done; an analyzer that meets a video without them reads it as it is.
+`media` implements them; a video without them is read directly.
 """
 
 from collections.abc import Sequence
@@ -10,29 +10,33 @@ from analyzer_agent.protocols import Video
 
 
 class SharedDecodeView(Video, Protocol):
-    """A view of a video for one reader among several."""
+    """A view of a video for one of several readers."""
 
     def close(self) -> None:
-        """Tell that it is not read any more."""
+        """Stop reading from this view; the other views are not affected."""
         ...
 
 
 @runtime_checkable
 class SupportsSharedDecoding(Protocol):
-    """A video that can feed several readers of its picture from one decoding pass."""
+    """A video that can serve several readers of frames from one decoding pass."""
 
     def shared_views(self, count: int) -> Sequence[SharedDecodeView]:
-        """Return views of it whose frames come from one pass where they want them at the same time.
+        """Return `count` views that share one decoding pass for overlapping requests.
 
-        Each is for one thread; the pass begins when all have asked for frames or are closed. Closing one closes it alone.
+        Each view is for one thread. The pass begins when every view has requested frames or is
+        closed.
         """
         ...
 
 
 @runtime_checkable
 class SupportsParallelDecoding(Protocol):
-    """A video of which several parts can be decoded at the same time."""
+    """A video whose parts can be decoded in parallel."""
 
     def parallel_views(self, parts: int) -> Sequence[SharedDecodeView]:
-        """Return views for dense reading, each for one thread at a time, to be closed; none where it is better read in one go."""
+        """Return at most `parts` views for parallel dense reading; none if that is not faster.
+
+        Each view is for one thread at a time; the caller closes it.
+        """
         ...

@@ -1,6 +1,6 @@
 """Time: half-open ranges of integer milliseconds, clock strings, and the nested sampling grid.
 
-Knows nothing of videos or files. Everything that has a time in this package has it from here.
+All times in this package use these types and units.
 """
 
 import re
@@ -15,10 +15,10 @@ _CLOCK = re.compile(r"(?:(?:(?P<h>\d{1,9}):)?(?P<m>\d{1,9}):)?(?P<s>\d{1,12}(?:\
 
 @dataclass(frozen=True, order=True, slots=True, repr=False)
 class TimeRange:
-    """Half-open `[start, end)` in integer milliseconds on the presentation timeline.
+    """A half-open range `[start, end)` in integer ms on the presentation timeline.
 
     Raises:
-        ValueError: the start is negative or the end lies before the start.
+        ValueError: `start` is negative or `end` lies before `start`.
     """
 
     start: int
@@ -39,23 +39,23 @@ class TimeRange:
         return self.end - self.start
 
     def overlaps(self, other: "TimeRange") -> bool:
-        """Tell whether the two share an instant."""
+        """Return whether the two ranges share an instant."""
         return self.start < other.end and other.start < self.end
 
     def within(self, other: "TimeRange") -> "TimeRange | None":
-        """Return the part that lies in `other`, or None."""
+        """Return the intersection with `other`, or None if it is empty."""
         start, end = max(self.start, other.start), min(self.end, other.end)
         return TimeRange(start, end) if start < end else None
 
     def grains(self, size: int, limit: int) -> list["TimeRange"]:
-        """Split into the whole grains of `size` ms that this range touches, the last one clipped at `limit`."""
+        """Return the whole grains of `size` ms that this range touches, clipped at `limit` ms."""
         end = min(self.end, limit)
         if self.start >= end:
             return []
         return [TimeRange(at, min(at + size, limit)) for at in range(self.start // size * size, end, size)]
 
     def minus(self, covered: Iterable["TimeRange"]) -> list["TimeRange"]:
-        """Return the parts of this range that none of `covered` touches, in order."""
+        """Return the parts of this range outside all of `covered`, in order."""
         gaps, at = [], self.start
         for part in sorted(covered):
             if part.start > at and at < self.end:
@@ -67,7 +67,7 @@ class TimeRange:
 
 
 def merge(ranges: Iterable[TimeRange], gap: int = 0) -> list[TimeRange]:
-    """Return the union as sorted, disjoint ranges; ranges at most `gap` ms apart become one."""
+    """Return the union as sorted, disjoint ranges; ranges at most `gap` ms apart are merged."""
     merged: list[TimeRange] = []
     for part in sorted(r for r in ranges if r.length):
         if merged and part.start <= merged[-1].end + gap:
@@ -83,7 +83,10 @@ def total(ranges: Iterable[TimeRange]) -> int:
 
 
 def parse(time: str | float | int) -> int:
-    """Return the milliseconds of a time given as seconds (`64.2`, `"64.2"`, `"64.2s"`) or as a clock (`"1:04.2"`, `"1:02:03"`).
+    """Parse a time and return it in ms.
+
+    Args:
+        time: seconds (`64.2`, `"64.2"`, `"64.2s"`) or a clock string (`"1:04.2"`, `"1:02:03"`).
 
     Raises:
         ValueError: not a time; the message names the accepted forms.
@@ -99,12 +102,12 @@ def parse(time: str | float | int) -> int:
 
 
 def seconds(ms: int) -> float:
-    """Return milliseconds as seconds, the unit of the JSON interfaces (three decimals)."""
+    """Return ms as seconds with three decimals, the unit of the JSON interfaces."""
     return round(ms / 1000, 3)
 
 
 def clock(ms: int) -> str:
-    """Return `m:ss.mmm` or `h:mm:ss.mmm`, without needless zeros at the end: `1:04.2`, `0:07`, `1:00:03.25`."""
+    """Return ms as `m:ss.mmm` or `h:mm:ss.mmm` without trailing zeros: `1:04.2`, `0:07`."""
     whole, rest = divmod(ms, 1000)
     minutes, secs = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
@@ -114,12 +117,13 @@ def clock(ms: int) -> str:
 
 
 def grid_step(every: float) -> int:
-    """Return the sampling step in ms for "every so many seconds": the next finer one on the nested grid.
+    """Return the largest step of the nested grid, in ms, that is at most `every` seconds.
 
     Steps are 125 ms times a power of two, so each coarser grid is a subset of each finer one.
+    125 ms is returned for anything below.
 
     Raises:
-        ValueError: `every` is not a positive number.
+        ValueError: `every` is not positive, or not below 1e6.
     """
     if not 0 < every < 1e6:
         raise ValueError(f"cannot sample every {every!r} seconds; give a positive number, such as 0.5, 1 or 8")
@@ -130,14 +134,15 @@ def grid_step(every: float) -> int:
 
 
 def first_instant(picture: TimeRange) -> int:
-    """Return the grid instant that stands for the first frame, so that a late start is sampled too."""
+    """Return the grid instant (ms) at or before the first frame: it samples a late start."""
     return picture.start // FINEST_STEP * FINEST_STEP
 
 
 def instants(span: TimeRange, step: int, picture: TimeRange) -> list[int]:
-    """Return the instants of `span` to sample: multiples of `step` where there is a picture, and the first frame's.
+    """Return the instants (ms) of `span` to sample.
 
-    The first frame's instant belongs to every step's grid, so grids stay nested when a video starts late.
+    These are the multiples of `step` (ms) within `picture`, and the first frame's instant: it
+    belongs to the grid of every step, so grids stay nested when a video starts late.
     """
     root = first_instant(picture)
     begin = max(span.start, picture.start)
@@ -149,14 +154,17 @@ def instants(span: TimeRange, step: int, picture: TimeRange) -> list[int]:
 
 
 def sample_end(instant: int, step: int, limit: int) -> int:
-    """Return where the sample at `instant` ends: the next instant of its grid, or `limit`."""
+    """Return the end (ms) of the sample at `instant`: the next instant of its grid, or `limit`."""
     return min((instant // step + 1) * step, limit)
 
 
 def known_instants(asked: Sequence[int], covered: Iterable[tuple[TimeRange, int]], root: int) -> set[int]:
-    """Return those of `asked` that lie on the grid of a covering range: `covered` pairs ranges with their steps.
+    """Return the instants in `asked` that are covered.
 
-    A step of 0 means that every instant of the range was looked at.
+    Args:
+        asked: instants in ms.
+        covered: pairs of a range and its step in ms; a step of 0 covers every instant.
+        root: the first frame's instant, which belongs to every grid.
     """
     known: set[int] = set()
     for span, step in covered:

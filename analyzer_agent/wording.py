@@ -1,6 +1,7 @@
-"""Answers and events as text for people: one line for an event, lines for an answer, and HTML for notebooks.
+"""Answers and events as text for people: one line per event, several lines per answer.
 
-Times and quotes are those of the citations, which come from the store. Knows nothing of terminals.
+Times and quotations are those of the citations, which come from the store. Colours and terminals
+are up to `cli`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,18 +24,18 @@ _ASKED, _LONGEST_ASKED = ("query", "question", "description"), 80
 
 
 def amount(ms: int) -> str:
-    """Return a stretch of time as people say it: `8.5 s`, `12:30`."""
+    """Return a duration for people: `8.5 s`, `12:30`."""
     return f"{seconds(ms):.3g} s" if ms < 99_950 else clock(round(ms / 1000) * 1000)
 
 
 def ranges_text(ranges: Sequence[TimeRange]) -> str:
-    """Return the first few ranges, and how many more there are."""
+    """Return the first three ranges and the number of further ones."""
     shown = ", ".join(str(r) for r in ranges[:_RANGES_SHOWN])
     return shown + (f" and {len(ranges) - _RANGES_SHOWN} more" if len(ranges) > _RANGES_SHOWN else "")
 
 
 def subject(start: ToolStarted) -> str:
-    """Return which tool works on what, for which words of the model, and with which engine."""
+    """Return the subject of a call: tool, video, query, ranges and engine."""
     asked = " ".join(str(start.args[name]) for name in _ASKED if name in start.args)
     words = [start.tool, str(start.args.get("video") or ""), f'"{asked[:_LONGEST_ASKED]}"' if asked else ""]
     words.append(ranges_text(start.ranges) or _asked_range(start.args.get("range")))
@@ -47,14 +48,14 @@ def _asked_range(value: Any) -> str:
 
 
 def estimate(start: ToolStarted) -> str:
-    """Return how long a call may take, where that is known and worth saying."""
+    """Return the estimated run time of a call, or "" if it is unknown or below two seconds."""
     if start.estimate_ms is None or start.estimate_ms < 2000:
         return ""
     return f", about {amount(start.estimate_ms)}"
 
 
 def finished(result: ToolResult, start: ToolStarted | None) -> str:
-    """Return what a call came to."""
+    """Return the outcome of a call: its notes, cost and failures, or the refusal."""
     who = subject(start) if start else result.tool
     if result.refusal is not None:
         return f"{who}: {result.refusal}"
@@ -101,15 +102,15 @@ def answer_lines(
     brief: bool = False,
     helps: str = "",
 ) -> Iterator[tuple[Role, str]]:
-    """Yield an answer line by line, each with its role.
+    """Yield the lines of an answer, each with its role.
 
     Args:
-        answer: what was answered.
-        several: name the file of each citation.
-        names: video id -> name, where there are several videos.
-        full: cut no quotation.
-        brief: sum up what was not examined, for a command whose `-v` lists it.
-        helps: what helps where the steps were used up.
+        answer: the answer.
+        several: name the video of each citation.
+        names: video id -> name, if there are several videos.
+        full: do not truncate quotations.
+        brief: summarize the unexamined ranges, for a command that lists them with `-v`.
+        helps: advice to append if the budget was used up.
     """
     yield "answer", sanitize(answer.text)
     if answer.choice:
@@ -142,13 +143,20 @@ def evidence_line(citation: Citation, several: bool, full: bool = False) -> str:
 
 
 def quote(text: str, longest: int | None = _LONGEST_QUOTE) -> str:
-    """Return text on one line in quotation marks, cut where it is longer than `longest`."""
+    """Return text on one line in quotation marks, truncated to `longest` characters if given."""
     flat = one_line(text).replace('"', "'")
     return f'"{flat if longest is None or len(flat) <= longest else flat[: longest - 1] + "…"}"'
 
 
 def left_lines(left: Sequence[Unexamined], names: Mapping[str, str], *, unseen: bool = True, brief: bool = False) -> Iterator[str]:
-    """Yield what was not examined, all or in `brief`, and which voices were not understood; without `unseen` only what was tried."""
+    """Yield the lines about unexamined ranges and voices that were not understood.
+
+    Args:
+        left: the unexamined ranges.
+        names: video id -> name.
+        unseen: report ranges even if all of them were merely never analyzed.
+        brief: summarize the ranges.
+    """
     gaps = [u for u in left if u.reason != "not_understood"]
     if gaps and (unseen or any(u.reason != "unseen" for u in gaps)):
         yield f"Not examined: {unexamined_in_brief(gaps, names) if brief else unexamined_line(gaps, names)}"
@@ -156,7 +164,7 @@ def left_lines(left: Sequence[Unexamined], names: Mapping[str, str], *, unseen: 
 
 
 def unheard_lines(left: Iterable[Unexamined], names: Mapping[str, str]) -> list[str]:
-    """Return `Not understood: voice at 0:00-0:15 without words` for each video where this is so."""
+    """Return `Not understood: voice at 0:00-0:15 without words` for each video with such ranges."""
     spans: dict[str, list[TimeRange]] = {}
     for u in left:
         if u.reason == "not_understood":
@@ -174,12 +182,15 @@ def _of(video: str, names: Mapping[str, str]) -> str:
 
 
 def unexamined_line(left: Iterable[Unexamined], names: Mapping[str, str]) -> str:
-    """Return what was not examined on one line: analyzers with ranges and reasons, those with the same ranges and reason together."""
+    """Return the unexamined ranges on one line; analyzers with equal ranges and reason share one."""
     return "; ".join(_unexamined(left, names))
 
 
 def unexamined_in_brief(left: Sequence[Unexamined], names: Mapping[str, str]) -> str:
-    """Return what was not examined in a few words: of one video the first parts, of several how many, and what failed first."""
+    """Return a summary of the unexamined ranges.
+
+    For one video, the first parts; for several, the first failure and the number of videos.
+    """
     if len(names) <= 1:
         parts = _unexamined(left, names)
         more = f"; and {len(parts) - _IN_BRIEF} more; -v lists them" if len(parts) > _IN_BRIEF else ""
@@ -207,7 +218,7 @@ def _unexamined(left: Iterable[Unexamined], names: Mapping[str, str]) -> list[st
 
 
 def cost_line(answer: Answer) -> str:
-    """Return what the question cost, in one line."""
+    """Return the cost of the question on one line."""
     usage = answer.usage
     parts = [f"{_seconds(usage.media_ms_analyzed)} new media-seconds", f"{_seconds(usage.media_ms_reused)} reused"]
     if usage.llm_calls:

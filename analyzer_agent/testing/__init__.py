@@ -1,4 +1,4 @@
-"""What tests of this package and of plug-ins need: fakes that fail loudly, and the contract of analyzers as one call."""
+"""Support for tests of this package and of plug-ins: fakes, and the contract test of analyzers."""
 
 from analyzer_agent.testing.contract import check_analyzer
 from analyzer_agent.testing.fakes import FakeAnalyzer, FakeEngine, FakeVideo, ScriptedModel, call, fake_spec

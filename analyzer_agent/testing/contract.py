@@ -1,7 +1,7 @@
-"""The contract test of analyzers: what is found must not depend on how it is asked for, and must keep to its grain.
+"""The contract test of analyzers: results must not depend on the order or grouping of grains.
 
-It reads the video through the analyzer directly, without a store: the same video whole, in single grains, in reverse and in a random
-order, and compares.
+It runs the analyzer directly, without a store, over the whole video at once, grain by grain, in
+reverse and in random pairs, and compares the observations.
 """
 
 import random
@@ -18,21 +18,21 @@ from analyzer_agent.timeline import TimeRange, instants
 def check_analyzer(
     spec: Spec, video: Video, *, engine: Engine | None = None, options: Mapping[str, Any] | None = None
 ) -> dict[TimeRange, list[Observation]]:
-    """Check that an analyzer keeps the contract on a video.
+    """Check that an analyzer keeps its contract on a video.
 
-    Use a video that is longer than three grains and has something to find in most of them.
+    Use a video of more than three grains with something to find in most of them.
 
     Args:
         spec: the analyzer.
         video: a file from `analyzer_agent.media.open_video`, or a `FakeVideo`.
-        engine: what `bind` is given, such as a `FakeEngine` around the loaded object.
-        options: options of the analyzer; absent ones take their defaults.
+        engine: the engine to bind, such as a `FakeEngine` around the loaded object.
+        options: options of the analyzer; missing ones take their defaults.
 
     Returns:
-        What was found, by grain, so that a test can check that it is right.
+        The observations of each grain, so that a test can check their content.
 
     Raises:
-        PluginError: a rule is broken; the message names it and shows where.
+        PluginError: the analyzer breaks a rule; the message names the rule and the grain.
     """
     watched = _RecordingVideo(video)
     grains = _grains(spec, video, getattr(spec.bind(options or {}, engine), "grain", 0))
@@ -68,7 +68,7 @@ def _fault(spec: Spec, rule: str) -> PluginError:
 
 
 def _grains(spec: Spec, video: Video, own: int) -> list[Grain]:
-    """Return all grains of a video, with the instants of the spec's own step."""
+    """Return all grains of a video; `own` is the analyzer's grain in ms, 0 for the spec's."""
     size = own or spec.grain or video.duration
     spans = [TimeRange(at, min(at + size, video.duration)) for at in range(0, video.duration, size)]
     if not spec.step:
@@ -86,7 +86,7 @@ def _pairs(grains: Sequence[Grain]) -> list[list[Grain]]:
 def _run(
     spec: Spec, video: Any, grains: Sequence[Grain], engine: Engine | None, options: Mapping[str, Any] | None
 ) -> dict[TimeRange, list[Observation]]:
-    """Return what a freshly bound analyzer finds in these grains, checked grain by grain."""
+    """Run a freshly bound analyzer and return its observations by grain, each grain checked."""
     found: dict[TimeRange, list[Observation]] = {}
     due = list(grains)
     for item in spec.bind(options or {}, engine).analyze(video, tuple(grains)):
@@ -104,7 +104,7 @@ def _short(found: Sequence[Observation]) -> str:
 
 
 class _RecordingVideo:
-    """A video that notes which parts are read."""
+    """A video that records in `read` which parts were read."""
 
     def __init__(self, video: Video) -> None:
         self._video = video
@@ -116,7 +116,7 @@ class _RecordingVideo:
     def frames(self, span: TimeRange, *arguments: Any, **named: Any) -> Iterator[Frame]:
         first = self._video.picture.start if self._video.picture else 0
         for frame in self._video.frames(span, *arguments, **named):
-            if frame.pts != first:  # the first frame stands for all instants before it
+            if frame.pts != first:  # the first frame is shown at all instants before it, too
                 self.read.append(TimeRange(frame.t, frame.t + 1))
             yield frame
 

@@ -1,6 +1,7 @@
-"""Fakes for tests of this package and of plug-ins: a scripted model, a made-up video, a made-up analyzer.
+"""Fakes for tests of this package and of plug-ins: a model, a video, an engine and an analyzer.
 
-They fail loudly: a script that runs out, a range beyond the video, a frame of an audio-only video are errors, not polite answers.
+Misuse is an `AssertionError`: a script that has run out, a range beyond the end of the video, a
+missing track.
 """
 
 import threading
@@ -23,16 +24,17 @@ ScriptedReply = Reply | Callable[[Sequence[Mapping[str, Any]]], Reply]
 
 
 def call(name: str, /, call_id: str = "", **arguments: Any) -> ToolCall:
-    """Return a tool call as a model would make it."""
+    """Return a tool call as a model would make it, with `arguments` as JSON text."""
     import json
 
     return ToolCall(call_id or f"call-{name}", name, json.dumps(arguments))
 
 
 class ScriptedModel:
-    """Plays back prepared replies and keeps every request it was sent.
+    """A `ChatModel` that returns prepared replies in order.
 
-    A reply may be a function of the messages. When the script is over, the next request is an AssertionError.
+    A reply may be a function of the messages. `requests` holds the (messages, tools) of every
+    request. A request after the last reply raises `AssertionError`.
     """
 
     manager = "scripted"
@@ -63,9 +65,17 @@ class ScriptedModel:
 
 
 class FakeVideo:
-    """A video that exists only as functions of time: `picture_at(ms)` gives an image, `sound` the samples.
+    """A `Video` without a file. `reads` holds the ranges that were read, in ms.
 
-    Keeps in `reads` which ranges were read, so that a test can tell how far an analyzer looked.
+    Args:
+        duration: in ms.
+        video_id: the id; the path is `{video_id}.mp4`.
+        picture_at: returns the image at a time in ms: H x W x 3, uint8, RGB; black by default.
+        sound: float32[n], mono, -1..1, at the rate that `audio` is called with; None for no track.
+        cues: the subtitles of track 1; empty for no track.
+        rate: frames per second.
+        start: time of the first frame, in ms.
+        size: width and height in pixels.
     """
 
     def __init__(
@@ -101,9 +111,10 @@ class FakeVideo:
         order: Literal["rgb", "bgr"] = "rgb",
         pixels: Pixels | None = None,
     ) -> Iterator[Frame]:
-        """Yield frames as `Video.frames` says; frame k appears at `start + k * 1000 / rate`, rounded up to a whole ms.
+        """Yield frames as described at `Video.frames`.
 
-        The first frame of each second is a key frame.
+        Frame k appears at `start + k * 1000 / rate` ms, rounded up. The first frame of each second
+        is a key frame.
         """
         import numpy as np
 
@@ -128,7 +139,7 @@ class FakeVideo:
         return [self._pts(n) for n in numbers if self._pts(n) >= part.start and n % each == 0]
 
     def _number(self, t: int) -> int:
-        """Return which frame is shown at `t`."""
+        """Return the index of the frame shown at `t` ms."""
         assert self.picture is not None
         return max(0, min(t, self.picture.end - 1) - self.picture.start) * int(self.rate) // 1000
 
@@ -137,7 +148,7 @@ class FakeVideo:
         return self.picture.start - (-number * 1000 // int(self.rate))
 
     def audio(self, span: TimeRange, rate: int = 16_000, track: int = 1) -> "NDArray[np.float32]":
-        """Return the samples of `span`, silence beyond the sound's end."""
+        """Return the samples of `span`: float32[n], mono, -1..1; silence after the sound's end."""
         import numpy as np
 
         assert self._sound is not None and track == 1, f"no audio track {track}"
@@ -159,7 +170,7 @@ class FakeVideo:
 
 @dataclass
 class FakeEngine:
-    """An engine that is there already: `get` gives `loaded`, or calls it where it is a function that takes nothing."""
+    """An `Engine` around a prepared object: `get` returns `loaded`, or its result if callable."""
 
     loaded: Any
     name: str = "fake"
@@ -169,16 +180,16 @@ class FakeEngine:
     config: EngineConfig = field(default_factory=EngineConfig)
     device: str = "cpu"
     unsupported: Mapping[str, str] = field(default_factory=dict)
-    """Options that it cannot serve, with the reason."""
+    """Options that it cannot serve, each with the reason."""
     alone: bool = False
-    """Whether there is no memory for another one beside it."""
+    """Whether `fits_beside` returns False."""
 
     def get(self) -> Any:
-        """Return what was prepared."""
+        """Return the prepared object."""
         return self.loaded() if callable(self.loaded) else self.loaded
 
     def held(self) -> AbstractContextManager[None]:
-        """Do nothing: it is never thrown out."""
+        """Do nothing: a fake is never evicted."""
         return nullcontext()
 
     def fits_beside(self, others: Sequence[Engine]) -> bool:
@@ -186,14 +197,16 @@ class FakeEngine:
         return not self.alone
 
     def unsupported_reason(self, options: Mapping[str, Any]) -> str:
-        """Return the reason prepared for the first option that is given and not empty, or ""."""
+        """Return the prepared reason for the first option in `options` that is set, or ""."""
         return next((why for name, why in self.unsupported.items() if options.get(name)), "")
 
 
 class FakeAnalyzer(Analyzer):
-    """Finds prepared things: a sampled analyzer shows at each instant what is there, another one the pieces of each event.
+    """An analyzer that finds prepared `events`, each a range and a text.
 
-    Keeps in `analyzed` every grain it was given, so that a test can tell that nothing was done twice.
+    If the grain has a step, it yields one observation per instant and event, otherwise the piece of
+    each event in the grain. `analyzed` holds every grain it was given, so that a test can check
+    that nothing was analyzed twice.
     """
 
     version = "1"
@@ -205,7 +218,7 @@ class FakeAnalyzer(Analyzer):
         self.analyzed: list[Grain] = []
 
     def analyze(self, video: Any, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
-        """Yield each grain with what `events` hold for it."""
+        """Yield each grain with the events in it."""
         for grain in grains:
             self.analyzed.append(grain)
             yield grain, list(self._sampled(grain, video) if grain.step else self._pieces(grain))
