@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from analyzer_agent.caches import WeightCaches
 from analyzer_agent.contract import analyzer_fault, contract_error, spec_fault
-from analyzer_agent.errors import PluginError
+from analyzer_agent.errors import PluginError, Unavailable
 from analyzer_agent.records import JSON, Observation, Sample, TokenUsage, ToolCall
 from analyzer_agent.timeline import TimeRange
 
@@ -87,15 +87,12 @@ class Video(Protocol):
         `keyframes` only the key frames: the cheapest way through a long video. Only `pixels` need
         be correct: an image may hold just these (rows x columns x 3) or be complete.
         """
-        ...
 
     def audio(self, span: TimeRange, rate: int = 16_000, track: int = 1) -> "NDArray[np.float32]":
         """Return float32[span.length * rate // 1000], mono, -1..1, silence where there is none."""
-        ...
 
     def subtitles(self, track: int) -> Sequence[Cue]:
         """Return the cues of a track (from 1) in time order; a cue may end after the video."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +114,6 @@ class Vision(Protocol):
 
     def describe(self, images: Sequence["NDArray[np.uint8]"], prompt: str, labels: Sequence[str] = ()) -> str:
         """Answer `prompt` about `images` (H x W x 3, uint8, RGB), each after its label, if any."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,23 +188,18 @@ class Engine(Protocol):
     @property
     def device(self) -> str:
         """The device it runs on; before loading, the expected one."""
-        ...
 
     def get(self) -> Any:
         """Return the loaded object. Call it for each use: the object may be evicted in between."""
-        ...
 
     def held(self) -> AbstractContextManager[None]:
         """Return a context manager that keeps the engine loaded."""
-        ...
 
     def fits_beside(self, others: Sequence["Engine"]) -> bool:
         """Estimate whether this engine and `others` fit into memory at the same time."""
-        ...
 
     def unsupported_reason(self, options: Mapping[str, Any]) -> str:
         """Return why the engine cannot serve these options of the analyzer, or ""."""
-        ...
 
 
 class Analyzer(Protocol):
@@ -228,7 +219,6 @@ class Analyzer(Protocol):
         Observations lie within their grain; longer events are cut and marked `continues`. A result
         depends only on the grain and `Spec.context` ms around it, never on the other grains.
         """
-        ...
 
     def search(self, samples: Sequence[Sample], filters: Mapping[str, Any]) -> Iterator[Observation]:
         """Yield the observations in `samples` (in time order) that match `filters`, best first."""
@@ -260,7 +250,7 @@ class Spec:
     tool: str
     description: str
     grain: int
-    factory: Callable[[Mapping[str, Any], Engine | None], Analyzer]
+    factory: Callable[[Mapping[str, Any], Any], Analyzer]
     kinds: tuple[str, ...]
     options_schema: Mapping[str, Any] = field(default_factory=dict)
     filters_schema: Mapping[str, Any] = field(default_factory=dict)
@@ -275,6 +265,8 @@ class Spec:
     like: tuple[str, float] | None = None
     """(name, factor): an analyzer whose user-named weights apply here too, and this one's speed
     relative to it, which serves as an estimate until it is measured."""
+    needs_engine: bool = False
+    """Whether `factory` needs an engine: `bind` then refuses None."""
     source: str = ""
     """The package and entry point of a plug-in, set by the registry; "" for built-ins."""
 
@@ -291,8 +283,11 @@ class Spec:
         """Return the analyzer for these options; missing ones take the schema's default.
 
         Raises:
+            Unavailable: an engine is needed and none is given.
             PluginError: the factory of a plug-in returns an invalid analyzer.
         """
+        if self.needs_engine and engine is None:
+            raise Unavailable(f"{self.tool} needs an engine.", hint="`analyzer-agent doctor` says what to install.")
         analyzer = self.factory(self.complete(options), engine)
         if fault := analyzer_fault(analyzer):
             raise contract_error(self, fault)
@@ -336,4 +331,3 @@ class ChatModel(Protocol):
             AgentError: the model cannot be reached or refuses; the hint says what to change.
             Cancelled: `cancel` was set.
         """
-        ...

@@ -14,7 +14,6 @@ class SharedDecodeView(Video, Protocol):
 
     def close(self) -> None:
         """Stop reading from this view; the other views are not affected."""
-        ...
 
 
 @runtime_checkable
@@ -27,7 +26,6 @@ class SupportsSharedDecoding(Protocol):
         Each view is for one thread. The pass begins when every view has requested frames or is
         closed.
         """
-        ...
 
 
 @runtime_checkable
@@ -39,4 +37,3 @@ class SupportsParallelDecoding(Protocol):
 
         Each view is for one thread at a time; the caller closes it.
         """
-        ...

@@ -268,6 +268,7 @@ HEAVY = {
 def test_importing_is_cheap():
     assert modules_after("import analyzer_agent; analyzer_agent.Session") & (HEAVY - {"av"}) == set()
     assert modules_after("import analyzer_agent") & HEAVY == set()
+    assert modules_after("import analyzer_agent.storage") & {"numpy", "pandas"} == set()
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["ask", "--help"], ["weights", "pull", "--help"], ["weights", "list"]])

@@ -133,21 +133,6 @@ def test_closed(tmp_path: Path) -> None:
         video.frames(TimeRange(0, 1000))
 
 
-def test_probe_is_json(tmp_path: Path) -> None:
-    import json
-
-    video = open_video(write(tmp_path / "a.mp4", replace(TALL, rotation=90, tones=[Tone(language="deu", layout="stereo")])))
-    found = json.loads(json.dumps(video.probe()))
-    assert found["picture"] == {
-        "codec": "h264", "size": [96, 128], "rate": 25.0, "rotation": 90, "mirrored": False, "start": 0.0, "end": 2.0, "still": False,
-    }  # fmt: skip
-    assert found["audio"][0] | {"end": 0} == {
-        "number": 1, "codec": "aac", "language": "deu", "title": "", "default": True, "source": "", "rate": 44100, "channels": 2,
-        "start": 0.0, "end": 0,
-    }  # fmt: skip
-    assert (found["duration"], found["problems"]) == (2.0, [])
-
-
 # Fingerprints
 
 

@@ -23,7 +23,7 @@ MODULES = frozenset(
     default_paths demo describe description detect doctor download easyocr engine_pool engines errors evals events evidence
     evidence_judge extractive_answer fakes faster_whisper fencing fields file fingerprint folders formats frame_converter
     frame_dedup frames gap_runner gpu grading graph hardware help history http huggingface import_notes importing index indexing
-    installing interrupt json_formats judge keyboard languages lean ledger library_search llm local look maintenance manager markup
+    installing interrupt json_formats judge keyboard languages ledger library_search llm local look maintenance manager markup
     media memory merging messages migrations missing_video model modes moments motion multiple_choice native nodes note_formats
     note_queries note_tools notes object_count objects open_clip open_clip_files open_ended openai_chat openai_client openai_errors
     openai_responses openai_text opencv options overview packages packet_reader parsing pixel_subset plan plugins pocketsphinx

@@ -1,20 +1,19 @@
 """Answers as text for people: what is told of voice without words."""
 
-from analyzer_agent.cli.answer_text import show_left
 from analyzer_agent.records import Unexamined
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.wording import unheard_lines
+from analyzer_agent.wording import left_lines, unheard_lines
 
 
 def missed(start: int, end: int, video: str = "a", reason: str = "not_understood") -> Unexamined:
     return Unexamined("speech", TimeRange(start, end), reason, "", video)  # type: ignore[arg-type]
 
 
-def test_voice_without_words_is_told_in_a_line_of_its_own(capsys) -> None:
-    show_left([missed(0, 15_000), missed(60_000, 64_500)], {"a": "talk.mp4"}, unseen=False)
-    assert capsys.readouterr().out == "Not understood: voice at 0:00-0:15, 1:00-1:04.5 without words\n"
-    show_left([missed(0, 15_000), missed(20_000, 30_000, reason="unseen")], {}, unseen=True)
-    assert capsys.readouterr().out == "Not examined: speech 0:20-0:30 (unseen)\nNot understood: voice at 0:00-0:15 without words\n"
+def test_voice_without_words_is_told_in_a_line_of_its_own() -> None:
+    told = left_lines([missed(0, 15_000), missed(60_000, 64_500)], {"a": "talk.mp4"}, unseen=False)
+    assert list(told) == ["Not understood: voice at 0:00-0:15, 1:00-1:04.5 without words"]
+    told = left_lines([missed(0, 15_000), missed(20_000, 30_000, reason="unseen")], {}, unseen=True)
+    assert list(told) == ["Not examined: speech 0:20-0:30 (unseen)", "Not understood: voice at 0:00-0:15 without words"]
 
 
 def test_each_of_several_videos_has_a_line() -> None:

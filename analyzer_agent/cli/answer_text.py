@@ -1,13 +1,13 @@
 """Answers on the terminal: styled and wrapped. The words are those of `analyzer_agent.wording`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from analyzer_agent.cli.wrapping import wrapped
-from analyzer_agent.records import Answer, Unexamined
-from analyzer_agent.wording import Role, answer_lines, left_lines
+from analyzer_agent.records import Answer
+from analyzer_agent.wording import Role, answer_lines
 
 _STYLES: Mapping[Role, Mapping[str, Any]] = {"answer": {"bold": True}, "doubt": {"fg": "yellow"}, "cost": {"dim": True}}
 _HANGING: Mapping[Role, int] = {"doubt": 4, "unexamined": 2, "ending": 2, "cost": 2}
@@ -40,12 +40,6 @@ def print_answer(
             click.echo(cited(line.strip()))
         elif role != "answer" or not told:
             click.echo(click.style(wrapped(line, _HANGING.get(role, 0)), **_STYLES.get(role, {})))
-
-
-def show_left(left: Sequence[Unexamined], names: Mapping[str, str], *, unseen: bool = True) -> None:
-    """Print what was not examined, and which voices were not understood; without `unseen` only what was tried."""
-    for line in left_lines(left, names, unseen=unseen):
-        click.echo(wrapped(line, 2))
 
 
 def cited(line: str) -> str:

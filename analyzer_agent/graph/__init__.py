@@ -11,23 +11,20 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.graph import END, START, StateGraph
+
 from analyzer_agent.events import Event
-from analyzer_agent.graph.lean import without_client
+from analyzer_agent.graph.checkpoints import open_saver, prune
+from analyzer_agent.graph.nodes import Nodes
 from analyzer_agent.graph.state import Limits, State, outcome_of
+from analyzer_agent.graph.tracing import tracing_disabled
 from analyzer_agent.messages import question_message
 from analyzer_agent.protocols import ChatModel
 from analyzer_agent.toolbox import Toolbox
 from analyzer_agent.toolbox.answer_check import NO_ANSWER
 from analyzer_agent.toolbox.scheduler import run_in_thread
-
-with without_client():
-    from langchain_core.runnables import RunnableConfig
-    from langgraph.checkpoint.sqlite import SqliteSaver
-    from langgraph.graph import END, START, StateGraph
-
-    from analyzer_agent.graph.checkpoints import open_saver, prune
-    from analyzer_agent.graph.nodes import Nodes
-    from analyzer_agent.graph.tracing import tracing_disabled
 
 __all__ = ["NO_ANSWER", "Agent", "Limits", "State", "open_saver", "outcome_of"]
 

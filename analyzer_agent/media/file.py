@@ -1,7 +1,7 @@
 """`MediaFile`: a media file as analyzers see it. Knows nothing of analyzers."""
 
 import os
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from copy import copy
 from fractions import Fraction
@@ -16,10 +16,9 @@ from analyzer_agent.media.fingerprint import fingerprint
 from analyzer_agent.media.frame_converter import FrameConverter
 from analyzer_agent.media.frames import FrameRequest
 from analyzer_agent.media.packet_reader import PacketReader
-from analyzer_agent.media.probe import Layout, PictureStream, describe, inspect
+from analyzer_agent.media.probe import Layout, PictureStream, inspect
 from analyzer_agent.media.shared_pass import SharedPass, Source
 from analyzer_agent.protocols import Cue, Frame, Pixels, Track
-from analyzer_agent.records import JSON
 from analyzer_agent.timeline import TimeRange, clock, grid_step
 from analyzer_agent.timeline import instants as grid_instants
 
@@ -139,10 +138,6 @@ class MediaFile:
             return False
         with self._cursor(picture) as cursor:
             return cursor.key_before(picture.clock.ticks(self.duration // 2)) is not None
-
-    def probe(self) -> Mapping[str, JSON]:
-        """Return what is known of the file as JSON: container, picture, audio and subtitle tracks, problems. Times are seconds."""
-        return describe(self._layout, self.subtitle_tracks)
 
     def frames(
         self,

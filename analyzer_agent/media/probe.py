@@ -22,8 +22,7 @@ from analyzer_agent.media.container import (
 from analyzer_agent.media.frame_converter import orientation_of
 from analyzer_agent.media.stream_end import declared_duration, declared_end, stream_ends
 from analyzer_agent.protocols import Track
-from analyzer_agent.records import JSON
-from analyzer_agent.timeline import TimeRange, clock, seconds
+from analyzer_agent.timeline import TimeRange, clock
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -73,14 +72,12 @@ class SoundStream:
     track: Track
     span: TimeRange
     rate: int
-    channels: int
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """All that `MediaFile` knows of a file."""
 
-    container: str
     duration: int
     picture: PictureStream | None
     sounds: Sequence[SoundStream]
@@ -116,7 +113,7 @@ def inspect(path: Path) -> Layout:
         readable = TimeRange(0, duration if reach.readable is None else min(duration, _round_up(reach.readable)))
         if reach.readable is not None:
             problems.append(f"cut off: the header promises {clock(duration)}, the data end at {clock(readable.end)}")
-        return Layout(container.format.name, duration, picture, sounds, texts, readable, problems)
+        return Layout(duration, picture, sounds, texts, readable, problems)
 
 
 @dataclass(slots=True)
@@ -159,45 +156,6 @@ class _StreamEnds:
         if self.readable is None and whole - max(self.ends.values()) > _DURATION_TOLERANCE_S:
             self.readable = last
             self.ends = {index: whole if last - end < _TRUNCATION_WINDOW_S else end for index, end in self.ends.items()}
-
-
-def describe(layout: Layout, subtitles: Sequence[Track]) -> dict[str, JSON]:
-    """Return a layout as JSON; times in seconds."""
-    picture = layout.picture
-    return {
-        "container": layout.container,
-        "duration": seconds(layout.duration),
-        "picture": None
-        if picture is None
-        else {
-            "codec": picture.codec,
-            "size": list(picture.size),
-            "rate": round(float(picture.rate), 3),
-            "rotation": picture.turn[0],
-            "mirrored": picture.turn[1],
-            "start": seconds(picture.span.start),
-            "end": seconds(picture.span.end),
-            "still": picture.still,
-        },
-        "audio": [
-            _describe(s.track) | {"rate": s.rate, "channels": s.channels, "start": seconds(s.span.start), "end": seconds(s.span.end)}
-            for s in layout.sounds
-        ],
-        "subtitles": [_describe(track) for track in subtitles],
-        "readable": [seconds(layout.readable.start), seconds(layout.readable.end)],
-        "problems": list(layout.problems),
-    }
-
-
-def _describe(track: Track) -> dict[str, JSON]:
-    return {
-        "number": track.number,
-        "codec": track.codec,
-        "language": track.language,
-        "title": track.title,
-        "default": track.default,
-        "source": track.source,
-    }
 
 
 def _choose(container: "InputContainer") -> "tuple[Stream | None, list[Stream]]":
@@ -262,7 +220,7 @@ def _sound(stream: "Stream", number: int, reach: _StreamEnds) -> SoundStream:
     start = max(0, at.ms(stream.start_time)) if stream.start_time is not None else 0
     context = stream.codec_context
     span = TimeRange(start, max(start, _round_up(reach.ends[stream.index])))
-    return SoundStream(stream.index, _track(stream, number), span, context.sample_rate, context.channels)  # type: ignore[attr-defined]
+    return SoundStream(stream.index, _track(stream, number), span, context.sample_rate)  # type: ignore[attr-defined]
 
 
 def _track(stream: "Stream", number: int) -> Track:

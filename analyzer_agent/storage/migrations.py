@@ -3,7 +3,7 @@
 Columns are named for people who open the file in Datasette. Times are `*_ms`, integer milliseconds.
 """
 
-from sqlite_utils import Database, Migrations
+from analyzer_agent.storage.sqlite_import import Database, Migrations
 
 migrations = Migrations("analyzer-agent")
 

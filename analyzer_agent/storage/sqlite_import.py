@@ -23,6 +23,6 @@ def _without(*names: str) -> Iterator[None]:
 
 
 with _without(*_UNUSED):
-    from sqlite_utils import Database
+    from sqlite_utils import Database, Migrations
 
-__all__ = ["Database"]
+__all__ = ["Database", "Migrations"]

@@ -6,10 +6,8 @@ captioned separately, so changes between two frames are not described.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from analyzer_agent.errors import Unavailable
-from analyzer_agent.installing import VISION, install_extra
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
@@ -37,7 +35,6 @@ class Captioner(Protocol):
         Args:
             images: H x W x 3, uint8, BGR. The caption of one does not depend on the others.
         """
-        ...
 
 
 class Captions(Analyzer):
@@ -72,17 +69,6 @@ def tidy(text: str) -> str:
     return short.removesuffix(".").rstrip()
 
 
-def make(options: Mapping[str, Any], engine: Engine | None) -> Captions:
-    """Return the analyzer.
-
-    Raises:
-        Unavailable: no engine was given.
-    """
-    if engine is None:
-        raise Unavailable("Captioning frames needs an engine.", hint=install_extra(VISION))
-    return Captions(engine)
-
-
 SPEC = Spec(
     name="captions",
     tool="caption_frames",
@@ -93,7 +79,8 @@ SPEC = Spec(
     ),
     grain=8_000,
     step=4_000,
-    factory=make,
+    factory=lambda _options, engine: Captions(engine),
+    needs_engine=True,
     kinds=("caption",),
     resource="gpu",
     needs="picture",

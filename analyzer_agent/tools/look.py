@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from analyzer_agent.errors import ToolRefusal, Unavailable
+from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange, clock, grid_step, instants, sample_end
@@ -43,7 +43,6 @@ class FrameAnswerer(Protocol):
             times: the clock time of each image, as the answer may cite it.
             sheet: send them as one contact sheet of small images.
         """
-        ...
 
 
 class Look(Analyzer):
@@ -82,15 +81,12 @@ class Look(Analyzer):
         return TimeRange(named[0], sample_end(named[-1], self._step, span.end)) if named else span
 
 
-def make(options: Mapping[str, Any], engine: Engine | None) -> Look:
+def make(options: Mapping[str, Any], engine: Engine) -> Look:
     """Return the analyzer.
 
     Raises:
-        Unavailable: no engine is given.
         ToolRefusal: the question is empty, or `every` is not a valid step.
     """
-    if engine is None:
-        raise Unavailable("Looking at frames needs a vision model.", hint="--vision-model NAME")
     question = " ".join(str(options["question"]).split())
     if not question:
         raise ToolRefusal("'question' is empty. Ask what can be seen in single frames.")
@@ -112,6 +108,7 @@ SPEC = Spec(
     ),
     grain=DEFAULT_STEP_S * 1000 * FRAMES_PER_REQUEST,
     factory=make,
+    needs_engine=True,
     kinds=("look",),
     options_schema={
         "question": {"type": "string", "description": "what to find out from the frames, as a whole sentence that says all that is needed"},

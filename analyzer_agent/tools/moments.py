@@ -7,8 +7,7 @@ relative: some frame is always the most similar, even if nothing matches.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from analyzer_agent.errors import ToolRefusal, Unavailable
-from analyzer_agent.installing import VISION, install_extra
+from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation, Sample
 from analyzer_agent.timeline import TimeRange
@@ -37,11 +36,9 @@ class Embedder(Protocol):
         Args:
             images: H x W x 3, uint8, BGR. The vector of one does not depend on the others.
         """
-        ...
 
     def text_features(self, texts: Sequence[str]) -> "Sequence[NDArray[np.float32]]":
         """Return a vector (float32[D]) for each text."""
-        ...
 
 
 class Moments(Analyzer):
@@ -126,17 +123,6 @@ def _observe(span: TimeRange, frame: Frame, vector: "NDArray[np.float32]") -> li
     return [Sample(span, "moment", "", vector=vector.astype("float16").tobytes())]
 
 
-def make(options: Mapping[str, Any], engine: Engine | None) -> Moments:
-    """Return the analyzer.
-
-    Raises:
-        Unavailable: no engine is given.
-    """
-    if engine is None:
-        raise Unavailable("Finding moments needs an engine.", hint=install_extra(VISION))
-    return Moments(engine)
-
-
 SPEC = Spec(
     name="moments",
     tool="find_moments",
@@ -148,7 +134,8 @@ SPEC = Spec(
     ),
     grain=8_000,
     step=2_000,
-    factory=make,
+    factory=lambda _options, engine: Moments(engine),
+    needs_engine=True,
     kinds=("moment",),
     filters_schema={
         "description": {"type": "string", "description": "what the picture shows, as one would caption it, in English"},

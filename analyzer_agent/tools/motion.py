@@ -10,7 +10,6 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from analyzer_agent.errors import Unavailable
 from analyzer_agent.prefetch import prefetch
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
@@ -55,9 +54,7 @@ class Motion(Analyzer):
 
     version = "1"
 
-    def __init__(self, options: Mapping[str, Any], engine: Engine | None) -> None:
-        if engine is None:
-            raise Unavailable("Finding motion needs an engine.", hint="install analyzer-agent with its dependencies")
+    def __init__(self, engine: Engine) -> None:
         self.engine = engine.name
         self.params: Mapping[str, JSON] = {}
         self._engine = engine
@@ -213,10 +210,6 @@ def _where(regions: Sequence[MovingRegion], area: float) -> str:
     return "at " + (f"{row} {column}".strip() or "centre")
 
 
-def _make(options: Mapping[str, Any], engine: Engine | None) -> Motion:
-    return Motion(options, engine)
-
-
 SPEC = Spec(
     name="motion",
     tool="find_motion",
@@ -225,7 +218,8 @@ SPEC = Spec(
         "moves. Works best with a camera that stands still: use it to find arrivals, departures and quiet times."
     ),
     grain=60_000,
-    factory=_make,
+    factory=lambda _options, engine: Motion(engine),
+    needs_engine=True,
     kinds=("motion",),
     filters_schema={"min_score": {"type": "number", "minimum": 0, "maximum": 1, "description": "leave out weaker motion"}},
     context=CONTEXT_MS,

@@ -9,8 +9,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
-from analyzer_agent.errors import Unavailable
-from analyzer_agent.installing import VISION, install_extra
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
@@ -51,7 +49,6 @@ class ObjectDetector(Protocol):
             ToolRefusal: a vocabulary is given, but the weights have fixed classes; or none is
                 given, but they have no classes.
         """
-        ...
 
 
 class Objects(Analyzer):
@@ -132,17 +129,6 @@ def selected(observation: Observation, filters: Mapping[str, Any]) -> Observatio
     return select(observation, filters.get("classes") or (), filters.get("min_score", COUNTED_SCORE))
 
 
-def make(options: Mapping[str, Any], engine: Engine | None) -> Objects:
-    """Return the analyzer.
-
-    Raises:
-        Unavailable: no engine is given.
-    """
-    if engine is None:
-        raise Unavailable("Detecting objects needs an engine.", hint=install_extra(VISION))
-    return Objects(engine, options["vocabulary"])
-
-
 SPEC = Spec(
     name="objects",
     tool="detect_objects",
@@ -153,7 +139,8 @@ SPEC = Spec(
     ),
     grain=8_000,
     step=1_000,
-    factory=make,
+    factory=lambda options, engine: Objects(engine, options["vocabulary"]),
+    needs_engine=True,
     kinds=("object",),
     options_schema={
         "vocabulary": {

@@ -12,7 +12,7 @@ from fractions import Fraction
 from queue import SimpleQueue
 from typing import Any, Protocol
 
-from analyzer_agent.errors import ToolRefusal, Unavailable
+from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.prefetch import parallel_map, prefetch
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Pixels, Spec, Video
 from analyzer_agent.records import JSON, Observation
@@ -46,12 +46,10 @@ class Scenes(Analyzer):
 
     version = "1"
 
-    def __init__(self, options: Mapping[str, Any], engine: Engine | None) -> None:
+    def __init__(self, options: Mapping[str, Any], engine: Engine) -> None:
         detector = options["detector"]
         if detector not in DETECTORS:
             raise ToolRefusal(f"unknown detector {detector!r}; choose one of {', '.join(map(repr, DETECTORS))}")
-        if engine is None:
-            raise Unavailable("Finding scenes needs an engine.", hint="install analyzer-agent with its dependencies")
         self.engine = engine.name
         self.params: Mapping[str, JSON] = {"detector": detector}
         self._detector: str = detector
@@ -191,10 +189,6 @@ def _frames(video: Video, picture: TimeRange, span: TimeRange, finder: CutFinder
             return
 
 
-def _make(options: Mapping[str, Any], engine: Engine | None) -> Scenes:
-    return Scenes(options, engine)
-
-
 SPEC = Spec(
     name="scenes",
     tool="find_scenes",
@@ -203,7 +197,8 @@ SPEC = Spec(
         "Use it to learn how the video is structured, or to find the shot around a moment."
     ),
     grain=60_000,
-    factory=_make,
+    factory=Scenes,
+    needs_engine=True,
     kinds=("scene",),
     options_schema={
         "detector": {

@@ -208,12 +208,6 @@ def _split(words: list[HeardWord]) -> list[list[HeardWord]]:
     return [*_split(words[:at]), *_split(words[at:])]
 
 
-def _speech(options: Mapping[str, Any], engine: Engine | None) -> Speech:
-    if engine is None:
-        raise ValueError("speech cannot be bound without an engine")
-    return Speech(options, engine)
-
-
 TRACK_OPTION: Mapping[str, Any] = {
     "type": "integer",
     "minimum": 1,
@@ -226,7 +220,8 @@ SPEC = Spec(
     tool="transcribe_speech",
     description="Transcribe what is said, word by word with times. Use it for anything that somebody says, explains, names or promises.",
     grain=120_000,
-    factory=_speech,
+    factory=Speech,
+    needs_engine=True,
     kinds=("speech",),
     options_schema={
         "track": TRACK_OPTION,

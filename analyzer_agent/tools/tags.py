@@ -7,8 +7,6 @@ group, so a picture that fits none of them gives low scores to several.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from analyzer_agent.errors import Unavailable
-from analyzer_agent.installing import VISION, install_extra
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
@@ -43,7 +41,6 @@ class Tagger(Protocol):
         Returns:
             Per image and group, one probability per text; they sum to 1.
         """
-        ...
 
 
 class Tags(Analyzer):
@@ -84,15 +81,12 @@ def selected(observation: Observation, filters: Mapping[str, Any]) -> Observatio
     return observation if observation.score is None or observation.score >= filters.get("min_score", SHOWN_SCORE) else None
 
 
-def make(options: Mapping[str, Any], engine: Engine | None) -> Tags:
+def make(options: Mapping[str, Any], engine: Engine) -> Tags:
     """Return the analyzer, with the user's vocabulary if one is configured.
 
     Raises:
-        Unavailable: no engine is given.
         AgentError: the user's vocabulary cannot be read or is invalid.
     """
-    if engine is None:
-        raise Unavailable("Tagging frames needs an engine.", hint=install_extra(VISION))
     return Tags(engine, vocabulary.read_vocabulary(engine.config.vocabulary))
 
 
@@ -107,6 +101,7 @@ SPEC = Spec(
     grain=8_000,
     step=2_000,
     factory=make,
+    needs_engine=True,
     kinds=("tag",),
     filters_schema={
         "groups": {

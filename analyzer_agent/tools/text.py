@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from analyzer_agent.errors import ToolRefusal, Unavailable
-from analyzer_agent.installing import install_extra
+from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
@@ -46,7 +45,6 @@ class TextReader(Protocol):
             ToolRefusal: a language is not supported; the message lists the supported ones.
             Unavailable: weights for these languages are missing.
         """
-        ...
 
 
 class ScreenText(Analyzer):
@@ -111,15 +109,12 @@ def selected(observation: Observation, filters: Mapping[str, Any]) -> Observatio
     return observation if observation.score is None or observation.score >= filters.get("min_score", SHOWN_SCORE) else None
 
 
-def make(options: Mapping[str, Any], engine: Engine | None) -> ScreenText:
+def make(options: Mapping[str, Any], engine: Engine) -> ScreenText:
     """Return the analyzer for these options.
 
     Raises:
-        Unavailable: no engine was given.
         ToolRefusal: `languages` is empty.
     """
-    if engine is None:
-        raise Unavailable("Reading text on screen needs an engine.", hint=install_extra())
     if not options["languages"]:
         raise ToolRefusal("languages is empty; name at least one, such as ['en'].")
     return ScreenText(options["languages"], engine)
@@ -136,6 +131,7 @@ SPEC = Spec(
     grain=8_000,
     step=2_000,
     factory=make,
+    needs_engine=True,
     kinds=("text",),
     options_schema={
         "languages": {

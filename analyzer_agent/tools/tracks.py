@@ -9,9 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, Protocol, cast
 
-from analyzer_agent.errors import Unavailable
-from analyzer_agent.installing import VISION, install_extra
-from analyzer_agent.protocols import Engine, Frame, Grain, Spec, Video
+from analyzer_agent.protocols import Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange, instants, sample_end
 from analyzer_agent.tools import objects
@@ -47,7 +45,6 @@ class Tracker(ObjectDetector, Protocol):
         Returns:
             For each box of each frame, the number of its track, or None.
         """
-        ...
 
 
 class _FrameBoxes(NamedTuple):
@@ -152,17 +149,6 @@ def selected(track: Observation, filters: Mapping[str, Any]) -> Observation | No
     return track if counts else None
 
 
-def make(options: Mapping[str, Any], engine: Engine | None) -> Tracks:
-    """Return the analyzer.
-
-    Raises:
-        Unavailable: no engine was given.
-    """
-    if engine is None:
-        raise Unavailable("Counting objects needs an engine.", hint=install_extra(VISION))
-    return Tracks(engine, options["vocabulary"])
-
-
 SPEC = Spec(
     name="tracks",
     tool="count_objects",
@@ -175,7 +161,8 @@ SPEC = Spec(
         "more than detect_objects, which counts at single moments."
     ),
     grain=8_000,
-    factory=make,
+    factory=lambda options, engine: Tracks(engine, options["vocabulary"]),
+    needs_engine=True,
     kinds=("track",),
     options_schema=objects.SPEC.options_schema,
     filters_schema={

@@ -47,7 +47,6 @@ class VoiceDetector(Protocol):
         Returns:
             float32[ceil(n / 512)], 0 to 1.
         """
-        ...
 
 
 class Voice(Analyzer):
@@ -121,18 +120,13 @@ def runs(voiced: "NDArray[np.bool_]") -> list[tuple[int, int]]:
     return [(start, end) for start, end in joined if (end - start) * WINDOW_MS >= MIN_VOICE_MS]
 
 
-def _voice(options: Mapping[str, Any], engine: Engine | None) -> Voice:
-    if engine is None:
-        raise ValueError("voice cannot be bound without an engine")
-    return Voice(options, engine)
-
-
 SPEC = Spec(
     name="voice",
     tool="find_voice",
     description="Find when somebody speaks at all, without the words. Cheap: use it to see where speech is before transcribing it.",
     grain=60_000,
-    factory=_voice,
+    factory=Voice,
+    needs_engine=True,
     kinds=("voice",),
     options_schema={"track": TRACK_OPTION},
     context=BLOCK_MS + RUN_UP_MS + 2 * MAX_BRIDGED_GAP_MS,

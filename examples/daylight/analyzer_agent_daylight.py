@@ -67,12 +67,6 @@ def _load(config: EngineConfig) -> Classifier:
     return Classifier(path)
 
 
-def _bind(options: Mapping[str, Any], engine: Engine | None) -> Daylight:
-    if engine is None:
-        raise ValueError("daylight needs its engine")
-    return Daylight(engine)
-
-
 SPEC = (
     Spec(
         name="daylight",
@@ -80,7 +74,8 @@ SPEC = (
         description="Tell whether pictures show day or night. Judges brightness only: a lit room at night counts as day.",
         grain=8_000,
         step=1_000,
-        factory=_bind,
+        factory=lambda _options, engine: Daylight(engine),
+        needs_engine=True,
         kinds=("daylight",),
         needs="picture",
     ),

@@ -28,7 +28,6 @@ class Mode(Protocol):
             AgentError: the model or an analyzer cannot be used.
             Cancelled: `context.cancel` was set.
         """
-        ...
 
 
 def answer(mode: Mode, context: QuestionContext) -> Generator[Event, None, Outcome]:

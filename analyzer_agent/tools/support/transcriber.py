@@ -64,15 +64,12 @@ class Recognizer(Protocol):
 
     def windows(self, samples: "NDArray[np.float32]") -> Sequence[Window]:
         """Return the stretches in which somebody speaks, put together as they are to be heard."""
-        ...
 
     def language(self, samples: "NDArray[np.float32]") -> tuple[str, float]:
         """Return the code of the language spoken in up to 30 s of sound, and its probability."""
-        ...
 
     def words(self, samples: "NDArray[np.float32]", language: str, hotwords: str) -> HeardWords:
         """Return the words of a window."""
-        ...
 
 
 class Listening(Protocol):
@@ -83,11 +80,9 @@ class Listening(Protocol):
     @property
     def recognizer(self) -> Recognizer:
         """The engine; between two uses it may have been thrown out to make room for another."""
-        ...
 
     def language(self, samples: "NDArray[np.float32]", around: str) -> str:
         """Return the code of the language to hear `samples` in; `around` is that of the sound around them, "" where there is none."""
-        ...
 
 
 class Said(NamedTuple):
