@@ -1,6 +1,7 @@
-"""Analyzers and note look-ups as the tools of a language model; runs one call at a time.
+"""Analyzers and note look-ups as the tools of a language model.
 
-Knows nothing of models or graphs: a call comes in, events and a result come out.
+Dispatches one call at a time: a call comes in, events and a result come out. Models and the agent
+graph belong to the caller.
 """
 
 import json
@@ -41,13 +42,16 @@ class Toolbox:
     """The tools of one session.
 
     Args:
-        store: where notes are kept.
+        store: the store of notes.
         session_videos: the videos, at least one.
-        tools: analyzers that can run here, by name.
-        missing: analyzers that cannot, by name, with the reason.
-        specs: all analyzers by name, those that cannot run among them: for reading what earlier sessions found.
-        only: the analyzers that the user limits the session to, notes of earlier sessions included; None means all.
-        approve: asked before a step that is estimated at over a minute; False declines it.
+        tools: the analyzers that can run here, by name.
+        missing: the analyzers that cannot run here: reason by name.
+        specs: the specs of all analyzers by name, needed to read notes of earlier sessions; by
+            default those of `tools`.
+        only: the analyzers that the user limits the session to; also hides notes that others left
+            in earlier sessions. None means all.
+        approve: callback before a step whose estimate exceeds `APPROVAL_ABOVE_MS`; False declines
+            the step.
     """
 
     def __init__(
@@ -78,27 +82,27 @@ class Toolbox:
 
     @property
     def offered(self) -> list[Tool]:
-        """The analyzers that can run here and have something to look at in at least one of the videos."""
+        """The analyzers that can run here and have input in at least one of the videos."""
         return list(self._by_tool.values())
 
     @property
     def usable_without_query(self) -> list[Tool]:
-        """Those of them that find something without being told what to look for: what descriptions are made of."""
+        """The offered analyzers that need no query; descriptions are made from their notes."""
         return [tool for tool in self.offered if not tool.spec.required]
 
     @property
     def unavailable(self) -> dict[str, str]:
-        """The tools that cannot run here, by the name that a model calls them, with the reason."""
+        """The tools that cannot run here: reason by tool name."""
         return {self.reader.specs[name].tool if name in self.reader.specs else name: why for name, why in self.missing.items()}
 
     def schemas(self, options: Sequence[str] | None = None) -> list[dict[str, Any]]:
-        """Return all tools for the model; `options` are those of a multiple-choice question."""
+        """Return the schemas of all tools; `options` are those of a multiple-choice question."""
         videos = list(self.session_videos)
         analyzers = [schemas.analyzer_tool(tool.spec, videos) for tool in self.offered]
         return [*analyzers, *self._surveying(), *schemas.reading_tools(videos, self._kinds()), schemas.finish_tool(options)]
 
     def survey(self, session_video: SessionVideo) -> Survey | None:
-        """Return what a survey of a video runs, or None where it makes no sense."""
+        """Return the survey of a video, or None if a survey is not worthwhile."""
         return survey_of(self.store, session_video, self.offered)
 
     def _surveying(self) -> list[dict[str, Any]]:
@@ -110,12 +114,12 @@ class Toolbox:
         return {kind for name, spec in self.reader.specs.items() if only is None or name in only for kind in spec.kinds}
 
     def resource(self, call: ToolCall) -> str:
-        """Return what a call uses, so that calls using different things may run side by side."""
+        """Return the resource of a call; calls with different resources may run in parallel."""
         tool = self._by_tool.get(call.name)
         return tool.spec.resource if tool else "all" if call.name == schemas.SURVEY else "none"
 
     def watch(self, call: ToolCall) -> DecodeRequest | None:
-        """Return what a call looks at if that is the picture of one video: such calls can be fed by one decoding pass."""
+        """Return the decode request of a call that can share a decoding pass, else None."""
         tool = self._by_tool.get(call.name)
         if tool is None or tool.spec.needs != "picture" or tool.spec.resource == "network" or tool.unavailable_reason:
             return None
@@ -123,7 +127,7 @@ class Toolbox:
             args = self._arguments(call, schemas.analyzer_tool(tool.spec, list(self.session_videos)), tool.spec.filters_schema)
             session_video = self._offer(args)
             ranges = analyzer_call.ranges_of(args, session_video)
-        except (ToolRefusal, KeyError):  # refused when it runs, or about all videos
+        except (ToolRefusal, KeyError):  # `run` will refuse the call, or it concerns all videos
             return None
         return (
             DecodeRequest(tool.spec.name, session_video.video, ranges, tool.engine)
@@ -133,7 +137,7 @@ class Toolbox:
 
     @contextmanager
     def using(self, resources: Collection[str]) -> Iterator[None]:
-        """Keep these resources from all others while the block runs."""
+        """Hold the locks of these resources while the block runs."""
         with ExitStack() as held:
             for resource in sorted(resources):
                 if resource in self._locks:
@@ -141,7 +145,7 @@ class Toolbox:
             yield
 
     def titled(self, text: str) -> str:
-        """Return text, for people: with the files' own names in place of those that a model knows them by."""
+        """Replace the names that models use for the videos by the files' own names, for people."""
         others = {
             session_video.name: session_video.title
             for session_video in self.session_videos.values()
@@ -153,15 +157,22 @@ class Toolbox:
         return re.sub(rf"(?<!\w)(?:{names})(?!\w)", lambda found: others[found[0]], text)
 
     def missing_input(self, spec: Spec, session_video: SessionVideo) -> str:
-        """Return why an analyzer has nothing to look at in a video, as a clause, or nothing."""
+        """Return the reason why a video has no input for an analyzer, as a clause; "" if it has."""
         return missing_input(spec, session_video)
 
     def speed(self, tool: Tool) -> float | None:
-        """Return the measured media-seconds per second of a tool's engine here, or None."""
+        """Return the measured speed of a tool's engine, in media-seconds per second, or None."""
         return analyzer_call.measured_speed(self.store, tool)
 
     def whole_scope_call(self, tool: Tool, session_video: SessionVideo, call_id: str, every: float | None = None) -> ToolCall:
-        """Return the call that runs an analyzer over the whole scope of a video."""
+        """Return the call that runs an analyzer over the whole scope of a video.
+
+        Args:
+            tool: the analyzer.
+            session_video: the video.
+            call_id: the id of the call.
+            every: seconds between samples; ignored by analyzers that do not sample.
+        """
         arguments: dict[str, Any] = {"ranges": [[clock(session_video.scope.start), clock(session_video.scope.end)]]}
         if len(self.session_videos) > 1:
             arguments["video"] = session_video.name
@@ -170,14 +181,14 @@ class Toolbox:
         return ToolCall(call_id, tool.spec.tool, json.dumps(arguments))
 
     def known(self, tool: Tool, session_video: SessionVideo) -> list[MergedNote]:
-        """Return what an analyzer, as it would run now with its default options, has found in the whole scope; runs nothing."""
+        """Return the stored notes of an analyzer with its default options; runs nothing."""
         try:
             return analyzer_call.known_notes(self.store, self.reader, tool, session_video)
         except ToolRefusal:  # no engine serves the default options
             return []
 
     def evidence(self, ids: Iterable[int]) -> dict[int, MergedNote]:
-        """Return what notes say, as they are shown and cited; left out are those outside of the scope of this session's videos."""
+        """Return merged notes by id, without those outside the scopes of this session's videos."""
         scopes = {session_video.video.id: session_video.scope for session_video in self.session_videos.values()}
         notes = self.store.notes.get(ids).values()
         runs = {note.id: self.reader.merged_note_of(note) for note in notes if note.video in scopes}
@@ -188,10 +199,16 @@ class Toolbox:
     def run(
         self, call: ToolCall, *, budget_ms: int | None = None, cancel: threading.Event | None = None, decode_view: Video | None = None
     ) -> Generator[Event, None, ToolResult]:
-        """Carry out one call; yields events, returns the result. What cannot be done is a result too: it tells the model why.
+        """Run one call; yield its events and return its result. A refusal is a result, too.
 
-        With `decode_view`, a view of the call's video that is fed together with others, the time spent on waiting for frames is not
-        counted; the time that the user took to consent never is.
+        `ToolResult.wall_ms` excludes the time spent waiting for the user's approval and, with
+        `decode_view`, the time spent waiting for frames of the shared pass.
+
+        Args:
+            call: the call, as the model wrote it.
+            budget_ms: the analyzer time that is left, in ms; None means no limit.
+            cancel: stops the call when set.
+            decode_view: the call's view of a decoding pass that it shares with other calls.
 
         Raises:
             AgentError: a person has to act; the question ends.
@@ -211,7 +228,7 @@ class Toolbox:
         self, call: ToolCall, budget_ms: int | None, cancel: threading.Event | None, decode_view: Video | None
     ) -> Generator[Event, None, ToolResult]:
         if tool := self._by_tool.get(call.name):
-            # A call that lacks a filter still looks, so that later ones need not: what `index` runs has none.
+            # Filters are optional here: calls of `index` have none, and store samples for later.
             args = self._arguments(call, schemas.analyzer_tool(tool.spec, list(self.session_videos)), tool.spec.filters_schema)
             able = [session_video for session_video in self.session_videos.values() if not missing_input(tool.spec, session_video)]
             session_videos = able if len(self.session_videos) > 1 and "video" not in args else [self._offer(args)]
@@ -269,7 +286,7 @@ class Toolbox:
         return self.session_videos[args["video"]]
 
     def _no_such(self, name: str) -> str:
-        """Return why there is no such tool to call."""
+        """Return the reason why the tool `name` cannot be called."""
         if name in self.unavailable:
             return f"{name} cannot run here: {self.unavailable[name]}"
         for tool in self.tools.values():
@@ -283,13 +300,13 @@ class Toolbox:
     # --- what is covered ------------------------------------------------------------------------------------------
 
     def covered(self, session_video: SessionVideo) -> dict[str, list[TimeRange]]:
-        """Return which parts of a video each analyzer has looked at, within its scope."""
+        """Return the ranges of a video that each analyzer has covered, within its scope."""
         return coverage.covered(self.store, session_video, only=self.reader.only)
 
     def unexamined(self) -> list[Unexamined]:
-        """Return what nobody has looked at: each analyzer's gaps, the analyzers that cannot run here, and voice without words.
+        """Return each analyzer's gaps, the analyzers that cannot run here, and unheard voice.
 
-        Those that answer to what they are asked alone are left out: they have never looked at everything.
+        Analyzers that need a query are left out: their coverage is never complete.
         """
         asked = {name for name, spec in self.reader.specs.items() if spec.required}
         tools = {name: tool for name, tool in self.tools.items() if name not in asked}
@@ -297,7 +314,7 @@ class Toolbox:
         return coverage.unexamined(self.store, self.session_videos.values(), tools, missing) + self.unheard()
 
     def unheard(self) -> list[Unexamined]:
-        """Return where there is voice whose words were not understood."""
+        """Return the ranges with voice whose words were not understood."""
         return [
             u for session_video in self.session_videos.values() for u in self.reader.unheard(session_video.video.id, session_video.scope)
         ]

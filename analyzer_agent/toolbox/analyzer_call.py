@@ -1,6 +1,6 @@
-"""One call of an analyzer: bind it, plan what is new, ask the user if it is long, run it, read back what was asked for.
+"""One analyzer call: bind, plan the gaps, ask for approval, run, read the notes back.
 
-Knows nothing of how calls come in, nor of look-ups.
+Parsing and dispatch of calls belong to `Toolbox`, the free look-ups to `note_tools`.
 """
 
 import threading
@@ -28,19 +28,29 @@ from analyzer_agent.toolbox.result_text import examined_text, fenced_result, tra
 from analyzer_agent.toolbox.session_video import SessionVideo, Tool, missing_input
 
 APPROVAL_ABOVE_MS = 60_000
-"""A step estimated to take longer than this is put to the user first, where somebody can be asked."""
+"""A step with a longer estimate needs the user's approval, if there is an approval callback."""
 
 _ASSUMED_SPEED = 1.0
-"""Media-seconds per second assumed of an analyzer that never ran here: careful, so that the user is rather asked."""
+"""Media-seconds per second assumed for an analyzer without measurements: low, to ask rather."""
 
 _MAX_NAMES_LISTED = 100
 
 
 @dataclass(frozen=True)
 class AnalyzerRequest:
-    """A checked call of an analyzer on one video.
+    """A validated call of an analyzer on one video.
 
-    `several` tells whether the session has other videos, `shared` whether the frames come from a pass that feeds others too.
+    Attributes:
+        call: the call as the model wrote it.
+        tool: the analyzer with its engines.
+        session_video: the video.
+        args: the decoded arguments.
+        several: whether the session has more than one video.
+        force: whether to analyze covered grains again.
+        consent: the gate for long steps; None approves all of them.
+        budget_ms: the analyzer time that is left, in ms; None means no limit.
+        cancel: stops the call when set.
+        shared: whether the frames come from a decoding pass shared with other calls.
     """
 
     call: ToolCall
@@ -56,10 +66,11 @@ class AnalyzerRequest:
 
 
 def run_call(store: Store, reader: NoteReader, request: AnalyzerRequest) -> Generator[Event, None, ToolResult]:
-    """Carry out a request; yields events, returns the result.
+    """Run a request; yield its events and return its result.
 
     Raises:
-        ToolRefusal: the arguments do not fit, the video has nothing for this analyzer, or the user declines.
+        ToolRefusal: an argument is invalid, the video has no input for this analyzer, or the user
+            declined.
         AgentError: the analyzer cannot run at all.
         Cancelled: `cancel` was set.
     """
@@ -111,16 +122,20 @@ def run_call(store: Store, reader: NoteReader, request: AnalyzerRequest) -> Gene
 
 
 def ranges_of(args: Mapping[str, Any], session_video: SessionVideo) -> list[TimeRange]:
-    """Return what a call asks for of a video; without ranges all of it.
+    """Return the merged ranges of a call, clipped to the scope; by default the whole scope.
 
     Raises:
-        ToolRefusal: they are none.
+        ToolRefusal: a range is invalid or outside the scope.
     """
     return merge(time_ranges(args["ranges"], session_video.scope)) if "ranges" in args else [session_video.scope]
 
 
 def run_calls_in_order(store: Store, reader: NoteReader, requests: Sequence[AnalyzerRequest]) -> Generator[Event, None, ToolResult]:
-    """Carry out one call on several videos, one after the other; yields and raises like `run_call`, returns one result."""
+    """Run one call on several videos in sequence; yield and raise like `run_call`.
+
+    Returns:
+        One result with the texts, notes and times of all.
+    """
     began, results = time.monotonic(), list[ToolResult]()
     for request in requests:
         spent = time.monotonic() - began - (request.consent.waited(began, request.call.id) if request.consent else 0)
@@ -141,7 +156,7 @@ def run_calls_in_order(store: Store, reader: NoteReader, requests: Sequence[Anal
 
 
 def known_notes(store: Store, reader: NoteReader, tool: Tool, session_video: SessionVideo) -> list[MergedNote]:
-    """Return what a call with default options over the whole scope of a video shows of what is stored; nothing is analyzed.
+    """Return the stored notes that a call with default options over the whole scope would show.
 
     Raises:
         ToolRefusal: no engine serves the default options.
@@ -152,16 +167,19 @@ def known_notes(store: Store, reader: NoteReader, tool: Tool, session_video: Ses
 
 
 def bind_analyzer(tool: Tool, video: Video, options: Mapping[str, Any]) -> BoundAnalyzer:
-    """Bind an analyzer for a video."""
+    """Bind an analyzer to a video, its options and its engine, and compute its provenance."""
     analyzer = tool.spec.bind(options, tool.engine)
     made = (tool.engine.tier, tool.engine.weights, tool.engine.uncertain) if tool.engine else (0, "", False)
     provenance = make_provenance(tool.spec, analyzer, video, tier=made[0], weights=made[1], uncertain=made[2])
-    # Vectors of other weights cannot be compared, so they never serve in place of one's own.
+    # Vectors of different weights cannot be compared: searches are pinned to their own weights.
     return BoundAnalyzer(tool.spec, analyzer, provenance, tool.pinned or tool.spec.searched, tool.engine)
 
 
 def measured_speed(store: Store, tool: Tool) -> float | None:
-    """Return the media-seconds per second of a tool's engine here, measured or told by an analyzer that is like it, or None."""
+    """Return the media-seconds per second of a tool's engine on this machine, or None.
+
+    Without a measurement of its own, the speed is derived from the analyzer named by `Spec.like`.
+    """
     engine, device = (tool.engine.name, tool.engine.device) if tool.engine else (tool.spec.bind({}).engine, "cpu")
     measured = store.history.speed(tool.spec.name, engine, device)
     if measured is not None or tool.spec.like is None:
@@ -188,7 +206,7 @@ def _start(store: Store, request: AnalyzerRequest, tool: Tool, ranges: Sequence[
 
 
 def _require_approval(request: AnalyzerRequest, start: ToolStarted) -> None:
-    if request.tool.spec.needs == "subtitles":  # reading text never takes long
+    if request.tool.spec.needs == "subtitles":  # reading text is always fast
         return
     takes = start.estimate_ms if start.estimate_ms is not None else start.new_ms / _ASSUMED_SPEED
     if request.consent is not None and takes > APPROVAL_ABOVE_MS and not request.consent(start):

@@ -1,6 +1,6 @@
-"""The user's consent to a step that takes long: who is asked, and for how long calls waited for an answer.
+"""The user's approval of long steps, and the time that calls spent waiting for it.
 
-Knows nothing of what takes how long.
+Which step is long is decided by `analyzer_call`.
 """
 
 import threading
@@ -11,7 +11,7 @@ from analyzer_agent.events import ToolStarted
 
 
 class ApprovalGate:
-    """Asks `approve`, if there is one, and keeps the time that its answers took."""
+    """Calls `approve`, if set, and records how long each answer took."""
 
     def __init__(self, approve: Callable[[ToolStarted], bool] | None = None) -> None:
         self.approve = approve
@@ -19,7 +19,7 @@ class ApprovalGate:
         self._waits: list[tuple[str, float, float]] = []
 
     def __call__(self, start: ToolStarted) -> bool:
-        """Return whether the step may run. May be called from several threads."""
+        """Return whether the step may run. Thread-safe."""
         if self.approve is None:
             return True
         began = time.monotonic()
@@ -30,7 +30,15 @@ class ApprovalGate:
                 self._waits.append((start.call_id, began, time.monotonic()))
 
     def waited(self, since: float, call_id: str | None = None) -> float:
-        """Return for how many seconds after `since` (of the monotonic clock) an answer was waited for, for any call or for one."""
+        """Return the time spent waiting for answers, overlapping waits counted once.
+
+        Args:
+            since: the start of the measured time, in seconds of the monotonic clock.
+            call_id: counts only the waits of this call; None counts those of all calls.
+
+        Returns:
+            Seconds.
+        """
         with self._lock:
             waits = sorted((max(began, since), end) for name, began, end in self._waits if call_id in (None, name) and end > since)
         total, reached = 0.0, since

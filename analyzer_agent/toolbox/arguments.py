@@ -1,7 +1,4 @@
-"""What a model wrote as arguments, checked and understood; what cannot be understood is refused with the valid forms.
-
-Knows nothing of what the arguments are for.
-"""
+"""Arguments written by a model: decoded and validated; refusals name the valid forms."""
 
 import difflib
 import json
@@ -26,10 +23,15 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 
 def decode(arguments: str, properties: Mapping[str, Any], required: Sequence[str]) -> dict[str, Any]:
-    """Return the arguments as a dict that fits the schema's properties; absent and null ones are left out.
+    """Decode a JSON object and check it against a schema; null arguments are dropped.
+
+    Args:
+        arguments: the JSON text of a call.
+        properties: the schema's properties.
+        required: the names of the required properties.
 
     Raises:
-        ToolRefusal: not a JSON object, an unknown or missing argument, or one of the wrong type.
+        ToolRefusal: not a JSON object, or an argument is unknown, missing or of the wrong type.
     """
     given = parse_object(arguments)
     for name in given:
@@ -44,16 +46,16 @@ def decode(arguments: str, properties: Mapping[str, Any], required: Sequence[str
 
 
 def parse_object(text: str) -> dict[str, Any]:
-    """Return the JSON object that a model wrote; an empty text is an empty object.
+    """Parse a JSON object written by a model; empty text is an empty object.
 
     Raises:
-        ToolRefusal: it is not one.
+        ToolRefusal: the text is not a JSON object.
     """
     try:
         given = json.loads(text.strip() or "{}")
     except json.JSONDecodeError as error:
         raise ToolRefusal(f"The arguments are not valid JSON ({error.msg} at character {error.pos}). Send one JSON object.") from error
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets nested without end
+    except (ValueError, RecursionError) as error:  # too many digits, or too deeply nested
         raise ToolRefusal("The arguments are not valid JSON. Send one JSON object.") from error
     if not isinstance(given, dict):
         raise ToolRefusal("The arguments must be one JSON object.")
@@ -61,7 +63,7 @@ def parse_object(text: str) -> dict[str, Any]:
 
 
 def as_written(text: str) -> dict[str, Any]:
-    """Return the arguments of a call that was refused as far as they can be read."""
+    """Return the arguments of a refused call: parsed, or the raw text under "arguments"."""
     try:
         return parse_object(text)
     except ToolRefusal:
@@ -70,7 +72,7 @@ def as_written(text: str) -> dict[str, Any]:
 
 def _check(name: str, value: Any, schema: Mapping[str, Any]) -> None:
     if name in _RANGES:
-        return  # `time_range` knows all the forms that a range may have
+        return  # checked by `time_range`, which accepts several forms
     kinds = schema.get("type", [])
     wanted = [kinds] if isinstance(kinds, str) else list(kinds)
     fits = any(isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool)) for kind in wanted)
@@ -85,21 +87,21 @@ def _check(name: str, value: Any, schema: Mapping[str, Any]) -> None:
 
 
 def closest(name: str, valid: Mapping[str, Any] | Sequence[str]) -> str:
-    """Return the end of a sentence on a wrong name: `; did you mean 'x'?` where a valid one is close, else the full stop."""
+    """Return `; did you mean 'x'?` if a valid name is close to `name`, else a full stop."""
     near = difflib.get_close_matches(name, list(valid), n=1)
     return f"; did you mean {near[0]!r}?" if near else "."
 
 
 def time_range(given: Any, scope: TimeRange) -> TimeRange:
-    """Return the range that `[start, end]`, `"start-end"` or `{"start": ..., "end": ...}` names, clipped to `scope`.
+    """Parse `[start, end]`, `"start-end"` or `{"start": ..., "end": ...}`, clipped to `scope`.
 
     Raises:
-        ToolRefusal: not two times, backwards, or wholly outside of the scope.
+        ToolRefusal: not two times, the end before the start, or entirely outside the scope.
     """
     try:
         start, end = (parse(time) for time in _pair(given))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        # What is named is what was given, not a piece of it, so that it can be told from our own words.
+        # The message quotes the whole argument, so that it can be fenced as the model's own text.
         told = str(error) if "not a time" in str(error) and not isinstance(given, str) else f"{given!r} is not a time range"
         raise ToolRefusal(f'{told}. A range is two times: ["0:10", "0:25.5"] or [10, 25.5].') from error
     if end <= start:
@@ -121,10 +123,10 @@ def _pair(given: Any) -> Sequence[Any]:
 
 
 def time_ranges(given: Any, scope: TimeRange) -> list[TimeRange]:
-    """Return the ranges of a `ranges` argument; a single range is taken as one.
+    """Parse a `ranges` argument; a single range is accepted as well.
 
     Raises:
-        ToolRefusal: empty, or one of them is not a range.
+        ToolRefusal: there is no range, or one is invalid.
     """
     items = [given] if _is_one(given) else given
     if not items:
@@ -133,7 +135,7 @@ def time_ranges(given: Any, scope: TimeRange) -> list[TimeRange]:
 
 
 def _is_one(given: Any) -> bool:
-    """Tell a single range from a list of ranges."""
+    """Return whether `given` is a single range, not a list of ranges."""
     if not isinstance(given, list):
         return True
     return len(given) == 2 and not any(isinstance(i, list | dict) or (isinstance(i, str) and _BETWEEN.search(i.strip())) for i in given)

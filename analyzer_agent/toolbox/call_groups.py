@@ -1,6 +1,6 @@
-"""Which calls of a turn share one decoding pass, and which may run side by side.
+"""Grouping of a turn's calls: which share a decoding pass, and which may run in parallel.
 
-Knows nothing of how calls are carried out.
+`scheduler` runs the groups.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from analyzer_agent.timeline import TimeRange
 
 @dataclass(frozen=True)
 class DecodeRequest:
-    """A call that looks at the picture of one video: the analyzer, its engine, and the ranges asked for."""
+    """A call that needs the picture of one video: analyzer, engine and requested ranges."""
 
     analyzer: str
     video: Video
@@ -20,9 +20,10 @@ class DecodeRequest:
     engine: Engine | None
 
     def shares(self, other: "DecodeRequest") -> bool:
-        """Tell whether most of what the shorter one looks at is looked at by both: only then one pass is quicker than two.
+        """Return whether both overlap in at least half of the shorter one.
 
-        The second call of one analyzer waits for what the first one finds; it must not be waited for in turn.
+        With less overlap, one pass is not faster than two. Two calls of the same analyzer never
+        share: the second waits for the grains of the first, and sharing would deadlock.
         """
         if self.video.id != other.video.id or self.analyzer == other.analyzer:
             return False
@@ -32,7 +33,10 @@ class DecodeRequest:
 
 @dataclass(frozen=True)
 class CallGroup:
-    """Calls, by their number, that run at the same time, fed by one pass over `video`; most often just one, and no video."""
+    """Calls that run together, as indices.
+
+    `video` is set if there are several: they share one decoding pass over it.
+    """
 
     calls: tuple[int, ...]
     resources: frozenset[str]
@@ -40,7 +44,12 @@ class CallGroup:
 
 
 def group_calls(resources: Sequence[str], watches: Sequence[DecodeRequest | None]) -> list[CallGroup]:
-    """Return the units of calls of which these are the resources, and those that look at a picture."""
+    """Group calls that can share a decoding pass.
+
+    Args:
+        resources: the resource of each call.
+        watches: the decode request of each call, None for those that cannot share.
+    """
     parties: list[list[int]] = []
     for at, watch in enumerate(watches):
         joined = next((group for group in parties if watch and _may_join(watch, [watches[other] for other in group])), None)
@@ -52,7 +61,7 @@ def group_calls(resources: Sequence[str], watches: Sequence[DecodeRequest | None
 
 
 def parallel_rows(units: Sequence[CallGroup]) -> list[list[CallGroup]]:
-    """Return rows of units that can run side by side: units that need the same resource stand in one row, in their order."""
+    """Return rows that can run in parallel; groups with a common resource are in one row, in order."""
     found: list[list[CallGroup]] = []
     for unit in units:
         touched = [row for row in found if any(unit.resources & other.resources for other in row)]

@@ -1,7 +1,4 @@
-"""What has been looked at in the videos of a session, and what has not.
-
-Knows nothing of calls.
-"""
+"""Coverage of a session's videos: the analyzed ranges and the gaps, as ranges and as text."""
 
 from collections.abc import Collection, Iterable, Mapping
 
@@ -16,7 +13,14 @@ from analyzer_agent.toolbox.session_video import SessionVideo, Tool, missing_inp
 def covered(
     store: Store, session_video: SessionVideo, within: TimeRange | None = None, only: Collection[str] | None = None
 ) -> dict[str, list[TimeRange]]:
-    """Return which parts of a video each analyzer has looked at, within its scope (or a part of it); with `only`, these analyzers."""
+    """Return the ranges of a video that each analyzer has covered.
+
+    Args:
+        store: the store with the coverage ledger.
+        session_video: the video.
+        within: the part to report on; by default the video's scope.
+        only: the analyzers to report on; None means all.
+    """
     limit = within or session_video.scope
     done: dict[str, list[TimeRange]] = {}
     for provenance in store.notes.provenances(video=session_video.video.id):
@@ -30,7 +34,14 @@ def covered(
 def unexamined(
     store: Store, session_videos: Iterable[SessionVideo], tools: Mapping[str, Tool], missing: Mapping[str, str]
 ) -> list[Unexamined]:
-    """Return what nobody has looked at: each analyzer's gaps, and the analyzers that cannot run here."""
+    """Return the gaps of each analyzer in each video.
+
+    Args:
+        store: the store with the coverage ledger.
+        session_videos: the videos.
+        tools: the analyzers that can run here, by name.
+        missing: the analyzers that cannot run here: reason by name.
+    """
     found: list[Unexamined] = []
     for session_video in session_videos:
         done = covered(store, session_video)
@@ -52,12 +63,12 @@ def unexamined(
 
 
 def coverage_text(spans: list[TimeRange], scope: TimeRange) -> str:
-    """Return ranges as text whose length does not depend on how many there are."""
+    """Return ranges as text of bounded length."""
     return "all of it" if spans == [scope] else spans_text(spans)
 
 
 def coverage_sentence(reader: NoteReader, session_videos: Iterable[SessionVideo], span: TimeRange | None = None) -> str:
-    """Return one sentence on what has been looked at, so that an empty result is not mistaken for "there is nothing"."""
+    """Return a sentence on the coverage: an empty result does not mean that nothing is there."""
     parts = []
     several = [*session_videos]
     for session_video in several:

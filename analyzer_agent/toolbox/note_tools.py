@@ -1,6 +1,6 @@
-"""The free look-ups: reading and searching notes that earlier calls have left.
+"""The free look-ups: reading and searching stored notes.
 
-Knows nothing of analyzers: what nobody has looked at is not found here, and every empty result says so.
+No analyzer runs: unanalyzed ranges yield nothing, and every empty result reports the coverage.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,11 @@ SEARCH_LIMIT = 20
 
 
 def read_notes(reader: NoteReader, session_video: SessionVideo, call: ToolCall, args: Mapping[str, Any]) -> ToolResult:
-    """Return the notes on a range of one video."""
+    """Return the notes on a range of one video.
+
+    Raises:
+        ToolRefusal: the range is invalid or outside the scope.
+    """
     span = time_range(args["range"], session_video.scope)
     runs = reader.merged_notes(session_video.video.id, span, kinds=args.get("kinds"))
     lines, shown = as_text(runs)
@@ -29,7 +33,11 @@ def read_notes(reader: NoteReader, session_video: SessionVideo, call: ToolCall, 
 
 
 def search_notes(reader: NoteReader, session_videos: Mapping[str, SessionVideo], call: ToolCall, args: Mapping[str, Any]) -> ToolResult:
-    """Return the notes that match any word of a query, in one video or in all of them."""
+    """Return the notes that match any word of a query, in one video or in all.
+
+    Raises:
+        ToolRefusal: the range is invalid or outside the scopes.
+    """
     chosen = [session_videos[args["video"]]] if "video" in args else list(session_videos.values())
     whole = TimeRange(min(o.scope.start for o in chosen), max(o.scope.end for o in chosen))
     span = time_range(args["range"], whole) if "range" in args else whole

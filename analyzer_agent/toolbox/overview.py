@@ -1,6 +1,7 @@
-"""The overview: a range of a video in a few parts, each with its words, telling notes, and what was looked at. Free: nothing is analyzed.
+"""The overview: a range in a few parts, each with its distinctive words, notes and coverage.
 
-Its length does not depend on that of the range, so that hours can be walked coarse to fine. Knows nothing of how parts are found.
+Nothing is analyzed. The text has the same length for any range, so that a model can go through
+hours from coarse to fine. `evidence.summary` finds the parts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,13 +22,17 @@ from analyzer_agent.toolbox.session_video import SessionVideo
 
 _MIN_TEXT_CHARS = 40
 _LINE_OVERHEAD_CHARS = 70
-"""How many characters of a note's line are not its text, at most."""
+"""The most characters of a note's line that are not its text."""
 
 
 def overview(
     reader: NoteReader, summaries: SummaryCache, session_video: SessionVideo, call: ToolCall, args: Mapping[str, Any]
 ) -> ToolResult:
-    """Return a range of one video, by default all of it, in parts."""
+    """Return the overview of a range of one video, by default of its whole scope.
+
+    Raises:
+        ToolRefusal: the range is invalid or outside the scope.
+    """
     span = time_range(args["range"], session_video.scope) if "range" in args else session_video.scope
     parts = summaries.of(session_video.video.id, span)
     kept = keep(reader.store, session_video.video.id, parts)
@@ -43,7 +48,18 @@ def overview(
 def parts_text(
     reader: NoteReader, session_video: SessionVideo, parts: Sequence[Part], kept: Sequence[int | None] = (), tokens: int = DEFAULT_TOKENS
 ) -> tuple[str, list[int]]:
-    """Return the parts as text of at most about `tokens`, and the ids of the notes that it shows; `kept` are those of the parts."""
+    """Render parts as text.
+
+    Args:
+        reader: reads coverage.
+        session_video: the video.
+        parts: the parts, in time order.
+        kept: the ids of the notes that stand for the parts, where there are some.
+        tokens: the approximate length limit.
+
+    Returns:
+        The text, and the ids of the notes that it shows.
+    """
     room = tokens * CHARS_PER_TOKEN // max(1, len(parts))
     lines: list[str] = []
     shown: list[int] = []
@@ -64,7 +80,7 @@ def _truncated(text: str, longest: int) -> str:
 
 
 def _coverage_of_part(reader: NoteReader, session_video: SessionVideo, span: TimeRange) -> str:
-    """Return how much of a part each analyzer has looked at; those that are not named have seen nothing of it."""
+    """Return a clause with the share of a part that each analyzer has covered, omitting zeros."""
     done = covered(reader.store, session_video, span, reader.only)
     shares = {analyzer: 100 * total(spans) // span.length for analyzer, spans in sorted(done.items())}
     whole = [analyzer for analyzer, share in shares.items() if share == 100]

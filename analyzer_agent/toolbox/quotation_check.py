@@ -1,6 +1,6 @@
-"""Words that an answer puts in quotation marks: which are not in the notes that their claim cites, and when the others are said.
+"""Quotations in answers: checked against the cited notes, and timed by the spoken words.
 
-Knows nothing of how marks are written (`citations` does), nor of what becomes of a misquotation.
+`citations` parses the marks; `answer_check` decides what happens to a misquotation.
 """
 
 import re
@@ -16,10 +16,10 @@ from analyzer_agent.timeline import TimeRange, merge
 from analyzer_agent.toolbox.citations import sentence_spans
 
 _MIN_QUOTED_WORDS = 3
-"""Fewer words in quotation marks are a term, not a quotation."""
+"""With fewer words, quotation marks set off a term, not a quotation."""
 
 _FEWEST_TIMED = 2
-"""Fewer words are no part of a note that is worth a time of its own."""
+"""Shorter quotations get no time range of their own."""
 
 _QUOTATION = re.compile(
     r"[\u201c\u201d\u201e](?P<curly>[^\u201c\u201d\u201e\n]*+)[\u201c\u201d]"
@@ -27,11 +27,11 @@ _QUOTATION = re.compile(
     r"|[\u2039\u203a](?P<small>[^\u2039\u203a\n]*+)[\u2039\u203a]"
     r"|\u300c(?P<corner>[^\u300c\u300d\n]*+)\u300d|\u300e(?P<double>[^\u300e\u300f\n]*+)\u300f"
     r'|(?<!\w)"(?P<straight>[^"\n]*+)"(?!\w)'
-    # An apostrophe stands between letters; what stands at the edge of a word is a quotation mark.
+    # Between letters it is an apostrophe, at the edge of a word a quotation mark.
     r"|(?<!\w)['\u2018\u201a](?=\S)(?P<single>(?:[^'\u2018\u2019\n]|(?<=\w)['\u2019](?=\w))*+)['\u2018\u2019](?!\w)"
 )
 _OMITTED = re.compile(r"\u2026|\.{2,}|\[[^\[\]\n]*+\]")
-"""An ellipsis, or what stands in brackets: `[...]`, `[she]`, a mark."""
+"""An ellipsis, or a part in brackets: `[...]`, `[she]`, a citation mark."""
 
 _APOSTROPHE = re.compile(r"(?<=\w)['\u2019\u02bc](?=\w)")
 _IDEOGRAPH = r"[\u3040-\u30ff\u3400-\u9fff]"
@@ -39,13 +39,15 @@ _WORD = re.compile(rf"{_IDEOGRAPH}|(?:(?!{_IDEOGRAPH})[^\W_])+")
 
 
 def misquoting_claims(text: str, cited: Sequence[int], evidence: Mapping[int, MergedNote | None], allowed: Iterable[str] = ()) -> list[str]:
-    """Return the claims that quote words which no note they cite holds. Case, spaces and punctuation do not count.
+    """Return the claims that quote words which their cited notes do not contain.
+
+    Case, spaces and punctuation are ignored.
 
     Args:
-        text: the answer, with its marks.
-        cited: what a claim without a mark of its own rests on.
-        evidence: what each note says; of a claim that cites a note which is not among them, or is None, nothing can be told.
-        allowed: what may be quoted all the same, such as the options of a question.
+        text: the answer, with its citation marks.
+        cited: the note ids that claims without a mark rest on.
+        evidence: the cited notes by id; a claim that cites a missing or None note is not checked.
+        allowed: other texts that may be quoted, such as the options of a question.
     """
     free = {tuple(_words(other)) for other in allowed}
     wrong = []
@@ -60,14 +62,15 @@ def misquoting_claims(text: str, cited: Sequence[int], evidence: Mapping[int, Me
 
 
 def spoken_at(text: str, cited: Sequence[int], evidence: Mapping[int, MergedNote]) -> dict[int, list[TimeRange]]:
-    """Return when the words that an answer quotes are said, by note; only where notes keep the times of their words.
+    """Return the time ranges in which the quoted words are spoken, by note id.
 
-    A quotation that is said twice is taken to be the first one; it may go on from one cited note to the next.
+    Only notes with word times count. The first occurrence wins; a quotation may run on from one
+    cited note into the next.
 
     Args:
-        text: the answer, with its marks.
-        cited: what a claim without a mark of its own rests on.
-        evidence: the cited notes.
+        text: the answer, with its citation marks.
+        cited: the note ids that claims without a mark rest on.
+        evidence: the cited notes by id.
     """
     found: dict[int, list[TimeRange]] = {}
     parts = sentence_spans(text)
@@ -84,7 +87,7 @@ _Sentence = tuple[int, int, list[int]]
 
 
 def _touched(parts: Sequence[_Sentence], quotation: "_Quotation") -> Sequence[_Sentence]:
-    """Return the sentences that a quotation reaches into."""
+    """Return the sentences that a quotation overlaps."""
     return parts[bisect(parts, quotation.start, key=_start) - 1 : bisect_left(parts, quotation.end, key=_start)]
 
 
@@ -98,7 +101,7 @@ def _start(sentence: tuple[int, int, list[int]]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Quotation:
-    """Words in quotation marks: where they stand, and in which pieces an ellipsis divides them, if there is one."""
+    """A quotation: its character range in the answer, and its pieces between ellipses."""
 
     start: int
     end: int
@@ -110,7 +113,10 @@ class _Quotation:
         return tuple(word for piece in self.pieces for word in piece)
 
     def stands_in(self, told: Iterable[Sequence[str]]) -> bool:
-        """Tell whether each piece is in one of the texts; an ellipsis may cut a word, as it does where notes are shown shortened."""
+        """Return whether each piece occurs in one of the texts.
+
+        An ellipsis may cut a word in two, since notes are also shown truncated.
+        """
         texts = list(told)
         return all(any(_contains("".join(piece), words, self.elided) for words in texts) for piece in self.pieces)
 
@@ -130,7 +136,7 @@ def _words(text: str) -> list[str]:
 
 
 def _words_by_kind(runs: Iterable[MergedNote]) -> list[list[str]]:
-    """Return the words of notes, those of one kind in a row: a sentence may go on from one subtitle to the next."""
+    """Return the words of notes, concatenated by kind: a sentence may span several subtitles."""
     kinds: dict[tuple[str, str], list[str]] = {}
     for run in sorted(runs, key=lambda run: (run.span.start, run.id)):
         kinds.setdefault((run.video, run.kind), []).extend(_words(run.text))
@@ -138,11 +144,11 @@ def _words_by_kind(runs: Iterable[MergedNote]) -> list[list[str]]:
 
 
 _Line = Sequence[tuple[str, int, SpokenWord]]
-"""What is said in a row: each word as it is compared, with the run that has it, and its times."""
+"""Consecutive spoken words: the normalised word, the id of its note, and the word with its times."""
 
 
 def _spoken(runs: Iterable[MergedNote]) -> list[_Line]:
-    """Return the words with times of runs, those of one kind in a row as in `_words_by_kind`."""
+    """Return the timed words of notes, concatenated by kind as in `_words_by_kind`."""
     kinds: dict[tuple[str, str], list[tuple[str, int, SpokenWord]]] = {}
     for run in sorted(runs, key=lambda run: (run.span.start, run.id)):
         line = kinds.setdefault((run.video, run.kind), [])
@@ -151,7 +157,7 @@ def _spoken(runs: Iterable[MergedNote]) -> list[_Line]:
 
 
 def _times(quotation: _Quotation, line: _Line) -> Iterator[tuple[int, TimeRange]]:
-    """Yield for each piece of a quotation when it is said in which runs; nothing where one of the pieces is not said there."""
+    """Yield note id and time range of each piece; nothing unless all pieces are spoken in `line`."""
     starts = [0, *accumulate(len(part) for part, _, _ in line)]
     places, at = list[tuple[int, int]](), 0
     for piece in map("".join, quotation.pieces):
@@ -168,12 +174,12 @@ def _times(quotation: _Quotation, line: _Line) -> Iterator[tuple[int, TimeRange]
 
 
 def _contains(part: str, words: Sequence[str], cut: bool) -> bool:
-    """Tell whether words make up `part`, however they are divided by spaces: whole ones, unless `part` is `cut`."""
+    """Return whether consecutive words, joined, make up `part`; with `cut`, also parts of words."""
     return _place(part, words, cut) is not None
 
 
 def _place(part: str, words: Sequence[str], cut: bool, after: int = 0) -> int | None:
-    """Return where in the words, put together, `part` is found from `after` on, or None."""
+    """Return the first index of `part` in the joined words from `after` on, or None."""
     whole, edges = "".join(words), {0, *accumulate(map(len, words))}
     at = whole.find(part, after)
     while at >= 0:

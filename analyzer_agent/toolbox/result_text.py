@@ -1,7 +1,4 @@
-"""Results as a model reads them: what was looked at, what was found, what was left out and why.
-
-Knows nothing of running calls.
-"""
+"""Text of tool results: examined ranges, findings, and gaps with their reasons."""
 
 from collections.abc import Sequence
 
@@ -15,21 +12,21 @@ from analyzer_agent.timeline import TimeRange, total
 
 
 def fenced_result(head: str, lines: str) -> str:
-    """Return a result with what comes from the video fenced, so that it reads as data."""
+    """Return a head and the lines from the video, the latter in a fence that marks them as data."""
     if not lines:
         return head if head.endswith(".") else f"{head}."
     return f"{head}:\n{fence(lines)}"
 
 
 def examined_text(who: str, ranges: Sequence[TimeRange], left: Sequence[Unexamined], found: bool, more: str = "") -> str:
-    """Return what an analyzer looked at of `ranges`, and what not and why; without findings it says that as well.
+    """Return sentences on the examined ranges, the gaps with their reasons, and empty findings.
 
     Args:
-        who: the tool, its engine and, where there are several, the video.
-        ranges: what was asked for, merged.
-        left: what was not examined.
+        who: the tool, its engine and, if the session has several, the video.
+        ranges: the requested ranges, merged.
+        left: the unexamined ranges.
         found: whether there are notes to show.
-        more: what is to be said of the notes, or why there can be none.
+        more: a sentence about the notes, or the reason why there are none.
     """
     missed = [u.span for u in left if u.reason != "not_understood"]
     seen = [part for span in ranges for part in span.minus(missed)]
@@ -38,7 +35,7 @@ def examined_text(who: str, ranges: Sequence[TimeRange], left: Sequence[Unexamin
         spans = [u.span for u in left if u.reason == reason]
         if not spans:
             continue
-        # An error may name the file, or what was read in it.
+        # An error message may contain a file name or text from the file.
         detail = next((inline(u.detail) for u in reversed(left) if u.reason == reason and u.detail), "")
         said.append(f"{what} {spans_text(spans)}{f': {detail}' if detail else ''}")
     if more:
@@ -49,7 +46,7 @@ def examined_text(who: str, ranges: Sequence[TimeRange], left: Sequence[Unexamin
 
 
 def track_counts(runs: Sequence[MergedNote], ranges: Sequence[TimeRange]) -> str:
-    """Return how many different objects of each class the tracks among `runs` are, and the most of them at once; "" without tracks."""
+    """Return the number of tracks of each class, and the most at a time; "" without tracks."""
     by_class: dict[str, list[TimeRange]] = {}
     for run in runs:
         if run.kind == "track":

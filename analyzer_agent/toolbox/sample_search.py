@@ -1,6 +1,7 @@
-"""Searches over stored samples. What they find is kept as notes, so that it can be cited, and is the same when it is searched for again.
+"""Similarity search over stored samples.
 
-Knows nothing of how samples are compared.
+Hits are stored as notes, so that they can be cited and a repeated search returns the same ids.
+`Analyzer.search` compares the samples.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from analyzer_agent.timeline import TimeRange, sample_end
 from analyzer_agent.toolbox.session_video import SessionVideo
 
 MAX_RESULTS = 20
-"""What a search gives at most."""
+"""The most hits of a search."""
 
 
 def search_samples(
@@ -28,12 +29,12 @@ def search_samples(
     filters: Mapping[str, Any],
     grid: SampleGrid,
 ) -> list[MergedNote]:
-    """Return what a search finds that touches `ranges`, best first.
+    """Return the hits that overlap `ranges`, best first.
 
-    All samples of the video that lie on the grid are compared, so that what is found is the same whatever range is asked for.
+    All samples of the video on the grid are compared, so that hits do not depend on the ranges.
 
     Raises:
-        ToolRefusal: the filters do not say what to search for.
+        ToolRefusal: the filters contain no query.
     """
     video = session_video.video.id
     stored = [(t, vector) for t, vector in store.vectors.read(video, job.provenance.key) if grid.holds(t)]
@@ -52,7 +53,7 @@ def search_samples(
 
 
 def likeness_text(runs: Sequence[MergedNote], filters: Mapping[str, Any], spec: Spec) -> str:
-    """Return how alike each finding is, and that this is no proof; or what the search lacked."""
+    """Return the similarity score of each hit with a caveat, or the argument that is missing."""
     if missing_input := [name for name in spec.required if name not in filters]:
         return f"Nothing was searched for: there is no {missing_input[0]!r}"
     likeness = ", ".join(f"#{run.id} {run.score or 0:.3f}" for run in runs)

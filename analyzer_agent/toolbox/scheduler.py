@@ -1,6 +1,7 @@
-"""The calls of one turn: side by side where they use different resources or look at the same pictures, else one after the other.
+"""The scheduler of one turn's calls.
 
-Knows nothing of models: calls come in, events go out as they happen, results come back in the order of the calls.
+Calls with different resources, and calls that share a decoding pass, run in parallel; the others
+run in sequence. Events are passed on as they happen; results keep the order of the calls.
 """
 
 import queue
@@ -27,12 +28,20 @@ T = TypeVar("T")
 def run_calls(
     toolbox: "Toolbox", calls: Sequence[ToolCall], write: Callable[[Event], None], budget_ms: int | None, cancel: threading.Event
 ) -> list[ToolResult]:
-    """Run the calls of one turn; returns their results in the order of the calls.
+    """Run the calls of one turn.
 
-    What calls that have ended took of `budget_ms` is not there for those that begin after them.
+    Args:
+        toolbox: runs a single call.
+        calls: the calls.
+        write: the event callback; runs in the caller's thread.
+        budget_ms: the analyzer time for all calls, in ms; finished calls reduce it for later ones.
+        cancel: stops all calls when set; is set if one fails.
+
+    Returns:
+        The results, in the order of the calls.
 
     Raises:
-        AgentError, Cancelled: from the first call that raised one; what the others finished is kept.
+        AgentError, Cancelled: from the first call that raised; finished grains stay stored.
     """
     lines: queue.SimpleQueue[Event | BaseException | None] = queue.SimpleQueue()
     results: dict[int, ToolResult] = {}
@@ -69,7 +78,7 @@ def run_calls(
 
 
 def _run_group(unit: CallGroup, run: Callable[..., None]) -> None:
-    """Run the calls of a unit at the same time; one that finds no memory beside the others runs again after them."""
+    """Run the calls of a group together; repeat one that ran out of memory after the others."""
     if not isinstance(unit.video, SupportsSharedDecoding):
         for at in unit.calls:
             run(at)
@@ -99,9 +108,14 @@ def _run_group(unit: CallGroup, run: Callable[..., None]) -> None:
 
 
 def run_in_thread(work: Callable[[Callable[[Event], None]], T], cancel: threading.Event) -> Generator[Event, None, T]:
-    """Run `work` in a thread of its own and yield the events that it writes; returns what it returns, raises what it raises.
+    """Run `work` in a separate thread, yield its events, and return or raise its outcome.
 
-    So an interruption of the caller reaches the tools at once (`cancel` is set), and neither side sees the other's context variables.
+    An interruption of the caller reaches the tools at once, and neither thread sees the other's
+    context variables.
+
+    Args:
+        work: gets the event callback.
+        cancel: is set when the caller is interrupted or closes the generator.
     """
     lines: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
     done: list[T] = []
@@ -124,7 +138,7 @@ def run_in_thread(work: Callable[[Callable[[Event], None]], T], cancel: threadin
         cancel.set()
         raise
     finally:
-        if not sys.is_finalizing():  # then the interpreter lets no other thread run on
+        if not sys.is_finalizing():  # other threads no longer run then: `join` would hang
             worker.join()
     if failed:
         raise failed[0]
@@ -132,7 +146,7 @@ def run_in_thread(work: Callable[[Callable[[Event], None]], T], cancel: threadin
 
 
 def spent_ms(results: Sequence[ToolResult]) -> int:
-    """Return how long analyzers were at work for these results, in ms; failed attempts count as well."""
+    """Return the time that analyzers spent on these results, in ms, failed attempts included."""
     return sum(r.wall_ms for r in results if r.analyzed_ms or any(u.reason == "failed" for u in r.not_examined))
 
 

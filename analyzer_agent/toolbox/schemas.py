@@ -1,7 +1,4 @@
-"""The tools as a language model sees them: names, descriptions, JSON schemas.
-
-Knows nothing of running them.
-"""
+"""The tools' names, descriptions and JSON schemas, as a language model gets them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -17,13 +14,13 @@ RANGES: dict[str, Any] = {"type": "array", "items": RANGE, "minItems": 1, "descr
 
 
 def function_schema(name: str, description: str, properties: Mapping[str, Any], required: Sequence[str]) -> dict[str, Any]:
-    """Return a tool in the shape of the Chat Completions API."""
+    """Return a tool in the format of the Chat Completions API."""
     parameters = {"type": "object", "properties": dict(properties), "required": list(required), "additionalProperties": False}
     return {"type": "function", "function": {"name": name, "description": description, "parameters": parameters}}
 
 
 def analyzer_tool(spec: Spec, videos: Sequence[str]) -> dict[str, Any]:
-    """Return the tool that runs an analyzer over ranges."""
+    """Return the schema of an analyzer's tool; `videos` are the names to choose from."""
     properties: dict[str, Any] = {**_video(videos), "ranges": RANGES}
     if spec.step:
         every = {"type": "number", "description": f"seconds between samples, default {spec.step / 1000:g}"}
@@ -34,7 +31,7 @@ def analyzer_tool(spec: Spec, videos: Sequence[str]) -> dict[str, Any]:
 
 
 def reading_tools(videos: Sequence[str], kinds: Iterable[str]) -> list[dict[str, Any]]:
-    """Return the free look-ups: no analyzer runs for them."""
+    """Return the schemas of the free look-ups, which run no analyzer."""
     names = [k for k in KINDS if k in set(kinds)] + sorted(set(kinds) - set(KINDS))
     only = {"kinds": {"type": "array", "items": {"type": "string", "enum": names}, "description": "only these kinds of notes"}}
     return [
@@ -61,7 +58,12 @@ def reading_tools(videos: Sequence[str], kinds: Iterable[str]) -> list[dict[str,
 
 
 def survey_tool(videos: Sequence[str], among: int) -> dict[str, Any]:
-    """Return the tool that runs everything cheap over one of `videos`, which is named where the session has several (`among`)."""
+    """Return the schema of the survey.
+
+    Args:
+        videos: the names of the videos for which a survey is worthwhile.
+        among: the number of videos in the session; the call names the video if it is over 1.
+    """
     video = {"video": {"type": "string", "enum": list(videos), "description": "which video"}} if among > 1 else {}
     return function_schema(
         SURVEY, "Run all that is cheap over the whole video at once, and get one description in time order.", video, [*video]
@@ -69,7 +71,7 @@ def survey_tool(videos: Sequence[str], among: int) -> dict[str, Any]:
 
 
 def finish_tool(options: Sequence[str] | None) -> dict[str, Any]:
-    """Return the tool that ends the question; with `options`, a choice among their letters is part of it."""
+    """Return the schema of the tool that ends the question; `options` add a choice by letter."""
     properties: dict[str, Any] = {
         "answer": {"type": "string", "description": "the answer; after each claim the notes it rests on: It costs forty [#12]."},
         "notes": {"type": "array", "items": {"type": "integer"}, "description": "ids of all notes that the answer rests on"},
@@ -84,7 +86,7 @@ def finish_tool(options: Sequence[str] | None) -> dict[str, Any]:
 
 
 def judge_tool() -> dict[str, Any]:
-    """Return the tool by which a model judges whether notes suffice for an answer."""
+    """Return the schema of the tool with which a model judges whether notes support an answer."""
     properties = {
         "sufficient": {"type": "boolean", "description": "whether the notes by themselves show what the answer says"},
         "missing": {"type": "string", "description": "if not: what they do not show, in one sentence; else empty"},

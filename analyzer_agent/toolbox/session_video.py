@@ -1,7 +1,4 @@
-"""What the tools work with: analyzers that are ready to be bound, and the videos of a session.
-
-Knows nothing of calls.
-"""
+"""The tools' operands: analyzers with their engines, and the videos of a session."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,9 +11,16 @@ from analyzer_agent.timeline import TimeRange
 
 @dataclass(frozen=True)
 class Tool:
-    """An analyzer that is ready to be bound: its spec and the engine chosen for it; `others` step in where that one cannot serve.
+    """An analyzer with its engines.
 
-    `unable` says why it cannot run here; then it only tells what was brought in from elsewhere.
+    Attributes:
+        spec: the analyzer's spec.
+        engine: the chosen engine; None if the analyzer needs none.
+        pinned: whether the user chose the engine: notes of other engines may then not replace its
+            own.
+        others: fallback engines for options that `engine` does not support.
+        unavailable_reason: why the analyzer cannot run here, "" if it can; otherwise only imported
+            notes are read.
     """
 
     spec: Spec
@@ -26,10 +30,10 @@ class Tool:
     unavailable_reason: str = ""
 
     def serving(self, options: Mapping[str, Any]) -> "Tool":
-        """Return the tool with its best engine for these options.
+        """Return the tool with the best engine that supports these options.
 
         Raises:
-            ToolRefusal: there is none; says why of each.
+            ToolRefusal: no engine does; the message gives the reason of each.
         """
         if self.engine is None:
             return self
@@ -43,10 +47,15 @@ class Tool:
 
 @dataclass(frozen=True)
 class SessionVideo:
-    """A video as the tools see it: its name in this session and the part that may be looked at.
+    """A video of a session.
 
-    `name` is made safe for a prompt, `title` is the file's own name, for people; "" where they are the same.
-    `imported` names the analyzers whose notes were brought in from elsewhere, `absent` says that the file is not here, "" where it is.
+    Attributes:
+        name: the unique name that models use, safe for a prompt.
+        video: the video.
+        scope: the part that may be analyzed.
+        imported: the analyzers with imported notes on it.
+        unavailable_reason: why the file cannot be analyzed (it is missing), "" if it can.
+        title: the file's own name, for people; "" if it equals `name`.
     """
 
     name: str
@@ -58,7 +67,7 @@ class SessionVideo:
 
 
 def missing_input(spec: Spec, session_video: SessionVideo) -> str:
-    """Return why an analyzer has nothing to look at in a video, or nothing: a clause such as `a.mp4 has no sound`."""
+    """Return why a video has no input for an analyzer, such as `a.mp4 has no sound`; "" if it has."""
     if spec.name in session_video.imported:
         return ""
     if session_video.unavailable_reason:

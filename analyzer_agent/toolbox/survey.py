@@ -1,7 +1,4 @@
-"""The survey: everything that is cheap over all of a video in one call, told as one description.
-
-Knows nothing of how calls come in, nor of what a single analyzer does.
-"""
+"""The survey: all cheap analyzers over a whole video in one call, rendered as one description."""
 
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,24 +15,30 @@ from analyzer_agent.toolbox.result_text import examined_text, fenced_result
 from analyzer_agent.toolbox.session_video import SessionVideo, Tool, missing_input
 
 MAX_ANALYZER_COST_MS = 10_000
-"""What an analyzer may cost over the whole scope, in ms, to be part of a survey; what all may cost where the scope is not short."""
+"""Cost limit of one analyzer over the whole scope, in ms; for longer scopes also of their sum."""
 
 SHORT_SCOPE_MS = 120_000
-"""Up to this scope analyzers that are `_ALWAYS_CHEAP` are part of it before they were measured here."""
+"""Up to this scope length, in ms, `_ALWAYS_CHEAP` analyzers need no measurement."""
 
 _ALWAYS_CHEAP = ("subtitles", "scenes", "voice", "motion")
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What a survey of a video runs, and what it costs at most in ms; None where that was not measured of each analyzer."""
+    """The analyzers of a survey, and their total cost in ms; None if one is not measured yet."""
 
     tools: tuple[Tool, ...]
     cost_ms: int | None
 
 
 def survey_of(store: Store, session_video: SessionVideo, tools: Iterable[Tool]) -> Survey | None:
-    """Return the survey of a video, or None where it makes no sense: fewer than two analyzers are cheap, or together they are not."""
+    """Return the survey of a video, None unless at least two analyzers are cheap, also in sum.
+
+    Args:
+        store: the store with measured speeds.
+        session_video: the video.
+        tools: the analyzers to choose from.
+    """
     length, costs = session_video.scope.length, dict[str, int | None]()
     chosen = []
     for tool in tools:
@@ -60,15 +63,15 @@ def run_survey(
     call: ToolCall,
     looks: Generator[Event, None, list[ToolResult]],
 ) -> Generator[Event, None, ToolResult]:
-    """Run a survey; yields its progress, returns the joined result. An analyzer that is refused is left out, and that is told.
+    """Run a survey; yield its progress and return one joined result, which names refused analyzers.
 
     Args:
-        reader: reads what was found.
-        summaries: sums up what is too long to tell.
+        reader: reads the notes.
+        summaries: summarizes notes that are too long to show in full.
         session_video: the video.
-        survey: what is run.
-        call: the one call that all of it is.
-        looks: runs the survey's analyzers over the whole scope; returns their results, in order.
+        survey: the analyzers.
+        call: the call of the model.
+        looks: runs the analyzers over the whole scope; returns their results in order.
     """
     yield ToolStarted(call.id, call.name, ranges=[session_video.scope], estimate_ms=survey.cost_ms)
     results = yield from _without_call_events(looks)
@@ -95,7 +98,7 @@ def run_survey(
 
 
 def _without_call_events(looks: Generator[Event, None, list[ToolResult]]) -> Generator[Event, None, list[ToolResult]]:
-    """Pass on what happens, but not that calls begin and end: the survey is one call."""
+    """Pass on events, except the start and end of calls: to the outside, a survey is one call."""
     while True:
         try:
             event = next(looks)
@@ -109,7 +112,7 @@ def _without_call_events(looks: Generator[Event, None, list[ToolResult]]) -> Gen
 def _description(
     reader: NoteReader, summaries: SummaryCache, session_video: SessionVideo, runs: Sequence[MergedNote]
 ) -> tuple[str, list[int]]:
-    """Return all that was found in time order, or in parts where that is too much."""
+    """Return the notes in time order, or as an overview in parts if they are too long."""
     in_time = sorted(runs, key=lambda run: (run.span.start, run.id))
     lines, shown = as_text(in_time, tokens=len(in_time) * DEFAULT_TOKENS)
     if len(lines) <= DEFAULT_TOKENS * CHARS_PER_TOKEN:
