@@ -1,6 +1,6 @@
-"""Make room or work in smaller batches while memory is short, so that a small GPU does what a large one does, only slower.
+"""Free memory or reduce the batch size when memory runs out, so that small GPUs work, only slower.
 
-Knows no library: what running out of memory looks like is told from the errors themselves.
+No library is imported: an out-of-memory error is recognised by its type name and message.
 """
 
 import logging
@@ -15,15 +15,16 @@ R = TypeVar("R")
 _OUT_OF_MEMORY_TEXTS = ("out of memory", "can't allocate memory", "not enough memory", "STATUS_ALLOC_FAILED")
 
 BATCHES_BEFORE_GROWTH = 8
-"""So many full batches must fit before larger ones are tried; twice as many each time that this failed."""
+"""Full batches that must fit before a larger one is tried; doubled each time that fails."""
 
 log = logging.getLogger(__name__)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error means that memory ran out.
+    """Tell whether an error means that memory ran out.
 
-    It is torch's own class, or a RuntimeError of torch's CPU allocator, cuBLAS or CTranslate2.
+    Recognises torch's OutOfMemoryError and RuntimeErrors of torch's CPU allocator, cuBLAS and
+    CTranslate2.
     """
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
@@ -31,14 +32,17 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 class AdaptiveBatch:
-    """Work in batches as large as memory allows: halved when it runs out, doubled again after a while, up to the size to begin with.
+    """Run batches as large as memory allows.
+
+    The size starts at `limit`, is halved when memory runs out, and doubles again after a while.
 
     Args:
-        limit: how many at a time at most, and to begin with.
-        fill: make every batch as large as the others by repeating its first item, whose further results are dropped: kernels differ from
-            size to size, and a result must not depend on how many others were asked for.
-        make_room: called when memory ran out, `EngineConfig.make_room`: as long as it returns True, the same size is tried again.
-        release: called when memory ran out, before `make_room`: gives back what the library still holds.
+        limit: maximum and initial batch size.
+        fill: pad each batch to the current size with copies of its first item and drop their
+            results. Kernels differ with the batch size, and a result must not depend on it.
+        make_room: called when memory ran out (`EngineConfig.make_room`); while it returns True,
+            the same size is retried.
+        release: called before `make_room` to free memory that the library caches.
     """
 
     def __init__(
@@ -49,7 +53,11 @@ class AdaptiveBatch:
         self._fitted, self._patience = 0, BATCHES_BEFORE_GROWTH
 
     def run(self, items: Sequence[T], work: Callable[[list[T]], Sequence[R]]) -> list[R]:
-        """Return what `work` gives for each item; it returns one result per item of a batch, in order.
+        """Apply `work` to the items in batches and return the results in order.
+
+        Args:
+            items: items to process.
+            work: returns one result per item of a batch, in order.
 
         Raises:
             Unavailable: memory is too short for a single item.
@@ -60,7 +68,7 @@ class AdaptiveBatch:
             batch = list(items[len(done) : len(done) + size])
             filled = batch + batch[:1] * (size - len(batch)) if self._fill else batch
             found = _attempt(work, filled)
-            # Only now, outside of the handler, does nothing hold on to the memory of the attempt any more.
+            # The handler has ended, so no traceback keeps the failed attempt's memory alive.
             if found is None:
                 self._short(len(filled))
             else:
@@ -69,7 +77,7 @@ class AdaptiveBatch:
         return done
 
     def _next(self, left: int) -> int:
-        """Return how many to hand over: more than what fitted so far if that is due, and so many are left."""
+        """Return the next batch size: a larger one if it is due and enough items are left."""
         larger = min(2 * self.size, self.limit)
         return larger if self._fitted >= self._patience and left >= larger else self.size
 
@@ -81,10 +89,10 @@ class AdaptiveBatch:
             self._fitted += 1
 
     def _short(self, count: int) -> None:
-        """Decide what to do after memory ran out with `count` at a time."""
+        """Free memory or reduce the size after memory ran out with a batch of `count`."""
         self._release()
         if count > self.size:
-            # Others keep their place: what is smaller fits. A GPU that stays short must not pay for this again and again.
+            # The smaller size still fits, so evict nothing, and retry the larger one less often.
             self._fitted, self._patience = 0, 2 * self._patience
             log.info("memory does not suffice for %d at a time yet; going on with %d", count, self.size)
         elif self._make_room():
@@ -97,10 +105,12 @@ class AdaptiveBatch:
 
 
 def retry_with_room(work: Callable[[], R], *, make_room: Callable[[], bool], release: Callable[[], None] = lambda: None) -> R:
-    """Return what `work` gives: work that cannot be split is tried again as long as room can be made.
+    """Return the result of `work`, retried while memory can be freed.
+
+    For work that cannot be split into batches.
 
     Raises:
-        Unavailable: memory is too short, and no more room can be made.
+        Unavailable: memory is too short, and no more can be freed.
     """
     return AdaptiveBatch(1, make_room=make_room, release=release).run([None], lambda _: [work()])[0]
 

@@ -1,32 +1,32 @@
-"""Writing with CoCa, one token after the other: what the picture and the tokens before give is computed once and kept.
+"""Greedy decoding for CoCa with cached keys and values.
 
-The forward pass of open_clip's `CoCa` computes all of it anew for every token. Both of its text transformers are causal, so that the keys
-and values of a token do not depend on later ones; those of the picture do not depend on the text at all. Knows neither pixels nor
-words, and imports no library: torch and the model come from the door.
+`forward` of `open_clip.CoCa` recomputes everything for each token. Both of its text transformers
+are causal, so the keys and values of a token do not depend on later ones, and those of the image
+do not depend on the text. torch and the model are passed in by `open_clip`.
 """
 
 from typing import Any
 
 
 def is_causal(torch: Any, model: Any) -> bool:
-    """Tell whether a CoCa is built as all published ones are: tokens look back only, and a summary follows them."""
+    """Tell whether a CoCa has the published architecture: causal text towers and a CLS token."""
     blocks = (*model.text.transformer.resblocks, *model.text_decoder.resblocks, *model.text_decoder.cross_attn)
     summed, looking_back = model.text.cls_emb is not None, model.text.attn_mask is not None
     return summed and looking_back and all(isinstance(block.attn, torch.nn.MultiheadAttention) for block in blocks)
 
 
 def greedy_decode(torch: Any, model: Any, image: Any, begin: int, end: int, longest: int) -> Any:
-    """Return the likeliest token after the other for each picture of a batch, as a tensor of rows, until each has ended.
+    """Decode greedily until each row has ended, and return token ids (int64[B, T]).
 
-    Source: the last logits of `open_clip.CoCa.forward`, up to rounding.
+    Equivalent to the argmax of the last logits of `open_clip.CoCa.forward`, up to rounding.
 
     Args:
-        torch: the library.
-        model: a `is_causal` CoCa.
-        image: what its `_encode_image` tells of the parts of each picture.
-        begin: the token that each row begins with.
-        end: the token that ends a row; what follows it means nothing.
-        longest: tokens at most, the first one included.
+        torch: the torch module.
+        model: a CoCa for which `is_causal` holds.
+        image: the image token embeddings, the second result of the model's `_encode_image`.
+        begin: start token id.
+        end: end token id; tokens after it in a row are meaningless.
+        longest: maximum number of tokens, including the start token.
     """
     step = _StepwiseDecoder(torch, model, image)
     text = torch.full((len(image), 1), begin, dtype=torch.long, device=image.device)
@@ -36,7 +36,7 @@ def greedy_decode(torch: Any, model: Any, image: Any, begin: int, end: int, long
 
 
 class _StepwiseDecoder:
-    """Called with texts that are longer by one token each time, gives the logits after their last ones."""
+    """Called with texts that grow by one token each time; returns the logits after the last one."""
 
     def __init__(self, torch: Any, model: Any, image: Any) -> None:
         self._text, self._decoder = model.text, model.text_decoder
@@ -47,7 +47,8 @@ class _StepwiseDecoder:
         ]
 
     def __call__(self, tokens: Any) -> Any:
-        # The tower puts a summary after the text, which no token looks at, and hides the place after what it takes for padding ("!").
+        # The tower appends a CLS token, which no other token attends to, and masks the position
+        # after each padding token ("!", id 0).
         embedded, hidden = self._text._embeds(tokens)
         x, hidden = embedded[:, -2:-1], hidden[:, -2:-1, :-1].unflatten(0, (len(tokens), -1))
         for block in self._tower:
@@ -58,7 +59,7 @@ class _StepwiseDecoder:
 
 
 class _CachedSelfAttention:
-    """A block whose last token looks at all tokens so far: keeps their keys and values."""
+    """A block whose last token attends to all tokens so far; caches their keys and values."""
 
     def __init__(self, torch: Any, block: Any) -> None:
         self._torch, self._block = torch, block
@@ -71,12 +72,12 @@ class _CachedSelfAttention:
         return self._block_after(x, query, hidden)
 
     def _heads(self, x: Any, weight: Any, bias: Any, parts: int) -> list[Any]:
-        """Return the queries, keys or values of each head: batch, head, token, value."""
+        """Return the queries, keys or values as tensors of batch x head x token x channel."""
         found = self._torch.nn.functional.linear(x, weight, bias).unflatten(-1, (parts, self._block.attn.num_heads, -1))
         return list(found.permute(2, 0, 3, 1, 4))
 
     def _block_after(self, x: Any, query: Any, hidden: Any = None) -> Any:
-        """Return what the rest of the block makes of `x`."""
+        """Apply attention and the rest of the block to `x`."""
         block = self._block
         found = self._torch.nn.functional.scaled_dot_product_attention(query, *self._kept, attn_mask=hidden)
         x = x + block.ls_1(block.attn.out_proj(found.transpose(1, 2).flatten(2)))
@@ -84,7 +85,7 @@ class _CachedSelfAttention:
 
 
 class _CachedCrossAttention(_CachedSelfAttention):
-    """A block whose last token looks at the picture, which stays the same."""
+    """A block whose last token attends to the image, whose keys and values are computed once."""
 
     def __init__(self, torch: Any, block: Any, image: Any) -> None:
         super().__init__(torch, block)

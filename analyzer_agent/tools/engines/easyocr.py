@@ -1,9 +1,10 @@
-"""The door to EasyOCR: CRAFT finds the text, a recogniser per script reads it. Made for a GPU: several seconds a frame without.
+"""EasyOCR: CRAFT detects the text, a recogniser per script reads it; too slow without a GPU.
 
-Weights are the user's: nothing is downloaded here. EasyOCR checks its weights against a table of MD5 sums and, left to
-itself, deletes a file that does not match and fetches another; `download_enabled=False` turns that into an error. It loads
-them as pickles (`torch.load(weights_only=False)`): the sums are what stands between a file and its code being run.
-Which languages can be read depends on the recognisers that lie in the folder: `unsupported_reason` tells, from EasyOCR's own tables.
+Nothing is downloaded here. EasyOCR checks its weights against MD5 sums and by default deletes and
+downloads a file that does not match; `download_enabled=False` makes that an error. It loads weights
+as pickles (`torch.load(weights_only=False)`), so these sums are what keeps a foreign file from
+running code. `unsupported_reason` checks, by EasyOCR's own tables, that the recogniser for the
+languages is in the folder.
 """
 
 import sys
@@ -34,12 +35,12 @@ _SCRIPTS = (
     *(("ta", "tamil_g1"), ("te", "telugu_g2"), ("kn", "kannada_g2"), ("bengali", "bengali_g1"), ("arabic", "arabic_g1")),
     *(("devanagari", "devanagari_g1"), ("cyrillic", "cyrillic_g2")),
 )
-"""Languages, or the names of EasyOCR's lists of them, and the recogniser that reads them and English, in the order in which
-`easyocr.Reader` chooses. English alone has one of its own; all else goes to the one for Latin script."""
+"""Recogniser by language, or by the name of a language list of EasyOCR, in the order of
+`easyocr.Reader`. Each also reads English. English alone has its own; all others use Latin."""
 
 
 class EasyOcr:
-    """Readers for sets of languages, each loaded when first asked for; calls from several threads wait for each other."""
+    """EasyOCR readers per set of languages, loaded on first use; threads take turns."""
 
     def __init__(self, library: Any, config: EngineConfig, device: str) -> None:
         self.device = device
@@ -50,13 +51,18 @@ class EasyOcr:
         self._lock = threading.Lock()
 
     def read(self, image: "NDArray[np.uint8]", languages: Sequence[str]) -> list[tuple[str, float, tuple[float, float, float, float]]]:
-        """Return text, score and upright box (pixels) of each line on a BGR picture.
+        """Return the lines of an image with `easyocr.Reader.readtext` and its defaults.
 
-        Source: `easyocr.Reader.readtext`, with its own defaults.
+        Args:
+            image: H x W x 3, uint8, BGR.
+            languages: EasyOCR language codes.
+
+        Returns:
+            Text, score (0 to 1) and upright box `x, y, width, height` in pixels of each line.
 
         Raises:
-            ToolRefusal: EasyOCR does not know a language, or cannot read these together.
-            Unavailable: the weights for these languages are missing, are not the ones it expects, or memory is too short.
+            ToolRefusal: EasyOCR does not support a language, or not in this combination.
+            Unavailable: the weights are missing or have the wrong checksum, or memory is short.
         """
 
         def work() -> Any:
@@ -67,7 +73,7 @@ class EasyOcr:
         return [(text, float(score), _upright(corners)) for corners, text, score in found]
 
     def close(self) -> None:
-        """Give the memory of all readers back."""
+        """Free the memory of all readers."""
         with self._lock:
             self._readers.clear()
             self._release()
@@ -90,7 +96,7 @@ class EasyOcr:
                 list(languages),
                 gpu=self.device != "cpu" and self.device,
                 model_storage_directory=str(self._folder),
-                # EasyOCR makes this folder if it is not there, and appends it to sys.path.
+                # EasyOCR creates this folder if it is missing, and appends it to sys.path.
                 user_network_directory=str(self._folder),
                 download_enabled=False,
                 verbose=False,
@@ -102,7 +108,7 @@ class EasyOcr:
 
 
 class _warnings_off(warnings.catch_warnings):
-    """Hush what EasyOCR's dependencies say about its own calls: nothing that who asks a question could change."""
+    """Silence warnings of EasyOCR's dependencies about its calls, which users cannot fix."""
 
     def __enter__(self) -> None:
         super().__enter__()
@@ -113,7 +119,7 @@ class _warnings_off(warnings.catch_warnings):
 
 
 def _upright(corners: Sequence[Sequence[float]]) -> tuple[float, float, float, float]:
-    """Return the upright box `x, y, width, height` around four corners."""
+    """Return the upright bounding box `x, y, width, height` of four corners."""
     across, down = [float(x) for x, _ in corners], [float(y) for _, y in corners]
     return min(across), min(down), max(across) - min(across), max(down) - min(down)
 
@@ -123,17 +129,17 @@ def _upright(corners: Sequence[Sequence[float]]) -> tuple[float, float, float, f
 
 @cache
 def _tables() -> Any:
-    """Return EasyOCR's own tables, `easyocr.config`, without importing the package, and torch with it."""
+    """Return `easyocr.config`, without importing the package and thereby torch."""
     package = find_spec("easyocr")
     spec = spec_from_file_location("easyocr.config", Path(str(package and package.origin)).with_name("config.py"))
     tables = module_from_spec(spec)  # type: ignore[arg-type]
-    with temporary_environment():  # it sets a variable
+    with temporary_environment():  # the module sets a variable
         spec.loader.exec_module(tables)  # type: ignore[union-attr]
     return tables
 
 
 def _known() -> set[str]:
-    """Return the languages that EasyOCR both lists and brings the characters of."""
+    """Return the languages that EasyOCR lists and has a character file for."""
     characters = Path(_tables().BASE_PATH) / "character"
     return {language for language in _tables().all_lang_list if (characters / f"{language}_char.txt").is_file()}
 
@@ -143,7 +149,7 @@ def _listed(script: str) -> set[str]:
 
 
 def _recogniser(languages: Sequence[str]) -> tuple[str, set[str]]:
-    """Return the name of the recogniser that `easyocr.Reader` takes for these languages, and all languages it can read together."""
+    """Return the recogniser that `easyocr.Reader` uses for the languages, and all it can read."""
     if list(languages) == ["en"]:
         return "english_g2", {"en"}
     for script, name in _SCRIPTS:
@@ -153,7 +159,7 @@ def _recogniser(languages: Sequence[str]) -> tuple[str, set[str]]:
 
 
 def _unread_reason(languages: Sequence[str]) -> str:
-    """Return why no recogniser reads these languages, or ""."""
+    """Return why no recogniser reads these languages together, or ""."""
     known = _known()
     if unknown := sorted(set(languages) - known):
         return f"does not know {', '.join(map(repr, unknown))}; it knows {', '.join(sorted(known))}"
@@ -168,7 +174,7 @@ def _file(recogniser: str) -> str:
 
 
 def unsupported_reason(config: EngineConfig, options: Mapping[str, Any]) -> str:
-    """Tell why the languages of `options` cannot be read, as far as the files in the folder tell."""
+    """Return why the languages of `options` cannot be read, judged by the files in the folder."""
     if find_spec("easyocr") is None:
         return "the package 'easyocr' is not installed"
     languages = sorted(set(options.get("languages") or ["en"]))
@@ -182,7 +188,7 @@ def unsupported_reason(config: EngineConfig, options: Mapping[str, Any]) -> str:
 
 
 def _folder(config: EngineConfig) -> Path:
-    """Return the folder that must hold the weights: the one named, the weights folder's, or EasyOCR's own."""
+    """Return the folder for the weights: the configured one, the weights folder's, or EasyOCR's."""
     if config.weights is not None:
         return config.weights if config.weights.is_dir() else config.weights.parent
     candidates = [config.weights_dir / "easyocr"] if config.weights_dir else []
@@ -190,7 +196,7 @@ def _folder(config: EngineConfig) -> Path:
 
 
 def _missing_files(folder: Path) -> str:
-    """Return what is not in the folder, or "": the detector and a recogniser, whichever, must be there."""
+    """Return the missing file, or "" if the detector and at least one recogniser are there."""
     if not (folder / _DETECTOR).is_file():
         return repr(_DETECTOR)
     files = [_file(name) for name in ("english_g2", "latin_g2", *(name for _, name in _SCRIPTS))]
@@ -203,7 +209,7 @@ def _fetch(folder: Path, languages: Sequence[str] = ()) -> str:
 
 
 def find(config: EngineConfig) -> Availability:
-    """Tell whether EasyOCR, its weights and a GPU are there; weights that the user names are used without a GPU too."""
+    """Check for EasyOCR, its weights and a GPU; explicitly configured weights run without one."""
     if find_spec("easyocr") is None:
         return Availability(missing="the package 'easyocr' is not installed", fix=install_extra(VISION), size=vision_size())
     folder, device = _folder(config), torch_device(config.device)
@@ -214,15 +220,15 @@ def find(config: EngineConfig) -> Availability:
         return Availability(missing="EasyOCR needs a GPU", fix=f"to run it on the CPU all the same: {first}--weights text={folder}")
     if absent:
         return Availability(missing=f"EasyOCR's weights {absent} are not in {folder}", fix=_fetch(folder))
-    # The sums that EasyOCR checks make the files the same wherever this version of it runs.
+    # EasyOCR verifies checksums, so its version identifies the weights.
     return Availability(weights=f"craft_mlt_25k/easyocr-{version('easyocr')}", device=device)
 
 
 def load(config: EngineConfig) -> EasyOcr:
-    """Return the readers; weights load with the first frame of each set of languages.
+    """Return the readers; the weights of a set of languages load with its first image.
 
     Raises:
-        Unavailable: the package, the weights, a GPU or the device asked for are missing.
+        Unavailable: the package, the weights, a GPU or the configured device is missing.
     """
     missing_input = find(config)
     if missing_input.missing:

@@ -1,6 +1,6 @@
-"""The door to faster-whisper: the Whisper recognizer (CTranslate2) and the Silero voice detector that its wheel carries.
+"""faster-whisper: Whisper on CTranslate2, and the Silero voice detector from its wheel.
 
-Looks for weights in folders, never on the network. Knows nothing of videos or notes.
+Weights are read from disk (`whisper_files`), never downloaded here.
 """
 
 import contextlib
@@ -31,22 +31,23 @@ _RATE = 16_000
 
 _LOOP_COMPRESSION_RATIO = 2.4
 _TYPES = {"cpu": ("int8", "float32"), "cuda": ("float16", "int8", "float32")}
-"""How to compute, best first; what a processor cannot do quickly is left out by CTranslate2."""
+"""Compute types, best first; CTranslate2 reports which ones the device supports."""
 _FRAMES_PER_WINDOW = 3_000
 _WINDOW_MS = 30_000
-"""What Whisper hears at once, in ms."""
+"""Length of Whisper's input window, in ms."""
 _MIN_SILENCE_MS, _VOICE_PAD_MS = 160, 400
-"""Stretches of voice are parted by silences from 0.16 s on; a window begins 0.4 s before its first and ends 0.4 s after its last one."""
+"""Silences of at least the first value, in ms, separate stretches of voice; a window extends the
+second before its first stretch and after its last one."""
 _APART = 10_000
-"""Stretches further apart than this, in ms, do not share a window."""
+"""Stretches separated by more than this, in ms, are put in different windows."""
 _FULL = 20_000
-"""A window that is full ends at its largest pause after this much of it, in ms."""
+"""A full window is split at its longest pause after this much of it, in ms."""
 
 log = logging.getLogger(__name__)
 
 
 def find_whisper(config: EngineConfig, folders: Sequence[Path] | None = None) -> Availability:
-    """Tell whether Whisper can run here, without importing it."""
+    """Check whether Whisper can run here, without importing it."""
     if missing := _missing("faster_whisper", "ctranslate2", "onnxruntime"):
         return missing
     model = locate(config, (config.caches.hub,) if folders is None else folders)
@@ -57,7 +58,7 @@ def find_whisper(config: EngineConfig, folders: Sequence[Path] | None = None) ->
 
 
 def unsupported_reason(config: EngineConfig, options: Mapping[str, Any]) -> str:
-    """Tell why the language of `options` cannot be served: weights whose name ends in ".en" know English alone."""
+    """Return why the language of `options` is not supported: ".en" weights know only English."""
     model, language = locate(config, (config.caches.hub,)), code_of(options.get("language", "auto"))
     if unknown := unsupported_language_reason(language):
         return unknown
@@ -67,7 +68,7 @@ def unsupported_reason(config: EngineConfig, options: Mapping[str, Any]) -> str:
 
 
 def find_silero(config: EngineConfig) -> Availability:
-    """Tell whether the voice detector can run here, without importing it."""
+    """Check whether the voice detector can run here, without importing it."""
     if missing := _missing("faster_whisper", "onnxruntime"):
         return missing
     spec = importlib.util.find_spec("faster_whisper")
@@ -89,7 +90,7 @@ def _missing(*packages: str) -> Availability | None:
 
 
 class Silero:
-    """The Silero voice detector. Source: `faster_whisper.vad`."""
+    """Silero voice activity detection through `faster_whisper.vad`."""
 
     device = "cpu"
 
@@ -99,18 +100,24 @@ class Silero:
             self._options, self._stamps, self._model = vad.VadOptions, vad.get_speech_timestamps, vad.get_vad_model()
 
     def probabilities(self, samples: "NDArray[np.float32]") -> "NDArray[np.float32]":
-        """Return the probability of voice for each 32 ms begun, of mono samples at 16 kHz."""
+        """Return the probability of voice per 32 ms of `samples` (float32[n], mono, 16 kHz).
+
+        The result is float32[ceil(n / 512)], 0 to 1; the last window is padded.
+        """
         import numpy as np
 
         count = -(-len(samples) // 512)
-        # The model overwrites the end of what it is given, hence one window more, of our own.
+        # The model overwrites the end of its input, so append a window of padding.
         padded = np.zeros((count + 1) * 512, np.float32)
         padded[: len(samples)] = samples
         out: NDArray[np.float32] = np.asarray(self._model(padded), np.float32).reshape(-1)[:count]
         return out
 
     def voiced(self, samples: "NDArray[np.float32]", silence: int, pad: int) -> list[tuple[int, int]]:
-        """Return the stretches with voice, as (start, end) in ms; they are parted by `silence` ms and padded by `pad` ms."""
+        """Return the stretches of voice as (start, end) in ms with `get_speech_timestamps`.
+
+        They are separated by at least `silence` ms and padded by `pad` ms.
+        """
         options = self._options(
             min_silence_duration_ms=silence, speech_pad_ms=pad, max_speech_duration_s=(_WINDOW_MS - 2 * _VOICE_PAD_MS) / 1000
         )
@@ -119,10 +126,11 @@ class Silero:
 
 
 class Whisper:
-    """Whisper through CTranslate2: int8 on a CPU, float16 on a GPU that can. Source: `faster_whisper.WhisperModel`.
+    """Whisper through `faster_whisper.WhisperModel`: int8 on a CPU, float16 on a GPU if supported.
 
-    Windows are heard one by one, with the pauses between voices and with timestamps: from where a pass leaves off, the library goes on. Its
-    batched pipeline makes one pass, which ends at a pause where it likes to: of real speech it loses up to whole windows.
+    Windows are transcribed one at a time, pauses included, with timestamps: where a pass stops
+    early, the library continues from there. Its batched pipeline makes a single pass, which may
+    stop at a pause, and loses up to whole windows of real speech.
     """
 
     takes_hotwords = True
@@ -135,34 +143,38 @@ class Whisper:
         self.languages: Sequence[str] = tuple(self._model.supported_languages)
 
     def close(self) -> None:
-        """Give the model's memory back; the engine cannot be used any more."""
+        """Free the model's memory; the engine cannot be used afterwards."""
         weights = self._model.model
         deadline = time.monotonic() + 1
-        # CTranslate2 leaves weights alone while it puts away the last batch, which is a moment longer than until we have its words.
+        # CTranslate2 ignores unloading while it finishes the last batch, briefly after its result.
         while weights.model_is_loaded and time.monotonic() < deadline:
             weights.unload_model()
             time.sleep(0.001)
-        del self._model  # and what was encoded last
+        del self._model  # also drops the cached encoder output
 
     def windows(self, samples: "NDArray[np.float32]") -> list[list[tuple[int, int]]]:
-        """Return the voiced stretches, as many to a window as it holds."""
+        """Return the stretches of voice, grouped into windows of at most 30 s."""
         return _padded(_windows(self._silero.voiced(samples, _MIN_SILENCE_MS, 0)), len(samples) * 1000 // _RATE)
 
     def language(self, samples: "NDArray[np.float32]") -> tuple[str, float]:
-        """Return the code of the likeliest language in the first 30 s, and its probability."""
-        # As `words` will: without the frame beyond the last, so that what is encoded here is not encoded again.
+        """Detect the language of the first 30 s with `WhisperModel.detect_language`."""
+        # Without the last frame, as in `transcribe`, so that `words` reuses the encoder output.
         features = self._model.feature_extractor(samples[: _WINDOW_MS * _RATE // 1000])[..., :-1]
         code, probability, _ = retry_with_room(lambda: self._model.detect_language(features=features), make_room=self._make_room)
         return str(code), float(probability)
 
     def words(self, samples: "NDArray[np.float32]", language: str, hotwords: str) -> list[tuple[str, int, int, float]]:
-        """Return (text, start ms, end ms, probability) of each word.
+        """Transcribe a window with `WhisperModel.transcribe`.
+
+        Returns:
+            (text, start ms, end ms, probability) of each word.
 
         Raises:
             Unavailable: memory is too short.
         """
         found = self._text(samples, language, hotwords)
-        # Whisper falls into loops. The library's way out is sampling, which never gives the same words twice; this one does.
+        # On repetition loops the library falls back to sampling, which is not deterministic;
+        # forbidding repeated 3-grams is.
         return (self._text(samples, language, hotwords, no_repeat_ngram_size=3) if found.loops else found).words
 
     def _text(self, samples: "NDArray[np.float32]", language: str, hotwords: str, **more: Any) -> "_Text":
@@ -181,14 +193,14 @@ class Whisper:
 
 
 class _Text(NamedTuple):
-    """What was heard in a window; times in ms from its start."""
+    """The transcript of a window; times in ms from its start."""
 
     words: list[tuple[str, int, int, float]]
     loops: bool
 
 
 def _windows(stretches: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
-    """Put stretches together that lie within what is heard at once; a full window ends at its largest pause."""
+    """Group stretches into windows; a full window is split at its longest pause."""
     windows: list[list[tuple[int, int]]] = []
     now: list[tuple[int, int]] = []
     for start, end in stretches:
@@ -201,14 +213,14 @@ def _windows(stretches: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]
 
 
 def _pause(stretches: Sequence[tuple[int, int]]) -> int:
-    """Return the number of the stretch before which the largest pause lies that is late enough; of the last one where none is."""
+    """Return the index of the stretch after the longest late pause, or the last one if none is."""
     first, last = stretches[0][0], len(stretches) - 1
     late = [i for i in range(1, last + 1) if stretches[i - 1][1] - first >= _FULL] or [last]
     return max(late, key=lambda i: stretches[i][0] - stretches[i - 1][1])
 
 
 def _padded(windows: list[list[tuple[int, int]]], length: int) -> list[list[tuple[int, int]]]:
-    """Let windows begin a little earlier and end a little later, but not within one another."""
+    """Extend windows at both ends without letting them overlap."""
     pauses = [after[0][0] - before[-1][1] for before, after in pairwise(windows)]
     edge = [2 * _VOICE_PAD_MS] if windows else []
     for window, before, after in zip(windows, edge + pauses, pauses + edge, strict=True):
@@ -220,7 +232,7 @@ def _padded(windows: list[list[tuple[int, int]]], length: int) -> list[list[tupl
 
 
 def _remembering(encode: Callable[..., Any]) -> Callable[..., Any]:
-    """Keep what was encoded last: a window's language is detected in what its words are then decoded from."""
+    """Cache the last encoder output: language detection and decoding of a window share it."""
     last: list[tuple[Any, Any]] = []
 
     def remembered(features: Any) -> Any:
@@ -235,7 +247,7 @@ def _remembering(encode: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _open(folder: Path, device: str) -> Any:
-    """Return the model, tried out on a GPU: cuBLAS is missed by the first computation only, and that may be an hour into a video."""
+    """Open the model; on a GPU also run it once, since a missing cuBLAS only fails on first use."""
     import numpy as np
 
     with runtime_telemetry_off():
@@ -257,7 +269,7 @@ def _cublas() -> str:
 
 
 def _load_cublas() -> None:
-    """Load the cuBLAS that pip installed, where there is one: CTranslate2 looks for it among the system's libraries alone."""
+    """Load the cuBLAS installed by pip, if any: CTranslate2 searches only system libraries."""
     with contextlib.suppress(ImportError, OSError):
         spec = importlib.util.find_spec("nvidia.cublas")
         for root in (spec.submodule_search_locations if spec else None) or ():
@@ -300,7 +312,7 @@ def _device(wanted: str) -> str:
 
 
 def _own_device(wanted: str) -> str:
-    """Return the device as CTranslate2 knows it: it has no support for mps."""
+    """Return the device for CTranslate2, which does not support mps."""
     return wanted if wanted.startswith("cuda") else "cpu"
 
 

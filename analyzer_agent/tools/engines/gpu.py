@@ -1,6 +1,6 @@
-"""Whether there is a GPU, as far as files tell: asking torch would take seconds.
+"""Guess from files whether there is a GPU, since importing torch takes seconds.
 
-Imports no library. What it says is a forecast: a loaded engine knows better.
+The result is a forecast; a loaded engine reports its actual device.
 """
 
 import re
@@ -11,23 +11,23 @@ from typing import Any
 from analyzer_agent.errors import Unavailable
 
 _DRIVER_FILES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd", "C:/Windows/System32/nvcuda.dll")
-"""What a driver leaves on disk: NVIDIA on Linux, on WSL, AMD, NVIDIA on Windows."""
+"""Files of GPU drivers: NVIDIA on Linux, on WSL, AMD, NVIDIA on Windows."""
 
 
 def has_gpu_driver() -> bool:
-    """Tell whether a driver for a GPU is installed."""
+    """Tell whether a GPU driver is installed."""
     return any(Path(sign).exists() for sign in _DRIVER_FILES)
 
 
 def torch_device(wanted: str) -> str:
-    """Return where torch would run, given the device that the user wants: "auto" is a GPU where torch was built for one that is here."""
+    """Return the device that torch would use; "auto" is a GPU if torch and a driver support it."""
     if wanted != "auto":
         return wanted
     return "cuda" if has_gpu_driver() and torch_build() not in ("", "cpu") else "cpu"
 
 
 def torch_build() -> str:
-    """Return the CUDA or ROCm version that the installed torch was built for, "cpu" where for none, "" where torch is not installed."""
+    """Return the CUDA or ROCm version of the installed torch, "cpu" for none, "" without torch."""
     spec = find_spec("torch")
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         told = (Path(folder) / "version.py").read_text(encoding="utf-8")
@@ -37,10 +37,10 @@ def torch_build() -> str:
 
 
 def real_device(torch: Any, wanted: str, purpose: str) -> str:
-    """Return where the imported torch runs, given the device that the user wants.
+    """Return the device that the imported torch uses for the configured device.
 
     Raises:
-        Unavailable: torch does not see this device.
+        Unavailable: torch does not find this device.
     """
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,7 +1,7 @@
-"""The door to huggingface_hub: where the hub is and who asks. What is fetched from it, and how, is not its business.
+"""huggingface_hub: the hub's endpoint and the user's token.
 
-huggingface_hub reads `HF_ENDPOINT`, `HF_TOKEN`, `HF_HUB_OFFLINE` and a token file when it is imported or asked; it is imported here only,
-when weights are fetched. Its own downloads cannot go on where they broke off and check no sums.
+The library reads `HF_ENDPOINT`, `HF_TOKEN`, `HF_HUB_OFFLINE` and a token file, and is imported only
+to download weights. Downloading is left to `weights.http`, which resumes and verifies checksums.
 """
 
 from typing import NamedTuple
@@ -11,22 +11,22 @@ from analyzer_agent.errors import AgentError, require
 
 
 class Hub(NamedTuple):
-    """A hub: its address, and the headers that tell it who asks."""
+    """A hub's endpoint, and the headers that authenticate requests to it."""
 
     endpoint: str
     headers: dict[str, str]
 
     def listing(self, repository: str) -> str:
-        """Return the address at which the hub tells a repository's newest revision and files."""
+        """Return the URL of a repository's newest revision and its list of files."""
         return f"{self.endpoint}/api/models/{repository}/revision/main?blobs=true"
 
     def file(self, repository: str, revision: str, name: str) -> str:
-        """Return the address of a file."""
+        """Return the URL of a file."""
         return f"{self.endpoint}/{repository}/resolve/{revision}/{quote(name)}"
 
 
 def default_hub() -> Hub:
-    """Return the hub that huggingface_hub itself would ask, with the user's token if there is one.
+    """Return the hub configured for huggingface_hub, with the user's token if there is one.
 
     Raises:
         AgentError: `HF_HUB_OFFLINE` is set.

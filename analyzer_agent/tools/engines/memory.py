@@ -1,6 +1,6 @@
-"""How much memory is left, of the machine and of GPUs, and how much this process holds.
+"""Measure free memory of the machine and of GPUs, and the memory used by this process.
 
-Knows nothing of engines. What a container may use counts, not what the machine has.
+In a container, its limit counts in place of the machine's memory.
 """
 
 import re
@@ -14,11 +14,11 @@ _CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.stat"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes", "/sys/fs/cgroup/memory/memory.stat"),
 )
-"""Where Linux tells a container's limit, what it uses, and details: version 2, version 1."""
+"""Linux files with a container's memory limit, usage and details: cgroup version 2, version 1."""
 
 
 def free(device: str) -> int | None:
-    """Return the bytes that can still be had on a device ("cpu", "cuda:1"), or None where nothing tells."""
+    """Return the free bytes on a device ("cpu", "cuda:1"), or None if unknown."""
     if device.startswith("cuda"):
         found = _cuda(device)
         return found[0] if found else None
@@ -30,7 +30,7 @@ def free(device: str) -> int | None:
 
 
 def used(device: str) -> int | None:
-    """Return the bytes in use: of the main memory by this process, of a GPU by everybody; None where nothing tells."""
+    """Return the used bytes: main memory by this process, a GPU by all; None if unknown."""
     if device.startswith("cuda"):
         found = _cuda(device)
         return found[1] - found[0] if found else None
@@ -38,7 +38,7 @@ def used(device: str) -> int | None:
 
 
 def _cuda(device: str) -> tuple[int, int] | None:
-    """Return free and total bytes of a GPU, as torch numbers them. Without torch nobody here can tell."""
+    """Return free and total bytes of a GPU with `torch.cuda.mem_get_info`; None without torch."""
     if find_spec("torch") is None:
         return None
     cuda = require("torch", VISION, "Measuring memory").cuda
@@ -50,12 +50,12 @@ def _cuda(device: str) -> tuple[int, int] | None:
 
 
 def _allowed(root: Path = Path("/")) -> int | None:
-    """Return what the container that this runs in may still take; what it only caches does not count as taken."""
+    """Return the bytes left under the container's limit; reclaimable cache counts as free."""
     for limit, usage, stat in _CGROUPS:
         try:
             most, now = (int((root / path[1:]).read_text()) for path in (limit, usage))
             cached = re.search(r"^(?:total_)?inactive_file (\d+)$", (root / stat[1:]).read_text(), re.M)
-        except (OSError, ValueError):  # no such version of cgroups here, or "max": no limit
+        except (OSError, ValueError):  # this cgroup version is absent, or the limit is "max"
             continue
         return max(0, most - now + (int(cached[1]) if cached else 0))
     return None

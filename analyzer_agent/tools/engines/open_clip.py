@@ -1,9 +1,9 @@
-"""The door to open_clip: CoCa writes a sentence about a picture, CLIP tells how well texts fit one.
+"""open_clip: CoCa writes captions, CLIP compares images with texts.
 
-Weights are the user's or their publishers', found on disk (`open_clip_files`), never fetched: safetensors before pickles, and pickles with
-`weights_only=True`. open_clip is imported when an engine is loaded. It logs through the root logger, which would put a handler there,
-and sets a variable in the environment; both are kept from happening. Models whose text tower or tokenizer comes from transformers
-are refused: open_clip would go to the hub for them.
+Weights are found on disk (`open_clip_files`), never downloaded: safetensors before pickles, and
+pickles with `weights_only=True`. open_clip logs through the root logger, which would add a handler
+to it, and sets an environment variable; both are prevented. Models whose text tower or tokenizer
+comes from transformers are refused, because open_clip would download them from the hub.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ COCAS = (
     "laion/CoCa-ViT-L-14-laion2B-s13B-b90k",
     "laion/CoCa-ViT-B-32-laion2B-s13B-b90k",
 )
-"""Published captioners, best first: those finetuned on captions come before larger ones that are not."""
+"""Published captioners, best first; finetuned on captions before larger ones that are not."""
 
 CLIPS = (
     "laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K",
@@ -47,19 +47,19 @@ CLIPS = (
 """Published CLIPs, best first."""
 
 MAX_CAPTION_TOKENS = 30
-"""Tokens of a caption at most, the one that begins it included: `open_clip.CoCa.generate`'s own limit."""
+"""Maximum tokens of a caption including the start token, as in `open_clip.CoCa.generate`."""
 
 PreparedImage: TypeAlias = "NDArray[np.uint8] | Any"
-"""A BGR picture, or what `prepare` made of one."""
+"""A BGR image (H x W x 3, uint8), or the tensor that `prepare` made from one."""
 
 _COCA_BATCHES, _CLIP_BATCHES, _TEXT_BATCH = (8, 32), (4, 64), 64
-"""How many at a time, on a CPU and on a GPU. CoCa's tokens cost hardly more for eight pictures than for four."""
+"""Batch sizes on a CPU and on a GPU; decoding 8 captions costs CoCa little more than decoding 4."""
 
 _PREPROCESSING_KEYS = ("mean", "std", "interpolation", "resize_mode")
 
 
 class _OpenClipModel:
-    """A loaded model; calls from several threads wait for each other. On a GPU it computes in half precision (autocast)."""
+    """A loaded model; threads take turns. On a GPU it computes in float16 (autocast)."""
 
     def __init__(self, library: Any, model: Any, transform: Any, tokenizer: Any, config: EngineConfig, batches: tuple[int, int]) -> None:
         self._library, self._transform, self._tokenizer = library, transform, tokenizer
@@ -73,9 +73,10 @@ class _OpenClipModel:
         self._text_batches = AdaptiveBatch(_TEXT_BATCH, make_room=config.make_room, release=self._release)
 
     def prepare(self, image: "NDArray[np.uint8]") -> Any:
-        """Return what the model takes for a BGR picture, by open_clip's own transform; waits for nothing that runs in other threads.
+        """Preprocess an image (H x W x 3, uint8, BGR) with open_clip's transform.
 
-        Whatever takes pictures takes these instead, so that they can be prepared while others are looked at.
+        Takes no lock. All methods accept the result in place of an image, so that preprocessing
+        can overlap with inference.
         """
         import numpy as np
         from PIL import Image
@@ -95,7 +96,7 @@ class _OpenClipModel:
         return self._torch.stack(list(prepared)).to(self.device)
 
     def close(self) -> None:
-        """Give the model's memory back; the engine cannot be used any more."""
+        """Free the model's memory; the engine cannot be used afterwards."""
         with self._lock:
             del self._model
             self._release()
@@ -106,16 +107,17 @@ class _OpenClipModel:
 
 
 class CoCa(_OpenClipModel):
-    """A captioner."""
+    """Captions images with a CoCa."""
 
     def caption(self, images: Sequence[PreparedImage]) -> list[str]:
-        """Return a sentence about each BGR picture, the likeliest token after the other; it does not depend on the other pictures.
+        """Caption each image by greedy decoding, independently of the other images.
 
-        Source: `open_clip.CoCa.generate(pixels, generation_type="top_k", top_k=1)`, which needs one version of transformers, without the
-        least length that it asks for and the end that it puts in place of the last token; `open_clip.decode`.
+        Follows `open_clip.CoCa.generate(pixels, generation_type="top_k", top_k=1)`, which needs a
+        particular version of transformers, but without its minimum length and without replacing the
+        last token by an end token; then `open_clip.decode`.
 
         Raises:
-            Unavailable: memory is too short for a single picture.
+            Unavailable: memory is too short for a single image.
         """
         prepared = self._prepared(images)
         with self._running():
@@ -135,18 +137,18 @@ class CoCa(_OpenClipModel):
 
 
 class Clip(_OpenClipModel):
-    """Tells how well texts fit pictures."""
+    """Compares images with texts by a CLIP."""
 
     _known: tuple[tuple[tuple[str, ...], ...], list[Any]] | None = None
 
     def probabilities(self, images: Sequence[PreparedImage], groups: Sequence[Sequence[str]]) -> list[list[list[float]]]:
-        """Return, for each BGR picture and each group of texts, how likely each text is the one of its group that fits.
+        """Return the probability of each text within its group, for each image.
 
-        A softmax over the group at the scale that the model learned; it does not depend on the other pictures.
-        Source: `open_clip.CLIP.encode_image`, `encode_text`, `logit_scale`.
+        A softmax over the group at the model's learned scale, from `open_clip.CLIP.encode_image`,
+        `encode_text` and `logit_scale`. The result of an image does not depend on the others.
 
         Raises:
-            Unavailable: memory is too short for a single picture.
+            Unavailable: memory is too short for a single image.
         """
         prepared = self._prepared(images)
         with self._running():
@@ -154,12 +156,13 @@ class Clip(_OpenClipModel):
             return self._batches.run(prepared, lambda batch: self._fit(batch, texts))
 
     def image_features(self, images: Sequence[PreparedImage]) -> "list[NDArray[np.float32]]":
-        """Return a vector of length 1 for each BGR picture; it does not depend on the other pictures.
+        """Return the embedding of each image with `open_clip.CLIP.encode_image`.
 
-        Source: `open_clip.CLIP.encode_image`.
+        Returns:
+            float32[D], L2-normalised, per image; it does not depend on the other images.
 
         Raises:
-            Unavailable: memory is too short for a single picture.
+            Unavailable: memory is too short for a single image.
         """
 
         def work(batch: Sequence[Any]) -> "list[NDArray[np.float32]]":
@@ -170,7 +173,7 @@ class Clip(_OpenClipModel):
             return self._batches.run(prepared, work)
 
     def text_features(self, texts: Sequence[str]) -> "list[NDArray[np.float32]]":
-        """Return a vector of length 1 for each text. Source: `open_clip.CLIP.encode_text`."""
+        """Embed each text with `open_clip.CLIP.encode_text`: float32[D], L2-normalised."""
         with self._running():
             return [features.cpu().numpy() for features in self._encode(texts)]
 
@@ -184,7 +187,7 @@ class Clip(_OpenClipModel):
         return self._model.logit_scale.exp().float()
 
     def _texts(self, groups: tuple[tuple[str, ...], ...]) -> list[Any]:
-        """Return the features of each group's texts, computed when the groups are new."""
+        """Return the features of each group's texts, computed once per set of groups."""
         if self._known is None or self._known[0] != groups:
             self._known = groups, [self._torch.stack(self._encode(group)) for group in groups]
         return self._known[1]
@@ -216,13 +219,13 @@ def _availability(found: Checkpoint | Availability, config: EngineConfig) -> Ava
 
 
 def find_coca(config: EngineConfig) -> Availability:
-    """Tell whether open_clip and weights of a captioner are there."""
+    """Check for open_clip and captioner weights."""
     found = _locate(config, COCAS, "CoCa", "captions")
     return _availability(found, config)
 
 
 def find_clip(config: EngineConfig) -> Availability:
-    """Tell whether open_clip and weights of a CLIP are there, and whether the user's vocabulary can be used."""
+    """Check for open_clip and CLIP weights, and whether the user's vocabulary is valid."""
     try:
         vocabulary.read_vocabulary(config.vocabulary)
     except AgentError as error:
@@ -231,7 +234,7 @@ def find_clip(config: EngineConfig) -> Availability:
 
 
 def find_features(config: EngineConfig) -> Availability:
-    """Tell whether open_clip and weights of a CLIP are there."""
+    """Check for open_clip and CLIP weights."""
     found = _locate(config, CLIPS, "CLIP", "tags")
     return _availability(found, config)
 
@@ -240,7 +243,8 @@ def load_coca(config: EngineConfig) -> CoCa:
     """Load the captioner; takes seconds.
 
     Raises:
-        Unavailable: the package or weights are missing, cannot be loaded, are no captioner, or the device is not there.
+        Unavailable: the package, the weights or the device is missing, or the weights cannot be
+            loaded or are not a captioner's.
     """
     purpose = "Captioning frames"
     parts, label = _open(_locate(config, COCAS, "CoCa", "captions"), purpose), config.weights or "weights"
@@ -254,16 +258,17 @@ def load_coca(config: EngineConfig) -> CoCa:
 
 
 def load_clip(config: EngineConfig) -> Clip:
-    """Load the CLIP; takes seconds. A CoCa is a CLIP too.
+    """Load the CLIP; takes seconds. CoCa weights also work.
 
     Raises:
-        Unavailable: the package or weights are missing, cannot be loaded, or the device is not there.
+        Unavailable: the package, the weights or the device is missing, or the weights cannot be
+            loaded.
     """
     return Clip(*_open(_locate(config, CLIPS, "CLIP", "tags"), "Tagging frames"), config, _CLIP_BATCHES)
 
 
 def _open(found: Checkpoint | Availability, purpose: str) -> tuple[Any, Any, Any, Any]:
-    """Return the library, the model on the CPU with its weights, the transform for pictures, and the tokenizer."""
+    """Return the library, the model on the CPU, the image transform and the tokenizer."""
     if isinstance(found, Availability):
         raise Unavailable(f"{purpose}: {found.missing}.", hint=found.fix)
     with _logging_off():
@@ -276,7 +281,7 @@ def _open(found: Checkpoint | Availability, purpose: str) -> tuple[Any, Any, Any
             model, _, transform = library.create_model_and_transforms(name, load_weights=False, **_preprocessing(library, found))
             library.load_checkpoint(model, str(found.path), weights_only=True)
             return library, model, transform, library.get_tokenizer(name)
-        except Exception as broken:  # whatever torch, safetensors and json raise on files that are no weights of this model
+        except Exception as broken:  # torch, safetensors and json raise many types on invalid files
             raise Unavailable(
                 f"{purpose}: cannot load {str(found.path)!r} as {found.model or CONFIG!r}: {broken}",
                 hint=f"Use weights made for open_clip, with their {CONFIG} beside them.",
@@ -284,7 +289,7 @@ def _open(found: Checkpoint | Availability, purpose: str) -> tuple[Any, Any, Any
 
 
 def _preprocessing(library: Any, found: Checkpoint) -> dict[str, Any]:
-    """Return how pictures are prepared for published weights that come without a `CONFIG`; open_clip knows by model and tag."""
+    """Return the preprocessing of published weights without a `CONFIG`, by their model and tag."""
     tags = library.list_pretrained_tags_by_model(found.model) if found.model else []
     tag = max((tag for tag in tags if normalized_name(tag) in normalized_name(found.label)), key=len, default="")
     known = library.get_pretrained_cfg(found.model, tag) if tag else {}
@@ -295,13 +300,13 @@ def _preprocessing(library: Any, found: Checkpoint) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _logging_off() -> Iterator[None]:
-    """Keep open_clip's notes for its developers out of the log, and the root logger and the environment as they were."""
+    """Drop open_clip's log records, and restore the root logger and the environment afterwards."""
     root, guard = logging.getLogger(), logging.NullHandler()
 
     def others(record: logging.LogRecord) -> bool:
         return "open_clip" not in record.pathname
 
-    root.addHandler(guard)  # without any handler, `logging.info` puts one there that writes to stderr
+    root.addHandler(guard)  # otherwise `logging.info` would add a handler that writes to stderr
     root.addFilter(others)
     try:
         with temporary_environment(), warnings.catch_warnings(action="ignore"):

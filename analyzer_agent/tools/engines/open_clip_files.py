@@ -1,6 +1,6 @@
-"""Where open_clip's weights lie: a user's own file or folder, the weights folder, the Hugging Face cache.
+"""Locate open_clip weights: a user's file or folder, the weights folder, the Hugging Face cache.
 
-Looks at names and files only: imports no library, touches no network, reads a few blocks of a user's file to tell it from others.
+Imports no library and uses no network; reads only a few blocks of a user's file for its digest.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from analyzer_agent.protocols import Availability, EngineConfig
 
 CONFIG = "open_clip_config.json"
-"""What a model is (its towers, how pictures are prepared); publishers put it beside the weights."""
+"""Model configuration (towers, preprocessing) that publishers put next to the weights."""
 
 _PUBLISHED = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
 _WEIGHT_PATTERNS = ("*.safetensors", "*.bin", "*.pt", "*.pth")
@@ -22,9 +22,10 @@ _BLOCK, _BLOCKS = 1 << 16, 32
 
 
 class Checkpoint(NamedTuple):
-    """Weights on disk. `model` is the name by which open_clip knows what they are for, "" where a `CONFIG` lies beside them.
+    """Weights on disk.
 
-    `label` is what their publisher calls them; `weights` names them with their revision, or a digest for a user's own.
+    `model` is open_clip's name of the architecture, "" if a `CONFIG` is next to the weights;
+    `label` the publisher's name; `weights` the label with a revision or, for a user's file, digest.
     """
 
     path: Path
@@ -34,14 +35,16 @@ class Checkpoint(NamedTuple):
 
 
 def locate(config: EngineConfig, repositories: Sequence[str], noun: str, fix: str) -> Checkpoint | Availability:
-    """Return the weights to use, or what is missing: the user's own, else the first of `repositories` ("org/name") that is here.
+    """Return the weights to use, or the reason for having none.
+
+    A user's weights come first, then the first of `repositories` that is on disk.
 
     Args:
-        config: what the user said.
-        repositories: published weights, best first; looked for in `weights_dir/open_clip` (plain folders by name, or laid out like the
-            cache) and in the Hugging Face cache.
-        noun: what the weights are, for the message.
-        fix: the line that changes that they are missing.
+        config: the engine's configuration.
+        repositories: published weights ("org/name"), best first; searched in
+            `weights_dir/open_clip` (plain folders or the cache layout) and the Hugging Face cache.
+        noun: noun for the weights in the message.
+        fix: command that obtains the weights.
     """
     if config.weights is not None:
         return _user_weights(config.weights, fix)
@@ -74,7 +77,7 @@ def _published(folder: Path) -> Path | None:
 
 
 def _snapshots(folder: Path) -> Iterator[Path]:
-    """Yield the snapshot that `main` points to, then the others."""
+    """Yield the snapshot of `main`, then all others."""
     main = folder / "refs" / "main"
     if main.is_file():
         yield folder / "snapshots" / main.read_text(encoding="utf-8").strip()
@@ -82,7 +85,7 @@ def _snapshots(folder: Path) -> Iterator[Path]:
 
 
 def _model(path: Path, label: str) -> str:
-    """Return the longest of open_clip's model names that the label holds; "" where a `CONFIG` says more, or none is held."""
+    """Return the longest open_clip model name in the label, or "" if none or with a `CONFIG`."""
     spec = find_spec("open_clip")
     roots = (spec.submodule_search_locations if spec else None) or []
     if (path.parent / CONFIG).is_file():
@@ -92,12 +95,12 @@ def _model(path: Path, label: str) -> str:
 
 
 def normalized_name(name: str) -> str:
-    """Return a name in lower case with only "-" between its parts, as file names and model names differ in both."""
+    """Lower-case a name and join its parts by "-": file and model names differ in both."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def _digest(path: Path) -> str:
-    """Return a digest of a file's size and evenly spaced blocks, first and last included, and of the `CONFIG` beside it."""
+    """Hash a file's size and evenly spaced blocks, and the `CONFIG` next to it."""
     size = path.stat().st_size
     digest = hashlib.blake2b(str(size).encode(), digest_size=6)
     with path.open("rb") as stream:

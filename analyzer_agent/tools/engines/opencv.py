@@ -1,7 +1,7 @@
-"""OpenCV, and the only module that imports it.
+"""OpenCV: resize images, tile contact sheets, compare images for OCR, and find moving regions.
 
-Resizes images, tiles several on a sheet, compares the strokes of two, and finds the part of one that moves. Knows nothing of time:
-callers say which pictures come before and after, and which ones show the background.
+The only module that imports cv2. Time is left to the callers: they pass the images before and after
+one, and those that show the background.
 """
 
 from collections.abc import Sequence
@@ -20,28 +20,33 @@ if TYPE_CHECKING:
 
 _PURPOSE = "Reading pictures"
 _COLUMNS, _TILE, _STRIP, _GAP = 4, 256, 22, 4
-"""Of a contact sheet: tiles in a row, pixels of a tile's longest side, of the strip for its label, and between pictures side by side."""
+"""Contact sheet: tiles per row; pixels of a tile's longer side, its label strip and the gaps."""
 _LEVEL_TOLERANCE, _TINT_TOLERANCE, _CONTRAST_DIVISOR = 4, 4, 15
-"""A still picture may change by so many levels of brightness, of colour by so many more, and near strokes by one for so many levels of
-their contrast, as the mean of 3 x 3 pixels. Measured: at x264's crf 23 slides stay within that from one key frame to the next; a comma in
-place of a point, in words 10 pixels high with a contrast of 60 levels, is beyond."""
+"""Tolerances of `look_alike` for the mean of 3 x 3 pixels, in levels of 0 to 255.
+
+Brightness may change by the first, colour by the second in addition, and near strokes by their
+contrast over the third. Measured: slides stay within that between key frames at x264's crf 23; a
+comma in place of a point, in words 10 pixels high with a contrast of 60 levels, exceeds it.
+"""
 _NEIGHBOUR_PIXELS, _BAND_ROWS = 4, 90
-"""Contrast is looked for so many pixels around; pictures are compared so many rows at a time, since most differ in the first ones."""
+"""Contrast is taken over this many pixels around; images are compared in bands of this many rows,
+since most differ in the first ones."""
 _SMALL_SIDE = 192
-"""Motion is looked for in pictures of at most this many pixels on the longer side."""
+"""Longer side of the pictures in which motion is detected, in pixels."""
 _MIN_NOISE_THRESHOLD, _MAX_NOISE_THRESHOLD = 9.0, 24.0
-"""Grey levels that a pixel must change by: at least, and at most however noisy the picture is."""
+"""Lower and upper bound of the change threshold, in grey levels."""
 _NOISE_FACTOR = 6.0
-"""A change counts from this many times the noise, which is measured as the median absolute change of all pixels."""
+"""The change threshold is this many times the noise, the median absolute change of all pixels."""
 _MIN_REGION_SHARE = 0.0012
-"""The smallest moving thing, as a share of the picture."""
+"""Area of the smallest moving region, as a share of the picture."""
 _SAME_LIGHT = (0.4, 2.5)
-"""How far the brightness of one picture may be scaled to match another."""
+"""Allowed range of the brightness factor that matches one picture to another."""
 _EVERY_OTHER_PIXEL = (slice(None, None, 2), slice(None, None, 2))
-"""Every fourth pixel: enough to measure noise and light."""
+"""Subsampling of one pixel in four, enough to estimate noise and light."""
 _DARKEST_SHADOW, _SAME_TINT, _SHADOW_SHARE, _MAX_SHADOW_SLOPE = 0.45, 12.0, 0.85, 0.2
-"""A shadow leaves at least this much of the brightness, changes the colour by at most so many levels, in at least this share of its
-pixels, and its brightness falls by at most this share of its depth per pixel (measured on footage: shadows 0.11-0.16, sharp rims 0.3)."""
+"""A shadow keeps at least this share of the brightness and changes the colour by at most this many
+levels, in at least this share of its pixels; its brightness falls by at most this share of its
+depth per pixel. Measured on footage: shadows 0.11-0.16 per pixel, sharp edges 0.3."""
 
 
 @cache
@@ -50,7 +55,7 @@ def _cv2() -> Any:
 
 
 def resize(image: "NDArray[np.uint8]", size: tuple[int, int], interpolation: int) -> "NDArray[np.uint8]":
-    """Return `image` at `size` (width, height); as it is where it has that size already."""
+    """Resize an image to (width, height) pixels with `cv2.resize`, unless it has that size."""
     if (image.shape[1], image.shape[0]) == size:
         return image
     resized: NDArray[np.uint8] = _cv2().resize(image, size, interpolation=interpolation)
@@ -58,9 +63,9 @@ def resize(image: "NDArray[np.uint8]", size: tuple[int, int], interpolation: int
 
 
 def contact_sheet(images: "Sequence[NDArray[np.uint8]]", labels: Sequence[str]) -> "NDArray[np.uint8]":
-    """Return BGR pictures of one size as a single one, four in a row, each with its label above it.
+    """Tile images (H x W x 3, uint8, BGR) of one size, four per row, each below its label.
 
-    Each has a tile of 256 x 256 pixels at most, so that a sheet of 16 is not shrunk further on its way to a model.
+    A tile is 256 x 256 pixels, so that vision models do not downscale a sheet of 16.
     """
     import numpy as np
 
@@ -81,10 +86,11 @@ def contact_sheet(images: "Sequence[NDArray[np.uint8]]", labels: Sequence[str]) 
 
 
 def look_alike(one: "NDArray[np.uint8]", other: "NDArray[np.uint8]") -> bool:
-    """Tell whether two BGR pictures may be taken for the same: no stroke of text can have come, gone or changed.
+    """Tell whether two images (H x W x 3, uint8, BGR) can share an OCR result.
 
-    Colours are compared beside brightness, so words in a colour as bright as their ground are seen too. Changes count from a level that
-    grows with the contrast that both pictures have there, as what compression adds does.
+    They can if no stroke of text may have appeared, disappeared or changed. Colour is compared in
+    addition to brightness, so that words as bright as their background are noticed. The threshold
+    grows with the local contrast of both images, as compression noise does.
     """
     if one is other or one.shape != other.shape:
         return one is other
@@ -96,7 +102,7 @@ def _band_alike(one: "NDArray[np.uint8]", other: "NDArray[np.uint8]", top: int) 
 
     cv2 = _cv2()
     rows = slice(max(0, top - _NEIGHBOUR_PIXELS), top + _BAND_ROWS + _NEIGHBOUR_PIXELS)
-    # At the rows that lie beside the band, not all that is near is seen.
+    # The rows of overlap around the band have incomplete neighbourhoods.
     inner = slice(top - rows.start, top - rows.start + _BAND_ROWS)
     a, b = (cv2.cvtColor(image[rows], cv2.COLOR_BGR2YCrCb) for image in (one, other))
     luma, red, blue = cv2.split(cv2.blur(cv2.absdiff(a, b), (3, 3)))
@@ -111,7 +117,7 @@ def _band_alike(one: "NDArray[np.uint8]", other: "NDArray[np.uint8]", top: int) 
 
 @dataclass(frozen=True, slots=True)
 class FoundRegion:
-    """What moves in a picture: its share of the picture, its box `(x, y, w, h)` and its centre `(x, y)`, all 0 to 1."""
+    """A moving region: share of the picture, box `(x, y, w, h)` and centre `(x, y)`, all 0 to 1."""
 
     share: float
     box: tuple[float, float, float, float]
@@ -119,20 +125,20 @@ class FoundRegion:
 
 
 class SmallPicture(NamedTuple):
-    """A small picture: blurred BGR bytes (H x W x 3), and its grey levels (H x W)."""
+    """A downscaled picture: blurred colour (H x W x 3, uint8, BGR), and grey (H x W, float32)."""
 
     colour: "NDArray[np.uint8]"
     grey: "NDArray[np.float32]"
 
 
 class OpenCV:
-    """OpenCV, loaded."""
+    """OpenCV operations for motion detection."""
 
     def __init__(self) -> None:
         self._cv2 = _cv2()
 
     def small(self, image: "NDArray[np.uint8]") -> SmallPicture:
-        """Return a BGR picture as the small, slightly blurred one that motion is looked for in."""
+        """Downscale and slightly blur an image (H x W x 3, uint8, BGR) for motion detection."""
         cv2 = self._cv2
         height, width = image.shape[:2]
         factor = max(1.0, max(height, width) / _SMALL_SIDE)
@@ -140,13 +146,17 @@ class OpenCV:
         return self._picture(cv2.GaussianBlur(cv2.resize(image, size, interpolation=cv2.INTER_AREA), (5, 5), 0))
 
     def background(self, pictures: Sequence[SmallPicture]) -> SmallPicture:
-        """Return the median picture: what stays when all that passes is left out."""
+        """Return the median picture, which leaves out passing objects."""
         return self._picture(_median([picture.colour for picture in pictures]))
 
     def stirred(self, now: SmallPicture, neighbours: Sequence[SmallPicture]) -> "NDArray[np.uint8] | None":
-        """Return the mask (0 or 255) of where `now` differs from each of `neighbours`, the pictures around it in time, or None.
+        """Return the mask of the pixels in which `now` differs from all of `neighbours`.
 
-        Asking for a difference to both sides leaves out cuts and lasting changes of light, which differ to one side only.
+        `neighbours` are the pictures before and after in time. Cuts and lasting changes of light
+        differ from one side only, so they are left out.
+
+        Returns:
+            H x W, uint8, 0 or 255; None if it would be all 0.
         """
         import numpy as np
 
@@ -159,9 +169,10 @@ class OpenCV:
         return mask
 
     def moving(self, mask: "NDArray[np.uint8]", now: SmallPicture, background: SmallPicture) -> FoundRegion | None:
-        """Return what moves in `now`: what of the mask differs from the background too, without specks and soft shadows.
+        """Return the moving region: the part of the mask that also differs from the background.
 
-        Shadows are left out because they arrive before and leave after what throws them.
+        Specks are dropped, and so are soft shadows, since these arrive before their object and
+        leave after it.
         """
         import numpy as np
 
@@ -174,7 +185,7 @@ class OpenCV:
         return SmallPicture(colour, np.asarray(self._cv2.cvtColor(colour, self._cv2.COLOR_BGR2GRAY), dtype=np.float32))
 
     def _changed(self, now: SmallPicture, other: SmallPicture) -> "NDArray[np.uint8]":
-        """Return the mask (0 or 255) of the pixels that differ, once overall brightness and contrast are made equal."""
+        """Return the mask (0 or 255) of changed pixels, after matching brightness and contrast."""
         import numpy as np
 
         slope, offset = _light(other.grey, now.grey)
@@ -185,7 +196,7 @@ class OpenCV:
         return opened
 
     def _region(self, mask: "NDArray[np.uint8]", now: SmallPicture, background: SmallPicture) -> FoundRegion | None:
-        """Return what the mask shows, without specks and soft shadows."""
+        """Return the region of the mask, without specks and soft shadows."""
         import numpy as np
 
         height, width = mask.shape
@@ -207,7 +218,12 @@ class OpenCV:
     def _shade(
         self, now: SmallPicture, background: SmallPicture, around: tuple[slice, slice]
     ) -> "tuple[NDArray[Any], NDArray[Any], NDArray[Any]]":
-        """Return for each pixel: its brightness over the background's, how fast that changes (per pixel), and whether it may be shadow."""
+        """Return the shadow features of each pixel.
+
+        Returns:
+            The brightness relative to the background, its gradient per pixel, and whether the pixel
+            may be in shadow.
+        """
         import numpy as np
 
         slope, offset = _light(background.grey, now.grey)
@@ -215,7 +231,7 @@ class OpenCV:
         colour = now.colour[around].astype(np.float32)
         ratio = now.grey[around] / np.maximum(slope * background.grey[around] + offset, 1)
         cv2 = self._cv2
-        # Sobel's kernel adds up eight differences of one pixel.
+        # The Sobel kernel sums eight differences over one pixel.
         softly = np.hypot(cv2.Sobel(ratio, cv2.CV_32F, 1, 0), cv2.Sobel(ratio, cv2.CV_32F, 0, 1)) / 8
         dimmed = (colour * ground).sum(axis=2) / (ground * ground).sum(axis=2)
         tint = np.sqrt(((colour - dimmed[..., None] * ground) ** 2).sum(axis=2))
@@ -223,7 +239,7 @@ class OpenCV:
 
 
 def _is_shadow(part: "NDArray[Any]", ratio: "NDArray[Any]", softly: "NDArray[Any]", like: "NDArray[Any]") -> bool:
-    """Tell whether a moving part is a soft shadow: it only dims what lies behind it, and its rim is not sharp."""
+    """Tell whether a region is a soft shadow: it only dims the background and has no sharp edge."""
     import numpy as np
 
     if like[part].mean() < _SHADOW_SHARE:
@@ -233,7 +249,10 @@ def _is_shadow(part: "NDArray[Any]", ratio: "NDArray[Any]", softly: "NDArray[Any
 
 
 def _median(images: "Sequence[NDArray[np.uint8]]") -> "NDArray[np.uint8]":
-    """Return the middle value of each byte, by an odd-even sorting network over whole pictures: 13 times as fast as `np.partition`."""
+    """Return the median of each byte by an odd-even sorting network of whole pictures.
+
+    13 times as fast as `np.partition`.
+    """
     import numpy as np
 
     rows = list(images)
@@ -244,9 +263,10 @@ def _median(images: "Sequence[NDArray[np.uint8]]") -> "NDArray[np.uint8]":
 
 
 def _light(other: "NDArray[np.float32]", now: "NDArray[np.float32]") -> tuple[float, float]:
-    """Return slope and offset that put `other` in the light of `now`: a line through their grey levels.
+    """Fit slope and offset that map the grey levels of `other` to those of `now`.
 
-    It is fitted twice, the second time without the pixels that the first line does not explain: those moved.
+    The line is fitted twice, the second time without the pixels that deviate from it, since those
+    moved.
     """
     x, y = other[_EVERY_OTHER_PIXEL].ravel(), now[_EVERY_OTHER_PIXEL].ravel()
     slope, offset = 1.0, 0.0

@@ -1,6 +1,7 @@
-"""The door to pocketsphinx: a small English recognizer whose model ships in its wheel.
+"""pocketsphinx: a small English recognizer whose model ships in its wheel.
 
-Weak beside Whisper, hence *uncertain*: it serves until better weights arrive. Voiced stretches are decoded one by one.
+Much weaker than Whisper, hence *uncertain*: a fallback until better weights are installed.
+Stretches of voice are decoded one at a time.
 """
 
 import importlib.metadata
@@ -23,15 +24,18 @@ if TYPE_CHECKING:
 
 _RATE = 16_000
 _MIN_SILENCE_MS, _VOICE_PAD_MS = 700, 250
-"""Stretches are parted by 0.7 s and padded by 0.25 s. Measured on two clips of 53 words: 9 wrong, as with 2 s; whole clips 10,
-parted by 0.5 s 10, by 0.3 s 12 to 14."""
+"""Minimum silence between stretches of voice, and their padding, in ms.
+
+Measured on two clips of 53 words: 9 wrong, as with 2 s; with 0.5 s 10, with 0.3 s 12 to 14, and 10
+with whole clips.
+"""
 
 _FILLER = re.compile(r"[<\[+]")
 _VARIANT = re.compile(r"\(\d+\)$")
 
 
 class Pocketsphinx:
-    """A decoder for American English. Source: `pocketsphinx.Decoder`, `Segment.prob` (posterior probability)."""
+    """American English recognizer through `pocketsphinx.Decoder`; `Segment.prob` is a posterior."""
 
     device = "cpu"
     languages: Sequence[str] = ("en",)
@@ -45,24 +49,37 @@ class Pocketsphinx:
         self._lock = threading.Lock()
 
     def windows(self, samples: "NDArray[np.float32]") -> list[list[tuple[int, int]]]:
-        """Return the voiced stretches; each is heard by itself."""
+        """Return each stretch of voice as a window, in ms.
+
+        Args:
+            samples: float32[n], mono, 16 kHz.
+        """
         return [[stretch] for stretch in self._silero.voiced(samples, _MIN_SILENCE_MS, _VOICE_PAD_MS)]
 
     def language(self, samples: "NDArray[np.float32]") -> tuple[str, float]:
         return "en", 1.0
 
     def words(self, samples: "NDArray[np.float32]", language: str, hotwords: str) -> list[tuple[str, int, int, float]]:
-        """Return (text, start ms, end ms, probability) of each word; fillers and noise are left out."""
+        """Transcribe a window; fillers and noise are dropped.
+
+        Args:
+            samples: float32[n], mono, 16 kHz.
+            language: ignored.
+            hotwords: ignored.
+
+        Returns:
+            (text, start ms, end ms, probability) of each word.
+        """
         import numpy as np
 
         pcm = (np.clip(samples, -1.0, 1.0) * 32767).astype(np.int16)
         with self._lock:
-            # What the noise filter learnt from the last stretch would change the words of this one.
+            # Otherwise the noise filter would carry its state over from the previous stretch.
             self._decoder.reinit_feat()
             self._decoder.start_utt()
             self._decoder.process_raw(pcm.tobytes(), full_utt=True)
             self._decoder.end_utt()
-            # A segment's memory belongs to the decoder: read it before the next utterance.
+            # The decoder owns the segments' memory, so read them before the next utterance.
             found = [(s.word, s.start_frame, s.end_frame + 1, min(float(s.prob), 1.0)) for s in self._decoder.seg() or ()]
         return [
             (" " + _VARIANT.sub("", word), start * self._frame, end * self._frame, prob)
@@ -72,7 +89,7 @@ class Pocketsphinx:
 
 
 def find(config: EngineConfig) -> Availability:
-    """Tell whether pocketsphinx can run here, without importing it."""
+    """Check whether pocketsphinx can run here, without importing it."""
     spec = importlib.util.find_spec("pocketsphinx")
     if spec is None:
         return Availability(missing="pocketsphinx is not installed", fix=pip_install("pocketsphinx"))
@@ -85,14 +102,14 @@ def find(config: EngineConfig) -> Availability:
 
 
 def unsupported_reason(config: EngineConfig, options: Mapping[str, Any]) -> str:
-    """Tell why the language or the hotwords of `options` cannot be served."""
+    """Return why the language or the hotwords of `options` are not supported, or ""."""
     if (language := code_of(options.get("language", "auto"))) not in ("auto", "en"):
         return f"knows English alone, not {language!r}"
     return "cannot use hotwords" if options.get("hotwords") else ""
 
 
 def load(config: EngineConfig) -> Pocketsphinx:
-    """Load the decoder with the model from its wheel, and the voice detector that gates it."""
+    """Load the decoder with the model from its wheel, and the voice detector."""
     return Pocketsphinx(load_silero(config))
 
 

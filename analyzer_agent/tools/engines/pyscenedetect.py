@@ -1,6 +1,6 @@
-"""PySceneDetect: cut candidates, found by its own detectors on frames shrunk the way its `SceneManager` shrinks them.
+"""PySceneDetect: cut candidates from its detectors, on frames downscaled as by its `SceneManager`.
 
-Knows nothing of grains or of the minimum scene length, which is switched off here (`min_scene_len=0`) and applied on reading.
+The minimum scene length is disabled here (`min_scene_len=0`) and applied when notes are read.
 """
 
 from collections.abc import Sequence
@@ -23,17 +23,17 @@ _MILLISECONDS = Fraction(1, 1000)
 
 
 class PySceneDetectPass:
-    """One pass over consecutive frames; `push` tells which of them start a new shot, some frames late.
+    """One pass over consecutive frames; `push` returns the starts of shots, some frames late.
 
-    `before` and `after` say how many frames around a frame decide whether it starts a shot; `pixels` which pixels of each, None where
-    it is not known that some of them suffice.
+    `before` and `after` are the number of frames around one that decide whether a shot starts at
+    it; `pixels` are those needed of each frame, None for all.
     """
 
     def __init__(self, scenedetect: Any, detector: str, size: tuple[int, int], rate: Fraction) -> None:
         self._library = scenedetect
         self._detector = _detector(scenedetect, detector)
         self._rate = rate
-        # A score compares two frames, so a window of scores reaches one frame further back than forward.
+        # A score compares two frames, so its window reaches one frame further back than forward.
         self.after: int = getattr(self._detector, "window_width", 0)
         self.before: int = self.after + 1
         self._size = _working_size(scenedetect, size)
@@ -41,15 +41,17 @@ class PySceneDetectPass:
         self.pixels = _pixels(size, self._size, self._interpolation)
 
     def push(self, pts: int, image: "NDArray[np.uint8]") -> list[int]:
-        """Take the next frame and return the times at which shots turn out to start.
+        """Process the next frame and return the starts of shots that are now certain, in ms.
 
-        Times are ms on the presentation timeline; the image is BGR, whole or its `pixels` alone.
+        Args:
+            pts: presentation time of the frame, in ms.
+            image: H x W x 3, uint8, BGR, or only its `pixels`.
         """
         small = opencv.resize(image, self._size, self._interpolation)
         return [cut.pts for cut in self._detector.process_frame(self._timecode(pts), small)]
 
     def frame_number(self, elapsed: int) -> int:
-        """Return the number of the frame `elapsed` ms after the first one, as PySceneDetect counts: time times average rate."""
+        """Return PySceneDetect's number of the frame at `elapsed` ms: time x average frame rate."""
         number: int = self._timecode(elapsed).frame_num
         return number
 
@@ -67,32 +69,33 @@ class PySceneDetect:
         self._library = require("scenedetect", "", _PURPOSE)
 
     def finder(self, detector: str, size: tuple[int, int], rate: Fraction) -> PySceneDetectPass:
-        """Return a fresh pass with the named detector for pictures of `size` (width, height) at `rate` frames per second."""
+        """Start a pass over frames of `size` (width, height), with `rate` frames per second."""
         return PySceneDetectPass(self._library, detector, size, rate)
 
 
 def _detector(scenedetect: Any, name: str) -> Any:
-    """Return PySceneDetect's detector with its own thresholds, every candidate let through."""
+    """Return the detector with its default thresholds and no minimum scene length."""
     kinds = {"adaptive": scenedetect.AdaptiveDetector, "content": scenedetect.ContentDetector}
     return kinds[name](min_scene_len=0)
 
 
 def _working_size(scenedetect: Any, size: tuple[int, int]) -> tuple[int, int]:
-    """Return the width and height that frames are shrunk to, as in `SceneManager._decode_thread` with `auto_downscale`."""
+    """Return the downscaled (width, height), as in `SceneManager` with `auto_downscale`."""
     factor = scenedetect.scene_manager.compute_downscale_factor(max(size))
     return size if factor <= 1 else (max(1, round(size[0] / factor)), max(1, round(size[1] / factor)))
 
 
 @lru_cache(maxsize=32)
 def _pixels(size: tuple[int, int], small: tuple[int, int], interpolation: int) -> Pixels | None:
-    """Return pixels of a picture from which alone its small picture comes out the same; None where they are most of it, or unknown.
+    """Return the pixels that suffice to downscale a picture exactly; None if most are needed.
 
-    That the pictures are the same is tried out on noise, for how OpenCV rounds may change with its version and the processor.
+    Exactness is verified on noise, since OpenCV's rounding may vary with its version and the CPU.
+    Returns None if the verification fails.
     """
     import numpy as np
 
     rows = _source_pixels(size[1], small[1])
-    # To pick out columns costs more than it saves, unless few are left.
+    # Selecting columns is worthwhile only if few are left.
     pixels = Pixels(_source_pixels(size[0], small[0]) if size[0] % small[0] == 0 else tuple(range(size[0])), rows)
     if 2 * len(pixels.columns) * len(rows) > size[0] * size[1]:
         return None
@@ -103,10 +106,11 @@ def _pixels(size: tuple[int, int], small: tuple[int, int], interpolation: int) -
 
 
 def _source_pixels(length: int, small: int) -> tuple[int, ...]:
-    """Return which pixels of a line of `length` linear interpolation can do with when it makes `small` ones of them.
+    """Return the pixels of a line of `length` needed for linear interpolation to `small` pixels.
 
-    Of f = length / small pixels it blends the two in the middle (where f is odd, it takes the middle one). With k pixels fewer to either
-    side of them everything lies as before, for the middle of f - 2k pixels falls between two of them in the same way.
+    Of each f = length / small pixels, interpolation blends the middle two (takes the middle one if
+    f is odd). Dropping k pixels on either side preserves that, since the middle of f - 2k pixels
+    falls between two of them in the same way.
     """
     factor = Fraction(length, small)
     fewer = max(0, int((factor - (1 if factor.denominator == 1 else 3)) // 2))

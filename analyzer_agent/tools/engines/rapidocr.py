@@ -1,10 +1,10 @@
-"""The door to RapidOCR: PP-OCRv6 (small) through onnxruntime, on the CPU, with the models that ship in its wheel.
+"""RapidOCR: PP-OCRv6 (small) through onnxruntime on the CPU, with the models from its wheel.
 
-One model reads Chinese, Japanese, English and the other languages in Latin script; Cyrillic, Arabic, Korean and Indic
-scripts it does not read. Nothing is ever downloaded: RapidOCR fetches models and dictionaries where it is left to resolve
-them itself, so both models are named by path here, and the dictionary is part of the recogniser. onnxruntime reports its use to
-its maker and keeps an identifier in the user's home unless a variable forbids it when it is first imported: that import happens
-here, in `load`, unless another part of the program was first.
+One model reads Chinese, Japanese, English and other languages in Latin script, but not Cyrillic,
+Arabic, Korean or Indic scripts. RapidOCR downloads models and dictionaries that it resolves itself,
+so both models are given by path; the dictionary is part of the recogniser. onnxruntime reports
+usage and stores an identifier in the user's home unless a variable forbids it on its first import,
+which happens in `load` unless another part of the program imported it before.
 """
 
 import threading
@@ -79,25 +79,26 @@ _LANGUAGES = frozenset(
         "vi",
     ]
 )
-"""What the recogniser reads, by RapidOCR's names: `RapidOCR.list_supported_langs("rec", "PP-OCRv6", "small")`."""
+"""Supported languages, from `RapidOCR.list_supported_langs("rec", "PP-OCRv6", "small")`."""
 _OWN_NAMES = {"zh": "ch", "ch_sim": "ch", "ch_tra": "chinese_cht", "ja": "japan"}
 
 _SETTINGS: dict[str, Any] = {
     "Global.log_level": "critical",
-    # The analyzer has its own, lower threshold for what is stored.
+    # The analyzer applies its own, lower threshold.
     "Global.text_score": 0.0,
-    # The classifier turns lines that stand on their head: video text does not, and it costs a model run per line.
+    # The classifier rotates upside-down lines, rare in video, at the cost of a model run per line.
     "Global.use_cls": False,
-    # By default pictures are enlarged until their *shorter* side has 736 pixels, and large ones are never reduced: 1.7 s (one core)
-    # of detection for 320x180 and 3.5 s for 1080p, against 0.09 s and 0.8 s with the longer side limited to 960, which
-    # still finds lines 1/60 of the picture high. Recognition works on the full-size picture either way.
+    # By default images are upscaled to 736 pixels on their *shorter* side and never downscaled:
+    # detection (one core) takes 1.7 s for 320x180 and 3.5 s for 1080p, against 0.09 s and 0.8 s
+    # with at most 960 on the longer side, which still finds lines 1/60 of the image high.
+    # Recognition always uses the full-size image.
     "Det.limit_type": "max",
     "Det.limit_side_len": 960,
 }
 
 
 class RapidOcr:
-    """A loaded RapidOCR pipeline; calls from several threads wait for each other."""
+    """A loaded RapidOCR pipeline; threads take turns."""
 
     device = "cpu"
 
@@ -106,12 +107,17 @@ class RapidOcr:
         self._lock = threading.Lock()
 
     def read(self, image: "NDArray[np.uint8]", languages: Sequence[str]) -> list[tuple[str, float, tuple[float, float, float, float]]]:
-        """Return text, score and upright box (pixels) of each line on a BGR picture; one model serves all `languages`.
+        """Return the lines of an image with `rapidocr.RapidOCR.__call__`.
 
-        Source: `rapidocr.RapidOCR.__call__`.
+        Args:
+            image: H x W x 3, uint8, BGR.
+            languages: checked only; one model reads all supported ones.
+
+        Returns:
+            Text, score (0 to 1) and upright box `x, y, width, height` in pixels of each line.
 
         Raises:
-            ToolRefusal: a language that the model does not read.
+            ToolRefusal: the model does not support a language.
         """
         if unread := _unread_reason(languages):
             raise ToolRefusal(f"rapidocr {unread}.")
@@ -123,24 +129,24 @@ class RapidOcr:
 
 
 def _upright(corners: Any) -> tuple[float, float, float, float]:
-    """Return the upright box `x, y, width, height` around four corners."""
+    """Return the upright bounding box `x, y, width, height` of four corners."""
     (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
     return float(left), float(top), float(right - left), float(bottom - top)
 
 
 def _unread_reason(languages: Sequence[str]) -> str:
-    """Return which of these languages the recogniser does not read, and which it does; "" if it reads them all."""
+    """Return which languages are not supported, and those that are; "" if all are supported."""
     unread = [repr(language) for language in languages if _OWN_NAMES.get(language, language) not in _LANGUAGES]
     return f"does not read {', '.join(unread)}; it reads {', '.join(sorted(_LANGUAGES | _OWN_NAMES.keys()))}" if unread else ""
 
 
 def unsupported_reason(config: EngineConfig, options: Mapping[str, Any]) -> str:
-    """Tell why the languages of `options` cannot be read."""
+    """Return why the languages of `options` cannot be read, or ""."""
     return _unread_reason(options.get("languages") or ["en"])
 
 
 def _folder() -> Path | None:
-    """Return where the installed wheel keeps its models, without importing it."""
+    """Return the model folder of the installed wheel, without importing it."""
     spec = find_spec("rapidocr")
     return Path(next(iter(spec.submodule_search_locations))) / "models" if spec and spec.submodule_search_locations else None
 
@@ -150,7 +156,7 @@ def _reinstall() -> str:
 
 
 def find(config: EngineConfig) -> Availability:
-    """Tell whether RapidOCR, onnxruntime and the wheel's models are there."""
+    """Check for RapidOCR, onnxruntime and the wheel's models."""
     folder = _folder()
     if folder is None or find_spec("onnxruntime") is None:
         package = "rapidocr" if folder is None else "onnxruntime"
@@ -180,7 +186,7 @@ def load(config: EngineConfig) -> RapidOcr:
 
     with runtime_telemetry_off():
         pipeline = library.RapidOCR(params=_SETTINGS | paths)
-        # Models, and onnxruntime with them, are loaded by the first picture only.
+        # Models and onnxruntime are loaded with the first image only.
         pipeline(np.zeros((64, 64, 3), np.uint8))
     return RapidOcr(pipeline)
 

@@ -1,7 +1,8 @@
-"""Keeping third-party runtimes from reporting home while they load.
+"""Keep third-party runtimes from sending usage reports while they load.
 
-onnxruntime and OpenVINO begin to report when they are first imported and leave an identifier in the user's home; only then can they
-be kept from it. So every door that may be the first to import one of them loads inside `runtime_telemetry_off`.
+onnxruntime and OpenVINO start reporting on their first import and store an identifier in the user's
+home; it can only be prevented then. Every engine that may be the first to import one of them loads
+inside `runtime_telemetry_off`.
 """
 
 import contextlib
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def temporary_environment(**changes: str) -> Iterator[None]:
-    """Set variables, and put the whole environment back as it was afterwards."""
+    """Set environment variables, and restore the whole environment afterwards."""
     before = dict(os.environ)
     os.environ.update(changes)
     try:
@@ -25,9 +26,9 @@ def temporary_environment(**changes: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def runtime_telemetry_off() -> Iterator[None]:
-    """Turn the reports of onnxruntime and OpenVINO off, if they are first imported inside.
+    """Disable the usage reports of onnxruntime and OpenVINO if they are first imported inside.
 
-    OpenVINO has a stub for where its package for reports is missing; onnxruntime reads a variable.
+    OpenVINO falls back to a stub without its telemetry package; onnxruntime reads a variable.
     """
     name = "openvino_telemetry"
     hide = name not in sys.modules

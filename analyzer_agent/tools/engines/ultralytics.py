@@ -1,20 +1,20 @@
-"""The door to ultralytics: YOLO detectors as checkpoints (`.pt`), `.onnx` files or exported folders (`*_openvino_model`).
+"""ultralytics: YOLO detectors from `.pt` checkpoints, `.onnx` files or `*_openvino_model` folders.
 
-ultralytics is licensed under AGPL-3.0, unlike this package: an extra (`analyzer-agent[gpu]`) that is imported here only, when
-an engine is loaded. Checkpoints are pickles: load only those whose origin you trust.
+ultralytics is licensed under AGPL-3.0, unlike this package: it is an extra (`analyzer-agent[gpu]`),
+imported only here, when an engine is loaded. Checkpoints are pickles: load only trusted ones.
 
-Left to itself it asks a name server at import whether the network is there, writes a settings file and a folder in the user's
-configuration, installs missing packages with pip, and reports usage. It reads what turns these off from the environment while it
-is imported, and has no other way; so that import happens here, under settings made for that moment (`_IMPORT_SETTINGS`) with
-a settings folder that is gone afterwards, and the environment, warning filters, numpy's print options and OpenCV's threads are as
-before when it is over. What stays changed: `torch.save` is wrapped, and torch prints wider lines.
-The runtimes report too: OpenVINO its own import, from a process that it starts for that, onnxruntime its sessions, and both leave an
-identifier in the user's home. That is turned off while weights load (`telemetry_off`), unless the caller's program has imported them.
-Where the caller's program had imported ultralytics before, its import cannot be undone; installing, reporting and
-logging are turned off all the same.
+By default it queries a name server on import, writes a settings file and a folder in the user's
+configuration, installs missing packages with pip, and reports usage. It can be configured only by
+the environment during import, so the import happens here with `_IMPORT_SETTINGS` and a temporary
+settings folder; the environment, warning filters, numpy's print options and OpenCV's threads are
+restored afterwards. Two changes remain: `torch.save` is wrapped, and torch prints wider lines.
+The runtimes report too: OpenVINO its import, from a separate process, onnxruntime its sessions, and
+both store an identifier in the user's home. That is disabled while weights load (`telemetry_off`),
+unless the caller's program has already imported them. If it has imported ultralytics before,
+installing, reporting and logging are still turned off.
 
-YOLO-World and YOLOE look for whatever they are told in words. The encoder of these words is another model, which ultralytics would
-fetch; here it is taken from disk or asked for.
+YOLO-World and YOLOE detect classes given as words. Their text encoder is a separate model, which
+ultralytics would download; here it must be on disk.
 """
 
 import contextlib
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 _WEIGHTS_HINT = "analyzer-agent weights pull objects, or --weights objects=FILE, such as yolo11n.pt, an .onnx file or an exported folder"
 _RUNTIMES = {".onnx": "onnxruntime", "_openvino_model": "openvino"}
 _TASKS = ("detect", "segment", "pose", "obb")
-"""The kinds of weights that give boxes."""
+"""Model tasks whose results have boxes."""
 _CLIP_INSTALL_HINT = "git+https://github.com/ultralytics/CLIP.git"
 _GPU_BATCH = 16
 
@@ -59,7 +59,7 @@ YoloBox = tuple[str, float, tuple[float, float, float, float]]
 
 
 class Yolo:
-    """A loaded detector, whose boxes can be followed over time; calls from several threads wait for each other."""
+    """A loaded detector, whose boxes can be tracked; threads take turns."""
 
     def __init__(self, library: Any, path: Path, device: str, config: EngineConfig) -> None:
         self._library, self._path, self._config = library, path, config
@@ -75,17 +75,24 @@ class Yolo:
         self.names: Sequence[str] = [] if self._speechless() else list(self._model.names.values())
 
     def detect(self, images: "Sequence[NDArray[np.uint8]]", floor: float, vocabulary: Sequence[str] = ()) -> list[list[YoloBox]]:
-        """Return class, score and box (`x, y, width, height` in pixels) of what is on each BGR picture.
+        """Detect objects with `ultralytics.YOLO.predict(image, conf=floor)`.
 
-        With a `vocabulary`, its names are what is looked for, instead of the classes that the weights know. Oriented boxes become upright
-        ones around them. Pictures go in batches of one size and one shape, the last filled up: kernels differ from
-        batch size to batch size, and letterboxing with the shapes beside it, so that anything else would let a picture's
-        boxes depend on its neighbours.
-        Source: `ultralytics.YOLO.predict(image, conf=floor)`, whose boxes these are, after `set_classes(vocabulary)`.
+        Images are batched by shape and batches padded to one size: kernels differ with the batch
+        size, and letterboxing with the shapes in a batch, and the boxes of an image must not depend
+        on its neighbours. Oriented boxes are replaced by their upright bounding boxes.
+
+        Args:
+            images: H x W x 3, uint8, BGR.
+            floor: minimum score, 0 to 1.
+            vocabulary: classes for `set_classes`, in place of those of the weights.
+
+        Returns:
+            Class, score (0 to 1) and box `x, y, width, height` in pixels of each object, per image.
 
         Raises:
-            ToolRefusal: the weights have fixed classes and there is a vocabulary, or they have none and there is no vocabulary.
-            Unavailable: memory is too short, or what reads the vocabulary is missing.
+            ToolRefusal: a vocabulary is given for weights with fixed classes, or none for weights
+                without classes.
+            Unavailable: memory is too short, or the text encoder is missing.
         """
         found: list[list[YoloBox]] = [[] for _ in images]
         with self._lock:
@@ -97,14 +104,14 @@ class Yolo:
         return found
 
     def follow(self, frames: Sequence[Sequence[YoloBox]], memory: int) -> list[list[int | None]]:
-        """Return for each box of each frame the number of the track that it belongs to, or None; see `ultralytics_tracks.follow`."""
+        """Assign boxes to tracks by ByteTrack; see `ultralytics_tracks.follow`."""
         return follow(frames, memory)
 
     def close(self) -> None:
-        """Give the model's memory back; the engine cannot be used any more."""
+        """Free the model's memory; the engine cannot be used afterwards."""
         with self._lock:
             del self._model
-            # A model and its predictor hold each other.
+            # A model and its predictor reference each other.
             gc.collect()
             self._release()
 
@@ -113,7 +120,7 @@ class Yolo:
         return [_boxes(result) for result in results]
 
     def _open(self) -> Any:
-        """Return the model as it lies on disk. An export is opened by the first prediction only, and it alone knows the names."""
+        """Load the model; only the first prediction opens an export and sets its class names."""
         import numpy as np
 
         model = self._library.YOLO(str(self._path), task=_task(self._path))
@@ -123,7 +130,7 @@ class Yolo:
         raise Unavailable(f"Detecting objects: {self._path.name!r} is a model for {model.task!r}; it finds no boxes.", hint=_WEIGHTS_HINT)
 
     def _look_for(self, vocabulary: tuple[str, ...]) -> None:
-        """Set the classes, unless they are set. Whatever was looked for before leaves no trace: its own classes come from disk again."""
+        """Set the classes if they differ; its own classes are restored by reloading the weights."""
         if not vocabulary and self._speechless():
             raise ToolRefusal("these weights have no classes of their own; name what to look for, such as vocabulary=['person', 'cup']")
         if vocabulary and not self._open_vocabulary():
@@ -141,14 +148,14 @@ class Yolo:
         self._looked_for = vocabulary
 
     def _open_vocabulary(self) -> bool:
-        """Tell whether the weights can look for any name: YOLO-World and YOLOE, but not those of the latter that are fixed."""
+        """Tell whether the weights detect arbitrary names: YOLO-World, and YOLOE unless fused."""
         if not hasattr(type(self._model), "set_classes"):
             return False
         head = self._model.model.model[-1]
         return not hasattr(head, "lrpc") and not getattr(head, "is_fused", False)
 
     def _speechless(self) -> bool:
-        """Tell whether the weights have no classes of their own: a YOLOE that was never told any."""
+        """Tell whether the weights have no classes: a YOLOE without embedded prompts."""
         return self._open_vocabulary() and hasattr(self._model.model, "get_cls_pe") and not hasattr(self._model.model, "pe")
 
     def _with_room(self, work: Callable[[], Any]) -> Any:
@@ -160,7 +167,7 @@ class Yolo:
 
 
 def _boxes(result: Any) -> list[YoloBox]:
-    """Return the boxes of a result, clipped to the picture: upright boxes around oriented ones may reach beyond it."""
+    """Return the boxes of a result, clipped to the image, which oriented boxes may exceed."""
     boxes, (tall, wide) = result.obb if result.boxes is None else result.boxes, result.orig_shape
     found = []
     for (left, top, right, low), score, kind in zip(boxes.xyxy.tolist(), boxes.conf.tolist(), boxes.cls.tolist(), strict=True):
@@ -170,7 +177,7 @@ def _boxes(result: Any) -> list[YoloBox]:
 
 
 def _by_shape(shapes: Sequence[tuple[int, ...]]) -> Iterable[list[int]]:
-    """Return the places of equal shapes."""
+    """Group the indices of equal shapes."""
     by_shape: dict[tuple[int, ...], list[int]] = {}
     for place, shape in enumerate(shapes):
         by_shape.setdefault(shape, []).append(place)
@@ -178,17 +185,17 @@ def _by_shape(shapes: Sequence[tuple[int, ...]]) -> Iterable[list[int]]:
 
 
 def _task(path: Path) -> str:
-    """Return what an export is for, as it tells itself; a checkpoint is asked by ultralytics, whatever is said here."""
+    """Return the task in an export's metadata; for checkpoints ultralytics ignores the value."""
     metadata = require("ultralytics.nn.backends.base", VISION, "Detecting objects").BaseBackend.read_metadata(path)
     return str(metadata.get("task", "detect"))
 
 
 @contextlib.contextmanager
 def _text_encoder(place: Callable[[str], Path]) -> Iterator[None]:
-    """Let ultralytics take the encoder of words from where it lies; left to itself, it would fetch it.
+    """Make ultralytics load its text encoder from disk in place of downloading it.
 
     Raises:
-        Unavailable: the package that encodes words is missing.
+        Unavailable: the package `clip` is missing.
     """
     if find_spec("clip") is None:
         raise Unavailable("Detecting objects by name needs the package 'clip'.", hint=pip_install(_CLIP_INSTALL_HINT))
@@ -208,10 +215,10 @@ def _text_encoder(place: Callable[[str], Path]) -> Iterator[None]:
 
 
 def _library() -> Any:
-    """Import ultralytics, or find it imported, with installing, reporting and logging turned off."""
+    """Import ultralytics with installing, reporting and logging turned off."""
     import numpy as np
 
-    # Without OMP_NUM_THREADS it would pin the whole process to one thread.
+    # Without OMP_NUM_THREADS it would limit the whole process to one thread.
     threads = os.environ.get("OMP_NUM_THREADS") or str(os.cpu_count() or 1)
     with (
         _lock,
@@ -227,14 +234,14 @@ def _library() -> Any:
         utils.AUTOINSTALL = checks.AUTOINSTALL = False
         utils.ONLINE = checks.ONLINE = False
         events.enabled = False
-        library.YOLO  # noqa: B018 - imports the models, which reads the environment too
-        # It takes all threads from OpenCV; a negative number gives them back.
+        library.YOLO  # noqa: B018 - lazily imports the models, which also read the environment
+        # It sets OpenCV to one thread; a negative number restores the default.
         utils.cv2.setNumThreads(-1)
     return library
 
 
 def find(config: EngineConfig) -> Availability:
-    """Tell whether ultralytics, weights and the runtime that they need are there."""
+    """Check for ultralytics, weights and the runtime that they need."""
     if find_spec("ultralytics") is None:
         return Availability(missing="the package 'ultralytics' is not installed", fix=install_extra(VISION), size=vision_size())
     path = locate(config)
@@ -250,20 +257,20 @@ def find(config: EngineConfig) -> Availability:
 
 
 def find_tracks(config: EngineConfig) -> Availability:
-    """Tell whether a detector can run, and the package that its trackers need is there."""
+    """Check for a detector, and the package that ByteTrack needs."""
     if find_spec("ultralytics") is not None and find_spec("lap") is None:
         return Availability(missing="the package 'lap' is not installed", fix=pip_install("lap"))
     return find(config)
 
 
 def load(config: EngineConfig) -> Yolo:
-    """Load the detector on the GPU, if there is one and the device is not set otherwise; takes seconds.
+    """Load the detector with `ultralytics.YOLO`, on a GPU if there is one; takes seconds.
 
-    On a GPU, checkpoints run in half precision and batches of 16; everything else runs one picture at a time.
-    Source: `ultralytics.YOLO`.
+    On a GPU, checkpoints run in float16 and in batches of 16; all else runs one image at a time.
 
     Raises:
-        Unavailable: the package, weights or runtime are missing, cannot be loaded, find no boxes, or the device is not there.
+        Unavailable: the package, the weights, their runtime or the device is missing, or the
+            weights cannot be loaded or have no boxes.
     """
     missing_input, path = find(config), locate(config)
     if missing_input.missing or path is None:
@@ -283,7 +290,7 @@ def load(config: EngineConfig) -> Yolo:
         raise
     except ModuleNotFoundError as missing:
         raise Unavailable(f"Detecting objects: {path.name!r} needs {missing.name!r}.", hint=pip_install(missing.name or "")) from missing
-    except Exception as broken:  # whatever the runtimes and unpickling raise on files that are no model
+    except Exception as broken:  # runtimes and unpickling raise many types on invalid files
         raise Unavailable(f"Detecting objects: cannot load {str(path)!r}: {broken}", hint=_WEIGHTS_HINT) from broken
 
 

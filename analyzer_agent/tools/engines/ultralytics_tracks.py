@@ -1,7 +1,7 @@
-"""The second half of the door to ultralytics: ByteTrack, which follows boxes from frame to frame.
+"""ByteTrack from ultralytics: assign boxes to tracks from frame to frame.
 
-It needs the package `lap`, which ultralytics would install by itself; here it is asked for. Knows no detector: boxes come from the
-caller and no picture is looked at, so a moving camera is not made up for: what stands still then moves with the picture.
+It needs the package `lap`, which ultralytics would install by itself; `find_tracks` checks for it.
+Boxes come from the caller and no image is used, so camera motion is not compensated.
 """
 
 from collections.abc import Sequence
@@ -18,11 +18,17 @@ _PURPOSE = "Counting objects"
 
 
 def follow(frames: Sequence[Sequence[tuple[str, float, tuple[float, float, float, float]]]], memory: int) -> list[list[int | None]]:
-    """Return for each box (class, score, `x, y, width, height`) of each frame the number of the track that it belongs to, or None.
+    """Track boxes like `ultralytics.YOLO.track(frame, tracker="bytetrack.yaml", persist=True)`.
 
-    A track that is not seen for `memory` frames is over. Scores count as in ByteTrack: tracks begin with boxes of at least 0.25, and go
-    on with weaker ones. Classes do not matter.
-    Source: `ultralytics.YOLO.track(frame, tracker="bytetrack.yaml", persist=True)`, whose tracks these are.
+    Tracks start with boxes that score at least 0.25 and continue with weaker ones. Classes are
+    ignored.
+
+    Args:
+        frames: per frame, boxes as (class, score, `x, y, width, height` in pixels).
+        memory: a track without a box for this many frames ends.
+
+    Returns:
+        For each box of each frame, the number of its track, or None.
     """
     trackers: Any = require("ultralytics.trackers.byte_tracker", VISION, _PURPOSE)
     results: Any = require("ultralytics.engine.results", VISION, _PURPOSE)
@@ -39,6 +45,6 @@ def follow(frames: Sequence[Sequence[tuple[str, float, tuple[float, float, float
 
 @cache
 def _settings() -> dict[str, Any]:
-    """Return ByteTrack's settings as ultralytics brings them."""
+    """Return ultralytics' default settings of ByteTrack."""
     utils: Any = require("ultralytics.utils", VISION, _PURPOSE)
     return dict(utils.YAML.load(utils.ROOT / "cfg" / "trackers" / "bytetrack.yaml"))

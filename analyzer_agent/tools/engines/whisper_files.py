@@ -1,6 +1,6 @@
-"""Where Whisper's weights lie (in CTranslate2 form): a user's own folder, the weights folder, the Hugging Face cache.
+"""Locate Whisper weights in CTranslate2 form: a user's, the weights folder's, the hub cache's.
 
-Looks at names and files only: imports no library, touches no network, reads a few blocks of a plain folder to tell it from others.
+Imports no library and uses no network; reads only a few blocks of plain folders for their digest.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ SIZES = (
     *("distil-large-v3.5", "distil-large-v3", "distil-large-v2", "medium.en", "distil-medium.en"),
     *("small", "small.en", "distil-small.en", "base", "base.en", "tiny", "tiny.en"),
 )
-"""Model names, the ones to prefer first: by size, and those for many languages before those for English alone."""
+"""Model names, best first: by size, multilingual models before English ones."""
 
 _ALIASES = {"turbo": "large-v3-turbo", "large": "large-v3"}
 _REQUIRED_FILES = ("model.bin", "tokenizer.json")
@@ -24,7 +24,7 @@ INSTALL_HINT = "analyzer-agent weights pull speech, or --weights speech=FOLDER, 
 
 
 class Model(NamedTuple):
-    """Whisper weights on disk: `weights` names them with their revision."""
+    """Whisper weights on disk; `weights` is their name with a revision or digest."""
 
     name: str
     folder: Path
@@ -34,8 +34,8 @@ class Model(NamedTuple):
 def models(folders: Sequence[Path]) -> list[Model]:
     """Return the Whisper models in `folders`, best first.
 
-    Understands the Hugging Face cache (`models--ORG--faster-whisper-NAME/snapshots/REVISION/`) and plain folders
-    (`faster-whisper-NAME/` or `NAME/`), and reads no more than a few blocks of each plain model.
+    Finds the Hugging Face cache layout (`models--ORG--faster-whisper-NAME/snapshots/REVISION/`)
+    and plain folders (`faster-whisper-NAME/` or `NAME/`).
     """
     found: list[Model] = []
     for root in folders:
@@ -51,7 +51,10 @@ def models(folders: Sequence[Path]) -> list[Model]:
 
 
 def locate(config: EngineConfig, folders: Sequence[Path]) -> Model | Availability:
-    """Return the weights to use, or what is missing: the user's own first, else the best in `weights_dir` and `folders`."""
+    """Return the weights to use, or the reason for having none.
+
+    A user's weights come first, then the best ones in `weights_dir` and `folders`.
+    """
     wanted = config.weights
     if wanted is not None and wanted.is_dir():
         if missing_input := [name for name in _REQUIRED_FILES if not (wanted / name).is_file()]:
@@ -71,7 +74,7 @@ def locate(config: EngineConfig, folders: Sequence[Path]) -> Model | Availabilit
 
 
 def name_of(folder: str) -> str:
-    """Return the name of the model that a folder of this name holds: `small` for `models--Systran--faster-whisper-small`."""
+    """Return the model for a folder name: `small` for `models--Systran--faster-whisper-small`."""
     name = folder.split("--")[-1].removeprefix("faster-").replace("whisper-", "").removesuffix("-ct2")
     return _ALIASES.get(name, name)
 
@@ -81,14 +84,14 @@ def _is_complete(folder: Path) -> bool:
 
 
 def _snapshot(folder: Path) -> Path | None:
-    """Return the snapshot that `main` points to, else the first complete one."""
+    """Return the snapshot of `main`, else the first complete one."""
     main = folder / "refs" / "main"
     named = [folder / "snapshots" / main.read_text().strip()] if main.is_file() else []
     return next((at for at in [*named, *sorted(folder.glob("snapshots/*"))] if _is_complete(at)), None)
 
 
 def _digest(folder: Path) -> str:
-    """Return a digest of the size and 16 evenly spaced blocks of model.bin."""
+    """Hash the size and 16 evenly spaced blocks of model.bin."""
     path, block = folder / "model.bin", 1 << 16
     size = path.stat().st_size
     digest = blake2b(str(size).encode(), digest_size=6)

@@ -1,6 +1,6 @@
-"""Where detector weights lie: a user's own, the weights folder, the folder that ultralytics itself is set up to use.
+"""Locate YOLO weights: a user's own, the weights folder, the folder in ultralytics' settings.
 
-Looks at names and files only: imports no library, touches no network.
+Imports no library and uses no network.
 """
 
 import contextlib
@@ -20,46 +20,47 @@ _MODEL_NAMES = tuple(
 )
 _MODEL_SUFFIXES = (".pt", ".onnx", "_openvino_model", "_int8_openvino_model", "_int8.onnx")
 ENCODERS = {"clip": "clip/ViT-B-32.pt", "mobileclip": "mobileclip_blt.ts", "mobileclip2": "mobileclip2_b.ts"}
-"""The encoders of words, and where below a folder of weights ultralytics keeps them."""
+"""Text encoders, by their path in a weights folder of ultralytics."""
 _BLOCK, _BLOCKS = 1 << 16, 32
 
 
 def folders(config: EngineConfig) -> list[Path]:
-    """Return where weights may lie: the weights folder, and the one that ultralytics itself is set up to use."""
+    """Return the folders to search: the weights folder, and the one in ultralytics' settings."""
     found = [config.weights_dir] if config.weights_dir else []
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # the file is not ours: whatever is wrong with it, look elsewhere
+    # The file belongs to ultralytics: skip it if anything about it is invalid.
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         own = Path(json.loads(config.caches.ultralytics.read_text(encoding="utf-8"))["weights_dir"])
         found += [own] if own.is_absolute() else []
     return found
 
 
 def locate(config: EngineConfig) -> Path | None:
-    """Return the weights to use, or None where there are none."""
+    """Return the weights to use, or None."""
     candidates = (folder / f"{stem}{form}" for folder, stem, form in product(folders(config), _MODEL_NAMES, _MODEL_SUFFIXES))
     return config.weights or next((path for path in candidates if path.exists()), None)
 
 
 def encoder(kind: str, weights: Path, config: EngineConfig) -> Path:
-    """Return where the encoder of words lies: beside the weights that need it, or in one of the folders for weights.
+    """Return the text encoder's path: next to the weights, or in one of the weights folders.
 
     Raises:
-        Unavailable: it is nowhere.
+        Unavailable: it is in none of them.
     """
     places = [folder / name for folder in (weights.parent, *folders(config)) for name in (ENCODERS[kind], Path(ENCODERS[kind]).name)]
     for place in places:
-        if place.is_file() and "'" not in str(place):  # ultralytics takes quotes out of a path, and would fetch what is left
+        if place.is_file() and "'" not in str(place):  # ultralytics strips quotes, then downloads
             return place
     missing = f"Detecting objects by name: {weights.name!r} needs {ENCODERS[kind]!r}, the encoder of words."
     raise Unavailable(missing, hint=f"Put it at {places[0]}")
 
 
 def files(path: Path) -> list[Path]:
-    """Return the files that weights consist of: one, or all of a folder."""
+    """Return the files of weights: one, or all in a folder."""
     return sorted(part for part in path.rglob("*") if part.is_file()) if path.is_dir() else [path]
 
 
 def weights_digest(path: Path) -> str:
-    """Return a digest of a file, or of all files of a folder: sizes and evenly spaced blocks, first and last included."""
+    """Hash the sizes and evenly spaced blocks of a file, or of all files in a folder."""
     digest = hashlib.sha256()
     for file in files(path):
         size = file.stat().st_size

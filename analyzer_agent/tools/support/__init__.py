@@ -1,1 +1,1 @@
-"""Helpers that analyzers share."""
+"""Helpers shared by analyzers."""

@@ -1,7 +1,7 @@
-"""Where a sound track is cut into blocks: at quiet points a little before the multiples of ten minutes.
+"""Split an audio track into blocks, at quiet points just before multiples of ten minutes.
 
-A recognizer hears a word differently when the sound around it changes, so what it hears together must not depend on what is asked.
-Blocks depend on the track alone. Knows nothing of words, engines or grains.
+A recognizer transcribes a word differently if its context changes, so the context must not depend
+on the requested range. Blocks depend only on the track.
 """
 
 from typing import TYPE_CHECKING
@@ -14,27 +14,34 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SAMPLE_RATE = 16_000
-"""Samples per second that all sound analyzers ask for."""
+"""Sample rate of all audio analyzers, in Hz."""
 
 CHUNK_MS = 600_000
-"""Length of a block, in ms. The last window of a block is seldom full: of continuous speech ten minutes make 1 % more windows than
-cutting nowhere, five minutes 5 %. A question about any part of a block searches all of it for voices, at some 400 x real time."""
+"""Length of a block, in ms.
+
+The last window of a block is seldom full: in continuous speech, blocks of ten minutes cost 1 % more
+windows than no blocks, those of five minutes 5 %. Any request runs voice detection over all of a
+block, at about 400 x real time.
+"""
 
 SEARCH_MS, MARGIN_MS = 5_000, 1_000
-"""How far before its edge a block begins at most and at least, in ms. The margin is more than the pause that ends a sentence, so that
-the words just before an edge (or their absence) are known from the block that begins there."""
+"""A block starts at most and at least this many ms before its multiple of ten minutes.
+
+The minimum exceeds the pause that ends a sentence, so the words just before the multiple are known
+from the block that starts there.
+"""
 
 CONTEXT_MS = CHUNK_MS + SEARCH_MS + MARGIN_MS
-"""How far around a grain the blocks that it touches may reach, in ms."""
+"""How far the blocks that overlap a grain can extend beyond it, in ms."""
 
 _ENERGY_WINDOW_MS, _ENERGY_HOP_MS = 100, 10
 
 
 def quietest_point(samples: "NDArray[np.float32]") -> int:
-    """Return the middle of the 100 ms with the least energy, in ms from the start; the first on ties.
+    """Return the middle of the 100 ms with the least energy, in ms; the first one on ties.
 
     Args:
-        samples: mono at `SAMPLE_RATE`; shorter than a window, its middle is returned.
+        samples: float32[n], mono at `SAMPLE_RATE`; if shorter than 100 ms, its middle is returned.
     """
     import numpy as np
 
@@ -47,7 +54,7 @@ def quietest_point(samples: "NDArray[np.float32]") -> int:
 
 
 class AudioChunks:
-    """The blocks of one audio track; where one begins is looked for once."""
+    """The blocks of one audio track; each start is computed once."""
 
     def __init__(self, video: Video, track: int) -> None:
         self._video = video
@@ -56,7 +63,7 @@ class AudioChunks:
 
     def touching(self, span: TimeRange) -> list[TimeRange]:
         """Return the blocks that overlap `span`, in time order."""
-        # A block begins up to `SEARCH_MS` before its edge.
+        # A block starts up to SEARCH_MS before its multiple of ten minutes.
         numbers = range(span.start // CHUNK_MS, (span.end + SEARCH_MS) // CHUNK_MS + 1)
         blocks = [TimeRange(self._start(number), self._start(number + 1)) for number in numbers]
         return [block for block in blocks if block.overlaps(span)]

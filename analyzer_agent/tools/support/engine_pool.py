@@ -1,7 +1,4 @@
-"""Engines: which ones of an analyzer can run here, and keeping the loaded ones warm while there is memory for them.
-
-Knows nothing of what engines do.
-"""
+"""Choose the engines of an analyzer that can run here, and keep loaded ones while memory lasts."""
 
 import gc
 import logging
@@ -20,16 +17,16 @@ from analyzer_agent.tools.engines import memory
 from analyzer_agent.tools.engines.adaptive_batch import is_out_of_memory
 
 SPARE_BYTES = 1 << 30
-"""Bytes that stay free on a device beside the weights, for the work itself."""
+"""Bytes kept free on a device in addition to the weights, for inference."""
 
 _BYTES_PER_WEIGHT_BYTE = 1.2
-"""What loading takes for each byte of weights on disk, before it was measured."""
+"""Estimated memory per byte of weights on disk, used before the actual size is measured."""
 
 log = logging.getLogger(__name__)
 
 
 class MemoryMeter(Protocol):
-    """What tells how much memory there is; see `memory`."""
+    """Source of free and used bytes per device; see `engines.memory`."""
 
     def free(self, device: str) -> int | None: ...
 
@@ -37,13 +34,13 @@ class MemoryMeter(Protocol):
 
 
 class WarmEngine:
-    """An engine that can run: loads at first use, and stays loaded until another one needs its memory."""
+    """An engine that can run: loads on first use, stays loaded until its memory is needed."""
 
     def __init__(self, pool: "EnginePool", spec: EngineSpec, config: EngineConfig, found: Availability) -> None:
         self.name, self.tier, self.uncertain, self.resource = spec.name, spec.tier, spec.uncertain, spec.resource
         self.weights, self.config = found.weights, replace(config, make_room=partial(pool.make_room, self))
         self.size: int | None = None
-        """Bytes that it was measured to take when it was loaded; None before, and where nothing tells."""
+        """Bytes measured when it was loaded; None before, or if they cannot be measured."""
         self.last_used = 0
         self._pool, self._spec, self._found = pool, spec, found
         self._loaded: Any = None
@@ -53,7 +50,7 @@ class WarmEngine:
         """Return the loaded engine.
 
         Raises:
-            Unavailable: it turned out at loading that it cannot run.
+            Unavailable: loading failed.
         """
         self.last_used = self._pool.tick()
         loaded = self._loaded
@@ -61,7 +58,7 @@ class WarmEngine:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep it from being thrown out while the block runs."""
+        """Protect the engine from eviction during the block."""
         with self._pool.counting:
             self._holders += 1
         try:
@@ -71,16 +68,16 @@ class WarmEngine:
                 self._holders -= 1
 
     def fits_beside(self, others: Sequence[Engine]) -> bool:
-        """Tell whether the memory is large enough for it and these others at once, as far as can be told."""
+        """Tell whether it and the others probably fit in memory at once."""
         return self._pool.fits([self, *(other for other in others if isinstance(other, WarmEngine) and other._pool is self._pool)])
 
     def unsupported_reason(self, options: Mapping[str, Any]) -> str:
-        """Return why these options of the analyzer cannot be served, or ""."""
+        """Return why these options of the analyzer are not supported, or ""."""
         return self._spec.unsupported_reason(self.config, options)
 
     @property
     def device(self) -> str:
-        """Where it runs; before it is loaded, where it is expected to."""
+        """The actual device once loaded, else the expected one."""
         return str(getattr(self._loaded, "device", self._found.device))
 
     @property
@@ -93,7 +90,7 @@ class WarmEngine:
 
     @property
     def expected(self) -> int:
-        """Bytes that it will take: what was measured, else what its weights on disk suggest."""
+        """Bytes it needs: as measured, else estimated from its weights on disk."""
         return round(self._found.size * _BYTES_PER_WEIGHT_BYTE) if self.size is None else self.size
 
     def _open(self) -> Any:
@@ -107,11 +104,11 @@ class WarmEngine:
 
 
 class EnginePool:
-    """The loaded engines, least recently used ones first to go when memory is short. May be shared by sessions.
+    """The loaded engines; evicts the least recently used if memory is short. Sessions may share it.
 
     Args:
-        meter: tells how much memory there is.
-        spare: bytes that stay free beside the weights.
+        meter: measures free and used memory.
+        spare: bytes kept free in addition to the weights.
     """
 
     def __init__(self, meter: MemoryMeter = memory, spare: int = SPARE_BYTES) -> None:
@@ -122,19 +119,21 @@ class EnginePool:
         self._clock = count(1)
 
     def engine(self, analyzer: str, spec: EngineSpec, config: EngineConfig, found: Availability) -> WarmEngine:
-        """Return the engine, the same one for the same weights and settings."""
+        """Return the engine, the same one for equal weights and configuration."""
         made = WarmEngine(self, spec, config, found)
         if spec.resource == "network":
-            return made  # nothing to keep warm, and the next session may ask another server
+            return made  # nothing is loaded, and sessions may use different servers
         with self.counting:
             return self.engines.setdefault((spec.model or analyzer, spec.name, found.weights, replace(config, vision=None)), made)
 
     def tick(self) -> int:
-        """Return a number larger than all before."""
+        """Return a number larger than all previous ones."""
         return next(self._clock)
 
     def load(self, engine: WarmEngine) -> Any:
-        """Load an engine, making room where memory is short; one at a time, so that what each takes can be measured.
+        """Load an engine, evicting others if memory is short.
+
+        One engine loads at a time, so that its size can be measured.
 
         Raises:
             Unavailable: it cannot run, or memory is too short for it alone.
@@ -157,7 +156,7 @@ class EnginePool:
             failure = self._attempt(engine)
             if failure is None:
                 return engine._loaded
-            # Out here nothing holds on to the memory of the attempt any more.
+            # The handler has ended, so no traceback keeps the failed attempt's memory alive.
             if not self.make_room(engine):
                 raise Unavailable(
                     f"Memory ran out while {engine.name!r} was loaded on {engine.device!r}.",
@@ -174,7 +173,7 @@ class EnginePool:
         return None
 
     def make_room(self, wanting: WarmEngine) -> bool:
-        """Throw out the idle engine on the same device that was not used for the longest time; tell whether there was one."""
+        """Evict the least recently used idle engine on the same device; False if there is none."""
         with self._loading:
             idle = [e for e in self.engines.values() if e is not wanting and e.idle and _same(e.device, wanting.device)]
             if not idle:
@@ -186,7 +185,7 @@ class EnginePool:
             return True
 
     def fits(self, engines: Sequence[WarmEngine]) -> bool:
-        """Tell whether all of them can be loaded at once, as far as can be told; others that are idle make room."""
+        """Tell whether all of them probably fit in memory, if idle others are evicted."""
         with self._loading:
             for device in {engine.device for engine in engines}:
                 wanted = sum(engine.expected for engine in engines if not engine.loaded and _same(engine.device, device))
@@ -197,7 +196,7 @@ class EnginePool:
         return True
 
     def close(self) -> None:
-        """Throw out all engines that nobody uses; they load again if they are asked for."""
+        """Unload all idle engines; they reload on their next use."""
         with self._loading:
             for engine in self.engines.values():
                 if engine.idle:
@@ -216,7 +215,7 @@ def _same(one: str, other: str) -> bool:
 
 
 class ImportedEngine:
-    """An engine in name only: stands for one that ran elsewhere, and is weaker than all that can run here."""
+    """Placeholder for an engine whose notes were imported; ranks below all that can run here."""
 
     tier, weights, uncertain, device = 1_000, "", False, "import"
 
@@ -224,7 +223,7 @@ class ImportedEngine:
         self.name, self.config = name, EngineConfig()
 
     def get(self) -> Any:
-        """Refuse, for there is nothing to load.
+        """Refuse to load.
 
         Raises:
             Unavailable: always.
@@ -232,21 +231,21 @@ class ImportedEngine:
         raise Unavailable(f"The engine {self.name!r} cannot run here: its notes were imported.")
 
     def held(self) -> AbstractContextManager[None]:
-        """Do nothing: there is nothing to keep."""
+        """Do nothing: there is no engine to protect."""
         return nullcontext()
 
     def fits_beside(self, others: Sequence[Engine]) -> bool:
-        """Return True: it takes no memory."""
+        """Return True: it needs no memory."""
         return True
 
     def unsupported_reason(self, options: Mapping[str, Any]) -> str:
-        """Return "": what serves is decided by what is covered."""
+        """Return "": only covered grains are read."""
         return ""
 
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """The engines of an analyzer that can run, best first, and what was found of each one."""
+    """The engines of an analyzer that can run, best first, and the availability of each engine."""
 
     engines: tuple[WarmEngine, ...]
     found: Mapping[str, Availability]
@@ -254,11 +253,11 @@ class EngineChoice:
 
     @property
     def engine(self) -> WarmEngine | None:
-        """The best one that can run."""
+        """The best engine that can run, or None."""
         return self.engines[0] if self.engines else None
 
     def reason(self) -> str:
-        """Return in one line why no engine can run, with what helps."""
+        """Return one line on why no engine can run, with the fixes."""
         return "; ".join(f"{name}: {a.missing}" + (f" ({_way(a)})" if a.fix else "") for name, a in self.found.items() if a.missing)
 
 
@@ -269,18 +268,26 @@ def _way(found: Availability) -> str:
 def choose_engines(
     name: str, engines: Sequence[EngineSpec], config: EngineConfig, pinned: str = "", pool: EnginePool | None = None
 ) -> EngineChoice:
-    """Return the engines that can run now, best first; `pinned` names the only one that may.
+    """Return the engines that can run now, best first.
+
+    Args:
+        name: the analyzer.
+        engines: its engines.
+        config: weights, device and folders to use.
+        pinned: name of the only engine allowed; "" for any.
+        pool: pool for loaded engines; a new one by default.
 
     Raises:
         AgentError: `pinned` is not an engine of this analyzer.
-        Unavailable: the pinned engine, or the one that the user named weights for, cannot run.
+        Unavailable: the pinned engine, or the one for the configured weights, cannot run.
     """
     if pinned and pinned not in {e.name for e in engines}:
         known = ", ".join(e.name for e in engines) or "none to choose from"
         raise AgentError(f"{pinned!r} is not an engine of {name!r}.", hint=f"Its engines are: {known}.")
     eligible = [e for e in engines if not pinned or e.name == pinned]
     if config.weights and not pinned:
-        # Own weights are for the best engine that takes any; a weaker one that ignores them must not take its place unseen.
+        # Configured weights belong to the best engine that takes any: a weaker one that ignores
+        # them must not silently replace it.
         eligible = sorted((e for e in eligible if e.takes_weights), key=lambda e: e.tier)[:1]
     found = {e.name: e.find(config) for e in eligible}
     able = [e for e in sorted(eligible, key=lambda e: e.tier) if not found[e.name].missing]

@@ -1,12 +1,11 @@
-"""Anchors: of the frames around an instant that look the same, the one that is read for all of them.
+"""Share one reading among the frames around an instant that look the same: that of its *anchor*.
 
-The anchor of an instant depends on the video and the instant alone, never on what else is asked, in which order, or what was looked at
-before. Candidates are the instants just before and just after it on coarser and coarser grids; the coarsest one whose frame looks the
-same as the instant's own is its anchor. While a picture stays, exactly one instant is the coarsest (or several of the widest grid are), so
-all instants of that time have the same anchor. Frames are compared with each other directly, never by way of frames between them,
-so slow changes do not add up unseen.
-
-Knows nothing of what is read, nor of what makes two pictures look the same.
+The anchor of an instant depends only on the video and the instant, not on the requested range, its
+order or earlier calls. Candidates are the instants just before and after it on ever finer grids;
+the coarsest one whose frame looks the same is the anchor. While a picture does not change, one
+instant is on the coarsest grid (or several are on the widest), so all its instants share an anchor.
+Frames are compared directly, not through frames between them, so slow changes do not accumulate
+unnoticed.
 """
 
 from bisect import bisect_left, bisect_right
@@ -27,13 +26,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 COARSEST_MS, FINEST_MS = 32_000, 1_000
-"""The steps of the grids of candidates, in ms: from the widest, half of it again and again, to the finest."""
+"""Steps of the widest and the finest candidate grid, in ms; each grid halves the step before it."""
 
 _PREFETCHED_FRAMES = 8
-"""Frames of the next stretch that are decoded while one is read."""
+"""Number of frames of the next stretch that are prefetched."""
 
 _HELD_BYTES = 256 * 1024 * 1024
-"""So much may the pictures of one stretch of the widest grid take; where they are larger, the widest grid is finer."""
+"""Maximum bytes of the frames of one stretch; larger frames make the widest grid finer."""
 
 
 def deduplicated(
@@ -42,16 +41,17 @@ def deduplicated(
     alike: "Callable[[NDArray[np.uint8], NDArray[np.uint8]], bool]",
     read: "Callable[[NDArray[np.uint8]], T]",
 ) -> Iterator[tuple[Frame, T]]:
-    """Yield the BGR frame shown at each instant of a run of grains, with what is read on its anchor's.
+    """Yield the BGR frame at each instant of a run, with the reading of its anchor's frame.
 
-    Candidates are decoded in one pass, a stretch of the widest grid at a time; instants between those of the finest grid, which are
-    candidates of no others, in a second one beside it. Each anchor is read once. Nothing is decoded for empty grains.
+    Candidates are decoded in one pass, one stretch (a step of the widest grid) at a time; instants
+    off the finest grid, which are no candidates for others, in a second parallel pass. Each anchor
+    is read once. Nothing is decoded for empty grains.
 
     Args:
-        video: what is sampled.
-        run: grains that go forward in time.
-        alike: tells whether two pictures look the same, whichever comes first.
-        read: reads a picture.
+        video: the video to sample.
+        run: grains in time order.
+        alike: symmetric; tells whether two images (H x W x 3, uint8, BGR) look the same.
+        read: returns the reading of an image (H x W x 3, uint8, BGR).
     """
     picture, asked = video.picture, [t for grain in run for t in grain.instants]
     if picture is None or not asked:
@@ -63,7 +63,7 @@ def deduplicated(
     with closing(prefetch(_frames(video, shared), _PREFETCHED_FRAMES)) as coming:
         for stretch, instants in groupby(asked, lambda t: t // wide):
             begin, end = stretch * wide, (stretch + 1) * wide
-            # Its last frame is the first one of the next stretch.
+            # The last frame of a stretch is the first one of the next.
             held = {t: sight for t, sight in held.items() if t >= begin}
             wanted = [t for t in shared[bisect_left(shared, begin) : bisect_right(shared, end)] if t not in held]
             held |= {t: _LazyReading(frame, read) for t, frame in zip(wanted, coming, strict=False)}
@@ -73,7 +73,7 @@ def deduplicated(
 
 
 def coarsest_step(size: tuple[int, int]) -> int:
-    """Return the step of the widest grid, in ms, for pictures of this width and height."""
+    """Return the step of the widest grid, in ms, for frames of (width, height) pixels."""
     step = COARSEST_MS
     while step > FINEST_MS and (step // FINEST_MS + 1) * size[0] * size[1] * 3 > _HELD_BYTES:
         step //= 2
@@ -81,9 +81,9 @@ def coarsest_step(size: tuple[int, int]) -> int:
 
 
 def anchor_candidates(instant: int, wide: int, picture: TimeRange) -> list[int]:
-    """Return the instants that may be the anchor of this one, coarsest first; itself last.
+    """Return the candidates for an instant's anchor, in ms, coarsest first; the instant last.
 
-    The instant of the first frame belongs to every grid.
+    The instant of the first frame is on every grid.
     """
     root, found, step = first_instant(picture), dict[int, None](), wide
     while step >= FINEST_MS:
@@ -97,7 +97,7 @@ def anchor_candidates(instant: int, wide: int, picture: TimeRange) -> list[int]:
 
 
 class _LazyReading(Generic[T]):
-    """A frame, and what is read on it once that is wanted."""
+    """A frame with its reading, computed on first use."""
 
     def __init__(self, frame: Frame, read: "Callable[[NDArray[np.uint8]], T]") -> None:
         self.frame = frame

@@ -1,7 +1,4 @@
-"""What sampled analyzers share: one pass over the video for the instants of many grains, in batches across them.
-
-Knows nothing of what is looked for.
-"""
+"""Sample frames for many grains in one pass over the video, in batches across grains."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -16,7 +13,7 @@ from analyzer_agent.records import Observation
 from analyzer_agent.timeline import TimeRange, sample_end
 
 MAX_HELD_BYTES = 256 << 20
-"""Bytes of pictures that are held at once for an engine, and as many more that wait for it."""
+"""Maximum bytes of frames in a batch; as many again may be prefetched."""
 
 _MIN_PREFETCHED = 2
 
@@ -31,18 +28,18 @@ def observe_grains(
     look: Callable[[E, list[Any]], Sequence[T]],
     observe: Callable[[TimeRange, Frame, T], Iterable[Observation]],
 ) -> Iterator[tuple[Grain, list[Observation]]]:
-    """Yield each grain with what is observed on the frames at its instants.
+    """Yield each grain with the observations on the frames at its instants.
 
-    The frames of grains that follow each other come from one `video.frames` call, in batches across grains.
+    Each run of grains in time order is one `video.frames` call, with batches across grains.
 
     Args:
-        video: what is sampled.
-        grains: in any order; each run of them that goes forward in time is one pass.
-        get: gives the engine; called when there is a frame to look at, so that nothing loads for empty grains.
-        look: asks the engine about BGR pictures, or what its `prepare` makes of each where it has one, as many at once as its `batch` says
-            (one where it does not say). It must give equal results for equal pictures, whatever the pictures beside them: a frame with the
-            bytes of the one before is not looked at again.
-        observe: makes observations of a result, given the frame and how long it stands for.
+        video: the video to sample.
+        grains: in any order.
+        get: returns the engine; called when there is a frame, so nothing loads for empty grains.
+        look: runs the engine on up to its `batch` (default 1) images, H x W x 3, uint8, BGR, or on
+            what its `prepare`, if any, returned for each. Equal images must give equal results in
+            any batch: a frame with the same bytes as the previous one is not analyzed again.
+        observe: makes observations from a frame's span, the frame and its result.
     """
     for run in ascending_runs(grains):
         found = process_frames(sampled_frames(video, run), get, look)
@@ -52,7 +49,7 @@ def observe_grains(
 
 
 def ascending_runs(grains: Sequence[Grain]) -> Iterator[list[Grain]]:
-    """Split grains, in the order given, into runs that go forward in time: each run is one pass over the video."""
+    """Split grains, in the given order, into runs in time order, each one pass over the video."""
     run: list[Grain] = []
     for grain in grains:
         if run and grain.span.start < run[-1].span.end:
@@ -64,14 +61,14 @@ def ascending_runs(grains: Sequence[Grain]) -> Iterator[list[Grain]]:
 
 
 def sampled_frames(video: Video, run: Sequence[Grain]) -> Iterator[Frame]:
-    """Yield the BGR frame shown at each instant of a run of grains, in one pass; nothing is decoded for empty grains."""
+    """Yield the BGR frame at each instant of a run, in one pass; skip grains without instants."""
     instants = [t for grain in run for t in grain.instants]
     if instants:
         yield from video.frames(TimeRange(run[0].span.start, run[-1].span.end), instants=instants, order="bgr")
 
 
 def frame_span(video: Video, grain: Grain, frame: Frame) -> TimeRange:
-    """Return how long a frame stands for: until the next instant of the grain's grid, or the end of the grain or picture."""
+    """Return a frame's span, up to the next instant or the end of the grain or picture."""
     limit = min(grain.span.end, video.picture.end) if video.picture else grain.span.end
     return TimeRange(frame.t, sample_end(frame.t, grain.step, limit))
 
@@ -79,7 +76,7 @@ def frame_span(video: Video, grain: Grain, frame: Frame) -> TimeRange:
 def process_frames(
     frames: Iterator[Frame], get: Callable[[], E], look: Callable[[E, "list[Any]"], Sequence[T]]
 ) -> Iterator[tuple[Frame, T]]:
-    """Yield each frame with what `look` sees on it. While it looks, the frames that come next are decoded and prepared."""
+    """Yield each frame with the result of `look`; the next frames are prefetched and prepared."""
     start = next(frames, None)
     if start is None:
         return
@@ -98,6 +95,6 @@ def process_frames(
 
 
 def _prepared(frames: Iterator[Frame], engine: object) -> "Generator[tuple[Frame, Any], None, None]":
-    """Yield each frame with what the engine takes of it: the picture, or what it makes of pictures beforehand."""
+    """Yield each frame with the engine's input: the image, or what `prepare` makes of it."""
     prepare = getattr(engine, "prepare", lambda image: image)
     yield from ((frame, prepare(frame.image)) for frame in frames)

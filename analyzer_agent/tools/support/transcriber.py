@@ -1,8 +1,8 @@
-"""What is heard on one audio track: the words of whichever part is asked for, the same ones however it is asked for.
+"""Transcribe one audio track so that its words do not depend on the requested range.
 
-A recognizer hears one window of sound at a time, pauses included. Which stretches of voice make a window depends on the block of the
-track alone (see `audio_chunks`). Voice that got no words, or was heard in the wrong language, is heard again by itself; what then still has
-no words is told. Knows nothing of recognizers, grains or sentences.
+A recognizer gets one window of audio at a time, pauses included. The grouping of voice into windows
+depends only on the block of the track (see `audio_chunks`). Voice without words, or probably in
+another language, is transcribed again separately; voice still without words is reported.
 """
 
 import zlib
@@ -18,35 +18,35 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Window = Sequence[tuple[int, int]]
-"""Stretches of voice as (start, end) in ms, in time order; heard as one sound, from the start of the first to the end of the last."""
+"""Stretches of voice as (start, end) in ms, in time order; transcribed as one piece of audio."""
 
 HeardWords = Sequence[tuple[str, int, int, float]]
-"""Words as (text, start, end, probability) in time order, in ms."""
+"""Words as (text, start, end, probability) in time order; times in ms."""
 
 AGAIN = 1_500
-"""Where so much voice in a row, in ms, has no word, it is heard again by itself."""
+"""Voice without words for at least this long, in ms, is transcribed again separately."""
 
 UNHEARD = 3_000
-"""Where so much voice in a row, in ms, still has no word, it is told."""
+"""Voice still without words for at least this long, in ms, is reported."""
 
 _REACH = 500
-"""A word stands for the voice up to this far around it, in ms."""
+"""A word covers the voice up to this far around it, in ms."""
 
 _SOFT = 300
-"""How much sound around a part of a window is heard with it, in ms."""
+"""Audio added around a part of a window that is transcribed separately, in ms."""
 
 _INVENTED = 0.3
-"""What is heard again by itself is kept from this mean probability of its words on: a breath or a noise alone makes Whisper invent."""
+"""Minimum mean probability of a separate transcript: Whisper invents words for breath and noise."""
 
 _DOUBTFUL, _LOOP = 0.7, 2.4
-"""Below this mean probability, or where words repeat so much that they can be compressed this much, they may be of another language."""
+"""Words below this mean probability, or above this compression ratio, may be another language."""
 
 _PAUSE = 1_000
-"""Languages change in pauses from this length on, in ms."""
+"""Minimum pause at which the language can change, in ms."""
 
 
 class HeardWord(NamedTuple):
-    """A word as heard: `text` keeps the space before it (languages without spaces have none); times in ms."""
+    """A recognized word, times in ms; `text` includes the space before it, if there is one."""
 
     text: str
     start: int
@@ -56,44 +56,47 @@ class HeardWord(NamedTuple):
 
 
 class Recognizer(Protocol):
-    """What a speech engine must do. Samples are mono at 16 kHz; times are ms from their start; equal input gives equal output."""
+    """Interface of a speech engine; equal input gives equal output.
+
+    Samples are float32[n], mono, 16 kHz; times are ms from their start.
+    """
 
     languages: Sequence[str]
-    """The codes it understands; with exactly one, no language is ever detected."""
+    """Supported language codes; if there is one, the language is never detected."""
     takes_hotwords: bool
 
     def windows(self, samples: "NDArray[np.float32]") -> Sequence[Window]:
-        """Return the stretches in which somebody speaks, put together as they are to be heard."""
+        """Return the stretches of voice, grouped into windows for `words`."""
 
     def language(self, samples: "NDArray[np.float32]") -> tuple[str, float]:
-        """Return the code of the language spoken in up to 30 s of sound, and its probability."""
+        """Detect the language of up to 30 s of audio; return its code and probability."""
 
     def words(self, samples: "NDArray[np.float32]", language: str, hotwords: str) -> HeardWords:
-        """Return the words of a window."""
+        """Transcribe a window; `hotwords` are separated by spaces, "" for none."""
 
 
 class Listening(Protocol):
-    """How a track is heard."""
+    """Callbacks and options of a transcription."""
 
     hotwords: str
 
     @property
     def recognizer(self) -> Recognizer:
-        """The engine; between two uses it may have been thrown out to make room for another."""
+        """The loaded engine; fetch it for each use, since it may be evicted in between."""
 
     def language(self, samples: "NDArray[np.float32]", around: str) -> str:
-        """Return the code of the language to hear `samples` in; `around` is that of the sound around them, "" where there is none."""
+        """Return the language code for `samples`; `around` is the surrounding language or ""."""
 
 
 class Said(NamedTuple):
-    """The words of a part of the track in time order, and where there is voice without words."""
+    """The words of a part of the track in time order, and the voice without words."""
 
     words: list[HeardWord]
     unheard: list[TimeRange]
 
 
 class Transcriber:
-    """The words of one track. Keeps the sound of no more than the blocks that were asked for last."""
+    """Transcribes one track; holds only the audio of the blocks of the last request."""
 
     def __init__(self, video: Video, track: int) -> None:
         self._video = video
@@ -102,7 +105,7 @@ class Transcriber:
         self._kept: dict[TimeRange, _Block] = {}
 
     def said(self, span: TimeRange, how: Listening) -> Said:
-        """Return what is said within `span`, and what is heard together with it."""
+        """Return the transcript of all windows that overlap `span`."""
         touched = self._blocks.touching(span)
         self._kept = {block: self._kept[block] for block in touched if block in self._kept}
         found = Said([], [])
@@ -116,7 +119,7 @@ class Transcriber:
 
 
 class _Block:
-    """The sound of a block, in windows; each is heard when any of it is first asked for."""
+    """The audio of a block in windows, each transcribed on first use."""
 
     def __init__(self, start: int, samples: "NDArray[np.float32]", recognizer: Recognizer) -> None:
         self._start = start
@@ -125,7 +128,7 @@ class _Block:
         self._said: dict[int, Said] = {}
 
     def said(self, span: TimeRange, how: Listening) -> Iterator[Said]:
-        """Yield what is said in each window that overlaps `span`."""
+        """Yield the transcript of each window that overlaps `span`."""
         for number, window in enumerate(self._windows):
             if not TimeRange(self._start + window[0][0], self._start + window[-1][1]).overlaps(span):
                 continue
@@ -137,7 +140,7 @@ class _Block:
         words = self._words(window, how, "")
         words = self._in_other_languages(window, words, how)
         language = words[0].language if words else ""
-        # Where nothing is heard at all, each stretch is tried: the whole was.
+        # If the whole window gave no words, its stretches are tried one by one.
         gaps = holes(window, words) if words else [[stretch] for stretch in window if len(window) > 1]
         while gaps:
             gap = gaps.pop()
@@ -153,7 +156,7 @@ class _Block:
         )
 
     def _in_other_languages(self, window: Window, words: list[HeardWord], how: Listening) -> list[HeardWord]:
-        """Hear what is doubtful in the language detected in it alone, if that is another one."""
+        """Transcribe doubtful parts again in the language detected in them, if it differs."""
         for part in [_wider(part, window) for part in _doubtful(window, words)]:
             if len(part) < len(window) and (language := how.language(sound(self._samples, part), words[0].language)) != words[0].language:
                 rest = [word for word in words if not _within(part, word)]
@@ -161,7 +164,7 @@ class _Block:
         return words
 
     def _words(self, window: Window, how: Listening, around: str) -> list[HeardWord]:
-        """Return the words of a window; times count from the start of the block."""
+        """Return the words of a window; times in ms from the start of the block."""
         first, last = window[0][0], window[-1][1]
         samples = sound(self._samples, window)
         language = how.language(samples, around)
@@ -173,12 +176,12 @@ class _Block:
 
 
 def sound(samples: "NDArray[np.float32]", window: Window) -> "NDArray[np.float32]":
-    """Return the sound of a window, pauses included."""
+    """Return the audio of a window, pauses included."""
     return samples[window[0][0] * SAMPLE_RATE // 1000 : window[-1][1] * SAMPLE_RATE // 1000]
 
 
 def holes(window: Window, words: Sequence[HeardWord]) -> list[list[tuple[int, int]]]:
-    """Return the voice that no word stands for, parted where there are words."""
+    """Return the stretches of voice that no word covers, split at the words."""
     edges = sorted((word.start - _REACH, word.end + _REACH) for word in words)
     found = []
     at = window[0][0]
@@ -191,14 +194,14 @@ def holes(window: Window, words: Sequence[HeardWord]) -> list[list[tuple[int, in
 
 
 def _wider(part: Window, window: Window) -> Window:
-    """Return a part of a window with a little of the silence around it: voices begin and end softly."""
+    """Extend a part of a window into the surrounding silence: voices start and end softly."""
     (first, end), start, last = part[0], part[-1][0], part[-1][1]
     first, last = max(first - _SOFT, window[0][0]), min(last + _SOFT, window[-1][1])
     return [(first, last)] if len(part) == 1 else [(first, end), *part[1:-1], (start, last)]
 
 
 def _doubtful(window: Window, words: Sequence[HeardWord]) -> list[list[tuple[int, int]]]:
-    """Return the parts of a window, from pause to pause, whose words are improbable or repeat themselves; neighbours as one."""
+    """Return the parts between pauses with improbable or repetitive words; adjacent ones merged."""
     parts: list[list[tuple[int, int]]] = []
     last = False
     for part in _parts(window):

@@ -1,7 +1,7 @@
-"""The labels that tags are chosen from: groups of them in a text file, the one that ships with the package or a user's own.
+"""Read the labels for tags from a text file: the one in this package or a user's own.
 
-A line `[name] a photo of {}` begins a group, with the sentence that a label stands in when it is compared with a picture; without
-one, it is `a photo of {}`. Every other line is a label; `#` begins a comment. Knows nothing of who compares.
+A line `[name] a photo of {}` starts a group, with the sentence that turns a label into a prompt
+(default: `a photo of {}`). Every other line is a label; `#` starts a comment.
 """
 
 import hashlib
@@ -21,22 +21,22 @@ _HINT = "Begin each group with a line like '[scene] a photo of {}', then one lab
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Labels of which one is expected to fit, and the sentence, with `{}` for the label, that each stands in."""
+    """Labels of which one should fit, and the sentence for each, with `{}` for the label."""
 
     name: str
     sentence: str
     labels: tuple[str, ...]
 
     def prompts(self) -> list[str]:
-        """Return the sentence for each label."""
+        """Return the sentence of each label."""
         return [self.sentence.replace("{}", label) for label in self.labels]
 
 
 def read_vocabulary(path: Path | None = None) -> tuple[Group, ...]:
-    """Return the groups of the file at `path`, or of the one that ships with the package.
+    """Return the groups of the file at `path`, or of the package's file.
 
     Raises:
-        AgentError: the file cannot be read, or is no vocabulary; names the line.
+        AgentError: the file cannot be read or is invalid; the message names the line.
     """
     if path is None:
         return parse_vocabulary((files("analyzer_agent.tools.support") / "vocabulary.txt").read_text(encoding="utf-8"), "vocabulary.txt")
@@ -50,10 +50,11 @@ def read_vocabulary(path: Path | None = None) -> tuple[Group, ...]:
 
 
 def parse_vocabulary(text: str, source: str) -> tuple[Group, ...]:
-    """Return the groups that a vocabulary's text holds; `source` names it in messages.
+    """Parse a vocabulary; `source` names it in messages.
 
     Raises:
-        AgentError: a label stands before any group, comes twice, a sentence has no place for it, or a group has fewer than two.
+        AgentError: a label is duplicate or precedes all groups, a sentence has no `{}`, a group has
+            fewer than two labels, or there are too many labels.
     """
     groups: dict[str, tuple[str, list[str]]] = {}
     seen: set[str] = set()
@@ -82,6 +83,6 @@ def _wrong(source: str, line: int, what: str) -> AgentError:
 
 
 def vocabulary_digest(groups: tuple[Group, ...]) -> str:
-    """Return a digest of what is compared with pictures: comments and layout do not matter."""
+    """Hash names, sentences and labels; comments and layout do not count."""
     content = [[group.name, group.sentence, group.labels] for group in groups]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]

@@ -1,1 +1,1 @@
-"""Published weights: which there are, which are on this machine, and their download."""
+"""Published weights: catalog, search on this machine, and download."""

