@@ -113,7 +113,7 @@ def test_a_vision_model_comes_first_then_coca_then_nothing(tmp_path: Path, monke
     nothing = choose_engines("captions", ENGINES, EngineConfig())
     assert nothing.engine is None
     assert "vision: no vision model is named (--vision-model NAME" in nothing.reason()
-    assert "open_clip: no CoCa weights on this machine (analyzer-agent weights pull captions" in nothing.reason()
+    assert "open_clip: no CoCa weights on this machine (about 1.01 GB: analyzer-agent weights pull captions" in nothing.reason()
 
     monkeypatch.setattr(coca_door, "find_spec", lambda name: name)
     folder = tmp_path / "open_clip" / "mscoco_finetuned_CoCa-ViT-B-32-laion2B-s13B-b90k"

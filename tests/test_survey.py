@@ -34,7 +34,7 @@ def box(store: Store, duration: int = 60_000, names: tuple[str, ...] = ("voice",
         at, text, kind = EVENTS[name]
         times = range(at, duration, every) if every else (at,)
         found = FakeAnalyzer([(TimeRange(t, t + 900), f"{text} {t}" if every else text) for t in times], kind=kind)
-        tools[name] = Tool(Spec(name, f"find_{name}", "", 10_000, lambda options, engine, found=found: found, (kind,)))
+        tools[name] = Tool(Spec(name, f"find_{name}", f"Find {name}.", 10_000, lambda options, engine, found=found: found, (kind,)))
     return Toolbox(store, [SessionVideo(film.name, film, TimeRange(0, duration))], tools, **more)
 
 

@@ -150,7 +150,8 @@ def test_a_vocabulary_that_cannot_be_used_is_told_before_anything_runs(tmp_path:
     (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\x00")
     assert "is not UTF-8" in door.find_clip(EngineConfig(vocabulary=tmp_path / "bytes.txt")).missing
     assert "gone.txt" in choose_engines("tags", ENGINES, gone).reason()
-    assert "gone.txt" in available_tools(Settings(vocabulary=tmp_path / "gone.txt"))[1]["tags"]
+    with pytest.raises(AgentError, match=r"gone\.txt' cannot be read"):
+        available_tools(Settings(vocabulary=tmp_path / "gone.txt"))
 
 
 # --- through the real library -------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer_agent.cli.common import chosen
+from analyzer_agent.cli.common import chosen, explaining
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.note_formats import CUES, FORMATS, NoteRow, style_of, style_options, write
 from analyzer_agent.cli.options import settings_of, shared_options
@@ -72,7 +72,8 @@ def notes(
         text = _chapters(files[0], settings)
     else:
         asked = kinds_of(kinds)
-        rows = [row for file in files for row in _rows(file, settings, asked, search, only_said=form in CUES and not asked)]
+        with explaining(videos, "--kind", ",".join(kinds)):
+            rows = [row for file in files for row in _rows(file, settings, asked, search, only_said=form in CUES and not asked)]
         text = write(rows, form, style)
     if text:
         click.echo(text)
