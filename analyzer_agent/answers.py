@@ -17,22 +17,22 @@ from analyzer_agent.toolbox.quotation_check import spoken_at
 
 def build_answer(outcome: Outcome, toolbox: Toolbox, model: ChatModel, session: str, wall_ms: int, mode: str = "manager") -> Answer:
     """Return the final answer to a question; `wall_ms` is its elapsed time in ms."""
-    verdict, steps = outcome.verdict, outcome.steps
-    finished = _finish_reason(verdict, outcome.spent)
-    cited = citations(verdict, toolbox)
+    checked, steps = outcome.answer, outcome.steps
+    finished = _finish_reason(checked)
+    cited = citations(checked, toolbox)
     left = [u for step in steps for u in step.not_examined]
     if finished != "answered":
         left += toolbox.unexamined()
     elif any(citation.kind == "speech" for citation in cited):
         left += toolbox.unheard()  # lookups of stored notes do not report it
     return Answer(
-        text=toolbox.titled(verdict.text) or NO_ANSWER,
+        text=toolbox.titled(checked.text) or NO_ANSWER,
         citations=tuple(cited),
-        choice=verdict.choice,
-        unsupported=tuple(map(toolbox.titled, verdict.unsupported)),
-        missing=toolbox.titled(verdict.missing),
+        choice=checked.choice,
+        unsupported=tuple(map(toolbox.titled, checked.unsupported)),
+        missing=toolbox.titled(checked.missing or ""),
         not_examined=tuple(replace(u, detail=toolbox.titled(u.detail)) for u in _merge_unexamined(left)),
-        confidence=verdict.confidence,
+        confidence=checked.confidence,
         steps=tuple(steps),
         usage=Usage(
             llm_calls=outcome.llm_calls if model.manager != "rules" else 0,
@@ -52,23 +52,23 @@ def build_answer(outcome: Outcome, toolbox: Toolbox, model: ChatModel, session: 
     )
 
 
-def _finish_reason(verdict: CheckedAnswer, spent: str) -> Finished:
-    if verdict.found and verdict.text and (verdict.cited or not spent):
+def _finish_reason(checked: CheckedAnswer) -> Finished:
+    if checked.found and checked.text and (checked.cited or checked.stopped is None):
         return "answered"
-    if spent:
-        return "out_of_steps" if "steps" in spent else "out_of_budget"
-    return "not_found"
+    if checked.stopped is None:
+        return "not_found"
+    return "out_of_steps" if checked.stopped == "last_step" else "out_of_budget"
 
 
-def citations(verdict: CheckedAnswer, toolbox: Toolbox) -> list[Citation]:
+def citations(checked: CheckedAnswer, toolbox: Toolbox) -> list[Citation]:
     """Return the citations of an answer.
 
     Span, text and the times of quoted words come from the store, from the merged note that the
     cited note belongs to.
     """
-    notes = toolbox.store.notes.get(verdict.cited)
-    runs = {n: toolbox.reader.merged_note_of(notes[n]) for n in verdict.cited if n in notes}
-    quoted = spoken_at(verdict.text, list(runs), runs)
+    notes = toolbox.store.notes.get(checked.cited)
+    runs = {n: toolbox.reader.merged_note_of(notes[n]) for n in checked.cited if n in notes}
+    quoted = spoken_at(checked.text, list(runs), runs)
     paths = {
         session_video.video.id: str(session_video.video.path)
         for session_video in toolbox.session_videos.values()

@@ -82,6 +82,10 @@ def total(ranges: Iterable[TimeRange]) -> int:
     return sum(r.length for r in merge(ranges))
 
 
+class InvalidTime(ValueError):
+    """A value that is not a time; the message names the accepted forms."""
+
+
 def parse(time: str | float | int) -> int:
     """Parse a time and return it in ms.
 
@@ -89,7 +93,7 @@ def parse(time: str | float | int) -> int:
         time: seconds (`64.2`, `"64.2"`, `"64.2s"`) or a clock string (`"1:04.2"`, `"1:02:03"`).
 
     Raises:
-        ValueError: not a time; the message names the accepted forms.
+        InvalidTime: not a time.
     """
     if not isinstance(time, bool) and isinstance(time, int | float):
         if time >= 0 and time == time and time != float("inf"):
@@ -98,7 +102,7 @@ def parse(time: str | float | int) -> int:
         hours, minutes, seconds = int(match["h"] or 0), int(match["m"] or 0), float(match["s"])
         if match["m"] is None or (seconds < 60 and (match["h"] is None or minutes < 60)):
             return hours * 3_600_000 + minutes * 60_000 + round(seconds * 1000)
-    raise ValueError(f"{time!r} is not a time; give seconds (64.2) or a clock (1:04.2, 1:02:03.5)")
+    raise InvalidTime(f"{time!r} is not a time; give seconds (64.2) or a clock (1:04.2, 1:02:03.5)")
 
 
 def seconds(ms: int) -> float:

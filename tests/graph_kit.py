@@ -1,6 +1,6 @@
 """What the tests of the graph share: conversations over fakes, with a scripted model."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Any
 
 from analyzer_agent.answers import build_answer
 from analyzer_agent.briefing import brief
-from analyzer_agent.graph import Agent, Limits, open_saver, outcome_of
+from analyzer_agent.graph import Agent, Limits, State, open_saver, outcome_of
 from analyzer_agent.protocols import Reply
 from analyzer_agent.records import Answer, ToolCall
 from analyzer_agent.storage import Store
@@ -53,7 +53,9 @@ class Talk:
 
     def ask(self, question: str = "How much?", *options: str) -> Answer:
         self.asked += 1
-        running = self.agent.ask("t", question, options, self.asked)
+        return self.finish(self.agent.ask("t", question, options, self.asked))
+
+    def finish(self, running: Generator[Any, None, State]) -> Answer:
         while True:
             try:
                 self.events.append(next(running))

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from graph_kit import LOOK, Make, Talk, Watched, calls, says, talking
@@ -160,6 +161,21 @@ class TestCheckpoints:
             found = [db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("checkpoints", "writes")]
         db.close()
         return found[0], found[1]
+
+    def test_one_of_an_older_version_is_closed(self, talks: Make) -> None:
+        talk = talks(calls(LOOK), says())
+        talk.ask()
+        config: Any = {"configurable": {"thread_id": "t"}}
+        state = talk.agent.graph.get_state(config).values
+        verdict = {name: value for name, value in state["verdict"].items() if name != "stopped"}
+        old = verdict | {"text": "", "cited": [], "problem": "", "missing": "", "spent": "This is the last of 12 steps."}
+        (row,) = state["results"]
+        rows = [{**{n: v for n, v in row.items() if n != "refusal"}, "refused": True, "text": "Refused: there is no sound"}]
+        talk.agent.graph.update_state(config, {"verdict": old, "doubted": {}, "results": rows}, as_node="finish")
+        assert talk.agent.interrupted("t")
+        answer = talk.finish(talk.agent.resume("t"))
+        assert (answer.text, answer.finished) == (NO_ANSWER, "out_of_steps")
+        assert [step.refusal for step in answer.steps] == ["there is no sound"]
 
     def test_only_the_newest_stays(self, talks: Make) -> None:
         talk = talks(calls(LOOK), calls(LOOK), says(), calls(LOOK), says())

@@ -78,9 +78,9 @@ class Agent:
             "messages": [{"role": "user", "content": question_message(question, options)}],
             "calls": [],
             "results": [],
-            "verdict": {},
-            "doubted": {},
-            "spent": "",
+            "verdict": None,
+            "doubted": None,
+            "stopped": None,
             "turn": turn,
         }
         zeros = dict.fromkeys(("step", "sent_back", "llm_calls", "input_tokens", "output_tokens", "analyzer_ms"), 0)

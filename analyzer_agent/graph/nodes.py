@@ -5,7 +5,7 @@ Knows nothing of the graph that calls them, nor of how it is checkpointed.
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from langgraph.config import get_stream_writer
@@ -14,13 +14,13 @@ from analyzer_agent.errors import AgentError
 from analyzer_agent.events import SentBack, TextDelta, Thinking, Verifying, Warned
 from analyzer_agent.fencing import inline, unfenced
 from analyzer_agent.graph import history
-from analyzer_agent.graph.state import Limits, State, last_text, results_of
+from analyzer_agent.graph.state import Limits, State, answer_of, answer_row, last_text, results_of
 from analyzer_agent.messages import assistant_message, rejection_messages, tool_message, verification_prompt
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols import ChatModel, Reply
 from analyzer_agent.records import ToolCall, ToolResult
 from analyzer_agent.toolbox import MergedNote, Toolbox
-from analyzer_agent.toolbox.answer_check import NO_ANSWER, check_answer, parse_finish_call
+from analyzer_agent.toolbox.answer_check import NO_ANSWER, CheckedAnswer, check_and_return, parse_finish_call
 from analyzer_agent.toolbox.evidence_judge import notes_text, parse_judgement, second_look
 from analyzer_agent.toolbox.scheduler import run_calls, spent_ms
 from analyzer_agent.toolbox.schemas import judge_tool
@@ -53,39 +53,26 @@ class Nodes:
         write = get_stream_writer()
         step = state["step"] + 1
         write(Thinking(step, self.limits.steps))
-        spent = self._spent(state, step)
+        stopped = self.limits.reached(state, step)
         messages = [{"role": "system", "content": self.brief(state)}, *history.messages(state.get("earlier", [])), *state["messages"]]
         tools = self.toolbox.schemas(state["options"])
-        if spent:
-            messages.append({"role": "user", "content": render("out_of_steps", why=spent)})
+        if stopped:
+            messages.append({"role": "user", "content": render("out_of_steps", why=self.limits.sentence(stopped))})
             tools = tools[-1:]
         on_text = (lambda text: write(TextDelta(text))) if self.stream_text else None
         reply = self.model.complete(messages, tools, on_text, None, self.cancel)
         return {
             "step": step,
-            "spent": spent,
+            "stopped": stopped,
             "messages": [*state["messages"], *assistant_message(reply)],
             "calls": [asdict(c) for c in reply.calls],
             **_usage_update(state, reply),
         }
 
-    def _spent(self, state: State, step: int) -> str:
-        """Return why the model must finish now, or nothing."""
-        limits = self.limits
-        if step >= limits.steps:
-            return f"This is the last of {limits.steps} steps."
-        # A budget of 0 means "from the notes alone", which are free to be read.
-        if limits.analyzer_ms is not None and state["analyzer_ms"] >= max(1, limits.analyzer_ms):
-            return f"The budget of {limits.analyzer_ms / 1000:g} analyzer seconds is spent."
-        return f"The budget of {limits.tokens} tokens is spent." if self._tokens_spent(state) else ""
-
-    def _tokens_spent(self, state: State) -> bool:
-        return self.limits.tokens is not None and state["input_tokens"] + state["output_tokens"] >= self.limits.tokens
-
     def after_think(self, state: State) -> str:
         """Return the next node: act while there are calls, and something is left to spend."""
         looks = [c for c in state["calls"] if c["name"] != "finish"]
-        return "act" if looks and not state["spent"] else "finish"
+        return "act" if looks and not state.get("stopped") else "finish"
 
     # --- act ------------------------------------------------------------------------------------------------------
 
@@ -111,45 +98,50 @@ class Nodes:
     def finish(self, state: State) -> dict[str, Any]:
         """Check the answer against the rules; once it goes back to the model if it breaks them."""
         draft = parse_finish_call(state["calls"], last_text(state), state["options"])
-        looked = any(not result.refused for result in results_of(state)) or bool(state.get("shown"))
-        evidence = self.toolbox.evidence(draft.named.intersection(state.get("shown", [])))
-        verdict = check_answer(draft, evidence, looked=looked, options=state["options"])
-        if verdict.problem and state["sent_back"] < _SEND_BACK_LIMIT and not self._spent(state, state["step"]):
-            complaint = render("look_first") if verdict.unseen else render("not_cited", why=verdict.problem)
-            return self._back(state, draft.text, verdict.problem, complaint) | {"sent_back": state["sent_back"] + 1}
-        return {"verdict": asdict(verdict) | {"spent": state["spent"]}}
+        checked = check_and_return(
+            draft,
+            self.toolbox.evidence(draft.named.intersection(state.get("shown", []))),
+            prompt="not_cited",
+            may_return=state["sent_back"] < _SEND_BACK_LIMIT and not self.limits.reached(state, state["step"]),
+            looked=any(not result.refused for result in results_of(state)) or bool(state.get("shown")),
+            options=state["options"],
+        )
+        if isinstance(checked, CheckedAnswer):
+            return {"verdict": answer_row(replace(checked, stopped=state.get("stopped")))}
+        back = self._back(state, checked.text, checked.problem, render(checked.prompt, why=checked.problem))
+        return back | {"sent_back": state["sent_back"] + 1}
 
     def after_finish(self, state: State) -> str:
         """Return the next node: think again if the answer was sent back; verify it where that is wanted and can be paid for."""
-        verdict = state["verdict"]
-        if not verdict:
+        answer = answer_of(state["verdict"])
+        if answer is None:
             return "think"
-        if self.verifies == "never" or self.model.manager == "rules" or not verdict["found"] or not verdict["cited"]:
+        if self.verifies == "never" or self.model.manager == "rules" or not answer.found or not answer.cited:
             return "close"
-        unsure = verdict["confidence"] != "high" or bool(state["doubted"])
-        return "verify" if (unsure or self.verifies == "always") and not self._tokens_spent(state) else "close"
+        unsure = answer.confidence != "high" or bool(state["doubted"])
+        return "verify" if (unsure or self.verifies == "always") and not self.limits.tokens_spent(state) else "close"
 
     # --- verify ---------------------------------------------------------------------------------------------------
 
     def verify(self, state: State) -> dict[str, Any]:
         """Have the cited notes judged; the answer goes back the first time that they do not suffice, then it is marked."""
         get_stream_writer()(Verifying())
-        verdict = state["verdict"]
-        runs = list(self.toolbox.evidence(verdict["cited"]).values())
+        answer = _checked(state)
+        runs = list(self.toolbox.evidence(answer.cited).values())
         notes = notes_text(self.toolbox, runs)
-        question = verification_prompt(state["question"], state["options"], verdict["text"], verdict["choice"], notes)
+        question = verification_prompt(state["question"], state["options"], answer.text, answer.choice, notes)
         reply = self._judge([{"role": "system", "content": render("verify")}, {"role": "user", "content": question}])
         counted = _usage_update(state, reply)
         judgement = parse_judgement([asdict(call) for call in reply.calls])
         if judgement is None or judgement.sufficient:
             return counted
-        marked = verdict | {"confidence": "low", "missing": judgement.missing}
-        if not state["doubted"] and not self._spent({**state, **counted}, state["step"]):  # type: ignore[typeddict-item]
-            wanted = render("insufficient", missing=inline(judgement.missing))
+        marked = answer_row(replace(answer, confidence="low", missing=judgement.missing))
+        if not state["doubted"] and not self.limits.reached({**state, **counted}, state["step"]):  # type: ignore[typeddict-item]
+            complaint = render("insufficient", missing=inline(judgement.missing))
             if other := second_look(self.toolbox, runs, judgement):
-                wanted += f" {render('second_look', times=other[0], tools=other[1])}"
-            back = self._back(state, verdict["text"], judgement.missing, wanted)
-            return counted | back | {"verdict": {}, "doubted": marked}
+                complaint += f" {render('second_look', times=other[0], tools=other[1])}"
+            back = self._back(state, answer.text, judgement.missing, complaint)
+            return counted | back | {"verdict": None, "doubted": marked}
         return counted | {"verdict": marked}
 
     def _judge(self, messages: Sequence[Mapping[str, Any]]) -> Reply:
@@ -168,13 +160,13 @@ class Nodes:
 
     def close(self, state: State) -> dict[str, Any]:
         """Keep the answer for the questions that follow; a doubted one is better than none."""
-        verdict, told = state["verdict"], state.get("earlier", [])
-        if not verdict["text"] and state["doubted"]:
-            verdict = state["doubted"] | {"spent": verdict["spent"]}
-        runs = self.toolbox.evidence(verdict["cited"])
-        marks = {number: self._mark(number, runs[number]) for number in verdict["cited"] if number in runs}
-        kept = history.with_turn(told, state["question"], verdict["text"] or NO_ANSWER, marks)
-        return {"verdict": verdict, "earlier": kept, "calls": []}
+        answer, doubted = _checked(state), answer_of(state["doubted"])
+        if not answer.text and doubted:
+            answer = replace(doubted, stopped=answer.stopped)
+        runs = self.toolbox.evidence(answer.cited)
+        marks = {number: self._mark(number, runs[number]) for number in answer.cited if number in runs}
+        kept = history.with_turn(state.get("earlier", []), state["question"], answer.text or NO_ANSWER, marks)
+        return {"verdict": answer_row(answer), "earlier": kept, "calls": []}
 
     def _mark(self, number: int, run: MergedNote) -> str:
         """Return a mark with the time of its note, which still reads as a mark, and where there are several the video."""
@@ -183,6 +175,12 @@ class Nodes:
     def _back(self, state: State, draft: str, why: str, complaint: str) -> dict[str, Any]:
         get_stream_writer()(SentBack(draft, unfenced(why)))
         return {"messages": [*state["messages"], *rejection_messages([c["id"] for c in state["calls"]], complaint)], "calls": []}
+
+
+def _checked(state: State) -> CheckedAnswer:
+    answer = answer_of(state["verdict"])
+    assert answer is not None, "an answer is checked before it is verified or closed"
+    return answer
 
 
 def _usage_update(state: State, reply: Reply) -> dict[str, int]:

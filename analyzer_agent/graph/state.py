@@ -4,12 +4,12 @@ Knows nothing of how a question proceeds.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TypedDict
 
 from analyzer_agent.records import ToolResult, Unexamined
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.toolbox.answer_check import CheckedAnswer, Outcome
+from analyzer_agent.toolbox.answer_check import CheckedAnswer, Outcome, StopReason
 
 
 @dataclass(frozen=True)
@@ -20,46 +20,94 @@ class Limits:
     analyzer_ms: int | None = None
     tokens: int | None = None
 
+    def reached(self, state: "State", step: int) -> StopReason | None:
+        """Return the limit that ends a question at this step, None as long as none does."""
+        if step >= self.steps:
+            return "last_step"
+        # A budget of 0 means "from the notes alone", which are free to be read.
+        if self.analyzer_ms is not None and state["analyzer_ms"] >= max(1, self.analyzer_ms):
+            return "analyzer_budget"
+        return "token_budget" if self.tokens_spent(state) else None
+
+    def tokens_spent(self, state: "State") -> bool:
+        """Return whether the token budget is spent."""
+        return self.tokens is not None and state["input_tokens"] + state["output_tokens"] >= self.tokens
+
+    def sentence(self, reason: StopReason) -> str:
+        """Return a limit that was reached, as the model reads it."""
+        match reason:
+            case "last_step":
+                return f"This is the last of {self.steps} steps."
+            case "analyzer_budget":
+                return f"The budget of {(self.analyzer_ms or 0) / 1000:g} analyzer seconds is spent."
+            case "token_budget":
+                return f"The budget of {self.tokens} tokens is spent."
+
 
 class State(TypedDict, total=False):
     """What is checkpointed: plain JSON-able data only. `earlier` and `shown` last as long as the session.
 
-    `spent` is why the model was told to finish now, empty as long as it was not. `sent_back` counts answers that broke the rules and went
-    back, `doubted` is the verdict that went back because its evidence was judged not to suffice.
+    `stopped` is the limit that was reached. `sent_back` counts answers that went back because they broke a rule. `verdict` is the checked
+    answer; `doubted` is the one that went back because its evidence was judged not to suffice. Both are read and written by
+    `answer_of` and `answer_row`.
     """
 
     question: str
     options: list[str]
     messages: list[dict[str, Any]]
     step: int
-    spent: str
+    stopped: StopReason | None
     calls: list[dict[str, Any]]
     results: list[dict[str, Any]]
     sent_back: int
-    doubted: dict[str, Any]
+    doubted: dict[str, Any] | None
     llm_calls: int
     input_tokens: int
     output_tokens: int
     analyzer_ms: int
-    verdict: dict[str, Any]
+    verdict: dict[str, Any] | None
     earlier: list[Mapping[str, Any]]
     shown: list[int]
     turn: int
 
 
 def outcome_of(state: State) -> Outcome:
-    """Return what the question of a finished state ended with."""
-    verdict = {name: value for name, value in state["verdict"].items() if name != "spent"}
+    """Return the outcome of the question of a finished state.
+
+    Raises:
+        ValueError: the question is not finished.
+    """
+    answer = answer_of(state["verdict"])
+    if answer is None:
+        raise ValueError("the question has no checked answer yet")
     return Outcome(
         question=state["question"],
-        verdict=CheckedAnswer(**verdict),
+        answer=answer,
         steps=results_of(state),
-        spent=str(state["verdict"]["spent"]),
         llm_calls=state["llm_calls"],
         input_tokens=state["input_tokens"],
         output_tokens=state["output_tokens"],
         analyzer_ms=state["analyzer_ms"],
     )
+
+
+# --- rows of a checkpoint ---------------------------------------------------------------------------------------------
+
+
+def answer_row(answer: CheckedAnswer) -> dict[str, Any]:
+    """Return a checked answer as it is checkpointed."""
+    return asdict(answer)
+
+
+def answer_of(row: Mapping[str, Any] | None) -> CheckedAnswer | None:
+    """Return the checked answer of a row, None if there is none."""
+    if not row:
+        return None
+    fields = dict(row)
+    if "spent" in fields:  # checkpoints of before StopReason hold a sentence, and "" for what is absent
+        stopped: StopReason | None = "last_step" if fields.pop("spent") else None
+        fields |= {"stopped": stopped, "problem": fields["problem"] or None, "missing": fields["missing"] or None}
+    return CheckedAnswer(**fields)
 
 
 def results_of(state: State) -> list[ToolResult]:
@@ -71,7 +119,7 @@ def _result(row: Mapping[str, Any]) -> ToolResult:
     span = TimeRange(**row["span"]) if row["span"] else None
     left = tuple(Unexamined(**{**u, "span": TimeRange(**u["span"])}) for u in row["not_examined"])
     fields = {**row, "span": span, "not_examined": left, "note_ids": tuple(row["note_ids"])}
-    if "refused" in fields:  # checkpoints of version 0.1 have a flag in place of the reason
+    if "refused" in fields:  # checkpoints of before hold a flag in place of the reason
         fields["refusal"] = str(row["text"]).removeprefix("Refused: ") if fields.pop("refused") else None
     return ToolResult(**fields)
 

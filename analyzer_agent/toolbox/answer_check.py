@@ -5,7 +5,7 @@ Knows nothing of the store (times and texts of citations are added from it later
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.evidence.merging import MergedNote
@@ -14,6 +14,9 @@ from analyzer_agent.records import Confidence, ToolResult
 from analyzer_agent.toolbox.arguments import parse_object
 from analyzer_agent.toolbox.citations import cited_ids, parse_id, strip_invalid
 from analyzer_agent.toolbox.quotation_check import misquoting_claims
+
+StopReason = Literal["last_step", "analyzer_budget", "token_budget"]
+"""The limit that made a model finish before it chose to."""
 
 NO_ANSWER = "There is no answer: the model ended without giving one."
 
@@ -27,7 +30,7 @@ class DraftAnswer:
     choice: str | None = None
     confidence: Confidence = "low"
     found: bool = True
-    complaint: str = ""
+    complaint: str | None = None
 
     @property
     def named(self) -> set[int]:
@@ -37,7 +40,20 @@ class DraftAnswer:
 
 @dataclass(frozen=True)
 class CheckedAnswer:
-    """A checked answer. `problem` says what is wrong with it, `unseen` that nothing had been looked at, `missing` what the notes lack."""
+    """An answer after the check, on its way from `finish` to the session.
+
+    Attributes:
+        text: the answer, with marks of valid notes only.
+        cited: the ids of the cited notes.
+        unsupported: claims that cite no valid note, or misquote one.
+        choice: the letter of the chosen option.
+        confidence: the model's own, lowered where the check or the judge found fault.
+        found: whether the model says that the notes hold the answer.
+        problem: which rule the answer breaks, None if it breaks none.
+        unseen: whether it was given before anything had been analyzed.
+        missing: what the cited notes do not show according to the judge, None if they suffice or were not judged.
+        stopped: the limit that made the model finish, None if it finished by itself.
+    """
 
     text: str
     cited: list[int] = field(default_factory=list)
@@ -45,19 +61,28 @@ class CheckedAnswer:
     choice: str | None = None
     confidence: Confidence = "low"
     found: bool = True
-    problem: str = ""
+    problem: str | None = None
     unseen: bool = False
-    missing: str = ""
+    missing: str | None = None
+    stopped: StopReason | None = None
+
+
+@dataclass(frozen=True)
+class RejectedAnswer:
+    """An answer that goes back to the model: its text, the rule that it breaks, and the name of the prompt that says so."""
+
+    text: str
+    problem: str
+    prompt: str
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A question at its end: the checked answer and what it took. `spent` is why the model had to finish, empty where it had not."""
+    """The end of a question: the checked answer, the steps that led to it, and what it cost."""
 
     question: str
-    verdict: CheckedAnswer
+    answer: CheckedAnswer
     steps: Sequence[ToolResult] = ()
-    spent: str = ""
     llm_calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
@@ -68,7 +93,7 @@ def parse_finish_call(calls: Sequence[Mapping[str, Any]], text: str, options: Se
     """Return the draft from the finish call, or from plain text where a model answers without calling it."""
     call = next((c for c in calls if c["name"] == "finish"), None)
     if call is None:
-        return DraftAnswer(unfenced(text), complaint="" if unfenced(text) else "the answer was empty.")
+        return DraftAnswer(unfenced(text), complaint=None if unfenced(text) else "the answer was empty.")
     try:
         given = parse_object(call["arguments"])
     except ToolRefusal as refusal:
@@ -78,7 +103,7 @@ def parse_finish_call(calls: Sequence[Mapping[str, Any]], text: str, options: Se
     letters = [chr(65 + n) for n in range(len(options))]
     chosen = given.get("choice") if options else None
     choice = _letter(chosen, letters)
-    empty = "" if unfenced(given["answer"]) or choice else "the answer was empty."
+    empty = None if unfenced(given["answer"]) or choice else "the answer was empty."
     return DraftAnswer(
         text=unfenced(given["answer"]) or (f"{choice}: {options[letters.index(choice)]}" if choice else ""),
         notes=_numbers(given.get("notes")),
@@ -106,23 +131,50 @@ def _numbers(given: Any) -> tuple[int, ...]:
     return tuple(dict.fromkeys(n for n in found if isinstance(n, int) and not isinstance(n, bool) and n >= 0))
 
 
+def check_and_return(
+    draft: DraftAnswer,
+    evidence: Mapping[int, MergedNote | None] | None,
+    *,
+    prompt: str,
+    may_return: bool,
+    looked: bool = True,
+    options: Iterable[str] = (),
+) -> CheckedAnswer | RejectedAnswer:
+    """Check a draft, and reject it if it breaks a rule and may go back to the model.
+
+    Args:
+        draft: see `check_answer`, like `evidence`, `looked` and `options`.
+        evidence: the notes that may be cited.
+        prompt: the name of the prompt for a rejected answer; it is given the problem as `why`.
+        may_return: whether the model may be called once more.
+        looked: whether anything was analyzed; if not, the prompt is `look_first`.
+        options: the options of the question.
+    """
+    checked = check_answer(draft, evidence, looked=looked, options=options)
+    if checked.problem is None or not may_return:
+        return checked
+    return RejectedAnswer(draft.text, checked.problem, "look_first" if checked.unseen else prompt)
+
+
 def check_answer(
-    draft: DraftAnswer, evidence: Mapping[int, MergedNote | None], *, looked: bool, options: Iterable[str] = ()
+    draft: DraftAnswer, evidence: Mapping[int, MergedNote | None] | None, *, looked: bool, options: Iterable[str] = ()
 ) -> CheckedAnswer:
-    """Return the draft with only those marks left that name evidence; claims that cite others, or misquote, are listed as unsupported.
+    """Return the draft with valid marks only; claims that cite other notes, or misquote, are listed as unsupported.
 
     Args:
         draft: what the model wrote.
-        evidence: the notes that may be cited, with what they say; None where that is not known.
-        looked: whether anything has been looked at.
+        evidence: the notes that may be cited, with their texts (None where those are not known); None if the model was given no notes,
+            so that it breaks no rule by citing none.
+        looked: whether anything was analyzed.
         options: the options of the question, which may be quoted like notes.
     """
-    text, cited, unsupported = strip_invalid(draft.text, evidence)
+    citable = evidence or {}
+    text, cited, unsupported = strip_invalid(draft.text, citable)
     notes = dict.fromkeys(draft.notes)
-    cited += [n for n in notes if n in evidence and n not in cited]
-    unsupported += [f"#{n}" for n in notes if n not in evidence and not any(f"#{n}" in claim for claim in unsupported)]
-    wrong = misquoting_claims(draft.text, cited if draft.found else (), evidence, options)
-    problem = _problem(draft, cited, unsupported, wrong, looked)
+    cited += [n for n in notes if n in citable and n not in cited]
+    unsupported += [f"#{n}" for n in notes if n not in citable and not any(f"#{n}" in claim for claim in unsupported)]
+    wrong = misquoting_claims(draft.text, cited if draft.found else (), citable, options)
+    problem = draft.complaint if evidence is None else _problem(draft, cited, unsupported, wrong, looked)
     unsupported += [claim for claim in wrong if claim not in unsupported]
     if draft.found and not cited and text and text not in unsupported:
         unsupported = [*unsupported, text]
@@ -130,7 +182,7 @@ def check_answer(
     return CheckedAnswer(text, cited, unsupported, draft.choice, confidence, draft.found, problem, not looked)
 
 
-def _problem(draft: DraftAnswer, cited: Sequence[int], uncitable: Sequence[str], wrong: Sequence[str], looked: bool) -> str:
+def _problem(draft: DraftAnswer, cited: Sequence[int], uncitable: Sequence[str], wrong: Sequence[str], looked: bool) -> str | None:
     if draft.complaint:
         return draft.complaint
     if not looked:
@@ -141,4 +193,4 @@ def _problem(draft: DraftAnswer, cited: Sequence[int], uncitable: Sequence[str],
         "cite notes that were not shown, or that lie outside of what may be used": uncitable,
         "quote words that are not in the notes they cite": wrong,
     }
-    return " ".join(f"these {what}: {fenced('; '.join(claims))}." for what, claims in told.items() if claims)
+    return " ".join(f"these {what}: {fenced('; '.join(claims))}." for what, claims in told.items() if claims) or None

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analyzer_agent.errors import ToolRefusal
-from analyzer_agent.timeline import TimeRange, clock, parse
+from analyzer_agent.timeline import InvalidTime, TimeRange, clock, parse
 
 _RANGES = ("range", "ranges")
 _BETWEEN = re.compile(r"\s*(?:[-\u2013\u2014]|\bto\b)\s*")
@@ -102,7 +102,7 @@ def time_range(given: Any, scope: TimeRange) -> TimeRange:
         start, end = (parse(time) for time in _pair(given))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         # The message quotes the whole argument, so that it can be fenced as the model's own text.
-        told = str(error) if "not a time" in str(error) and not isinstance(given, str) else f"{given!r} is not a time range"
+        told = str(error) if isinstance(error, InvalidTime) and not isinstance(given, str) else f"{given!r} is not a time range"
         raise ToolRefusal(f'{told}. A range is two times: ["0:10", "0:25.5"] or [10, 25.5].') from error
     if end <= start:
         raise ToolRefusal(f"{clock(start)}-{clock(end)} is not a range: its end must come after its start.")

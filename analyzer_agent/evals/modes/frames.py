@@ -77,14 +77,14 @@ class Frames:
             raise AgentError("There is no picture to show.", hint="Leave out --mode frames, or widen --from and --to.")
         system = render("frames")
         outcome = ask_and_check(context, system, parts, write, dict.fromkeys(frame.number for frame in shown))
-        ids = _store_cited(context, shown, outcome.verdict, system)
+        ids = _store_cited(context, shown, outcome.answer, system)
         steps = [
             _step(context, session_video, [frame for frame in shown if frame.session_video is session_video], ids)
             for session_video in context.toolbox.session_videos.values()
         ]
         for step in steps:
             write(ToolFinished(step))
-        return replace(outcome, verdict=_renumbered(outcome.verdict, ids), steps=steps)
+        return replace(outcome, answer=_renumbered(outcome.answer, ids), steps=steps)
 
 
 def even_instants(session_video: SessionVideo, count: int) -> list[int]:
@@ -114,11 +114,11 @@ def _step(context: QuestionContext, session_video: SessionVideo, shown: Sequence
     return ToolResult(_call_id(session_video), f"{len(shown)} frames were shown.", notes, session_video.scope, tool=LOOK_KIND, args=args)
 
 
-def _renumbered(verdict: CheckedAnswer, ids: Mapping[int, int]) -> CheckedAnswer:
-    """Return the verdict with notes in place of the frames' numbers."""
-    unsupported = [renumber(claim, ids) for claim in verdict.unsupported]
-    cited = [ids[number] for number in verdict.cited]
-    return replace(verdict, text=renumber(verdict.text, ids), cited=cited, unsupported=unsupported)
+def _renumbered(answer: CheckedAnswer, ids: Mapping[int, int]) -> CheckedAnswer:
+    """Return the answer with notes in place of the frames' numbers."""
+    unsupported = [renumber(claim, ids) for claim in answer.unsupported]
+    cited = [ids[number] for number in answer.cited]
+    return replace(answer, text=renumber(answer.text, ids), cited=cited, unsupported=unsupported)
 
 
 # --- notes ----------------------------------------------------------------------------------------------------------
@@ -142,9 +142,9 @@ class FrameAnswers(Analyzer):
             yield grain, [self._said[grain.span.start]] if grain.span.start in self._said else []
 
 
-def _store_cited(context: QuestionContext, shown: Sequence[ShownFrame], verdict: CheckedAnswer, system: str) -> dict[int, int]:
+def _store_cited(context: QuestionContext, shown: Sequence[ShownFrame], answer: CheckedAnswer, system: str) -> dict[int, int]:
     """Store what was said of the frames, and return the notes of those that are cited, by the frames' numbers."""
-    said = _sentences_by_frame(verdict)
+    said = _sentences_by_frame(answer)
     asked: Mapping[str, JSON] = {
         "question": context.question,
         "options": list(context.options),
@@ -164,11 +164,11 @@ def _store_cited(context: QuestionContext, shown: Sequence[ShownFrame], verdict:
     return ids
 
 
-def _sentences_by_frame(verdict: CheckedAnswer) -> dict[int, str]:
+def _sentences_by_frame(answer: CheckedAnswer) -> dict[int, str]:
     """Return for each cited frame the sentences that cite it; the whole answer where none does by itself."""
-    parts = list(sentences_with_ids(verdict.text))
-    whole = " ".join(sentence for sentence, _ in parts if sentence) or verdict.choice or verdict.text
-    return {n: " ".join(sentence for sentence, cited in parts if n in cited and sentence) or whole for n in verdict.cited}
+    parts = list(sentences_with_ids(answer.text))
+    whole = " ".join(sentence for sentence, _ in parts if sentence) or answer.choice or answer.text
+    return {n: " ".join(sentence for sentence, cited in parts if n in cited and sentence) or whole for n in answer.cited}
 
 
 def _stored(

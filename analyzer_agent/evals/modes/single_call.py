@@ -15,7 +15,7 @@ from analyzer_agent.messages import assistant_message, rejection_messages
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols import ChatModel
 from analyzer_agent.toolbox import Toolbox
-from analyzer_agent.toolbox.answer_check import Outcome, check_answer, parse_finish_call
+from analyzer_agent.toolbox.answer_check import CheckedAnswer, Outcome, check_and_return, parse_finish_call
 from analyzer_agent.toolbox.schemas import finish_tool
 
 _MAX_CALLS = 2
@@ -63,10 +63,11 @@ def ask_and_check(
         reply = context.model.complete(messages, [finish_tool(context.options)], None, None, context.cancel)
         inputs, outputs = inputs + reply.usage.input_tokens, outputs + reply.usage.output_tokens
         draft = parse_finish_call([asdict(call) for call in reply.calls], reply.text, context.options)
-        verdict = check_answer(draft, evidence or {}, looked=True, options=context.options)
-        problem = draft.complaint if evidence is None else verdict.problem
-        if not problem or (context.tokens is not None and inputs + outputs >= context.tokens):
-            break
-        complaint = render("finish_again" if evidence is None else "cite_shown", why=problem)
+        spent = context.tokens is not None and inputs + outputs >= context.tokens
+        prompt = "finish_again" if evidence is None else "cite_shown"
+        checked = check_and_return(draft, evidence, prompt=prompt, may_return=number < _MAX_CALLS and not spent, options=context.options)
+        if isinstance(checked, CheckedAnswer):
+            return Outcome(context.question, checked, llm_calls=number, input_tokens=inputs, output_tokens=outputs)
+        complaint = render(checked.prompt, why=checked.problem)
         messages += [*assistant_message(reply), *rejection_messages([call.id for call in reply.calls], complaint)]
-    return Outcome(context.question, verdict, llm_calls=number, input_tokens=inputs, output_tokens=outputs)
+    raise AssertionError("the last answer is never rejected")

@@ -13,9 +13,9 @@ from analyzer_agent.evidence.rendering import spans_text
 from analyzer_agent.messages import question_message
 from analyzer_agent.prompts import render
 from analyzer_agent.records import ToolCall, ToolResult, Unexamined
-from analyzer_agent.timeline import TimeRange, seconds
+from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import Toolbox, fenced_result
-from analyzer_agent.toolbox.answer_check import Outcome
+from analyzer_agent.toolbox.answer_check import Outcome, StopReason
 from analyzer_agent.toolbox.scheduler import run_calls, spent_ms
 
 DESCRIPTION_TOKENS = 16_000
@@ -37,7 +37,8 @@ class Summarizer:
         outcome = ask_and_check(
             context, render("summarizer", videos=videos), content, write, {line.id: line.runs[0] for line in told.lines}
         )
-        return replace(outcome, steps=results, spent=_budget_note(results, context.analyzer_ms), analyzer_ms=spent_ms(results))
+        answer = replace(outcome.answer, stopped=_stop_reason(results))
+        return replace(outcome, answer=answer, steps=results, analyzer_ms=spent_ms(results))
 
 
 def _calls(toolbox: Toolbox) -> list[ToolCall]:
@@ -69,6 +70,5 @@ def _gaps(left: Sequence[Unexamined], toolbox: Toolbox) -> str:
     return "; ".join(f"{analyzer} {spans_text(spans)}{video} ({reason})" for (analyzer, video, reason), spans in groups.items())
 
 
-def _budget_note(results: Sequence[ToolResult], analyzer_ms: int | None) -> str:
-    cut = any(u.reason == "budget" for result in results for u in result.not_examined)
-    return f"The budget of {seconds(analyzer_ms):g} analyzer seconds is spent." if cut and analyzer_ms is not None else ""
+def _stop_reason(results: Sequence[ToolResult]) -> StopReason | None:
+    return "analyzer_budget" if any(u.reason == "budget" for result in results for u in result.not_examined) else None
