@@ -1,6 +1,6 @@
-"""Media files: pictures, sound and subtitles on one presentation timeline. The only door to `av`.
+"""Media files: frames, sound and subtitles on one presentation timeline.
 
-Knows nothing of analyzers, notes or questions.
+The only package that imports `av` (libav).
 """
 
 from analyzer_agent.media.file import MediaFile, open_video

@@ -1,6 +1,6 @@
-"""Sound: mono samples of one track at any rate, placed on the presentation timeline.
+"""Decode and resample an audio track to mono on the presentation timeline.
 
-Knows nothing of the picture. Where the track has no samples there is silence.
+Gaps in the track become silence.
 """
 
 from collections.abc import Iterator
@@ -20,22 +20,32 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PREROLL_S = Fraction(1, 2)
-"""Seconds decoded before what is wanted: decoders (overlap, bit reservoir) and the resampler's filter need a past."""
+"""Seconds decoded before the requested range: codecs (overlap, bit reservoir) and the resampling
+filter depend on earlier samples."""
 
 _TIMESTAMP_TOLERANCE_S = 3 / 1000
-"""Seconds by which a time stamp may miss the end of the samples before it without being a gap."""
+"""Seconds by which a time stamp may deviate from the end of the previous frame without a gap."""
 
 _SILENCE_BLOCK = 48_000
 _FULL_SCALE = 1 << 31
 
 
 def samples(path: Path, stream: int, span: TimeRange, rate: int) -> "NDArray[np.float32]":
-    """Return exactly `span.length * rate // 1000` mono samples in -1..1 of the container's stream number `stream`.
+    """Return the sound of `span`.
 
-    Memory is that of the result; the track is decoded from shortly before `span` to its end.
+    The track is decoded in blocks from shortly before `span`: memory is about that of the result.
+
+    Args:
+        path: the media file.
+        stream: index of the stream in the container.
+        span: the range, in ms.
+        rate: samples per second of the result.
+
+    Returns:
+        float32[span.length * rate // 1000], mono, -1..1.
 
     Raises:
-        MediaError: the file cannot be opened, or not read on.
+        MediaError: the file cannot be opened or read any further.
     """
     import numpy as np
 
@@ -45,7 +55,8 @@ def samples(path: Path, stream: int, span: TimeRange, rate: int) -> "NDArray[np.
         chosen = container.streams[stream]
         discard_other_streams(container, chosen)
         reader = _TrackDecoder(container, chosen, path)  # type: ignore[arg-type]
-        # Whole seconds are whole samples at every rate, so all calls resample on the same grid and agree at their seams.
+        # A whole second is a whole sample at every rate: all calls resample on the same grid, so
+        # adjacent results join without a seam.
         origin = max(0, (span.start - 100) // 1000)
         line = _Resampler(reader.rate, rate, origin)
         at = origin * rate - -(-first.numerator // first.denominator)
@@ -60,7 +71,7 @@ def samples(path: Path, stream: int, span: TimeRange, rate: int) -> "NDArray[np.
 
 
 class _TrackDecoder:
-    """Decodes a track to mono pieces with their place, in samples of the track's own rate since 0 ms."""
+    """Decodes a track to mono pieces; positions are samples since 0 ms at the track's own rate."""
 
     def __init__(self, container: "InputContainer", stream: "AudioStream", path: Path) -> None:
         self._container = container
@@ -74,7 +85,7 @@ class _TrackDecoder:
         self._reached = self._at.offset
 
     def pieces(self, start: int, end: Fraction) -> "Iterator[tuple[int, NDArray[np.float32]]]":
-        """Yield (place, samples) from a little before `start` seconds until `end`."""
+        """Yield (position, float32[n]) from shortly before `start` until `end`, both in seconds."""
         cursor: int | None = None
         begin = 0
         held: list[AudioFrame] = []
@@ -88,7 +99,7 @@ class _TrackDecoder:
             begin = begin if held else place
             held.append(frame)
             cursor = place + frame.samples
-            # Mixing is quick, but not for a frame at a time.
+            # Mixing has a high cost per call, so frames are collected for up to a second.
             if cursor - begin >= self.rate or cursor >= end * self.rate or frame.sample_rate != self.rate:
                 mono = self._mono(held)
                 yield begin, mono
@@ -111,7 +122,7 @@ class _TrackDecoder:
             yield from frames
 
     def _seek(self, seconds: Fraction) -> bool:
-        """Go to `seconds`; return False if reading begins at the start."""
+        """Seek to `seconds`; return False if reading begins at the start of the file."""
         import av
 
         self._stream.codec_context.flush_buffers()
@@ -140,14 +151,14 @@ class _TrackDecoder:
         return place
 
     def _on_grid(self, place: int, length: int) -> int:
-        """Undo the rounding of coarse time stamps (1 ms in Matroska): frames of equal length lie on a grid."""
+        """Undo the rounding of time stamps (to 1 ms in Matroska): equal frames lie on a grid."""
         if self._tick <= self._per or not length:
             return place
         near = self._begin + round((place - self._begin) / length) * length
         return near if abs(near - place) * self._per <= self._tick else place
 
     def _mono(self, frames: "list[AudioFrame]") -> "NDArray[np.float32]":
-        """Mix frames of one kind that follow each other."""
+        """Mix consecutive frames of the same format to mono."""
         import numpy as np
         from av.audio.fifo import AudioFifo
         from av.audio.resampler import AudioResampler
@@ -158,14 +169,14 @@ class _TrackDecoder:
             row.write(frame)
         kind = _kind(frames[0])
         if kind not in self._mixers:
-            # Mixing to integers keeps the sum of all channels within bounds; to floats, libswresample lets it overflow.
+            # libswresample keeps the sum of all channels within bounds for integers only.
             self._mixers[kind] = AudioResampler(format="s32", layout="mono", rate=self.rate)
         parts = [_flat(part) for part in self._mixers[kind].resample(row.read())]
         return np.concatenate(parts) / np.float32(_FULL_SCALE) if parts else np.zeros(0, dtype=np.float32)
 
 
 class _Resampler:
-    """Puts pieces on one unbroken line of samples that begins at `origin` seconds, and resamples it."""
+    """Resamples pieces as one continuous signal from `origin` seconds, with silence in the gaps."""
 
     def __init__(self, source: int, target: int, origin: int) -> None:
         from av.audio.resampler import AudioResampler
@@ -175,7 +186,7 @@ class _Resampler:
         self._resampler = AudioResampler(format="flt", layout="mono", rate=target)
 
     def resampled(self, pieces: "Iterator[tuple[int, NDArray[np.float32]]]") -> "Iterator[NDArray[np.float32]]":
-        """Yield the resampled line block by block."""
+        """Yield the resampled signal in blocks of float32[n]; pieces are (position, samples)."""
         import numpy as np
 
         for place, piece in pieces:

@@ -1,7 +1,4 @@
-"""Opening containers with libav, and its errors put into words.
-
-Knows nothing of which stream is wanted or what is done with it.
-"""
+"""Open containers with libav, read their packets, and turn libav's errors into `MediaError`."""
 
 import re
 from collections.abc import Callable, Generator, Iterator
@@ -20,42 +17,49 @@ if TYPE_CHECKING:
     from av.stream import Stream
 
 _TEXT_ART = frozenset({"tty", "bin", "xbin", "adf", "idf", "brender_pix"})
-"""Formats as which libav opens texts and arbitrary bytes: they draw characters, they are no videos."""
+"""Formats that libav recognises in text files and arbitrary bytes; they are not videos."""
 
 _MAX_DAMAGED_PACKETS = 50
-"""So many failed reads in a row are taken for damage that libav can step over; more mean that it cannot go on."""
+"""Consecutive failed reads that are tolerated as local damage; more end the reading."""
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class StreamClock:
-    """Translate one stream's time stamps: `base` seconds per tick, `offset` ticks at 0 ms on the presentation timeline."""
+    """Converts a stream's time stamps between ticks and ms on the presentation timeline.
+
+    A tick is `base` seconds long; tick `offset` is at 0 ms.
+    """
 
     base: Fraction
     offset: int = 0
 
     def ms(self, pts: int) -> int:
-        """Return the first whole millisecond at which something stamped `pts` is there (rounds up)."""
+        """Return the first whole ms at which a frame with this pts is shown (rounds up)."""
         at = (pts - self.offset) * self.base * 1000
         return -(-at.numerator // at.denominator)
 
     def ticks(self, ms: int) -> int:
-        """Return the last tick that is not after `ms`."""
+        """Return the last tick at or before `ms`."""
         at = Fraction(ms, 1000) / self.base
         return at.numerator // at.denominator + self.offset
 
 
 def open_container(path: Path, hwaccel: "HWAccel | None" = None) -> "InputContainer":
-    """Open a local file with libav, to be decoded by `hwaccel` if that is given; never follows a playlist to the network.
+    """Open a local file with libav. A playlist is never followed to the network.
+
+    Args:
+        path: the media file.
+        hwaccel: the hardware decoder to use, if any.
 
     Raises:
-        MediaError: missing, not a file, empty, unreadable, cut off, or in no format that libav knows.
+        MediaError: the file is missing, empty, unreadable, truncated, or of an unknown format.
     """
     import av
 
     _check_file(path)
-    # "pattern_type" keeps libav from reading "shot%03d.jpg" as a numbered sequence of pictures.
+    # Without "pattern_type", libav reads "shot%03d.jpg" as a numbered sequence of images.
     options = {"protocol_whitelist": "file", "pattern_type": "none"}
     try:
         container = av.open(str(path.resolve()), options=options, hwaccel=hwaccel)
@@ -69,7 +73,7 @@ def open_container(path: Path, hwaccel: "HWAccel | None" = None) -> "InputContai
 
 @contextmanager
 def opened_container(path: Path) -> "Iterator[InputContainer]":
-    """Open like `open_container` and close at the end."""
+    """Like `open_container`, as a context manager that closes the container."""
     container = open_container(path)
     try:
         yield container
@@ -78,7 +82,7 @@ def opened_container(path: Path) -> "Iterator[InputContainer]":
 
 
 def not_media(path: Path) -> MediaError:
-    """Return the error for a file with neither picture nor sound."""
+    """Return the error for a file that has neither picture nor sound."""
     return MediaError(
         f"{path.name!r} is not a video: it has neither picture nor sound that can be decoded.",
         hint="Give a video, audio or image file, such as .mp4, .mkv, .mov, .webm, .avi, .ts, .mp3, .wav, .flac, .jpg or .png.",
@@ -86,7 +90,7 @@ def not_media(path: Path) -> MediaError:
 
 
 def discard_other_streams(container: "InputContainer", *streams: "Stream") -> None:
-    """Let the demuxer pass over all other streams."""
+    """Make the demuxer skip all streams but the given ones."""
     from av.stream import Discard
 
     wanted = {stream.index for stream in streams}
@@ -96,12 +100,12 @@ def discard_other_streams(container: "InputContainer", *streams: "Stream") -> No
 
 
 def has_arbitrary_start(container: "InputContainer") -> bool:
-    """Tell whether the format's time stamps start anywhere (MPEG-TS, MPEG-PS)."""
+    """Return whether the format's time stamps start at an arbitrary value (MPEG-TS, MPEG-PS)."""
     return _has(container, "ts_discont")
 
 
 def has_estimated_duration(container: "InputContainer") -> bool:
-    """Tell whether the format has no index and libav estimates its duration."""
+    """Return whether the format has no index, so that libav estimates its duration."""
     return _has(container, "generic_index") or has_arbitrary_start(container)
 
 
@@ -112,12 +116,15 @@ def _has(container: "InputContainer", flag: str) -> bool:
 
 
 def clock_of(container: "InputContainer", stream: "Stream") -> StreamClock:
-    """Return the stream's clock. Formats with arbitrary time stamps (MPEG-TS and PS) begin at 0, all others keep theirs."""
+    """Return the stream's clock.
+
+    Arbitrary time stamps (MPEG-TS and PS) are shifted to begin at 0, all others are kept.
+    """
     base = Fraction(stream.time_base or Fraction(1, 1000))
     if not has_arbitrary_start(container) or container.start_time is None:
         return StreamClock(base)
     start = Fraction(container.start_time, 1_000_000)
-    # The container's start is rounded to microseconds; the stream that it comes from knows it exactly.
+    # The container's start is rounded to microseconds; the stream it comes from has the exact one.
     exact = (s.start_time * s.time_base for s in container.streams if s.start_time is not None and s.time_base)
     nearest = min(exact, key=lambda at: abs(at - start), default=start)
     if abs(nearest - start) <= Fraction(1, 1_000_000):
@@ -128,10 +135,16 @@ def clock_of(container: "InputContainer", stream: "Stream") -> StreamClock:
 def packets(
     container: "InputContainer", stream: "Stream", path: Path, reached: Callable[[], str]
 ) -> "Generator[Packet[Stream], None, None]":
-    """Yield the stream's packets from here on, stepping over damage, without the empty ones at the end.
+    """Yield the stream's packets from the current position, skipping damage and empty packets.
+
+    Args:
+        container: the open container.
+        stream: the stream to read.
+        path: the file, for the message.
+        reached: returns the current time as text, for the message.
 
     Raises:
-        MediaError: libav cannot go on; the message says at which time (`reached`).
+        MediaError: libav cannot read on.
     """
     import av
 
@@ -153,7 +166,7 @@ def packets(
 
 
 def decode_packet(decode: Callable[[], list[_T]]) -> list[_T] | None:
-    """Return what the decoder gives for a packet, or None when the packet is damaged."""
+    """Return the decoder's output for a packet, or None if the packet is damaged."""
     import av
 
     try:
@@ -165,7 +178,7 @@ def decode_packet(decode: Callable[[], list[_T]]) -> list[_T] | None:
 
 
 _ADDRESS = re.compile(r"(?:^|/)(https?|ftps?|file|s3|gs|rts?ps?|rtmps?|udp|srt|mms):/", re.IGNORECASE)
-"""A URL, which `Path` leaves one slash after the colon."""
+"""A URL in a `Path`, which reduces `//` to one slash."""
 
 _SAVE = "Save the video first, such as: yt-dlp -o talk.mp4 URL"
 _RECORD = "Record the part you need first, such as: ffmpeg -i URL -t 600 -c copy talk.mkv"

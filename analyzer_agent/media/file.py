@@ -1,4 +1,4 @@
-"""`MediaFile`: a media file as analyzers see it. Knows nothing of analyzers."""
+"""`MediaFile`: the `Video` that analyzers read, backed by a file."""
 
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -28,18 +28,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MAX_PARALLEL_READERS = 2
-"""Each reads the container's index by itself, which is a hundred MB for ten hours."""
+"""Each reader loads the container's index separately: about 100 MB for a video of ten hours."""
 
 
 def open_video(path: str | Path, decoder: str = hardware.SOFTWARE) -> "MediaFile":
-    """Open a video, audio or image file. A photo is a video of one frame that lasts a second.
+    """Open a video, audio or image file. An image is a video of one frame that lasts a second.
 
-    `decoder` tells where pictures are decoded: "cpu", "auto" for a GPU's video engine if there is one that can, or its kind, such
-    as "cuda". The pictures are the same everywhere.
+    A truncated file opens as well: see `MediaFile.readable`.
+
+    Args:
+        path: the file.
+        decoder: "cpu", a hardware decoder such as "cuda", or "auto" for a hardware decoder if one
+            works. Frames are bit-identical.
 
     Raises:
-        MediaError: the file cannot be read, or not with this decoder; says what is wrong with it. A file that is merely cut off opens: see
-            `MediaFile.readable`.
+        MediaError: the file cannot be read, or not with this decoder.
     """
     file = Path(path)
     layout = inspect(file)
@@ -48,12 +51,14 @@ def open_video(path: str | Path, decoder: str = hardware.SOFTWARE) -> "MediaFile
 
 
 class MediaFile:
-    """A media file, opened: the `Video` that analyzers read.
+    """An open media file: the `Video` that analyzers read.
 
-    Every reading call opens the file anew, so several threads may read at once and nothing stays open in between.
-    `readable` is the part of the timeline whose data are there. A file that is cut off has `promised` more: its header tells a longer
-    duration than `duration`, where its data end and everything that is read of it ends too. `problems` says what is
-    odd about the file, for people.
+    Every read opens the file anew, so several threads may read at once and no handle stays open.
+
+    Attributes:
+        readable: the part of the timeline whose data exist.
+        promised: the duration in the header, in ms; longer than `duration` in a truncated file.
+        problems: oddities of the file, as sentences for people.
     """
 
     def __init__(self, path: Path, id: str, layout: Layout, decoder: str = hardware.SOFTWARE) -> None:
@@ -61,7 +66,7 @@ class MediaFile:
         self.id = id
         self._layout = layout
         self.decoder = decoder
-        """Where pictures are decoded: cpu, or a kind of device such as cuda."""
+        """The device that decodes frames: cpu, or a hardware decoder such as cuda."""
         picture = layout.picture
         self.readable: TimeRange = layout.readable
         self.promised: int = layout.duration
@@ -80,11 +85,11 @@ class MediaFile:
         self._shared: Source | None = None
         self._leave: Callable[[], None] = lambda: None
         self._keeps, self._kept = False, list[PacketReader]()
-        """Whether a cursor stays open between calls, and the one that waits for the next."""
+        """Whether a reader stays open between calls, and the open one, if any."""
 
     @property
     def name(self) -> str:
-        """The file's name, without its folder."""
+        """The file name without its folder."""
         return self.path.name
 
     def __enter__(self) -> "MediaFile":
@@ -94,9 +99,9 @@ class MediaFile:
         self.close()
 
     def close(self) -> None:
-        """Refuse further reading; what is being read ends with an error, in whatever thread.
+        """Refuse further reads; reads in progress, in any thread, end with an error.
 
-        A part of a `divided` file holds it open between calls; this releases it.
+        For a parallel view this also closes the container that it holds open between calls.
         """
         self._closed = True
         self._leave()
@@ -104,9 +109,10 @@ class MediaFile:
             self._kept.pop().close()
 
     def shared_views(self, count: int) -> "list[MediaFile]":
-        """Return views of this file whose frames come from one decoding pass where they want them at the same time.
+        """Return `count` views that share one decoding pass for overlapping requests.
 
-        Each is for one thread; the pass begins when all have asked for frames or are closed. Closing one closes it alone.
+        Each view is for one thread. The pass begins when every view has requested frames or is
+        closed. Closing a view does not affect the others.
         """
         shared = SharedPass(self._decoded, count)
         views = [copy(self) for _ in range(count)]
@@ -116,11 +122,14 @@ class MediaFile:
         return views
 
     def parallel_views(self, parts: int) -> "list[MediaFile]":
-        """Return views for dense reading, each for one thread at a time, to be closed; none where it is better read in one go.
+        """Return at most `parts` views for parallel dense reading; none if that is not faster.
 
-        A decoder with one thread does more for a processor than one with several, but only where its part is reached without reading all
-        that comes before, so just where the container has an index. Each view keeps the container open as long as it is read forward:
-        to open one of ten hours takes longer than to look at seconds of it.
+        Several decoders with few threads use the cores better than one with many, but only if a
+        part can be reached without reading everything before it: the container needs an index. A
+        view keeps its container open while it is read forward, because opening a ten-hour file
+        takes longer than decoding seconds of it.
+
+        Each view is for one thread at a time; the caller closes it.
         """
         cores = os.cpu_count() or 1
         readers = min(parts, cores, _MAX_PARALLEL_READERS)
@@ -149,12 +158,24 @@ class MediaFile:
         order: Literal["rgb", "bgr"] = "rgb",
         pixels: Pixels | None = None,
     ) -> Iterator[Frame]:
-        """Yield frames in time order: the ones shown at `instants`; or on the grid of `fps`; or every frame that starts in `span`.
+        """Yield frames in time order.
 
-        The frame shown at t is the last one with pts <= t; before the first frame it is the first. With `keyframes`, of every frame
-        only the key frames, at their own times: the cheapest look at a long video. Images are H x W x 3 bytes,
-        upright; with `pixels` they hold these alone where that is quicker. Decoding goes along with the iteration and passes over
-        what is not wanted; close the iterator to stop early.
+        The frame shown at t is the last one with pts <= t; before the first frame, the first one.
+        Frames are decoded during the iteration; close the iterator to stop early.
+
+        Args:
+            span: the range to read; ignored if `instants` is given.
+            fps: sample on the nested grid that is at least this dense; None yields every frame
+                that starts in `span`.
+            instants: times in ms; yield the frame shown at each of them.
+            keyframes: with neither `fps` nor `instants`, yield key frames only: the cheapest way
+                through a long video.
+            order: the channel order of the images.
+            pixels: the only pixels that the caller uses; images hold just these (rows x columns x
+                3) if that is faster.
+
+        Yields:
+            Frames with images of H x W x 3, uint8, upright.
 
         Raises:
             MediaError: there is no picture, or the file cannot be read any further.
@@ -173,9 +194,15 @@ class MediaFile:
         return self._shown(picture, sorted(instants), painter)
 
     def audio(self, span: TimeRange, rate: int = 16_000, track: int = 1) -> "NDArray[np.float32]":
-        """Return mono samples in -1..1, exactly `span.length * rate // 1000` of them, silence where the track has none.
+        """Return the sound of `span`, with silence where the track has no samples.
 
-        Channels are averaged; `span` may reach beyond the end. Decoding starts shortly before `span`, wherever that is.
+        Args:
+            span: may reach beyond the end.
+            rate: samples per second.
+            track: number of the audio track, from 1; its channels are averaged.
+
+        Returns:
+            float32[span.length * rate // 1000], mono, -1..1.
 
         Raises:
             MediaError: there is no such track, or the file cannot be read any further.
@@ -187,10 +214,10 @@ class MediaFile:
         return audio.samples(self.path, sound.stream, span, rate)
 
     def subtitles(self, track: int) -> Sequence[Cue]:
-        """Return all cues of a track in time order, as plain text with line breaks; a cue may end after the video does.
+        """Return the cues of a track (from 1) in time order; a cue may end after the video.
 
         Raises:
-            MediaError: there is no such track, it consists of pictures, or it cannot be read.
+            MediaError: there is no such track, it consists of images, or it cannot be read.
         """
         self._check_open()
         place = self._place("subtitle track", track, self.subtitle_tracks)
@@ -214,7 +241,7 @@ class MediaFile:
 
     def _every(self, picture: PictureStream, span: TimeRange, keyframes: bool, painter: FrameConverter) -> Iterator[Frame]:
         at, paint = picture.clock, painter.image
-        # In a file that is cut off, some frames after the last gapless one can be there, out of order.
+        # A truncated file may still hold some frames after `duration`, with gaps before them.
         end = span.end if self.duration == self.promised else min(span.end, self.duration)
         start = max(picture.first, at.ticks(span.start - 1) + 1) if span.start else picture.first
         early = None
@@ -244,7 +271,10 @@ class MediaFile:
 
     @contextmanager
     def _lent(self, picture: PictureStream, wish: FrameRequest) -> Iterator[PacketReader]:
-        """Lend the cursor of the call before if what is wanted lies further on, else a new one; after an error none is used again."""
+        """Lend the previous call's reader if the request lies ahead of it, else a new one.
+
+        A reader is not reused after an error.
+        """
         cursor = self._kept.pop() if self._kept else None
         if cursor and (wish.instants is not None or wish.start <= cursor.read_to):
             cursor.close()
@@ -261,7 +291,7 @@ class MediaFile:
         self._keep(cursor)
 
     def _keep(self, cursor: PacketReader) -> None:
-        """Keep one cursor for the next call; none once this was closed, which another thread may do at any time."""
+        """Store one reader for the next call; none after `close`, which any thread may call."""
         self._kept.append(cursor)
         while self._kept and (self._closed or len(self._kept) > 1):
             self._kept.pop().close()

@@ -1,4 +1,4 @@
-"""The fingerprint of a file's content. Knows nothing of media formats."""
+"""The fingerprint of a file's content, used as the id of a video."""
 
 import hashlib
 import os
@@ -9,9 +9,10 @@ _BLOCK = 16 * 1024
 
 
 def fingerprint(path: Path) -> str:
-    """Return 32 hex digits for the content: a digest of the size and of evenly spaced blocks, the first and last included.
+    """Return 32 hex digits: BLAKE2b over the size and 64 evenly spaced blocks of 16 KiB.
 
-    At most 1 MB is read, so a file of any size takes milliseconds. The name is not part of it: copies and renamed files agree.
+    At most 1 MiB is read, so a file of any size takes milliseconds. The name is not included:
+    copies and renamed files have the same fingerprint.
 
     Raises:
         OSError: the file cannot be read.

@@ -1,6 +1,6 @@
-"""Folders as the media files in them, and what to leave out of a list of files that somebody gave by a pattern such as `*`.
+"""Select media files from folders and from file lists that a pattern such as `*` expanded to.
 
-Decides by names; where a name tells nothing, by opening the file.
+Decides by file extension; for unknown extensions, by opening the file.
 """
 
 import re
@@ -17,7 +17,7 @@ _MEDIA = frozenset(
     mp3 m4a m4b aac wav wave flac ogg oga opus wma aif aiff amr ac3 eac3 dts mka caf wv
     """.split()  # noqa: SIM905
 )
-"""Without those that other files have as well, such as `.ts`: these are opened."""
+"""Extensions of media files only. Ambiguous ones such as `.ts` are missing; they are opened."""
 
 _OTHER = frozenset(
     """
@@ -26,33 +26,35 @@ _OTHER = frozenset(
     jpg jpeg png gif webp bmp tif tiff svg ico heic zip tar gz bz2 xz 7z rar nfo m3u m3u8 pls cue torrent sha256 md5 pt onnx bin exe dll
     """.split()  # noqa: SIM905
 )
-"""What lies beside media files in folders. Images too: a poster or a thumbnail is no recording; one that is named by itself is taken."""
+"""Extensions of other files in folders of media. Images too: a poster or a thumbnail is not a
+recording; an image that is named explicitly is used."""
 
 _UNFINISHED = frozenset("part crdownload download tmp temp aria2 ytdl bak".split())  # noqa: SIM905
 
 
 @dataclass(frozen=True)
 class MediaSelection:
-    """Media files, in order, and files that were left out because they are none."""
+    """The selected media files, in order, and the given paths that hold no media."""
 
     files: tuple[Path, ...]
     left_out: tuple[Path, ...] = ()
     beside: int = 0
-    """How many other files lie in the folders."""
+    """The number of other files in the folders."""
 
 
 def media_in(given: Sequence[str | Path], *, recursive: bool = False) -> MediaSelection:
-    """Return the given files, each folder replaced by the media files in it, in natural order.
+    """Return the given files, with each folder replaced by its media files in natural order.
 
-    A single file is taken as it is, so that opening it tells what is wrong with it. Of several, those that are clearly no media are left
-    out. What does not exist stays: it may be the name of a video whose file is not here.
+    A single file is always selected, so that opening it reports its fault. Of several files, those
+    that are no media are left out. Paths that do not exist are kept: they may name a video whose
+    file is missing.
 
     Args:
         given: files and folders.
-        recursive: take the folders in the folders as well.
+        recursive: search subfolders as well.
 
     Raises:
-        AgentError: nothing is left.
+        AgentError: no media file is left.
     """
     files: list[Path] = []
     left_out: list[Path] = []
@@ -75,7 +77,7 @@ def media_in(given: Sequence[str | Path], *, recursive: bool = False) -> MediaSe
 
 
 def natural(path: Path) -> list[tuple[int, int, str]]:
-    """Return a key that sorts `talk 2` before `talk 10`."""
+    """Return a sort key that puts `talk 2` before `talk 10`."""
     pieces = re.split(r"(\d+)", str(path).casefold())
     return [(0, int(piece), "") if piece.isdecimal() else (1, 0, piece) for piece in pieces if piece]
 
@@ -98,7 +100,7 @@ def _is_media(path: Path) -> bool:
 
 
 def _may_be_named(path: Path) -> bool:
-    """Tell whether a file that was named among others may be media: an image counts here."""
+    """Return whether one of several named files may be media; images count."""
     ending = path.suffix.lstrip(".").casefold()
     return ending in _MEDIA or (ending not in _UNFINISHED and _opens(path))
 

@@ -1,4 +1,4 @@
-"""From decoded frames to upright arrays of bytes. Knows nothing of time."""
+"""Convert decoded frames to upright arrays: H x W x 3, uint8, RGB or BGR."""
 
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,13 +13,16 @@ if TYPE_CHECKING:
 Order = Literal["rgb", "bgr"]
 
 _PLANAR_FORMATS = {"nv12": "yuv420p", "p010le": "yuv420p10le", "p012le": "yuv420p12le", "p016le": "yuv420p16le"}
-"""How hardware decoders lay the same samples out, and how software decoders do: libswscale gives other colours for the former."""
+"""Semi-planar formats of hardware decoders -> the planar formats of software decoders. Both hold
+the same samples, but libswscale converts the former to other colours."""
 
 
 def orientation_of(frame: "VideoFrame") -> tuple[int, bool]:
-    """Return how to make the frame upright: degrees clockwise (0, 90, 180 or 270), after mirroring left and right if true.
+    """Return how to make a frame upright, from its display matrix (libavutil/display.h).
 
-    From the display matrix (libavutil/display.h). Angles between the right ones are rounded to the nearest.
+    Returns:
+        (degrees, mirrored): turn clockwise by 0, 90, 180 or 270 degrees (other angles are rounded),
+        after a horizontal flip if `mirrored`.
     """
     import numpy as np
 
@@ -34,10 +37,17 @@ def orientation_of(frame: "VideoFrame") -> tuple[int, bool]:
 
 
 class FrameConverter:
-    """Makes arrays of frames: upright, contiguous, H x W x 3 bytes; for one reader. `turn` is what `orientation_of` gives.
+    """Converts frames to upright, contiguous arrays: H x W x 3, uint8. For one thread.
 
-    With `pixels`, which name some of an upright picture of this `size`, an array holds these alone where that is quicker.
-    Frames are shared by readers, and a frame's own converter must not be used by two threads at once; besides, one for all is quicker.
+    It has its own reformatter: several readers may share a frame, and the frame's own is not
+    thread-safe; one for all frames is also faster.
+
+    Args:
+        order: the channel order.
+        turn: the result of `orientation_of`.
+        pixels: the pixels of the upright image that are used; the arrays hold just these (rows x
+            columns x 3) if that is faster.
+        size: width and height of the upright image; needed for `pixels`.
     """
 
     def __init__(
@@ -64,10 +74,10 @@ class FrameConverter:
         return np.ascontiguousarray(self._upright(converted), dtype=np.uint8)
 
     def _short_way(self, look: FrameFormat, pixels: Pixels) -> PixelSubsetConverter | None:
-        """Return what converts only the pixels of such frames; None where they are of another size, or there is no such thing."""
+        """Return a converter for `pixels` only; None if the size or format does not allow one."""
         import numpy as np
 
-        # Each pixel's place before it was turned is found by turning the places.
+        # Turning the coordinate arrays gives each upright pixel's position in the stored frame.
         down, across = (self._upright(np.broadcast_to(axis, (look.height, look.width))) for axis in np.ogrid[: look.height, : look.width])
         if across.shape != self._size[::-1]:
             return None

@@ -1,7 +1,7 @@
-"""Which frames to decode: the ones shown at given instants, with as little decoding as possible, or all that start in a range.
+"""Decode requested frames: those shown at given instants, or all that start in a range.
 
-Whole groups of pictures without a wanted instant are passed over, and frames that no other refers to are left out unless
-they are wanted. Knows nothing of pixels; times are the stream's own ticks.
+Groups of pictures without a requested instant are skipped, and so are unrequested non-reference
+frames. Times are ticks of the stream; conversion of pixels is left to `frame_converter`.
 """
 
 from collections import deque
@@ -16,23 +16,24 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 _DROPPABLE = frozenset({"h264", "mpeg1video", "mpeg2video"})
-"""Codecs in which a frame that is marked as no reference is one for certain."""
+"""Codecs whose non-reference mark on a frame is reliable."""
 
 _PROGRESSIVE = 1
-"""`field_order` of pictures that are not made of two fields (libavcodec/defs.h)."""
+"""`field_order` of progressive pictures (AV_FIELD_PROGRESSIVE in libavcodec/defs.h)."""
 
 _SEEK_AFTER = 2
-"""Seconds to the next wanted instant from which seeking may be cheaper than reading on."""
+"""Seconds to the next requested instant above which seeking may be cheaper than reading on."""
 
 _HELD_PACKETS = 512
 _HELD_BYTES = 32 * 1024 * 1024
-"""So much of a group of pictures is held back until it is known whether any of it is wanted."""
+"""Limits of the packets buffered until it is known which of them are requested."""
 
 
 class FrameRequest(NamedTuple):
-    """Which frames are wanted, in ticks: the ones shown at `instants` (ascending), or where that is None, those stamped in `[start, end)`.
+    """A request for frames; times are ticks.
 
-    With `keys`, of the latter only key frames.
+    Either the frames shown at `instants` (ascending), or, if that is None, the frames with pts in
+    `[start, end)`; with `keys`, only the key frames among the latter.
     """
 
     start: int = 0
@@ -42,7 +43,7 @@ class FrameRequest(NamedTuple):
 
 
 def requested_frames(cursor: PacketReader, wish: FrameRequest) -> "Iterator[tuple[int, VideoFrame]]":
-    """Yield (index of the instant, frame) in order; the index is 0 where there are no instants."""
+    """Yield (index of the instant, frame) in order; without instants the index is always 0."""
     if wish.instants is not None:
         yield from InstantDecoder(cursor, wish.instants)
     else:
@@ -50,8 +51,8 @@ def requested_frames(cursor: PacketReader, wish: FrameRequest) -> "Iterator[tupl
 
 
 def key_frames(cursor: PacketReader, start: int, end: int) -> "Iterator[VideoFrame]":
-    """Yield the key frames stamped in `[start, end)`, in order; each is decoded by itself, and nothing else is."""
-    if cursor.spacing:  # when a frame is shown, only those before it tell
+    """Yield the key frames with pts in `[start, end)`, in order; nothing else is decoded."""
+    if cursor.spacing:  # the pts of a frame depends on all frames before it
         yield from (frame for frame in all_frames(cursor, start, end) if frame.key_frame)
         return
     packet = (cursor.seek(start) if start > cursor.read_to else None) or cursor.next_packet()
@@ -65,14 +66,18 @@ def key_frames(cursor: PacketReader, start: int, end: int) -> "Iterator[VideoFra
 
 
 def all_frames(cursor: PacketReader, start: int, end: int) -> "Iterator[VideoFrame]":
-    """Yield all frames stamped in `[start, end)`, in order."""
+    """Yield all frames with pts in `[start, end)`, in order."""
     back = 0
     while (late := (yield from _all_frames(cursor, start, end, back))) and not cursor.from_start:
         back = max(2 * back, late)
 
 
 def _all_frames(cursor: PacketReader, start: int, end: int, back: int) -> "Generator[VideoFrame, None, int]":
-    """Do the work of `all_frames`; return 0, or by how much the first good frame came late."""
+    """Yield like `all_frames` after a seek to `start - back`.
+
+    Returns:
+        0, or the number of ticks by which the first valid frame lies after `start`.
+    """
     packet = (cursor.seek(start, back) if start > cursor.read_to or back else None) or cursor.next_packet()
     last = None
     while True:
@@ -91,18 +96,19 @@ def _all_frames(cursor: PacketReader, start: int, end: int, back: int) -> "Gener
 
 
 class _RestartError(Exception):
-    """What was decoded does not reach back far enough: begin anew for the next instant."""
+    """The decoded frames do not reach back far enough: restart for the next instant."""
 
 
 class InstantDecoder:
-    """Finds the frames shown at `instants` (ticks, ascending, none before the first frame)."""
+    """Yields the frames shown at `instants` (ticks, ascending, none before the first frame)."""
 
     def __init__(self, cursor: PacketReader, instants: Sequence[int]) -> None:
         self._cursor = cursor
         self._instants = instants
         self._assigned = 0
-        """So many instants have their frame among the packets read so far; of these, so many were given out:"""
+        """Number of instants whose frame is in the packets read so far."""
         self._given = 0
+        """Number of instants whose frame was yielded."""
         self._held: VideoFrame | None = None
         self._window: deque[Packet[VideoStream]] = deque()
         self._window_bytes = 0
@@ -113,9 +119,9 @@ class InstantDecoder:
         self._seek_after = round(_SEEK_AFTER / cursor.at.base)
         self._back = 0
         self._tried = -1
-        """The last instant for which a seek was made: a second one would land in the same place."""
+        """Index of the last instant with a seek: a second one would land in the same place."""
         self._whole_until = -1
-        """Up to this instant everything is decoded, because a restart at a key frame failed."""
+        """Index up to which all is decoded, because a restart at a key frame failed."""
 
     def __iter__(self) -> "Iterator[tuple[int, VideoFrame]]":
         """Yield (index of the instant, frame) in order; the same frame may be yielded several times."""
@@ -155,7 +161,7 @@ class InstantDecoder:
             yield from self._feed(len(self._window) // 2)
 
     def _begin(self, key: "Packet[VideoStream] | None") -> None:
-        """Go on at a key frame with nothing before it."""
+        """Discard the state and continue at a key frame, or at the current position if None."""
         self._window.clear()
         self._window_bytes = 0
         self._wanted.clear()
@@ -170,8 +176,8 @@ class InstantDecoder:
         self._window_bytes += packet.size
 
     def _assign(self, to_the_end: bool = False) -> None:
-        """Find the packets for the instants that lie before everything still to be read."""
-        # Without time stamps of their own, packets do not tell which of them is shown when; only the frames that come out do.
+        """Mark the packets of the instants that lie before all unread packets as wanted."""
+        # With `spacing`, packets have no pts; only the decoded frames have one.
         known = self._instants[-1] + 1 if to_the_end else self._cursor.read_to if not self._cursor.spacing else None
         while known is not None and self._assigned < len(self._instants) and self._instants[self._assigned] < known:
             instant = self._instants[self._assigned]
@@ -180,7 +186,7 @@ class InstantDecoder:
             self._assigned += 1
 
     def _feed(self, count: int = 0) -> "Iterator[tuple[int, VideoFrame]]":
-        """Decode the first `count` packets of the window, and in any case up to the last one that is wanted."""
+        """Decode the first `count` packets of the window, at least up to the last wanted one."""
         unclear = count
         for index, packet in enumerate(self._window):
             if packet.pts is None or packet.pts in self._wanted:
@@ -205,13 +211,16 @@ class InstantDecoder:
             self._skipped = [pts for pts in self._skipped if pts > pts_of(frame)]
 
     def _give(self, before: int | None, limit: int) -> "Iterator[tuple[int, VideoFrame]]":
-        """Yield the held frame for the instants before the next frame, which is stamped `before` (None: for all up to `limit`)."""
+        """Yield the held frame for the instants before `before`, the pts of the next frame.
+
+        If it is None, yield it for all instants up to index `limit`.
+        """
         while self._held is not None and self._given < limit:
             instant = self._instants[self._given]
             if before is not None and instant >= before:
                 return
             if any(pts <= instant for pts in self._skipped):
-                # A time stamp of the container misled us about which frame is shown here: decode everything from now on.
+                # A wrong pts in the container led to skipping the frame shown here: skip no more.
                 self._may_skip = False
                 raise _RestartError
             yield self._given, self._held
@@ -219,7 +228,7 @@ class InstantDecoder:
             self._assigned = max(self._assigned, self._given)
 
     def _finish(self) -> "Iterator[tuple[int, VideoFrame]]":
-        """Yield what the decoder still holds for the instants assigned so far."""
+        """Drain the decoder and yield the frames of the instants assigned so far."""
         if self._given == self._assigned:
             return
         for frame in self._cursor.drain():
@@ -229,7 +238,7 @@ class InstantDecoder:
             self._again()
 
     def _again(self, late: int = 0) -> None:
-        """Begin anew further back, as long as there is a further back."""
+        """Restart further back, unless decoding began at the start of the file."""
         if self._cursor.from_start:
             return
         self._back = max(2 * self._back, late, self._seek_after)

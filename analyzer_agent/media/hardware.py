@@ -1,7 +1,6 @@
-"""Decoding on a GPU's video engine, where libav and the machine offer it.
+"""Select a hardware decoder, if libav and the machine have one.
 
-Only for codecs whose standard leaves nothing to the decoder: there the pictures are the same, bit for bit, wherever they are decoded.
-Knows nothing of what is decoded.
+Only for codecs whose standard defines every bit of the output, so that frames are bit-identical.
 """
 
 from pathlib import Path
@@ -15,14 +14,19 @@ if TYPE_CHECKING:
 SOFTWARE, ANY = "cpu", "auto"
 
 EXACT = frozenset({"h264", "hevc", "vp8", "vp9", "av1"})
-"""Codecs that decode to the same bits everywhere; the inverse transform of older ones may be rounded differently."""
+"""Codecs with bit-exact decoding; older ones leave the rounding of the transform open."""
 
 
 def choose_device(path: Path, codec: str, wanted: str) -> str:
-    """Return the kind of device that decodes a file: `wanted`, the first that works if that is "auto", or "cpu".
+    """Return the device type that decodes a file, or "cpu".
+
+    Args:
+        path: the file; its first frame is decoded to test a device.
+        codec: libav's name of the codec.
+        wanted: "cpu", a device type of libav such as "cuda", or "auto" for the first that works.
 
     Raises:
-        MediaError: there is no such device here.
+        MediaError: the wanted device is missing or cannot decode the file.
     """
     from av.codec.hwaccel import hwdevices_available
 
@@ -46,14 +50,14 @@ def choose_device(path: Path, codec: str, wanted: str) -> str:
 
 
 def accelerator(kind: str) -> "HWAccel | None":
-    """Return what libav wants to be told, None for the CPU."""
+    """Return libav's description of a device type; None for the CPU."""
     from av.codec.hwaccel import HWAccel
 
     return None if kind == SOFTWARE else HWAccel(kind, allow_software_fallback=False)
 
 
 def _decode_failure(path: Path, kind: str) -> str:
-    """Return why a device does not decode the first picture of a file, or ""."""
+    """Return why a device cannot decode the first frame of a file, or ""."""
     import av
 
     try:

@@ -1,7 +1,4 @@
-"""A video whose file is not at hand: a name and a duration, so that what is known of it can be read.
-
-Knows nothing of how its notes came about.
-"""
+"""`MissingVideo`: a video without a file, so that its imported notes can be read."""
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -22,17 +19,17 @@ _ID_PREFIX = "named-"
 
 
 def named_id(name: str) -> str:
-    """Return the id of the video that is known by this name alone; no file's fingerprint looks like it."""
+    """Return the id of a video without a file; its prefix distinguishes it from fingerprints."""
     return _ID_PREFIX + blake2b(name.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
 
 
 def is_named(video: str) -> bool:
-    """Tell whether this is the id of a video without a file."""
+    """Return whether `video` is the id of a video without a file."""
     return video.startswith(_ID_PREFIX)
 
 
 class MissingVideo:
-    """A video of which only the name and the duration (ms) are there; whatever reads its content is refused."""
+    """A video with only a name and a duration (ms); reading its content raises `MediaError`."""
 
     rotation = 0
     rate = Fraction(0)
@@ -44,7 +41,7 @@ class MissingVideo:
         self.id, self.name, self.path = named_id(name), name, Path(name)
         self.duration = self.promised = duration
         self.picture: TimeRange | None = TimeRange(0, duration)
-        """All of it, so that samples that were taken elsewhere have their place."""
+        """The whole duration, so that imported samples lie within it."""
         self.problems = ["the file is not here, so only notes that were imported can be used"]
 
     def __enter__(self) -> "MissingVideo":
@@ -63,15 +60,15 @@ class MissingVideo:
         order: Literal["rgb", "bgr"] = "rgb",
         pixels: Pixels | None = None,
     ) -> Iterator[Frame]:
-        """Refuse: there is no file."""
+        """Raise `MediaError`."""
         raise self._not_here()
 
     def audio(self, span: TimeRange, rate: int = 16_000, track: int = 1) -> "NDArray[np.float32]":
-        """Refuse: there is no file."""
+        """Raise `MediaError`."""
         raise self._not_here()
 
     def subtitles(self, track: int) -> Sequence[Cue]:
-        """Refuse: there is no file."""
+        """Raise `MediaError`."""
         raise self._not_here()
 
     def _not_here(self) -> MediaError:

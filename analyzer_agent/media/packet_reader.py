@@ -1,6 +1,6 @@
-"""Reading one video stream packet by packet: seeking to key frames, and decoding without stale pictures.
+"""Read one video stream packet by packet, seek to key frames, and decode without stale frames.
 
-Knows nothing of instants wanted or of pixels; times are the stream's own ticks.
+Times are ticks of the stream. `frames` decides which packets to decode.
 """
 
 from collections.abc import Generator, Iterator
@@ -21,22 +21,25 @@ if TYPE_CHECKING:
 _MIN_PTS = -(1 << 62)
 _INDEXED = 2
 _FIRST_STEP_BACK = 1
-"""Seconds to step back at first where a seek lands late; doubled each time."""
+"""Seconds to step back when a seek lands late; doubled each time."""
 
 
 _START_CODE, _IDR = b"\0\0\1", 5
 
 _FRAMES_TO_SETTLE = 2
-"""Seconds after which time stamps in MPEG-PS are right again (ISO 13818-1 wants one at least every 0.7 s)."""
+"""Seconds after a seek until time stamps in MPEG-PS are right (ISO 13818-1: one every 0.7 s)."""
 
 
 def pts_of(frame: "VideoFrame") -> int:
-    """Return the frame's time stamp; frames of a `PacketReader` have one."""
+    """Return the frame's pts in ticks; frames of a `PacketReader` always have one."""
     return frame.pts if frame.pts is not None else _MIN_PTS
 
 
 def _is_closed(packet: "Packet[VideoStream]") -> bool:
-    """Tell whether the H.264 packet holds an IDR picture, before which nothing is shown that comes after it (H.264 7.4.1.2.4)."""
+    """Return whether an H.264 packet holds an IDR picture.
+
+    No later picture in decoding order is shown before it (H.264, 7.4.1.2.4).
+    """
     data = bytes(packet)
     at = data.find(_START_CODE)
     while 0 <= at < len(data) - len(_START_CODE):
@@ -47,12 +50,17 @@ def _is_closed(packet: "Packet[VideoStream]") -> bool:
 
 
 class PacketReader:
-    """A place in a video stream, and the decoder that follows it, on the kind of device that `decoder` names (see `hardware`).
+    """A position in a video stream and its decoder.
 
-    `threads` is how many the decoder may use, 0 for as many as there are processors.
-
-    `start` is the first frame's time stamp. `spacing` is 0, or how many ticks apart frames are where the container does not say when
-    one is shown: the n-th one shown then takes the n-th time at which one was decoded.
+    Args:
+        path: the file.
+        stream: index of the stream in the container.
+        at: the stream's clock.
+        start: pts of the first frame, in ticks.
+        spacing: 0, or the ticks between frames if packets have no pts; the n-th frame shown then
+            takes the n-th decoding time.
+        decoder: the device type, see `hardware`.
+        threads: number of decoder threads; 0 for one per processor.
     """
 
     def __init__(
@@ -60,7 +68,7 @@ class PacketReader:
     ) -> None:
         self.at = at
         self.read_to = start
-        """Decoding time up to which packets were read: no later packet is shown before it."""
+        """Decoding time, in ticks, up to which packets were read: the rest is not shown before."""
         self.longest_gop = 0
         self.seekable = True
         self._path = path
@@ -82,7 +90,10 @@ class PacketReader:
         self.close()
 
     def close(self) -> None:
-        """Give back the file and the decoder, without waiting for garbage collection: reading goes round in a cycle."""
+        """Close the file and the decoder.
+
+        Garbage collection would free them late, because reader and generator form a cycle.
+        """
         self._container.close()
         self._packets.close()
         del self.stream, self._container, self._packets
@@ -93,7 +104,7 @@ class PacketReader:
         discard_other_streams(self._container, self.stream)
         self.stream.codec_context.thread_type = "AUTO"
         self.stream.codec_context.thread_count = self._threads
-        # A seek lands in the middle of a picture there, and only some pictures carry a time stamp: the others are guessed from it.
+        # In MPEG-PS a seek lands inside a picture, and most pts are extrapolated from others.
         self._settling = round(_FRAMES_TO_SETTLE / self.at.base) if self._container.format.name == "mpeg" else 0
         self._counted = 0
         self._begin = _MIN_PTS
@@ -102,14 +113,17 @@ class PacketReader:
 
     @property
     def from_start(self) -> bool:
-        """Whether everything since the start of the file was decoded, so that nothing lies further back."""
+        """Whether decoding began at the start of the file, so that nothing lies further back."""
         return self._begin == _MIN_PTS
 
     def key_before(self, target: int) -> int | None:
-        """Return the decoding time of the last key frame up to `target`, None where the container's index does not reach it."""
+        """Return the decoding time of the last key frame at or before `target`.
+
+        None if the container's index does not reach it.
+        """
         entries = self.stream.index_entries
         if has_arbitrary_start(self._container):
-            return None  # what libav found while it looked for a place, key frames or not
+            return None  # libav's index holds any packets that it met while seeking, not key frames
         if len(entries) < _INDEXED or entries[len(entries) - 1].timestamp < target:
             return None
         place = entries.search_timestamp(target, backward=True)
@@ -131,7 +145,10 @@ class PacketReader:
         return packet
 
     def decode(self, packet: "Packet[VideoStream]", *, skip: bool = False) -> "Iterator[VideoFrame]":
-        """Yield the frames that come out when `packet` goes in; with `skip`, the packet itself may be left out if nothing refers to it."""
+        """Yield the frames that the decoder outputs for `packet`.
+
+        With `skip`, the decoder may drop the packet's own frame if no other refers to it.
+        """
         context = self.stream.codec_context
         if self._drained:
             context.flush_buffers()
@@ -150,7 +167,7 @@ class PacketReader:
         yield from self._clean(decode_packet(lambda: self.stream.codec_context.decode(None)) or [])
 
     def begin_at(self, key: "Packet[VideoStream]") -> None:
-        """Start the decoder anew at a key frame: what is shown before it is not to be trusted."""
+        """Flush the decoder and start at a key frame; frames shown before it are dropped."""
         if not self._drained:
             self.stream.codec_context.flush_buffers()
         self._latest = _MIN_PTS
@@ -158,9 +175,16 @@ class PacketReader:
         self._begin = key.pts if key.pts is not None else _MIN_PTS
 
     def seek(self, target: int, extra: int = 0) -> "Packet[VideoStream] | None":
-        """Go to the last key frame found that is shown at or before `target` and return it; None: reading begins at the start.
+        """Seek to the last key frame shown at or before `target` and return its packet.
 
-        Steps further back where a seek lands late or finds nothing; `extra` ticks more from the beginning.
+        Steps further back if a seek lands late or finds none.
+
+        Args:
+            target: in ticks.
+            extra: ticks by which to step back in the first attempt.
+
+        Returns:
+            The packet, or None if reading begins at the start of the file.
         """
         tick = Fraction(1) / self.at.base
         back = extra
@@ -174,7 +198,7 @@ class PacketReader:
         return None
 
     def _stamp(self, packet: "Packet[VideoStream]") -> None:
-        """Keep only what is certain: the decoding time, and that a group's first frame is shown at the time that it is decoded."""
+        """Keep only reliable times: the decoding time and, for an IDR frame, the equal pts."""
         if packet.dts is None:
             packet.dts = self._counted
             self._counted += packet.duration or self.spacing
@@ -209,7 +233,7 @@ class PacketReader:
         return True
 
     def _rewind(self) -> None:
-        """Begin again as if nothing had been read, which a seek does not achieve in every format."""
+        """Reopen the file: in some formats no seek reaches its start."""
         self._container.close()
         self._open()
 
@@ -230,6 +254,6 @@ class PacketReader:
                 frame.pts = heappop(self._times) if self._times else None
             if frame.pts is None or frame.pts < self._begin:
                 continue
-            # Frames come out in the order in which they are shown: where a damaged time stamp says otherwise, the order is right.
+            # Decoders output frames in presentation order; a pts that contradicts it is damaged.
             self._latest = frame.pts = max(frame.pts, self._latest)
             yield frame

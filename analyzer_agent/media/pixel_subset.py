@@ -1,8 +1,9 @@
-"""Some pixels of a frame, converted without the others. Knows nothing of what they are wanted for.
+"""Convert a subset of a frame's pixels to RGB without converting the others.
 
-libswscale turns plain 8-bit 4:2:0 into RGB pixel by pixel: from a pixel's own luma and the chroma that four pixels share. So the wanted
-ones are put together as a smaller frame, and that is converted. Whether the code for this processor keeps to it is tried out on
-noise; where it does not, and for all other formats, there is no short way.
+libswscale converts 8-bit 4:2:0 pixel by pixel, from a pixel's luma and the chroma shared by four
+pixels. The wanted pixels are therefore copied to a smaller frame, which is converted. Whether the
+code for this processor gives the same bytes is tested on noise; if not, and for all other formats,
+there is no subset conversion.
 """
 
 from functools import lru_cache
@@ -16,16 +17,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PACKED_FORMATS = {"yuv420p": "yuv422p", "yuvj420p": "yuvj422p"}
-"""Formats with a short way, and as what the wanted pixels are put together: each row with chroma of its own."""
+"""Supported formats -> the format of the smaller frame, in which each row has its own chroma."""
 _CHROMA_WIDTH = 2
-"""Pixels side by side that share their chroma."""
+"""Number of adjacent pixels in a row that share their chroma."""
 _WIDTH_ALIGNMENT = 32
-"""Widths are filled up to a multiple of this: the last pixels of other rows may be converted by other code."""
+"""Widths are padded to a multiple of this: libswscale may convert the rest of a row differently."""
 _CopyPlan = list[tuple["slice | NDArray[np.intp]", slice]]
 
 
 class FrameFormat(NamedTuple):
-    """All of a frame that decides how it is converted."""
+    """The properties of a frame that determine its conversion."""
 
     format: str
     width: int
@@ -35,12 +36,18 @@ class FrameFormat(NamedTuple):
 
 
 def format_of(frame: "VideoFrame") -> FrameFormat:
-    """Return the look of a frame."""
+    """Return the format of a frame."""
     return FrameFormat(frame.format.name, frame.width, frame.height, int(frame.colorspace), int(frame.color_range))
 
 
 def pixel_subset(look: FrameFormat, format: str, pixels: Pixels) -> "PixelSubsetConverter | None":
-    """Return what converts these pixels of such frames, None where there is no short way."""
+    """Return a converter for `pixels` of frames of this format, or None if it is not supported.
+
+    Args:
+        look: the format of the frames.
+        format: the output format: "rgb24" or "bgr24".
+        pixels: the pixels of the stored (not turned) frame.
+    """
     return (
         PixelSubsetConverter(look, format, pixels)
         if look.format in _PACKED_FORMATS and _matches_full_conversion(look, format, pixels)
@@ -49,7 +56,7 @@ def pixel_subset(look: FrameFormat, format: str, pixels: Pixels) -> "PixelSubset
 
 
 class PixelSubsetConverter:
-    """Converts the same pixels of many frames that look alike; not to be used by several threads at once."""
+    """Converts the same pixels of many frames of one format. Not thread-safe."""
 
     def __init__(self, look: FrameFormat, format: str, pixels: Pixels) -> None:
         import av
@@ -58,7 +65,7 @@ class PixelSubsetConverter:
 
         self._format, self._reformatter = format, VideoReformatter()
         every = pixels.columns == tuple(range(look.width))
-        # A column that is picked out has chroma of its own, so nothing of use can stand beside it.
+        # A single column has its own chroma, so the pixel next to it in the small frame is unused.
         self._step = 1 if every else _CHROMA_WIDTH
         rows, columns = np.array(pixels.rows), np.array(pixels.columns)
         self._luma = _copy_plan(rows), _copy_plan(columns)
@@ -72,7 +79,7 @@ class PixelSubsetConverter:
         self._together.colorspace, self._together.color_range = look.colorspace, look.color_range
 
     def convert(self, frame: "VideoFrame") -> "NDArray[np.uint8]":
-        """Return the wanted pixels as bytes, rows x columns x 3."""
+        """Return the wanted pixels: rows x columns x 3, uint8."""
         import numpy as np
 
         height, width = self._size
@@ -85,15 +92,16 @@ class PixelSubsetConverter:
         if self._step == 1:
             return wanted
         pixels = np.empty(wanted.shape, np.uint8)
-        for colour in range(3):  # numpy takes five times as long to copy them as they are
+        for colour in range(3):  # five times as fast as one copy of the strided array
             pixels[..., colour] = wanted[..., colour]
         return pixels
 
 
 def _copy_plan(places: "NDArray[np.intp]") -> _CopyPlan:
-    """Return how to bring the values at these places side by side, as (from, to): by slices where every n-th, or two of every n, is wanted.
+    """Return (from, to) pairs of indices that copy the values at `places` next to each other.
 
-    To copy slices takes numpy a third of the time that picking out takes.
+    Regular places (every n-th, or two of every n) become slices: numpy copies these in a third of
+    the time of fancy indexing.
     """
     import numpy as np
 
@@ -113,7 +121,7 @@ def _copy(source: "NDArray[np.uint8]", target: "NDArray[np.uint8]", moves: tuple
 
 
 def _planes(frame: "VideoFrame") -> "list[NDArray[np.uint8]]":
-    """Return the bytes of each plane, with what fills up its rows."""
+    """Return each plane: height x line size, uint8, including the padding of its rows."""
     import numpy as np
 
     return [np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size) for plane in frame.planes]
@@ -121,7 +129,7 @@ def _planes(frame: "VideoFrame") -> "list[NDArray[np.uint8]]":
 
 @lru_cache(maxsize=32)
 def _matches_full_conversion(look: FrameFormat, format: str, pixels: Pixels) -> bool:
-    """Tell whether the short way gives the same bytes as the long one, for noise."""
+    """Return whether the subset conversion of noise equals the full conversion."""
     import av
     import numpy as np
 

@@ -1,6 +1,6 @@
-"""What is in a media file: which picture and sound to use, where they begin and end, and what is odd about it.
+"""Probe a media file: which streams to use, where they begin and end, and its problems.
 
-Knows nothing of analyzers; reads the header, one frame and the tail.
+Reads the header, the first frame and the tail.
 """
 
 from collections.abc import Sequence
@@ -30,26 +30,33 @@ if TYPE_CHECKING:
     from av.stream import Stream
 
 STILL_MS = 1000
-"""How long a photo lasts, in ms."""
+"""Duration of an image, in ms."""
 
 _FIRST_PACKETS = 500
-"""So many packets are tried before a stream is given up as not decodable."""
+"""Number of packets to try before a stream counts as not decodable."""
 
 _PADDING_TOLERANCE_S = Fraction(1, 4)
-"""Seconds by which the last packet may reach beyond an end that the header gives exactly (padding that is not played)."""
+"""Seconds by which the last packet may exceed an exact end in the header (padding, not played)."""
 
 _TRUNCATION_WINDOW_S = 5
-"""Seconds before the end of the data within which a stream's last packet means that it was cut off there, not over."""
+"""A stream whose last packet lies within this many seconds of the end of the data was truncated."""
 
 _DURATION_TOLERANCE_S = 1
-"""Seconds by which ends may differ before it is worth saying."""
+"""Seconds by which ends may differ without being reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class PictureStream:
-    """The video stream that is used. `first` is its first frame's time stamp in ticks, `turn` makes frames upright.
+    """The selected video stream.
 
-    `spacing` is 0, or the ticks from frame to frame where the container does not say when one is shown (raw H.264, AVI).
+    Attributes:
+        stream: index of the stream in the container.
+        first: pts of the first frame, in ticks.
+        rate: average frames per second.
+        size: width and height in pixels, after turning.
+        turn: how to make frames upright: degrees clockwise, after a horizontal flip if true.
+        still: whether the file is an image.
+        spacing: 0, or the ticks between frames if packets have no pts (raw H.264, AVI).
     """
 
     stream: int
@@ -66,7 +73,7 @@ class PictureStream:
 
 @dataclass(frozen=True, slots=True)
 class SoundStream:
-    """An audio stream."""
+    """An audio stream: its index in the container, and its sample rate in Hz."""
 
     stream: int
     track: Track
@@ -76,7 +83,7 @@ class SoundStream:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """All that `MediaFile` knows of a file."""
+    """The result of `inspect`; `duration` is in ms, `texts` are (stream index, track) pairs."""
 
     duration: int
     picture: PictureStream | None
@@ -90,7 +97,7 @@ def inspect(path: Path) -> Layout:
     """Read a file's header, first frame and tail.
 
     Raises:
-        MediaError: it cannot be opened, or has neither picture nor sound that can be decoded.
+        MediaError: the file cannot be opened, or neither picture nor sound can be decoded.
     """
     problems: list[str] = []
     with opened_container(path) as container:
@@ -118,7 +125,7 @@ def inspect(path: Path) -> Layout:
 
 @dataclass(slots=True)
 class _StreamEnds:
-    """Where streams end, in seconds; `readable` only if the data end before that."""
+    """The ends of streams, in seconds; `readable` is the end of the data, if they end early."""
 
     ends: dict[int, Fraction]
     readable: Fraction | None = None
@@ -126,11 +133,11 @@ class _StreamEnds:
 
     @classmethod
     def of(cls, container: "InputContainer", streams: "Sequence[Stream]", still: bool, usual: Fraction) -> "_StreamEnds":
-        """Compare what the header promises with what the tail holds."""
+        """Compare the ends in the header with the last packets; `usual` is a frame in seconds."""
         if still:
             return cls({stream.index: Fraction(STILL_MS, 1000) for stream in streams})
         found = stream_ends(container, streams, usual)
-        # Without an index of its own a format promises nothing: libav's duration is an estimate from the bit rate.
+        # For formats without an index, libav estimates the duration from the bit rate.
         trusted = not has_estimated_duration(container)
         reach = cls({})
         for stream in streams:
@@ -152,14 +159,14 @@ class _StreamEnds:
             self.readable = end if self.readable is None else min(self.readable, end)
 
     def _compare(self, whole: Fraction, last: Fraction) -> None:
-        """Take the container's own promise where its streams give none (Matroska)."""
+        """Use the container's duration if its streams declare none (Matroska)."""
         if self.readable is None and whole - max(self.ends.values()) > _DURATION_TOLERANCE_S:
             self.readable = last
             self.ends = {index: whole if last - end < _TRUNCATION_WINDOW_S else end for index, end in self.ends.items()}
 
 
 def _choose(container: "InputContainer") -> "tuple[Stream | None, list[Stream]]":
-    """Return the video stream to use (a default one before others, never cover art) and the audio streams."""
+    """Return the video stream (the default one, else the first; no cover art) and audio streams."""
     from av.stream import Disposition
 
     cover = Disposition.attached_pic | Disposition.timed_thumbnails
@@ -178,7 +185,7 @@ def _frame_duration(video: "Stream | None") -> Fraction:
 
 
 def _first(path: Path, stream: "Stream") -> "Frame | None":
-    """Return the first frame that can be decoded."""
+    """Return the first decodable frame, or None."""
     with opened_container(path) as container:
         own = container.streams[stream.index]
         discard_other_streams(container, own)

@@ -1,7 +1,7 @@
-"""One decoding pass that feeds several readers: each frame is decoded once, whoever wants it.
+"""One decoding pass for several readers: each frame is decoded once.
 
-Readers run in threads of their own, at their own pace; whoever is in need of a frame decodes the next one for all. Knows nothing of pixels,
-nor of what the readers are; times are the stream's own ticks.
+Readers run in their own threads at their own pace; a reader that needs a frame decodes the next one
+for all. Times are ticks of the stream.
 """
 
 import threading
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
 Source: TypeAlias = "Callable[[FrameRequest], Generator[tuple[int, VideoFrame], None, None]]"
-"""Yields (index of the instant, frame) for a wish; see `frames.wanted`."""
+"""Yields (index of the instant, frame) for a request; see `frames.requested_frames`."""
 
 JOIN_TIMEOUT_S = 10.0
-"""So long the others wait for a reader that was announced and has not come."""
+"""Time that readers wait for an expected one that has not made its request."""
 
 STALL_TIMEOUT_S = 60.0
-"""So long they wait for one that takes no frames: some take many at once, and look at them for long."""
+"""Time that readers wait for one that takes no frames; some process large batches for long."""
 
 _MAX_QUEUED_FRAMES = 8
-"""Frames that are held for a reader at most."""
+"""Maximum number of frames queued for a reader."""
 
 _POLL_S = 0.5
 _MIN_TICK = -(1 << 62)
 
 
 class SharedPass:
-    """The pass. A reader that comes too late for it, or holds up the others, decodes for itself.
+    """The shared pass. A reader that is late or stalls the others continues with its own decoder.
 
     Args:
-        decode: opens a pass of its own over the video.
-        expected: how many readers will come; they are numbered from 0.
-        patience: how many seconds to wait for one of them to come.
-        stalled: how many seconds to wait for one that takes no frames.
+        decode: starts a separate decoding pass over the video.
+        expected: number of readers; they are numbered from 0.
+        patience: seconds to wait for readers to make their requests.
+        stalled: seconds to wait for a reader that takes no frames.
     """
 
     def __init__(self, decode: Source, expected: int, patience: float = JOIN_TIMEOUT_S, stalled: float = STALL_TIMEOUT_S) -> None:
@@ -51,13 +51,13 @@ class SharedPass:
         self._deadline: float | None = None
         self._readers: list[_PassReader] = []
         self._fed: list[_PassReader] = []
-        """Those that the present source was planned for."""
+        """The readers that the current source was planned for."""
         self._source: Generator[_DecodedFrame, None, None] | None = None
         self._decoding = False
         self._reached = _MIN_TICK
 
     def read(self, number: int, wish: FrameRequest) -> "Generator[tuple[int, VideoFrame], None, None]":
-        """Yield what `decode(wish)` yields."""
+        """Yield the frames of `decode(wish)` to reader `number`."""
         reader = self._join(number, wish)
         try:
             while (found := self._next(reader)) is not None:
@@ -70,7 +70,7 @@ class SharedPass:
                 yield from ((given + index, frame) for index, frame in own)
 
     def leave(self, number: int) -> None:
-        """Let nobody wait for this reader any more."""
+        """Stop waiting for this reader."""
         with self._changed:
             self._coming.discard(number)
             self._changed.notify_all()
@@ -101,7 +101,7 @@ class SharedPass:
         self._changed.notify_all()
 
     def _next(self, reader: "_PassReader") -> "tuple[int, VideoFrame] | None":
-        """Return the reader's next frame; None when there are no more, or no more from here."""
+        """Return the reader's next frame; None if it is done or no longer part of the pass."""
         while True:
             with self._changed:
                 if reader.ready:
@@ -118,7 +118,10 @@ class SharedPass:
             self._advance(source)
 
     def _may_decode(self) -> bool:
-        """Tell whether the next frame can be decoded now: nobody else decodes, all who come are here, and all have room for it."""
+        """Return whether to decode the next frame now.
+
+        That is: no other reader decodes, all expected readers have joined, and no queue is full.
+        """
         now = time.monotonic()
         if self._decoding or (self._coming and now < (self._deadline or now)):
             return False
@@ -131,7 +134,7 @@ class SharedPass:
     # --- decoding -------------------------------------------------------------------------------------------------
 
     def _replan(self) -> None:
-        """Let the next frame come from a pass over what is wanted by then."""
+        """Discard the source; the next frame comes from a pass over the requests of that time."""
         source, self._source = self._source, None
         if source is not None and not self._decoding:
             source.close()
@@ -145,7 +148,10 @@ class SharedPass:
         return self._source
 
     def _advance(self, source: "Generator[_DecodedFrame, None, None]") -> None:
-        """Decode a frame and hand it out. After an error each reader goes on alone, and meets it there."""
+        """Decode a frame and distribute it.
+
+        After an error each reader continues with its own decoder, which raises the error there.
+        """
         found: _DecodedFrame | None = None
         failed = True
         try:
@@ -168,7 +174,7 @@ class SharedPass:
 
 
 class _DecodedFrame(NamedTuple):
-    """A frame, stamped `at`; or the one that is shown at an instant, `at`."""
+    """A frame with pts `at`; or, if `is_shown`, the frame shown at the instant `at`."""
 
     at: int
     frame: "VideoFrame"
@@ -176,14 +182,14 @@ class _DecodedFrame(NamedTuple):
 
 
 class _PassReader:
-    """What one reader wants, and how much of it was found."""
+    """The request of one reader and its progress."""
 
     def __init__(self, wish: FrameRequest) -> None:
         self.wish = wish
         self.at = 0
-        """So many instants were found."""
+        """Number of instants whose frame was found."""
         self.start = self.begun = wish.start
-        """From where frames are still to be found, and from where when the present source was planned."""
+        """Start of the missing frames, now and when the current source was planned."""
         self.ready: deque[tuple[int, VideoFrame]] = deque()
         self.taken = time.monotonic()
         self.done = wish.instants is not None and not wish.instants
@@ -194,17 +200,17 @@ class _PassReader:
         return self.start if instants is None else instants[self.at] if self.at < len(instants) else _MIN_TICK
 
     def rest(self) -> FrameRequest:
-        """Return what is still to be found."""
+        """Return the request for the missing frames."""
         instants = self.wish.instants
         return self.wish._replace(start=self.start) if instants is None else FrameRequest(instants=instants[self.at :])
 
     def take(self, found: _DecodedFrame | None) -> None:
-        """Keep what was found if it was wanted; None: there is no more."""
+        """Queue a frame if it was requested; None marks the end of the pass."""
         instants = self.wish.instants
         if found is None:
             self.done = True
         elif instants is None:
-            # Damaged files have several frames of one stamp: what counts is where the present source began.
+            # Damaged files repeat a pts, so compare with the start of the source, not `self.start`.
             if not found.is_shown and self.begun <= found.at < self.wish.end:
                 self.ready.append((0, found.frame))
                 self.start = found.at + 1
@@ -216,7 +222,7 @@ class _PassReader:
 
 
 def _merged_requests(decode: Source, wishes: Sequence[FrameRequest]) -> "Generator[_DecodedFrame, None, None]":
-    """Yield what all wishes ask for, in time order, each frame decoded once."""
+    """Yield the frames of all requests in time order; each frame is decoded once."""
     instants = tuple(sorted({at for wish in wishes for at in wish.instants or ()}))
     whole = [wish for wish in wishes if wish.instants is None]
     start, end = min((wish.start for wish in whole), default=0), max((wish.end for wish in whole), default=0)
@@ -238,7 +244,7 @@ def _merged_requests(decode: Source, wishes: Sequence[FrameRequest]) -> "Generat
 
 
 def _shown_by(frame: "VideoFrame | None", decode: Source, instants: tuple[int, ...]) -> "Iterator[_DecodedFrame]":
-    """Yield the frame for each instant; without one, the frame that is shown there lies before all those that were decoded."""
+    """Yield `frame` for each instant; if it is None, the wanted frame lies before: decode it."""
     if frame is None:
         yield from _shown(decode, instants)
     else:

@@ -1,6 +1,6 @@
-"""Where the streams of a container end, found by reading packets without decoding them.
+"""Find the ends of a container's streams by reading packets, without decoding.
 
-Knows nothing of pictures or sound: ends are seconds on the presentation timeline.
+Ends are seconds on the presentation timeline.
 """
 
 from collections.abc import Sequence
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from av.stream import Stream
 
 _TAIL_S = 1
-"""Seconds before the promised end at which reading the tail begins."""
+"""Seconds before the declared end at which reading of the tail begins."""
 
 _BISECTION_STOP_S = 2
-"""Seconds: bisecting for the last readable time stops here, the rest is read."""
+"""Length in seconds at which bisecting for the last readable time stops; the rest is read."""
 
 
 @dataclass(slots=True)
 class _StreamEnd:
-    """The latest packet of a stream."""
+    """The last packet of a stream; `usual` is the default duration of a frame in seconds."""
 
     clock: StreamClock
     usual: Fraction
@@ -37,7 +37,7 @@ class _StreamEnd:
             return
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is None:
-            # Raw streams have no time stamps at all: their frames follow one another.
+            # Raw streams have no time stamps; their frames are contiguous.
             stamp = 0 if self.pts is None else self.pts + (self.duration or round(self.usual / self.clock.base))
         if self.pts is None or stamp > self.pts:
             self.before, self.pts, self.duration = self.pts, stamp, packet.duration or 0
@@ -56,7 +56,7 @@ class _StreamEnd:
 
 
 def declared_end(container: "InputContainer", stream: "Stream") -> Fraction | None:
-    """Return the end that the header gives for the stream, in seconds on the presentation timeline, None if it gives none."""
+    """Return the end of a stream according to the header, in seconds, or None."""
     if stream.duration is None or stream.duration <= 0:
         return None
     at = clock_of(container, stream)
@@ -65,7 +65,7 @@ def declared_end(container: "InputContainer", stream: "Stream") -> Fraction | No
 
 
 def declared_duration(container: "InputContainer") -> Fraction | None:
-    """Return the end that the header gives for the whole file, in seconds on the presentation timeline, None if it gives none."""
+    """Return the end of the file according to the header, in seconds, or None."""
     if container.duration is None or container.duration <= 0:
         return None
     start = 0 if has_arbitrary_start(container) else container.start_time or 0
@@ -73,9 +73,14 @@ def declared_duration(container: "InputContainer") -> Fraction | None:
 
 
 def stream_ends(container: "InputContainer", streams: Sequence["Stream"], usual: Fraction) -> dict[int, Fraction]:
-    """Return the end of each stream by its index; `usual` is how long a frame lasts where its packet does not say.
+    """Return the ends of streams, in seconds by index; streams without packets are left out.
 
-    Reads the tail if the container can be seeked and the whole file otherwise. Streams without packets are left out.
+    Reads the tail if the container is seekable, else the whole file.
+
+    Args:
+        container: the open container.
+        streams: the streams of interest.
+        usual: duration of a frame in seconds, for packets without a duration.
     """
     found = {s.index: _StreamEnd(clock_of(container, s), usual if s.type == "video" else Fraction(0)) for s in streams}
     for stream in streams:

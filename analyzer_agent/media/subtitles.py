@@ -1,7 +1,4 @@
-"""Subtitle tracks, embedded ones and files beside the video: which there are, and their cues as plain text.
-
-Knows nothing of the picture or the sound.
-"""
+"""Find and read subtitles: embedded tracks and sidecar files, as plain text."""
 
 import hashlib
 import html
@@ -30,7 +27,10 @@ _ASS_FIELDS_BEFORE_TEXT = 8
 
 
 def sidecars(video: Path) -> list[Path]:
-    """Return the `.srt` and `.vtt` files beside the video that carry its name, sorted: `talk.srt`, `talk.en.srt`, `talk.en.sdh.vtt`."""
+    """Return the subtitle files next to a video that carry its name, sorted.
+
+    Examples for `talk.mp4`: `talk.srt`, `talk.en.srt`, `talk.en.sdh.vtt`.
+    """
     try:
         beside = sorted(video.parent.iterdir())
     except OSError:
@@ -39,7 +39,7 @@ def sidecars(video: Path) -> list[Path]:
 
 
 def sidecar_track(video: Path, file: Path, number: int) -> Track:
-    """Return the description of a subtitle file beside the video.
+    """Return the track of a sidecar file; `number` is its track number, from 1.
 
     Raises:
         MediaError: the file cannot be read.
@@ -55,7 +55,7 @@ def sidecar_cues(file: Path) -> list[Cue]:
     """Return the cues of a `.srt` or `.vtt` file in UTF-8, UTF-16 or Latin-1.
 
     Raises:
-        MediaError: the file cannot be read, or holds no subtitles in its format.
+        MediaError: the file cannot be read or is not in its format.
     """
     import av
 
@@ -66,7 +66,7 @@ def sidecar_cues(file: Path) -> list[Cue]:
         f"{file.name!r} holds no subtitles.",
         hint="Save it as SubRip (.srt) or WebVTT (.vtt), or remove it; picture and sound are not affected.",
     )
-    if "-->" not in text and not text.startswith("WEBVTT"):  # libav takes any text for a file without a cue
+    if "-->" not in text and not text.startswith("WEBVTT"):  # libav accepts any text as empty file
         raise no_subtitles
     try:
         with av.open(io.BytesIO(text.encode()), "r", format=_FORMATS[file.suffix.lower()][0]) as container:
@@ -79,7 +79,7 @@ def embedded_cues(path: Path, stream: int, track: Track) -> list[Cue]:
     """Return the cues of a track inside the file; `stream` is its index in the container.
 
     Raises:
-        MediaError: the track consists of pictures, or cannot be read.
+        MediaError: the track consists of images or cannot be read.
     """
     if track.codec in _PICTURES:
         raise MediaError(
@@ -93,7 +93,7 @@ def embedded_cues(path: Path, stream: int, track: Track) -> list[Cue]:
 
 
 def strip_markup(text: str) -> str:
-    """Return a cue's text without ASS, HTML or WebVTT markup, its line breaks kept."""
+    """Return the text of a cue without ASS, HTML or WebVTT markup; line breaks are preserved."""
     text = text.replace(r"\N", "\n").replace(r"\n", "\n").replace(r"\h", " ")
     lines = (line.strip() for line in html.unescape(_MARKUP.sub("", text)).splitlines())
     return "\n".join(line for line in lines if line)
@@ -146,7 +146,7 @@ def _bytes(file: Path) -> bytes:
 
 
 def decode(data: bytes) -> str:
-    """Return text that is UTF-8, UTF-16 with its mark, or else taken for Latin-1."""
+    """Decode text from UTF-16 with a byte-order mark, UTF-8, or else Latin-1."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", "replace")
     try:
