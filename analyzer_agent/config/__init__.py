@@ -1,7 +1,4 @@
-"""Settings: flags over environment over a TOML file over defaults.
-
-Knows nothing of what settings are used for.
-"""
+"""Settings: flags override the environment, which overrides a TOML file, then the defaults."""
 
 from analyzer_agent.config.default_paths import caches, default_file, default_store, default_weights, history_file, log_folder
 from analyzer_agent.config.settings import (

@@ -1,4 +1,4 @@
-"""Where things lie on this machine unless told otherwise. Creates nothing."""
+"""Default paths on this machine. None of these functions creates a file or a folder."""
 
 import sys
 from collections.abc import Mapping
@@ -11,32 +11,35 @@ from analyzer_agent.caches import WeightCaches, user_config
 
 
 def default_store() -> Path:
-    """Return where notes are kept unless told otherwise: a file in the user's data folder."""
+    """Return the default store, a file in the user's data folder."""
     return Path(platformdirs.user_data_dir("analyzer-agent")) / "store.db"
 
 
 def default_weights() -> Path:
-    """Return where weights are fetched to and looked for unless told otherwise, in the user's data folder; it need not exist."""
+    """Return the default folder for weights, in the user's data folder."""
     return Path(platformdirs.user_data_dir("analyzer-agent")) / "weights"
 
 
 def default_file() -> Path:
-    """Return where settings are looked for unless told otherwise: a file in the user's configuration folder, which need not exist."""
+    """Return the default settings file, in the user's configuration folder."""
     return Path(platformdirs.user_config_dir("analyzer-agent")) / "config.toml"
 
 
 def log_folder() -> Path:
-    """Return where logs belong; it need not exist."""
+    """Return the folder for logs."""
     return Path(platformdirs.user_log_dir("analyzer-agent"))
 
 
 def history_file() -> Path:
-    """Return where `chat` keeps the lines that were typed; it need not exist."""
+    """Return the file with the input history of `chat`."""
     return Path(platformdirs.user_state_dir("analyzer-agent")) / "chat-history"
 
 
 def caches(environment: Mapping[str, str]) -> WeightCaches:
-    """Return where huggingface_hub, EasyOCR and ultralytics keep weights under this environment, found as they find it."""
+    """Return the weight caches of huggingface_hub, EasyOCR and ultralytics.
+
+    They are resolved from the same variables that these libraries read.
+    """
 
     def said(*names: str) -> Path | None:
         value = next((environment[name] for name in names if environment.get(name)), None)

@@ -1,4 +1,7 @@
-"""How the values of settings are read: from text, from TOML, or from Python's own types. Each returns the value or raises `ValueError`."""
+"""Readers of setting values: from text, TOML or Python types.
+
+Each reader returns the value or raises `ValueError`.
+"""
 
 import os
 import re
@@ -10,7 +13,7 @@ Reader: TypeAlias = Callable[[Any], Any]
 
 
 def one_of(*valid: str) -> Reader:
-    """Return a reader that accepts these words only."""
+    """Return a reader that accepts only these words."""
 
     def read(value: Any) -> str:
         if value not in valid:
@@ -21,14 +24,14 @@ def one_of(*valid: str) -> Reader:
 
 
 def text(value: Any) -> str:
-    """Read text that is not blank."""
+    """Read text that is not blank, and strip it."""
     if not isinstance(value, str) or not value.strip():
         raise ValueError("give some text")
     return value.strip()
 
 
 def names(value: Any) -> tuple[str, ...]:
-    """Read names: a list, or one text with commas."""
+    """Read names from a list or a comma-separated text."""
     found = tuple(_items(value))
     if not found:
         raise ValueError("give at least one name")
@@ -36,7 +39,7 @@ def names(value: Any) -> tuple[str, ...]:
 
 
 def pairs(value: Any) -> dict[str, str]:
-    """Read `NAME=VALUE`: a mapping, a list, or one text with commas."""
+    """Read `NAME=VALUE` pairs from a mapping, a list or a comma-separated text."""
     found = list(value.items()) if isinstance(value, Mapping) else [item.partition("=")[::2] for item in _items(value)]
     if any(not isinstance(part, str) or not part.strip() for pair in found for part in pair):
         raise ValueError("give NAME=VALUE")
@@ -44,7 +47,10 @@ def pairs(value: Any) -> dict[str, str]:
 
 
 def options(value: Any) -> dict[str, dict[str, Any]]:
-    """Read options of analyzers: a mapping of mappings, or `ANALYZER.OPTION=VALUE` in a list or in one text with commas."""
+    """Read analyzer options.
+
+    Accepts a mapping of mappings, or `ANALYZER.OPTION=VALUE` in a list or a comma-separated text.
+    """
     if isinstance(value, Mapping):
         if not all(isinstance(given, Mapping) and isinstance(name, str) for name, given in value.items()):
             raise ValueError("give the options of each analyzer as a mapping")
@@ -60,14 +66,14 @@ def options(value: Any) -> dict[str, dict[str, Any]]:
 
 
 def paths(value: Any) -> dict[str, Path]:
-    """Read `NAME=PATH`, in the same forms as `pairs`."""
+    """Read `NAME=PATH` pairs, in the forms of `pairs`."""
     if isinstance(value, Mapping):
         value = {name: os.fspath(given) if isinstance(given, os.PathLike) else given for name, given in value.items()}
     return {name: path(given) for name, given in pairs(value).items()}
 
 
 def path(value: Any) -> Path:
-    """Read a path; `~` is the home folder."""
+    """Read a path and expand `~`."""
     found = Path(value if isinstance(value, os.PathLike) else text(value))
     try:
         return found.expanduser()
@@ -76,7 +82,11 @@ def path(value: Any) -> Path:
 
 
 def weights(value: Any) -> tuple[Path | None, dict[str, Path] | None]:
-    """Read weights: the folder that holds them, the paths for single analyzers, or both; None for the one that is not said."""
+    """Read weights.
+
+    Returns:
+        The folder for all weights, and the paths of single analyzers; None for what is not given.
+    """
     if isinstance(value, os.PathLike):
         return path(value), None
     if isinstance(value, Mapping):
@@ -90,7 +100,7 @@ def weights(value: Any) -> tuple[Path | None, dict[str, Path] | None]:
 
 
 def positive(value: Any) -> int:
-    """Read a whole number from 1."""
+    """Read an integer of at least 1."""
     whole = re.fullmatch(r"\s*[0-9]{1,18}\s*", str(value)) if isinstance(value, int | str) else None
     if not whole or isinstance(value, bool) or int(value) < 1:
         raise ValueError("give a whole number from 1")
@@ -98,21 +108,21 @@ def positive(value: Any) -> int:
 
 
 def milliseconds(value: Any) -> int:
-    """Read a time as Python code gives it: whole milliseconds from 0."""
+    """Read a time given by Python code: a non-negative integer, in ms."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ValueError("give whole milliseconds from 0")
     return value
 
 
 def device(value: Any) -> str:
-    """Read where engines run."""
+    """Read the device for engines."""
     if not isinstance(value, str) or not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value):
         raise ValueError("choose one of auto, cpu, cuda, cuda:N, mps")
     return value
 
 
 def flag(value: Any) -> bool:
-    """Read yes or no."""
+    """Read a boolean."""
     if isinstance(value, bool):
         return value
     words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}

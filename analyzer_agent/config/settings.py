@@ -1,4 +1,4 @@
-"""The settings: one declaration for each, from which values are checked, files and the environment are read, and help is told."""
+"""The settings, each declared once: field, reader, check, and help text."""
 
 import os
 from collections.abc import Mapping
@@ -23,15 +23,17 @@ PathLike: TypeAlias = str | os.PathLike[str]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What is known of one setting.
+    """The declaration of one setting.
 
     Attributes:
-        name: as users write it in a file, and in capitals in the environment.
-        field: of `Settings`.
-        read: makes a value of the text or the TOML value that users write.
-        check: makes a value of what Python code gives, where that differs.
-        optional: None is a value: no limit, or not said.
-        example: how it is written on the command line, told with an error.
+        name: the name in a file and, in upper case, in the environment.
+        read: converts text or a TOML value.
+        help: the help text.
+        check: converts a value given by Python code.
+        choices: the valid words, if the setting is one of a few.
+        optional: whether None is valid: no limit, or not set.
+        example: an example for the command line, shown with errors.
+        field: the field of `Settings`.
     """
 
     name: str
@@ -44,7 +46,14 @@ class Setting:
     field: str = ""
 
     def refusal(self, shown: str, value: Any, error: Exception, source: str = "") -> AgentError:
-        """Return the error for a value that cannot be used."""
+        """Return the error for an invalid value.
+
+        Args:
+            shown: the setting's name, as the user wrote it.
+            value: the value.
+            error: the reader's error.
+            source: the source of the value, such as a file.
+        """
         hint = did_you_mean(value, self.choices) if isinstance(value, str) else ""
         where = f" in {source}" if source else ""
         return AgentError(f"{shown}={value!r}{where} is not valid: {error}.", hint=hint or self.example)
@@ -53,14 +62,14 @@ class Setting:
 def _setting(
     name: str, read: Any, help: str, *, check: Reader | None = None, example: str = "", optional: bool = False
 ) -> dict[str, Setting]:
-    """Return what a field says of its setting; `read` is a reader, or a `Literal` with the words to choose from."""
+    """Return a field's metadata; `read` is a reader, or a `Literal` of the valid words."""
     choices = get_args(read)
     read = readers.one_of(*choices) if choices else read
     return {"setting": Setting(name, read, help, check or read, choices, optional, example)}
 
 
 class SessionOverrides(TypedDict, total=False):
-    """The fields of `Settings` that `Session` takes by keyword, as Python code may write them; `model` is an argument of its own."""
+    """Fields of `Settings` as keyword arguments of `Session`, which takes `model` separately."""
 
     store: PathLike
     mode: Mode
@@ -90,20 +99,21 @@ class SessionOverrides(TypedDict, total=False):
 
 
 class SettingsGiven(SessionOverrides, total=False):
-    """All fields of `Settings`, as Python code may write them."""
+    """All fields of `Settings`, with the types that Python code may give."""
 
     model: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a session is told. Times are ms; None means no limit or not said.
+    """The settings of a session. Times are in ms; None means no limit or not set.
 
-    Paths may be given as text. `weights` is the folder that holds weights, or a mapping from analyzers to their own; the folder is then
-    kept as `weights_dir`. Neither the environment nor a file is read: see `load`.
+    Paths may be given as text. `weights` may be a folder, which is then stored as `weights_dir`, or
+    a mapping from analyzers to their own weights. The constructor reads neither the environment nor
+    a file: see `load`.
 
     Raises:
-        AgentError: a value cannot be used; names the valid ones.
+        AgentError: a value is invalid.
     """
 
     store: Path = field(default_factory=default_store, metadata=_setting("store", readers.path, "Where notes are kept."))
@@ -182,7 +192,7 @@ class Settings:
     )
     refresh: bool = field(default=False, metadata=_setting("refresh", readers.flag, "Analyze anew what was analyzed already."))
 
-    if TYPE_CHECKING:  # the fields are narrower than what may be given for them
+    if TYPE_CHECKING:  # the constructor accepts wider types than the fields have
 
         def __init__(self, **given: Unpack[SettingsGiven]) -> None: ...
 
@@ -197,10 +207,10 @@ class Settings:
                 object.__setattr__(self, setting.field, _checked(setting, setting.field, value, setting.check))
 
     def changed(self, **given: Unpack[SettingsGiven]) -> "Settings":
-        """Return these settings with other values for some of them.
+        """Return a copy with other values for some settings.
 
         Raises:
-            AgentError: there is no such setting, or a value cannot be used.
+            AgentError: a setting is unknown, or a value is invalid.
         """
         known = {one.name for one in fields(Settings)}
         for name in given:
@@ -210,14 +220,16 @@ class Settings:
 
     @classmethod
     def load(cls, file: PathLike | None = None, environment: Mapping[str, str] | None = None) -> "Settings":
-        """Return the settings of the command line: those in the environment, over those in a file, over the defaults.
+        """Load settings as the command line does: the environment, then a file, then defaults.
 
         Args:
-            file: in TOML; by default the one that `ANALYZER_AGENT_CONFIG` names, else the user's own (`default_file`), if there is one.
-            environment: by default that of this process.
+            file: a TOML file; by default the one named by `ANALYZER_AGENT_CONFIG`, else
+                `default_file()` if it exists.
+            environment: environment variables, by default those of this process.
 
         Raises:
-            AgentError: a variable or a setting is unknown, a value is not valid, or the file cannot be read.
+            AgentError: a variable or setting is unknown, a value is invalid, or the file cannot be
+                read.
         """
         from analyzer_agent.config.sources import chosen_file, load
 
@@ -228,11 +240,11 @@ class Settings:
 SETTINGS: dict[str, Setting] = {
     setting.name: replace(setting, field=one.name) for one in fields(Settings) for setting in one.metadata.values()
 }
-"""Each setting under the name by which users write it."""
+"""All settings, by the names that users write."""
 
 
 def unknown(name: str, known: set[str]) -> AgentError:
-    """Return the error for a keyword that is no setting."""
+    """Return the error for an unknown setting; `known` are the valid names."""
     hint = f"In Python it is {SETTINGS[name].field}." if name in SETTINGS else did_you_mean(name, known)
     return AgentError(f"Unknown setting {name!r}.", hint=hint or f"Valid ones: {', '.join(sorted(known))}.")
 

@@ -1,4 +1,7 @@
-"""Where settings come from: flags over the environment over a TOML file over defaults. Reads only what it is handed."""
+"""Sources of settings: flags override the environment, which overrides a TOML file.
+
+Reads only the flags, variables and file that the caller passes.
+"""
 
 import tomllib
 from collections.abc import Callable, Mapping
@@ -13,22 +16,27 @@ from analyzer_agent.errors import AgentError, did_you_mean, near
 
 ENV_PREFIX = "ANALYZER_AGENT_"
 FILE_VARIABLE = f"{ENV_PREFIX}CONFIG"
-"""Names the settings file."""
+"""The variable with the path of the settings file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What one source says: `values` by the fields of `Settings`."""
+    """The settings from one source: `values` by field of `Settings`."""
 
     source: str
     values: Mapping[str, Any]
 
 
 def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None = None) -> Settings:
-    """Return the settings from flags (values that are None are not said), the environment and a TOML file.
+    """Load settings.
+
+    Args:
+        flags: values by setting name; None means not given.
+        environment: environment variables.
+        file: a TOML file.
 
     Raises:
-        AgentError: the file cannot be read, or a value is not valid; names the source and the accepted forms.
+        AgentError: the file cannot be read, a setting is unknown, or a value is invalid.
     """
     merged: dict[str, Any] = {}
     for layer in layers(flags, environment, file):
@@ -39,7 +47,7 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | 
 
 
 def layers(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None = None) -> list[Layer]:
-    """Return what each source says, the one that wins last.
+    """Return the settings of each source in ascending precedence; arguments as for `load`.
 
     Raises:
         AgentError: see `load`.
@@ -57,7 +65,7 @@ def layers(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path 
 
 
 def chosen_file(given: PathLike | None, environment: Mapping[str, str]) -> Path | None:
-    """Return the settings file: the one that is given, else the one that a variable names, else the user's own if it is there."""
+    """Return `given`, else the file that the environment names, else the default if it exists."""
     named = given or environment.get(FILE_VARIABLE)
     if named:
         return Path(named).expanduser()
@@ -65,7 +73,7 @@ def chosen_file(given: PathLike | None, environment: Mapping[str, str]) -> Path 
 
 
 def _together(before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return the options of both sources, each by itself a setting: those of the second win."""
+    """Merge analyzer options option by option; `after` wins."""
     return {name: {**before.get(name, {}), **after.get(name, {})} for name in {**before, **after}}
 
 
@@ -81,7 +89,7 @@ def _parsed(file: Path) -> dict[str, Any]:
 
 
 def variable(name: str) -> str:
-    """Return the environment variable of a setting."""
+    """Return the environment variable of the setting `name`."""
     return f"{ENV_PREFIX}{name.upper()}"
 
 
@@ -103,6 +111,6 @@ def _read(given: Mapping[str, Any], source: str, shown: Callable[[str], str] = s
 
 
 def _weights(value: Any) -> dict[str, Any]:
-    """Return the fields that `weights` fills: it is the folder, paths of single analyzers, or both."""
+    """Return the fields set by `weights`: the folder, paths of single analyzers, or both."""
     folder, single = readers.weights(value)
     return ({"weights_dir": folder} if folder else {}) | ({"weights": single} if single else {})

@@ -1,6 +1,7 @@
-"""Sessions: ask questions about videos, get answers with proof. The composition root: the only place that constructs things.
+"""Sessions: ask questions about videos and get answers with citations.
 
-Knows how the parts fit together, and leaves what they do to them.
+This is the composition root of the package: store, videos, analyzers and model are created and
+connected here.
 """
 
 import os
@@ -66,17 +67,18 @@ class Session(Conversation):
     """A conversation about one or more videos.
 
     Args:
-        videos: files, or folders with media files in them; at least one.
-        name: resumes or begins the session of that name; by default a new one.
-        settings: everything else; by default the user's store, and a language model if `OPENAI_API_KEY` or `OPENAI_BASE_URL` is set
-            (the only two variables that are read, and only when `settings` is not given), else the rules manager.
-        model: the name of the language model, or a model of your own.
-        pool: keeps loaded engines; give several sessions the same one, and weights load once for all of them. Whoever made it closes it.
-        approve: asked before a step that is estimated at over a minute.
+        videos: files, or folders with media files; at least one.
+        name: the session to resume, or a name for a new one; by default a generated name.
+        settings: all other settings. By default the user's store, and a language model if
+            `OPENAI_API_KEY` or `OPENAI_BASE_URL` is set, else the rules manager. No other variable
+            is read, and none at all if `settings` is given.
+        model: the name of the language model, or a `ChatModel`.
+        pool: the loaded engines, to share weights between sessions; its creator closes it.
+        approve: callback before a step whose estimate exceeds a minute; False declines the step.
         overrides: fields of `Settings`.
 
     Raises:
-        AgentError: a file, a setting, the store or an analyzer that was asked for cannot be used; the hint says what to do.
+        AgentError: a file, a setting, the store or a requested analyzer cannot be used.
     """
 
     def __init__(
@@ -97,7 +99,7 @@ class Session(Conversation):
         if isinstance(model, str):
             self.settings, model = self.settings.changed(model=model), None
         self.name = name or new_name()
-        with ExitStack() as closing:  # what was opened is closed again where the rest cannot be had
+        with ExitStack() as closing:  # closes everything again if a later step fails
             files: list[MediaFile | MissingVideo] = []
             for path in media_in([Path(video) for video in videos]).files:
                 files.append(open_or_find_imported(path, self.settings))
@@ -142,9 +144,9 @@ class Session(Conversation):
         return f"<Session {self.name!r} about {', '.join(session_video.name for session_video in self.session_videos)}>"
 
     def close(self) -> None:
-        """Close the store and the videos; a question that still runs is stopped. What was found and answered stays.
+        """Stop a running question, and close the store and the videos. Notes and answers persist.
 
-        May be called from another thread, and more than once.
+        Thread-safe and idempotent.
         """
         self._turns.close()
         self._closing.close()
@@ -152,14 +154,14 @@ class Session(Conversation):
     # --- without a question ---------------------------------------------------------------------------------------
 
     def index(self, analyzers: Sequence[str] | None = None, *, every: float | None = None) -> list[ToolResult]:
-        """Run analyzers over the whole scope of all videos without asking anything.
+        """Run analyzers over the whole scope of all videos, without a question.
 
         Args:
-            analyzers: by default those that can run here, but for those that must be told what to look for.
-            every: seconds between the frames that are looked at, where an analyzer samples.
+            analyzers: by default all that can run here and need no query.
+            every: seconds between samples, for analyzers that sample.
 
         Returns:
-            What each analyzer came to on each video; `refused` where it does not apply.
+            The result of each analyzer on each video; `refused` if it does not apply.
 
         Raises:
             AgentError: an analyzer is unknown or cannot run here.
@@ -176,17 +178,18 @@ class Session(Conversation):
     def index_stream(
         self, analyzers: Sequence[str] | None = None, *, every: float | None = None
     ) -> Generator[Event, None, list[ToolResult]]:
-        """Do what `index` does, and yield what happens meanwhile; returns the results."""
+        """Run `index`; yield its events and return its results."""
         self._turns.check_open()
         wanted = chosen_tools(self.toolbox, analyzers)
         return self._turns.read(lambda stop: run_index(self.toolbox, wanted, every, self.settings.max_analyzer_ms, stop))
 
     def describe(self, analyzers: Sequence[str] | None = None, *, covered: bool = False) -> Description:
-        """Describe all videos in time order, in `max_tokens` if that is set, from what `index` or questions have left; runs nothing.
+        """Describe all videos in time order from stored notes, within `max_tokens` if set.
 
         Args:
-            analyzers: whose notes to tell; None means those of all that can run here.
-            covered: tell all that is known, from whatever engine and with whatever options; else what `index` would leave.
+            analyzers: the analyzers whose notes to use; None means all that can run here.
+            covered: use notes of every engine and option; by default only those that `index` would
+                create now.
 
         Raises:
             AgentError: an analyzer is unknown.
@@ -203,16 +206,16 @@ class Session(Conversation):
         end: float | str | None = None,
         video: PathLike | None = None,
     ) -> list[JoinedNote]:
-        """Return what is known of the videos, in time order: pieces that belong together joined; runs nothing.
+        """Return the stored notes in time order, with adjacent pieces joined.
 
         Args:
-            kinds: of notes, such as `["speech", "text"]`; None means all.
+            kinds: kinds of notes, such as `["speech", "text"]`; None means all.
             start: seconds, or a clock such as "1:04.2"; None means from the beginning.
             end: likewise; None means to the end.
-            video: the name or the path of one of them; None means all, one after the other.
+            video: the name or path of one video; None means all, in order.
 
         Raises:
-            AgentError: there is no such kind or video, or a time is none.
+            AgentError: a kind or video is unknown, or a time is invalid.
         """
         with self._turns.beside():
             return note_queries.notes(
@@ -229,7 +232,15 @@ class Session(Conversation):
         video: PathLike | None = None,
         limit: int = 20,
     ) -> list[JoinedNote]:
-        """Return the notes with any of these words, best first, at most `limit`; the other arguments are those of `notes`.
+        """Return the stored notes that contain any of the words, best first.
+
+        Args:
+            words: the query.
+            kinds: see `notes`.
+            start: see `notes`.
+            end: see `notes`.
+            video: see `notes`.
+            limit: the most notes to return.
 
         Raises:
             AgentError: see `notes`.

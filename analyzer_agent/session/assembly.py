@@ -1,7 +1,4 @@
-"""What a session is made of, from its settings: the analyzers that can run, the manager, the videos with their scopes.
-
-Knows nothing of asking.
-"""
+"""The parts of a session, made from its settings: analyzers, manager, and videos with scopes."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -27,18 +24,23 @@ from analyzer_agent.tools.support.engine_pool import EnginePool, ImportedEngine,
 from analyzer_agent.tools.weights.local import check_folder
 
 _FRAME_SIDE = 512
-"""The longest side of a frame that a model is shown, in pixels: many go into one request, which servers limit."""
+"""The longest side of a frame in the mode `frames`, in pixels: servers limit the request size."""
 
 
 def available_tools(settings: Settings, pool: EnginePool | None = None) -> tuple[dict[str, Tool], dict[str, str]]:
-    """Return the analyzers that can run under these settings, and why the others cannot; `pool` keeps their engines.
+    """Return the analyzers that can run under these settings, and the reasons why others cannot.
+
+    Args:
+        settings: the settings.
+        pool: caches the engines.
 
     Raises:
-        AgentError: an analyzer or engine that was named is unknown, or cannot run here; the vocabulary cannot be read.
+        AgentError: a named analyzer or engine is unknown or cannot run here, or the vocabulary
+            cannot be read.
     """
     settings = understood(settings)
     if settings.vocabulary is not None:
-        vocabulary.read_vocabulary(settings.vocabulary)  # a wrong one is told, whether tags can run here or not
+        vocabulary.read_vocabulary(settings.vocabulary)  # report an invalid file even without tags
     known = registry.load_all(settings.tools)
     check_weights(settings)
     options = options_of(settings)
@@ -59,10 +61,10 @@ def available_tools(settings: Settings, pool: EnginePool | None = None) -> tuple
 
 
 def understood(settings: Settings) -> Settings:
-    """Return settings with analyzers under their own names, whatever they were called, and with the engines that were said instead.
+    """Resolve aliases in settings: analyzer names become canonical, engine names set `engine`.
 
     Raises:
-        AgentError: an analyzer is unknown, or two engines were said for one.
+        AgentError: an analyzer is unknown, or has two engines.
     """
     if not (settings.tools or settings.engine or settings.weights):
         return settings
@@ -72,10 +74,10 @@ def understood(settings: Settings) -> Settings:
 
 
 def check_weights(settings: Settings) -> None:
-    """Make sure that there are weights in the folder for them, where one was named: the usual one need not exist.
+    """Check that a weights folder given by the user contains weights; the default may be missing.
 
     Raises:
-        AgentError: there are none.
+        AgentError: it contains none.
     """
     if settings.weights_dir is not None and settings.weights_dir != default_weights():
         check_folder(settings.weights_dir, (engine for _, engines in registry.load_all().values() for engine in engines))
@@ -89,7 +91,7 @@ def _available_tool(name: str, spec: Spec, engines: Sequence[EngineSpec], settin
     except Unavailable as missing_input:
         if name in settings.engine or name in settings.weights:
             raise
-        return f"{missing_input} {missing_input.hint}"  # the weights were named for another analyzer, which may well run
+        return f"{missing_input} {missing_input.hint}"  # the weights belong to another analyzer
     if choice.engine is None:
         return choice.reason()
     resource = "gpu" if choice.engine.device.startswith(("cuda", "mps")) else choice.engine.resource
@@ -99,10 +101,10 @@ def _available_tool(name: str, spec: Spec, engines: Sequence[EngineSpec], settin
 
 
 def engine_config(name: str, settings: Settings) -> EngineConfig:
-    """Return what these settings say about the engines of an analyzer.
+    """Return the engine configuration of an analyzer.
 
     Raises:
-        AgentError: the vision model's name or URL cannot be right.
+        AgentError: the vision model's name or URL is invalid.
     """
     weights, vocabulary = settings.weights.get(name) or settings.weights.get(_like(name)), settings.vocabulary
     vision = choose_vision(settings)
@@ -110,13 +112,16 @@ def engine_config(name: str, settings: Settings) -> EngineConfig:
 
 
 def _like(name: str) -> str:
-    """Return the analyzer that runs the same weights, or ""."""
+    """Return the analyzer that shares its weights with this one, or ""."""
     spec, _ = registry.load(name)
     return spec.like[0] if spec.like else ""
 
 
 def choose_vision(settings: Settings) -> Vision | None:
-    """Return the vision model that was named, unless there is no way to it: no key and no endpoint, or `offline` forbids it."""
+    """Return the named vision model, None if there is none or it is unreachable.
+
+    It is unreachable without a key and an endpoint, or over the network while `offline` is set.
+    """
     if not settings.vision_model or (settings.offline and not _is_local(settings.base_url)):
         return None
     from analyzer_agent.llm import OPENAI_URL, is_openai
@@ -128,13 +133,13 @@ def choose_vision(settings: Settings) -> Vision | None:
 
 
 def choose_model(settings: Settings, max_retries: int = 3) -> ChatModel:
-    """Return the model that answers: a language model where there is a key or an endpoint, else the rules manager. Sessions may share it.
+    """Return the language model if there is a key or an endpoint, else the rules manager.
 
-    With `mode="frames"` it is the vision model, if one was named.
+    With `mode="frames"` it is the vision model, if one is named. Sessions may share it.
 
     Raises:
-        AgentError: a language model was asked for (by `manager`, or by anything that only a model does: `model`, `vision_model`,
-            `verify="always"`), or is needed in this mode, and there is no key or endpoint.
+        AgentError: there is no key or endpoint, but the mode or a setting (`manager`, `model`,
+            `vision_model`, `verify="always"`) requires a language model.
     """
     reachable = bool(settings.api_key or settings.base_url)
     said = bool(settings.model or settings.vision_model or settings.verify == "always")
@@ -162,7 +167,7 @@ _MODEL_HINT = "Set OPENAI_API_KEY, or --base-url for a local server, and name th
 
 
 def choose_mode(settings: Settings) -> Mode | None:
-    """Return the way questions are answered, None for the manager's own."""
+    """Return the evaluation mode that answers questions, None for the manager."""
     match settings.mode:
         case "manager":
             return None
@@ -183,12 +188,13 @@ def _is_local(url: str | None) -> bool:
 
 
 def open_or_find_imported(path: str | Path, settings: Settings) -> MediaFile | MissingVideo:
-    """Open a file; where there is none, the video of that name whose notes were imported without a file.
+    """Open a file; if it is missing, fall back to imported notes of that name.
 
-    A name is found behind folders too: notes imported for `b.mp4` stand in for a missing `a/b.mp4`, unless there are some for that.
+    Leading folders are dropped one by one: notes imported for `b.mp4` stand in for a missing
+    `a/b.mp4`, unless there are notes for the longer name.
 
     Raises:
-        MediaError: there is no such file and no such video, or the file cannot be read.
+        MediaError: there is neither a file nor imported notes, or the file cannot be read.
     """
     given = Path(path)
     stands_in = None if given.exists() else video_by_name(given, named_videos(settings))
@@ -196,7 +202,7 @@ def open_or_find_imported(path: str | Path, settings: Settings) -> MediaFile | M
 
 
 def named_videos(settings: Settings) -> dict[str, int]:
-    """Return the videos whose notes were imported without a file: their ids with their durations in ms."""
+    """Return the videos with notes imported without a file: duration in ms by id."""
     if not settings.store.exists():
         return {}
     with Store(settings.store) as store:
@@ -204,7 +210,7 @@ def named_videos(settings: Settings) -> dict[str, int]:
 
 
 def video_by_name(given: Path, known: Mapping[str, int]) -> MissingVideo | None:
-    """Return the one of these videos that stands in for a missing file, or None."""
+    """Return the video in `known` (duration in ms by id) that replaces a missing file, or None."""
     for name in (str(given), *("/".join(given.parts[n:]) for n in range(len(given.parts)))):
         if named_id(name) in known:
             return MissingVideo(name, known[named_id(name)])
@@ -212,7 +218,7 @@ def video_by_name(given: Path, known: Mapping[str, int]) -> MissingVideo | None:
 
 
 def session_videos_of(files: Sequence[MediaFile | MissingVideo], settings: Settings) -> list[SessionVideo]:
-    """Return the files under names, and titles for people, that tell them apart, each with the part that may be looked at.
+    """Return the session's videos, with unique names for models, unique titles and their scopes.
 
     Raises:
         AgentError, MediaError: see `scope_of`.
@@ -234,20 +240,24 @@ def session_videos_of(files: Sequence[MediaFile | MissingVideo], settings: Setti
 def readable_tools(
     specs: Mapping[str, Spec], ready: Mapping[str, Tool], missing: Mapping[str, str], session_videos: Sequence[SessionVideo]
 ) -> tuple[dict[str, Tool], dict[str, str]]:
-    """Return the analyzers with those that cannot run here, but whose notes were brought in: they tell them; and what is still missing."""
+    """Add to the runnable analyzers those that can only read imported notes.
+
+    Returns:
+        The analyzers, and the reasons of those that are still missing.
+    """
     known = {name for session_video in session_videos for name in session_video.imported}
     told = {name: Tool(specs[name], ImportedEngine("imported"), unavailable_reason=why) for name, why in missing.items() if name in known}
     return {**ready, **told}, {name: why for name, why in missing.items() if name not in told}
 
 
 def check_videos(store: Store, name: str, session_videos: Sequence[SessionVideo]) -> None:
-    """Check that a session goes on about the videos that it was begun with, or some of them; files are known by their content.
+    """Check that a resumed session is about its own videos or a subset, identified by content.
 
     Raises:
-        AgentError: there is such a session, about other videos.
+        AgentError: the session exists and is about other videos.
     """
     known = {video.id: video.name for video in store.maintenance.videos_of(name)}
-    if not known or any(map(is_named, known)):  # notes without a file may have been brought in before the file was there
+    if not known or any(map(is_named, known)):  # notes may have been imported before the file came
         return
     others = [session_video for session_video in session_videos if session_video.video.id not in known]
     if others:
@@ -262,16 +272,16 @@ def check_videos(store: Store, name: str, session_videos: Sequence[SessionVideo]
 
 
 def imported_analyzers(store: Store, video: str) -> frozenset[str]:
-    """Return the analyzers whose notes on a video were brought in from elsewhere."""
+    """Return the analyzers with imported notes on a video."""
     return frozenset(provenance.analyzer for provenance in store.notes.provenances(video=video) if provenance.weights.startswith(IMPORTED))
 
 
 def scope_of(file: MediaFile | MissingVideo, settings: Settings) -> TimeRange:
-    """Return the part of a file that may be looked at.
+    """Return the part of a file that may be analyzed.
 
     Raises:
-        AgentError: `--from/--to` is backwards or lies outside of the file.
-        MediaError: the file is cut off within that part.
+        AgentError: `--from/--to` is empty, backwards or outside the file.
+        MediaError: the file is truncated within that part.
     """
     start = settings.start_ms or 0
     end = settings.end_ms if settings.end_ms is not None else file.promised

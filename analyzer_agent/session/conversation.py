@@ -1,6 +1,6 @@
-"""Questions of a session and their answers: asked, streamed, taken up again, stopped, recorded.
+"""Questions and answers of a session: ask, stream, resume, cancel and record.
 
-Leaves to the session what it is about.
+`Session` opens the store, the videos and the model.
 """
 
 import sys
@@ -41,7 +41,7 @@ def new_name() -> str:
 
 
 class Conversation:
-    """What a session asks and is answered."""
+    """The question-and-answer half of a session."""
 
     name: str
     settings: Settings
@@ -52,24 +52,28 @@ class Conversation:
     _turns: TurnQueue
     _closing: ExitStack
     _opened: str
-    """The name under which this conversation was recorded last."""
+    """The name under which this conversation was last recorded."""
 
     def begin(self, name: str | None = None) -> None:
-        """Turn to another conversation about the same videos: the one of that name, by default a new one."""
+        """Switch to the conversation `name` about the same videos, by default to a new one."""
         with self._turns.hold():
             self.name = name or new_name()
 
     def forget(self) -> None:
-        """Throw away what the manager remembers of this conversation; questions and answers stay recorded."""
+        """Clear the manager's memory of this conversation; questions and answers stay recorded."""
         with self._turns.hold():
             if "_agent" in self.__dict__:
                 with self.store.connections.explained():
                     self._agent.forget(self.name)
 
     def ask(self, question: str, options: Sequence[str] = ()) -> Answer:
-        """Return the answer to a question; with `options`, the choice among them as well.
+        """Answer a question.
 
-        A session answers one question at a time: a thread that asks while another one does waits for its turn.
+        A session answers one question at a time; other threads wait for their turn.
+
+        Args:
+            question: the question.
+            options: the options of a multiple-choice question, at most 26.
 
         Raises:
             AgentError: the question, a setting or the model cannot be used, or the session is closed.
@@ -78,10 +82,14 @@ class Conversation:
         return _answer_in(self.stream(question, options))
 
     def stream(self, question: str, options: Sequence[str] = ()) -> Iterator[Event]:
-        """Yield what happens while a question is answered; the last event is `Answered`.
+        """Answer a question and yield its events; the last one is `Answered`.
 
-        The question begins with the first event that is read. A thread that leaves off reading and asks again ends it.
-        A question of this session that was killed in the middle is closed; to go on with it call `resume`.
+        The question starts when the first event is read, and ends if the same thread stops reading
+        and asks again. An interrupted earlier question is closed; use `resume` to continue it.
+
+        Args:
+            question: the question.
+            options: see `ask`.
 
         Raises:
             AgentError, Cancelled: see `ask`.
@@ -89,11 +97,11 @@ class Conversation:
         return self._stream(question, options, threading.Event())
 
     async def aask(self, question: str, options: Sequence[str] = ()) -> Answer:
-        """Return the answer to a question, like `ask`, without holding up the event loop; cancelling the task stops the question."""
+        """Answer a question like `ask`, for asyncio; cancelling the task stops the question."""
         return _answer_in([event async for event in self.astream(question, options)])
 
     async def astream(self, question: str, options: Sequence[str] = ()) -> AsyncGenerator[Event, None]:
-        """Yield what `stream` yields, without holding up the event loop; leaving off or cancelling the task stops the question."""
+        """Yield the events of `stream`, for asyncio; closing or cancelling stops the question."""
         stop = threading.Event()
 
         def stopped() -> None:
@@ -131,16 +139,16 @@ class Conversation:
 
     @property
     def interrupted(self) -> str | None:
-        """The question that was killed in the middle, if the last one was."""
+        """The last question, if the process was killed while answering it, else None."""
         with self._turns.beside():
             state = self._open_state()
         return state["question"] if state else None
 
     def resume(self) -> Iterator[Event]:
-        """Go on with the interrupted question from its last finished step; yields like `stream`.
+        """Continue the interrupted question from its last finished step; yield like `stream`.
 
         Raises:
-            AgentError: there is none.
+            AgentError: there is no interrupted question.
         """
         self._turns.check_open()
         return self._turns.read(self._resumed)
@@ -152,7 +160,7 @@ class Conversation:
         return self._answering(self._managed(self._agent.resume(self.name, stop)), state["turn"], state["question"], "manager")
 
     def cancel(self) -> None:
-        """Stop the running question; what was found is kept. May be called from another thread, or a signal handler."""
+        """Stop the running question; its notes stay stored. Safe in threads and signal handlers."""
         self._turns.stop()
 
     def _open_state(self) -> "State | None":
@@ -183,7 +191,7 @@ class Conversation:
             outcome: Outcome = end.value
         except (Exception, KeyboardInterrupt, GeneratorExit) as stop:
             running.close()
-            if sys.is_finalizing():  # the process ends with an open session: as if it was killed, the question can be taken up again
+            if sys.is_finalizing():  # as after a kill, the question stays open and can be resumed
                 raise
             stopped = isinstance(stop, KeyboardInterrupt | GeneratorExit | Cancelled)
             self.store.history.end_turn(turn, unanswered_record(question, "interrupted" if stopped else "failed", str(stop)))

@@ -1,4 +1,4 @@
-"""Analyzers over whole videos, without a question."""
+"""Indexing: run analyzers over whole videos, without a question."""
 
 import threading
 from collections.abc import Generator, Sequence
@@ -13,10 +13,10 @@ from analyzer_agent.tools.aliases import resolve_name
 
 
 def chosen_tools(toolbox: Toolbox, names: Sequence[str] | None) -> list[Tool]:
-    """Return the analyzers of these names; None means those that can run here and need not be told what to look for.
+    """Return the named analyzers; None means all that can run here and need no query.
 
     Raises:
-        AgentError: an analyzer is unknown, cannot run here, or finds nothing without being told what to look for.
+        AgentError: an analyzer is unknown, cannot run here, or needs a query.
     """
     if names is None:
         return [tool for tool in toolbox.tools.values() if not tool.spec.required]
@@ -33,7 +33,15 @@ def chosen_tools(toolbox: Toolbox, names: Sequence[str] | None) -> list[Tool]:
 def run_index(
     toolbox: Toolbox, wanted: Sequence[Tool], every: float | None, budget_ms: int | None, stop: threading.Event
 ) -> Generator[Event, None, list[ToolResult]]:
-    """Run analyzers over the whole scope of all videos; yields events, returns the results."""
+    """Run analyzers over the whole scope of all videos; yield events and return the results.
+
+    Args:
+        toolbox: runs the calls.
+        wanted: the analyzers.
+        every: seconds between samples; None means each analyzer's default.
+        budget_ms: the analyzer time for all calls, in ms; None means no limit.
+        stop: stops the run when set.
+    """
     results, calls = list[ToolResult](), list[ToolCall]()
     for tool in wanted:
         for session_video in toolbox.session_videos.values():
@@ -53,7 +61,7 @@ def _tool(toolbox: Toolbox, name: str) -> Tool:
     analyzer, engine = resolve_name(name)
     tool = toolbox.tools.get(analyzer)
     if tool is None:
-        registry.load(analyzer)  # names what is wrong with a plug-in that cannot be loaded
+        registry.load(analyzer)  # raises with the reason if a plug-in cannot be loaded
         why = toolbox.missing.get(analyzer) or f"This session is limited to {', '.join(toolbox.tools)}."
         raise AgentError(f"The analyzer {analyzer!r} cannot run here.", hint=why)
     if engine and tool.engine and tool.engine.name != engine:

@@ -1,4 +1,4 @@
-"""Notes of a session's videos, read and searched without a question."""
+"""Queries on stored notes of a session's videos, without a question."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,11 +12,11 @@ from analyzer_agent.toolbox import SessionVideo, Toolbox
 from analyzer_agent.tools.aliases import resolve_kinds
 
 _MAX_NOTES = 1000
-"""How many findings are looked through for those within the scope of their video."""
+"""The most hits of the full-text search that are filtered by each video's scope."""
 
 
 def notes(toolbox: Toolbox, places: Sequence[tuple[SessionVideo, TimeRange]], kinds: Sequence[str] | None) -> list[JoinedNote]:
-    """Return the notes of these parts of videos, video by video, in time order."""
+    """Return the notes within these ranges of videos, video by video, in time order."""
     found = [(session_video, toolbox.reader.merged_notes(session_video.video.id, span, kinds=kinds)) for session_video, span in places]
     return [_joined_note(toolbox, session_video, run) for session_video, runs in found for run in runs]
 
@@ -24,7 +24,7 @@ def notes(toolbox: Toolbox, places: Sequence[tuple[SessionVideo, TimeRange]], ki
 def search(
     toolbox: Toolbox, words: str, places: Sequence[tuple[SessionVideo, TimeRange]], kinds: Sequence[str] | None, limit: int
 ) -> list[JoinedNote]:
-    """Return the notes that best match any of the words, best first."""
+    """Return at most `limit` notes in these ranges that contain any of the words, best first."""
     session_videos = {session_video.video.id: session_video for session_video, _ in places}
     spans = {session_video.video.id: span for session_video, span in places}
     around = TimeRange(min(span.start for span in spans.values()), max(span.end for span in spans.values()))
@@ -36,10 +36,16 @@ def search(
 def searched_spans(
     session_videos: Iterable[SessionVideo], video: PathLike | None, start: float | str | None, end: float | str | None
 ) -> list[tuple[SessionVideo, TimeRange]]:
-    """Return the part of each video that is meant, within its scope.
+    """Return the videos that a query selects, each with its range within the scope.
+
+    Args:
+        session_videos: the session's videos.
+        video: the name, title or path of one video; None means all.
+        start: seconds or a clock; None means from the beginning.
+        end: seconds or a clock; None means to the end.
 
     Raises:
-        AgentError: there is no such video, or a time is none.
+        AgentError: the video is unknown, a time is invalid, or the range is empty.
     """
     known = {session_video.name: session_video for session_video in session_videos}
     if video is not None:
@@ -60,10 +66,10 @@ def searched_spans(
 
 
 def kinds_of(given: Sequence[str] | None) -> list[str] | None:
-    """Return the kinds of notes that are meant; the names of analyzers stand for theirs.
+    """Return kinds of notes; an analyzer's name stands for all its kinds.
 
     Raises:
-        AgentError: there is no such kind.
+        AgentError: a kind is unknown.
     """
     if given is None:
         return None

@@ -1,4 +1,4 @@
-"""The options that the user gave to analyzers, checked against what each analyzer takes, as the defaults of its calls."""
+"""Analyzer options set by the user: validated by each schema, and used as defaults of calls."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -16,10 +16,10 @@ _Reader: TypeAlias = Callable[[Any, Mapping[str, Any]], Any]
 
 
 def options_of(settings: Settings) -> dict[str, dict[str, Any]]:
-    """Return the options of analyzers that the settings name, in the types of their schemas.
+    """Return the options by analyzer, converted to the types of their schemas.
 
     Raises:
-        AgentError: an analyzer or an option is unknown, or a value is not valid.
+        AgentError: an analyzer or an option is unknown, or a value is invalid.
     """
     found: dict[str, dict[str, Any]] = {}
     for called, given in settings.options.items():
@@ -30,7 +30,7 @@ def options_of(settings: Settings) -> dict[str, dict[str, Any]]:
 
 
 def with_defaults(spec: Spec, options: Mapping[str, Any]) -> Spec:
-    """Return a spec whose calls take these options where they say nothing else."""
+    """Return a spec with these options as the defaults of its calls."""
     if not options:
         return spec
     return replace(
@@ -42,10 +42,10 @@ def with_defaults(spec: Spec, options: Mapping[str, Any]) -> Spec:
 
 
 def check_served(tool: Tool, options: Mapping[str, Any]) -> None:
-    """Make sure that an engine can serve the options that were given for a tool.
+    """Check that an engine supports the options that the user set for a tool.
 
     Raises:
-        AgentError: none can; says why of each.
+        AgentError: no engine does; the message gives the reason of each.
     """
     if not options:
         return
@@ -58,7 +58,7 @@ def check_served(tool: Tool, options: Mapping[str, Any]) -> None:
 
 
 def check_tracks(options: Mapping[str, Mapping[str, Any]], session_videos: Sequence[SessionVideo]) -> None:
-    """Make sure that at least one video has the audio track that is asked for.
+    """Check that at least one video has the requested audio track.
 
     Raises:
         AgentError: none has.
@@ -90,10 +90,10 @@ def _value(analyzer: str, option: str, given: Any, schemas: Mapping[str, Any]) -
 
 
 def _read(given: Any, schema: Mapping[str, Any]) -> Any:
-    """Return a value in the type of its schema; text is read as that type.
+    """Convert a value to the type of its schema.
 
     Raises:
-        ValueError: it cannot be.
+        ValueError: the value cannot be converted.
     """
     read: _Reader = _READERS.get(str(schema.get("type")), _text)
     value = read(given, schema)

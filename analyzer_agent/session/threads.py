@@ -1,4 +1,4 @@
-"""Events from a thread of their own, for asyncio. Knows nothing of sessions."""
+"""Iteration over a blocking iterator in a separate thread, for asyncio."""
 
 import asyncio
 import threading
@@ -15,17 +15,18 @@ class _End(Generic[T]):
 
 
 async def iterate_in_thread(read: Callable[[], Iterator[T]], stop: Callable[[], None]) -> AsyncGenerator[T, None]:
-    """Yield what `read` gives, which runs in a thread of its own, each item once and in order; raise what it raises.
+    """Iterate over `read()` in a separate thread; yield its items in order and raise its errors.
 
     Args:
-        read: gives the items.
-        stop: called once when nobody reads any more, such as when the task is cancelled; the thread then ends by itself.
+        read: returns the iterator.
+        stop: called once when iteration ends, such as when the task is cancelled; it must make the
+            iterator end, and with it the thread.
     """
     loop = asyncio.get_running_loop()
     lines: asyncio.Queue[T | _End[T]] = asyncio.Queue()
 
     def put(line: T | _End[T]) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody reads any more
+        with suppress(RuntimeError):  # the loop is closed: there is no reader any more
             loop.call_soon_threadsafe(lines.put_nowait, line)
 
     def work() -> None:

@@ -1,6 +1,6 @@
-"""Turns: a session answers one question at a time, in the order in which they were asked; threads wait for theirs.
+"""The turn queue: a session runs one question at a time, first in, first out.
 
-Knows nothing of what a question is: what runs is handed in, and its events are handed out.
+The question itself is a generator of events given by the caller.
 """
 
 import threading
@@ -17,7 +17,15 @@ T = TypeVar("T")
 
 
 class Turn:
-    """A place in the line. `stop` is set to end what runs; `reader` is the thread that read the last event, 0 while one is awaited."""
+    """A place in the queue.
+
+    Attributes:
+        stop: ends the turn when set.
+        running: the generator, once started.
+        reader: the thread that read the last event; 0 while the next one is awaited.
+        dropped: whether another thread ended the turn.
+        busy: held while the generator runs or is closed.
+    """
 
     def __init__(self, stop: threading.Event | None = None) -> None:
         self.stop = stop or threading.Event()
@@ -28,9 +36,10 @@ class Turn:
 
 
 class TurnQueue:
-    """The line of those who want to use a session.
+    """The queue of turns of a session.
 
-    A thread that has left off reading its events, such as after Ctrl-C between two of them, and asks again, ends the earlier question.
+    If a thread stops reading events, such as after Ctrl-C between two of them, and then asks again,
+    its earlier question ends.
     """
 
     def __init__(self) -> None:
@@ -47,15 +56,15 @@ class TurnQueue:
     def read(
         self, begin: Callable[[threading.Event], Generator[Event, None, T]], stop: threading.Event | None = None
     ) -> Generator[Event, None, T]:
-        """Wait for the turn, then yield the events of what `begin` makes; returns what that returns.
+        """Wait for the turn, then yield the events of `begin(stop)` and return its result.
 
         Args:
-            begin: is handed the event that is set to stop it.
-            stop: that event, if it is to be set from elsewhere; `wake` makes one that waits notice.
+            begin: makes the generator; its argument is the event that stops it.
+            stop: that event, for callers that set it themselves; then call `wake`, too.
 
         Raises:
             AgentError: the session was closed before the turn came.
-            Cancelled: it was stopped, closed, or ended by another question of the same thread.
+            Cancelled: stopped, closed, or ended by another question of the same thread.
         """
         turn = Turn(stop)
         self._wait(turn)
@@ -68,7 +77,7 @@ class TurnQueue:
                 except StopIteration as end:
                     result: T = end.value
                     return result
-                if isinstance(event, Answered):  # the last one: whoever reads no further holds nobody up
+                if isinstance(event, Answered):  # the last event: free the queue even if unread
                     self._leave(turn)
                 yield event
         finally:
@@ -81,7 +90,7 @@ class TurnQueue:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Let nothing else run in the session while the block does."""
+        """Wait for the turn and hold it while the block runs."""
         turn = Turn()
         self._wait(turn)
         try:
@@ -91,7 +100,11 @@ class TurnQueue:
 
     @contextmanager
     def beside(self) -> Iterator[None]:
-        """Let the block run whatever else does, but not after the session was closed: closing waits for it."""
+        """Run the block in parallel with a turn; `close` waits for it.
+
+        Raises:
+            AgentError: the session is closed.
+        """
         with self._moved:
             self.check_open()
             self._readers += 1
@@ -103,17 +116,17 @@ class TurnQueue:
                 self._moved.notify_all()
 
     def stop(self) -> None:
-        """Stop what runs, if anything does. Takes no lock: signal handlers may call it."""
+        """Stop the running turn, if any. Takes no lock, so that signal handlers may call it."""
         for turn in tuple(self._line)[:1]:
             turn.stop.set()
 
     def wake(self) -> None:
-        """Make those that wait see that they were stopped."""
+        """Make waiting turns check whether they were stopped."""
         with self._moved:
             self._moved.notify_all()
 
     def close(self) -> None:
-        """Stop what runs and turn away those that wait; returns when nothing uses the session any more."""
+        """Stop the running turn, reject the waiting ones, and return when the session is unused."""
         while True:
             with self._moved:
                 self._closed = True
@@ -160,13 +173,13 @@ class TurnQueue:
             return event
 
     def _drop(self, turn: Turn, by: int | None) -> None:
-        """End what runs between two of its events, if it was this thread (None: any thread) that read the last one."""
+        """End a turn between two of its events, if thread `by` (None: any) read the last one."""
         with turn.busy:
             if by is not None and turn.reader != by:
                 return
             if (
                 turn.running is not None and getgeneratorstate(turn.running) == GEN_RUNNING
-            ):  # a signal handler closes what its own thread is at
+            ):  # `close` was called by a signal handler, inside the generator's own thread
                 raise Cancelled("The session was closed.")
             turn.dropped = True
             turn.stop.set()
