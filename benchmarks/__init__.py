@@ -1,1 +1,1 @@
-"""Measurements of this project, run from a checkout: `python -m benchmarks.NAME`. Not part of the installed package."""
+"""Benchmarks, run from a checkout with `python -m benchmarks.NAME`; not part of the package."""

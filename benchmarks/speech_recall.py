@@ -1,9 +1,12 @@
-"""How much of what is said is heard: `python -m benchmarks.speech_recall --weights FOLDER RECORDING...`.
+"""Measure the recall of spoken words.
 
-Cuts recordings of real speech into pieces and hears each twice: with the speech analyzer and with plain `WhisperModel.transcribe`, with
-the same weights. Words of the truth that are found in what was heard, in order, are recalled. The truth of a recording is what the plain
-library hears in the whole of it; that of the needle voices, which are always measured, is their text. Real weights are needed: random
-ones hear nothing, and whether a way of decoding loses speech cannot be seen with them.
+`python -m benchmarks.speech_recall --weights FOLDER RECORDING...`
+
+Cuts recordings of real speech into pieces and transcribes each twice with the same weights: by the
+speech analyzer and by plain `WhisperModel.transcribe`. Recall is the share of reference words found
+in the transcript in order. The reference of a recording is the plain transcript of all of it; that
+of the needle voices, which are always measured, is their text. Real weights are needed: with random
+ones, lost speech goes unnoticed.
 """
 
 import argparse
@@ -39,19 +42,19 @@ LENGTHS = (5, 10, 14, 20, 30)
 """Lengths of the pieces, in seconds."""
 
 BELOW, WORST, COST = 0.5, 10.0, 1.3
-"""At most so many points of recall less than the library over all cuts, so many in one cut, and so many times its processor time."""
+"""Limits: points of recall below the library over all cuts, and in one cut; relative CPU time."""
 
 LEAST = 10
-"""A cut of fewer words is judged with the others only: one word spelt in another way is many points there."""
+"""Cuts with fewer words count only in the totals, since one spelling costs them many points."""
 
 _PAUSES = (0.3, 0.8, 1.5, 3.5)
 
 Word = tuple[str, float, float]
-"""A word with its start and end in seconds."""
+"""A word with its start and end, in seconds."""
 
 
 class Source(NamedTuple):
-    """Speech to be cut: mono samples at 16 kHz, and the words in it."""
+    """Speech to cut: float32[n] samples, mono, 16 kHz, and its reference words."""
 
     name: str
     samples: "NDArray[np.float32]"
@@ -60,7 +63,7 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True)
 class Cut:
-    """What was heard of one piece: counts of words, processor seconds."""
+    """Result of one piece: start and length in seconds, word counts, CPU seconds."""
 
     source: str
     length: int
@@ -73,7 +76,7 @@ class Cut:
 
     @property
     def points(self) -> float:
-        """How many points of recall more than the library."""
+        """Points of recall above the library; 0 for cuts with few words."""
         return 100 * (self.ours - self.plain) / self.words if self.words >= LEAST else 0.0
 
 
@@ -81,7 +84,7 @@ Hear = Callable[["NDArray[np.float32]"], list[Word]]
 
 
 def main() -> None:
-    """Read the command line, measure, and tell; the exit code is 1 where a target was missed."""
+    """Parse the command line, measure and report; exit with 1 if a target is missed."""
     parser = argparse.ArgumentParser("python -m benchmarks.speech_recall", description="Measure how much of what is said is heard.")
     parser.add_argument("recordings", nargs="*", type=Path, metavar="RECORDING", help="recordings of real speech, in any language")
     parser.add_argument("--weights", type=Path, required=True, metavar="FOLDER", help="real Whisper weights (with model.bin)")
@@ -101,7 +104,7 @@ def main() -> None:
 
 
 def pieces(duration: int, lengths: Sequence[int], count: int) -> Iterator[tuple[int, int]]:
-    """Yield (length, start) in whole seconds: up to `count` pieces of each length, evenly spread, no two the same."""
+    """Yield (length, start) in seconds: up to `count` distinct, evenly spaced pieces per length."""
     for length in lengths:
         last = duration - length
         if last >= 0:
@@ -109,12 +112,12 @@ def pieces(duration: int, lengths: Sequence[int], count: int) -> Iterator[tuple[
 
 
 def tokens(text: str) -> list[str]:
-    """Return the words of a text as they are compared: lower case, without punctuation."""
+    """Split a text into words for comparison: lower case, without punctuation."""
     return re.findall(r"\w+", unicodedata.normalize("NFKC", text).lower())
 
 
 def recalled(truth: Sequence[str], heard: Sequence[str]) -> int:
-    """Return how many words of the truth are heard in its order: the length of the longest common subsequence."""
+    """Return the length of the longest common subsequence of the words."""
     before = [0] * (len(heard) + 1)
     for word in truth:
         row = [0]
@@ -126,7 +129,7 @@ def recalled(truth: Sequence[str], heard: Sequence[str]) -> int:
 
 def _measured(source: Source, length: int, start: int, ours: Hear, plain: Hear) -> Cut:
     samples = source.samples[start * RATE : (start + length) * RATE]
-    # A word that is cut itself is no loss.
+    # Words cut in two are not counted.
     truth = [token for word, a, b in source.truth if start <= a and b <= start + length for token in tokens(word)]
     counts, seconds = [], []
     for hear in (ours, plain):
@@ -138,7 +141,7 @@ def _measured(source: Source, length: int, start: int, ours: Hear, plain: Hear) 
 
 
 def _told(cuts: Sequence[Cut]) -> bool:
-    """Print the table and what is above the limits; returns whether nothing is."""
+    """Print the table and the limits; return whether all limits are met."""
     rows: dict[tuple[str, int], list[Cut]] = defaultdict(list)
     for cut in cuts:
         for key in ((cut.source, cut.length), (cut.source, 0), ("all", 0)):
@@ -179,7 +182,7 @@ def _plain(folder: Path) -> Hear:
 
 
 class _Sound:
-    """As much of a video as the analyzer looks at."""
+    """The part of the `Video` protocol that the speech analyzer uses."""
 
     id, audio_tracks = "piece", (None,)
 
@@ -207,7 +210,7 @@ def _ours(folder: Path) -> Hear:
 
 
 def _needles() -> Iterator[Source]:
-    """Yield recorded sentences with pauses of different lengths, and the same with music under them."""
+    """Yield recorded sentences with different pauses, and the same with background music."""
     parts: list[NDArray[np.float32]] = []
     truth: list[Word] = []
     at = 0.0
@@ -224,7 +227,7 @@ def _needles() -> Iterator[Source]:
 
 
 def _music(count: int, level: float) -> "NDArray[np.float32]":
-    """Return a chord with a beat, of the root mean square `level`."""
+    """Return a chord with a beat, at the root mean square `level`."""
     t = np.arange(count) / RATE
     chord = np.sum([np.sin(2 * np.pi * f * t) * (0.6 + 0.4 * np.sin(np.pi * t + f)) for f in (110, 164.8, 220, 277.2, 329.6)], axis=0)
     beat = np.exp(-(t % 0.5) * 30) * np.random.default_rng(1).normal(0, 1, count)

@@ -1,4 +1,4 @@
-"""Questions about videos over HTTP: one answer as JSON, or what happens meanwhile as server-sent events.
+"""Answer questions about a video over HTTP, as JSON or with progress as server-sent events.
 
     pip install fastapi uvicorn
     uvicorn --factory fastapi_app:create_app
@@ -6,7 +6,8 @@
     curl -G localhost:8000/ask --data-urlencode "question=Why does the ferry use another pier?"
     curl -N -G localhost:8000/stream --data-urlencode "question=Which animal is resting there?"
 
-All requests share one session: questions wait for their turn. A client that goes away stops its question.
+All requests share one session, which answers one question at a time. A question stops when its
+client disconnects.
 """
 
 import json
@@ -24,7 +25,7 @@ from analyzer_agent.sample import sample_path
 
 
 def create_app(video: str | Path | None = None, settings: Settings | None = None) -> FastAPI:
-    """Return an app that answers questions about a video, by default about the sample clip."""
+    """Return an app that answers questions about a video, by default the sample clip."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -1,15 +1,17 @@
-"""Draw, voice and encode the sample clip, and write down what is true of it.
+"""Draw, voice and encode the sample clip, and write its truth file.
 
-A day in a small harbour in five shots. What happens when stands in the tables below (`SHOTS`, `TEXTS`, `MOVES`, `LINES`,
-`CUES`); the drawing, the sound and the truth file all follow from them. Every fact is told once: only spoken, only on
-screen, only in the subtitles, or only by what moves.
+A day in a small harbour in five shots. The tables below (`SHOTS`, `TEXTS`, `MOVES`, `LINES`,
+`CUES`) hold all times; the drawing, the sound and the truth file follow from them. Every fact
+appears once: only spoken, only on screen, only in the subtitles, or only in what moves.
 
-Needs PyAV 18, numpy, OpenCV 5 (for its built-in font) and, for the voices, the `flite` command (Debian package of that name).
-The same versions of these give the same bytes; other encoders give the same shots, words and times. Run it with:
+Needs PyAV 18, numpy, OpenCV 5 (for its built-in font) and, for the voices, the `flite` command (the
+Debian package of that name). The same versions give the same bytes; other encoders give the same
+shots, words and times. Run it with:
 
     python examples/make_sample.py [--clip harbour.mp4] [--truth sample_truth.json]
 
-Coordinates are pixels of the 640 x 360 picture, y downwards; times are seconds; colours are RGB in hexadecimal.
+Coordinates are pixels of the 640 x 360 picture, y downwards; times are seconds; colours are RGB in
+hexadecimal.
 """
 
 import argparse
@@ -34,14 +36,14 @@ FPS, SOUND_RATE, VOICE_RATE = 25, 24_000, 16_000
 
 
 class Shot(NamedTuple):
-    """A shot ends where the next one starts."""
+    """A shot; it ends where the next one starts."""
 
     start: float
     about: str
 
 
 class Move(NamedTuple):
-    """A thing that goes from x0 to x1 between two instants; before and after it stands still (or is out of the picture)."""
+    """A thing that moves from x0 to x1 between two times, and rests before and after."""
 
     start: float
     end: float
@@ -52,7 +54,7 @@ class Move(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A spoken sentence; it ends when the voice is done."""
+    """A spoken sentence; it ends when the voice has finished."""
 
     start: float
     voice: str
@@ -123,13 +125,13 @@ Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
 
 
 def place(move: Move, t: float) -> float:
-    """Return where a moving thing is: it starts and stops gently."""
+    """Return the position of a moving thing at `t`, with a smooth start and stop."""
     share = min(1.0, max(0.0, (t - move.start) / (move.end - move.start)))
     return move.x0 + (move.x1 - move.x0) * share * share * (3 - 2 * share)
 
 
 def picture(t: float) -> np.ndarray:
-    """Return the picture at t, 360 x 640 x 3 RGB bytes."""
+    """Return the picture at `t`: 360 x 640 x 3, uint8, RGB."""
     shot = max(i for i, shot in enumerate(SHOTS) if shot.start <= t)
     return paint(shot, t, {move.what: place(move, t) for move in MOVES}, [text for text in TEXTS if text.start <= t < text.end])
 
@@ -139,7 +141,7 @@ def picture(t: float) -> np.ndarray:
 
 @cache
 def spoken(voice: str, text: str) -> np.ndarray:
-    """Return a sentence as -1..1 at 16 kHz, without the silence around it."""
+    """Return a sentence as float[n], -1 to 1, mono, 16 kHz, without silence around it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "line.wav"
         subprocess.run(["flite", "-voice", voice, "-t", text, "-o", str(path)], check=True)
@@ -159,9 +161,10 @@ def chime() -> np.ndarray:
 
 
 def sound() -> np.ndarray:
-    """Return the whole sound as 16-bit samples, mono, 16 kHz.
+    """Return the whole sound: int16[n], mono, 16 kHz.
 
-    Silent between the voices: pocketsphinx, which measures the noise of the whole sound, mishears words over even a soft wash of waves.
+    It is silent between the voices: pocketsphinx measures the noise of the whole sound, and
+    mishears words even over soft waves.
     """
     mix = np.zeros(round(END * VOICE_RATE))
     for start, piece in [*((line.start, spoken(line.voice, line.text)) for line in LINES), *((t, chime()) for t in CHIMES)]:
@@ -208,7 +211,7 @@ def write_clip(path: Path) -> None:
 
 
 def truth() -> dict[str, object]:
-    """Return what is true of the clip, times in seconds."""
+    """Return the content of the truth file, times in seconds."""
     ends = [*(shot.start for shot in SHOTS[1:]), END]
     return {
         "clip": "harbour.mp4",

@@ -1,6 +1,6 @@
-"""Ask about a video from Python: one question, a follow-up with live events, and the notes behind the answers.
+"""Use a video from Python: ask a question and a follow-up with live events, and read the notes.
 
-Run it with a file of your own, or without one on the sample clip:
+By default it uses the sample clip:
 
     python examples/python_api.py [VIDEO]
 """

@@ -1,7 +1,7 @@
-"""What the sample clip looks like: the things in it, its five backdrops, and how a picture is put together.
+"""Draw the sample clip: its things, its five backdrops, and the composition of a picture.
 
-Knows nothing of when anything happens; that stands in the tables of `make_sample.py`. Needs OpenCV 5 for its built-in font.
-Coordinates are pixels of the 640 x 360 picture, y downwards; colours are RGB in hexadecimal.
+Times are left to the tables of `make_sample.py`. Needs OpenCV 5 for its built-in font. Coordinates
+are pixels of the 640 x 360 picture, y downwards; colours are RGB in hexadecimal.
 """
 
 import math
@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 
 WIDTH, HEIGHT = 640, 360
-SUPERSAMPLE, SHIFT = 2, 4  # shapes are drawn at twice the size and with 4 fractional bits: smooth edges, smooth motion
-CAPITALS = 0.76  # how tall capital letters of the built-in font are, as a share of its size
-FLAPS = 3.0  # of the gull's wings, per second
+SUPERSAMPLE, SHIFT = 2, 4  # twice the size, with 4 fractional bits, for smooth edges and motion
+CAPITALS = 0.76  # height of capital letters in the built-in font, as a share of its size
+FLAPS = 3.0  # wing beats of the gull per second
 
 
 class Text(NamedTuple):
@@ -35,12 +35,12 @@ def rgb(colour: str) -> tuple[int, int, int]:
 
 
 def fixed(*points: Sequence[float]) -> np.ndarray:
-    """Return points of the picture in OpenCV's fixed-point form."""
+    """Return points in OpenCV's fixed-point format."""
     return np.rint(np.array(points) * SUPERSAMPLE * (1 << SHIFT)).astype(np.int32)
 
 
 class Canvas:
-    """A picture to paint on; coordinates are those of the finished picture."""
+    """A picture to paint on, in coordinates of the finished picture."""
 
     def __init__(self, pixels: np.ndarray | None = None) -> None:
         self.pixels = np.zeros((HEIGHT * SUPERSAMPLE, WIDTH * SUPERSAMPLE, 3), np.uint8) if pixels is None else pixels
@@ -49,7 +49,7 @@ class Canvas:
         return cv2.resize(self.pixels, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
 
     def fade(self, top: float, bottom: float, upper: str, lower: str) -> None:
-        """Fill a band with a colour that turns into another one downwards."""
+        """Fill a band with a vertical gradient."""
         rows = slice(round(top * SUPERSAMPLE), round(bottom * SUPERSAMPLE))
         share = np.linspace(0, 1, rows.stop - rows.start)[:, None, None]
         self.pixels[rows] = np.rint(np.array(rgb(upper)) * (1 - share) + np.array(rgb(lower)) * share)
@@ -65,7 +65,7 @@ class Canvas:
         self.shape(colour, *np.stack([x + rx * np.cos(turn), y + (ry or rx) * np.sin(turn)], 1))
 
     def beam(self, colour: str, x0: float, x1: float, *edges: float) -> None:
-        """Add light that fades out from x0 to x1; `edges` are its upper and lower edge at x0, then at x1."""
+        """Add light that fades from x0 to x1; `edges` are its upper and lower edge at x0 and x1."""
         lit = np.zeros(self.pixels.shape[:2], np.float32)
         cv2.fillPoly(lit, [fixed((x0, edges[0]), (x0, edges[1]), (x1, edges[3]), (x1, edges[2]))], 0.35, cv2.LINE_AA, SHIFT)
         lit *= np.clip((np.arange(lit.shape[1]) / SUPERSAMPLE - x1) / (x0 - x1), 0, 1)
@@ -82,7 +82,7 @@ class Canvas:
 
 
 def boat(canvas: Canvas, x: float, y: float, hull: str, house: str, window: str) -> None:
-    """Paint a boat that looks to the left; (x, y) is the middle of its water line."""
+    """Paint a boat facing left; (x, y) is the middle of its water line."""
     canvas.box("#4a4e69", x + 22, y - 92, 20, 40)
     canvas.box("#e63946", x + 22, y - 84, 20, 10)
     canvas.box(house, x - 50, y - 66, 110, 34)
@@ -105,7 +105,7 @@ def gull(canvas: Canvas, x: float, y: float, t: float, fish: bool) -> None:
 
 
 def person(canvas: Canvas, x: float, y: float, coat: str, stride: float) -> None:
-    """Paint somebody who stands at (x, y), seen from the side, legs `stride` apart."""
+    """Paint a person standing at (x, y), from the side, with legs `stride` pixels apart."""
     for side in (-1, 1):
         canvas.stroke("#2b2d42", 9, (x, y - 48), (x + side * stride, y - 3))
     canvas.shape(coat, (x - 15, y - 104), (x + 15, y - 104), (x + 18, y - 42), (x - 18, y - 42))
@@ -154,7 +154,7 @@ def dawn(canvas: Canvas) -> None:
     canvas.fade(222, 360, "#c9789a", "#5d4a8a")
     for i, half in enumerate((46, 36, 26)):
         canvas.oval("#f2ab9d", 470, 232 + 12 * i, half, 4)
-    canvas.box("#4f3a4a", 0, 262, 236, 98)  # solid: posts that stand in the water are read as letters
+    canvas.box("#4f3a4a", 0, 262, 236, 98)  # solid, since OCR reads separate posts as letters
     for row in range(3):
         for x in range(-30 + 30 * (row % 2), 190, 60):
             canvas.box("#5b4556", max(0, x), 280 + 28 * row, min(52, x + 52), 20)
@@ -260,7 +260,7 @@ def backdrop(shot: int) -> np.ndarray:
 
 
 def movers(canvas: Canvas, shot: int, t: float, at: Mapping[str, float]) -> None:
-    """Paint what moves in a shot; `at` says how far along each thing is."""
+    """Paint the moving things of a shot; `at` is the position of each."""
     if shot == 0:
         boat(canvas, at["boat"], 286, "#1d6f8a", "#fff8ec", "#7fb2cc")
     elif shot == 1:
@@ -280,7 +280,7 @@ def movers(canvas: Canvas, shot: int, t: float, at: Mapping[str, float]) -> None
 
 
 def paint(shot: int, t: float, at: Mapping[str, float], texts: Sequence[Text]) -> np.ndarray:
-    """Return the picture of a shot at t, 360 x 640 x 3 RGB bytes."""
+    """Return the picture of a shot at `t`: 360 x 640 x 3, uint8, RGB."""
     canvas = Canvas(backdrop(shot).copy())
     for text in texts:
         canvas.text(text)

@@ -1,6 +1,6 @@
-"""Videos with needles: texts, spoken sentences and drawn things at known times, and questions about them with their gold spans.
+"""Needle benchmark: videos with texts, spoken sentences and drawn things at known times.
 
-Everything is made here, on demand, by a seed. Knows nothing of who answers the questions.
+Questions about them have gold answers and spans. Everything is generated on demand from a seed.
 """
 
 import json
@@ -18,12 +18,14 @@ QUESTIONS, TRUTH = "questions.jsonl", "truth.jsonl"
 
 
 def build(folder: Path, plans: Sequence[Plan], workers: int = 2) -> Iterator[Plan]:
-    """Make the videos and, once all are there, the question file and the list of needles; yields each plan when its video is written.
+    """Write the videos, then the question file and the list of needles.
+
+    Yields each plan when its video is written.
 
     Args:
-        folder: where they go; is made where there is none, and files of the same names are replaced.
-        plans: what to make.
-        workers: how many segments are encoded at a time.
+        folder: destination, created if missing; files of the same names are replaced.
+        plans: the videos to make.
+        workers: number of segments encoded in parallel.
     """
     folder.mkdir(parents=True, exist_ok=True)
     several = _in_several(plans)
@@ -47,7 +49,7 @@ def build(folder: Path, plans: Sequence[Plan], workers: int = 2) -> Iterator[Pla
 
 
 def _in_several(plans: Sequence[Plan]) -> set[Segment]:
-    """Return the segments of more than one video."""
+    """Return the segments that occur in more than one video."""
     seen: set[Segment] = set()
     again: set[Segment] = set()
     for made in plans:

@@ -8,7 +8,7 @@ from benchmarks.needles import MOST_QUESTIONS, QUESTIONS, build, plan
 
 
 def main() -> None:
-    """Read the command line, and make what it asks for."""
+    """Parse the command line, and build the benchmark."""
     parser = argparse.ArgumentParser("python -m benchmarks.needles", description="Make videos with needles, and questions about them.")
     parser.add_argument("folder", type=Path, metavar="BUILD_DIR", help="where the videos and the question file go")
     parser.add_argument("--minutes", type=_minutes, default=[1, 30, 180], metavar="M,M,...", help="lengths of videos (default: 1,30,180)")

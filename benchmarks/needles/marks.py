@@ -1,6 +1,6 @@
-"""Needles drawn over a picture: texts on plates, and coloured things that fly past.
+"""Draw needles over a picture: texts on plates, and coloured things that fly past.
 
-Each looks different by its own seed: size, colours, place, direction. Knows nothing of scenes.
+The seed of each chooses its size, colours, place and direction.
 """
 
 import math
@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.needles.scenes import HEIGHT, WIDTH, Colour, Picture, fixed, lettering, oval, shape, text_size
 
 Draw = Callable[[Picture, float], None]
-"""Draws a mark over a picture; the number tells how much of its time has passed, from 0 to 1."""
+"""Draws a mark over an RGB picture; the number is the elapsed share of its time, 0 to 1."""
 
 _PLATES: tuple[tuple[Colour, Colour], ...] = (
     ((20, 24, 40), (255, 255, 255)),
@@ -31,7 +31,7 @@ _STRING: Colour = (30, 30, 30)
 
 
 def plate(text: str, seed: str) -> Draw:
-    """Return what shows a text on a plate, as large as it may be by its seed and fits in the picture."""
+    """Return a function that draws a text on a plate, reduced to fit into the picture."""
     random = Random(seed)
     size = random.choice(_SIZES)
     while text_size(text, size)[0] > _WIDEST:
@@ -49,7 +49,7 @@ def plate(text: str, seed: str) -> Draw:
 
 
 def flight(thing: str, seed: str) -> Draw:
-    """Return what draws "a red balloon" on its way through the whole picture, to the left or to the right."""
+    """Return a function that draws `thing`, such as "a red balloon", crossing the picture."""
     random = Random(seed)
     _, colour, name = thing.split()
     size, y = random.uniform(30, 48), random.uniform(90, HEIGHT - 130)

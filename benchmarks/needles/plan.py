@@ -1,7 +1,8 @@
-"""What a video holds, where, and what is asked about it: decided by the seed alone, before anything is drawn.
+"""Plan a video and its questions from the seed alone, before anything is drawn.
 
-A video is a row of segments of 12 s. Each half of a segment is a *place* for one needle (or for a shown and a spoken one together).
-Segments without a needle come from a small pool and are used again and again. Knows nothing of pictures, sounds or files.
+A video is a sequence of segments of 12 s. Each half of a segment is a *place* for one needle (or
+one shown and one spoken together). Segments without needles come from a small pool and are
+repeated.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,22 +16,23 @@ from benchmarks.needles.voices import lengths
 
 FRAME_MS = 40
 SEGMENT_MS = 12_000
-"""A whole number of video frames (300 of 40 ms) and of AAC frames (375 of 1024 samples at 32 kHz): joined segments never drift apart."""
+"""A whole number of video frames (300 of 40 ms) and of AAC frames (375 of 1024 samples at 32 kHz),
+so that joined segments stay in sync."""
 _MINUTE_MS = 60_000
 _POOL = 16
-"""How many different segments without a needle there are; every fourth has somebody say something that nothing is asked about."""
+"""Number of different segments without needles; every fourth has a sentence without a question."""
 
 _PLACE_MS = SEGMENT_MS // 2
 _EDGE_MS = 200
-"""Needles keep this far from the edges of their place: the sound of a segment is silent at both ends."""
+"""Distance of needles from the edges of their place, in ms: segments are silent at both ends."""
 _SHOWN_MS = (3_000, 5_400)
 _AROUND_MS = 200
-"""How much longer than a sentence, at either end, the text is shown that goes with it."""
+"""A text shown along with a sentence starts and ends this many ms before and after it."""
 _FILLER_MS = 4_000
 
 
 class Needle(NamedTuple):
-    """Something at a known time: ms of the video, or of the segment that it is made in. Half-open."""
+    """Something at a known time; half-open, in ms of the video or of its segment."""
 
     kind: Kind
     shows: str
@@ -39,7 +41,7 @@ class Needle(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """All that a segment's bytes depend on: the seed of its scenes, and the needles in it, ms of the segment."""
+    """A segment: the seed of its scenes and its needles (ms of the segment) determine its bytes."""
 
     seed: str
     needles: tuple[Needle, ...] = ()
@@ -47,7 +49,7 @@ class Segment(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """A video to be made. `needles` are in time order; `questions` are lines of the question file."""
+    """A video to make: `needles` in time order, and `questions` as lines of the question file."""
 
     video: str
     segments: Sequence[Segment]
@@ -56,13 +58,14 @@ class Plan:
 
 
 def plan(minutes: int, number: int, seed: int, questions: int) -> Plan:
-    """Decide on everything in a video.
+    """Plan a video.
 
     Args:
-        minutes: how long it is.
-        number: tells videos of the same length apart, from 1; each begins with other types of questions.
-        seed: another one gives other needles at other places.
-        questions: how many at most; a short video has room for few.
+        minutes: duration.
+        number: distinguishes videos of the same duration, from 1; each starts with other question
+            types.
+        seed: seed of the needles and their places.
+        questions: maximum number of questions; short videos have room for few.
     """
     random = Random(f"{seed}/{minutes}/{number}")
     room = Room(random, minutes * _MINUTE_MS // _PLACE_MS)
@@ -79,7 +82,7 @@ def plan(minutes: int, number: int, seed: int, questions: int) -> Plan:
 
 
 def _timed(random: Random, plant: Plant) -> tuple[Needle, ...]:
-    """Choose when in its place something is told; a sentence falls within the text that is told with it."""
+    """Choose times within the place; a sentence falls within the text that is shown with it."""
     spoken = {told: lengths()[told] for kind, told in plant.tells if kind == "speech"}
     longest = max(spoken.values(), default=0)
     if len(spoken) == len(plant.tells):
@@ -109,7 +112,7 @@ def _segments(random: Random, needles: Sequence[Needle], count: int, seed: str) 
 
 
 def _pool(random: Random) -> Iterator[Segment]:
-    """Yield segments of the pool for ever: all of them, then all again in another order."""
+    """Yield the pool's segments endlessly, reshuffled after each round."""
     every = []
     for n in range(_POOL):
         filler = FILLERS[n // 4]
@@ -121,7 +124,7 @@ def _pool(random: Random) -> Iterator[Segment]:
 
 
 def _line(id: str, video: str, draft: Draft, placed: dict[int, tuple[Needle, ...]]) -> dict[str, Any]:
-    """Return a question in the form of the question file, times in seconds."""
+    """Return a question in the format of the question file, times in seconds."""
     spans = [(min(n.start for n in placed[at]), max(n.end for n in placed[at])) for at in draft.evidence]
     return {
         "id": id,

@@ -1,7 +1,7 @@
-"""Questions with their answers, and which needles must be planted at which places for them.
+"""Questions with their answers, and the needles to plant for them.
 
-Each recipe makes one type of question about any kind of needle. No two questions of a video share a topic, so that a needle of one
-never answers another. Knows nothing of times.
+Each recipe makes one type of question about any kind of needle. No two questions of a video share a
+topic, so a needle of one never answers another.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,18 +14,18 @@ Type = Literal["retrieval", "ordering", "counting", "not_there", "combined"]
 
 _OPTIONS = 4
 _MOST = 4
-"""How often at most something that is to be counted happens."""
+"""Maximum number of occurrences of something to count."""
 
 
 class Plant(NamedTuple):
-    """What is told at a place, at the same time where it is more than one thing."""
+    """What is shown and said at a place, simultaneously."""
 
     place: int
     tells: tuple[tuple[Kind, str], ...]
 
 
 class Draft(NamedTuple):
-    """A question; `answer` is the index of an option, a text where there are none."""
+    """A question; `answer` is the index of an option, or a text if there are no options."""
 
     type: Type
     needs: tuple[Kind, ...]
@@ -34,11 +34,11 @@ class Draft(NamedTuple):
     answer: int | str
     plants: tuple[Plant, ...] = ()
     evidence: tuple[int, ...] = ()
-    """The places that prove the answer."""
+    """Places that prove the answer."""
 
 
 class Room:
-    """The places and topics of a video that are still free, and the dice."""
+    """The free places and topics of a video, and its random generator."""
 
     def __init__(self, random: Random, places: int) -> None:
         self.random = random
@@ -46,23 +46,23 @@ class Room:
         self._topics = random.sample(TOPICS, len(TOPICS))
 
     def places(self, count: int) -> list[int]:
-        """Take places, in time order."""
+        """Take `count` free places, in time order."""
         taken, self.free = self.free[:count], self.free[count:]
         return sorted(taken)
 
     def topic(self, kind: Kind) -> Topic:
-        """Take a topic."""
+        """Take a free topic."""
         return self._topics.pop(next(i for i, topic in enumerate(self._topics) if topic.kind == kind))
 
     def shuffled(self, right: str, wrong: Sequence[str]) -> tuple[tuple[str, ...], int]:
-        """Return the options in an order that tells nothing, and where the right one is."""
+        """Shuffle the options; return them with the index of the right one."""
         options = [right, *wrong]
         self.random.shuffle(options)
         return tuple(options), options.index(right)
 
 
 def drafts(room: Room, turn: int, count: int) -> Iterator[Draft]:
-    """Yield up to `count` questions that there is room for, beginning with another recipe for each `turn`."""
+    """Yield up to `count` questions that fit in; the first recipe depends on `turn`."""
     left = count
     for provenance, kind, most in (*_RECIPES[turn % len(_RECIPES) :], *_RECIPES[: turn % len(_RECIPES)]):
         if left and len(room.free) >= most:
@@ -99,7 +99,7 @@ def _ordering(room: Room, kind: Kind) -> Draft:
 
 
 def _counting(room: Room, kind: Kind) -> Draft:
-    """Ask how often something happens; something alike happens once in between, and does not count."""
+    """Ask how often something happens; something similar happens once as a distractor."""
     topic = room.topic(kind)
     value, other = room.random.sample(topic.values, 2)
     times = room.random.randint(1, _MOST)
@@ -114,7 +114,7 @@ def _counting(room: Room, kind: Kind) -> Draft:
 
 
 def _combined(room: Room, _: Kind) -> Draft:
-    """Show and say something at the same time, at four places; ask for the one by the other."""
+    """Show and say something simultaneously at four places; ask for one by the other."""
     shown, said = room.topic("text"), room.topic("speech")
     texts = [shown.told(value) for value in room.random.sample(shown.values, _OPTIONS)]
     sentences = [said.told(value) for value in room.random.sample(said.values, _OPTIONS)]
@@ -149,6 +149,6 @@ _RECIPES: tuple[tuple[Callable[[Room, Kind], Draft], Kind, int], ...] = (
     (_ordering, "vision", _OPTIONS),
     (_not_there, "vision", 0),
 )
-"""Recipe, kind, and how many places it takes at most. They use as many topics of each kind as there are."""
+"""Recipe, kind and maximum number of places. Together they use all topics of each kind."""
 
 MOST_QUESTIONS = len(_RECIPES)

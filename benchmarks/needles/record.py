@@ -1,7 +1,7 @@
-"""Make the recordings of spoken needles: `python -m benchmarks.needles.record`, where the `flite` command is installed.
+"""Record the spoken needles with the `flite` command: `python -m benchmarks.needles.record`.
 
-It refuses a sentence in which pocketsphinx mishears the word that questions are about: what the project's weakest recognizer
-understands, every recognizer can be asked about.
+Rejects a sentence if pocketsphinx mishears its key word: what the project's weakest recognizer
+understands, any recognizer can be asked about.
 """
 
 import json
@@ -30,7 +30,7 @@ _BIT_RATE = 32_000
 
 
 def main() -> None:
-    """Speak, encode and check all sentences, and write down what is true of them."""
+    """Speak, encode and verify all sentences, and write the truth file."""
     engine = pocketsphinx.load(EngineConfig())
     FOLDER.mkdir(exist_ok=True)
     for old in FOLDER.glob("*.ogg"):
@@ -55,13 +55,13 @@ def main() -> None:
 
 
 def _key_word(sentence: str) -> str:
-    """Return the word of a sentence that questions are about; of one that none is about, its last word."""
+    """Return the word of a sentence that questions ask for; without a question, its last word."""
     values = [value for topic in TOPICS for value in topic.values if topic.told(value) == sentence]
     return (values or re.findall(r"\w+", sentence)[-1:])[0].lower()
 
 
 def _spoken(voice: str, sentence: str) -> NDArray[np.float32]:
-    """Return a sentence without the silence around it, as long as a whole number of Opus frames."""
+    """Return a sentence without silence around it, padded to a whole number of Opus frames."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "said.wav"
         subprocess.run(["flite", "-voice", voice, "-t", sentence, "-o", str(path)], check=True)

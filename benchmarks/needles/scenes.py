@@ -1,6 +1,6 @@
-"""Drawn scenes for needles to hide in: landscapes, towns, rooms and patterns that the camera pans over, with things that move.
+"""Drawn scenes as background: landscapes, towns, rooms and patterns with camera pans and motion.
 
-Knows nothing of needles. Needs OpenCV 5 for its built-in font. Coordinates are pixels, y downwards; colours are RGB.
+Needs OpenCV 5 for its built-in font. Coordinates are pixels, y downwards; colours are RGB.
 """
 
 import math
@@ -17,20 +17,20 @@ Picture = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
 _PAN = 160
-"""How many pixels a backdrop is wider than the picture."""
+"""Width of a backdrop beyond that of the picture, in pixels."""
 _FRACTION = 4
-"""Bits of a pixel in which things move, for OpenCV's drawing: smooth motion."""
+"""Fractional bits of OpenCV's drawing coordinates, for smooth motion."""
 _SHORTEST = 75
-"""Frames of a shot, at least: 3 s."""
+"""Minimum length of a shot, in frames: 3 s."""
 _FONT = "sans"
 
 
 _Draw = Callable[[Picture, float, float, float, Colour], None]
-"""Draws a thing at (x, y), of a size, in a colour."""
+"""Draws a thing at (x, y), with a size and a colour."""
 
 
 class _Mover(NamedTuple):
-    """A thing that crosses the picture: where it is at frame n is `x + n * speed`, all around the picture."""
+    """A thing that crosses the picture, at `x + n * speed` in frame n, wrapping around."""
 
     draw: _Draw
     x: float
@@ -41,14 +41,14 @@ class _Mover(NamedTuple):
 
 
 class Shot(NamedTuple):
-    """What the camera sees between two cuts."""
+    """The view of the camera between two cuts."""
 
     backdrop: Picture
     pan: float
     movers: tuple[_Mover, ...]
 
     def picture(self, n: int) -> Picture:
-        """Return the n-th frame."""
+        """Return the n-th frame, 360 x 640 x 3, uint8."""
         left = round(abs((self.pan * n + _PAN) % (2 * _PAN) - _PAN))
         picture = self.backdrop[:, left : left + WIDTH].copy()
         for mover in self.movers:
@@ -85,14 +85,14 @@ def _mover(random: Random) -> _Mover:
 
 
 def _dull(random: Random, low: int, high: int) -> Colour:
-    """Return a colour that is never as bright and pure as those of needles."""
+    """Return a colour less bright and saturated than those of needles."""
     grey = random.uniform(low, high)
     red, green, blue = (round(min(255.0, max(0.0, grey + random.uniform(-35, 35)))) for _ in range(3))
     return red, green, blue
 
 
 def fixed(*points: tuple[float, float]) -> NDArray[np.int32]:
-    """Return points in OpenCV's fixed-point form."""
+    """Return points in OpenCV's fixed-point format."""
     return np.array([[round(x * (1 << _FRACTION)), round(y * (1 << _FRACTION))] for x, y in points], np.int32)
 
 
@@ -102,20 +102,20 @@ def shape(picture: Picture, colour: Colour, *points: tuple[float, float]) -> Non
 
 
 def oval(picture: Picture, colour: Colour, x: float, y: float, width: float, height: float) -> None:
-    """Fill an oval by its middle and its half axes."""
+    """Fill an ellipse, by its centre and half axes."""
     turn = np.linspace(0, 2 * math.pi, 40, endpoint=False)
     shape(picture, colour, *((x + width * math.cos(a), y + height * math.sin(a)) for a in turn))
 
 
 def lettering(picture: Picture, text: str, x: float, y: float, size: int, colour: Colour) -> None:
-    """Write a line of text, its middle at (x, y)."""
+    """Write a line of text centred at (x, y)."""
     font = cv2.FontFace(_FONT)
     left, top, width, height = cv2.getTextSize((0, 0), text, (0, 0), font, size, 700)
     cv2.putText(picture, text, (round(x - left - width / 2), round(y - top - height / 2)), colour, font, size, 700)
 
 
 def text_size(text: str, size: int) -> tuple[int, int]:
-    """Return how wide and high a line of text is."""
+    """Return the width and height of a line of text, in pixels."""
     _, _, width, height = cv2.getTextSize((0, 0), text, (0, 0), cv2.FontFace(_FONT), size, 700)
     return int(width), int(height)
 
@@ -140,7 +140,7 @@ def _cart(picture: Picture, x: float, y: float, size: float, colour: Colour) -> 
 
 
 _MOVERS: tuple[tuple[_Draw, int, int], ...] = ((_cloud, 30, 110), (_bird, 50, 220), (_cart, 315, 345))
-"""What moves, and between which heights."""
+"""Moving things, and the range of their heights."""
 
 
 # ---- What they move in front of -------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
-"""Segments as encoded packets, and videos joined from them by copying packets: each segment is encoded once, however often it appears.
+"""Encode segments once, and join them into videos by copying packets.
 
-Every segment begins with a key frame, refers to nothing before it, and is a whole number of video and of AAC frames long, so joined
-packets need new time stamps and nothing else. There are no B-frames: packets are in the order in which they are shown.
+Every segment starts with a key frame, is independent of others, and lasts a whole number of video
+and AAC frames, so joined packets only need new timestamps. Without B-frames, packets are in display
+order.
 """
 
 from collections.abc import Iterable, Sequence
@@ -28,16 +29,16 @@ _INTERLEAVED = sorted(
     [*((False, n) for n in range(_PICTURES)), *((True, n) for n in range(_SOUNDS))],
     key=lambda packet: packet[1] / (_SOUNDS if packet[0] else _PICTURES),
 )
-"""The packets of a segment in time order: whether it is sound, and its number."""
+"""The packets of a segment in time order: whether it is audio, and its number."""
 _KEY_FRAMES = 50
-"""Frames from one key frame to the next, at most: 2 s."""
+"""Maximum key frame interval, in frames: 2 s."""
 _VIDEO_OPTIONS = {"preset": "veryfast", "crf": "26", "threads": "1", "bf": "0"}
 _AUDIO_BIT_RATE = 48_000
 _VIDEO_TIME, _AUDIO_TIME = Fraction(FRAME_MS, 1000), Fraction(1, RATE)
 
 
 class Encoded(NamedTuple):
-    """The packets of a segment: pictures with whether each is a key frame, and sounds of one AAC frame each."""
+    """The packets of a segment: pictures, each with whether it is a key frame, and AAC frames."""
 
     pictures: Sequence[tuple[bytes, bool]]
     sounds: Sequence[bytes]
@@ -81,7 +82,7 @@ def _sounds(segment: Segment) -> list[bytes]:
         frame.sample_rate, frame.pts, frame.time_base = RATE, at, _AUDIO_TIME
         packets += encoder.encode(frame)
     packets += encoder.encode(None)
-    # The encoder's first packet stands before the beginning: it primes a decoder, which silence does as well.
+    # Drop the priming packet before time 0; the silence at the start primes decoders too.
     return [bytes(packet) for packet in packets if packet.pts is not None and packet.pts >= 0][:_SOUNDS]
 
 
@@ -94,7 +95,7 @@ def _like_all_video(context: VideoCodecContext) -> None:
 def join(path: Path, segments: Iterable[Encoded]) -> None:
     """Write segments one after the other into an MP4 file."""
     with av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact"}) as file:
-        # These encoders encode nothing: opened like the segments' own, they tell the file how its packets are to be decoded.
+        # These encoders only provide the stream headers: they have the segments' settings.
         video = file.add_stream("libx264", 1 / _VIDEO_TIME)
         _like_all_video(video.codec_context)
         audio = file.add_stream("aac", RATE, layout="mono")

@@ -1,7 +1,8 @@
-"""The sound of a segment: noises and tones that change from segment to segment, and the sentences spoken in it.
+"""The audio of a segment: noises and tones that vary by segment, and its spoken sentences.
 
-The noises step back while somebody speaks, as a small recognizer mishears words over even a soft wash of waves. The first and the
-last 96 ms (three AAC frames) are silent: a decoder that comes from another segment mixes their edges, and silence mixes with nothing.
+Noises pause during speech, since a small recognizer mishears words over even soft noise. The first
+and last 96 ms (three AAC frames) are silent: AAC decoders overlap adjacent frames, and with silence
+joined segments do not mix.
 """
 
 import math
@@ -19,13 +20,13 @@ _SAMPLES_PER_MS = RATE // 1000
 
 _SILENT_MS, _RAMP_MS = 96, 60
 _AROUND_MS = 500
-"""How long before and after a sentence the noises are silent."""
+"""Noises are silent this many ms before and after a sentence."""
 
 Samples = NDArray[np.float32]
 
 
 def sound(seed: str, needles: Sequence[Needle], ms: int) -> Samples:
-    """Return the sound of a segment as -1..1, mono, at `RATE`."""
+    """Return the audio of a segment: float32[n], -1 to 1, mono, at `RATE`."""
     random = Random(f"{seed}/sound")
     spoken = [needle for needle in needles if needle.kind == "speech"]
     samples = random.choice(_NOISES)(random, ms * _SAMPLES_PER_MS)
@@ -37,7 +38,7 @@ def sound(seed: str, needles: Sequence[Needle], ms: int) -> Samples:
 
 
 def _gain(spoken: Sequence[Needle], ms: int) -> Samples:
-    """Return how loud the noises are, per sample: 0 or 1, with ramps."""
+    """Return the gain of the noises per sample: 0 or 1, with ramps."""
     loud = np.ones(ms, np.float32)
     loud[: _SILENT_MS + _RAMP_MS] = loud[ms - _SILENT_MS - _RAMP_MS :] = 0
     for needle in spoken:
@@ -47,7 +48,7 @@ def _gain(spoken: Sequence[Needle], ms: int) -> Samples:
 
 
 def _noise(random: Random, count: int, width: int) -> Samples:
-    """Return soft noise without what is higher than about RATE / width."""
+    """Return noise, low-pass filtered at about RATE / width."""
     white = np.random.default_rng(random.getrandbits(32)).standard_normal(count + width).astype(np.float32)
     total = np.cumsum(white)
     soft: Samples = (total[width:] - total[:-width]) / math.sqrt(width)

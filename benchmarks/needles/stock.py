@@ -1,26 +1,26 @@
-"""What needles are made of: what can be shown, said or flown past, and how it is asked about.
+"""Topics of the needles: what is shown, said or flown past, and the questions about it.
 
-Knows nothing of times, pictures or sounds. Every topic has values of one kind, so that each is a plausible answer in place of another.
+All values of a topic are of one kind, so each is a plausible wrong answer for another.
 """
 
 from typing import Literal, NamedTuple
 
 Kind = Literal["text", "speech", "vision"]
-"""How a needle reaches the viewer: shown as text, said, or drawn. The last needs an analyzer that knows what things are."""
+"""Medium of a needle: shown text, speech, or a drawing; the last needs an object recognizer."""
 
 
 class Topic(NamedTuple):
-    """Something that is told about with one of four or more values."""
+    """A statement with four or more alternative values."""
 
     kind: Kind
     form: str
-    """What is shown or said, with `{}` for the value."""
+    """Text or sentence, with `{}` for the value."""
     what: str
-    """The question for the value."""
+    """Question for the value."""
     values: tuple[str, ...]
 
     def told(self, value: str) -> str:
-        """Return what is shown or said for a value."""
+        """Return the text or sentence with a value."""
         return self.form.format(value)
 
 
@@ -97,7 +97,7 @@ WHAT_IS_SAID = 'Which sentence does the voice say while the text "{}" is on the 
 WHAT_IS_SHOWN = 'Which text is on the screen while the voice says "{}"?'
 ABSENT = "It is not in the video"
 NOWHERE = "Not in the video"
-"""What says so where there are options, and where there are none."""
+"""Answers for things not in the video: as an option, and as free text."""
 
 FILLERS = (
     "The weather was pleasant all afternoon.",
@@ -105,8 +105,8 @@ FILLERS = (
     "The garden was full of flowers.",
     "He opened the window and looked outside.",
 )
-"""Sentences that no question is about."""
+"""Sentences without questions."""
 VOICES = {"The train": "slt", "For dinner": "slt", "The doctor": "slt", "Several": "slt", "He opened": "slt"}
-"""The flite voice of sentences that begin so; all others are spoken by `rms`. Chosen by what pocketsphinx understands."""
+"""The flite voice by the start of a sentence, `rms` for all others; chosen for pocketsphinx."""
 
 SENTENCES = (*(topic.told(value) for topic in TOPICS if topic.kind == "speech" for value in topic.values), *FILLERS)

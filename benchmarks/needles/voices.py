@@ -1,6 +1,6 @@
-"""The recordings of spoken needles: each sentence of the stock is a short Opus file in `voices/`, made by `record`.
+"""The recordings of spoken needles: one short Opus file in `voices/` per sentence, by `record`.
 
-`voices/truth.json` holds how long each is, and what the project's own weakest recognizer hears in it.
+`voices/truth.json` has the length of each, and the transcript by the weakest recognizer.
 """
 
 import json
@@ -17,19 +17,19 @@ TRUTH = FOLDER / "truth.json"
 
 
 def file_of(sentence: str) -> Path:
-    """Return the file that holds a sentence."""
+    """Return the file of a sentence."""
     return FOLDER / ("-".join(re.findall(r"[a-z]+", sentence.lower())) + ".ogg")
 
 
 @cache
 def lengths() -> dict[str, int]:
-    """Return how long each recording is, in ms."""
+    """Return the length of each recording, in ms."""
     return {row["text"]: row["ms"] for row in json.loads(TRUTH.read_text(encoding="utf-8"))}
 
 
 @cache
 def recording(sentence: str, rate: int) -> NDArray[np.float32]:
-    """Return a sentence as -1..1 at a sampling rate, mono, exactly as long as `lengths` says."""
+    """Return a sentence as float32[n], -1 to 1, mono, at `rate`, as long as in `lengths`."""
     with av.open(str(file_of(sentence))) as file:
         resampler = av.AudioResampler("fltp", "mono", rate)
         pieces = [part.to_ndarray()[0] for frame in [*file.decode(audio=0), None] for part in resampler.resample(frame)]

@@ -1,4 +1,4 @@
-"""How fast, as ratios: each figure is measured against the plain use of the same library, both in one run.
+"""Speed of the analyzers relative to plain use of the same libraries, both measured in one run.
 
-Knows nothing of what the figures are wanted for. `python -m benchmarks.speed --help` tells how it is run.
+See `python -m benchmarks.speed --help`.
 """

@@ -19,11 +19,11 @@ from rich.table import Table
 from benchmarks.speed.measure import Figure, Work
 
 SUBJECTS = ("frames", "scenes", "objects", "captions", "text", "speech", "together", "store", "agent", "memory")
-"""The modules beside this one, each with a `figures(work)`."""
+"""Modules of this package, each with a function `figures(work)`."""
 
 
 def main() -> None:
-    """Read the command line, measure, and tell."""
+    """Parse the command line, measure and report; exit with 1 if a target is missed."""
     parser = argparse.ArgumentParser("python -m benchmarks.speed", description="Measure how fast the analyzers are, as ratios.")
     parser.add_argument("--only", type=_subjects, default=SUBJECTS, metavar="S,S,...", help=f"of {', '.join(SUBJECTS)} (default: all)")
     parser.add_argument("--runs", type=int, default=5, metavar="N", help="how often each is measured; the median is told (default: 5)")

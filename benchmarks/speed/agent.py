@@ -1,4 +1,4 @@
-"""The agent itself: what a step costs without model and analyzers, and that a second question costs nothing."""
+"""Agent: time per step without model and analyzers, and the work of a repeated question."""
 
 import time
 from collections.abc import Iterator
@@ -17,16 +17,16 @@ _WITH = ("scenes", "motion", "text")
 
 
 def figures(work: Work) -> Iterator[Figure]:
-    """Yield what a step takes, and what is loaded and run for what is known."""
+    """Yield the time per step, and what a second, equal question analyzes and loads."""
     video = clip(work.folder, 60)
-    _asked(video, 1)  # imports what is imported once
+    _asked(video, 1)  # warm up the imports
     steps = [_asked(video, _STEPS) / (_STEPS + 1) * 1000 for _ in range(work.runs)]
     yield Figure("a step of the agent, without model and analyzers", "", steps, "ms", 20, at_most=True)
     yield from _second_question(video)
 
 
 def _asked(video: Path, steps: int) -> float:
-    """Return the seconds that a question takes: so many steps that read notes, and one that answers."""
+    """Return the seconds for a question with `steps` reading steps and one answering step."""
     looks = [Reply(calls=(call("read_notes", range=["0:00", f"0:{n + 5:02}"]),)) for n in range(steps)]
     model = ScriptedModel(*looks, Reply(calls=(call("finish", answer="Nothing.", notes=[], confidence="low", found=False),)))
     with (
@@ -54,7 +54,7 @@ def _second_question(video: Path) -> Iterator[Figure]:
 
 
 def _indexed(video: Path, settings: dict[str, object]) -> list[tuple[int, int]]:
-    """Return, by analyzer, the ms analyzed and how many engines are loaded after it."""
+    """Return, per analyzer, the ms analyzed and the number of engines loaded afterwards."""
     with Session(video, settings=None, pool=(pool := EnginePool()), **settings) as session:
         found = []
         for name in _WITH:

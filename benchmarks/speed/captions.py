@@ -1,7 +1,7 @@
-"""Captions: whole sentences against open_clip's own `generate`.
+"""Captions: whole sentences against `generate` of open_clip.
 
-No weights are downloaded: a published architecture is filled with random ones. They say nonsense, nearly always up to the limit, so that
-both ways compute as many tokens.
+Nothing is downloaded: a published architecture gets random weights. Their captions are nonsense and
+nearly always of maximum length, so both ways compute the same number of tokens.
 """
 
 import json
@@ -31,7 +31,7 @@ _WANTED = "4.56"
 
 
 def figures(work: Work) -> Iterator[Figure]:
-    """Yield what captions come to."""
+    """Yield the speed of captioning."""
     against = {"open_clip's generate with its defaults (beam search)": (5.0, {}), "open_clip's generate, top_k=1": (1.0, _GREEDY)}
     if missing := _missing():
         yield from (Figure(_WHAT, other, target=target, why=missing) for other, (target, _) in against.items())
@@ -52,7 +52,7 @@ def _images(file: Path) -> "list[NDArray[np.uint8]]":
 
 
 def _missing() -> str:
-    """Return why open_clip's `generate` cannot run here, or ""."""
+    """Return why `generate` of open_clip cannot run here, or ""."""
     if find_spec("open_clip") is None:
         return "pip install 'analyzer-agent[gpu]'"
     try:
@@ -68,7 +68,7 @@ def _generate(engine: door.CoCa, images: "Sequence[NDArray[np.uint8]]", **how: A
 
 
 def _same_words(engine: door.CoCa, images: "Sequence[NDArray[np.uint8]]") -> str:
-    """Compare the sentences, and say so. `generate` puts an end in the place of the last token."""
+    """Check that the captions are equal, except for the last token, which `generate` replaces."""
     rows = _generate(engine, images, **_GREEDY).tolist()
     plain = [engine._words(row[: door.MAX_CAPTION_TOKENS - 1]).rstrip(" \N{REPLACEMENT CHARACTER}") for row in rows]
     if not all(ours.startswith(words) for ours, words in zip(engine.caption(images), plain, strict=True)):
@@ -77,7 +77,7 @@ def _same_words(engine: door.CoCa, images: "Sequence[NDArray[np.uint8]]") -> str
 
 
 def _random(folder: Path) -> Path:
-    """Return a folder with random weights of the architecture, made when it is not there yet."""
+    """Return a folder with random weights of the architecture, created on first use."""
     import open_clip
     import torch
     from safetensors.torch import save_file
@@ -91,9 +91,10 @@ def _random(folder: Path) -> Path:
     for label, value in model.named_parameters():
         if value.ndim > 1:
             torch.nn.init.normal_(value, std=0.5 if "embedding" in label else value.shape[-1] ** -0.5)
-        elif value.ndim == 1 and not label.endswith(".weight"):  # weights of one dimension are those of norms, which stay 1
+        # One-dimensional weights belong to norms and stay 1.
+        elif value.ndim == 1 and not label.endswith(".weight"):
             torch.nn.init.normal_(value, std=0.2)
-    torch.nn.init.constant_(model.logit_scale, 4.6052)  # 100, where trained ones end up
+    torch.nn.init.constant_(model.logit_scale, 4.6052)  # log(100), typical after training
     save_file({label: value.contiguous() for label, value in model.state_dict().items()}, found / "open_clip_model.safetensors")
     (found / "open_clip_config.json").write_text(json.dumps({"model_cfg": open_clip.get_model_config(_MODEL), "preprocess_cfg": {}}))
     return found

@@ -1,7 +1,7 @@
-"""Clips to measure with: drawn here, encoded once and kept. Nothing is downloaded.
+"""Clips for the measurements, drawn and encoded here on first use. Nothing is downloaded.
 
-What they show is drawn by the needle benchmark: landscapes, towns and rooms with cuts, camera motion and things that move. Knows
-nothing of what is measured.
+The needle benchmark draws them: landscapes, towns and rooms with cuts, camera motion and moving
+things.
 """
 
 from collections.abc import Iterator
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 RATE = 25
 _DRAWN_S = 60
-"""So many seconds are drawn and encoded; longer clips repeat their packets."""
+"""Seconds that are drawn and encoded; longer clips repeat their packets."""
 _LIGHT, _HEAVY = (2, {"crf": "23"}), (6, {"b": "4M"})
-"""How strong the camera's noise is, in steps of 256, and how the encoder is told what to keep of it."""
+"""Standard deviation of the camera noise, in levels of 256, and the encoder's rate control."""
 
 
 def clip(folder: Path, seconds: int, size: tuple[int, int] = (1280, 720), key_every: int = 2 * RATE, heavy: bool = False) -> Path:
-    """Return an H.264 clip, made when it is not there yet.
+    """Return an H.264 clip, created on first use.
 
     Args:
-        folder: where it is kept.
-        seconds: how long it is.
+        folder: where it is stored.
+        seconds: duration.
         size: width and height in pixels.
-        key_every: frames from one key frame to the next.
-        heavy: 4 Mbit/s, most of it noise; else as little as x264 needs by itself, about 0.1 Mbit/s.
+        key_every: key frame interval, in frames.
+        heavy: 4 Mbit/s, most of it noise, in place of about 0.1 Mbit/s (x264's crf 23).
     """
     path = folder / f"{size[1]}p-{seconds}s-key{key_every}{'-4M' * heavy}.mp4"
     if not path.exists():
@@ -46,7 +46,7 @@ def clip(folder: Path, seconds: int, size: tuple[int, int] = (1280, 720), key_ev
 
 
 def pictures(count: int, size: tuple[int, int]) -> "Iterator[NDArray[np.uint8]]":
-    """Yield drawn RGB pictures: another drawing every 12 seconds."""
+    """Yield drawn pictures (H x W x 3, uint8, RGB), with a new drawing every 12 seconds."""
     for part in range(-(-count // (12 * RATE))):
         for picture in islice(frames(f"speed {part}", 12 * RATE), min(12 * RATE, count - part * 12 * RATE)):
             yield cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)  # type: ignore[misc]
@@ -62,11 +62,11 @@ def _drawn(folder: Path, seconds: int, size: tuple[int, int], key_every: int, he
     with av.open(str(unfinished), "w", format="mp4") as file:
         stream = file.add_stream("libx264", RATE)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
-        # Closed groups of pictures, so that packets can be repeated; B-frames as the encoder likes.
+        # Closed GOPs, so that packets can be repeated; B-frames by the encoder's defaults.
         fixed = {"g": str(key_every), "keyint_min": str(key_every), "sc_threshold": "0", "flags": "+cgop"}
         stream.options = {"preset": "medium", **kept, **fixed}
         for number, picture in enumerate(pictures(seconds * RATE, size)):
-            # A camera's noise: without it, whole pictures would be skipped blocks, and decoding easier than it ever is.
+            # Without camera noise, pictures would be skipped blocks, unusually fast to decode.
             noisy = cv2.add(picture, noise[number * 5 % len(noise)], dtype=cv2.CV_8U)
             frame = av.VideoFrame.from_ndarray(noisy, "rgb24").reformat(format="yuv420p")
             frame.pts, frame.time_base = number, Fraction(1, RATE)

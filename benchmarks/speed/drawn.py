@@ -1,6 +1,6 @@
-"""A store of very many notes, drawn by chance as analyzing about a hundred hours of video leaves them.
+"""A store with a million random notes, as from analyzing about a hundred hours of video.
 
-Words have Zipf's frequencies, "the" is in most sentences and "person" in every second note.
+Words follow Zipf's law; "the" is in most sentences and "person" in every second note.
 """
 
 import random
@@ -23,14 +23,18 @@ _FREQUENT = list(accumulate(1 / (n + 1) for n in range(len(WORDS))))
 
 
 class Layer:
-    """What one engine leaves: notes of one kind, in grains of `grain` seconds, sampled every `step` seconds (0: not sampled)."""
+    """The notes of one engine.
+
+    They are of one kind, in grains of `grain` seconds, `every` seconds long and sampled every
+    `step` seconds (0: not sampled).
+    """
 
     def __init__(self, kind: str, grain: int, step: int, every: float, tier: int = 0) -> None:
         self.kind, self.grain, self.step, self.every = kind, grain * 1000, grid_step(step) if step else 0, every
         self.provenance = Provenance(f"{kind}:{tier}", kind, "1", f"engine{tier}", tier, "", "", {"detector": "content"}, tier > 0)
 
     def grains(self, chance: random.Random, span: TimeRange) -> Iterator[tuple[TimeRange, list[Observation]]]:
-        """Yield each grain with what is found in it."""
+        """Yield each grain with its observations."""
         length = round(self.every * 1000)
         for grain in span.grains(self.grain, span.end):
             pieces = (TimeRange(at, min(at + length, grain.end)) for at in range(grain.start, grain.end, length))
@@ -62,16 +66,16 @@ LAYERS = (
     *(Layer("speech", 120, 0, 4), Layer("speech", 120, 0, 30, tier=1), Layer("text", 8, 2, 2), Layer("object", 8, 1, 1)),
     *(Layer("tag", 8, 8, 4), Layer("caption", 8, 8, 8), Layer("voice", 60, 0, 12), Layer("motion", 60, 0, 10), Layer("scene", 60, 0, 7)),
 )
-"""The engines; the second one of speech is weaker, so that what it heard is stored and hidden."""
+"""The engines; the second one for speech is of a weaker tier, so its notes are hidden when read."""
 
 
 def sentence(chance: random.Random, words: int) -> str:
-    """Return so many words, drawn by frequency."""
+    """Return a sentence of `words` words, drawn by frequency."""
     return " ".join(chance.choices(WORDS, cum_weights=_FREQUENT, k=words))
 
 
 def fill(store: Store, videos: Sequence[str], hours: int, seed: int = 7) -> int:
-    """Commit what all engines find in `hours` hours of each video, hour by hour, and return how many notes that were."""
+    """Commit the notes of all engines for `hours` hours of each video; return their number."""
     chance, notes = random.Random(seed), 0
     for layer in LAYERS:
         store.notes.add_provenance(layer.provenance)
@@ -84,7 +88,7 @@ def fill(store: Store, videos: Sequence[str], hours: int, seed: int = 7) -> int:
 
 
 def commit(store: Store, video: str, layer: Layer, grains: Iterable[tuple[TimeRange, Sequence[Observation]]]) -> int:
-    """Claim and commit grains as gathering does, and return how many notes they held."""
+    """Claim and commit grains as `evidence.gather` does; return the number of notes."""
     found, key = list(grains), layer.provenance.key
     store.ledger.claim(video, key, [span for span, _ in found])
     for span, notes in found:

@@ -1,4 +1,4 @@
-"""Frames: sampled ones against ffmpeg's own filter, OpenCV's seeking and decoding everything."""
+"""Frames: sampling against ffmpeg's fps filter, OpenCV's seeking and decoding everything."""
 
 import shutil
 import subprocess
@@ -24,7 +24,7 @@ _WHAT = "frames at 1 fps of 6 min, 720p H.264"
 
 
 def figures(work: Work) -> Iterator[Figure]:
-    """Yield what decoding comes to."""
+    """Yield the speed of sampling frames."""
     short = clip(work.folder, _SECONDS)
     long = clip(work.folder, _SECONDS, key_every=250)
     yield _against_ffmpeg(work, short, _WHAT)
@@ -64,7 +64,7 @@ def _against_ffmpeg(work: Work, path: Path, what: str) -> Figure:
 
 
 def _same_as_full_decoding(path: Path) -> str:
-    """Compare each sampled picture with the one that plain PyAV shows at that time, and say so."""
+    """Check that each sampled picture equals the one that plain PyAV shows at that time."""
     wanted, shown = iter(range(_SECONDS)), []
     next_second = next(wanted)
     with av.open(str(path)) as container:
@@ -107,7 +107,7 @@ def _opencv(path: Path) -> int:
 
 
 def _everything(path: Path, fps: float) -> int:
-    """Decode all, and convert the pictures that are wanted."""
+    """Decode everything, and convert only the sampled pictures."""
     seen, due = 0, 0.0
     with av.open(str(path)) as container:
         container.streams.video[0].thread_type = "AUTO"

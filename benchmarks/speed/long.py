@@ -1,7 +1,4 @@
-"""A very long file with picture and sound: one minute, encoded once, its packets repeated for hours.
-
-Knows nothing of what is measured.
-"""
+"""A file of many hours with picture and sound: one encoded minute whose packets are repeated."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -29,7 +26,7 @@ class _Packet(NamedTuple):
 
 
 def hours(folder: Path, count: int, size: tuple[int, int] = (1920, 1080)) -> Path:
-    """Return an H.264 and AAC file of so many hours, made when it is not there yet. Its pictures are clean, so that it stays small."""
+    """Return a noiseless H.264 and AAC file of `count` hours, created on first use."""
     path = folder / f"{size[1]}p-{count}h.mp4"
     if path.exists():
         return path
@@ -71,5 +68,5 @@ def _sounds(stream: av.AudioStream) -> Iterator[_Packet]:
         frame.sample_rate, frame.pts, frame.time_base = SOUND_RATE, at, Fraction(1, SOUND_RATE)
         found += stream.encode(frame)
     found += stream.encode(None)
-    # The encoder's first packet stands before the beginning; whole minutes are whole packets.
+    # Drop the encoder's priming packet before time 0; a minute is a whole number of packets.
     yield from (_Packet(True, bytes(p), p.pts, p.pts, True) for p in found if p.pts is not None and 0 <= p.pts < len(samples))

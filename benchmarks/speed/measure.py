@@ -1,7 +1,4 @@
-"""What a figure is, and how two ways of doing one thing are timed against each other.
-
-Knows nothing of videos or analyzers.
-"""
+"""Figures, and timing of two ways of doing the same thing."""
 
 import statistics
 import time
@@ -16,14 +13,14 @@ class Figure:
     """One line of the table.
 
     Args:
-        what: what was measured.
-        against: what it was measured against, or "" where a limit stands alone.
+        what: what is measured.
+        against: the reference, or "" for an absolute limit.
         values: one per run; the figure is their median.
-        unit: what they count: "x" (times as fast), "%", "ms", "MB", "notes/s", "calls".
-        target: what was set out to be reached; None where a figure only explains another.
+        unit: "x" (times as fast), "%", "ms", "MB", "notes/s", "calls".
+        target: value to reach; None for figures that only explain others.
         at_most: whether the target is an upper limit.
-        same: what was compared with the other way's result and found equal.
-        why: why there are no values: what is missing here.
+        same: what was compared with the reference's result and found equal.
+        why: reason for having no values.
     """
 
     what: str
@@ -35,16 +32,16 @@ class Figure:
     same: str = ""
     why: str = ""
     seconds: Sequence[Sequence[float]] = field(default=())
-    """Of each run, seconds for the one way and for the other, where seconds were measured."""
+    """Of each run, the seconds of both ways, if seconds are measured."""
 
     @property
     def value(self) -> float | None:
-        """The median of the runs; None where nothing could be measured."""
+        """The median of the runs; None without values."""
         return statistics.median(self.values) if self.values else None
 
     @property
     def reached(self) -> bool | None:
-        """Whether the target was reached; None where there is none, or nothing could be measured."""
+        """Whether the target is reached; None without target or values."""
         if self.value is None or self.target is None:
             return None
         return self.value <= self.target if self.at_most else self.value >= self.target
@@ -52,7 +49,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Work:
-    """What subjects get: a folder for what they build (kept from run to run), and how often each figure is measured."""
+    """Input of the subjects: folder for reusable files, runs per figure, weights by analyzer."""
 
     folder: Path
     runs: int = 5
@@ -60,14 +57,17 @@ class Work:
 
 
 def timed(work: Callable[[], Any]) -> float:
-    """Return how many seconds `work` takes."""
+    """Return the seconds that `work` takes."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
 
 
 def paired(ours: Callable[[], Any], plain: Callable[[], Any], runs: int) -> list[tuple[float, float]]:
-    """Return (our seconds, plain seconds) of each run. They take turns in going first, so that neither always finds caches warm."""
+    """Return (our seconds, plain seconds) per run.
+
+    The two alternate in going first, so that neither always benefits from warm caches.
+    """
     pairs = []
     for run in range(runs):
         if run % 2:
@@ -80,5 +80,5 @@ def paired(ours: Callable[[], Any], plain: Callable[[], Any], runs: int) -> list
 
 
 def ratios(pairs: Sequence[tuple[float, float]]) -> list[float]:
-    """Return how many times as fast ours was in each run."""
+    """Return our speed relative to the plain way, per run."""
     return [plain / ours for ours, plain in pairs]

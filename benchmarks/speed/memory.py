@@ -1,4 +1,4 @@
-"""Memory: what each analyzer that can run here takes at most beside its weights, on a file of ten hours."""
+"""Memory: peak of each available analyzer in addition to its weights, on a ten-hour file."""
 
 import multiprocessing
 import threading
@@ -20,13 +20,13 @@ from benchmarks.speed.measure import Figure, Work
 
 _HOURS = 10
 _MINUTES = {"text": 2, "speech": 4, "tracks": 2, "scenes": 60}
-"""How much of the file is looked at from its end back, where it is not ten minutes: less where they take long, more where it is cheap."""
+"""Minutes analyzed at the end of the file (default 10), by the speed of the analyzer."""
 
 _MB = 1 << 20
 
 
 def figures(work: Work) -> Iterator[Figure]:
-    """Yield the highest memory of each analyzer."""
+    """Yield the memory peak of each analyzer."""
     path = hours(work.folder, _HOURS)
     for name in registry.names():
         spec, _ = registry.load(name)
@@ -43,7 +43,7 @@ def figures(work: Work) -> Iterator[Figure]:
 
 
 def _peak(path: Path, name: str, minutes: int, weights: dict[str, Path]) -> int | str:
-    """Return by how many bytes memory grows at most once the weights are loaded, or why the analyzer cannot run."""
+    """Return the peak growth in bytes after loading the weights, or why the analyzer cannot run."""
     ready, missing = available_tools(Settings(offline=True, weights=weights), EnginePool())
     if name in missing:
         return missing[name]

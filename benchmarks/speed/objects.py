@@ -1,6 +1,6 @@
-"""Objects: frames at 1 fps of a clip against ultralytics' own prediction over the same file, and the price of our door for one picture.
+"""Objects: a clip at 1 fps against ultralytics' own prediction over the file; overhead per picture.
 
-Weights come by `--weights objects=PATH`; without any, a random YOLO11n is measured.
+Weights come from `--weights objects=PATH`; by default, a random YOLO11n is measured.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ _STEP = 1_000
 
 
 def figures(work: Work) -> Iterator[Figure]:
-    """Yield what detecting objects comes to."""
+    """Yield the speed of object detection."""
     if find_spec("ultralytics") is None:
         yield Figure(f"objects at 1 fps of {_SECONDS} s, 720p", "ultralytics", why="pip install 'analyzer-agent[gpu]'")
         return
@@ -56,9 +56,10 @@ def _plain(model: Any, file: Path) -> list[Any]:
 
 
 def _same_boxes(engine: Engine, model: Any, file: Path) -> str:
-    """Compare what is stored with what plain ultralytics finds on its own frames, and say so.
+    """Check that the stored boxes equal those of plain ultralytics on our frames.
 
-    OpenCV and PyAV round colours differently, so that only what plain ultralytics finds on our frames can be equal to the last digit.
+    On its own frames they would differ in the last digits, since OpenCV and PyAV round colours
+    differently.
     """
     with open_video(file) as video:
         frames = list(video.frames(TimeRange(0, video.duration), instants=range(0, video.duration, _STEP), order="bgr"))
@@ -79,7 +80,7 @@ def _predict(model: Any, image: "NDArray[np.uint8]") -> Any:
 
 
 def _door(work: Work, engine: Engine, model: Any, file: Path) -> Figure:
-    """Return how much longer a picture takes through our door than through plain `predict`."""
+    """Return the extra time per picture compared with plain `predict`."""
     with open_video(file) as video:
         images = [frame.image for frame in video.frames(TimeRange(0, 15 * _STEP), 1.0, order="bgr")]
 
@@ -94,7 +95,7 @@ def _door(work: Work, engine: Engine, model: Any, file: Path) -> Figure:
 
 
 def random_detector(folder: Path) -> Path:
-    """Return a YOLO11n with random weights that finds something on most pictures, made when it is not there yet."""
+    """Return a random YOLO11n that finds boxes on most pictures, created on first use."""
     path = folder / "random-yolo11n.pt"
     if not path.exists():
         library = door._library()
@@ -102,6 +103,6 @@ def random_detector(folder: Path) -> Path:
         torch.manual_seed(3)
         model = library.YOLO("yolo11n.yaml")
         for scale in model.model.model[-1].cv3:
-            torch.nn.init.normal_(scale[-1].bias, -3, 1)  # a network that is new is sure that nothing is there
+            torch.nn.init.normal_(scale[-1].bias, -3, 1)  # by default, all scores are close to 0
         model.save(path)
     return path

@@ -1,4 +1,4 @@
-"""Scenes: the cuts of a clip, against PySceneDetect's own `detect`."""
+"""Scenes: the cuts of a clip, against `scenedetect.detect`."""
 
 import os
 from collections import deque
@@ -28,7 +28,7 @@ _AGAINST = "PySceneDetect's detect"
 
 
 def figures(work: Work) -> Iterator[Figure]:
-    """Yield how fast cuts are found, and for a heavy clip how much of that decoding leaves room for."""
+    """Yield the speed of finding cuts, and for a heavy clip the limit that decoding sets."""
     yield _against_detect(work, clip(work.folder, _SECONDS), "cuts of 2 min, 720p H.264", 1.5)
     heavy = clip(work.folder, _SECONDS, heavy=True)
     yield _against_detect(work, heavy, "cuts of 2 min, 720p H.264, 4 Mbit/s", None)
@@ -46,7 +46,7 @@ def _against_detect(work: Work, path: Path, what: str, target: float | None) -> 
 
 
 def _ours(path: Path) -> list[int]:
-    """Return the numbers of the frames that shots begin with, as they are read from notes."""
+    """Return the numbers of the frames at which shots start, as read from notes."""
     analyzer = SPEC.bind({"detector": _DETECTOR}, FakeEngine(ENGINE.load(EngineConfig())))
     with open_video(path) as video:
         grains = [Grain(span) for span in TimeRange(0, video.duration).grains(SPEC.grain, video.duration)]
@@ -57,7 +57,7 @@ def _ours(path: Path) -> list[int]:
 
 
 def _decoded(path: Path) -> None:
-    """Decode every frame and do nothing with it, a piece for each processor at a time, each with one thread."""
+    """Decode every frame, in parallel pieces with one single-threaded decoder per CPU."""
     processors = os.cpu_count() or 1
     pieces = TimeRange(0, _SECONDS * 1000).grains(_SECONDS * 1000 // processors, _SECONDS * 1000)
 

@@ -1,6 +1,6 @@
-"""Speech: transcribing against plain use of faster-whisper, and reading sound against plain PyAV.
+"""Speech: transcribing against plain faster-whisper, and reading audio against plain PyAV.
 
-How much is heard is measured by `benchmarks.speech_recall`, with real weights.
+Recall is measured by `benchmarks.speech_recall`, with real weights.
 """
 
 from collections.abc import Iterator
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MINUTES = 11
-"""Long enough that a block ends within it."""
+"""More than one block."""
 
 _RATE = 16_000
 _TOKENS = 90
-"""A window of speech is about 85 tokens; random weights go on for ever unless they are stopped."""
+"""Maximum tokens per window: speech has about 85, and random weights never stop."""
 
 
 def figures(work: Work) -> Iterator[Figure]:
-    """Yield what transcribing costs more, and reading sound."""
+    """Yield the extra time of transcribing and of reading audio."""
     path = _talk(work.folder)
     folder = Path(work.options["speech"]) if "speech" in work.options else _weights(work.folder)
     yield _transcribing(work, path, folder)
@@ -57,12 +57,12 @@ def _transcribing(work: Work, path: Path, folder: Path) -> Figure:
 
 
 def _more(pairs: list[tuple[float, float]]) -> list[float]:
-    """Return how many percent more time ours took in each run."""
+    """Return our extra time in percent, per run."""
     return [100 * (ours / plain - 1) for ours, plain in pairs]
 
 
 class _Ready:
-    """An engine that is loaded already."""
+    """A loaded engine."""
 
     name, uncertain = "whisper", False
 
@@ -106,7 +106,7 @@ def _weights(folder: Path) -> Path:
 
 
 def _talk(folder: Path) -> Path:
-    """Return recorded sentences one after the other, with pauses, as one file."""
+    """Return a file with recorded sentences and pauses, created on first use."""
     path = folder / f"talk-{_MINUTES}min.m4a"
     if path.exists():
         return path

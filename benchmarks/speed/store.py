@@ -1,4 +1,4 @@
-"""The store with a million notes: reading a range, searching for words, adding notes. The limits stand alone, against nothing."""
+"""Store with a million notes: reading a range, searching and adding notes, by absolute limits."""
 
 import random
 import time
@@ -22,7 +22,7 @@ _Ask = Callable[[], object]
 
 
 def figures(work: Work) -> Iterator[Figure]:
-    """Yield what the store takes for a question, and how fast it takes notes."""
+    """Yield the latency of queries and the rate of adding notes."""
     for layout, (videos, hours) in _LAYOUTS.items():
         with Store(_built(work.folder / f"store-{len(videos)}-1.db", videos, hours)) as store:
             for what, limit, draw in _questions(store, videos, hours * HOUR):
@@ -37,7 +37,7 @@ def figures(work: Work) -> Iterator[Figure]:
 
 
 def _built(path: Path, videos: list[str], hours: int) -> Path:
-    """Return a store with about a million notes, built where it is not there yet."""
+    """Return a store with about a million notes, created on first use."""
     if not path.exists():
         unfinished = path.with_suffix(".unfinished")
         unfinished.unlink(missing_ok=True)
@@ -48,7 +48,7 @@ def _built(path: Path, videos: list[str], hours: int) -> Path:
 
 
 def _questions(store: Store, videos: list[str], length: int) -> Iterator[tuple[str, int, Callable[[random.Random], _Ask]]]:
-    """Yield what is asked of the store, how many ms it may take, and what draws one such question."""
+    """Yield each query's name, its limit in ms, and a function that draws a random one."""
     reader = NoteReader(store, {})
 
     def span(chance: random.Random) -> TimeRange:
@@ -64,7 +64,8 @@ def _questions(store: Store, videos: list[str], length: int) -> Iterator[tuple[s
         return lambda: store.notes.read(video, asked)
 
     def runs(chance: random.Random) -> _Ask:
-        # Shots are numbered, which takes all before them: their time grows with the video, unlike that of all other kinds.
+        # Numbering shots reads all earlier ones, so unlike other kinds, they take longer in long
+        # videos.
         video, asked = chance.choice(videos), span(chance)
         kinds = [layer.kind for layer in LAYERS if layer.kind != "scene" or len(videos) > 1]
         return lambda: reader.merged_notes(video, asked, kinds=kinds)
@@ -91,7 +92,7 @@ def _questions(store: Store, videos: list[str], length: int) -> Iterator[tuple[s
 
 
 def _p95(asked: list[_Ask]) -> float:
-    """Return how many ms nineteen of twenty questions take at most."""
+    """Return the 95th percentile of the queries' times, in ms."""
     took = []
     for ask in asked:
         began = time.perf_counter()
@@ -101,7 +102,7 @@ def _p95(asked: list[_Ask]) -> float:
 
 
 def _added(work: Work, layers: list[Layer]) -> float:
-    """Return how many notes a second a new store takes, of one hour of video, through claims and commits."""
+    """Return the notes per second that a new store accepts through claims and commits."""
     chance, notes, took = random.Random(3), 0, 0.0
     with TemporaryDirectory(dir=work.folder) as folder, Store(Path(folder) / "s.db") as store:
         store.notes.add_video("v", "v.mp4", "/v.mp4", HOUR)

@@ -1,4 +1,4 @@
-"""Text on screen: a video of slides, of which the engine is shown each picture once, against reading every sampled frame."""
+"""Screen text: a video of slides with one engine call per picture, against OCR of every frame."""
 
 import json
 import random
@@ -34,12 +34,12 @@ _PLACES = ("north", "south", "east", "west", "upper", "lower", "inner", "outer",
 _NAMES = ("Anna Becker", "David Moore", "Maria Santos", "Peter Young")
 
 Folded = set[tuple[str, int, int]]
-"""Texts with the ms from which and to which they are read."""
+"""Texts with the start and end, in ms, at which they are read."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A line of text, and from when to when (ms) it is in the picture; its place and height are in shares of the picture's height."""
+    """A line of text with its start and end in ms; position and size in shares of the height."""
 
     text: str
     start: int
@@ -50,7 +50,7 @@ class Shown:
 
 
 def figures(work: Work) -> Iterator[Figure]:
-    """Yield how many calls of the engine are saved, and how much time."""
+    """Yield the saved engine calls and the saved time."""
     against = "RapidOCR on every sampled frame"
     missing_input = rapidocr.find(EngineConfig()).missing
     if missing_input:
@@ -68,7 +68,7 @@ def figures(work: Work) -> Iterator[Figure]:
             raise AssertionError(f"not the same text: {sorted(ours ^ plain)}, {sorted(plain ^ expected(truth, video, _STEP))}")
         same = f"{len(ours)} runs of text: exhaustive reading, and the slides' record"
         yield Figure(f"{_WHAT}: calls of the engine", against, [sampled / calls], target=5, same=same)
-        # Reading all frames takes minutes: it is timed on each eighth.
+        # Reading all frames takes minutes, so the time is extrapolated from every eighth.
         some = [Grain(grain.span, grain.step, grain.instants[:1]) for grain in grains[::2]]
         pairs = paired(partial(found, video, grains, engine), partial(exhaustive, video, some, engine), work.runs)
         seconds = [(mine, other * sampled / len(some)) for mine, other in pairs]
@@ -76,7 +76,7 @@ def figures(work: Work) -> Iterator[Figure]:
 
 
 class Counted:
-    """RapidOCR as a session would hold it, counting how often it is asked."""
+    """RapidOCR as an engine, with a counter of its calls."""
 
     name, weights, uncertain, calls = "rapidocr", "", False, 0
 
@@ -88,7 +88,7 @@ class Counted:
         return self
 
     def read(self, image: "NDArray[np.uint8]", languages: Sequence[str]) -> Sequence[text.Line]:
-        """Return what RapidOCR reads."""
+        """Return RapidOCR's lines, and count the call."""
         self.calls += 1
         return self._reader.read(image, languages)
 
@@ -97,19 +97,19 @@ class Counted:
 
 
 def grains_of(video: Video, step: int) -> list[Grain]:
-    """Return all grains of a video with all instants at a step of so many ms."""
+    """Return all grains of a video, with the instants of a step in ms."""
     assert video.picture is not None
     spans = TimeRange(0, video.duration).grains(max(text.SPEC.grain, step), video.duration)
     return [Grain(span, step, tuple(instants(span, step, video.picture))) for span in spans]
 
 
 def found(video: Video, grains: Sequence[Grain], engine: Any) -> list[Observation]:
-    """Return what the analyzer finds."""
+    """Return the analyzer's observations."""
     return [one for _, some in text.SPEC.bind({}, engine).analyze(video, grains) for one in some]
 
 
 def exhaustive(video: Video, grains: Sequence[Grain], engine: Any) -> list[Observation]:
-    """Return what reading the frame at each instant finds."""
+    """Return the observations from reading the frame at each instant."""
     wanted = {t: grain for grain in grains for t in grain.instants}
     read: list[Observation] = []
     for frame in video.frames(TimeRange(0, video.duration), instants=sorted(wanted), order="bgr"):
@@ -119,19 +119,22 @@ def exhaustive(video: Video, grains: Sequence[Grain], engine: Any) -> list[Obser
 
 
 def folded(read: Iterable[Observation]) -> Folded:
-    """Return what is told of observations in time order: equal texts side by side are one."""
+    """Merge adjacent equal texts of observations in time order."""
     runs = merge_notes([Note(number, "v", "text", "k", one) for number, one in enumerate(read)], {})
     return {(run.text, run.span.start, run.span.end) for run in runs}
 
 
 def expected(truth: Iterable[Shown], video: Video, step: int) -> Folded:
-    """Return what sampling every `step` ms must come to: each line from the first instant that shows it to the first that does not."""
+    """Return the expected result of sampling every `step` ms.
+
+    A line lasts from the first instant that shows it to the first one that does not.
+    """
     spans = ((line.text, -(-line.start // step) * step, min(-(-line.end // step) * step, video.duration)) for line in truth)
     return {one for one in spans if one[1] < one[2]}
 
 
 def _kept(path: Path, video: Video, grains: Sequence[Grain], engine: Any) -> list[Observation]:
-    """Return what exhaustive reading finds; it is done once and kept."""
+    """Return the exhaustive reading, cached in a file."""
     if not path.exists():
         read = [(one.span.start, one.span.end, one.text) for one in exhaustive(video, grains, engine)]
         path.write_text(json.dumps(read), encoding="utf-8")
@@ -143,9 +146,9 @@ def _kept(path: Path, video: Video, grains: Sequence[Grain], engine: Any) -> lis
 
 
 def slides(folder: Path, seconds: int, size: tuple[int, int]) -> tuple[Path, list[Shown]]:
-    """Return a video of slides, made when it is not there yet, and what it shows; that is written beside it as JSON.
+    """Return a video of slides, created on first use, and its lines of text (also stored as JSON).
 
-    Slides stay for 5 to 40 seconds. Some get another line while they stay, and a plate with a name comes and goes.
+    Slides stay for 5 to 40 seconds. Some get another line later; name plates come and go.
     """
     path = folder / f"slides-{size[1]}p-{seconds}s.mp4"
     record = path.with_suffix(".json")
@@ -158,7 +161,7 @@ def slides(folder: Path, seconds: int, size: tuple[int, int]) -> tuple[Path, lis
 
 
 def plan(seconds: int, seed: int = 7) -> list[Shown]:
-    """Return what slides of so many seconds show, in time order; all times are those of frames."""
+    """Return the lines of `seconds` seconds of slides in time order; times fall on frames."""
     dice, lines, at, end = random.Random(seed), list[Shown](), 0, seconds * 1000
     while at < end:
         until = at + _whole(dice.choice([6, 12, 20, 28, 34, 40]) * dice.uniform(850, 1000))
@@ -177,7 +180,7 @@ def plan(seconds: int, seed: int = 7) -> list[Shown]:
 
 
 def _whole(ms: float) -> int:
-    """Return the time of a frame."""
+    """Round a time in ms to that of a frame."""
     return round(ms * RATE / 1000) * 1000 // RATE
 
 

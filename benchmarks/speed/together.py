@@ -1,4 +1,4 @@
-"""Analyzers of one turn: fed by one decoding pass, against one after the other."""
+"""Analyzers of one turn: sharing a decoding pass, against running one after the other."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -14,7 +14,7 @@ _WITH = ("scenes", "motion")
 
 
 def figures(work: Work) -> Iterator[Figure]:
-    """Yield how much quicker they are together."""
+    """Yield the speed-up of sharing."""
     video, pool = clip(work.folder, 60), EnginePool()
     ours, plain = partial(_notes, video, pool, [_WITH]), partial(_notes, video, pool, [[name] for name in _WITH])
     together, apart = ours(), plain()

@@ -1,6 +1,6 @@
-"""Whisper with random weights in any size, as CTranslate2 reads it, with a tokenizer: nothing is downloaded.
+"""Create random Whisper weights of any size in CTranslate2 form. Nothing is downloaded.
 
-It hears nonsense, but the same nonsense for the same sound. Knows nothing of what it is used for.
+Transcripts are nonsense, but deterministic.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _SURE = 40.0
 
 @dataclass(frozen=True)
 class Size:
-    """How large it is: layers of encoder and decoder each, and heads that align words with sound as (layer, head)."""
+    """Dimensions: layers of encoder and decoder each, and alignment heads as (layer, head)."""
 
     layers: int
     width: int
@@ -31,18 +31,18 @@ class Size:
 
 
 TINY = Size(4, 384, 6, 1536, ((2, 2), (3, 0), (3, 2), (3, 3), (3, 4), (3, 5)))
-"""The size of the published "tiny"."""
+"""Dimensions of the published "tiny"."""
 
 
 def make(folder: Path, size: Size = TINY, *, seed: int = 0, stop: float = 0.0, length: int = _LONGEST) -> Path:
     """Write model.bin, config.json, vocabulary.json and tokenizer.json.
 
     Args:
-        folder: made when it is not there.
-        size: how large the model is.
-        seed: of the weights.
-        stop: how readily it ends a text.
-        length: after so many tokens, those of the prompt included, it ends every text.
+        folder: destination, created if missing.
+        size: dimensions of the model.
+        seed: seed of the weights.
+        stop: bias of the end token; larger values give shorter texts.
+        length: maximum number of tokens, including those of the prompt.
     """
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary, specials = _vocabulary()
@@ -60,7 +60,7 @@ def _vocabulary() -> tuple[list[str], list[str]]:
     specials += ["<|startoflm|>", "<|startofprev|>", "<|nocaptions|>", "<|notimestamps|>"]
     letters = sorted(ByteLevel.alphabet())
     words = [f"Ġw{i}" for i in range(_VOCABULARY - len(letters) - len(specials) - _STAMPS - 1)]
-    # CTranslate2 knows a multilingual vocabulary by the empty token in the place of GPT-2's end of text.
+    # CTranslate2 recognises a multilingual vocabulary by an empty token in place of GPT-2's end.
     words.append("")
     return letters + words + specials + [f"<|{i * 0.02:.2f}|>" for i in range(_STAMPS)], specials
 
@@ -76,7 +76,7 @@ def _write_tokenizer(folder: Path, vocabulary: list[str], specials: list[str]) -
 
 
 class _Random:
-    """Fills layers with random weights, small enough that wide layers do not blow up what goes through them."""
+    """Fill layers with random weights, scaled so that activations stay bounded in wide layers."""
 
     def __init__(self, size: Size, seed: int) -> None:
         self._size, self._generator = size, np.random.default_rng(seed)
@@ -115,7 +115,7 @@ def _write_model(folder: Path, vocabulary: list[str], specials: list[str], size:
     decoder.projection.bias = random.some(_VOCABULARY, scale=0.1)
     end = vocabulary.index("<|endoftext|>")
     decoder.projection.bias[end] += stop
-    # From here on all that is left of a text is one direction, and the end lies in it.
+    # From position `length` on, the direction of the end token dominates the hidden state.
     decoder.position_encodings.encodings[length:, 0] = 1000.0
     decoder.projection.weight[end] = 0
     decoder.projection.weight[end, 0] = _SURE / width**0.5

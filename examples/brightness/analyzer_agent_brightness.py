@@ -1,7 +1,8 @@
 """Tell whether the picture is dark, dim or bright: a complete analyzer as a plug-in package.
 
-Install it with `pip install ./examples/brightness`; from then on every session offers the tool `measure_brightness`.
-An analyzer yields plain data for the grains it is given; caching, resuming, joining and citing are the package's work.
+After `pip install ./examples/brightness`, every session offers the tool `measure_brightness`. An
+analyzer only yields observations for the given grains; caching, resuming, joining and citing are
+left to analyzer-agent.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ _STEPS = ((0.25, "dark"), (0.55, "dim"), (1.01, "bright"))
 
 
 class Brightness(Analyzer):
-    """Tells for each sampled frame how bright it is; equal neighbours are joined when notes are read."""
+    """Classifies the brightness of each sampled frame; equal neighbours are joined when read."""
 
     version = "1"
     engine = "numpy"

@@ -1,7 +1,7 @@
-"""Tell day from night with a tiny classifier: a complete analyzer with an engine that loads weights, as a plug-in package.
+"""Tell day from night with a tiny classifier: a plug-in package with an engine that loads weights.
 
-The weights are an `.npz` file of a logistic regression over the mean colour: `w` (3 numbers) and `b`.
-`python analyzer_agent_daylight.py FILE` writes a pair that works on clear pictures. Use them with
+The weights of a logistic regression over the mean colour are an `.npz` file: `w` (float[3]), `b`.
+`python analyzer_agent_daylight.py FILE` writes weights that work on clear pictures. Use them with
 `analyzer-agent ask talk.mp4 "..." --weights daylight=FILE`.
 """
 
@@ -19,14 +19,14 @@ from analyzer_agent.timeline import TimeRange, sample_end
 
 
 class Classifier:
-    """What the engine loads: gives the probability of daylight for a frame."""
+    """The loaded engine: estimates the probability of daylight in a frame."""
 
     def __init__(self, path: Path) -> None:
         with np.load(path) as weights:
             self._w, self._b = weights["w"], float(weights["b"])
 
     def probability(self, frame: Frame) -> float:
-        """Return the probability of daylight, 0 to 1, of an RGB image (H x W x 3, uint8)."""
+        """Return the probability of daylight, 0 to 1, in an RGB image (H x W x 3, uint8)."""
         colour = frame.image.reshape(-1, 3).mean(axis=0) / 255
         return float(1 / (1 + np.exp(-(colour @ self._w + self._b))))
 
@@ -44,7 +44,7 @@ class Daylight(Analyzer):
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
         """Yield each grain with one observation per instant."""
         for grain in grains:
-            classifier: Classifier = self._engine.get()  # each time: it may have been unloaded to make room
+            classifier: Classifier = self._engine.get()  # per grain, since it may have been evicted
             found = []
             for frame in video.frames(grain.span, instants=grain.instants):
                 day = classifier.probability(frame)
@@ -55,7 +55,7 @@ class Daylight(Analyzer):
 
 
 def _find(config: EngineConfig) -> Availability:
-    """Say from files alone whether the engine can run; the digest becomes part of the cache key."""
+    """Check files to tell if the engine can run; the digest becomes part of the cache key."""
     path = config.weights or (config.weights_dir / "daylight" / "daylight.npz" if config.weights_dir else None)
     if path is None or not path.is_file():
         return Availability(missing="no weights of the classifier are here", fix="--weights daylight=FILE.npz")

@@ -1,6 +1,6 @@
-"""Tell where the sound is quiet, normal or loud: a complete analyzer of sound, with an option, as a plug-in package.
+"""Tell where the sound is quiet, normal or loud: an audio analyzer with an option, as a plug-in.
 
-Install it with `pip install ./examples/loudness`; from then on every session offers the tool `measure_loudness`.
+After `pip install ./examples/loudness`, every session offers the tool `measure_loudness`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ _QUIET_DB, _LOUD_DB = -45.0, -20.0
 
 
 class Loudness(Analyzer):
-    """Measures the level of each piece of sound; equal neighbours are joined when notes are read."""
+    """Measures the level of the audio in windows; equal neighbours are joined when read."""
 
     version = "1"
     engine = "numpy"
@@ -27,7 +27,7 @@ class Loudness(Analyzer):
         self.params: Mapping[str, JSON] = {"window": self._window}
 
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
-        """Yield each grain with one observation per window, in dB relative to full scale."""
+        """Yield each grain with one observation per window; levels in dB relative to full scale."""
         for grain in grains:
             found = []
             for start in range(grain.span.start, grain.span.end, self._window):
