@@ -242,14 +242,35 @@ def test_what_is_left_without_a_video_is_counted_rightly(cli, folder):
     assert said[0] == f"Error: 1 of 5 questions has no video: '{folder / 'gone.mp4'}' is not there. All others are answered."
 
 
-def test_the_sum_counts_all_answers_of_the_file_and_no_failed_question(cli, folder):
+def test_the_sum_counts_all_answers_of_the_file_and_failed_questions_as_wrong(cli, folder):
     out, gold = folder / "out.jsonl", {"options": ["ten", "forty dollars"], "answer": 1}
     path = questions(folder, asked("a", **gold), asked("b", **gold | {"answer": 0}))
     cli("batch", path, "--out", out, "--tools", "subtitles")
     questions(folder, *(asked(id, **gold) for id in "abc"), asked("d", video="gone.mp4", **gold))
     shown = cli("batch", path, "--out", out, "--tools", "subtitles", code=1).stdout.splitlines()
     assert shown[0].startswith("3 of 4 answered, 1 failed, ")
-    assert shown[1].startswith("2 of 3 choices right (66.7%), 1 failed and not counted, ")
+    assert shown[1].startswith("2 of 4 choices right (50.0%), 1 failed, ")
+
+
+def test_a_failed_question_keeps_its_line_until_it_is_answered(cli, folder):
+    out, gold = folder / "out.jsonl", {"options": ["ten", "forty dollars"], "answer": 1}
+    path = questions(folder, asked("a", **gold), asked("b", video="late.mp4", **gold))
+    cli("batch", path, "--out", out, "--tools", "subtitles", code=1)
+    cli("batch", path, "--out", out, "--tools", "subtitles", code=1)  # begins nothing: the video is still missing
+    assert "error" in answers(out)["b"]
+    score = cli.json("score", out, "--json")
+    assert score["questions"] == 2 and score["sections"]["answers"]["rows"][0]["percent"] == 50.0
+    talk(folder / "late.mp4")
+    with out.open("a") as file:
+        file.write(json.dumps(answers(out)["b"]) + "\n")  # as a rerun leaves it that was killed
+    assert cli.json("score", out, "--json")["questions"] == 2
+    cli("batch", path, "--out", out, "--tools", "subtitles")
+    assert list(answers(out)) == ["a", "b"] and "error" not in answers(out)["b"]
+
+
+def test_a_folder_that_cannot_be_written_is_not_called_a_running_batch(cli, folder):
+    told = cli("batch", questions(folder, asked("a")), "--out", "/proc/a.jsonl", code=1).stderr
+    assert "The answer file '/proc/a.jsonl' cannot be used: " in told
 
 
 # --- the question file ----------------------------------------------------------------------------------------------

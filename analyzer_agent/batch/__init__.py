@@ -131,6 +131,8 @@ class Batch:
             for thread in threads:
                 thread.join(max(0.0, deadline - time.monotonic()))
             self.pool.close()
+            if self._lock is not None:
+                repair(self.out, read_answer_file(self.out))
             self.close()
 
     def _written(self, lines: "queue.SimpleQueue[BatchResult | None]", workers: int) -> Iterator[BatchResult]:
@@ -205,9 +207,9 @@ def prepare(
 ) -> Batch:
     """Read the questions, and what `out` holds from an earlier run; nothing is asked yet.
 
-    A last line that a crash tore is cut off, and failed questions are taken out of `out` to be asked again. `videos` and `map` help to
-    find the videos: see `read_questions`. `out` is locked until the batch has run or is closed; with `mix` it may hold answers that were
-    made in another way.
+    A last line that a crash tore is cut off. Failed questions are asked again; their lines stay in `out` until then. `videos` and
+    `map` help to find the videos: see `read_questions`. `out` is locked until the batch has run or is closed; with `mix` it may hold
+    answers that were made in another way.
 
     Raises:
         AgentError: a line of a file is wrong; the settings, the manager or the store cannot be used; `out` is the question file, another

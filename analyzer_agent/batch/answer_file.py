@@ -31,7 +31,7 @@ class AnswerFileContents:
         answered: the ids that it answers, with the session of each.
         right: for ids with a choice whose gold is known, whether it was right.
         made: the ways in which its answers were made, each once: see `answer_settings`.
-        whole: its lines without failed questions and a torn last line.
+        whole: its lines without a torn last line and without the failures of questions that were asked again since.
         changed: whether that is less than what the file holds.
     """
 
@@ -52,28 +52,33 @@ def read_answer_file(out: Path) -> AnswerFileContents:
         data = out.read_bytes() if out.exists() else b""
     except OSError as error:
         raise _not_written(out, error) from error
-    kept: list[bytes] = []
+    kept: list[tuple[str, bytes, bool]] = []
+    last: dict[str, int] = {}
     answered: dict[str, str] = {}
     right: dict[str, bool] = {}
     made: list[dict[str, Any]] = []
     lines = data.split(b"\n")
     for number, line in enumerate(lines, 1):
         record = _record(line, out, number, last=number == len(lines))
-        if record is None or "error" in record:
+        if record is None:
             continue
-        kept.append(line + b"\n")
         name = str(record["id"])
+        last[name] = len(kept)
+        kept.append((name, line + b"\n", "error" in record))
+        if "error" in record:
+            continue
         answered[name] = str(record.get("session", ""))
         if (chosen := chosen_right(record.get("gold"), record)) is not None:
             right[name] = chosen
         if (how := answer_settings(record)) not in made:
             made.append(how)
-    whole = b"".join(kept)
+    current = [line for at, (name, line, failed) in enumerate(kept) if not failed or (name not in answered and last[name] == at)]
+    whole = b"".join(current)
     return AnswerFileContents(answered, right, made, whole, whole != data)
 
 
 def repair(out: Path, held: AnswerFileContents) -> None:
-    """Take failed questions and a torn last line out of the file."""
+    """Take a torn last line out of the file, and the failures of questions that were asked again since."""
     if held.changed:
         _replace(out, held.whole)
 
@@ -105,8 +110,8 @@ def _settings_text(how: Mapping[str, Any], other: Mapping[str, Any]) -> str:
 
 
 def chosen_right(gold: Any, record: Mapping[str, Any]) -> bool | None:
-    """Return whether a choice was right; None where there are no options, the right one is not known, or asking failed."""
-    if "error" in record or not isinstance(gold, Mapping) or not gold.get("options"):
+    """Return whether a choice was right, which a failed question is not; None where there are no options or the right one is unknown."""
+    if not isinstance(gold, Mapping) or not gold.get("options"):
         return None
     answer = gold.get("answer")
     return record.get("choice") == chr(ord("A") + answer) if isinstance(answer, int) else None
@@ -148,7 +153,9 @@ def lock(out: Path) -> Lock | None:
         return None  # such as a device
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(out.with_name(f".{out.name}.lock"), blocking=False, thread_local=False)
+        path = out.with_name(f".{out.name}.lock")
+        path.touch()  # where this fails, FileLock would report that another process holds the lock
+        lock = FileLock(path, blocking=False, thread_local=False)
         lock.acquire()
     except Timeout as error:
         raise AgentError(f"Another batch is writing to {str(out)!r}.", hint="Wait until it is done, or give another --out.") from error

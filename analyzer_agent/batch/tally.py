@@ -16,7 +16,7 @@ from analyzer_agent.records import JSON
 class Tally:
     """Counts over one run.
 
-    `judged` are the choices whose right option is known, failed questions left out, and `right` those that were right; both begin with
+    `judged` are the choices whose right option is known, failed questions included, and `right` those that were right; both begin with
     what earlier runs answered.
     """
 

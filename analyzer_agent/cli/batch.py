@@ -92,7 +92,7 @@ def _require_videos(run: "Batch") -> None:
 def _so_far(tally: "Tally") -> str:
     """Return what a run came to so far: how many choices were right, what it cost, how long the rest may take."""
     parts = [] if tally.accuracy is None else [f"{tally.right} of {tally.judged} choices right ({tally.accuracy:.1%})"]
-    parts += [f"{tally.failed} failed{' and not counted' if parts else ''}"] if tally.failed else []
+    parts += [f"{tally.failed} failed"] if tally.failed else []
     parts += [f"{tally.llm_calls} LLM calls, {tally.tokens} tokens"] if tally.llm_calls else []
     parts += [f"{tally.analyzer_s:.3g} analyzer seconds"]
     if tally.left_s is not None and tally.done < tally.total:

@@ -111,6 +111,10 @@ def read_answers(path: Path, golds: Mapping[str, Gold] | None = None) -> list[Sc
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             why = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
             raise AgentError(f"{path.name}, line {number} is not an answer of this program: {why}.", hint=_ANSWER_FILE_HINT) from error
+        if one.outcome == "failed" and one.id in found:
+            continue
+        if one.id in found and found[one.id].outcome == "failed":  # asked again by a run that was stopped before it tidied up
+            places[one.id].clear()
         found[one.id] = one
         places.setdefault(one.id, []).append(number)
     if not found:
