@@ -1,7 +1,4 @@
-"""The store: one SQLite file that is the memory of everything found and answered.
-
-Knows nothing of analyzers, models or graphs.
-"""
+"""The store: one SQLite file with notes, coverage, sessions and answers."""
 
 from pathlib import Path
 
@@ -34,7 +31,7 @@ __all__ = [
 
 
 class Store:
-    """Open the store at `path`, making it where there is none.
+    """The store at `path`, created if it does not exist.
 
     Raises:
         StoreError: the file cannot be opened, read or written.

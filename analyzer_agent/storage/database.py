@@ -1,7 +1,4 @@
-"""The SQLite file: a connection per thread, one door for writes, errors said in a person's words.
-
-Knows nothing of notes or sessions.
-"""
+"""The SQLite connections of the store: one per thread, write transactions, readable errors."""
 
 import gc
 import sqlite3
@@ -20,24 +17,24 @@ from analyzer_agent.storage.sqlite_import import Database
 BUSY_TIMEOUT_S = 30.0
 
 _SETTINGS = ("synchronous=NORMAL", "wal_autocheckpoint=4000", "cache_size=-64000")
-"""Of each connection: pages that many small commits change again and again are copied to the file less often, and stay at hand."""
+"""Pragmas of each connection, for many small commits: fewer checkpoints and a cache of 64 MB."""
 
 
 def now() -> str:
-    """Return the time as stored: UTC, ISO 8601."""
+    """Return the current time as it is stored: UTC, ISO 8601, with milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def placeholders(values: Sized) -> str:
-    """Return as many SQL parameter marks as there are values."""
+    """Return one SQL placeholder per value: `?, ?, ?`."""
     return ", ".join("?" * len(values))
 
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """Keep the collector of cyclic garbage out while very many small objects are made.
+    """Pause the cyclic garbage collector while very many small objects are created.
 
-    It would go through all objects of the program again and again, a tenth of a second each time, and find that all are in use.
+    Each of its full passes takes 0.1 s in a large program and would free nothing.
     """
     was_on = gc.isenabled()
     gc.disable()
@@ -60,10 +57,10 @@ _ERROR_HINTS = {
 
 
 class Connections:
-    """Opens the store and hands each thread its own connection.
+    """Opens the store and gives each thread its own connection.
 
     Raises:
-        StoreError: the file cannot be opened, read or written; says why and what to do.
+        StoreError: the file cannot be opened, read or written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -91,14 +88,18 @@ class Connections:
             for setting in _SETTINGS:
                 conn.execute(f"PRAGMA {setting}")
             db = self._local.db = Database(conn)
-            weakref.finalize(db, conn.close)  # when its thread ends: a long session has many short threads
+            # Close it when its thread ends: a long session has many short threads.
+            weakref.finalize(db, conn.close)
             with self._lock:
                 self._all.add(db)
         return db
 
     @contextmanager
     def write(self) -> Iterator[Database]:
-        """Run the block in one transaction that holds the write lock from its start, so that it never fails half-way for another writer."""
+        """Run the block in one write transaction.
+
+        It takes the write lock at its start, so it cannot fail half-way because of another writer.
+        """
         with self.explained():
             db = self.database()
             db.conn.execute("BEGIN IMMEDIATE")
@@ -117,7 +118,7 @@ class Connections:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """Turn SQLite's errors into ones a person can act on."""
+        """Turn SQLite's errors into `StoreError` with a hint."""
         try:
             yield
         except sqlite3.DatabaseError as error:
@@ -129,7 +130,10 @@ class Connections:
             raise
 
     def close(self) -> None:
-        """Close the connections of all threads, none of which may be at work: SQLite crashes if it uses one that is closed."""
+        """Close the connections of all threads.
+
+        No thread may use its connection meanwhile: SQLite crashes on the use of a closed one.
+        """
         self._closed = True
         with self._lock:
             for db in self._all:
@@ -148,7 +152,7 @@ class Connections:
             migrations.apply(db)
 
     def _switch_to_wal(self, conn: sqlite3.Connection) -> None:
-        # The switch does not wait for other connections as statements do, so two processes that both make the store would collide.
+        # The busy timeout does not apply to this switch, and two processes may create the store.
         deadline = time.monotonic() + BUSY_TIMEOUT_S
         while True:
             try:

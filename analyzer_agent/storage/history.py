@@ -1,6 +1,6 @@
 """Sessions, turns, tool calls and measured speeds.
 
-Knows nothing of how answers come about; answers are kept as the JSON that the interfaces print.
+Answers are stored as the JSON that `ask --json` prints.
 """
 
 import json
@@ -12,20 +12,20 @@ from analyzer_agent.storage.database import Connections, now
 
 
 class History:
-    """What was asked and answered, and what analyzing cost. Safe to use from several threads and processes."""
+    """The questions, answers and costs. Safe to use from several threads and processes."""
 
     def __init__(self, connections: Connections) -> None:
         self._at = connections
 
     def open_session(self, name: str, videos: Sequence[str]) -> list[str]:
-        """Make a session known, and return the ids of the videos it was opened with first."""
+        """Create a session if needed and return the ids of the videos it was created with."""
         with self._at.write() as db:
             db.execute("INSERT OR IGNORE INTO sessions VALUES (?, ?, ?)", [name, json.dumps(list(videos)), now()])
             row = db.execute("SELECT videos FROM sessions WHERE name = ?", [name]).fetchone()
         return list(json.loads(row[0]))
 
     def sessions(self) -> list[dict[str, Any]]:
-        """Return all sessions with the number of their turns and the first question, newest first."""
+        """Return all sessions, newest first, each with its number of turns and first question."""
         with self._at.read() as db:
             sql = (
                 "SELECT s.*, count(t.id) AS turns, "
@@ -36,7 +36,7 @@ class History:
             return list(db.query(sql))
 
     def begin_turn(self, session: str, question: str, manager: str, model: str, prompt: str) -> int:
-        """Record that a question was asked; `prompt` is the digest of the prompts in use."""
+        """Record a question and return the turn's id; `prompt` is the hash of the prompts."""
         with self._at.write() as db:
             cursor = db.execute(
                 "INSERT INTO turns (session, question, manager, model, prompt, asked) VALUES (?, ?, ?, ?, ?, ?)",
@@ -45,12 +45,12 @@ class History:
             return int(cursor.lastrowid or 0)
 
     def end_turn(self, turn: int, answer: Mapping[str, Any]) -> None:
-        """Record the answer, with the text of what it cites."""
+        """Record the answer, including the text of its citations."""
         with self._at.write() as db:
             db.execute("UPDATE turns SET answer = ?, answered = ? WHERE id = ?", [json.dumps(answer, ensure_ascii=False), now(), turn])
 
     def turns(self, session: str) -> list[dict[str, Any]]:
-        """Return the turns of a session, oldest first; `answer` is a dict, None where the question was interrupted."""
+        """Return a session's turns, oldest first; `answer` is a dict, or None if interrupted."""
         with self._at.read() as db:
             rows = list(db.query("SELECT * FROM turns WHERE session = ? ORDER BY id", [session]))
         return [row | {"answer": json.loads(row["answer"]) if row["answer"] else None} for row in rows]
@@ -76,18 +76,18 @@ class History:
             )
 
     def remembered(self, name: str) -> Any:
-        """Return the JSON value that was last kept under a name, or None."""
+        """Return the JSON value stored under a name, or None."""
         with self._at.read() as db:
             row = db.execute("SELECT value FROM remembered WHERE name = ?", [name]).fetchone()
         return json.loads(row[0]) if row else None
 
     def remember(self, name: str, value: Any) -> None:
-        """Keep a JSON value under a name."""
+        """Store a JSON value under a name."""
         with self._at.write() as db:
             db.execute("INSERT OR REPLACE INTO remembered VALUES (?, ?)", [name, json.dumps(value)])
 
     def add_speed(self, analyzer: str, engine: str, device: str, media_ms: int, wall_ms: int) -> None:
-        """Add a measurement: so much media took so long."""
+        """Add a measurement: analyzing `media_ms` took `wall_ms`."""
         with self._at.write() as db:
             db.execute(
                 "INSERT INTO speeds VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET media_ms = media_ms + excluded.media_ms, "
@@ -96,7 +96,7 @@ class History:
             )
 
     def speed(self, analyzer: str, engine: str, device: str) -> float | None:
-        """Return the measured media-seconds per second, or None if it never ran here."""
+        """Return the measured media-seconds per second, or None without a measurement."""
         with self._at.read() as db:
             row = db.execute(
                 "SELECT media_ms * 1.0 / wall_ms FROM speeds WHERE analyzer = ? AND engine = ? AND device = ?", [analyzer, engine, device]

@@ -1,6 +1,6 @@
-"""The coverage ledger: what was looked at, what failed, who is looking right now, and committing what was found.
+"""The coverage ledger: which grains are covered, failed or claimed, and the commit of results.
 
-Knows nothing of analyzers; how notes are read is in `notes`.
+Notes are read in `notes`.
 """
 
 import json
@@ -19,12 +19,12 @@ from analyzer_agent.storage.database import Connections, now, placeholders
 from analyzer_agent.timeline import TimeRange, merge
 
 LEASE_S = 30.0
-"""How long a claim holds without being renewed; its owner renews it at a third of this."""
+"""Seconds until a claim expires; its owner renews it after a third of this."""
 
 
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
-# What ends after a range begins starts no longer before it than the longest grain is: however long the video, few rows are read.
+# The length of the longest grain bounds the start of overlapping rows, so few rows are read.
 _OVERLAPPING = (
     "FROM coverage_stats l CROSS JOIN coverage c ON c.video = l.video AND c.key = l.key "
     "WHERE l.video = ? AND l.key IN ({}) AND c.start_ms > ? - l.longest_ms AND c.start_ms < ? AND c.end_ms > ?"
@@ -32,7 +32,7 @@ _OVERLAPPING = (
 
 
 class Covered(NamedTuple):
-    """A range that was looked at. `step` is the sampling step in ms, 0 for analyzers that do not sample."""
+    """A covered range. `step` is the sampling step in ms, 0 for analyzers that do not sample."""
 
     span: TimeRange
     step: int
@@ -41,7 +41,7 @@ class Covered(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A range that an analyzer failed on, how often, and the last error."""
+    """A range on which an analyzer failed, with the number of attempts and the last error."""
 
     span: TimeRange
     key: str
@@ -50,7 +50,7 @@ class Failed:
 
 
 class ClaimLost(Exception):
-    """Another process took this grain over, because our claim had run out; its result stands."""
+    """The claim had expired and another process took over the grain; the other's result counts."""
 
 
 class Ledger:
@@ -64,7 +64,7 @@ class Ledger:
     # --- coverage -------------------------------------------------------------------------------------------------
 
     def covered(self, video: str, keys: Iterable[str], span: TimeRange) -> list[Covered]:
-        """Return what has been looked at by any of `keys` within `span`, in time order."""
+        """Return the ranges within `span` covered under any of `keys`, in time order."""
         wanted = list(keys)
         sql = (
             f"SELECT c.start_ms, c.end_ms, c.step_ms, c.key {_OVERLAPPING.format(placeholders(wanted))} "
@@ -75,7 +75,7 @@ class Ledger:
             return [Covered(TimeRange(start, end), step, key) for start, end, step, key in rows]
 
     def looked(self, analyzer: str) -> dict[str, list[TimeRange]]:
-        """Return which parts of each video an analyzer has looked at, by whatever engine."""
+        """Return the ranges covered by an analyzer with any engine, by video id."""
         sql = (
             "SELECT c.video, c.start_ms, c.end_ms FROM coverage c JOIN provenances k ON k.key = c.key "
             "WHERE k.analyzer = ? AND c.state = 'done'"
@@ -87,7 +87,7 @@ class Ledger:
         return {video: merge(parts) for video, parts in spans.items()}
 
     def failures(self, video: str, key: str, span: TimeRange) -> list[Failed]:
-        """Return the grains within `span` that failed, each once with its attempts at all steps and its last error."""
+        """Return the failed grains within `span`, each with its attempts at all steps together."""
         with self._at.read() as db:
             rows = db.execute(
                 f"SELECT c.start_ms, c.end_ms, sum(c.attempts), c.error, max(c.at) {_OVERLAPPING.format('?')} AND c.state = 'failed' "
@@ -99,9 +99,9 @@ class Ledger:
     # --- claims ---------------------------------------------------------------------------------------------------
 
     def claim(self, video: str, key: str, spans: Sequence[TimeRange]) -> list[TimeRange]:
-        """Claim those of `spans` that nobody else is working on, and return them.
+        """Claim the grains in `spans` that nobody else holds, and return them.
 
-        A claim that ran out, or whose process on this host is gone, is taken over.
+        A claim that has expired, or whose process on this host has ended, is taken over.
         """
         with self._at.write() as db:
             rows = list(
@@ -129,7 +129,7 @@ class Ledger:
             db.execute("UPDATE claims SET expires = ? WHERE owner = ?", [time.time() + LEASE_S, self.owner])
 
     def release(self) -> None:
-        """Give all claims of this ledger back without a result."""
+        """Release all claims of this ledger."""
         with self._at.write() as db:
             db.execute("DELETE FROM claims WHERE owner = ?", [self.owner])
 
@@ -139,7 +139,11 @@ class Ledger:
         return claim["host"] != self._host or _process_exists(claim["pid"])
 
     def _give_up_claim(self, db: Database, video: str, key: str, span: TimeRange) -> None:
-        """Take the claim on a grain that has a result away; whatever the transaction wrote is undone where it is not ours."""
+        """Delete the claim on a finished grain.
+
+        Raises:
+            ClaimLost: the claim is not ours; the caller's transaction is rolled back.
+        """
         mine = "DELETE FROM claims WHERE video = ? AND key = ? AND start_ms = ? AND owner = ?"
         if not db.execute(mine, [video, key, span.start, self.owner]).rowcount:
             raise ClaimLost(f"{span} is no longer claimed")
@@ -149,13 +153,22 @@ class Ledger:
     def commit(
         self, video: str, key: str, span: TimeRange, step: int, instants: Sequence[int], found: Sequence[Observation], wall_ms: int
     ) -> None:
-        """Store what was found in a claimed grain, and that it was looked at, in one transaction.
+        """Store the observations of a claimed grain and its coverage in one transaction.
 
-        Each sample ends where the finest sampling of its place has the next one, so that what is stored does not depend on which
-        step was asked first.
+        Each sample is shortened to end at the next sample of the finest step stored for its time,
+        so that the stored notes do not depend on the order in which steps were requested.
+
+        Args:
+            video: the video id.
+            key: the cache key.
+            span: the grain.
+            step: the sampling step in ms; 0 if not sampled.
+            instants: the analyzed instants, in ms.
+            found: the observations.
+            wall_ms: the time that the analysis took.
 
         Raises:
-            ClaimLost: the grain is not ours any more; nothing is stored.
+            ClaimLost: the grain is no longer ours; nothing is stored.
         """
         samples = [(video, key, o.span.start, o.vector) for o in found if isinstance(o, Sample)]
         notes = [o for o in found if not isinstance(o, Sample)]
@@ -174,9 +187,12 @@ class Ledger:
                 self._shorten(db, video, key, span)
 
     def keep(self, video: str, key: str, spans: Sequence[TimeRange], found: Sequence[Observation]) -> list[int]:
-        """Store what a search over `spans` found, and that it was made; returns the notes' ids in the order of `found`.
+        """Store the results of a search over `spans` and its coverage.
 
-        What is stored already keeps its note.
+        A result that is stored already keeps its note.
+
+        Returns:
+            The ids of the notes, in the order of `found`.
         """
         same = "SELECT id FROM notes WHERE video = ? AND key = ? AND start_ms = ? AND end_ms = ? AND text = ?"
         looked = "SELECT 1 FROM coverage WHERE video = ? AND key = ? AND start_ms = ? AND end_ms = ?"
@@ -199,7 +215,7 @@ class Ledger:
         return ids
 
     def _insert_notes(self, db: Database, video: str, key: str, found: Sequence[Observation]) -> None:
-        """Insert notes, and keep how long the longest of each kind is."""
+        """Insert notes and update the length of the longest one of each kind."""
         if not found:
             return
         db.conn.executemany(
@@ -230,7 +246,7 @@ class Ledger:
         )
 
     def _shorten(self, db: Database, video: str, key: str, span: TimeRange) -> None:
-        """Let each sample end where the finest sampling of its place has the next one."""
+        """Shorten each sample to end at the next sample of the finest step stored for its time."""
         rows = db.execute(
             f"SELECT c.start_ms, c.end_ms, c.step_ms {_OVERLAPPING.format('?')} AND c.state = 'done' AND c.step_ms > 0",
             [video, key, span.start, span.end, span.start],
@@ -243,7 +259,11 @@ class Ledger:
             )
 
     def fail(self, video: str, key: str, span: TimeRange, step: int, error: str) -> None:
-        """Record that a claimed grain failed; it is tried again later."""
+        """Record the failure of a claimed grain and release the claim.
+
+        Raises:
+            ClaimLost: the grain is no longer ours; nothing is stored.
+        """
         with self._at.write() as db:
             self._give_up_claim(db, video, key, span)
             db.execute(
@@ -256,7 +276,7 @@ class Ledger:
 
 
 def _update_coverage_stats(db: Database, video: str, key: str, length: int, news: bool) -> None:
-    """Keep how long the longest grain is, and count looks that made something known."""
+    """Update the length of the longest grain, and count the change if there is anything new."""
     db.execute(
         "INSERT INTO coverage_stats VALUES (?, ?, ?, ?) "
         "ON CONFLICT DO UPDATE SET longest_ms = max(longest_ms, excluded.longest_ms), changes = changes + excluded.changes",

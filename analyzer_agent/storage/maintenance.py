@@ -1,6 +1,6 @@
-"""Looking after the store: what is in it and how large it is, whose videos a session has, throwing notes away.
+"""Maintenance of the store: its contents, size and speeds, and deletion of notes.
 
-Knows nothing of analyzers. Turns keep the text they cited, so nothing here touches what was answered.
+Turns contain the text of their citations, so deleting notes does not change past answers.
 """
 
 import json
@@ -17,12 +17,12 @@ from analyzer_agent.storage.database import BUSY_TIMEOUT_S, Connections
 from analyzer_agent.timeline import TimeRange, total
 
 _VACUUM_TIMEOUT_MS = 1_000
-"""How long shrinking the file waits for other processes."""
+"""Time to wait for other processes before the file is left unshrunk."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownVideo:
-    """A video that the store knows: `path` is where it was last seen."""
+    """A video in the store: `path` is its last known place, `duration` is in ms."""
 
     id: str
     name: str
@@ -32,7 +32,11 @@ class KnownVideo:
 
 @dataclass(frozen=True, slots=True)
 class StoredShare:
-    """What the store holds of one video by one engine. `covered_ms` counts each instant once; `vectors` are samples kept to be searched."""
+    """The stored results of one engine on one video.
+
+    `covered_ms` counts each instant once; `wall_ms` is the analysis time; `vectors` is the number
+    of samples stored for similarity search.
+    """
 
     video: KnownVideo
     analyzer: str
@@ -45,7 +49,7 @@ class StoredShare:
 
 @dataclass(frozen=True, slots=True)
 class Cleared:
-    """What was thrown away. `shrunk` tells whether the file gave its space back; another process can prevent that."""
+    """The deleted amounts; `shrunk` is False if another process prevented shrinking the file."""
 
     notes: int
     covered_ms: int
@@ -53,25 +57,25 @@ class Cleared:
 
 
 class Maintenance:
-    """Overviews and clearing. Safe to use beside other processes."""
+    """Overview and deletion of stored results. Safe to use from several processes."""
 
     def __init__(self, connections: Connections) -> None:
         self._at = connections
 
     def videos(self) -> list[KnownVideo]:
-        """Return all videos, those added first first."""
+        """Return all videos in the order in which they were added."""
         with self._at.read() as db:
             return [_video(row) for row in db.query("SELECT * FROM videos ORDER BY added, id")]
 
     def videos_of(self, session: str) -> list[KnownVideo]:
-        """Return the videos that a session was begun with, in its order."""
+        """Return the videos that a session was created with, in its order."""
         with self._at.read() as db:
             row = db.execute("SELECT videos FROM sessions WHERE name = ?", [session]).fetchone()
         known = {video.id: video for video in self.videos()}
         return [known[name] for name in json.loads(row[0])] if row else []
 
     def shares(self, *, video: str | None = None, analyzer: str | None = None, engine: str | None = None) -> list[StoredShare]:
-        """Return what is stored, by video, analyzer and engine; optionally only some of it."""
+        """Return the stored results by video, analyzer and engine; arguments restrict them."""
         where, args = _filters(video, analyzer, engine)
         with self._at.read() as db:
             chosen = f"JOIN provenances k USING (key) WHERE {where}"
@@ -91,7 +95,7 @@ class Maintenance:
         ]
 
     def size(self) -> int:
-        """Return the size of the store's file with what belongs to it, in bytes."""
+        """Return the size of the store in bytes, including SQLite's -wal and -shm files."""
         files = (Path(f"{self._at.path}{ending}") for ending in ("", "-wal", "-shm"))
         return sum(file.stat().st_size for file in files if file.exists())
 
@@ -101,7 +105,10 @@ class Maintenance:
             return list(db.query("SELECT analyzer, engine, device, media_ms * 1.0 / wall_ms AS speed FROM speeds ORDER BY 1, 2, 3"))
 
     def clear(self, *, video: str | None = None, analyzer: str | None = None, engine: str | None = None) -> Cleared:
-        """Throw away notes and coverage, so that they are analyzed anew when asked for. Their ids are not used again."""
+        """Delete notes and coverage, so that they are analyzed again when requested.
+
+        Without arguments, everything is deleted. Note ids are never reused.
+        """
         shares = self.shares(video=video, analyzer=analyzer, engine=engine)
         where, args = _filters(video, analyzer, engine)
         chosen = f"JOIN provenances k USING (key) WHERE {where}"
@@ -115,7 +122,7 @@ class Maintenance:
                 args,
             )
             db.execute(f"DELETE FROM note_extents WHERE (video, key) IN (SELECT c.video, c.key FROM note_extents c {chosen})", args)
-            # Whoever is just refining what is cleared here must look at all of it again.
+            # A process that is refining deleted coverage must lose its claim and start over.
             db.execute(f"DELETE FROM claims WHERE (video, key) IN (SELECT c.video, c.key FROM claims c {chosen})", args)
         return Cleared(notes, sum(share.covered_ms for share in shares), self._shrink())
 
@@ -129,7 +136,7 @@ class Maintenance:
                 finally:
                     db.conn.execute(f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT_S * 1000)}")
         except StoreError as error:
-            # Another process reads, or the disk is too full for the copy: what was cleared is cleared, the space is used again later.
+            # Another process reads, or the disk is too full for a copy: the space is reused later.
             if isinstance(error.__cause__, sqlite3.OperationalError):
                 return False
             raise

@@ -1,4 +1,4 @@
-"""The schema, as append-only steps: a step that has been released is never edited, a change is a new step.
+"""The schema as append-only migrations: a released step is never edited, a change is a new step.
 
 Columns are named for people who open the file in Datasette. Times are `*_ms`, integer milliseconds.
 """
@@ -10,14 +10,14 @@ migrations = Migrations("analyzer-agent")
 
 @migrations()
 def m001_notes(db: Database) -> None:
-    """Create videos, keys (where notes come from), notes with full-text search, coverage and claims."""
+    """Create videos, keys (provenances), notes with full-text search, coverage and claims."""
     for statement in (
         """CREATE TABLE videos (id TEXT PRIMARY KEY, name TEXT NOT NULL, path TEXT NOT NULL, duration_ms INTEGER NOT NULL,
              longest_ms INTEGER NOT NULL DEFAULT 0, added TEXT NOT NULL)""",
         """CREATE TABLE keys (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, analyzer TEXT NOT NULL, version TEXT NOT NULL,
              engine TEXT NOT NULL, tier INTEGER NOT NULL, weights TEXT NOT NULL, lane TEXT NOT NULL, params TEXT NOT NULL,
              uncertain INTEGER NOT NULL DEFAULT 0, facts TEXT NOT NULL DEFAULT '{}')""",
-        # AUTOINCREMENT: the id of a note that was cleared is never given to another one.
+        # AUTOINCREMENT: the id of a deleted note is never reused.
         """CREATE TABLE notes (id INTEGER PRIMARY KEY AUTOINCREMENT, video TEXT NOT NULL REFERENCES videos(id),
              key TEXT NOT NULL REFERENCES keys(key), kind TEXT NOT NULL, start_ms INTEGER NOT NULL, end_ms INTEGER NOT NULL,
              text TEXT NOT NULL, score REAL, detail TEXT NOT NULL DEFAULT '{}')""",
@@ -55,7 +55,7 @@ def m002_history(db: Database) -> None:
 
 @migrations()
 def m003_vectors(db: Database) -> None:
-    """Create the vectors of samples, which are searched and not told."""
+    """Create the vectors of samples, for similarity search."""
     db.execute(
         """CREATE TABLE vectors (video TEXT NOT NULL REFERENCES videos(id), key TEXT NOT NULL REFERENCES keys(key), t_ms INTEGER NOT NULL,
              vector BLOB NOT NULL, PRIMARY KEY (video, key, t_ms))"""
@@ -64,7 +64,10 @@ def m003_vectors(db: Database) -> None:
 
 @migrations()
 def m004_bounds(db: Database) -> None:
-    """Create what bounds each look-up: the longest grain of a key, the longest note of a kind, kinds and videos beside the words."""
+    """Create the bounds of range queries, and index kind and video with the text.
+
+    The bounds are the longest grain of a key and the longest note of a kind.
+    """
     for statement in (
         """CREATE TABLE looks (video TEXT NOT NULL, key TEXT NOT NULL, longest_ms INTEGER NOT NULL, changes INTEGER NOT NULL,
              PRIMARY KEY (video, key)) WITHOUT ROWID""",
@@ -79,7 +82,7 @@ def m004_bounds(db: Database) -> None:
     ):
         db.execute(statement)
     db.table("notes").enable_fts(["text", "kind", "video"], create_triggers=True, tokenize="porter unicode61 remove_diacritics 2")
-    # Refining shortens notes and leaves their words as they are: that is no reason to index them anew.
+    # Refining shortens notes without changing their text: that must not update the index.
     (made,) = db.execute("SELECT sql FROM sqlite_master WHERE name = 'notes_au'").fetchone()
     db.execute("DROP TRIGGER notes_au")
     db.execute(made.replace("AFTER UPDATE ON", "AFTER UPDATE OF text, kind, video ON"))
@@ -87,12 +90,12 @@ def m004_bounds(db: Database) -> None:
 
 @migrations()
 def m005_remembered(db: Database) -> None:
-    """Create what a store remembers beside its contents, such as what its user was told before."""
+    """Create the table of remembered values, such as hints already shown to the user."""
     db.execute("CREATE TABLE remembered (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
 
 
 @migrations()
 def m006_table_names(db: Database) -> None:
-    """Rename three tables to the terms that the code uses. Rows, ids and columns stay."""
+    """Rename three tables to the terms of the code. Rows, ids and columns are unchanged."""
     for old, new in (("keys", "provenances"), ("looks", "coverage_stats"), ("shelves", "note_extents")):
         db.execute(f"ALTER TABLE {old} RENAME TO {new}")

@@ -1,6 +1,6 @@
-"""Videos, the recipes behind notes, and reading notes: by time, by words, by id.
+"""Videos, provenances, and notes: read by time, by words, by id.
 
-Knows nothing of analyzers, nor of how notes are joined for reading.
+Joining pieces into whole notes is up to `evidence.merging`.
 """
 
 import json
@@ -16,7 +16,7 @@ from analyzer_agent.storage.ledger import Covered, Ledger
 from analyzer_agent.timeline import TimeRange, merge
 
 CHAPTER, CHAPTERS = "chapter", "overview"
-"""The kind of notes that sum up others, and what makes them."""
+"""The kind of notes that summarize others, and their analyzer name."""
 
 _decode = json.JSONDecoder().raw_decode
 _PAGE_ROWS = 25
@@ -24,7 +24,7 @@ _COVERAGE_MARGIN_MS = 60_000
 
 
 class NoteSummary(NamedTuple):
-    """A note without its details: what it takes to survey very many. Times are ms."""
+    """A note without its detail, for surveys of very many notes. Times are ms."""
 
     id: int
     key: str
@@ -37,7 +37,7 @@ class NoteSummary(NamedTuple):
 
 
 class Notes:
-    """What was found, and where it comes from. Safe to use from several threads and processes."""
+    """The notes and their provenances. Safe to use from several threads and processes."""
 
     def __init__(self, connections: Connections, ledger: Ledger) -> None:
         self._at = connections
@@ -45,13 +45,13 @@ class Notes:
         self._preferred: Mapping[str, Mapping[str, JSON]] = {}
 
     def prefer(self, options: Mapping[str, Mapping[str, JSON]]) -> None:
-        """Let notes that were made with these options, by analyzer, win over those of better and newer recipes."""
+        """Prefer notes made with these options (by analyzer) to those of better engines."""
         self._preferred = options
 
     # --- videos and keys ------------------------------------------------------------------------------------------
 
     def add_video(self, video: str, name: str, path: str, duration: int) -> None:
-        """Make a video known, or update its name and place."""
+        """Add a video, or update its name, path and duration (ms)."""
         with self._at.write() as db:
             db.execute(
                 "INSERT INTO videos (id, name, path, duration_ms, added) VALUES (?, ?, ?, ?, ?) "
@@ -60,7 +60,7 @@ class Notes:
             )
 
     def add_provenance(self, provenance: Provenance) -> None:
-        """Make a recipe known, so that the provenance of each note can be told from its key."""
+        """Add a provenance, unless its key is known."""
         with self._at.read() as db:
             if db.execute("SELECT 1 FROM provenances WHERE key = ?", [provenance.key]).fetchone():
                 return
@@ -83,7 +83,7 @@ class Notes:
             )
 
     def provenances(self, *, video: str | None = None, analyzer: str | None = None) -> list[Provenance]:
-        """Return the known recipes, oldest first; with `video`, those that looked at it."""
+        """Return the known provenances, oldest first; with `video`, those that cover part of it."""
         source, where, args = "provenances k", ["1"], []
         if analyzer:
             where.append("k.analyzer = ?")
@@ -97,18 +97,18 @@ class Notes:
             return [_recipe(row) for row in rows]
 
     def provenance(self, key: str) -> Provenance:
-        """Return where notes with this key come from."""
+        """Return the provenance of notes with this key."""
         with self._at.read() as db:
             return _recipe(next(db.query("SELECT * FROM provenances WHERE key = ?", [key])))
 
     def facts(self, key: str) -> Mapping[str, JSON]:
-        """Return what the engine behind `key` told of itself when it was last loaded."""
+        """Return `Analyzer.facts` of the engine behind `key`, as of its last load."""
         with self._at.read() as db:
             row = db.execute("SELECT facts FROM provenances WHERE key = ?", [key]).fetchone()
         return json.loads(row[0]) if row else {}
 
     def set_facts(self, key: str, facts: Mapping[str, JSON]) -> None:
-        """Keep what the engine behind `key` tells of itself."""
+        """Store `Analyzer.facts` of the engine behind `key`."""
         with self._at.write() as db:
             db.execute("UPDATE provenances SET facts = ? WHERE key = ?", [json.dumps(facts), key])
 
@@ -116,10 +116,12 @@ class Notes:
 
     @gc_paused()
     def read(self, video: str, span: TimeRange, *, keys: Iterable[str] | None = None, kinds: Iterable[str] | None = None) -> list[Note]:
-        """Return the notes that overlap `span` in time order; where several engines looked at the same, only the best one's.
+        """Return the notes that overlap `span`, in time order.
 
-        The best tier comes first, among equals the newest. For analyzers that sample, engines compete at each instant: what a better
-        one saw every 8 s does not hide what another saw in between. With `keys`, only those engines compete.
+        Where several engines cover the same time, only the notes of the best one are returned: the
+        best tier, among equals the newest. Sampling engines compete per instant: a better one with
+        a step of 8 s does not hide the samples of another in between. With `keys`, only those
+        engines compete.
         """
         provenances = self._recipes(video, keys)
         sql, args = _notes_query(
@@ -136,7 +138,7 @@ class Notes:
 
     @gc_paused()
     def brief(self, video: str, span: TimeRange, kinds: Iterable[str]) -> list[NoteSummary]:
-        """Return what `read` returns of the notes that start in `span`, without details: several times as fast."""
+        """Return the notes of `read` that start in `span`, without details, several times faster."""
         provenances = self._recipes(video, None)
         sql, args = _notes_query(
             "n.id, n.key, k.analyzer, n.kind, n.start_ms, n.end_ms, n.text, n.score",
@@ -153,9 +155,10 @@ class Notes:
     def search(
         self, query: str, *, videos: Sequence[str], span: TimeRange | None = None, kinds: Iterable[str] | None = None
     ) -> Iterator[Note]:
-        """Yield the notes that match any word of `query`, best first. The query is plain words, not FTS syntax.
+        """Yield the notes that match any word of `query`, best first.
 
-        Notes are fetched as they are asked for. Which are found and how they are ranked is told in `storage.search`.
+        The query is plain words, not FTS syntax. Notes are fetched lazily; for candidates and
+        ranking see `storage.search`.
         """
         if (words := search.query_words(query)) and videos:
             with self._at.read() as db:
@@ -164,13 +167,13 @@ class Notes:
     def holding(
         self, query: str, *, videos: Sequence[str], span: TimeRange | None = None, kinds: Iterable[str] | None = None
     ) -> Iterator[Note]:
-        """Yield the notes that hold all words of `query`, the newest first; plain words like those of `search`."""
+        """Yield the notes that contain all words of `query`, newest first."""
         if (words := search.query_words(query)) and videos:
             with self._at.read() as db:
                 yield from self._paged(search.holding(db, words, search.SearchScope(videos, span, kinds)))
 
     def _paged(self, ids: Iterator[int]) -> Iterator[Note]:
-        """Yield the notes with these ids that no better engine hides."""
+        """Yield the notes with these ids that are not hidden by a better engine."""
         rivals: dict[str, Mapping[str, Sequence[str]]] = {}
         while page := list(islice(ids, _PAGE_ROWS)):
             known = self.get(page)
@@ -182,12 +185,12 @@ class Notes:
             yield from (known[n] for n in page if n in shown)
 
     def state(self, video: str) -> tuple[int, ...]:
-        """Return numbers that change whenever what is known of a video does; chapters, which only sum it up, do not count."""
+        """Return numbers that change with every change to a video's notes, except chapters."""
         with self._at.read() as db:
             return tuple(db.execute("SELECT count(*), coalesce(sum(changes), 0) FROM coverage_stats WHERE video = ?", [video]).fetchone())
 
     def get(self, ids: Iterable[int]) -> dict[int, Note]:
-        """Return the notes with these ids; absent ones are left out."""
+        """Return the notes with these ids; unknown ids are left out."""
         wanted = list(ids)
         sql = (
             "SELECT n.id, n.key, n.kind, n.start_ms, n.end_ms, n.text, n.score, n.detail, n.video, k.analyzer FROM notes n "
@@ -201,9 +204,10 @@ class Notes:
         return [provenance for provenance in self.provenances(video=video) if allowed is None or provenance.key in allowed]
 
     def _rivals(self, provenances: Sequence[Provenance]) -> dict[str, list[str]]:
-        """Return the key of each recipe with the better ones of its analyzer; the recipes come oldest first.
+        """Return, by key, the keys of the better provenances of the same analyzer and lane.
 
-        They are of its lane, unless one is preferred: the options may say which lane is meant, such as audio track 2.
+        A preferred one also beats other lanes, because the options may select a lane, such as audio
+        track 2. `provenances` is sorted oldest first.
         """
         ranks = [(not self._is_preferred(provenance), provenance.tier, -n) for n, provenance in enumerate(provenances)]
         return {
@@ -223,7 +227,7 @@ class Notes:
         return [note for note, better in zip(notes, hidden, strict=True) if not better]
 
     def _hidden(self, video: str, places: Sequence[tuple[str, int]], rivals: Mapping[str, Sequence[str]]) -> list[bool]:
-        """Tell of each key and instant whether a better key looked at the same."""
+        """Return for each (key, instant) whether a better key covers the instant."""
         asked = [(at, key) for mine, at in places for key in rivals.get(mine, ())]
         if not asked:
             return [False] * len(places)
@@ -235,7 +239,7 @@ class Notes:
 
 
 def _notes_query(columns: str, video: str, keys: Sequence[str], kinds: Iterable[str] | None) -> tuple[str, list[Any]]:
-    """Return the beginning of a query for notes by key and kind, to which a condition on time is to be added."""
+    """Return the start of a query for notes by key and kind, for a time condition to follow."""
     sql = (
         f"SELECT {columns} FROM note_extents s CROSS JOIN notes n ON n.video = s.video AND n.key = s.key AND n.kind = s.kind "
         f"{'JOIN provenances k ON k.key = s.key ' if 'k.' in columns else ''}WHERE s.video = ? AND s.key IN ({placeholders(keys)})"
@@ -247,7 +251,7 @@ def _notes_query(columns: str, video: str, keys: Sequence[str], kinds: Iterable[
 
 
 class _CoverageLookup:
-    """Where a key looked: merged ranges by sampling step, ready for many questions."""
+    """The coverage of a key as merged ranges by step, for many lookups."""
 
     def __init__(self, covered: Iterable[Covered]) -> None:
         by_step: dict[int, list[TimeRange]] = {}

@@ -1,11 +1,12 @@
-"""Full-text search that takes about the same time however many notes there are.
+"""Full-text search whose run time hardly depends on the number of notes.
 
-A word that is in at most `RARE_WORD_NOTES` notes is found wherever it is. Of a more frequent one only the newest notes in the searched
-place are candidates, and those that also hold a rarer word: SQLite's own rank walks every note with any of the words, to count them.
+All notes with a rare word (in at most `RARE_WORD_NOTES` notes) are candidates. For a frequent word,
+candidates are only the newest notes in the scope and those that also contain a rarer word, because
+FTS5's own rank visits every note with any of the words.
 
-Where all words are rare the order is that of FTS5's `bm25`. Else it is the same formula with estimates: how many notes hold a frequent word
-(from how densely the newest of them lie), how often a word is in a note (once), how long notes are (in characters, compared among those of
-about the same worth). Knows ids only; nothing of what is shown of notes.
+If all words are rare, notes are ranked by FTS5's `bm25`. Otherwise the same formula is used with
+estimates: the document frequency of a frequent word (from the density of its newest notes), the
+term frequency (1), and the length of notes (in characters, relative to notes of similar score).
 """
 
 import json
@@ -23,75 +24,78 @@ from analyzer_agent.storage.database import placeholders
 from analyzer_agent.timeline import TimeRange
 
 RARE_WORD_NOTES = 1_000
-"""How many notes may hold a word that is found wherever it is."""
+"""The maximum number of notes with a rare word."""
 
 _MAX_QUERY_WORDS = 64
 _NEWEST, _NEWEST_AT_LEAST = 1_000, 200
-"""How many notes are candidates for frequent words, all together and for each."""
+"""Number of candidates for frequent words: for all together, and at least for each."""
 
 _LENGTH_BATCH = 250
-"""How many notes are compared by length at a time."""
+"""Number of notes whose lengths are compared at a time."""
 
 _MAX_FREQUENT_WORDS = 4
-"""Of so many frequent words, the least frequent ones, there are candidates: what the others would add is worth next to nothing."""
+"""Candidates are fetched for this many frequent words, rarest first; the rest hardly matters."""
 
 _MAX_JOINT_CANDIDATES = 3_000
-"""How many notes with the rarest of several frequent words are tried for the others."""
+"""Number of notes with the rarest of several frequent words that are checked for the others."""
 
 _OVERSAMPLING = 4
-"""How many notes are looked at for each that is wanted of a span, where others lie between them."""
+"""Number of notes to fetch per candidate within a span, as notes outside of it lie in between."""
 
 _SAMPLES, _MAX_EXTENTS, _ID_GRAIN = 256, 64, 64
-"""How many notes tell where those of a span lie, among at most so many videos, keys and kinds; ids so near to one of them belong to it."""
+"""Number of notes sampled to locate the ids of a span; the maximum number of (video, key, kind);
+and the distance in ids around a sample that belongs to the span."""
 
 _MAX_ID_RANGES, _MAX_ID_GAP = 12, 5_000
-"""In how many stretches of ids is searched; so many ids between two are passed over faster than the index is opened again."""
+"""Maximum number of id ranges to search; gaps below `_MAX_ID_GAP` are cheaper to scan than a new
+query."""
 
 _MAX_ID = 1 << 62
 _TERM_SATURATION, _LENGTH_WEIGHT = 1.2, 0.75  # k1 and b of bm25
 
 
 def query_words(query: str) -> list[str]:
-    """Return the first words of a query, each once: letters and digits, with the marks that many scripts set on them.
+    """Return the distinct words of a query: letters and digits with their combining marks.
 
-    More would make the search slow, and cannot be told from a text that somebody copied.
+    At most 64 words are returned: more would make the search slow, and are probably a pasted text.
     """
     found = "".join(c if c.isalnum() or category(c).startswith("M") else " " for c in query).split()
     return list(dict.fromkeys(found))[:_MAX_QUERY_WORDS]
 
 
 class SearchScope:
-    """Where to search.
+    """The scope of a search.
 
     Args:
-        videos: in these, by id; at least one.
-        span: notes that overlap it; None means all.
-        kinds: notes of these kinds; None means all.
+        videos: ids of the videos; at least one.
+        span: only notes that overlap it; None for all.
+        kinds: only notes of these kinds; None for all.
     """
 
     def __init__(self, videos: Sequence[str], span: TimeRange | None, kinds: Iterable[str] | None) -> None:
         self.videos, self.span, self.kinds = list(videos), span, None if kinds is None else list(kinds)
 
     def holds(self) -> tuple[str, list[object]]:
-        """Return the condition that a note `n` lies here, and its arguments."""
+        """Return the SQL condition that a note `n` is in the scope, and its arguments."""
         where, args = self._among("n")
         if self.span is None:
             return where, args
         return f"{where} AND n.start_ms < ? AND n.end_ms > ?", [*args, self.span.end, self.span.start]
 
     def in_videos(self, db: Database) -> str:
-        """Return the full-text condition for these videos, to be added to an expression; "" where there are no others."""
+        """Return the FTS condition for the videos, to append to a query; "" for all videos."""
         others = db.execute(f"SELECT 1 FROM videos WHERE id NOT IN ({placeholders(self.videos)}) LIMIT 1", self.videos).fetchone()
         return f" AND {{video}} : ({_any(self.videos)})" if others else ""
 
     def of_kinds(self) -> str:
-        """Return what to add to an expression of the full-text index, so that it is true of these kinds only."""
+        """Return the FTS condition for the kinds, to append to a query; "" for all kinds."""
         return "" if self.kinds is None else f" AND {{kind}} : ({_any(self.kinds)})"
 
     def stretches(self, db: Database) -> list[tuple[int, int]]:
-        """Return between which ids the notes of the span lie, the newest first; others lie there as well.
+        """Return (low, high) ranges of ids that hold the notes of the span, newest first.
 
-        Analyzers go forward in time, so ids grow with it, at least in stretches. Samples tell where these are.
+        Analyzers proceed in time, so ids grow with time within a run; sampled notes locate the
+        runs. The ranges also contain notes outside the span.
         """
         span = self.span
         if span is None:
@@ -124,7 +128,7 @@ class SearchScope:
 
 
 def best_matches(db: Database, query: Sequence[str], place: SearchScope) -> Iterator[int]:
-    """Yield the ids of the notes in `place` that match any of the words, best first."""
+    """Yield the ids of the notes in `place` that contain any of the words, best first."""
     holding = {word: _counted(db, word) for word in query}
     if sum(many for many, _ in holding.values()) <= RARE_WORD_NOTES:
         yield from _by_rank(db, query, place)
@@ -150,7 +154,7 @@ def best_matches(db: Database, query: Sequence[str], place: SearchScope) -> Iter
 
 
 def holding(db: Database, query: Sequence[str], place: SearchScope) -> Iterator[int]:
-    """Yield the ids of the notes in `place` that hold all of the words, the newest first."""
+    """Yield the ids of the notes in `place` that contain all of the words, newest first."""
     where, args = place.holds()
     expression = " AND ".join(_text([word]) for word in query) + place.in_videos(db) + place.of_kinds()
     sql = "SELECT n.id FROM notes_fts f CROSS JOIN notes n ON n.id = f.rowid WHERE f.notes_fts MATCH ?"
@@ -166,7 +170,10 @@ def _by_rank(db: Database, query: Iterable[str], place: SearchScope) -> list[int
 
 
 def _by_worth(db: Database, worth: Mapping[int, float], place: SearchScope) -> Iterator[int]:
-    """Yield the notes that are in `place`, ordered by what their words are worth and, among so many at a time, by how short they are."""
+    """Yield the notes in `place` by score: the sum of their words' weights, adjusted for length.
+
+    The adjustment reorders notes only within a batch of `_LENGTH_BATCH`.
+    """
     where, args = place.holds()
     sql = f"SELECT n.id, length(n.text), n.start_ms FROM json_each(?) j CROSS JOIN notes n ON n.id = j.value WHERE {where}"
     ordered = sorted(worth.items(), key=itemgetter(1, 0), reverse=True)
@@ -180,15 +187,17 @@ def _by_worth(db: Database, worth: Mapping[int, float], place: SearchScope) -> I
 def _frequent(
     db: Database, apart: Mapping[str, float], rare: Sequence[str], place: SearchScope, terms: str, notes: int
 ) -> dict[str, set[int]]:
-    """Return candidates for each frequent word: its newest notes, those with a rare word, those with other frequent ones.
+    """Return the candidates for each frequent word.
+
+    These are its newest notes, those with a rare word, and those with other frequent words.
 
     Args:
         db: the store.
-        apart: the frequent words, and how many notes there are to one that holds it.
-        rare: the other words.
-        place: where to search.
-        terms: what to add to an expression, so that it is true in few other places.
-        notes: the last note's id.
+        apart: frequent word -> average number of notes per note that contains it.
+        rare: the rare words.
+        place: the scope.
+        terms: the FTS condition of the scope.
+        notes: the highest note id.
     """
     stretches = place.stretches(db) if apart else []
     telling = sorted(apart, key=lambda word: -apart[word])[:_MAX_FREQUENT_WORDS]
@@ -199,7 +208,7 @@ def _frequent(
         found[word].update(_newest(db, f"{_text([word])} AND {_text(rare)}", RARE_WORD_NOTES * len(rare)))
     together = list(dict.fromkeys(tuple(cut[:many]) for many in (2, len(cut)) if len(cut) > 1))
     for words in together:
-        # What it takes grows with how often the rarest of them is passed.
+        # The run time grows with the number of visited notes that contain the rarest word.
         since = notes - round(_MAX_JOINT_CANDIDATES / len(together) * apart[words[0]])
         both = _within(db, " AND ".join(_text([word]) for word in words) + terms, stretches, many, place, since)
         for word in words:
@@ -210,7 +219,7 @@ def _frequent(
 def _within(
     db: Database, expression: str, stretches: Sequence[tuple[int, int]], limit: int, place: SearchScope, since: int = 0
 ) -> set[int]:
-    """Return the newest notes in the stretches that fulfil an expression, from the id `since` on."""
+    """Return the newest matches of an FTS expression with ids in `stretches` and from `since`."""
     found: set[int] = set()
     for run in _runs(stretches):
         inside = " OR ".join(f"+rowid BETWEEN {low} AND {high}" for low, high in run)
@@ -231,14 +240,17 @@ def _newest(db: Database, expression: str, limit: int, condition: str = "", plac
 
 
 def _counted(db: Database, word: str) -> tuple[int, int]:
-    """Return how many notes hold a word, at most one more than the bound, and the first of these, from the newest on."""
+    """Return the number of notes with a word and the lowest id of those counted.
+
+    Notes are counted from the newest, up to `RARE_WORD_NOTES + 1`.
+    """
     newest = "SELECT rowid FROM notes_fts WHERE notes_fts MATCH ? ORDER BY rowid DESC LIMIT ?"
     many, first = db.execute(f"SELECT count(*), coalesce(min(rowid), 0) FROM ({newest})", [_text([word]), RARE_WORD_NOTES + 1]).fetchone()
     return many, first
 
 
 def _rarity(holding: float, notes: int) -> float:
-    """Return the inverse document frequency as FTS5 computes it."""
+    """Return the inverse document frequency as in FTS5's bm25."""
     return max(1e-6, log((notes - holding + 0.5) / (holding + 0.5)))
 
 
@@ -251,7 +263,7 @@ def _any(phrases: Iterable[str]) -> str:
 
 
 def _joined(stretches: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return stretches of ids as a few that hold them, the newest first: the narrowest gaps are closed."""
+    """Merge ranges of ids into at most `_MAX_ID_RANGES`, newest first; narrow gaps are closed."""
     apart: list[tuple[int, int]] = []
     for low, high in sorted(stretches):
         if apart and low <= apart[-1][1]:
@@ -265,7 +277,7 @@ def _joined(stretches: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _runs(stretches: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
-    """Return stretches, the newest first, in runs: what lies between two of a run is passed over."""
+    """Group ranges (newest first) for one query each: gaps within a group are scanned."""
     runs: list[list[tuple[int, int]]] = []
     for low, high in stretches:
         if runs and runs[-1][-1][0] - high < _MAX_ID_GAP:

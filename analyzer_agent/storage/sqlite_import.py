@@ -1,6 +1,6 @@
-"""Imports sqlite-utils without numpy and pandas, which it only takes to store their numbers: nobody does that here.
+"""Import sqlite-utils without numpy and pandas, which it uses only to store their number types.
 
-They take a tenth of a second and more, a third of what a search takes. Whoever imports them later gets them whole.
+Importing them takes over 0.1 s, a third of a search. Later imports of them are not affected.
 """
 
 import sys
@@ -12,7 +12,7 @@ _UNUSED = ("numpy", "pandas")
 
 @contextmanager
 def _without(*names: str) -> Iterator[None]:
-    """Let imports of these modules fail in the block, unless they are imported already."""
+    """Make imports of these modules fail in the block, unless they are imported already."""
     hidden = [name for name in names if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:
