@@ -56,12 +56,18 @@ class ToolRefusal(Exception):
 
 
 def did_you_mean(given: str, valid: Iterable[str], shown: Callable[[str], str] = str) -> str:
-    """Return a hint with the valid words most similar to `given`, or "" if none is similar.
+    """Return a hint with the valid words most similar to `given`, or "" if none is similar; see `similar`."""
+    found = similar(given, valid, shown)
+    return f"Did you mean {found}?" if found else ""
+
+
+def similar(given: str, valid: Iterable[str], shown: Callable[[str], str] = str) -> str | None:
+    """Return up to three words most similar to `given`, as `'speech' or 'scenes'`; None without any.
 
     Args:
         given: the invalid word.
         valid: the valid words.
-        shown: formats a word for the hint.
+        shown: formats a word for the text.
     """
 
     def likeness(word: str) -> float:
@@ -70,7 +76,7 @@ def did_you_mean(given: str, valid: Iterable[str], shown: Callable[[str], str] =
     scores = {word: likeness(word) for word in valid}
     best = max(scores.values(), default=0)
     near = [repr(shown(word)) for word, score in scores.items() if score >= max(0.6, best - 0.1)]
-    return f"Did you mean {' or '.join(near[:3])}?" if near else ""
+    return " or ".join(near[:3]) or None
 
 
 def near(path: Path, otherwise: str = "Check the path.") -> str:

@@ -158,8 +158,8 @@ class EngineSpec:
     `find` checks package metadata and files: it must take milliseconds, import nothing heavy and
     not use the network. `load` returns the object that the analyzer calls, and may take seconds.
     If that object has a `device`, it is reported; `close()`, if it has one, is called on eviction
-    and must free the memory. `unsupported_reason` returns why these options cannot be served (""
-    if they can), as fast as `find`; the next engine is then tried. `resource` overrides the spec's.
+    and must free the memory. `unsupported_reason` returns why these options cannot be served
+    (None if they can), as fast as `find`; the next engine is then tried. `resource` overrides the spec's.
     `takes_weights`: weights named by the user can be for this engine. Engines with the same `model`
     share one loaded object.
     """
@@ -172,7 +172,7 @@ class EngineSpec:
     about: str = ""
     resource: Literal["cpu", "gpu", "network", ""] = ""
     takes_weights: bool = True
-    unsupported_reason: Callable[[EngineConfig, Mapping[str, Any]], str] = lambda _config, _options: ""
+    unsupported_reason: Callable[[EngineConfig, Mapping[str, Any]], str | None] = lambda _config, _options: None
     model: str = ""
 
 
@@ -198,8 +198,8 @@ class Engine(Protocol):
     def fits_beside(self, others: Sequence["Engine"]) -> bool:
         """Estimate whether this engine and `others` fit into memory at the same time."""
 
-    def unsupported_reason(self, options: Mapping[str, Any]) -> str:
-        """Return why the engine cannot serve these options of the analyzer, or ""."""
+    def unsupported_reason(self, options: Mapping[str, Any]) -> str | None:
+        """Return why the engine cannot serve these options of the analyzer, or None."""
 
 
 class Analyzer(Protocol):

@@ -215,7 +215,7 @@ def test_pocketsphinx_says_what_it_is_in_milliseconds() -> None:
 
 def test_pocketsphinx_serves_english_without_hotwords() -> None:
     served = [{}, {"language": "en", "hotwords": ""}, {"language": "auto"}]
-    assert [pocketsphinx.ENGINE.unsupported_reason(EngineConfig(), options) for options in served] == ["", "", ""]
+    assert [pocketsphinx.ENGINE.unsupported_reason(EngineConfig(), options) for options in served] == [None, None, None]
     assert "not 'de'" in pocketsphinx.ENGINE.unsupported_reason(EngineConfig(), {"language": "de"})
     assert "hotwords" in pocketsphinx.ENGINE.unsupported_reason(EngineConfig(), {"hotwords": "Webb"})
 

@@ -289,12 +289,12 @@ def test_where_whisper_would_run_is_told_from_files(tmp_path: Path, monkeypatch:
 def test_english_weights_are_for_english_alone(tmp_path: Path) -> None:
     pretend(tmp_path / "small.en")
     config = EngineConfig(weights_dir=tmp_path, caches=WeightCaches(hub=tmp_path / "none"))
-    assert [faster_whisper.WHISPER.unsupported_reason(config, {"language": code}) for code in ("auto", "en")] == ["", ""]
+    assert [faster_whisper.WHISPER.unsupported_reason(config, {"language": code}) for code in ("auto", "en")] == [None, None]
     assert (
         faster_whisper.WHISPER.unsupported_reason(config, {"language": "de"}) == "knows English alone with the weights 'small.en', not 'de'"
     )
     pretend(tmp_path / "medium")
-    assert faster_whisper.WHISPER.unsupported_reason(config, {"language": "de"}) == ""
+    assert faster_whisper.WHISPER.unsupported_reason(config, {"language": "de"}) is None
 
 
 def test_whisper_says_nothing_where_nobody_speaks(whisper: faster_whisper.Whisper) -> None:

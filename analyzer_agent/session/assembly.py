@@ -230,10 +230,11 @@ def session_videos_of(files: Sequence[MediaFile | MissingVideo], settings: Setti
         plain = as_name(file.name)
         numbered = (f"{plain}({n})" for n in count(2))
         names.append(plain if plain not in names else next(name for name in numbered if name not in names))
-    reasons = [f"the file of {name} is not here" if isinstance(file, MissingVideo) else "" for name, file in zip(names, files, strict=True)]
+    absent = [isinstance(file, MissingVideo) for file in files]
+    reasons = [f"the file of {name} is not here" if missing else None for name, missing in zip(names, absent, strict=True)]
     return [
-        SessionVideo(name, file, scope_of(file, settings), unavailable_reason=why, title=title)
-        for name, file, why, title in zip(names, files, reasons, titles, strict=True)
+        SessionVideo(name, file, scope_of(file, settings), unavailable_reason=reason, title=title)
+        for name, file, reason, title in zip(names, files, reasons, titles, strict=True)
     ]
 
 

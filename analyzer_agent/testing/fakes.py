@@ -196,9 +196,9 @@ class FakeEngine:
         """Return True, unless `alone` is set."""
         return not self.alone
 
-    def unsupported_reason(self, options: Mapping[str, Any]) -> str:
-        """Return the prepared reason for the first option in `options` that is set, or ""."""
-        return next((why for name, why in self.unsupported.items() if options.get(name)), "")
+    def unsupported_reason(self, options: Mapping[str, Any]) -> str | None:
+        """Return the prepared reason for the first option in `options` that is set, or None."""
+        return next((why for name, why in self.unsupported.items() if options.get(name)), None)
 
 
 class FakeAnalyzer(Analyzer):

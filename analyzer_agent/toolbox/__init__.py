@@ -156,8 +156,8 @@ class Toolbox:
         names = "|".join(re.escape(name) for name in sorted(others, key=len, reverse=True))
         return re.sub(rf"(?<!\w)(?:{names})(?!\w)", lambda found: others[found[0]], text)
 
-    def missing_input(self, spec: Spec, session_video: SessionVideo) -> str:
-        """Return the reason why a video has no input for an analyzer, as a clause; "" if it has."""
+    def missing_input(self, spec: Spec, session_video: SessionVideo) -> str | None:
+        """Return the reason why a video has no input for an analyzer, as a clause; None if it has."""
         return missing_input(spec, session_video)
 
     def speed(self, tool: Tool) -> float | None:
@@ -291,8 +291,8 @@ class Toolbox:
             return f"{name} cannot run here: {self.unavailable[name]}"
         for tool in self.tools.values():
             if tool.spec.tool == name:
-                whys = "; ".join(missing_input(tool.spec, session_video) for session_video in self.session_videos.values())
-                return f"{whys}, so {name} has nothing to look at."
+                reasons = [missing_input(tool.spec, session_video) for session_video in self.session_videos.values()]
+                return f"{'; '.join(reason for reason in reasons if reason)}, so {name} has nothing to look at."
         valid = [tool["function"]["name"] for tool in self.schemas()]
         why = "".join(f" {tool} cannot run here: {reason}" for tool, reason in self.unavailable.items())
         return f"{name!r} is not a tool{closest(name, valid)} Valid ones: {', '.join(valid)}.{why}"

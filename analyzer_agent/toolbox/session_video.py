@@ -19,15 +19,15 @@ class Tool:
         pinned: whether the user chose the engine: notes of other engines may then not replace its
             own.
         others: fallback engines for options that `engine` does not support.
-        unavailable_reason: why the analyzer cannot run here, "" if it can; otherwise only imported
-            notes are read.
+        unavailable_reason: why the analyzer cannot run here, so that only imported notes are read;
+            None if it can.
     """
 
     spec: Spec
     engine: Engine | None = None
     pinned: bool = False
     others: tuple[Engine, ...] = ()
-    unavailable_reason: str = ""
+    unavailable_reason: str | None = None
 
     def serving(self, options: Mapping[str, Any]) -> "Tool":
         """Return the tool with the best engine that supports these options.
@@ -37,12 +37,13 @@ class Tool:
         """
         if self.engine is None:
             return self
-        why = {}
+        reasons = []
         for engine in (self.engine, *self.others):
-            why[engine.name] = engine.unsupported_reason(self.spec.complete(options))
-            if not why[engine.name]:
+            reason = engine.unsupported_reason(self.spec.complete(options))
+            if not reason:
                 return replace(self, engine=engine)
-        raise ToolRefusal("; ".join(f"{name} {reason}" for name, reason in why.items()))
+            reasons.append(f"{engine.name} {reason}")
+        raise ToolRefusal("; ".join(reasons))
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class SessionVideo:
         video: the video.
         scope: the part that may be analyzed.
         imported: the analyzers with imported notes on it.
-        unavailable_reason: why the file cannot be analyzed (it is missing), "" if it can.
+        unavailable_reason: why the file cannot be analyzed (it is missing), None if it can.
         title: the file's own name, for people; "" if it equals `name`.
     """
 
@@ -62,14 +63,14 @@ class SessionVideo:
     video: Video
     scope: TimeRange
     imported: frozenset[str] = frozenset()
-    unavailable_reason: str = ""
+    unavailable_reason: str | None = None
     title: str = ""
 
 
-def missing_input(spec: Spec, session_video: SessionVideo) -> str:
-    """Return why a video has no input for an analyzer, such as `a.mp4 has no sound`; "" if it has."""
+def missing_input(spec: Spec, session_video: SessionVideo) -> str | None:
+    """Return why a video has no input for an analyzer, such as `a.mp4 has no sound`; None if it has."""
     if spec.name in session_video.imported:
-        return ""
+        return None
     if session_video.unavailable_reason:
         return session_video.unavailable_reason
     have = {
@@ -79,4 +80,4 @@ def missing_input(spec: Spec, session_video: SessionVideo) -> str:
         "": True,
     }
     noun = {"picture": "picture", "audio": "sound", "subtitles": "subtitles"}.get(spec.needs, "")
-    return "" if have[spec.needs] else f"{session_video.name} has no {noun}"
+    return None if have[spec.needs] else f"{session_video.name} has no {noun}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from analyzer_agent.errors import did_you_mean
+from analyzer_agent.errors import similar
 
 _NAMES = """
 af afrikaans, am amharic, ar arabic, as assamese, az azerbaijani, ba bashkir, be belarusian, bg bulgarian, bn bengali, bo tibetan,
@@ -31,9 +31,9 @@ def code_of(said: str) -> str:
     return next((code for code in (plain, by_name.get(plain, ""), plain.replace("_", "-").partition("-")[0]) if code in WHISPER), said)
 
 
-def unsupported_language_reason(language: str) -> str:
-    """Return why no Whisper weights support the language, or "" if some do."""
+def unsupported_language_reason(language: str) -> str | None:
+    """Return why no Whisper weights support the language, or None if some do."""
     if language == "auto" or language in WHISPER:
-        return ""
-    guess = did_you_mean(language, WHISPER.values()).removesuffix("?").removeprefix("Did you mean ")
+        return None
+    guess = similar(language, WHISPER.values())
     return f"does not know the language {language!r}{f' (perhaps {guess}?)' if guess else ''}"

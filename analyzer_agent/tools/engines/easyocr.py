@@ -158,22 +158,22 @@ def _recogniser(languages: Sequence[str]) -> tuple[str, set[str]]:
     return "latin_g2", _listed("latin")
 
 
-def _unread_reason(languages: Sequence[str]) -> str:
-    """Return why no recogniser reads these languages together, or ""."""
+def _unread_reason(languages: Sequence[str]) -> str | None:
+    """Return why no recogniser reads these languages together, or None."""
     known = _known()
     if unknown := sorted(set(languages) - known):
         return f"does not know {', '.join(map(repr, unknown))}; it knows {', '.join(sorted(known))}"
     together = _recogniser(languages)[1]
     if apart := sorted(set(languages) - together):
         return f"cannot read {', '.join(apart)} together with {', '.join(sorted(set(languages) & together - {'en'}))}"
-    return ""
+    return None
 
 
 def _file(recogniser: str) -> str:
     return str((_tables().recognition_models["gen1"] | _tables().recognition_models["gen2"])[recogniser]["filename"])
 
 
-def unsupported_reason(config: EngineConfig, options: Mapping[str, Any]) -> str:
+def unsupported_reason(config: EngineConfig, options: Mapping[str, Any]) -> str | None:
     """Return why the languages of `options` cannot be read, judged by the files in the folder."""
     if find_spec("easyocr") is None:
         return "the package 'easyocr' is not installed"
@@ -181,7 +181,7 @@ def unsupported_reason(config: EngineConfig, options: Mapping[str, Any]) -> str:
     if unread := _unread_reason(languages):
         return unread
     folder, file = _folder(config), _file(_recogniser(languages)[0])
-    return "" if (folder / file).is_file() else f"the recogniser {file!r} for {', '.join(languages)} is not in {folder}"
+    return None if (folder / file).is_file() else f"the recogniser {file!r} for {', '.join(languages)} is not in {folder}"
 
 
 # --- finding and loading ------------------------------------------------------------------------------------------------

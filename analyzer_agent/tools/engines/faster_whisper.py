@@ -57,13 +57,13 @@ def find_whisper(config: EngineConfig, folders: Sequence[Path] | None = None) ->
     return Availability(weights=model.weights, device=device, size=(model.folder / "model.bin").stat().st_size)
 
 
-def unsupported_reason(config: EngineConfig, options: Mapping[str, Any]) -> str:
+def unsupported_reason(config: EngineConfig, options: Mapping[str, Any]) -> str | None:
     """Return why the language of `options` is not supported: ".en" weights know only English."""
     model, language = locate(config, (config.caches.hub,)), code_of(options.get("language", "auto"))
     if unknown := unsupported_language_reason(language):
         return unknown
     if isinstance(model, Availability) or not model.name.endswith(".en") or language in ("auto", "en"):
-        return ""
+        return None
     return f"knows English alone with the weights {model.name!r}, not {language!r}"
 
 

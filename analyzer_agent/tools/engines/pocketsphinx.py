@@ -101,11 +101,11 @@ def find(config: EngineConfig) -> Availability:
     return Availability(weights=f"en-us (pocketsphinx {importlib.metadata.version('pocketsphinx')})")
 
 
-def unsupported_reason(config: EngineConfig, options: Mapping[str, Any]) -> str:
-    """Return why the language or the hotwords of `options` are not supported, or ""."""
+def unsupported_reason(config: EngineConfig, options: Mapping[str, Any]) -> str | None:
+    """Return why the language or the hotwords of `options` are not supported, or None."""
     if (language := code_of(options.get("language", "auto"))) not in ("auto", "en"):
         return f"knows English alone, not {language!r}"
-    return "cannot use hotwords" if options.get("hotwords") else ""
+    return "cannot use hotwords" if options.get("hotwords") else None
 
 
 def load(config: EngineConfig) -> Pocketsphinx:

@@ -134,14 +134,14 @@ def _upright(corners: Any) -> tuple[float, float, float, float]:
     return float(left), float(top), float(right - left), float(bottom - top)
 
 
-def _unread_reason(languages: Sequence[str]) -> str:
-    """Return which languages are not supported, and those that are; "" if all are supported."""
+def _unread_reason(languages: Sequence[str]) -> str | None:
+    """Return which languages are not supported, and those that are; None if all are supported."""
     unread = [repr(language) for language in languages if _OWN_NAMES.get(language, language) not in _LANGUAGES]
-    return f"does not read {', '.join(unread)}; it reads {', '.join(sorted(_LANGUAGES | _OWN_NAMES.keys()))}" if unread else ""
+    return f"does not read {', '.join(unread)}; it reads {', '.join(sorted(_LANGUAGES | _OWN_NAMES.keys()))}" if unread else None
 
 
-def unsupported_reason(config: EngineConfig, options: Mapping[str, Any]) -> str:
-    """Return why the languages of `options` cannot be read, or ""."""
+def unsupported_reason(config: EngineConfig, options: Mapping[str, Any]) -> str | None:
+    """Return why the languages of `options` cannot be read, or None."""
     return _unread_reason(options.get("languages") or ["en"])
 
 

@@ -71,8 +71,8 @@ class WarmEngine:
         """Tell whether it and the others probably fit in memory at once."""
         return self._pool.fits([self, *(other for other in others if isinstance(other, WarmEngine) and other._pool is self._pool)])
 
-    def unsupported_reason(self, options: Mapping[str, Any]) -> str:
-        """Return why these options of the analyzer are not supported, or ""."""
+    def unsupported_reason(self, options: Mapping[str, Any]) -> str | None:
+        """Return why these options of the analyzer are not supported, or None."""
         return self._spec.unsupported_reason(self.config, options)
 
     @property
@@ -238,9 +238,9 @@ class ImportedEngine:
         """Return True: it needs no memory."""
         return True
 
-    def unsupported_reason(self, options: Mapping[str, Any]) -> str:
-        """Return "": only covered grains are read."""
-        return ""
+    def unsupported_reason(self, options: Mapping[str, Any]) -> str | None:
+        """Return None: only covered grains are read."""
+        return None
 
 
 @dataclass(frozen=True)
