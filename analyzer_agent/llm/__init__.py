@@ -1,6 +1,7 @@
 """Language models behind the `ChatModel` and `Vision` protocols.
 
-Knows nothing of videos, notes or prompts. Importing this package does not import `openai`: `open_model` does.
+Importing this package does not import `openai`; `open_model` does. Prompts and tools belong to the
+callers.
 """
 
 from typing import Literal
@@ -14,7 +15,7 @@ __all__ = ["ALLOW_REQUESTS", "Api", "open_model"]
 Api = Literal["auto", "responses", "chat"]
 
 ALLOW_REQUESTS = True
-"""Set to False in tests: any request to a host other than loopback then raises `RuntimeError`."""
+"""If False, as in tests, requests to any host but loopback raise `RuntimeError`."""
 
 OPENAI_URL = "https://api.openai.com/v1"
 
@@ -30,13 +31,18 @@ def open_model(
     max_retries: int = 3,
     timeout: float = 600.0,
 ) -> ChatModel:
-    """Return the language model `model` at `base_url` (default: OpenAI's own endpoint); sends nothing yet.
+    """Return a client for a language model. Sends nothing and reads no environment variable.
 
-    Nothing is read from the environment: without `api_key` no key is sent, whatever `OPENAI_API_KEY` says. `timeout` is the seconds
-    that one `complete` may take, retries included. `api="auto"` is the Responses API on OpenAI's endpoint, Chat Completions elsewhere.
+    Args:
+        model: the name of the model.
+        api: "auto" selects the Responses API at OpenAI's endpoint and Chat Completions elsewhere.
+        base_url: the endpoint, by default OpenAI's.
+        api_key: the key; without one, no key is sent.
+        max_retries: the most retries per `complete`.
+        timeout: the limit of one `complete` in seconds, retries included.
 
     Raises:
-        AgentError: the name, URL, key or `api` cannot be right.
+        AgentError: the name, URL, key or `api` is invalid.
     """
     from analyzer_agent.llm.openai_chat import OpenAIChat
     from analyzer_agent.llm.openai_client import Endpoint
@@ -48,10 +54,10 @@ def open_model(
 
 
 def choose_api(api: str, base_url: str | None) -> Literal["responses", "chat"]:
-    """Return which API to speak: `api`, or, if that is "auto", the one that suits `base_url`.
+    """Return `api`, with "auto" resolved by `base_url`.
 
     Raises:
-        AgentError: `api` is none of the three.
+        AgentError: `api` is unknown.
     """
     if api == "responses":
         return "responses"
@@ -63,6 +69,6 @@ def choose_api(api: str, base_url: str | None) -> Literal["responses", "chat"]:
 
 
 def is_openai(url: str) -> bool:
-    """Tell whether `url` is OpenAI's own endpoint or one of its regional ones."""
+    """Return whether `url` is OpenAI's endpoint or one of its regional ones."""
     host = (urlsplit(url).hostname or "").lower()
     return host == _HOSTS[1] or host.endswith(_HOSTS[0])

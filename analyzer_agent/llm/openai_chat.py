@@ -1,6 +1,6 @@
-"""The Chat Completions API, as OpenAI, Ollama, vLLM, llama.cpp and LM Studio speak it.
+"""The Chat Completions API, as implemented by OpenAI, Ollama, vLLM, llama.cpp and LM Studio.
 
-Sends the fewest parameters that work and reads whatever these servers send. Knows nothing of reasoning items.
+Sends as few parameters as possible, and tolerates the deviations of these servers in replies.
 """
 
 import json
@@ -17,7 +17,7 @@ from analyzer_agent.protocols import Reply
 from analyzer_agent.records import TokenUsage, ToolCall
 
 _REQUEST_VARIANTS = ("usage", "stream", "whole")
-"""How to ask for a reply, best first: streamed with usage, streamed, in one piece."""
+"""Request variants, best first: streamed with usage, streamed, not streamed."""
 
 
 class OpenAIChat:
@@ -39,12 +39,18 @@ class OpenAIChat:
         cancel: threading.Event | None = None,
         must_call: bool = False,
     ) -> Reply:
-        """Return the next reply; with `on_text`, stream and hand over its text as it comes.
+        """Return the next reply.
 
-        `timeout` is seconds for the whole call, retries included. `must_call` is left out where the server refuses it.
+        Args:
+            messages: the conversation, in the format of Chat Completions.
+            tools: the tools, in the same format.
+            on_text: callback for the reply's text; switches streaming on.
+            timeout: the limit of the call in seconds, retries included; by default the endpoint's.
+            cancel: interrupts the call when set.
+            must_call: require a tool call; dropped if the server rejects `tool_choice`.
 
         Raises:
-            AgentError: the model cannot be reached or refuses; the hint says what to change.
+            AgentError: the model is unreachable or refuses the request.
             Cancelled: `cancel` was set.
         """
         body: dict[str, Any] = {"model": self.model, "messages": [without_state(message) for message in messages]}
@@ -90,12 +96,12 @@ class OpenAIChat:
 
 
 def _is_caused_by(failure: Failure, way: str) -> bool:
-    # Servers that do not know `stream_options` say so in many ways, or not at all.
+    # Servers without `stream_options` reject it in many wordings, or without naming it.
     return failure.kind == "stream" or (failure.kind == "request" and (way == "usage" or "stream" in failure.detail.lower()))
 
 
 def without_state(message: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `message` without the state that only another API understands, and without an empty list of calls, which is refused."""
+    """Drop `state`, which only the Responses API reads, and `tool_calls` if empty (invalid)."""
     return {name: value for name, value in message.items() if name != "state" and (name != "tool_calls" or value)}
 
 
@@ -111,7 +117,7 @@ class _Call:
 
 
 class ReplyBuilder:
-    """A reply in the making: collects pieces of a stream, or a whole answer."""
+    """Builds a reply from the chunks of a stream, or from a whole response."""
 
     def __init__(self) -> None:
         self._thoughts = ThinkingFilter()
@@ -123,16 +129,16 @@ class ReplyBuilder:
         self._pieces = 0
 
     def add(self, piece: Any) -> str:
-        """Take a `chat.completion.chunk`; return the text that it adds."""
+        """Add a `chat.completion.chunk`; return its visible text."""
         before = len(self._text)
         self._take(piece, "delta")
         return "".join(self._text[before:])
 
     def add_whole(self, answer: Any) -> None:
-        """Take a `chat.completion`.
+        """Add a `chat.completion`.
 
         Raises:
-            Failure: it has no choices, or is an error that came with status 200.
+            Failure: it has no choices, or is an error with status 200.
         """
         self._take(answer, "message")
         if not self._pieces:
@@ -177,7 +183,10 @@ class ReplyBuilder:
             call.arguments.append(json.dumps(arguments, ensure_ascii=False))
 
     def _continued(self, index: int | None, identity: str, name: str) -> _Call | None:
-        """Return the call that a piece goes on with. Servers leave out the index, the id, or count every call as 0."""
+        """Return the call that a chunk continues, or None.
+
+        Some servers omit the index or the id, or give every call the index 0.
+        """
         for call in reversed(self._calls):
             if index is not None and call.index is not None and call.index != index:
                 continue
@@ -189,7 +198,7 @@ class ReplyBuilder:
         return None
 
     def reply(self, taken: Iterable[str]) -> Reply:
-        """Return the reply; calls without an id, or with one of `taken`, get a new one.
+        """Return the reply; calls whose id is missing or in `taken` get a new one.
 
         Raises:
             Failure: there is neither text nor a call.

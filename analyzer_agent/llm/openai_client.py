@@ -1,7 +1,8 @@
-"""One model endpoint: builds the SDK's client, sends one request at a time, repeats it where that helps, can be interrupted.
+"""Transport to one model endpoint: requests with retries, a deadline and cancellation.
 
-Knows neither of the two APIs: paths and bodies come in, JSON goes out. Each request runs in its own thread and event loop, so that
-`cancel` and the deadline work at any moment, while the caller's thread gets the pieces (`on_text` runs where `complete` was called).
+The two APIs supply paths and bodies, and parse the JSON. Each request runs in its own thread and
+event loop, so that `cancel` and the deadline take effect at any time; callbacks run in the
+caller's thread.
 """
 
 import asyncio
@@ -34,7 +35,7 @@ _FRAMING_HEADERS = frozenset({"accept", "accept-encoding", "connection", "conten
 
 
 class Endpoint:
-    """A model at a URL, with the key for it. Holds no connection: it may be shared by threads and survives a fork."""
+    """A model at a URL, with its key. Holds no connection: thread-safe and fork-safe."""
 
     def __init__(self, model: str, url: str, key: str | None, max_retries: int, timeout: float) -> None:
         self.model = model.strip()
@@ -62,17 +63,20 @@ class Endpoint:
             )
 
     def client(self, seconds: float) -> "AsyncOpenAI":
-        """Return a client that sends what we say and nothing from the environment but the proxy.
+        """Return a client that takes nothing from the environment except proxies.
 
         Source: `openai.AsyncOpenAI`, `openai.DefaultAsyncHttpxClient`.
+
+        Args:
+            seconds: the timeout of a request.
         """
         import openai
 
         transport = openai.DefaultAsyncHttpxClient(
             follow_redirects=False,
-            # A proxy for the outside world cannot reach a server on this machine.
+            # A proxy cannot reach a server on this machine.
             trust_env=not is_loopback(self.host),
-            # Loading the trusted authorities takes 50 ms; plain HTTP needs none.
+            # Loading the CA certificates takes 50 ms; plain HTTP needs none.
             verify=True if self._secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             timeout=openai.Timeout(seconds, connect=_CONNECT_S),
             event_hooks={"request": [self._strip_foreign_headers]},
@@ -91,22 +95,24 @@ class Endpoint:
             request.headers["Authorization"] = f"Bearer {self.key}"
 
     def with_retries(self, ask: RequestContext, attempt: Callable[[], T]) -> T:
-        """Return what `attempt` gives, tried again after failures that pass, as long as nothing was handed over.
+        """Return the result of `attempt`, with exponential backoff on retryable failures.
+
+        There is no retry once text was emitted.
 
         Raises:
-            AgentError: it failed for good; the hint says what to change.
-            Cancelled: interrupted.
+            AgentError: the failure is permanent, or retries or time ran out.
+            Cancelled: `cancel` was set.
         """
         tries = 0
         while True:
-            # A limit holds for all who use this endpoint: when one is told to wait, the others wait as well.
+            # A rate limit applies to the endpoint, so all threads that share it wait.
             if ask.cancel.wait(max(0.0, min(self._calm_at - time.monotonic(), ask.seconds_left()))):
                 raise Cancelled
             try:
                 return attempt()
             except Failure as error:
                 failure = error
-            # A server that is not there is told at once; one that is just starting gets a second chance.
+            # Report a missing server quickly; one retry is for a server that is just starting.
             allowed = min(1, self._max_retries) if failure.kind == "unreachable" else self._max_retries
             delay = failure.wait if failure.wait is not None else min(8.0, 0.5 * 2**tries) * random.uniform(0.75, 1.0)
             if not failure.passes or ask.has_emitted or tries >= allowed or delay > min(_MAX_RETRY_WAIT_S, ask.seconds_left()):
@@ -122,7 +128,7 @@ class Endpoint:
         return explain(failure, model=self.model, url=without_credentials(self.url), key=self.key, seconds=ask.seconds, offered=offered)
 
     def list_models(self, cancel: threading.Event | None = None) -> list[str] | None:
-        """Return the models that the server lists, sorted; None if it does not list them within 2 s."""
+        """Return the server's model names, sorted; None if it does not list them within 2 s."""
         ask = RequestContext(_LIST_MODELS_S, None, cancel or threading.Event())
         try:
             listed = self.exchange(ask, "/models", None, None)
@@ -134,11 +140,20 @@ class Endpoint:
         return sorted({str(row["id"]) for row in rows if isinstance(row, dict) and row.get("id")})
 
     def exchange(self, ask: RequestContext, path: str, body: dict[str, Any] | None, receive: Callable[[Any], None] | None) -> Any:
-        """Send one request (POST, or GET without a body); return the JSON that came, or None if `receive` got it in pieces.
+        """Send one request.
+
+        Args:
+            ask: deadline and cancellation.
+            path: the path below the base URL.
+            body: the JSON body of a POST; None sends a GET.
+            receive: callback for each event of a stream; None requests a single response.
+
+        Returns:
+            The JSON of the response; None after a stream.
 
         Raises:
-            Failure: no reply, or one that is not JSON.
-            Cancelled: interrupted.
+            Failure: there is no reply, or it is not JSON.
+            Cancelled: `cancel` was set.
         """
         self._require_allowed()
         thread = _Exchange(self, path, body, receive is not None, max(0.001, ask.seconds_left()))
@@ -177,7 +192,11 @@ def _receive(inbox: "queue.SimpleQueue[tuple[str, Any]]", ask: RequestContext) -
 
 
 class _Exchange(threading.Thread):
-    """One HTTP exchange; `inbox` receives `("piece", JSON)`..., then `end`, `whole` or `failed`."""
+    """The thread of one HTTP exchange.
+
+    `inbox` gets `("piece", JSON)` for each event of a stream, then `("end", None)`; or
+    `("whole", JSON)`; or `("failed", exception)`.
+    """
 
     def __init__(self, endpoint: Endpoint, path: str, body: dict[str, Any] | None, stream: bool, seconds: float) -> None:
         super().__init__(name=f"llm {path}", daemon=True)
@@ -196,14 +215,14 @@ class _Exchange(threading.Thread):
             self.inbox.put(("failed", error))
 
     def stop(self) -> None:
-        """Close the connection if it is still in use, and let the thread end."""
+        """Cancel the request if it is still running, and wait briefly for the thread to end."""
         self._stopped = True
         loop, task = self._loop, self._task
         if self.is_alive() and loop is not None and task is not None:
-            # The loop may close in this very moment: then nothing is left to interrupt.
+            # The loop may close concurrently; then there is nothing to cancel.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(task.cancel)
-        # A name that is being resolved cannot be interrupted; the thread then ends when it can.
+        # Name resolution cannot be interrupted; the daemon thread ends after it.
         self.join(timeout=0.5)
 
     async def _exchange(self) -> None:
@@ -224,7 +243,7 @@ class _Exchange(threading.Thread):
         async with await client.post(self._path, cast_to=object, body=body, stream=True, stream_cls=AsyncStream[object]) as pieces:
             kind = pieces.response.headers.get("content-type", "")
             if "json" in kind or "html" in kind:
-                # Asked to stream, some servers answer in one piece all the same.
+                # Some servers do not stream although they were requested to.
                 self.inbox.put(("whole", json.loads(await pieces.response.aread())))
                 return
             async for piece in pieces:
@@ -233,7 +252,7 @@ class _Exchange(threading.Thread):
 
 
 def without_tool_choice(ask: RequestContext, body: dict[str, Any], send: Callable[[dict[str, Any]], T]) -> T:
-    """Return what `send` gives for `body`; not every server knows how to make a model call a tool: then it is only asked to."""
+    """Return `send(body)`; if the server rejects `tool_choice`, retry without it."""
     try:
         return send(body)
     except Failure as failure:
@@ -243,12 +262,12 @@ def without_tool_choice(ask: RequestContext, body: dict[str, Any], send: Callabl
 
 
 def _json(value: object) -> object:
-    # The SDK returns text as it is when the server does not call it JSON.
+    # The SDK returns plain text if the content type is not JSON.
     return json.loads(value) if isinstance(value, str) else value
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether `host` is this machine."""
+    """Return whether `host` is a loopback address or name."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -256,7 +275,7 @@ def is_loopback(host: str) -> bool:
 
 
 def without_credentials(url: str) -> str:
-    """Return `url` without user name and password."""
+    """Remove user name and password from `url`."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 

@@ -1,7 +1,4 @@
-"""What went wrong between us and a model server, and what a person can do about it.
-
-Knows nothing of the requests that failed; keys are removed from whatever is said.
-"""
+"""Errors of model servers: classified, scrubbed of keys, and explained with a hint."""
 
 import difflib
 import email.utils
@@ -39,9 +36,14 @@ _MAX_MODELS_LISTED = 12
 
 
 class Failure(Exception):
-    """A request that gave no reply: what kind of failure, the server's words, and how long it asks to wait (seconds).
+    """A request without a usable reply.
 
-    A `final` one is not worth another try.
+    Attributes:
+        kind: the class of failure.
+        detail: the server's message.
+        status: the HTTP status, 0 if there is none.
+        wait: the seconds that the server asks to wait, None if it names none.
+        passes: whether a retry may help.
     """
 
     def __init__(self, kind: Kind, detail: str = "", *, status: int = 0, wait: float | None = None, final: bool = False) -> None:
@@ -54,10 +56,10 @@ class Failure(Exception):
 
 
 def classify(error: Exception) -> Failure:
-    """Return what an exception of the SDK means.
+    """Return the failure for an exception of the SDK.
 
     Raises:
-        Exception: `error` itself, when it is none that a server or a network can cause.
+        Exception: `error` itself, if no server or network can cause it.
     """
     import openai
 
@@ -74,13 +76,13 @@ def classify(error: Exception) -> Failure:
     if isinstance(error, UnicodeDecodeError):
         return Failure("malformed", "not UTF-8")
     if type(error).__module__.partition(".")[0] in ("httpx", "httpx2"):
-        # Raised where we read a response ourselves; which of the two the SDK uses depends on its version.
+        # Raised while we read a response ourselves; the module depends on the SDK's version.
         return _of_connection(error, error)
     raise error
 
 
 def failure_of_status(status: int, body: object, headers: Mapping[str, str]) -> Failure:
-    """Return what an HTTP status of 300 or more means, given the body and the headers that came with it."""
+    """Return the failure for an HTTP status of 300 or more, with the response body and headers."""
     said = _words(body)
     kind = _kind_of(status, f"{_code(body)} {said}")
     if kind == "moved":
@@ -89,7 +91,7 @@ def failure_of_status(status: int, body: object, headers: Mapping[str, str]) -> 
 
 
 def failure_of_body(body: object) -> Failure:
-    """Return what an error means that came inside a reply or a stream, after a status of 200."""
+    """Return the failure for an error inside a reply or stream with status 200."""
     said, code = _words(body), _code(body)
     status = int(code) if code.isdigit() else 0
     if status:
@@ -120,7 +122,7 @@ def _of_connection(error: Exception, cause: BaseException) -> Failure:
     if "CERTIFICATE" in said or "WRONG_VERSION" in said or name.startswith("SSL"):
         return Failure("certificate", said)
     if name in {"ConnectError", "ConnectTimeout", "ProxyError", "UnsupportedProtocol"}:
-        # Nobody answered for seconds: another try would only let the person wait longer.
+        # After a connection timeout, a retry would only make the user wait longer.
         return Failure("unreachable", said or name, final="Timeout" in name)
     return Failure("timeout" if "Timeout" in name else "broken", said or name)
 
@@ -167,16 +169,22 @@ def _wait(headers: Mapping[str, str]) -> float | None:
 
 
 def scrub(text: str, key: str | None) -> str:
-    """Return `text` without the key, or anything else that looks like one."""
+    """Replace the key, and anything that looks like one, in `text`."""
     if key:
         text = text.replace(key, "***")
     return re.sub(r"\b(sk-|Bearer )[\w*.-]{6,}", r"\1***", text)
 
 
 def explain(failure: Failure, *, model: str, url: str, key: str | None, seconds: float, offered: Sequence[str] | None) -> AgentError:
-    """Return the error to show: what happened at `url`, in the server's words without the key, and what to change.
+    """Return the error to show for a failure, with a hint.
 
-    `offered` are the models that the server lists; None when it did not list any.
+    Args:
+        failure: the failure; its detail is scrubbed.
+        model: the name of the model.
+        url: the endpoint.
+        key: the API key, if any.
+        seconds: the timeout of the call.
+        offered: the models that the server lists; None if it lists none.
     """
     said = scrub(failure.detail, key)
     tail = f": {said}" if said else "."
@@ -265,10 +273,10 @@ def _reach(url: str) -> str:
 
 
 def guarded_parse(read: Callable[[], T]) -> T:
-    """Return what `read` makes of a server's JSON.
+    """Return `read()`, which parses a server's JSON.
 
     Raises:
-        Failure: the JSON has another shape than the API prescribes.
+        Failure: the JSON does not have the API's structure.
     """
     try:
         return read()

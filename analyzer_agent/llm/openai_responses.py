@@ -1,6 +1,7 @@
-"""The Responses API, without anything stored at the provider: encrypted reasoning travels with the messages.
+"""The Responses API of OpenAI, with messages in Chat format converted to input items.
 
-Converts Chat-shaped messages to input items. Knows nothing of other servers' dialects.
+Requests set `store` to false, so that nothing is stored at the provider: encrypted reasoning
+travels with the messages.
 """
 
 import threading
@@ -35,14 +36,9 @@ class OpenAIResponses:
         cancel: threading.Event | None = None,
         must_call: bool = False,
     ) -> Reply:
-        """Return the next reply; with `on_text`, stream and hand over its text as it comes.
+        """Return the next reply; the arguments and errors are those of `OpenAIChat.complete`.
 
-        `timeout` is seconds for the whole call, retries included. `must_call` is left out where the server refuses it. `Reply.state` is a
-        JSON-able dict.
-
-        Raises:
-            AgentError: the model cannot be reached or refuses; the hint says what to change.
-            Cancelled: `cancel` was set.
+        `Reply.state` is a JSON-serialisable dict with the reply's own items.
         """
         body: dict[str, Any] = {"model": self.model, "input": list(to_items(messages, self.model)), "store": False}
         if tools:
@@ -58,7 +54,7 @@ class OpenAIResponses:
         try:
             return self._once(ask, body | {"include": ["reasoning.encrypted_content"]})
         except Failure as failure:
-            # Models that do not reason refuse the parameter.
+            # Models without reasoning reject the parameter.
             if failure.kind != "request" or "encrypted" not in failure.detail.lower():
                 raise
         reply = self._once(ask, body)
@@ -82,7 +78,7 @@ class OpenAIResponses:
 
 
 def flat_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a Chat-shaped tool as a function tool of the Responses API."""
+    """Convert a tool from Chat format to a function tool of the Responses API."""
     function = tool["function"]
     return {
         "type": "function",
@@ -94,7 +90,7 @@ def flat_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def to_items(messages: Sequence[Mapping[str, Any]], model: str) -> Iterator[dict[str, Any]]:
-    """Yield the input items for `messages`, a reply's own items in place of it where its state still fits."""
+    """Convert messages to input items; a reply with a valid state is replaced by its own items."""
     for message in messages:
         role = message["role"]
         if role == "tool":
@@ -125,7 +121,7 @@ def _part(part: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _own_items(message: Mapping[str, Any], model: str) -> list[dict[str, Any]] | None:
-    """Return the items of a reply as they came, if this model made them and the message still says the same."""
+    """Return the original items of a reply, None if the model or the message has changed."""
     state = message.get("state")
     if not isinstance(state, Mapping) or state.get("api") != "responses" or state.get("model") != model:
         return None
@@ -151,7 +147,7 @@ def _part_text(part: Mapping[str, Any]) -> str:
 
 
 class ResponseBuilder:
-    """A response in the making: collects the events of a stream."""
+    """Builds a response from the events of a stream."""
 
     def __init__(self) -> None:
         self._thoughts = ThinkingFilter()
@@ -161,10 +157,10 @@ class ResponseBuilder:
         self._spoken = False
 
     def add(self, event: Any) -> str:
-        """Take an event of the stream; return the text that it adds.
+        """Add an event of the stream; return its visible text.
 
         Raises:
-            Failure: it is an error, or no event at all.
+            Failure: it is an error, or not an event.
         """
         if not isinstance(event, dict) or "type" not in event:
             raise Failure("malformed", f"{str(event)[:200]!r}")
@@ -187,23 +183,24 @@ class ResponseBuilder:
         return gap + text
 
     def response(self) -> dict[str, Any]:
-        """Return the response that the stream ended with.
+        """Return the response of the final event.
 
         Raises:
-            Failure: the stream broke off.
+            Failure: the stream ended without one.
         """
         if self._end is None:
             raise Failure("broken", "the stream ended in the middle")
-        # Only finished items carry the complete encrypted content; some proxies leave `output` of the end empty.
+        # Only finished items have the full encrypted content; some proxies send an empty final
+        # `output`.
         items = [self._items[at] for at in sorted(self._items)]
         return self._end | ({"output": items} if items else {})
 
 
 def to_reply(response: Any, model: str) -> Reply:
-    """Return the reply that a response holds.
+    """Convert a response to a reply.
 
     Raises:
-        Failure: the response failed, is empty or cannot be read.
+        Failure: the response is an error, empty or malformed.
     """
     if not isinstance(response, dict):
         raise Failure("malformed", f"{str(response)[:200]!r}")

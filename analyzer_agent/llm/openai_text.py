@@ -1,7 +1,4 @@
-"""The text of a reply: hands it over as it comes, without the thoughts that some models put in front of it.
-
-Knows nothing of HTTP or of the two APIs.
-"""
+"""The text of a reply: extracted, stripped of leading thoughts, and passed to a callback."""
 
 import threading
 import time
@@ -15,16 +12,16 @@ _OPEN, _CLOSE = "<think>", "</think>"
 
 
 class ThinkingFilter:
-    """Removes a leading `<think>...</think>` from text that comes in pieces."""
+    """Removes a leading `<think>...</think>` block from streamed text."""
 
     def __init__(self) -> None:
         self._held = ""
         self._state = "start"
         self.seen = False
-        """Whether there were thoughts."""
+        """Whether there was a block of thoughts."""
 
     def feed(self, piece: str) -> str:
-        """Return what may be shown now that `piece` has come."""
+        """Add a piece; return the text that can be shown now."""
         if self._state == "open":
             return piece
         self._held += piece
@@ -38,7 +35,7 @@ class ThinkingFilter:
         if self._state == "inside":
             _, closed, after = self._held.partition(_CLOSE)
             if not closed:
-                # Only the end can still become part of the closing tag.
+                # Keep only what can be the beginning of the closing tag.
                 self._held = self._held[-len(_CLOSE) :]
                 return ""
             self._state, self._held = "after", after
@@ -46,7 +43,7 @@ class ThinkingFilter:
         return self._release(shown) if shown else ""
 
     def rest(self) -> str:
-        """Return what was held back because it might have become a tag and did not."""
+        """Return text held back as a possible beginning of the tag, at the end of the stream."""
         return self._release(self._held) if self._state == "start" else ""
 
     def _release(self, text: str) -> str:
@@ -55,7 +52,7 @@ class ThinkingFilter:
 
 
 def strip_thinking(text: str) -> str:
-    """Return `text` without leading thoughts, those included whose opening tag the server's template swallowed."""
+    """Remove leading thoughts from `text`, also if the opening tag is missing."""
     thoughts = ThinkingFilter()
     shown = thoughts.feed(text) + thoughts.rest()
     before, closed, after = shown.partition(_CLOSE)
@@ -63,7 +60,7 @@ def strip_thinking(text: str) -> str:
 
 
 def content_text(value: Any) -> str:
-    """Return the text of a message's content: a string, or the text parts of a list."""
+    """Return the text of a message's content, which is a string or a list of parts."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
@@ -73,24 +70,31 @@ def content_text(value: Any) -> str:
 
 @dataclass(slots=True)
 class RequestContext:
-    """One `complete`: who listens, until when (monotonic seconds) it may take, and how it is interrupted."""
+    """The context of one `complete`.
+
+    Attributes:
+        seconds: the time limit.
+        on_text: callback for the reply's text, if any.
+        cancel: interrupts the call when set.
+        deadline: the end of the time limit, in seconds of the monotonic clock.
+    """
 
     seconds: float
     on_text: Callable[[str], None] | None
     cancel: threading.Event
     deadline: float = field(init=False)
     has_emitted: bool = False
-    """Whether text was handed over: the call cannot be repeated after that."""
+    """Whether text was emitted; after that, the call cannot be retried."""
 
     def __post_init__(self) -> None:
         self.deadline = time.monotonic() + self.seconds
 
     def seconds_left(self) -> float:
-        """Return the seconds that are left."""
+        """Return the seconds until the deadline, negative after it."""
         return self.deadline - time.monotonic()
 
     def emit_text(self, text: str) -> None:
-        """Hand `text` to the listener, if there is any of both."""
+        """Call `on_text(text)` if a callback is set and `text` is not empty."""
         if text and self.on_text is not None:
             self.has_emitted = True
             self.on_text(text)

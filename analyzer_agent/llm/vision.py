@@ -1,7 +1,4 @@
-"""A model that looks at pictures, behind the same two APIs. Pictures travel as PNG data URLs.
-
-Knows nothing of videos or of what is asked about the pictures.
-"""
+"""Vision models behind the same two APIs; pictures are sent as PNG data URLs."""
 
 import base64
 import struct
@@ -29,19 +26,26 @@ def open_vision(
     timeout: float = 300.0,
     max_side: int = 1024,
 ) -> Vision:
-    """Return the vision model `model`; sends nothing yet. Pictures are shrunk until no side is longer than `max_side` pixels.
+    """Return a client for a vision model; sends nothing.
 
-    The other arguments are those of `open_model`.
+    Args:
+        model: see `open_model`, as for all arguments but the last.
+        api: see `open_model`.
+        base_url: see `open_model`.
+        api_key: see `open_model`.
+        max_retries: see `open_model`.
+        timeout: see `open_model`.
+        max_side: the longest side of a picture in pixels; larger ones are downscaled.
 
     Raises:
-        AgentError: the name, URL, key or `api` cannot be right.
+        AgentError: the name, URL, key or `api` is invalid.
     """
     chat = open_model(model, api=api, base_url=base_url, api_key=api_key, max_retries=max_retries, timeout=timeout)
     return ChatVision(chat, max_side)
 
 
 class ChatVision:
-    """A `Vision` that puts its question to a chat model."""
+    """A `Vision` backed by a chat model."""
 
     def __init__(self, chat: ChatModel, max_side: int = 1024) -> None:
         self.model = chat.model
@@ -49,10 +53,15 @@ class ChatVision:
         self._max_side = max_side
 
     def describe(self, images: "Sequence[NDArray[np.uint8]]", prompt: str, labels: Sequence[str] = ()) -> str:
-        """Return the model's answer to `prompt` about RGB `images` (each H x W x 3 bytes), each after its label, where it has one.
+        """Return the model's answer to a prompt about pictures.
+
+        Args:
+            images: RGB pictures, each H x W x 3 uint8.
+            prompt: the prompt.
+            labels: a text in front of each picture; may be shorter than `images`.
 
         Raises:
-            AgentError: the model cannot be reached or refuses, or there is no image.
+            AgentError: there is no picture, or the model is unreachable or refuses.
         """
         if not images:
             raise AgentError("There is no picture to describe.")
@@ -64,12 +73,17 @@ class ChatVision:
 
 
 def picture_part(image: "NDArray[np.uint8]", max_side: int) -> dict[str, Any]:
-    """Return an RGB picture as a part of a message, shrunk until no side is longer than `max_side` pixels."""
+    """Return a picture as a part of a message.
+
+    Args:
+        image: RGB, H x W x 3 uint8.
+        max_side: the longest side in pixels; a larger picture is downscaled.
+    """
     return {"type": "image_url", "image_url": {"url": data_url(shrink(image, max_side))}}
 
 
 def shrink(image: "NDArray[np.uint8]", max_side: int) -> "NDArray[np.uint8]":
-    """Return `image` with no side longer than `max_side` pixels: each new pixel is the mean of the ones it stands for."""
+    """Downscale `image` (H x W x 3 uint8) by area averaging to at most `max_side` pixels a side."""
     import numpy as np
 
     height, width = image.shape[:2]
@@ -85,12 +99,12 @@ def shrink(image: "NDArray[np.uint8]", max_side: int) -> "NDArray[np.uint8]":
 
 
 def data_url(image: "NDArray[np.uint8]") -> str:
-    """Return an RGB picture as a `data:image/png;base64,...` URL."""
+    """Return an RGB picture (H x W x 3 uint8) as a `data:image/png;base64,...` URL."""
     return "data:image/png;base64," + base64.b64encode(png(image)).decode("ascii")
 
 
 def png(image: "NDArray[np.uint8]") -> bytes:
-    """Return an RGB picture (H x W x 3 bytes) as a PNG file.
+    """Encode an RGB picture (H x W x 3 uint8) as a PNG file.
 
     Source: PNG specification, third edition: chunks (5), filter type 2 "Up" (9.2), zlib stream (10).
     """

@@ -1,6 +1,6 @@
-"""Which tool looks where for a question: all of short videos, spread windows of long ones, all videos by turns.
+"""The schedule of analyzer calls for a question.
 
-Knows nothing of notes or answers.
+Short videos are covered completely, long ones in spread windows; several videos take turns.
 """
 
 from collections.abc import Sequence
@@ -15,21 +15,21 @@ from analyzer_agent.llm.rules.window_schedule import LONG_VIDEO_MS, schedule_win
 from analyzer_agent.timeline import TimeRange, clock, parse
 
 _WINDOW_MS = 600_000
-"""How much one step looks at, at most: one window of a video, or several shorter videos."""
+"""The most media time of one step, in ms: one window of a video, or several shorter videos."""
 
 _MAX_CALLS = 9
-"""How many calls of analyzers a long video gets, so that the default number of steps suffices."""
+"""The most analyzer calls for a long video, so that the default number of steps suffices."""
 
 
 class CallSchedule:
-    """The calls of analyzers for a question.
+    """The analyzer calls for a question.
 
     Args:
         talk: the conversation.
-        question: what is looked for, without what it says of videos and times.
-        route: the tools that may know, the best bet first.
-        searched: whether all notes have been searched for the words, so that only what nobody has looked at is worth a look. Subtitles
-            of all of a video are enough then to know what is said in it.
+        question: the question without references to videos and times.
+        route: the tools to call, most promising first.
+        searched: whether all notes have been searched for the question's words. Then only
+            unanalyzed ranges are scheduled, and complete subtitles replace the transcription.
     """
 
     def __init__(self, talk: QuestionState, question: str, route: Sequence[str], searched: bool = False) -> None:
@@ -38,11 +38,15 @@ class CallSchedule:
 
     @property
     def long(self) -> bool:
-        """Whether a video is so long that only parts of it are looked at."""
+        """Whether a video is so long that only parts of it are analyzed."""
         return any(part is not None and part.length >= LONG_VIDEO_MS for part in map(self.talk.inside, self.talk.videos))
 
     def batches(self, costless: bool | None = None) -> list[list[Call]]:
-        """Return the calls in order, those of one step together; with `costless`, only those that cost nothing, or only the others."""
+        """Return the calls in order, grouped by step.
+
+        Args:
+            costless: True selects the calls that cost nothing, False the others, None all.
+        """
         talk = self.talk
         by_video = [self._of(video) for video in talk.videos]
         if len(talk.videos) == 1:
@@ -55,7 +59,7 @@ class CallSchedule:
         return found
 
     def _steps(self, calls: Sequence[Call]) -> list[list[Call]]:
-        """Return the calls of a tool on several videos in steps that look at no more than a window each, unless it costs nothing."""
+        """Group a tool's calls on several videos into steps of `_WINDOW_MS` of new analysis."""
         steps: list[list[Call]] = []
         room = 0
         for call in calls:
@@ -72,11 +76,11 @@ class CallSchedule:
         return [call for tool, ranges in self._places(video, part) for call in self._calls(tool, video, ranges)] if part else []
 
     def _places(self, video: str, inside: TimeRange) -> list[tuple[str, list[TimeRange]]]:
-        """Return which tool looks where: at all of a short video, at parts of a long one unless looking costs nothing."""
+        """Return the ranges for each tool: a long video is sampled unless a tool costs nothing."""
         windows = [TimeRange(at, min(at + _WINDOW_MS, inside.end)) for at in range(inside.start, inside.end, _WINDOW_MS)]
         tools = [tool for tool in self.route if self._helps(tool, video)]
         if inside.length < LONG_VIDEO_MS:
-            # Things are counted over one range: those in two would count twice.
+            # Counting needs a single range: an object in two ranges would count twice.
             return [(tool, [window]) for tool in tools for window in ([inside] if tool == object_count.TOOL else windows)]
         known = [tool for tool in tools if self._known(tool, video)]
         dear = [tool for tool in tools if tool not in known]
@@ -93,7 +97,7 @@ class CallSchedule:
         return tool == "read_subtitles" or self.talk.done(tool, video)
 
     def costless(self, call: Call) -> bool:
-        """Tell whether a call analyzes nothing, or next to nothing."""
+        """Return whether a call analyzes nothing, or next to nothing."""
         return self._known(call[0], str(call[1].get("video") or next(iter(self.talk.videos))))
 
     def _calls(self, tool: str, video: str, ranges: Sequence[TimeRange]) -> list[Call]:
@@ -109,7 +113,7 @@ class CallSchedule:
 
     @property
     def sampled(self) -> str:
-        """How much of long videos the tools looked at, as a sentence, or nothing where nothing had to be left out."""
+        """A sentence on the share of long videos that the tools covered; "" if there are none."""
         if not self.long:
             return ""
         looked: dict[str, int] = {}
@@ -122,7 +126,7 @@ class CallSchedule:
         return f"Looked at in spread windows, not at all of it: {told} of {whole}." if told else ""
 
     def unexamined(self) -> list[str]:
-        """Return the videos that some tool of the route should look at and has not, or only at parts."""
+        """Return the videos that a tool of the route has not covered completely."""
         return [video for video in self.talk.videos if self._open(video)]
 
     def _open(self, video: str) -> bool:

@@ -1,6 +1,6 @@
-"""Answers that only quote notes, with marks: sentences, lists, counts, a choice among options. Each says how it came about.
+"""Extractive answers: sentences, lists, counts and choices that only quote notes, with citations.
 
-Knows nothing of tools or of how notes were found.
+Every answer carries `SIGNATURE`, which says how it was found.
 """
 
 import re
@@ -21,7 +21,14 @@ _NUMBER_WORDS = dict(enumerate("zero one two three four five six seven eight nin
 
 @dataclass(frozen=True)
 class Passage:
-    """Neighbouring notes that make one sentence, and how well they answer."""
+    """Neighbouring notes that form one sentence, with their score as an answer.
+
+    Attributes:
+        lines: the notes.
+        text: their joined text.
+        score: the relevance, from 0 to 1.
+        enough: whether the passage is good enough to be quoted.
+    """
 
     lines: tuple[NoteLine, ...]
     text: str
@@ -43,12 +50,12 @@ def finish_arguments(
     """Return the arguments of finish.
 
     Args:
-        question: without its options.
-        units: what the notes hold.
+        question: the question without its options.
+        units: the passages of the notes.
         used: the tools that were called.
-        cut: whether there is more than was shown.
-        outside: whether the time asked for lies outside of the videos.
-        left: says what was not looked at, if anything was left out.
+        cut: whether a result was truncated.
+        outside: whether the requested time is outside the videos.
+        left: a sentence on unexamined parts, "" if there are none.
     """
     good = sorted((u for u in units if u.enough), key=lambda u: (-u.score, u.start))
     if not good:
@@ -65,9 +72,15 @@ def finish_arguments(
 def choose_option(
     question: str, options: Mapping[str, str], units: Sequence[Passage], *, cut: bool, left: str = "", number: int | None = None
 ) -> dict[str, Any]:
-    """Return the arguments of finish with the option that the notes favour, or without one where they favour none.
+    """Return the arguments of finish with the option that the notes favour, if they favour one.
 
-    `number` is how many there are, where that was counted.
+    Args:
+        question: the question without its options.
+        options: text by letter.
+        units: the passages of the notes.
+        cut: whether a result was truncated.
+        left: a sentence on unexamined parts, "" if there are none.
+        number: the number of objects, if they were counted.
     """
     if counted := _count_asked_for(question, units, cut or bool(left), number):
         number, unit = counted
@@ -89,7 +102,7 @@ def choose_option(
 
 
 def _count_asked_for(question: str, units: Sequence[Passage], cut: bool, number: int | None) -> tuple[int, Passage] | None:
-    """Return how many there are and the note that shows it, where a number is asked for and can be told."""
+    """Return the requested number and the note that shows it, None if there is no such number."""
     listed = [u for u in units if u.enough and u.kind in _NOUNS]
     if not listed or cut or not re.search(r"\bhow many\b", question, re.I):
         return None

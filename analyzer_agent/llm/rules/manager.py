@@ -1,7 +1,7 @@
-"""The manager without a language model: fixed routing by keywords, answers that only quote notes.
+"""The manager without a language model: keyword routing and extractive answers.
 
-It speaks the same protocol as a language model and sees nothing that one would not see: the question, the tools, their results.
-It says what it is in every answer. Knows nothing of the store or of analyzers beyond their tools' names.
+It implements the same protocol as a language model and sees only what one would see: the question,
+the tools and their results. Every answer says that keyword rules found it.
 """
 
 import json
@@ -30,17 +30,18 @@ from analyzer_agent.records import ToolCall
 from analyzer_agent.timeline import clock
 
 STOP_SCORE, QUOTE_SCORE, QUOTE_SCORE_WITHOUT_VERBS = 0.75, 0.6, 0.5
-"""Shares of the question's words that a note must hold: to stop looking; to be quoted; to be quoted if only verbs are missing."""
+"""Shares of the question's stems that a note must contain: to end the search; to be quoted; to be
+quoted if only verbs are missing."""
 
 _CONTEXT_MS = 15_000
 _WORDS_KINDS = ("subtitle", "speech", "text")
 _WORD_TOOLS = {"read_subtitles": "subtitle", "transcribe_speech": "speech", "read_screen_text": "text"}
 _SEARCH_LIMIT = 20
-"""How many notes a search shows at most: so many mean that there may be more."""
+"""The most notes that a search shows; with this many, there may be more."""
 
 
 class RulesManager:
-    """Answers by keyword search and fixed routing; see the module for what it is and is not."""
+    """A `ChatModel` that answers by keyword search and fixed routing."""
 
     manager = "rules"
     model = "rules"
@@ -54,7 +55,7 @@ class RulesManager:
         cancel: threading.Event | None = None,
         must_call: bool = False,
     ) -> Reply:
-        """Return the next planned calls, or finish as soon as the notes answer the question."""
+        """Return the next planned calls, or a call of finish once the notes answer the question."""
         talk = QuestionState.read(messages, tools)
         plan = AnswerPlan(talk)
         following = plan.next_calls() or [("finish", plan.finish())]
@@ -63,14 +64,14 @@ class RulesManager:
 
 
 class AnswerPlan:
-    """What to call next, and what to answer, as far as a conversation has come."""
+    """The next calls and the answer, given the conversation so far."""
 
     def __init__(self, talk: QuestionState) -> None:
         self.talk = talk
         self.several = len(talk.videos) > 1
         asked = among_asked(talk.question) if self.several and not talk.options else None
         self.among = asked is not None
-        """Whether the question is which of several videos hold something."""
+        """Whether the question asks which of several videos contain something."""
         self.question = talk.question if asked is None else asked
         overviews = video_summary.TOOL in talk.tools or any(result.name == video_summary.TOOL for result in talk.results)
         self.about = overviews and not talk.options and talk.part is None and video_summary.asks_for_summary(talk.question)
@@ -83,23 +84,23 @@ class AnswerPlan:
     # --- routing --------------------------------------------------------------------------------------------------
 
     def next_calls(self) -> list[Call]:
-        """Return the next calls that the plan holds, to be made side by side; none when it is time to finish."""
+        """Return the next calls, to be run in parallel; an empty list means finish."""
         talk = self.talk
         if talk.tools == {"finish"}:
-            return []  # the last step, or all notes came with the question
+            return []  # the last step, or a mode that gives all notes with the question
         made = {key((result.name, result.arguments)) for result in talk.results}
         if self.about:
             return video_summary.next_calls(talk, made)
         rest = [left for batch in self._batches if (left := [call for call in batch if key(call) not in made])]
         listing = [batch for batch in rest if batch[0][0] in self.listed]
         if listing and talk.results:
-            return listing[0]  # a count is right only when all of it has been looked at
+            return listing[0]  # a count is correct only with complete coverage
         if not self.among and any(self._settles(unit) for unit in self.units):
             return self._look_around()
         return rest[0] if rest else []
 
     def _look_around(self) -> list[Call]:
-        """After a hit by search alone: read what stands beside it, so that whole sentences can be quoted."""
+        """After a hit by search alone, read the notes around it to quote whole sentences."""
         if not self.talk.results or self.talk.results[-1].name != "search_notes":
             return []
         best = max(self.units, key=lambda unit: unit.score).lines[0]
@@ -113,7 +114,7 @@ class AnswerPlan:
             return [*plan, *self.looks.batches()]
         for costless in (True, False):
             looks = self.looks.batches(costless)
-            # What several windows gave may not all have been shown: it is searched as well.
+            # Results of several windows may be truncated, so search them, too.
             kinds = sorted({_WORD_TOOLS[call[0]] for batch in looks for call in batch if call[0] in _WORD_TOOLS})
             plan += [*looks, [self._search(kinds)]]
         return plan
@@ -125,7 +126,7 @@ class AnswerPlan:
         return "search_notes", {"query": " ".join(words)} | ({"kinds": list(kinds)} if kinds else {}) | where
 
     def _search_each(self) -> list[Call]:
-        """After a search of all videos that may not have shown everything: the videos that it did not show, one by one."""
+        """After a truncated search of all videos, search each video without a hit separately."""
         first = next((result for result in self.talk.results if result.name == "search_notes"), None)
         if first is None or len(first.lines) < _SEARCH_LIMIT:
             return []
@@ -137,7 +138,7 @@ class AnswerPlan:
 
     @cached_property
     def units(self) -> list[Passage]:
-        """The notes shown so far, within the part that is asked for, as sentences with how well each answers, in time order."""
+        """The notes shown so far, within the requested part, as scored passages in time order."""
         inside = [line for line in self.talk.notes if self.talk.holds(line)]
         return [self._scored(lines) for lines in group_lines(inside)]
 
@@ -156,13 +157,16 @@ class AnswerPlan:
         return Passage(tuple(lines), text, score if self.among or matches_answer_type(self.question, text) else score * 0.7, enough)
 
     def _settles(self, unit: Passage) -> bool:
-        """Tell whether a unit answers well enough to stop looking: most of the words, or half of them and the kind of answer asked for."""
+        """Return whether a passage answers well enough to end the search.
+
+        It contains most of the stems, or enough of them and the type of answer that is requested.
+        """
         return unit.score >= STOP_SCORE or (
             unit.enough and asks_for_answer_type(self.question) and matches_answer_type(self.question, unit.text)
         )
 
     def finish(self) -> dict[str, Any]:
-        """Return the arguments of finish: the best units, quoted and cited, or that nothing was found."""
+        """Return the arguments of finish: the best passages with citations, or "not found"."""
         talk, left = self.talk, self.looks.sampled
         told = self._count() if counts(self.question) else None
         if talk.options:

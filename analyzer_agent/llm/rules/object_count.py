@@ -1,7 +1,4 @@
-"""How many different things there are: counts the tracks that the counting tool shows.
-
-Knows nothing of which tools were called for what.
-"""
+"""Counts of distinct objects, from the tracks that the counting tool shows."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +11,7 @@ from analyzer_agent.llm.rules.tool_output_parser import NoteLine
 
 TOOL = "count_objects"
 CLEAR_SCORE = 0.65
-"""A track counts from a score of 0.5 on. Where fewer reach this one, the number may well be smaller."""
+"""Tracks with a lower score (from 0.5 on) count, but make the number doubtful."""
 
 _MAX_MARKS = 6
 _AT_ONCE = r"\b(?:at (?:most|once)|at the same time|at one time|simultaneously|together|maximum|max)\b"
@@ -22,19 +19,25 @@ _AT_ONCE = r"\b(?:at (?:most|once)|at the same time|at one time|simultaneously|t
 
 @dataclass(frozen=True)
 class ObjectCount:
-    """Tracks of what is asked for: how many there are, the most at one time, and how many of them were seen clearly."""
+    """The tracks of the requested objects.
+
+    Attributes:
+        lines: the tracks.
+        most: the most tracks at one time.
+        clear: the number of tracks that reach `CLEAR_SCORE`.
+    """
 
     lines: tuple[NoteLine, ...]
     most: int
     clear: int
 
     def number(self, question: str) -> int:
-        """Return the number that a question asks for: of different things, or of those at one time."""
+        """Return the requested number: of distinct objects, or of those at one time."""
         return self.most if re.search(_AT_ONCE, question, re.I) else len(self.lines)
 
 
 def count(tracks: Sequence[NoteLine], clear: Sequence[NoteLine]) -> ObjectCount | None:
-    """Return the count of what these notes show, None without any; `clear` are those that reach `CLEAR_SCORE`."""
+    """Count tracks, None if there are none; `clear` are the tracks that reach `CLEAR_SCORE`."""
     found = tuple(sorted({line.id: line for line in tracks}.values(), key=lambda line: (line.video, line.span.start)))
     if not found:
         return None
@@ -43,13 +46,13 @@ def count(tracks: Sequence[NoteLine], clear: Sequence[NoteLine]) -> ObjectCount 
 
 
 def answer(question: str, told: ObjectCount, *, left: str = "", cut: bool = False) -> dict[str, Any]:
-    """Return the arguments of finish with the number of different things and the most of them at one time.
+    """Return the arguments of finish with the number of objects, and the most at one time.
 
     Args:
-        question: what is asked.
+        question: the question.
         told: the count.
-        left: says what was not looked at, if anything was left out.
-        cut: whether there are more than are shown.
+        left: a sentence on unexamined parts, "" if there are none.
+        cut: whether a result was truncated.
     """
     number = len(told.lines)
     words = class_words(question)

@@ -1,7 +1,4 @@
-"""What a question asks for, as far as keywords tell: which tools may know, which classes of objects, which part of the video.
-
-Knows nothing of notes or answers.
-"""
+"""Keyword parsing of questions: tools to call, object classes, and the part of the video."""
 
 import re
 from collections.abc import Callable
@@ -35,13 +32,13 @@ LISTING_TOOLS = {
     "detect_objects": "object",
     "count_objects": "track",
 }
-"""Tools whose notes answer a question by being there, and their kind; their texts do not repeat its words."""
+"""Tools whose notes answer by their presence, not by their words: kind of note by tool."""
 
 TOOL_ANALYZERS = {
     "find_scenes": "scenes", "find_motion": "motion", "find_voice": "voice", "detect_objects": "objects", "count_objects": "tracks",
     "read_subtitles": "subtitles", "transcribe_speech": "speech", "read_screen_text": "text",
 }  # fmt: skip
-"""The tools that are routed to, and their analyzers' names in the briefing."""
+"""The tools that questions are routed to: analyzer name, as in the briefing, by tool."""
 
 _CLASSES = {
     "people": "person", "persons": "person", "person": "person", "man": "person", "men": "person", "woman": "person", "women": "person",
@@ -55,7 +52,7 @@ _CLASSES = {
 
 
 def route_tools(question: str, available: frozenset[str]) -> list[str]:
-    """Return the tools that may know, the best bet first; without a clue, what is said and what is written."""
+    """Return the tools to call, most promising first; by default those for speech and text."""
     found = [_counter(question, available)] if object_classes(question) else []
     for pattern, tools in _ROUTES:
         if re.search(pattern, question, re.I):
@@ -66,7 +63,7 @@ def route_tools(question: str, available: frozenset[str]) -> list[str]:
 
 
 def counts(question: str) -> bool:
-    """Tell whether a question asks for a number of things."""
+    """Return whether a question asks for a number of things."""
     return bool(re.search(r"\b(?:how many|number of|count(?: of)?|amount of)\b", question, re.I))
 
 
@@ -87,7 +84,7 @@ _WHERE = r"\bwhere\b.*\b(?:mention|discuss|talk|speak|spoken|said)\w*"
 
 
 def among_asked(question: str) -> str | None:
-    """Return a question without the words that ask for videos ("which of these 20 recordings"), None if it does not ask for videos."""
+    """Remove the request for videos ("which of these 20 recordings"); None if there is none."""
     for pattern in (_AMONG, _OF_THEM):
         if match := re.search(pattern, question, re.I):
             rest = f"{question[: match.start()]} {question[match.end() :]}"
@@ -96,13 +93,13 @@ def among_asked(question: str) -> str | None:
 
 
 def class_words(question: str) -> list[str]:
-    """Return the words of a question that name classes of objects, one for each class."""
+    """Return the words of a question that name object classes, one per class."""
     named = {_CLASSES[word]: word for word in reversed(tokens(question)) if word in _CLASSES}
     return list(reversed(named.values()))
 
 
 def object_classes(question: str) -> list[str]:
-    """Return the classes of objects whose presence or number is asked for."""
+    """Return the object classes whose presence or number a question asks for."""
     if not re.search(_OBJECT_WORDS, question, re.I):
         return []
     return list(dict.fromkeys(_CLASSES[word] for word in tokens(question) if word in _CLASSES))
@@ -112,20 +109,23 @@ _TEXT_CARRIERS = frozenset(stem(word) for word in "sign text title board label p
 
 
 def topic_stems(question: str, kind: str) -> list[str]:
-    """Return the stems that a note of this kind must hold: what a text is written on does not stand in the text."""
+    """Return the stems that a note of this kind must contain.
+
+    For text notes, words such as "sign" are dropped: they name the surface, not the text.
+    """
     return [word for word in content_stems(question) if kind != "text" or word not in _TEXT_CARRIERS]
 
 
 def is_open_ended(question: str) -> bool:
-    """Tell whether a question asks what is said or written at all, so that any speech or text answers it."""
+    """Return whether a question asks for any speech or text, so that every such note answers it."""
     return bool(re.search(f"{_SPEECH_WORDS}|{_TEXT_WORDS}|\\b(?:what|happen\\w*|going on)\\b", question, re.I))
 
 
 TimeSelector = Callable[[TimeRange], TimeRange | None]
-"""From the scope of a video to the part of it that a question is about, None where that lies outside."""
+"""Maps the scope of a video to the part that a question is about, None if that is outside."""
 
 _START_OR_END_MS = 10_000
-"""How much "at the beginning" and "at the end" are at least; else a tenth of the video."""
+"""The minimum length of "at the beginning" and "at the end", in ms; else a tenth of the video."""
 _AROUND_MS = 1_000
 
 _CLOCK = r"\d{1,6}:\d\d(?::\d\d)?(?:\.\d+)?"
@@ -169,12 +169,16 @@ _TIME_EXPRESSIONS: tuple[tuple[str, Callable[[re.Match[str], TimeRange], TimeRan
 
 
 def parse_time_expression(question: str) -> tuple[str, TimeSelector | None]:
-    """Return a question without its time ("at 0:12", "in the first 10 seconds", "after 0:20"), and the part that this names."""
+    """Split off a time expression: "at 0:12", "in the first 10 seconds", "after 0:20".
+
+    Returns:
+        The question without it, and the selector of the part that it names, None without one.
+    """
     for pattern, make in _TIME_EXPRESSIONS:
         if match := re.search(pattern, question, re.I):
             try:
                 make(match, TimeRange(0, 1))
-            except ValueError:  # 0:99 is no time
+            except ValueError:  # such as 0:99
                 continue
             rest = f"{question[: match.start()]} {question[match.end() :]}"
             return rest, lambda scope, make=make, match=match: make(match, scope).within(scope)

@@ -1,6 +1,6 @@
-"""What the messages of a question say: what is asked of which videos, which calls were made, which notes were shown.
+"""The state of a question, parsed from its messages: question, videos, calls and shown notes.
 
-Reads what a language model would read, and nothing else. Knows nothing of what to do next.
+It reads only what a language model would read. `manager` decides what to do next.
 """
 
 import json
@@ -21,12 +21,12 @@ _COVERED = re.compile(r"^- (?:(?P<video>\S+): )?(?P<analyzer>\w+): all of it$", 
 _COST = re.compile(r"^- (\w+)(?: \([^\n]*\))?: (?:about|not measured|tells only)", re.M)
 _OPTION = re.compile(r"^([A-Z])\. (.+)$", re.M)
 _NEEDS = {"read_subtitles": "no subtitle track", "transcribe_speech": "no audio track", "find_voice": "no audio track"}
-"""What the briefing says of a video in which a tool has nothing to look at; what needs a picture has "no picture"."""
+"""The briefing's words for a video without input for a tool; by default "no picture"."""
 
 
 @dataclass(frozen=True)
 class CallResult:
-    """A call that was made, and the text that came back."""
+    """A call and the text of its result."""
 
     name: str
     arguments: Mapping[str, Any]
@@ -34,17 +34,26 @@ class CallResult:
 
     @property
     def lines(self) -> list[NoteLine]:
-        """The notes that it shows, each with its video where the call names one."""
+        """The notes that the result shows, each with its video if the call names one."""
         video = self.arguments.get("video")
         return [replace(line, video=line.video or video) if isinstance(video, str) else line for line in parse_note_lines(self.text)]
 
 
 @dataclass(frozen=True)
 class QuestionState:
-    """The question and everything that happened since. `part` is the time it names, `described` the notes that came with it.
+    """The question and everything that has happened since.
 
-    `tools` can be called now: on the last step only `finish`. `offered` are all that the session has.
-    `covered` tells for each video which analyzers have looked at all of it, `facts` what the briefing says of it.
+    Attributes:
+        question: the question without its time expression and options.
+        part: the part of a video that it names, None for the whole.
+        options: the options by letter.
+        videos: scope by name.
+        results: the calls so far, with their results.
+        described: the notes in front of the question, in modes that give all notes at once.
+        tools: the tools that can be called now; on the last step only `finish`.
+        offered: all tools of the session.
+        covered: by video, the analyzers that have covered all of it.
+        facts: by video, its line in the briefing.
     """
 
     question: str
@@ -60,12 +69,12 @@ class QuestionState:
 
     @classmethod
     def read(cls, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> "QuestionState":
-        """Read the state of the question off the messages."""
+        """Parse the state from messages and tools in the format of Chat Completions."""
         system = next((str(m["content"]) for m in messages if m["role"] == "system"), "")
         # Answers to earlier questions are plain text; the rules manager itself always answers with a call.
         earlier = [n for n, m in enumerate(messages) if m["role"] == "assistant" and not m.get("tool_calls")]
         begin = next(n for n, m in enumerate(messages) if m["role"] == "user" and (not earlier or n > earlier[-1]))
-        # Where there is no tool but finish, all notes come with the question, in front of it.
+        # In modes with finish as the only tool, the notes precede the question.
         described, _, posed = str(messages[begin]["content"]).rpartition("</notes>\n\n")
         by_name = {t["function"]["name"]: t["function"] for t in tools}
         several = "choice" in by_name["finish"].get("parameters", {}).get("properties", {})
@@ -90,29 +99,32 @@ class QuestionState:
 
     @cached_property
     def notes(self) -> tuple[NoteLine, ...]:
-        """The notes shown so far, each once, the latest showing of it."""
+        """The notes shown so far, each once, as shown last."""
         shown = [*parse_note_lines(self.described), *(line for result in self.results for line in result.lines)]
         return tuple({line.id: line for line in shown}.values())
 
     @property
     def cut(self) -> bool:
-        """Whether a result said that there is more than it shows."""
+        """Whether a result was truncated."""
         return any(is_truncated(text) for text in (self.described, *(result.text for result in self.results)))
 
     def done(self, tool: str, video: str) -> bool:
-        """Tell whether a tool's analyzer has looked at all of a video, so that its notes cost nothing."""
+        """Return whether a tool's analyzer has covered all of a video: its calls cost nothing."""
         return TOOL_ANALYZERS.get(tool, "") in self.covered.get(video, ())
 
     def useless(self, tool: str, video: str) -> bool:
-        """Tell whether a tool has nothing to look at in a video. What has nothing to look at in any of them is not offered."""
+        """Return whether a video has no input for a tool.
+
+        With one video this is always False: tools without any input are not offered.
+        """
         return len(self.videos) > 1 and not self.done(tool, video) and _NEEDS.get(tool, "no picture") in self.facts.get(video, "")
 
     def inside(self, video: str) -> TimeRange | None:
-        """Return the part of a video that is asked about, None where that lies outside of it."""
+        """Return the part of a video that the question is about, None if outside the scope."""
         return self.part(self.videos[video]) if self.part else self.videos[video]
 
     def holds(self, line: NoteLine) -> bool:
-        """Tell whether a note lies in what is asked about."""
+        """Return whether a note overlaps the part that the question is about."""
         if self.part is None:
             return True
         scope = self.videos.get(line.video) or next(iter(self.videos.values()), None)
@@ -121,7 +133,7 @@ class QuestionState:
 
 
 def key(call: Call) -> str:
-    """Return what makes a call the same as another."""
+    """Return a key by which equal calls are recognised."""
     return json.dumps(call, sort_keys=True)
 
 
@@ -132,7 +144,7 @@ def _results(turn: Sequence[Mapping[str, Any]]) -> list[CallResult]:
 
 
 def _arguments(call: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the arguments of a call; on a question that another manager began they may be anything."""
+    """Return a call's arguments, {} if invalid: another manager may have started the question."""
     try:
         given = json.loads(call["function"]["arguments"])
     except ValueError:

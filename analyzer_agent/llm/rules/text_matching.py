@@ -1,7 +1,4 @@
-"""Words for the rules manager: what a question is about, and how well a text answers it.
-
-Knows nothing of notes or tools.
-"""
+"""Word matching for the rules manager: the subject of a question, and how well a text fits it."""
 
 import re
 
@@ -24,17 +21,17 @@ _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 
 
 def tokens(text: str) -> list[str]:
-    """Return the words of a text, lower case, possessive endings removed."""
+    """Return the words of a text in lower case, without possessive endings."""
     return [re.sub(r"['’]s$", "", word.casefold()) for word in _WORD.findall(text)]
 
 
 def plain_words(text: str) -> list[str]:
-    """Return the words of a text that carry meaning, as they are written in it but lower case, each once."""
+    """Return the distinct content words of a text in lower case, not stemmed."""
     return list(dict.fromkeys(word for word in tokens(text) if word not in _STOP and (len(word) > 1 or word.isdigit())))
 
 
 def stem(word: str) -> str:
-    """Return a word without its commonest English endings; at least three letters stay.
+    """Remove the most common English endings from a word; at least three letters remain.
 
     >>> stem("assembling") == stem("assembled") == stem("assemble")
     True
@@ -47,12 +44,12 @@ def stem(word: str) -> str:
 
 
 def content_stems(text: str) -> list[str]:
-    """Return the stems that carry a question's meaning, each once, in order."""
+    """Return the distinct stems of the content words of a text, in order."""
     return list(dict.fromkeys(stem(word) for word in tokens(text) if word not in _STOP and (len(word) > 1 or word.isdigit())))
 
 
 def stem_overlap(wanted: list[str], text: str) -> float:
-    """Return which share of the wanted stems a text holds, 0 to 1."""
+    """Return the share of the wanted stems that a text contains, from 0 to 1."""
     if not wanted:
         return 0.0
     have = {stem(word) for word in tokens(text)}
@@ -66,7 +63,7 @@ _IRREGULAR = frozenset(
 
 
 def subject_stems(question: str) -> list[str]:
-    """Return the stems of a question without its verbs: what a text must name, since verbs are often paraphrased."""
+    """Return the content stems of a question without verbs, which are often paraphrased."""
     verbs = {stem(word) for word in tokens(question) if word.endswith(_VERB_ENDINGS) or word in _IRREGULAR}
     return [word for word in content_stems(question) if word not in verbs]
 
@@ -80,14 +77,14 @@ _ANSWERS = (
     (r"\b(?:how (?:much|many|long|old|far)|price|cost|number|which platform|what time)\b", _NUMBERS),
     (r"\bwhy\b", r"\b(?:because|since|due|so that|to)\b"),
 )
-"""What a question asks for, and how a text shows that it has it."""
+"""Pairs of patterns: of a question type, and of texts that can answer it."""
 
 
 def matches_answer_type(question: str, text: str) -> bool:
-    """Tell whether a text has what the kind of question asks for: a place for "where", a number for "how many"."""
+    """Return whether a text has the requested type of answer, such as a place for "where"."""
     return all(re.search(answer, text, re.I) for asks, answer in _ANSWERS if re.search(asks, question, re.I))
 
 
 def asks_for_answer_type(question: str) -> bool:
-    """Tell whether a question asks for a kind of answer that can be recognised: a place, a number, a reason."""
+    """Return whether a question asks for a recognisable type: a place, a number or a reason."""
     return any(re.search(asks, question, re.I) for asks, _ in _ANSWERS)

@@ -1,7 +1,4 @@
-"""Notes as a tool result shows them, read back from its text, and grouped as people would read them.
-
-Knows nothing of questions.
-"""
+"""Notes parsed from the text of tool results, and grouped into sentences."""
 
 import re
 from collections.abc import Sequence
@@ -24,7 +21,7 @@ _TRUNCATED = re.compile(r"^\.\.\. \d+ more; narrow", re.M)
 
 @dataclass(frozen=True)
 class NoteLine:
-    """A note as a tool result shows it. `times` is how often it was found, more than once where repeats are folded."""
+    """A note in a tool result; `times` is the number of occurrences, over 1 for folded repeats."""
 
     id: int
     span: TimeRange
@@ -50,12 +47,12 @@ def parse_note_lines(text: str) -> list[NoteLine]:
 
 
 def is_truncated(text: str) -> bool:
-    """Tell whether a tool result says that there is more than it shows."""
+    """Return whether a tool result says that it is truncated."""
     return bool(_TRUNCATED.search(text))
 
 
 def group_lines(lines: Sequence[NoteLine]) -> list[list[NoteLine]]:
-    """Group notes that are read together: subtitle cues that run on into a sentence, lines of text on screen at the same time."""
+    """Group subtitle cues that form one sentence, and text lines that are visible together."""
     ordered = sorted(lines, key=lambda n: (n.video, n.kind, n.span.start))
     found: list[list[NoteLine]] = []
     for line in ordered:

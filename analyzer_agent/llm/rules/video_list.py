@@ -1,7 +1,4 @@
-"""Which of several videos hold something: the answer as a list of videos, each with its proof.
-
-Knows nothing of how notes were found.
-"""
+"""Answers to "which of these videos ...": a list of videos, each with a citation."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,12 +10,12 @@ _HIGH_CONFIDENCE_SCORE = 0.75
 
 
 def answer(units: Sequence[Passage], videos: Sequence[str], unexamined: Sequence[str]) -> dict[str, Any]:
-    """Return the arguments of finish with the videos in which something was found, the best note of each, and what is not known.
+    """Return the arguments of finish with the videos that have a hit, and the unexamined ones.
 
     Args:
-        units: what the notes hold, each of one video.
-        videos: the names of all videos, in their order.
-        unexamined: those that were not looked at, or not wholly.
+        units: the passages of the notes, each of one video.
+        videos: the names of all videos, in order.
+        unexamined: the videos that were not, or not completely, analyzed.
     """
     best: dict[str, Passage] = {}
     for unit in sorted((u for u in units if u.enough), key=lambda u: (-u.score, u.start)):
@@ -42,7 +39,7 @@ def answer(units: Sequence[Passage], videos: Sequence[str], unexamined: Sequence
 
 
 def not_examined(videos: Sequence[str], among: int) -> str:
-    """Return one sentence that says which videos were not looked at, or not wholly; "" if none."""
+    """Return a sentence on the videos not, or not completely, analyzed; "" if there are none."""
     if not videos:
         return ""
     more = f" and {len(videos) - _MAX_VIDEOS_NAMED} more" if len(videos) > _MAX_VIDEOS_NAMED else ""

@@ -1,6 +1,6 @@
-"""What a video is about, as far as rules can tell: its parts with the words that set them apart. Real summaries need a language model.
+"""Answers to "what is this video about": its parts with their distinctive words.
 
-Knows how such questions are put and how the overview shows parts; nothing of what else is asked.
+The parts are parsed from the result of the overview. Real summaries need a language model.
 """
 
 import re
@@ -17,10 +17,10 @@ from analyzer_agent.timeline import TimeRange, clock
 
 TOOL = "overview"
 SUMMARY_KINDS = ("subtitle", "speech", "caption", "text", "tag")
-"""The kinds of notes that tell what a video is about, the most telling first."""
+"""The kinds of notes that show what a video is about, most informative first."""
 
 _FALLBACK_TOOLS = ("read_subtitles", "transcribe_speech", "read_screen_text", "find_scenes")
-"""What looks at a video of which nothing is known, until something tells what it is about."""
+"""The tools for a video without notes, tried in order until one yields notes of these kinds."""
 
 _STEP_MS = 600_000
 
@@ -55,20 +55,20 @@ _PART = re.compile(r"^part \d+, [\d:.]+-[\d:.]+(?: \(#\d+\))?(?:, words: (?P<wor
 
 
 def asks_for_summary(question: str) -> bool:
-    """Tell whether a question asks what a video is about, and for nothing in particular."""
+    """Return whether a question asks what a video is about, without a more specific topic."""
     return any(re.search(wish, question, re.I) for wish in _SUMMARY_REQUESTS) and set(content_stems(question)) <= _REQUEST_WORDS
 
 
 @dataclass(frozen=True)
 class OverviewPart:
-    """A part: the words that set it apart, and its most telling note."""
+    """A part of an overview: its distinctive words, and its most informative note."""
 
     words: tuple[str, ...]
     line: NoteLine
 
 
 def parts_of(overview: str, kinds: Collection[str] = ()) -> list[OverviewPart]:
-    """Return the parts in the result of an overview; those without notes (of these kinds, if any are named) are left out."""
+    """Parse the parts of an overview; parts without notes (of `kinds`, if given) are left out."""
     heads = list(_PART.finditer(overview))
     ends = [head.start() for head in heads[1:]] + [len(overview)]
     found = []
@@ -80,7 +80,7 @@ def parts_of(overview: str, kinds: Collection[str] = ()) -> list[OverviewPart]:
 
 
 def next_calls(talk: QuestionState, made: Collection[str]) -> list[Call]:
-    """Return the next calls: the overviews, then looks at the videos that nothing tells of yet, then their overviews again."""
+    """Return the next calls: overviews, then analyzers for videos without notes, then overviews."""
     several = len(talk.videos) > 1
     named: dict[str, dict[str, Any]] = {video: {"video": video} if several else {} for video in talk.videos}
     first: list[Call] = [(TOOL, args) for args in named.values() if key((TOOL, args)) not in made]
@@ -101,17 +101,17 @@ def next_calls(talk: QuestionState, made: Collection[str]) -> list[Call]:
 
 
 def overview_of(talk: QuestionState, video: str) -> str:
-    """Return the latest overview of a video, "" where there is none."""
+    """Return the text of the latest overview of a video, "" if there is none."""
     own = (r.text for r in reversed(talk.results) if r.name == TOOL and r.arguments.get("video", video) == video)
     return next(own, "")
 
 
 def answer(overviews: Mapping[str, str], left: str = "") -> dict[str, Any]:
-    """Return the arguments of finish with the parts of a video, or of several one line each.
+    """Return the arguments of finish: the parts of one video, or one line for each of several.
 
     Args:
-        overviews: by video, the result of its overview.
-        left: says what was not looked at, if anything was left out.
+        overviews: text of the overview by video.
+        left: a sentence on unexamined parts, "" if there are none.
     """
     told = {video: parts for video, text in overviews.items() if (parts := parts_of(text))}
     if not told:
@@ -133,12 +133,12 @@ def answer(overviews: Mapping[str, str], left: str = "") -> dict[str, Any]:
 
 
 def _has_words(talk: QuestionState, video: str) -> bool:
-    """Tell whether this question has brought words from a video that tell of it."""
+    """Return whether subtitles or speech of a video have been shown for this question."""
     return any(line.kind in ("subtitle", "speech") for line in talk.notes if line.video in ("", video))
 
 
 def _first_calls(looks: list[Call], talk: QuestionState) -> list[Call]:
-    """Return the first of the looks, as many as one step may take."""
+    """Return the first calls, up to `_STEP_MS` of video in one step."""
     lengths = accumulate(talk.videos[call[1].get("video", next(iter(talk.videos)))].length for call in looks)
     return [call for at, (call, length) in enumerate(zip(looks, lengths, strict=True)) if not at or length <= _STEP_MS]
 
@@ -152,7 +152,7 @@ def _rank(line: NoteLine) -> tuple[int, int]:
 
 
 def _merge_to_few(parts: Sequence[OverviewPart]) -> list[OverviewPart]:
-    """Return at most a few parts: neighbours are told together."""
+    """Merge neighbouring parts into at most `_PARTS_SHOWN`."""
     size = -(-len(parts) // _PARTS_SHOWN)
     return [_merged(parts[at : at + size]) for at in range(0, len(parts), size)]
 

@@ -1,24 +1,27 @@
-"""Where to look in a long video when all of it would be too much: short windows spread over it, first far apart, then between.
-
-Knows nothing of questions, tools or notes.
-"""
+"""Sampling of long videos: short windows spread over the video, first far apart, then between."""
 
 from collections.abc import Sequence
 
 from analyzer_agent.timeline import TimeRange
 
 LONG_VIDEO_MS = 1_800_000
-"""From this length on, only a quarter of a video is looked at for one question, by all tools together."""
+"""From this length on, all tools together analyze only a quarter of a video per question."""
 
 _MAX_SHARE_DIVISOR = 4
 _WINDOW_MS = 120_000
-"""A whole number of the grains of all built-in analyzers, so that no more is analyzed than is asked for."""
+"""A multiple of every built-in analyzer's grain, so that only requested ranges are analyzed."""
 
 
 def schedule_windows(scope: TimeRange, tools: Sequence[str], rounds: int) -> list[tuple[str, list[TimeRange]]]:
-    """Return which tool looks where, round by round: one window each, then twice as many, until a quarter of `scope` is shared out.
+    """Return the windows for each tool, round by round, for a quarter of `scope` in total.
 
-    The first windows are few because nobody may know yet what a tool costs. Each round lies between the windows of the ones before it.
+    The first round has one window per tool, as costs may be unknown; each round doubles the number
+    and lies between the windows of earlier rounds.
+
+    Args:
+        scope: the part of the video.
+        tools: the tools, which share the windows.
+        rounds: the most rounds.
     """
     slots = scope.grains(_WINDOW_MS, scope.end)[1 if scope.start % _WINDOW_MS else 0 :]
     order = [slots[n] for n in _bit_reversed(len(slots))]
@@ -31,14 +34,14 @@ def schedule_windows(scope: TimeRange, tools: Sequence[str], rounds: int) -> lis
 
 
 def _bit_reversed(count: int) -> list[int]:
-    """Return 0 to `count` - 1 so that each beginning of the list is spread evenly: by reversed bits (van der Corput)."""
+    """Return 0 to `count` - 1 with evenly spread prefixes (bit reversal, van der Corput)."""
     width = count.bit_length()
     halved = sorted(range(2**width), key=lambda n: f"{n:0{width}b}"[::-1])
     return list(dict.fromkeys(n * count >> width for n in halved))
 
 
 def _rounds_of(windows: Sequence[TimeRange], rounds: int) -> list[Sequence[TimeRange]]:
-    """Return the windows in parts of 1, 2, 4, ...; the last of `rounds` takes what is left."""
+    """Split windows into rounds of 1, 2, 4, ...; the last round takes the rest."""
     parts: list[Sequence[TimeRange]] = []
     at = 0
     while at < len(windows):
