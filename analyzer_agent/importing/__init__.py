@@ -1,7 +1,8 @@
-"""Perception that was made elsewhere, brought in as notes: with coverage, an engine's name of their own, and a key from the file's content.
+"""Import of analysis results made by other programs, such as subtitles and transcripts, as notes.
 
-An import poses as an engine of the analyzer that it stands for, with that analyzer's default options. So its notes are read, searched and
-cited like all others, and a request that they cover runs nothing. Knows nothing of sessions or of the command line.
+An import acts as an engine of the matching analyzer with default options. Its notes are therefore
+read, searched and cited like all others, and a covered request runs nothing. The cache key is made
+from the file's content.
 """
 
 import re
@@ -30,17 +31,24 @@ from analyzer_agent.tools.support.engine_pool import ImportedEngine
 __all__ = ["FORMATS_TEXT", "Import", "ImportResult", "prepare"]
 
 _READER_VERSION = "1"
-"""Which reading of files this is; it changes when the same file would give other notes."""
+"""A part of the cache key; to be changed when the same file would give different notes."""
 
 _GRAIN_MS = 512_000
-"""How long grains are at least for analyzers that sample: there is nothing to decode, and a long list is stored in seconds."""
+"""Minimum grain of sampling analyzers, in ms: large, because nothing is decoded."""
 
 _NAME = re.compile(r"[\w.+-]{1,60}")
 
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """What became of the entries of one analyzer. `new_ms` of media time are covered by this import, and were not before."""
+    """The result of an import for one analyzer.
+
+    Attributes:
+        analyzer: the analyzer.
+        engine: the engine name of the notes.
+        notes: the number of entries.
+        new_ms: the media time that was not covered before, in ms.
+    """
 
     analyzer: str
     engine: str
@@ -50,7 +58,19 @@ class ImportResult:
 
 @dataclass(frozen=True)
 class Import:
-    """A file that was read and fits the video. `span` is what it covers; `problems` says what was left out, for people."""
+    """A parsed file, fitted to a video.
+
+    Attributes:
+        file: the file's name.
+        video: the video.
+        document: the parsed file.
+        engine: the engine name of the notes.
+        entries: the entries by analyzer.
+        span: the range that the file covers.
+        problems: messages for people on entries that were left out.
+        weights: identifies the format and the content of the file in the cache key.
+        specs: the specs of all analyzers by name.
+    """
 
     file: str
     video: MediaFile | MissingVideo
@@ -60,11 +80,10 @@ class Import:
     span: TimeRange
     problems: Sequence[str]
     weights: str
-    """Names the form and the content of the file: what the notes' key is made from."""
     specs: Mapping[str, Spec]
 
     def run(self, store: Store) -> Generator[Progress | Waiting, None, list[ImportResult]]:
-        """Store the notes; what an earlier import of the same file stored stays as it is. Yields progress.
+        """Store the notes and yield progress; grains stored by an earlier import are skipped.
 
         Raises:
             StoreError: the store cannot be written.
@@ -86,7 +105,7 @@ class Import:
         return BoundAnalyzer(spec, analyzer, provenance, pinned=True, engine=ImportedEngine(self.engine))
 
     def _grains(self, spec: Spec) -> list[Grain]:
-        """Return the analyzer's grains, the first and the last one cut to what is covered; sampled only if the entries are on the grid."""
+        """Return the analyzer's grains, clipped to `span`; sampled if the entries are on the grid."""
         step = self.document.every if spec.step and self.video.picture and _is_on_grid(self.document.every) else 0
         grains = grains_of(replace(spec, step=step, grain=_size(spec, self.video.duration)), self.video, [self.span], step)
         parts = [(grain, part) for grain in grains if (part := grain.span.within(self.span))]
@@ -103,19 +122,21 @@ def prepare(
     starts_at: int = 0,
     span: TimeRange | None = None,
 ) -> Import:
-    """Read a file of perception and fit it to a video; nothing is stored yet.
+    """Parse a file and fit it to a video, without storing anything.
 
     Args:
-        file: in one of the accepted forms (`FORMATS_TEXT`), recognised by its content.
-        video: what the file tells about.
-        kind: what entries are that name no kind themselves; by default what is usual for the form of the file.
-        engine: the name to keep the notes under; by default one that tells the form of the file.
+        file: the file, in one of the formats of `FORMATS_TEXT`, detected by content.
+        video: the video that the file describes.
+        kind: the kind of entries that name none; by default that of the format.
+        engine: the engine name of the notes; by default one derived from the format.
         every: the spacing of a caption list, in ms.
-        starts_at: the time of the file at which the video begins, in ms: more than 0 where the video was cut from a longer one.
-        span: what the file covers: where it says nothing, nothing was found. By default the whole video.
+        starts_at: the time in the file at which the video begins, in ms; over 0 if the video was
+            cut from a longer one.
+        span: the range that the file covers: times without an entry are recorded as analyzed and
+            empty. By default the whole video.
 
     Raises:
-        AgentError: the file cannot be read, or a place of it is wrong; names it and the accepted forms.
+        AgentError: the file cannot be read or is invalid; the message names the place.
     """
     known = tools.load_all()
     specs = {name: spec for name, (spec, _) in known.items()}
@@ -130,7 +151,7 @@ def prepare(
     covered = span or TimeRange(0, video.duration)
     analyzers: dict[str, str] = {}
     for name, spec in specs.items():
-        if spec.required:  # its notes answer to what it was asked, which a file does not tell
+        if spec.required:  # notes of this analyzer depend on a query, which files do not contain
             continue
         analyzers |= {brought: name for brought in spec.kinds if brought not in analyzers}
     groups = by_analyzer(document, file.name, kind, analyzers)
@@ -142,7 +163,7 @@ def prepare(
 
 
 class _ImportedAnalyzer(Analyzer):
-    """Stands for an analyzer with its default options: "finds" what a file tells."""
+    """Stands in for an analyzer with default options; "finds" the entries of a file."""
 
     def __init__(self, spec: Spec, told: Import, entries: Sequence[Entry]) -> None:
         self._like = spec.bind({}, ImportedEngine(told.engine))
@@ -151,11 +172,11 @@ class _ImportedAnalyzer(Analyzer):
         self._told, self._entries = told, entries
 
     def inputs(self, video: Video) -> Mapping[str, JSON]:
-        """Return what the analyzer would read beside picture and sound."""
+        """Return the additional inputs of the original analyzer."""
         return self._like.inputs(video)
 
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
-        """Yield each grain with the pieces of the entries that lie in it."""
+        """Yield each grain with the pieces of entries within it."""
         if grains[0].step:
             shown = {entry.start // self._told.document.every: entry for entry in self._entries}
             yield from ((grain, sampled_observations(shown, grain)) for grain in grains)
@@ -165,7 +186,7 @@ class _ImportedAnalyzer(Analyzer):
 
 
 def _size(spec: Spec, duration: int) -> int:
-    """Return the length of the grains that the notes are cut to, in ms."""
+    """Return the length of the grains, in ms."""
     return max(spec.grain, _GRAIN_MS) if spec.step else spec.grain or duration
 
 

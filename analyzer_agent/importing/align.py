@@ -1,7 +1,4 @@
-"""A file's entries fitted to a video: by analyzer, within the range that is covered; what does not fit is left out and told.
-
-Knows nothing of file formats or of storing.
-"""
+"""Alignment of a file's entries with a video: grouped by analyzer, shifted and clipped."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,16 +12,16 @@ _SHOT = re.compile(r"(?:shot(?: \d+)?)?", re.I)
 
 
 def by_analyzer(document: Document, name: str, kind: str, analyzers: Mapping[str, str]) -> dict[str, list[Entry]]:
-    """Return the entries of each analyzer, each with its kind; those without a text are left out.
+    """Group entries by analyzer and set their kinds; entries without text are dropped.
 
     Args:
-        document: what the file says.
+        document: the parsed file.
         name: the file's name, for messages.
-        kind: what entries are that name no kind; "" for what is usual for this form of file.
-        analyzers: by kind.
+        kind: the kind of entries that name none; "" means that of the format.
+        analyzers: analyzer by kind.
 
     Raises:
-        AgentError: a kind is unknown or missing, or a scene has a text of its own, which reading would not show.
+        AgentError: a kind is unknown or missing, or a scene has a text, which notes would not show.
     """
     valid = f"Choose from: {', '.join(analyzers)}."
     if kind and kind not in analyzers:
@@ -46,7 +43,7 @@ def by_analyzer(document: Document, name: str, kind: str, analyzers: Mapping[str
 
 
 def shift_earlier(entries: Sequence[Entry], by: int) -> list[Entry]:
-    """Return the entries `by` ms earlier; what lies before the beginning then is left out or cut."""
+    """Shift entries `by` ms earlier, and clip them at 0."""
     return [replace(e, start=max(0, e.start - by), end=e.end - by, words=tuple(_shift_words(e.words, by))) for e in entries if e.end > by]
 
 
@@ -57,10 +54,19 @@ def _shift_words(words: Sequence[ImportedWord], by: int) -> Iterator[ImportedWor
 def clip_to_span(
     groups: Mapping[str, Sequence[Entry]], span: TimeRange, duration: int, name: str
 ) -> tuple[dict[str, list[Entry]], list[str]]:
-    """Return what touches `span`, and what else there was, for people.
+    """Select the entries that overlap `span`.
+
+    Args:
+        groups: the entries by analyzer.
+        span: the range that the file covers.
+        duration: the video's duration in ms.
+        name: the file's name, for messages.
+
+    Returns:
+        The entries by analyzer, and messages for people on those that were left out.
 
     Raises:
-        AgentError: nothing touches it.
+        AgentError: no entry overlaps.
     """
     entries = [entry for group in groups.values() for entry in group]
     beyond = sum(entry.start >= duration for entry in entries)

@@ -1,6 +1,6 @@
-"""CSV: one entry in each row, under the columns start, end, text and, if wanted, kind, score and uncertain.
+"""CSV: one entry per row, with the columns start, end, text; optionally kind, score, uncertain.
 
-Other columns are left out. Knows nothing of other formats.
+Other columns are ignored.
 """
 
 import csv
@@ -11,20 +11,20 @@ from analyzer_agent.importing.model import Document, Entry, invalid_place, score
 
 _REQUIRED_COLUMNS = ("start", "end", "text")
 _MAX_FIELD_CHARS = 1 << 24
-"""Characters that a field may have."""
+"""The most characters of a field."""
 
 
 def separator(text: str) -> str:
-    """Return what separates the columns if the first line with a text is such a header, else ""."""
+    """Return the column separator if the first line with text is a valid header, else ""."""
     head = text.lstrip().split("\n", 1)[0]
     return next((mark for mark in ",;\t" if set(_REQUIRED_COLUMNS) <= set(_names(head.split(mark)))), "")
 
 
 def table(text: str, name: str) -> Document:
-    """Return the entries of a CSV file with such a header.
+    """Parse a CSV file with a header; `name` is the file's name, for messages.
 
     Raises:
-        AgentError: a row is wrong; names its line and the field.
+        AgentError: a row is invalid; the message names line and field.
     """
     before = csv.field_size_limit(_MAX_FIELD_CHARS)
     try:

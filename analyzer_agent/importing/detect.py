@@ -1,7 +1,4 @@
-"""Files of perception, recognised by what is in them.
-
-Knows nothing of videos or the store.
-"""
+"""Detection of a file's format by its content."""
 
 from pathlib import Path
 
@@ -12,15 +9,15 @@ from analyzer_agent.media.subtitles import decode
 
 
 def read_document(data: bytes, path: Path, every: int) -> Document:
-    """Return what a file says. Its text may be UTF-8, UTF-16 with its mark, or Latin-1.
+    """Parse a file in any of the known formats.
 
     Args:
-        data: the content.
-        path: for its name in messages.
+        data: the content: UTF-8, UTF-16 with a byte order mark, or Latin-1.
+        path: the path, for messages.
         every: the spacing of caption lists, in ms.
 
     Raises:
-        AgentError: it is none of the known forms, or a place of it is wrong: names line or record, field and accepted forms.
+        AgentError: the format is unknown, or an entry is invalid; the message names the place.
     """
     text = decode(data).replace("\r\n", "\n").replace("\r", "\n")
     start = text.lstrip()

@@ -1,6 +1,7 @@
-"""JSON: transcripts of Whisper and WhisperX, caption lists, LongVideoBench's subtitles, notes as `notes --format json` prints them.
+"""JSON formats.
 
-Knows nothing of other formats.
+Transcripts of Whisper and WhisperX, caption lists, subtitles of LongVideoBench, and the output of
+`notes --format json`.
 """
 
 import json
@@ -12,14 +13,14 @@ from analyzer_agent.importing.model import Document, Entry, ImportedWord, invali
 
 _SEGMENT = ("start", "end", "text")
 _OPEN_END_MS = 5_000
-"""How long a subtitle is taken to be shown whose end is not told."""
+"""Assumed duration of a subtitle without an end, in ms."""
 
 
 def parse_json(text: str, name: str) -> Any:
-    """Return what a JSON file holds; of JSON lines, the list of their values.
+    """Parse JSON, or JSON lines into a list; `name` is the file's name, for messages.
 
     Raises:
-        AgentError: it is neither; names the line.
+        AgentError: the text is neither; the message names the line.
     """
     try:
         return json.loads(text)
@@ -28,15 +29,20 @@ def parse_json(text: str, name: str) -> Any:
         if error.msg != "Extra data" or not lines[0][1].rstrip().endswith("}"):
             raise invalid_place(name, f"line {error.lineno}", f"it is not valid JSON ({error.msg})") from error
         return [_line(line, name, number) for number, line in lines]
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets nested without end
+    except (ValueError, RecursionError) as error:  # too many digits, or too deeply nested
         raise invalid_place(name, "line 1", "it is not valid JSON") from error
 
 
 def document(given: Any, name: str, every: int) -> Document:
-    """Return what the JSON says; `every` is the spacing of caption lists, in ms.
+    """Convert parsed JSON to a document.
+
+    Args:
+        given: the parsed JSON.
+        name: the file's name, for messages.
+        every: the spacing of caption lists, in ms.
 
     Raises:
-        AgentError: a record is wrong, or it is none of the known forms.
+        AgentError: the format is unknown, or a record is invalid.
     """
     if isinstance(given, Mapping) and isinstance(given.get("segments"), list):
         return _transcript(given["segments"], given, name)
@@ -76,7 +82,11 @@ def _note(record: Any, name: str, where: str) -> Entry:
 
 
 def _cues(given: Sequence[Any], name: str) -> list[Entry]:
-    """Return the subtitles of LongVideoBench: `timestamp: [start, end], text`, where the end may be null, or `start, end, line`."""
+    """Parse subtitles of LongVideoBench.
+
+    Records have `timestamp: [start, end]` and `text`, with null for an unknown end; or `start`,
+    `end` and `line`.
+    """
     entries: list[Entry] = []
     for n, record in enumerate(given, 1):
         where = f"subtitle {n}"
@@ -107,7 +117,10 @@ def _segment(record: Any, name: str, where: str, language: str) -> Entry:
 
 
 def _words(given: Any, segment: Entry, name: str) -> list[ImportedWord]:
-    """Return the words in order. Times that the file leaves out, as WhisperX does for what it could not align, are the neighbours'."""
+    """Parse words in order.
+
+    Missing times, as WhisperX leaves them for unaligned words, are taken from the neighbours.
+    """
     if not isinstance(given, list | tuple):
         raise invalid_place(name, segment.where, "'words' must be a list")
     words: list[ImportedWord] = []

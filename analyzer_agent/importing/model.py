@@ -1,7 +1,4 @@
-"""What a file of perception says, before it is fitted to a video: entries with times, texts and kinds.
-
-Knows nothing of file formats, videos or the store.
-"""
+"""The parsed form of an imported file: entries with times, texts and kinds."""
 
 import re
 from collections.abc import Sequence
@@ -15,13 +12,16 @@ FORMATS_TEXT = (
     "SRT; WebVTT; WhisperX or Whisper JSON; CSV with the columns start,end,text and, if wanted, kind,score; "
     'captions as {"0": "...", "1": "..."} or ["...", ...]; and what `notes` prints as json, jsonl, csv, srt or vtt'
 )
-"""The accepted forms, as hints name them."""
+"""The accepted formats, as shown in hints."""
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class ImportedWord(NamedTuple):
-    """A word with its times in ms; `prob` is None where the file does not tell it. `text` is as the file has it, spaces included."""
+    """A word with its times in ms.
+
+    `text` includes the file's spaces; `prob` is None if the file has none.
+    """
 
     text: str
     start: int
@@ -31,7 +31,19 @@ class ImportedWord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One finding of the file. Times are ms; `kind` is "" where the file does not tell it, `where` names the place in the file."""
+    """One entry of a file.
+
+    Attributes:
+        start: the start, in ms.
+        end: the end, in ms.
+        text: the text.
+        where: the place in the file, for messages.
+        kind: the kind of note, "" if the file names none.
+        score: from 0 to 1, None if the file has none.
+        words: the words of speech, if the file has them.
+        language: the code of the spoken language, "" if unknown.
+        uncertain: whether the file marks the entry as uncertain.
+    """
 
     start: int
     end: int
@@ -46,9 +58,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file that was understood: its form, the engine to name if the user names none, the kind of entries that tell none.
+    """A parsed file.
 
-    `every` is the spacing of a caption list in ms, 0 for everything else.
+    Attributes:
+        form: the format.
+        engine: the default engine name.
+        kind: the kind of entries that name none.
+        entries: the entries.
+        every: the spacing of a caption list in ms, 0 for other formats.
     """
 
     form: str
@@ -59,15 +76,15 @@ class Document:
 
 
 def invalid_place(name: str, where: str, why: str) -> AgentError:
-    """Return the error for a place of the file that cannot be used."""
+    """Return the error for an invalid place `where` of the file `name`."""
     return AgentError(f"{name}, {where}: {why}.", hint=f"Accepted: {FORMATS_TEXT}.")
 
 
 def text_of(given: Any, name: str, where: str, field: str = "text") -> str:
-    """Return a text without control characters; null is the empty text.
+    """Return text without control characters; None becomes "".
 
     Raises:
-        AgentError: not a text.
+        AgentError: `given` is not text.
     """
     if given is None:
         return ""
@@ -77,10 +94,10 @@ def text_of(given: Any, name: str, where: str, field: str = "text") -> str:
 
 
 def time_of(given: Any, name: str, where: str, field: str) -> int:
-    """Return the milliseconds of a time in seconds or as a clock.
+    """Convert a time in seconds or as a clock to ms.
 
     Raises:
-        AgentError: not a time.
+        AgentError: `given` is not a time.
     """
     try:
         return parse(given)
@@ -89,10 +106,10 @@ def time_of(given: Any, name: str, where: str, field: str) -> int:
 
 
 def span_of(start: int, end: int, name: str, where: str) -> tuple[int, int]:
-    """Return start and end, at least 1 ms apart.
+    """Return `start` and `end` in ms, at least 1 ms apart.
 
     Raises:
-        AgentError: the end comes before the start.
+        AgentError: the end is before the start.
     """
     if end < start:
         raise invalid_place(name, where, f"'end' ({end / 1000:g} s) comes before 'start' ({start / 1000:g} s)")
@@ -100,10 +117,10 @@ def span_of(start: int, end: int, name: str, where: str) -> tuple[int, int]:
 
 
 def score_of(given: Any, name: str, where: str) -> float | None:
-    """Return a score from 0 to 1, None where there is none.
+    """Return a score from 0 to 1, None if there is none.
 
     Raises:
-        AgentError: not such a number.
+        AgentError: `given` is not a number in this range.
     """
     if given is None or given == "":
         return None

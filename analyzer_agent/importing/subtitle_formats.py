@@ -1,4 +1,4 @@
-"""SRT and WebVTT: cues with the line where each begins. Knows nothing of other formats."""
+"""SRT and WebVTT: cues, each with its line number."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,20 +11,20 @@ _TIMES = re.compile(rf"\s*{_STAMP}\s*-->\s*{_STAMP}(?:\s.*)?")
 
 
 def srt(text: str, name: str) -> Document:
-    """Return the cues of a SubRip file.
+    """Parse a SubRip file; `name` is the file's name, for messages.
 
     Raises:
-        AgentError: a line with an arrow does not hold two times; names it.
+        AgentError: a line with `-->` does not contain two valid times.
     """
     lines = text.split("\n")
     return Document("srt", "srt-file", "subtitle", list(_cues(lines, name, blank_ends=False)))
 
 
 def vtt(text: str, name: str) -> Document:
-    """Return the cues of a WebVTT file; notes, styles and regions are passed over.
+    """Parse a WebVTT file; notes, styles and regions are skipped.
 
     Raises:
-        AgentError: a line with an arrow does not hold two times; names it.
+        AgentError: a line with `-->` does not contain two valid times.
     """
     lines = text.split("\n")
     return Document("vtt", "vtt-file", "subtitle", list(_cues(_without_remarks(lines), name, blank_ends=True)))
@@ -47,7 +47,7 @@ def _cues(lines: Sequence[str], name: str, *, blank_ends: bool) -> Iterator[Entr
 
 
 def _without_remarks(lines: Sequence[str]) -> list[str]:
-    """Return the lines with those of NOTE, STYLE and REGION blocks left empty, so that line numbers stay."""
+    """Blank the lines of NOTE, STYLE and REGION blocks, which preserves line numbers."""
     kept: list[str] = []
     remark = False
     for n, line in enumerate(lines):

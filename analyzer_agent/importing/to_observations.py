@@ -1,7 +1,4 @@
-"""Entries as observations: clipped to the range that is covered, cut at the edges of grains, with the detail that reading expects.
-
-Knows nothing of file formats or of storing.
-"""
+"""Conversion of entries to observations: clipped, cut at grain edges, with detail for reading."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,23 +10,23 @@ from analyzer_agent.timeline import TimeRange, sample_end
 
 _COUNT_AND_CLASS = re.compile(r"\d+ (.+)", re.S)
 _RATE = "1000"
-"""Frames per second that imported cuts are counted with: one in each ms, so that no shot is too short to count."""
+"""The frame rate of imported cuts: one frame per ms, so that no shot is too short to count."""
 
 
 def sampled_observations(shown: Mapping[int, Entry], grain: Grain) -> list[Observation]:
-    """Return what the samples of a grain show, from entries by their number on the grain's grid."""
+    """Return the observations of a grain's samples; `shown` are entries by index on its grid."""
     found = ((t, shown[t // grain.step]) for t in grain.instants if t // grain.step in shown)
     return [Observation(TimeRange(t, sample_end(t, grain.step, grain.span.end)), one.kind, one.text, one.score) for t, one in found]
 
 
 def cut_at_grains(entries: Sequence[Entry], size: int, limit: TimeRange, picture: TimeRange | None) -> dict[int, list[Observation]]:
-    """Return the observations of each grain by its number, in time order.
+    """Return the observations of each grain by its index, in time order.
 
     Args:
-        entries: of one analyzer.
+        entries: the entries of one analyzer.
         size: the length of a grain, in ms.
-        limit: what lies outside of it is cut off.
-        picture: where the video has one: the first and the last shot reach its ends.
+        limit: the range to clip to.
+        picture: the range with a picture, to which the first and the last shot extend, or None.
     """
     grains: dict[int, list[Observation]] = {}
     for entry in sorted(entries, key=lambda entry: (entry.start, entry.end)):
@@ -63,9 +60,9 @@ def _scene(entry: Entry, parts: Sequence[TimeRange], picture: TimeRange | None) 
 
 
 def _speech(entry: Entry, parts: Sequence[TimeRange], picture: TimeRange | None) -> Iterator[Observation]:
-    """Yield the pieces of a sentence: a word belongs to the grain in which it starts.
+    """Yield the pieces of a sentence; a word belongs to the grain in which it starts.
 
-    Where the file tells no words, they are taken to be spread evenly, for cutting alone.
+    Without word times in the file, words are assumed to be spread evenly, for cutting only.
     """
     words, last = entry.words or _interpolated_words(entry), len(parts) - 1
     groups = [
@@ -90,7 +87,7 @@ def _interpolated_words(entry: Entry) -> list[ImportedWord]:
 
 
 def _joined(words: Sequence[ImportedWord], whole: str) -> str:
-    """Return words as one text, spaced as the whole sentence is."""
+    """Join words to a text, with the spacing of the whole sentence."""
     spaced = any(word.text.startswith(" ") for word in words)
     return (" " if " " in whole and not spaced else "").join(word.text for word in words).strip()
 
