@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from analyzer_agent.records import JSON, Answer, ToolResult
+from analyzer_agent.sanitize import truncated
 from analyzer_agent.timeline import TimeRange
 
 
@@ -19,8 +20,7 @@ class _Happened:
         return event_line(self)  # type: ignore[arg-type]  # each subclass is one of `Event`
 
     def __repr__(self) -> str:
-        text = str(self)
-        return f"<{type(self).__name__} {text if len(text) <= 120 else text[:119] + '…'}>"
+        return f"<{type(self).__name__} {truncated(str(self), 120)}>"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from analyzer_agent.sanitize import truncated
+
 _MAX_TEXT_CHARS = 400
 _MAX_NAME_CHARS = 80
 _MAX_WORD_CHARS = 60
@@ -52,7 +54,7 @@ def quoted(text: str) -> str:
     The `#` of a citation such as `[#12]` is replaced, so that the text cannot cite a note.
     """
     flat = _flat(text).replace('"', "'")
-    return f'"{flat if len(flat) <= _MAX_TEXT_CHARS else flat[: _MAX_TEXT_CHARS - 1] + "…"}"'
+    return f'"{truncated(flat, _MAX_TEXT_CHARS)}"'
 
 
 def inline(text: str) -> str:

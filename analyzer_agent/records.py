@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from analyzer_agent.sanitize import truncated
 from analyzer_agent.timeline import TimeRange, seconds
 
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
@@ -268,9 +269,8 @@ class Answer:
         return answer_text(self)
 
     def __repr__(self) -> str:
-        text = self.text if len(self.text) <= 60 else f"{self.text[:59]}…"
         cited = f"{len(self.citations)} citation{'' if len(self.citations) == 1 else 's'}"
-        return f"<Answer {text!r} {self.finished}, confidence {self.confidence}, {cited}>"
+        return f"<Answer {truncated(self.text, 60)!r} {self.finished}, confidence {self.confidence}, {cited}>"
 
     def _repr_html_(self) -> str:
         """Return the answer for a notebook; times are links into the file."""

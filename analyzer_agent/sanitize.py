@@ -19,3 +19,8 @@ def sanitize(text: str) -> str:
 def one_line(text: str) -> str:
     """Return sanitized text on one line, with whitespace collapsed."""
     return " ".join(sanitize(text).split())
+
+
+def truncated(text: str, longest: int) -> str:
+    """Return text of at most `longest` characters; the last one is then an ellipsis."""
+    return text if len(text) <= longest else f"{text[: longest - 1].rstrip()}…"

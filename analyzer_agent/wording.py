@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 from analyzer_agent import events
 from analyzer_agent.events import ToolStarted
 from analyzer_agent.records import Answer, Citation, ToolResult, Unexamined
-from analyzer_agent.sanitize import one_line, sanitize
+from analyzer_agent.sanitize import one_line, sanitize, truncated
 from analyzer_agent.timeline import TimeRange, clock, seconds
 
 Role: TypeAlias = Literal["answer", "choice", "citation", "doubt", "unexamined", "ending", "cost"]
@@ -145,7 +145,7 @@ def evidence_line(citation: Citation, several: bool, full: bool = False) -> str:
 def quote(text: str, longest: int | None = _LONGEST_QUOTE) -> str:
     """Return text on one line in quotation marks, truncated to `longest` characters if given."""
     flat = one_line(text).replace('"', "'")
-    return f'"{flat if longest is None or len(flat) <= longest else flat[: longest - 1] + "…"}"'
+    return f'"{flat if longest is None else truncated(flat, longest)}"'
 
 
 def left_lines(left: Sequence[Unexamined], names: Mapping[str, str], *, unseen: bool = True, brief: bool = False) -> Iterator[str]:

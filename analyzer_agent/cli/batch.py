@@ -13,6 +13,7 @@ from analyzer_agent.cli.options import settings_of, shared_options
 from analyzer_agent.cli.progress import progress_display, warn
 from analyzer_agent.cli.safe_json import one_line
 from analyzer_agent.errors import AgentError
+from analyzer_agent.sanitize import truncated
 from analyzer_agent.wording import amount
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ def _answer(run: "Batch", workers: int, out: str, flags: Mapping[str, Any]) -> N
         for one in run.run(workers):
             tally.add(one.question, one.record)
             result = one.record["error"]["message"] if one.failed else one.record["answer"]
-            drawer.note(f"{tally.done}/{tally.total} {one_line(one.id)}: {'failed: ' if one.failed else ''}{_short(result)}")
+            drawer.note(
+                f"{tally.done}/{tally.total} {one_line(one.id)}: {'failed: ' if one.failed else ''}{truncated(one_line(result), 100)}"
+            )
             drawer.count(tally.done, tally.total, _so_far(tally))
     answered = before + tally.done - tally.failed
     click.echo(f"{answered} of {len(run.questions)} answered, {tally.failed} failed, {tally.passed_s:.1f} s: {one_line(out)}")
@@ -98,8 +101,3 @@ def _so_far(tally: "Tally") -> str:
     if tally.left_s is not None and tally.done < tally.total:
         parts.append(f"about {amount(round(tally.left_s * 1000))} left")
     return ", ".join(parts)
-
-
-def _short(text: str) -> str:
-    flat = one_line(text)
-    return flat if len(flat) <= 100 else f"{flat[:99]}…"

@@ -20,6 +20,7 @@ import click
 from analyzer_agent.cli.safe_json import one_line, sanitize
 from analyzer_agent.cli.wrapping import wrapped
 from analyzer_agent.errors import AgentError, Cancelled
+from analyzer_agent.sanitize import truncated
 
 INTERRUPTED = 130
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
@@ -100,7 +101,7 @@ def show_error(error: AgentError) -> None:
 def _file_error(error: OSError) -> AgentError:
     """Return what people are told of a file that cannot be opened, or of output that cannot be written."""
     name = str(error.filename or "")
-    shown = repr(name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…")
+    shown = repr(truncated(name, _LONGEST_NAME))
     if error.errno in _FULL:
         hint = "Make room, or write to another disk."
         return AgentError(f"{shown if name else 'The output'} cannot be written: {error.strerror}.", hint=hint)
@@ -110,9 +111,7 @@ def _file_error(error: OSError) -> AgentError:
 def show_bug(bug: Exception, log: "LogFile") -> None:
     """Put the traceback into the log and print one line that names it."""
     logging.getLogger("analyzer_agent").error("".join(traceback.format_exception(bug)))
-    told = one_line(f"{type(bug).__name__}: {bug}")
-    if len(told) > 200:
-        told = told[:199] + "…"
+    told = truncated(one_line(f"{type(bug).__name__}: {bug}"), 200)
     where = f" Details are in {log.path}" if log.path else " No log could be written."
     click.echo(f"{click.style('Error:', fg='red', bold=True)} a bug in analyzer-agent ({told}).{where}", err=True)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypeVar
 
 from analyzer_agent.errors import AgentError
+from analyzer_agent.sanitize import truncated
 
 Kind = Literal[
     "key", "forbidden", "missing", "context", "quota", "rate", "tools", "stream", "request", "server",
@@ -153,8 +154,7 @@ def _words(body: object) -> str:
 
 
 def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _MAX_DETAIL_CHARS else line[: _MAX_DETAIL_CHARS - 3] + "..."
+    return truncated(" ".join(text.split()), _MAX_DETAIL_CHARS)
 
 
 def _wait(headers: Mapping[str, str]) -> float | None:

@@ -1,19 +1,15 @@
 """`MissingVideo`: a video without a file, so that its imported notes can be read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal
+from typing import Any
 
 from analyzer_agent.errors import MediaError
-from analyzer_agent.protocols import Cue, Frame, Pixels, Track
+from analyzer_agent.protocols import Track
 from analyzer_agent.timeline import TimeRange
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 _ID_PREFIX = "named-"
 
@@ -50,28 +46,8 @@ class MissingVideo:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Do nothing: there is no file."""
 
-    def frames(
-        self,
-        span: TimeRange,
-        fps: float | None = None,
-        *,
-        instants: Sequence[int] | None = None,
-        keyframes: bool = False,
-        order: Literal["rgb", "bgr"] = "rgb",
-        pixels: Pixels | None = None,
-    ) -> Iterator[Frame]:
-        """Raise `MediaError`."""
-        raise self._not_here()
+    def frames(self, *_arguments: Any, **_options: Any) -> Any:
+        """Refuse to read anything, with a hint at what can be read."""
+        raise MediaError(f"The file of {self.name!r} is not here.", hint="Only notes that were imported can be read: analyzer-agent notes.")
 
-    def audio(self, span: TimeRange, rate: int = 16_000, track: int = 1) -> "NDArray[np.float32]":
-        """Raise `MediaError`."""
-        raise self._not_here()
-
-    def subtitles(self, track: int) -> Sequence[Cue]:
-        """Raise `MediaError`."""
-        raise self._not_here()
-
-    def _not_here(self) -> MediaError:
-        return MediaError(
-            f"The file of {self.name!r} is not here.", hint="Only notes that were imported can be read: analyzer-agent notes."
-        )
+    audio = subtitles = frames

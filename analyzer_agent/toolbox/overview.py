@@ -14,6 +14,7 @@ from analyzer_agent.evidence.merging import NoteReader
 from analyzer_agent.evidence.rendering import CHARS_PER_TOKEN, DEFAULT_TOKENS, as_line
 from analyzer_agent.evidence.summary import Part, SummaryCache
 from analyzer_agent.records import ToolCall, ToolResult
+from analyzer_agent.sanitize import truncated
 from analyzer_agent.timeline import TimeRange, total
 from analyzer_agent.toolbox.arguments import time_range
 from analyzer_agent.toolbox.coverage import coverage_sentence, covered
@@ -70,13 +71,9 @@ def parts_text(
             : room // 2
         ]
         text = max(_MIN_TEXT_CHARS, (room - len(heading)) // max(1, len(runs)) - _LINE_OVERHEAD_CHARS)
-        lines += [heading, *(as_line(replace(run, text=_truncated(run.text, text))) for run in runs)]
+        lines += [heading, *(as_line(replace(run, text=truncated(run.text, text))) for run in runs)]
         shown += [*([own] if own else []), *(run.id for run in runs)]
     return "\n".join(lines), list(dict.fromkeys(shown))
-
-
-def _truncated(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[: longest - 4]} ..."
 
 
 def _coverage_of_part(reader: NoteReader, session_video: SessionVideo, span: TimeRange) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
+from analyzer_agent.sanitize import truncated
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.support.sampling import observe_grains
 
@@ -65,8 +66,7 @@ def observe(span: TimeRange, frame: Frame, text: str) -> list[Observation]:
 def tidy(text: str) -> str:
     """Put a caption on one line, close up punctuation, drop a final full stop, and truncate."""
     line = _SPACE_BEFORE_PUNCTUATION.sub(r"\1", " ".join(text.split()))
-    short = line if len(line) <= MAX_CAPTION_CHARS else line[: MAX_CAPTION_CHARS - 1].rstrip() + "…"
-    return short.removesuffix(".").rstrip()
+    return truncated(line, MAX_CAPTION_CHARS).removesuffix(".").rstrip()
 
 
 SPEC = Spec(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
+from analyzer_agent.sanitize import truncated
 from analyzer_agent.timeline import TimeRange, clock, grid_step, instants, sample_end
 
 if TYPE_CHECKING:
@@ -71,9 +72,8 @@ class Look(Analyzer):
         text = " ".join(said.split())
         if not text:
             return []
-        short = text if len(text) <= MAX_ANSWER_CHARS else text[: MAX_ANSWER_CHARS - 1].rstrip() + "…"
         detail: Mapping[str, JSON] = {"question": self._question, "frames": [frame.pts for frame in frames]}
-        return [Observation(self._named(text, times, frames, span), "look", short, None, detail)]
+        return [Observation(self._named(text, times, frames, span), "look", truncated(text, MAX_ANSWER_CHARS), None, detail)]
 
     def _named(self, text: str, times: Sequence[str], frames: Sequence[Frame], span: TimeRange) -> TimeRange:
         """Return the range of the frames whose times the answer cites, or else the whole span."""

@@ -14,7 +14,7 @@ from analyzer_agent.prefetch import prefetch
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import FINEST_STEP, TimeRange, instants, merge, sample_end
-from analyzer_agent.tools.scenes import adjoining_runs
+from analyzer_agent.tools.support.sampling import adjoining_runs
 
 COMPARISON_LAG_MS = 2 * FINEST_STEP
 """Time between compared pictures, in ms; longer only if the frame interval is longer."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.tools.support.sampling import observe_grains
+from analyzer_agent.tools.support.sampling import min_score_filter, names_filter, observe_grains
 
 if TYPE_CHECKING:
     import numpy as np
@@ -154,18 +154,8 @@ SPEC = Spec(
         }
     },
     filters_schema={
-        "classes": {
-            "type": "array",
-            "items": {"type": "string"},
-            "description": "Show only these classes, by the names the detector knows; all when absent.",
-        },
-        "min_score": {
-            "type": "number",
-            "minimum": 0,
-            "maximum": 1,
-            "default": COUNTED_SCORE,
-            "description": "Count only boxes with at least this confidence; nothing below 0.1 is kept.",
-        },
+        "classes": names_filter("Show only these classes, by the names the detector knows; all when absent."),
+        "min_score": min_score_filter(COUNTED_SCORE, "Count only boxes with at least this confidence; nothing below 0.1 is kept."),
     },
     resource="gpu",
     needs="picture",

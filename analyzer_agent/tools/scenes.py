@@ -18,6 +18,7 @@ from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Pixels, Spe
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.shared_decoding import SharedDecodeView, SupportsParallelDecoding
 from analyzer_agent.timeline import TimeRange
+from analyzer_agent.tools.support.sampling import adjoining_runs
 
 DETECTORS = ("adaptive", "content")
 CONTEXT_MS = 1000
@@ -157,18 +158,6 @@ class _PassState:
         if inside and inside[-1] >= span.start:
             detail["until"] = inside[-1]
         return Observation(span, "scene", "shot", detail=detail)
-
-
-def adjoining_runs(grains: Sequence[Grain]) -> Iterator[Sequence[Grain]]:
-    """Split grains into runs of adjacent ones."""
-    run: list[Grain] = []
-    for grain in grains:
-        if run and run[-1].span.end != grain.span.start:
-            yield run
-            run = []
-        run.append(grain)
-    if run:
-        yield run
 
 
 def _frames(video: Video, picture: TimeRange, span: TimeRange, finder: CutFinder) -> Generator[Frame, None, None]:

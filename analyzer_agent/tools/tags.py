@@ -11,7 +11,7 @@ from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.support import vocabulary
-from analyzer_agent.tools.support.sampling import observe_grains
+from analyzer_agent.tools.support.sampling import min_score_filter, names_filter, observe_grains
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,18 +104,8 @@ SPEC = Spec(
     needs_engine=True,
     kinds=("tag",),
     filters_schema={
-        "groups": {
-            "type": "array",
-            "items": {"type": "string"},
-            "description": "Show only these groups of labels: scene, action, activity, unless the user has others; all when absent.",
-        },
-        "min_score": {
-            "type": "number",
-            "minimum": 0,
-            "maximum": 1,
-            "default": SHOWN_SCORE,
-            "description": "Show only labels at least this likely among their group; nothing below 0.05 is kept.",
-        },
+        "groups": names_filter("Show only these groups of labels: scene, action, activity, unless the user has others; all when absent."),
+        "min_score": min_score_filter(SHOWN_SCORE, "Show only labels at least this likely among their group; nothing below 0.05 is kept."),
     },
     resource="gpu",
     needs="picture",

@@ -15,7 +15,7 @@ from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.engines.opencv import look_alike
 from analyzer_agent.tools.support.frame_dedup import COARSEST_MS, deduplicated
-from analyzer_agent.tools.support.sampling import ascending_runs, frame_span
+from analyzer_agent.tools.support.sampling import ascending_runs, frame_span, min_score_filter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,11 +104,6 @@ def observe(span: TimeRange, frame: Frame, lines: Sequence[Line]) -> Iterator[Ob
         yield Observation(span, "text", text, score, {"box": [round(float(share), 3) for share in box], "pts": frame.pts})
 
 
-def selected(observation: Observation, filters: Mapping[str, Any]) -> Observation | None:
-    """Return the observation if its score is at least `min_score`, else None."""
-    return observation if observation.score is None or observation.score >= filters.get("min_score", SHOWN_SCORE) else None
-
-
 def make(options: Mapping[str, Any], engine: Engine) -> ScreenText:
     """Return the analyzer for these options.
 
@@ -143,15 +138,8 @@ SPEC = Spec(
         }
     },
     filters_schema={
-        "min_score": {
-            "type": "number",
-            "minimum": 0,
-            "maximum": 1,
-            "default": SHOWN_SCORE,
-            "description": "Show only lines read with at least this confidence; nothing below 0.3 is kept.",
-        }
+        "min_score": min_score_filter(SHOWN_SCORE, "Show only lines read with at least this confidence; nothing below 0.3 is kept."),
     },
     context=COARSEST_MS,
     needs="picture",
-    select=selected,
 )

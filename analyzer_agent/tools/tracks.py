@@ -14,8 +14,7 @@ from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange, instants, sample_end
 from analyzer_agent.tools import objects
 from analyzer_agent.tools.objects import DetectedBox, ObjectDetector, Objects
-from analyzer_agent.tools.scenes import adjoining_runs
-from analyzer_agent.tools.support.sampling import process_frames
+from analyzer_agent.tools.support.sampling import adjoining_runs, min_score_filter, names_filter, process_frames
 
 STEP_MS = 250
 """Sampling step in ms. 500 ms splits people who walk; 125 ms counts no better at twice the cost."""
@@ -166,18 +165,10 @@ SPEC = Spec(
     kinds=("track",),
     options_schema=objects.SPEC.options_schema,
     filters_schema={
-        "classes": {
-            "type": "array",
-            "items": {"type": "string"},
-            "description": "Count only these classes, by the names the detector knows, such as ['person']; all when absent.",
-        },
-        "min_score": {
-            "type": "number",
-            "minimum": 0,
-            "maximum": 1,
-            "default": _COUNTED_SCORE,
-            "description": "Count only objects that were detected with at least this confidence at their best moment.",
-        },
+        "classes": names_filter("Count only these classes, by the names the detector knows, such as ['person']; all when absent."),
+        "min_score": min_score_filter(
+            _COUNTED_SCORE, "Count only objects that were detected with at least this confidence at their best moment."
+        ),
     },
     resource="gpu",
     context=CONTEXT_MS,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analyzer_agent.errors import AgentError
+from analyzer_agent.sanitize import truncated
 from analyzer_agent.timeline import TimeRange, parse
 
 MAX_OPTIONS = 26
@@ -182,5 +183,4 @@ def _cell(text: str) -> list[str] | None:
 
 def abbreviated(value: object) -> str:
     """Return a value as messages show it, cut where it is long."""
-    told = repr(value)
-    return told if len(told) <= 80 else f"{told[:79]}…"
+    return truncated(repr(value), 80)

@@ -1,6 +1,6 @@
 """Sample frames for many grains in one pass over the video, in batches across grains."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain, islice
 from typing import Any, TypeVar
@@ -19,6 +19,16 @@ _MIN_PREFETCHED = 2
 
 E = TypeVar("E")
 T = TypeVar("T")
+
+
+def min_score_filter(default: float, description: str) -> Mapping[str, Any]:
+    """Return the JSON schema of the filter `min_score`."""
+    return {"type": "number", "minimum": 0, "maximum": 1, "default": default, "description": description}
+
+
+def names_filter(description: str) -> Mapping[str, Any]:
+    """Return the JSON schema of a filter by names."""
+    return {"type": "array", "items": {"type": "string"}, "description": description}
 
 
 def observe_grains(
@@ -48,16 +58,19 @@ def observe_grains(
             yield grain, [one for frame, what in looked for one in observe(frame_span(video, grain, frame), frame, what)]
 
 
-def ascending_runs(grains: Sequence[Grain]) -> Iterator[list[Grain]]:
-    """Split grains, in the given order, into runs in time order, each one pass over the video."""
-    run: list[Grain] = []
-    for grain in grains:
-        if run and grain.span.start < run[-1].span.end:
-            yield run
-            run = []
-        run.append(grain)
-    if run:
-        yield run
+def ascending_runs(grains: Sequence[Grain]) -> Iterator[Sequence[Grain]]:
+    """Split grains, in the order given, into runs that go forward in time: each run is one pass over the video."""
+    return _runs(grains, lambda last, grain: grain.span.start >= last.span.end)
+
+
+def adjoining_runs(grains: Sequence[Grain]) -> Iterator[Sequence[Grain]]:
+    """Split grains into runs in which each begins where the one before it ends."""
+    return _runs(grains, lambda last, grain: grain.span.start == last.span.end)
+
+
+def _runs(grains: Sequence[Grain], go_together: Callable[[Grain, Grain], bool]) -> Iterator[Sequence[Grain]]:
+    starts = [at for at in range(len(grains)) if not at or not go_together(grains[at - 1], grains[at])]
+    return (grains[start:end] for start, end in zip(starts, [*starts[1:], len(grains)], strict=False))
 
 
 def sampled_frames(video: Video, run: Sequence[Grain]) -> Iterator[Frame]:
