@@ -6,6 +6,7 @@ from typing import Any
 from analyzer_agent.fencing import fenced
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols import Reply
+from analyzer_agent.wording import option_letter
 
 
 def question_message(question: str, options: Sequence[str]) -> str:
@@ -23,7 +24,7 @@ def verification_prompt(question: str, options: Sequence[str], answer: str, choi
 
 
 def _options_text(options: Sequence[str]) -> str:
-    return "\n".join(f"{chr(65 + n)}. {' '.join(text.split())}" for n, text in enumerate(options))
+    return "\n".join(f"{option_letter(n)}. {' '.join(text.split())}" for n, text in enumerate(options))
 
 
 def assistant_message(reply: Reply) -> list[dict[str, Any]]:

@@ -23,6 +23,16 @@ _ENDINGS = {"out_of_steps": "The steps were used up before it was done.", "out_o
 _ASKED, _LONGEST_ASKED = ("query", "question", "description"), 80
 
 
+def option_letter(index: int) -> str:
+    """Return the letter of an option by its index from 0: `A` for 0."""
+    return chr(ord("A") + index)
+
+
+def letter_index(letter: str) -> int:
+    """Return the index of an option by its letter: 0 for `A` and `a`."""
+    return ord(letter.upper()) - ord("A")
+
+
 def amount(ms: int) -> str:
     """Return a duration for people: `8.5 s`, `12:30`."""
     return f"{seconds(ms):.3g} s" if ms < 99_950 else clock(round(ms / 1000) * 1000)

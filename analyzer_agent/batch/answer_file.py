@@ -16,6 +16,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from analyzer_agent.errors import AgentError
 from analyzer_agent.records import made_by
+from analyzer_agent.wording import option_letter
 
 Lock: TypeAlias = BaseFileLock
 
@@ -114,7 +115,7 @@ def chosen_right(gold: Any, record: Mapping[str, Any]) -> bool | None:
     if not isinstance(gold, Mapping) or not gold.get("options"):
         return None
     answer = gold.get("answer")
-    return record.get("choice") == chr(ord("A") + answer) if isinstance(answer, int) else None
+    return record.get("choice") == option_letter(answer) if isinstance(answer, int) else None
 
 
 def _record(line: bytes, out: Path, number: int, *, last: bool) -> Mapping[str, Any] | None:

@@ -14,6 +14,7 @@ from analyzer_agent.records import Confidence, ToolResult
 from analyzer_agent.toolbox.arguments import parse_object
 from analyzer_agent.toolbox.citations import cited_ids, parse_id, strip_invalid
 from analyzer_agent.toolbox.quotation_check import misquoting_claims
+from analyzer_agent.wording import option_letter
 
 StopReason = Literal["last_step", "analyzer_budget", "token_budget"]
 """The limit that made a model finish before it chose to."""
@@ -100,7 +101,7 @@ def parse_finish_call(calls: Sequence[Mapping[str, Any]], text: str, options: Se
         return DraftAnswer("", complaint=f"finish: {refusal}")
     if not isinstance(given.get("answer"), str):
         return DraftAnswer("", complaint="finish needs 'answer', a string.")
-    letters = [chr(65 + n) for n in range(len(options))]
+    letters = [option_letter(n) for n in range(len(options))]
     chosen = given.get("choice") if options else None
     choice = _letter(chosen, letters)
     empty = None if unfenced(given["answer"]) or choice else "the answer was empty."

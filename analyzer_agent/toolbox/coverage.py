@@ -45,20 +45,15 @@ def unexamined(
     found: list[Unexamined] = []
     for session_video in session_videos:
         done = covered(store, session_video)
+        reasons: dict[str, str] = {}
         for name, tool in tools.items():
             if why := session_video.unavailable_reason or tool.unavailable_reason:
-                found += [
-                    Unexamined(name, gap, "unavailable", why, session_video.video.id)
-                    for gap in session_video.scope.minus(done.get(name, []))
-                ]
+                reasons[name] = why
             elif not missing_input(tool.spec, session_video):
-                found += [
-                    Unexamined(name, gap, "unseen", "", session_video.video.id) for gap in session_video.scope.minus(done.get(name, []))
-                ]
-        for name, why in missing.items():
-            found += [
-                Unexamined(name, gap, "unavailable", why, session_video.video.id) for gap in session_video.scope.minus(done.get(name, []))
-            ]
+                reasons[name] = ""
+        for name, why in (reasons | dict(missing)).items():
+            gaps = session_video.scope.minus(done.get(name, []))
+            found += [Unexamined(name, gap, "unavailable" if why else "unseen", why, session_video.video.id) for gap in gaps]
     return found
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from analyzer_agent.protocols import Spec
 from analyzer_agent.records import KINDS
+from analyzer_agent.wording import option_letter
 
 OVERVIEW, SURVEY, READ, SEARCH, FINISH, JUDGE = "overview", "survey", "read_notes", "search_notes", "finish", "judge"
 
@@ -80,7 +81,7 @@ def finish_tool(options: Sequence[str] | None) -> dict[str, Any]:
         "not_examined": {"type": "string", "description": "what was left unexamined although it might matter"},
     }
     if options:
-        letters = [chr(65 + n) for n in range(len(options))]
+        letters = [option_letter(n) for n in range(len(options))]
         properties["choice"] = {"type": "string", "enum": letters, "description": "the letter of the chosen option; leave out to abstain"}
     return function_schema(FINISH, "Give the answer and end the question.", properties, ["answer", "notes", "confidence", "found"])
 

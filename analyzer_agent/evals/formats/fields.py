@@ -8,6 +8,7 @@ from typing import Any
 from analyzer_agent.errors import AgentError
 from analyzer_agent.sanitize import truncated
 from analyzer_agent.timeline import TimeRange, parse
+from analyzer_agent.wording import letter_index, option_letter
 
 MAX_OPTIONS = 26
 """One for each letter."""
@@ -130,10 +131,10 @@ class FieldReader:
         if len(set(meant.values())) == 1:
             return next(iter(meant.values()))
         if not meant:
-            forms = {"index": f"a number from 0 to {len(options) - 1}", "letter": f"a letter from A to {_letter(len(options) - 1)}"}
+            forms = {"index": f"a number from 0 to {len(options) - 1}", "letter": f"a letter from A to {option_letter(len(options) - 1)}"}
             accepted = " or ".join(forms.get(way, "the text of an option") for way in ways)
             raise self.wrong(f"{name!r} must be {accepted}, not {abbreviated(value)}")
-        readings = ", ".join(f"{_letter(at)} by its {way}" for way, at in meant.items())
+        readings = ", ".join(f"{option_letter(at)} by its {way}" for way, at in meant.items())
         raise self.wrong(f"{name!r} is ambiguous: {abbreviated(value)} may mean {readings}; change the options or the answer")
 
 
@@ -145,7 +146,7 @@ def is_whole(value: object) -> bool:
 def strip_option_letters(options: Sequence[str]) -> tuple[str, ...]:
     """Return the options without `A.`, `(B)`, … before them, where every option has its letter: whoever shows them puts their own."""
     marks = [_PREFIX.match(option) for option in options]
-    if all(mark is not None and mark[1] == _letter(at) for at, mark in enumerate(marks)):
+    if all(mark is not None and mark[1] == option_letter(at) for at, mark in enumerate(marks)):
         return tuple(option[mark.end() :].strip() for option, mark in zip(options, marks, strict=True) if mark is not None)
     return tuple(options)
 
@@ -155,15 +156,11 @@ def _readings(value: Any, options: Sequence[str]) -> Iterator[tuple[str, int]]:
     if given.isascii() and given.isdigit() and len(given) <= 2:
         yield "index", int(given)
     if letter := _LETTER.fullmatch(given):
-        yield "letter", ord(letter[1].upper()) - ord("A")
+        yield "letter", letter_index(letter[1])
     same = [at for at, option in enumerate(options) if given and option.strip() == given]
     if same:
         # Options with the same text are equally right; the benchmarks' own readers take the first.
         yield "text", same[0]
-
-
-def _letter(at: int) -> str:
-    return chr(ord("A") + at)
 
 
 def _cell(text: str) -> list[str] | None:

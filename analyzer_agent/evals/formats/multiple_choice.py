@@ -12,6 +12,7 @@ from analyzer_agent.evals.formats.fields import FieldReader, is_whole
 from analyzer_agent.evals.formats.question import Question
 from analyzer_agent.evals.formats.source import Source
 from analyzer_agent.timeline import TimeRange, parse
+from analyzer_agent.wording import option_letter
 
 _NEEDLE_MS = 1000
 """How long a needle of VNBench stays where the file gives an instant only."""
@@ -141,7 +142,7 @@ def lvbench(video: FieldReader, source: Source) -> Iterator[Question]:
     for row in _nested(video, "qa"):
         text, *parts = _LVBENCH_OPTION.split(row.text("question"))
         letters, options = parts[::2], tuple(parts[1::2])
-        if len(options) < 2 or letters != [chr(ord("A") + at) for at in range(len(options))]:
+        if len(options) < 2 or letters != [option_letter(at) for at in range(len(options))]:
             raise row.wrong("'question' must hold its options as '(A) …', '(B) …' after the question")
         types = row.values.get("question_type")
         kinds = [kind for kind in types if isinstance(kind, str)] if isinstance(types, list) else [row.report_text("question_type")]

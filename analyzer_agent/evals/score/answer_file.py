@@ -15,6 +15,7 @@ from analyzer_agent.errors import AgentError, near
 from analyzer_agent.records import made_by
 from analyzer_agent.timeline import TimeRange, parse
 from analyzer_agent.toolbox.citations import strip_invalid
+from analyzer_agent.wording import letter_index
 
 AnswerOutcome = Literal["answered", "unparsed", "abstained", "failed"]
 
@@ -162,7 +163,7 @@ def gold_of(given: Mapping[str, Any]) -> Gold:
 def option_index(choice: str, options: Sequence[str]) -> int | None:
     """Return the index that a letter stands for, written `B`, `b`, `B.` or `(B)`; None if it is no letter of the options."""
     match = _LETTER.fullmatch(choice.strip())
-    at = ord(match[1].upper()) - ord("A") if match else -1
+    at = letter_index(match[1]) if match else -1
     return at if 0 <= at < (len(options) or 26) else None
 
 

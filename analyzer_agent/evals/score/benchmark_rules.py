@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from analyzer_agent.evals.score.answer_file import Scored
 from analyzer_agent.evals.score.sections import Cell, Section, grouped, percent, shares
+from analyzer_agent.wording import option_letter
 
 _Row = tuple[Cell, ...]
 
@@ -64,7 +65,7 @@ def any_letter(response: str) -> str:
 
 
 def _letter_right(one: Scored, parser: Callable[[str], str]) -> bool:
-    return isinstance(one.gold.answer, int) and parser(one.choice) == chr(ord("A") + one.gold.answer)
+    return isinstance(one.gold.answer, int) and parser(one.choice) == option_letter(one.gold.answer)
 
 
 def _picked_right(one: Scored) -> bool:

@@ -14,6 +14,7 @@ from analyzer_agent.evals.score.answer_file import Scored
 from analyzer_agent.evals.score.evidence import moment
 from analyzer_agent.evals.score.sections import grouped
 from analyzer_agent.timeline import seconds
+from analyzer_agent.wording import option_letter
 
 _NO_PREDICTION = -1
 """Differs from every right answer, also from one that is not known."""
@@ -60,7 +61,7 @@ def _json(value: Any) -> str:
 
 
 def _letter(index: int | str | None) -> str | None:
-    return chr(ord("A") + index) if isinstance(index, int) else None
+    return option_letter(index) if isinstance(index, int) else None
 
 
 def _egoschema(items: Sequence[Scored]) -> str:
