@@ -89,6 +89,10 @@ class Word:
     span: TimeRange
     probability: float | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the word as JSON, with Whisper's names; times in seconds."""
+        return {"word": self.text, "start": seconds(self.span.start), "end": seconds(self.span.end), "probability": self.probability}
+
 
 @dataclass(frozen=True, slots=True)
 class JoinedNote:
@@ -110,15 +114,12 @@ class JoinedNote:
     notes: tuple[int, ...] = ()
     words: tuple[Word, ...] = field(default=(), repr=False)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, words: bool = True) -> dict[str, Any]:
         """Return the object that `notes --json --words` prints; times in seconds."""
         plain = {name: getattr(self, name) for name in ("id", "video", "kind", "analyzer", "engine")}
         times = {"start": seconds(self.span.start), "end": seconds(self.span.end), "text": self.text}
         more = {"score": None if self.score is None else round(self.score, 4), "uncertain": self.uncertain, "notes": list(self.notes)}
-        words = [
-            {"word": w.text, "start": seconds(w.span.start), "end": seconds(w.span.end), "probability": w.probability} for w in self.words
-        ]
-        return plain | times | more | ({"words": words} if words else {})
+        return plain | times | more | ({"words": [word.to_dict() for word in self.words]} if words and self.words else {})
 
 
 @dataclass(frozen=True, slots=True)

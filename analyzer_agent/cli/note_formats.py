@@ -15,7 +15,8 @@ import click
 
 from analyzer_agent.cli.safe_json import one_line, safe_json, sanitize
 from analyzer_agent.cli.tables import table
-from analyzer_agent.timeline import TimeRange, seconds
+from analyzer_agent.records import JoinedNote
+from analyzer_agent.timeline import TimeRange
 from analyzer_agent.wording import quote
 
 if TYPE_CHECKING:
@@ -34,24 +35,12 @@ CUES = ("srt", "vtt")
 
 
 @dataclass(frozen=True, slots=True)
-class NoteRow:
+class NoteRow(JoinedNote):
     """A joined note, ready to be written.
 
-    `words` are those whose times are known; `units` are what cues are made of, estimated times among them. Cues join rows of one
-    `source` only: two audio tracks are not one text.
+    `units` are what cues are made of, estimated times among them. Cues join rows of one `source` only: two audio tracks are not one text.
     """
 
-    id: int
-    video: str
-    analyzer: str
-    engine: str
-    kind: str
-    span: TimeRange
-    text: str
-    score: float | None
-    uncertain: bool
-    notes: tuple[int, ...]
-    words: "Sequence[SpokenWord]" = ()
     units: "Sequence[SpokenWord]" = ()
     source: str = ""
 
@@ -91,28 +80,6 @@ def write(rows: Sequence[NoteRow], form: str, style: Style | None = None) -> str
     return FORMATS[form](rows, style or Style()).rstrip("\n")
 
 
-def _object(row: NoteRow, style: Style) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "video": row.video,
-        "kind": row.kind,
-        "analyzer": row.analyzer,
-        "engine": row.engine,
-        "start": seconds(row.span.start),
-        "end": seconds(row.span.end),
-        "text": row.text,
-        "score": None if row.score is None else round(row.score, 4),
-        "uncertain": row.uncertain,
-        "notes": list(row.notes),
-        **({"words": [word_object(word) for word in row.words]} if style.words and row.words else {}),
-    }
-
-
-def word_object(word: "SpokenWord") -> dict[str, Any]:
-    """Return a word as JSON; the names are Whisper's."""
-    return {"word": word.text, "start": seconds(word.start), "end": seconds(word.end), "probability": word.prob}
-
-
 def _table(rows: Sequence[NoteRow], style: Style) -> str:
     if not rows:
         return ""
@@ -132,11 +99,11 @@ def _table(rows: Sequence[NoteRow], style: Style) -> str:
 
 
 def _json(rows: Sequence[NoteRow], style: Style) -> str:
-    return safe_json([_object(row, style) for row in rows])
+    return safe_json([row.to_dict(style.words) for row in rows])
 
 
 def _jsonl(rows: Sequence[NoteRow], style: Style) -> str:
-    return "\n".join(safe_json(_object(row, style), indent=None) for row in rows)
+    return "\n".join(safe_json(row.to_dict(style.words), indent=None) for row in rows)
 
 
 def _csv(rows: Sequence[NoteRow], style: Style) -> str:
@@ -144,15 +111,15 @@ def _csv(rows: Sequence[NoteRow], style: Style) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(names)
-    for values in (values for row in rows for values in (_word_rows(row) if style.words else [_object(row, Style())])):
+    for values in (values for row in rows for values in (_word_rows(row) if style.words else [row.to_dict(words=False)])):
         writer.writerow([sanitize(value) if isinstance(value := values[name], str) else value for name in names])
     return out.getvalue()
 
 
 def _word_rows(row: NoteRow) -> list[dict[str, Any]]:
     """Return the row once for each of its words, with the word's own text, times and probability."""
-    whole = _object(row, Style())
-    words = [word_object(word) for word in row.words]
+    whole = row.to_dict(words=False)
+    words = [word.to_dict() for word in row.words]
     return [whole | {"text": w["word"], "start": w["start"], "end": w["end"], "score": w["probability"]} for w in words]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -147,13 +147,12 @@ def _rows(path: Path, settings: "Settings", kinds: Sequence[str], search: str | 
 
 def row_of(run: "MergedNote", name: str, store: "Store") -> NoteRow:
     """Return a run as it is written, under the name of its video."""
-    from analyzer_agent.evidence.spoken_words import words_of, words_or_estimate
+    from analyzer_agent.evidence.spoken_words import words_or_estimate
+    from analyzer_agent.session.note_queries import joined_note
 
-    first = run.notes[0]
-    engine = store.notes.provenance(first.key).engine
-    ids = tuple(note.id for note in run.notes)
-    row = NoteRow(run.id, name, first.analyzer, engine, run.kind, run.span, run.text, run.score, run.uncertain, ids)
-    return replace(row, words=words_of(run), units=words_or_estimate([run]), source=first.key) if run.kind == "speech" else row
+    note = joined_note(store, name, run)
+    units = words_or_estimate([run]) if run.kind == "speech" else ()
+    return NoteRow(**{field.name: getattr(note, field.name) for field in fields(note)}, units=units, source=run.notes[0].key)
 
 
 def said(runs: "Sequence[MergedNote]", settings: "Settings") -> "list[MergedNote]":

@@ -13,7 +13,7 @@ from analyzer_agent.cli.common import chosen, open_session, warn_of_problems
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.index import fail_if_incomplete, run_index
 from analyzer_agent.cli.interrupt import interruptible
-from analyzer_agent.cli.note_formats import FORMATS, NoteRow, Style, style_of, style_options, word_object, write
+from analyzer_agent.cli.note_formats import FORMATS, NoteRow, Style, style_of, style_options, write
 from analyzer_agent.cli.notes import row_of
 from analyzer_agent.cli.options import settings_of, shared_options
 from analyzer_agent.cli.progress import progress_display, warn
@@ -180,7 +180,7 @@ class Transcript:
             "segments": [
                 {"id": row.id, "start": seconds(row.span.start), "end": seconds(row.span.end), "text": row.text}
                 | {"score": row.score, "uncertain": row.uncertain}
-                | ({"words": [word_object(word) for word in row.words]} if style.words else {})
+                | ({"words": [word.to_dict() for word in row.words]} if style.words else {})
                 for row in self.rows
             ],
             "not_examined": [

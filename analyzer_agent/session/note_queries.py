@@ -7,6 +7,7 @@ from analyzer_agent.errors import AgentError
 from analyzer_agent.evidence.merging import MergedNote
 from analyzer_agent.evidence.spoken_words import words_of
 from analyzer_agent.records import JoinedNote, Word
+from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, clock, parse
 from analyzer_agent.toolbox import SessionVideo, Toolbox
 from analyzer_agent.tools.aliases import resolve_kinds
@@ -18,19 +19,19 @@ _MAX_NOTES = 1000
 def notes(toolbox: Toolbox, places: Sequence[tuple[SessionVideo, TimeRange]], kinds: Sequence[str] | None) -> list[JoinedNote]:
     """Return the notes within these ranges of videos, video by video, in time order."""
     found = [(session_video, toolbox.reader.merged_notes(session_video.video.id, span, kinds=kinds)) for session_video, span in places]
-    return [_joined_note(toolbox, session_video, run) for session_video, runs in found for run in runs]
+    return [joined_note(toolbox.store, one.title or one.name, run) for one, runs in found for run in runs]
 
 
 def search(
     toolbox: Toolbox, words: str, places: Sequence[tuple[SessionVideo, TimeRange]], kinds: Sequence[str] | None, limit: int
 ) -> list[JoinedNote]:
-    """Return at most `limit` notes in these ranges that contain any of the words, best first."""
-    session_videos = {session_video.video.id: session_video for session_video, _ in places}
+    """Return the notes that best match any of the words, best first."""
+    titles = {one.video.id: one.title or one.name for one, _ in places}
     spans = {session_video.video.id: span for session_video, span in places}
     around = TimeRange(min(span.start for span in spans.values()), max(span.end for span in spans.values()))
-    found = toolbox.reader.search(words, list(session_videos), span=around, kinds=kinds, limit=_MAX_NOTES)
+    found = toolbox.reader.search(words, list(titles), span=around, kinds=kinds, limit=_MAX_NOTES)
     runs = [run for run in found if run.span.overlaps(spans[run.video])][:limit]
-    return [_joined_note(toolbox, session_videos[run.video], run) for run in runs]
+    return [joined_note(toolbox.store, titles[run.video], run) for run in runs]
 
 
 def searched_spans(
@@ -84,9 +85,9 @@ def _time(given: float | str) -> int:
         raise AgentError(f"{error}.") from error
 
 
-def _joined_note(toolbox: Toolbox, session_video: SessionVideo, run: MergedNote) -> JoinedNote:
+def joined_note(store: Store, name: str, run: MergedNote) -> JoinedNote:
+    """Return a merged note as it is given to callers, under the name of its video."""
     first = run.notes[0]
-    engine = toolbox.store.notes.provenance(first.key).engine
     words = tuple(Word(word.text, TimeRange(word.start, word.end), word.prob) for word in words_of(run))
-    about = (session_video.title or session_video.name, run.kind, first.analyzer, engine)
+    about = (name, run.kind, first.analyzer, store.notes.provenance(first.key).engine)
     return JoinedNote(run.id, *about, run.span, run.text, run.score, run.uncertain, tuple(note.id for note in run.notes), words)
