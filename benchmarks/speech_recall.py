@@ -166,7 +166,7 @@ def _cost(cuts: Sequence[Cut]) -> float:
     return sum(cut.ours_cpu for cut in cuts) / max(1e-9, sum(cut.plain_cpu for cut in cuts))
 
 
-# --- ways of hearing --------------------------------------------------------------------------------------------------
+# --- transcribers ---------------------------------------------------------------------------------
 
 
 def _plain(folder: Path) -> Hear:
@@ -206,7 +206,7 @@ def _ours(folder: Path) -> Hear:
     return hear
 
 
-# --- sources ----------------------------------------------------------------------------------------------------------
+# --- sources --------------------------------------------------------------------------------------
 
 
 def _needles() -> Iterator[Source]:

@@ -121,7 +121,7 @@ Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
 """
 
 
-# ---- Picture ------------------------------------------------------------------------------------------------------------
+# ---- Picture -------------------------------------------------------------------------------------
 
 
 def place(move: Move, t: float) -> float:
@@ -136,7 +136,7 @@ def picture(t: float) -> np.ndarray:
     return paint(shot, t, {move.what: place(move, t) for move in MOVES}, [text for text in TEXTS if text.start <= t < text.end])
 
 
-# ---- Sound --------------------------------------------------------------------------------------------------------------
+# ---- Sound ---------------------------------------------------------------------------------------
 
 
 @cache
@@ -173,7 +173,7 @@ def sound() -> np.ndarray:
     return np.rint(np.clip(mix, -1, 1) * 32767).astype(np.int16)
 
 
-# ---- The file, and what is true of it -------------------------------------------------------------------------------------
+# ---- Clip and truth file -------------------------------------------------------------------------
 
 
 def subtitle_packets(stream: SubtitleStream) -> list[av.Packet]:

@@ -144,7 +144,7 @@ def cat(canvas: Canvas, x: float, y: float, colour: str) -> None:
         canvas.oval("#f9e547", x + eye, y - 43, 2.6, 3.4)
 
 
-# ---- The five shots: what stands still, and what does not -----------------------------------------------------------------
+# ---- The five shots: backdrops and moving things -------------------------------------------------
 
 
 def dawn(canvas: Canvas) -> None:

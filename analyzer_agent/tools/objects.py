@@ -63,7 +63,7 @@ class Objects(Analyzer):
         self._engine = engine
 
     def facts(self) -> Mapping[str, JSON]:
-        """Return `{"classes": [...]}`: the vocabulary, or else the classes of the loaded weights."""
+        """Return `{"classes": [...]}`: the vocabulary, or else the classes of the weights."""
         if self.vocabulary:
             return {"classes": list(self.vocabulary)}
         detector: ObjectDetector = self._engine.get()

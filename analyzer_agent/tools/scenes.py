@@ -37,9 +37,13 @@ class CutFinder(Protocol):
     after: int
     pixels: Pixels | None
 
-    def push(self, pts: int, image: Any) -> Sequence[int]: ...
+    def push(self, pts: int, image: Any) -> Sequence[int]:
+        """Process the next frame; return the starts of shots that are now certain, in ms."""
+        ...
 
-    def frame_number(self, elapsed: int) -> int: ...
+    def frame_number(self, elapsed: int) -> int:
+        """Return the number of the frame `elapsed` ms after the first one."""
+        ...
 
 
 class Scenes(Analyzer):

@@ -17,7 +17,7 @@ from analyzer_agent.tools.objects import DetectedBox, ObjectDetector, Objects
 from analyzer_agent.tools.support.sampling import adjoining_runs, min_score_filter, names_filter, process_frames
 
 STEP_MS = 250
-"""Sampling step in ms. 500 ms splits people who walk; 125 ms counts no better at twice the cost."""
+"""Sampling step in ms. 500 ms splits walking people; 125 ms counts no better at twice the cost."""
 MAX_UNSEEN_MS = 1_500
 """An object not detected for longer than this, in ms, counts as new when it returns."""
 CONTEXT_MS = 4_000

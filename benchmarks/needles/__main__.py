@@ -1,4 +1,7 @@
-"""Make the needle benchmark: `python -m benchmarks.needles BUILD_DIR --minutes 1,30,180 --seed 7`."""
+"""Build the needle benchmark.
+
+`python -m benchmarks.needles BUILD_DIR --minutes 1,30,180 --seed 7`
+"""
 
 import argparse
 import os

@@ -120,7 +120,7 @@ def text_size(text: str, size: int) -> tuple[int, int]:
     return int(width), int(height)
 
 
-# ---- Things that move -----------------------------------------------------------------------------------------------
+# ---- Moving things -------------------------------------------------------------------------------
 
 
 def _cloud(picture: Picture, x: float, y: float, size: float, colour: Colour) -> None:
@@ -143,7 +143,7 @@ _MOVERS: tuple[tuple[_Draw, int, int], ...] = ((_cloud, 30, 110), (_bird, 50, 22
 """Moving things, and the range of their heights."""
 
 
-# ---- What they move in front of -------------------------------------------------------------------------------------
+# ---- Backdrops -----------------------------------------------------------------------------------
 
 
 def _sky(random: Random, picture: Picture, bottom: int) -> None:

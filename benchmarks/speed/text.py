@@ -93,7 +93,7 @@ class Counted:
         return self._reader.read(image, languages)
 
 
-# --- what is read -----------------------------------------------------------------------------------------------------
+# --- reading --------------------------------------------------------------------------------------
 
 
 def grains_of(video: Video, step: int) -> list[Grain]:
@@ -142,7 +142,7 @@ def _kept(path: Path, video: Video, grains: Sequence[Grain], engine: Any) -> lis
     return [Observation(TimeRange(start, end), "text", words) for start, end, words in rows]
 
 
-# --- the slides -------------------------------------------------------------------------------------------------------
+# --- slides ---------------------------------------------------------------------------------------
 
 
 def slides(folder: Path, seconds: int, size: tuple[int, int]) -> tuple[Path, list[Shown]]:

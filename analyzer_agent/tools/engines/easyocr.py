@@ -124,7 +124,7 @@ def _upright(corners: Sequence[Sequence[float]]) -> tuple[float, float, float, f
     return min(across), min(down), max(across) - min(across), max(down) - min(down)
 
 
-# --- which languages ----------------------------------------------------------------------------------------------------
+# --- languages ------------------------------------------------------------------------------------
 
 
 @cache
@@ -184,7 +184,7 @@ def unsupported_reason(config: EngineConfig, options: Mapping[str, Any]) -> str 
     return None if (folder / file).is_file() else f"the recogniser {file!r} for {', '.join(languages)} is not in {folder}"
 
 
-# --- finding and loading ------------------------------------------------------------------------------------------------
+# --- finding and loading --------------------------------------------------------------------------
 
 
 def _folder(config: EngineConfig) -> Path:

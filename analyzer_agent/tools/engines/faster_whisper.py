@@ -86,7 +86,7 @@ def _missing(*packages: str) -> Availability | None:
     return Availability(missing=f"{absent[0]} is not installed", fix=pip_install("faster-whisper", "onnxruntime")) if absent else None
 
 
-# --- engines ------------------------------------------------------------------------------------------------------------
+# --- engines --------------------------------------------------------------------------------------
 
 
 class Silero:

@@ -199,7 +199,7 @@ class Clip(_OpenClipModel):
         return self._text_batches.run(group, work)
 
 
-# --- finding and loading ------------------------------------------------------------------------------------------------
+# --- finding and loading --------------------------------------------------------------------------
 
 
 def _locate(config: EngineConfig, repositories: Sequence[str], noun: str, analyzer: str) -> Checkpoint | Availability:

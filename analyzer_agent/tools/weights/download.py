@@ -66,7 +66,7 @@ class DownloadDone(NamedTuple):
     file: WeightFile
 
 
-# --- choosing -----------------------------------------------------------------------------------------------------------
+# --- choosing -------------------------------------------------------------------------------------
 
 
 def choose_weights(wanted: Sequence[str]) -> list[Weights]:
@@ -99,7 +99,7 @@ def _weights_named(names: str, offered: Sequence[Weights]) -> Iterator[Weights]:
         yield found
 
 
-# --- planning -----------------------------------------------------------------------------------------------------------
+# --- planning -------------------------------------------------------------------------------------
 
 
 def plan_download(chosen: Sequence[Weights], folder: Path, hub: Hub, github: str = GITHUB_API) -> list[WeightFile]:
@@ -188,7 +188,7 @@ def _asset(weights: Weights, folder: Path, assets: Mapping[str, Any]) -> WeightF
     return WeightFile(weights, folder / weights.folder / weights.files[0], weights.source, told.get("size"), digest, {}, unpacked)
 
 
-# --- fetching -----------------------------------------------------------------------------------------------------------
+# --- fetching -------------------------------------------------------------------------------------
 
 
 def download_weights(files: Sequence[WeightFile]) -> Iterator[DownloadProgress | DownloadDone]:
