@@ -1,7 +1,7 @@
-"""Chapters: the parts that a video was told in, kept as notes that name the notes they were made from, so that they can be cited.
+"""Chapters: the parts of a summary, stored as citable notes that name their sources.
 
-They are derived: made anew when the notes on a video change, left out of reading and searching unless asked for by their kind. Knows
-nothing of how parts are found.
+They are derived data: recreated when the notes on a video change, and left out of reading and
+searching unless requested by kind. `summary` finds the parts.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ _MAX_TEXT_CHARS = 160
 
 
 def keep(store: Store, video: str, parts: Sequence[Part]) -> list[int | None]:
-    """Store the parts of which something is known and return the ids of their notes, None for each other part.
+    """Store the parts that have sources; return a note id for each part, or None without sources.
 
     The same parts of the same notes keep their ids.
     """

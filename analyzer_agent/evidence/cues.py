@@ -1,7 +1,7 @@
-"""Subtitle cues from words: short enough to read, divided where sentences end, else at clauses, else at pauses, never inside a word.
+"""Divide spoken words into subtitle cues at the ends of sentences, else at clauses or pauses.
 
-The division is the cheapest of all (as lines of a paragraph are broken), so that no cue is left with a single word for want of
-looking ahead. Leaves file formats to others.
+Dynamic programming finds the division with the least total cost (as in paragraph line breaking), so
+that no cue is left with a single word.
 """
 
 import re
@@ -15,17 +15,17 @@ from analyzer_agent.evidence.spoken_words import SpokenWord, joined
 from analyzer_agent.timeline import TimeRange
 
 LINE_WIDTH = 42
-"""The longest line, in columns: a Chinese or Japanese character takes two."""
+"""Maximum length of a line in columns; a Chinese or Japanese character takes two."""
 
 MAX_LINES = 2
 MAX_CUE_MS = 7_000
-"""The longest a cue is shown, in ms, unless a single word lasts longer."""
+"""Maximum duration of a cue in ms, unless a single word lasts longer."""
 
 MIN_CUE_MS = 1_000
-"""A shorter cue stays until the next one begins, up to this many ms."""
+"""A shorter cue is extended to this many ms, at most until the next one begins."""
 
 _PAUSE_MS = 1_500
-"""No cue goes on across a longer silence, in ms."""
+"""A longer silence, in ms, always ends a cue."""
 
 _CLOSING = r"[\"'\u2019\u201d)\]\u00bb\u300d\u300f\uff09]*$"
 _SENTENCE = re.compile(rf"[.!?\u2026\u3002\uff01\uff1f]{_CLOSING}")
@@ -35,28 +35,28 @@ _ABBREVIATION = re.compile(r"(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|No|[A-Z])\.$")
 
 @dataclass(frozen=True)
 class WordCue:
-    """A cue: when it is shown, and its words by line."""
+    """A cue: the time for which it is shown, and its words by line."""
 
     span: TimeRange
     lines: Sequence[Sequence[SpokenWord]]
 
     @cached_property
     def text(self) -> str:
-        """The lines as they are shown."""
+        """The text, with line breaks."""
         return "\n".join(joined(line) for line in self.lines)
 
 
 def text_columns(text: str) -> int:
-    """Return how many columns a text takes."""
+    """Return the width of a text in columns."""
     return sum(0 if category(char) in ("Mn", "Me", "Cf") else 1 + (east_asian_width(char) in "WF") for char in text)
 
 
 def cues(words: Sequence[SpokenWord], width: int = LINE_WIDTH) -> list[WordCue]:
-    """Return words as cues that do not overlap, in order, of at most `MAX_LINES` lines of `width` columns.
+    """Divide words into cues that do not overlap, in order, of at most `MAX_LINES` lines.
 
     Args:
-        words: in the order in which they are said; a cue or a line may end after each of them.
-        width: the longest line in columns, from 1; a word that is longer stands alone on its line.
+        words: in spoken order; a cue or a line may end after each of them.
+        width: maximum length of a line in columns, at least 1; a longer word gets its own line.
     """
     cuts = [0, *(n for n, (one, other) in enumerate(pairwise(words), 1) if other.start - one.end > _PAUSE_MS), len(words)]
     groups = [group for first, beyond in pairwise(cuts) for group in _split_into_cues(words[first:beyond], width)]
@@ -74,7 +74,7 @@ def cues(words: Sequence[SpokenWord], width: int = LINE_WIDTH) -> list[WordCue]:
 
 
 def _split_into_cues(words: Sequence[SpokenWord], width: int) -> list[Sequence[SpokenWord]]:
-    """Return words in groups, each short enough, at the least cost."""
+    """Divide words into groups that fit a cue each, with the least total cost."""
     costs, before = [0.0] + [float("inf")] * len(words), [0] * (len(words) + 1)
     sizes = [text_columns(word.text) for word in words]
     ends = [_end_cost(words, n) for n in range(len(words))]
@@ -93,7 +93,7 @@ def _split_into_cues(words: Sequence[SpokenWord], width: int) -> list[Sequence[S
 def _candidates(
     words: Sequence[SpokenWord], sizes: Sequence[int], ends: Sequence[float], first: int, width: int
 ) -> Iterator[tuple[int, float]]:
-    """Yield the last words that a cue may have which begins with `first`, and what the cue costs apart from its end."""
+    """Yield (last word, cost without the end's) of each possible cue that begins with `first`."""
     line, lines, filled, passed, start = 0, 1, 0, 0.0, words[first].start
     for last in range(first, len(words)):
         space = last > first and not words[last].joint
@@ -116,7 +116,7 @@ def _candidates(
 
 
 def _end_cost(words: Sequence[SpokenWord], n: int) -> float:
-    """Return what it costs to end a cue after a word, 0 after a sentence."""
+    """Return the cost of ending a cue after word `n`; 0 at the end of a sentence."""
     if n + 1 == len(words) or _ends_sentence(words[n].text):
         return 0.0
     pause = min(max(words[n + 1].start - words[n].end, 0), 400) / 100
@@ -131,7 +131,7 @@ def _ends_sentence(text: str) -> bool:
 
 
 def _lines(words: Sequence[SpokenWord], width: int) -> list[Sequence[SpokenWord]]:
-    """Return a cue's words in one line where they fit, else in two of about the same length, the first one ending a clause if it can."""
+    """Return the words in one line if they fit, else in two lines, by clause and of similar length."""
     if text_columns(joined(words)) <= width or len(words) == 1:
         return [words]
     sizes = [(text_columns(joined(words[:n])), text_columns(joined(words[n:]))) for n in range(1, len(words))]

@@ -1,6 +1,6 @@
-"""Look only where nobody has looked: coverage, then the gaps, then the analyzer, then the record.
+"""Analyze only the gaps in coverage: plan, claim, analyze, commit grain by grain.
 
-Knows nothing of models or tools. What was found is read back with `merging`.
+The results are read back with `merging`.
 """
 
 import logging
@@ -23,10 +23,10 @@ from analyzer_agent.storage import LEASE_S, ClaimLost, Ledger, Store
 from analyzer_agent.timeline import TimeRange
 
 MAX_ATTEMPTS = 3
-"""How often a grain that fails is tried, one question at a time, before it is left alone."""
+"""Attempts on a failing grain, one per question, before it is given up."""
 
 _GIVE_UP_AFTER = 2
-"""Grains that fail in a row before the rest of a call is left for later."""
+"""Consecutive failed grains after which the rest of a call is left unseen."""
 
 _POLL_S = 0.1
 
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class GatherOutcome:
-    """What a request came to. `keys` are the recipes whose notes answer it."""
+    """The outcome of a request. `keys` are the cache keys whose notes serve it."""
 
     keys: list[str]
     reused_ms: int = 0
@@ -47,22 +47,28 @@ class GatherOutcome:
 
 
 class GapRunner:
-    """Fills the gaps that a request leaves in one analyzer's coverage of one video."""
+    """Fills the gaps in one analyzer's coverage of one video."""
 
     def __init__(self, store: Store, video: Video, job: BoundAnalyzer) -> None:
         self.store, self.video, self.job = store, video, job
         self.key = job.provenance.key
-        # Claims of its own: what one call gives back must never be what another call of this process holds.
+        # A separate ledger, so that releasing its claims does not release those of other calls.
         self.ledger = Ledger(store.connections)
         store.notes.add_provenance(job.provenance)
         self.keys = serving_keys(job.provenance, store.notes.provenances(video=video.id, analyzer=job.spec.name), job.pinned)
 
     def plan(self, spans: Sequence[TimeRange], step: int = 0, *, force: bool = False) -> Plan:
-        """Tell what `spans`, grown to whole grains, would take. With `force`, everything is new."""
+        """Plan the grains that `spans` touch.
+
+        Args:
+            spans: the requested ranges.
+            step: the sampling step in ms; 0 if not sampled.
+            force: treat everything as new.
+        """
         return self.plan_of(grains_of(self.job.spec, self.video, spans, step, self.job.grain), force=force)
 
     def plan_of(self, grains: Sequence[Grain], *, force: bool = False) -> Plan:
-        """Tell what `grains`, in time order, would take."""
+        """Plan `grains`, which are in time order; with `force`, treat everything as new."""
         plan = Plan(list(grains), forced=force)
         if not plan.asked:
             return plan
@@ -89,14 +95,20 @@ class GapRunner:
         cancel: threading.Event | None = None,
         shared: bool = False,
     ) -> Generator[Progress | Waiting, None, GatherOutcome]:
-        """Analyze what the plan leaves to do; yields progress and returns the outcome. What was finished is kept, whatever happens.
+        """Analyze the grains to do. Finished grains stay stored, whatever happens.
 
-        `shared`: frames come from a pass that feeds others too, so waiting for them is not counted as the analyzer's time.
+        Args:
+            plan: the plan.
+            call_id: id of the tool call, for events.
+            budget_ms: limit of the analyzer's time; None for no limit.
+            cancel: stops the run when set.
+            shared: frames come from a shared decoding pass, so that waiting for them does not count
+                as the analyzer's time.
 
         Raises:
             AgentError: the analyzer cannot run at all.
             Cancelled: `cancel` was set.
-            RuntimeError: the analyzer breaks its contract, which is a bug in it.
+            PluginError: a plug-in breaks the contract of analyzers (RuntimeError for a built-in).
         """
         state = _RunState(
             plan, GatherOutcome(self.keys, plan.reused_ms, unexamined=list(plan.given_up)), call_id, budget_ms, cancel, shared
@@ -108,7 +120,7 @@ class GapRunner:
                 raise Cancelled
             claimed = set(self.ledger.claim(self.video.id, self.key, [g.span for g in pending]))
             with self._held(claimed):
-                # Between planning and claiming another process may have finished a grain; now nobody else can.
+                # Another process may have finished a grain between planning and claiming.
                 pending = self._still_missing(pending, state)
                 mine = [g for g in pending if g.span in claimed]
                 if mine:
@@ -123,7 +135,7 @@ class GapRunner:
         return state.outcome
 
     def _analyze(self, grains: Sequence[Grain], state: "_RunState") -> Generator[Progress, None, set[TimeRange]]:
-        """Analyze claimed grains, committing each as it comes; returns those that were taken over by another process."""
+        """Analyze claimed grains and commit each at once; return those lost to another process."""
         queue, lost, streak = deque(grains), set[TimeRange](), 0
         while queue and not state.exhausted():
             first = queue[0]
@@ -141,7 +153,7 @@ class GapRunner:
         return lost
 
     def _stream(self, queue: deque[Grain], lost: set[TimeRange], state: "_RunState") -> Iterator[Progress]:
-        """Run the analyzer over `queue`, taking each grain off it once it is stored."""
+        """Run the analyzer over `queue`, removing each grain once it is stored."""
         state.start()
         with closing(self._results(tuple(queue))) as results:
             for item in results:
@@ -166,7 +178,7 @@ class GapRunner:
             raise contract_error(self.job.spec, f"every grain must be yielded, empty ones included: {queue[0].span} was left out")
 
     def _results(self, grains: Sequence[Grain]) -> Generator[tuple[Grain, Sequence[Observation]], None, None]:
-        """Yield what the analyzer yields, and tell what goes wrong inside of it from what goes wrong elsewhere."""
+        """Yield the analyzer's results; wrap its exceptions to distinguish them from others."""
         try:
             yield from self.job.analyzer.analyze(self.video, grains)
         except MediaError as error:
@@ -198,7 +210,7 @@ class GapRunner:
 
     @contextmanager
     def _held(self, claimed: set[TimeRange]) -> Iterator[None]:
-        """Keep the claims alive while the block runs, and give back what it leaves of them."""
+        """Renew the claims while the block runs, then release the remaining ones."""
         if not claimed:
             yield
             return
@@ -231,7 +243,7 @@ class GapRunner:
         return CoverageIndex(covered, self.key, root_of(self.video))
 
     def _still_missing(self, pending: Sequence[Grain], state: "_RunState") -> list[Grain]:
-        """Drop what another process has finished meanwhile; it counts as reused."""
+        """Return the grains that no other process has finished; those count as reused."""
         plan = state.plan
         whole = TimeRange(min(g.span.start for g in pending), max(g.span.end for g in pending))
         seen, spans = self._seen(whole, plan.forced), {g.span for g in pending}
@@ -250,7 +262,7 @@ class GapRunner:
 
 
 class _GrainFailed(Exception):
-    """The analyzer raised `error` while it worked on a grain."""
+    """The analyzer raised `error` on a grain."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
@@ -259,7 +271,7 @@ class _GrainFailed(Exception):
 
 @dataclass
 class _RunState:
-    """One run over a plan: its limits and where its figures go."""
+    """The limits and figures of one run over a plan."""
 
     plan: Plan
     outcome: GatherOutcome
@@ -270,7 +282,7 @@ class _RunState:
     began: float = 0.0
 
     def start(self) -> None:
-        """Begin to count the analyzer's time."""
+        """Start the analyzer's stopwatch."""
         self.began = self._now()
 
     def _now(self) -> float:
@@ -280,7 +292,7 @@ class _RunState:
         return self.budget_ms is not None and self.outcome.wall_ms >= self.budget_ms
 
     def lap(self) -> int:
-        """Add the time since `began` to the analyzer's, and return it in ms."""
+        """Add the time since `start` to the outcome and return it, in ms."""
         wall_ms = round((self._now() - self.began) * 1000)
         self.outcome.wall_ms += wall_ms
         return wall_ms

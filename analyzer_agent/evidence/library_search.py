@@ -1,6 +1,6 @@
-"""Which videos hold words, how often, and where: search over many videos.
+"""Search over many videos: which of them contain words, how often, and where.
 
-Counts findings as they are told: a title that stays is one, however many samples show it. Knows nothing of how findings are shown.
+Counts merged notes: a title that stays on screen is one, however many samples show it.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from analyzer_agent.records import Note
 from analyzer_agent.timeline import TimeRange
 
 _MAX_COUNTED = 2_000
-"""How many notes with all of the words are read at most, the newest; so many with any of them, the best."""
+"""Maximum number of notes read: the newest with all words, or the best with any of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoMatches:
-    """The findings in one video: how many there are, and the first of them (the best where they hold only some of the words)."""
+    """The matches in one video: their number and the first ones, or the best without `all_words`."""
 
     video: str
     count: int
@@ -27,10 +27,12 @@ class VideoMatches:
 
 @dataclass(frozen=True, slots=True)
 class LibraryMatches:
-    """What a search found, the videos with the most findings first.
+    """The result of a search, the videos with the most matches first.
 
-    `all_words` tells whether the notes hold all of the words; only where there are none, those with some of them are given.
-    `cut` tells whether there are more notes than were counted.
+    Attributes:
+        all_words: whether the notes contain all words; if no note does, matches of any word are
+            returned.
+        cut: whether there are more notes than were counted.
     """
 
     hits: tuple[VideoMatches, ...]
@@ -47,15 +49,15 @@ def search_videos(
     kinds: Sequence[str] | None = None,
     shown: int = 3,
 ) -> LibraryMatches:
-    """Search notes for all words of `query`, or for any where no note holds all; runs nothing.
+    """Search stored notes for all words of `query`, or for any of them if no note contains all.
 
     Args:
-        reader: of the store.
+        reader: reads the store.
         query: plain words.
-        videos: their ids.
+        videos: ids of the videos.
         span: only notes that overlap it.
         kinds: only notes of these kinds.
-        shown: how many findings of each video are given.
+        shown: number of matches to return for each video.
     """
     notes = list(islice(reader.store.notes.holding(query, videos=videos, span=span, kinds=kinds), _MAX_COUNTED + 1))
     all_words = bool(notes)

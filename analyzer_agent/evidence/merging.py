@@ -1,7 +1,6 @@
-"""Read notes back as people would tell them: pieces that were cut at grain edges joined, repeated samples as one.
+"""Read notes back merged: pieces cut at grain edges are joined, equal adjacent samples become one.
 
-Reads go by overlap. A join looks at what is stored around the asked range, up to `CONTEXT_MS` on each side, and never analyzes.
-Knows nothing of how runs are shown.
+Reading never analyzes; to join, it reads up to `CONTEXT_MS` around the requested range.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -16,17 +15,20 @@ from analyzer_agent.storage import CHAPTER, Store, gc_paused
 from analyzer_agent.timeline import TimeRange, merge, sample_end
 
 CONTEXT_MS = 600_000
-"""How far a lasting state is followed beyond the asked range, in ms."""
+"""How far a lasting state is followed beyond the requested range, in ms."""
 
 _FIRST_CONTEXT_MS = 10_000
 _SPEECH_GAP_MS = 1_500
 _SEPARATE_KINDS = ("scene", "subtitle", "look", "voice", "motion", "speech", "moment", CHAPTER)
-"""Kinds whose equal texts side by side are still separate findings; they join only where a piece says that it continues."""
+"""Kinds whose adjacent equal texts are separate; only pieces marked `continues` are joined."""
 
 
 @dataclass(frozen=True, slots=True)
 class MergedNote:
-    """One thing to tell: a note, or several that belong together. It is shown and cited under its first id."""
+    """A note, or several that belong together; shown and cited under the first id.
+
+    `open_start` and `open_end`: coverage ends there, and the event may continue.
+    """
 
     notes: tuple[Note, ...]
     span: TimeRange
@@ -51,33 +53,33 @@ class MergedNote:
 
 @dataclass(frozen=True, slots=True)
 class SampleGrid:
-    """The samples that a request asked for: multiples of `step` ms and the first frame's instant `root`, up to `end`."""
+    """The instants of a request: multiples of `step`, the first frame's `root`, up to `end` (ms)."""
 
     step: int
     root: int
     end: int
 
     def holds(self, instant: int) -> bool:
-        """Tell whether the sample at `instant` is one of these."""
+        """Return whether `instant` is on the grid."""
         return instant % self.step == 0 or instant == self.root
 
     def falls_in(self, span: TimeRange) -> bool:
-        """Tell whether one of these samples is taken within `span`."""
+        """Return whether `span` contains an instant of the grid."""
         return -(-span.start // self.step) * self.step < span.end or span.start <= self.root < span.end
 
     def widen(self, note: Note) -> Note:
-        """Return the note with the span that its sample has on this grid, whatever finer sampling came in between."""
+        """Return the note with the span of its sample on this grid, regardless of finer samples."""
         span = TimeRange(note.span.start, sample_end(note.span.start, self.step, self.end))
         return replace(note, observation=replace(note.observation, span=span))
 
 
 class NoteReader:
-    """Reads runs from the store.
+    """Reads merged notes from the store.
 
     Args:
-        store: where the notes are.
-        specs: by analyzer, for its filters.
-        only: the analyzers whose notes may be read; None means all.
+        store: the store.
+        specs: analyzer name -> spec, for its filters.
+        only: the analyzers whose notes may be read; None for all.
     """
 
     def __init__(self, store: Store, specs: Mapping[str, Spec], only: Collection[str] | None = None) -> None:
@@ -96,10 +98,16 @@ class NoteReader:
         filters: Mapping[str, Any] | None = None,
         grid: "SampleGrid | None" = None,
     ) -> list[MergedNote]:
-        """Return what is known of `span`, joined, in time order.
+        """Return the merged notes that overlap `span`, in time order.
 
-        Chapters, which sum up other notes, and voice without words come only if `kinds` names them. With `grid`,
-        only its samples: then a coarse request gives the same whether or not a finer one came before.
+        Args:
+            video: the video id.
+            span: the range, in ms.
+            keys: only notes with these cache keys.
+            kinds: only these kinds; by default all but chapters and voice without words.
+            filters: filters of the analyzers, in addition to their defaults.
+            grid: only samples on this grid, so that a coarse request gives the same result whether
+                or not a finer one came before.
         """
         asked = None if keys is None else list(keys)
         provenances = {r.key: r for r in self.store.notes.provenances(video=video)}
@@ -120,14 +128,14 @@ class NoteReader:
             margin = min(margin * 4, CONTEXT_MS)
 
     def unheard(self, video: str, span: TimeRange, keys: Iterable[str] | None = None) -> list[Unexamined]:
-        """Return where within `span` there is voice whose words were not understood."""
+        """Return the parts of `span` with a voice whose words were not understood."""
         runs = self.merged_notes(video, span, keys=keys, kinds=[UNHEARD])
         return [
             Unexamined(run.notes[0].analyzer, part, "not_understood", "", video) for run in runs for part in [run.span.within(span)] if part
         ]
 
     def merged_note_of(self, note: Note) -> MergedNote:
-        """Return the run that a note belongs to; a note that the default filters would hide stands for itself."""
+        """Return the merged note with `note` in it, or `note` alone if the filters hide it."""
         for run in self.merged_notes(note.video, note.span, keys=[note.key], kinds=[note.kind]):
             if any(other.id == note.id for other in run.notes):
                 return run
@@ -137,14 +145,15 @@ class NoteReader:
     def search(
         self, query: str, videos: Sequence[str], *, span: TimeRange | None = None, kinds: Sequence[str] | None = None, limit: int = 20
     ) -> list[MergedNote]:
-        """Return the runs that best match any word of `query`, best first, each once.
+        """Return the merged notes that best match any word of `query`, best first, each once.
 
-        Moments are left out unless `kinds` names them: their words are those of whoever searched for them. So are chapters.
+        Moments and chapters are left out unless `kinds` names them: the words of a moment are those
+        of an earlier search.
         """
         found: list[MergedNote] = []
         told: set[int] = set()
         for note in self.store.notes.search(query, videos=videos, span=span, kinds=kinds):
-            # A title that stays is hundreds of matching samples and one run: each is joined once.
+            # A title on screen is hundreds of matching samples but one merged note: join it once.
             if note.id in told or not self.tells(note, kinds):
                 continue
             found.append(run := self.merged_note_of(note))
@@ -154,13 +163,17 @@ class NoteReader:
         return found
 
     def tells(self, note: Note, kinds: Sequence[str] | None) -> bool:
-        """Tell whether a search for notes of these kinds may show a note: the default filters keep it, and it is no other note's echo."""
+        """Return whether a search for `kinds` may show a note.
+
+        The default filters must accept it; moments and chapters, which repeat other texts, must be
+        requested by kind.
+        """
         return self._select(note, {}) is not None and (bool(kinds) or note.kind not in ("moment", CHAPTER))
 
     # --- filters --------------------------------------------------------------------------------------------------
 
     def _on_grid(self, video: str, notes: Sequence[Note], grid: "SampleGrid", window: TimeRange) -> list[Note]:
-        """Return what samples on the grid show: samples among the notes as long as its step, notes that last as they are."""
+        """Return the notes on the grid: samples widened to its step, notes of ranges unchanged."""
         keys = {note.key for note in notes}
         lasting = {part.key for part in self.store.ledger.covered(video, keys, window) if not part.step}
         held = [note for note in notes if (grid.falls_in(note.span) if note.key in lasting else grid.holds(note.span.start))]
@@ -192,13 +205,13 @@ class NoteReader:
         return runs + merge_notes([note for note in notes if note.kind != "scene"], provenances)
 
     def _tracks(self, pieces: Sequence[Note], filters: Mapping[str, Any], provenances: Mapping[str, Provenance]) -> list[MergedNote]:
-        # Whether a thing counts, only its whole track tells: filters come last.
+        # Filters apply to whole tracks, so they come last.
         wholes = [(track, self._select(merged_track(track), filters)) for track in join_tracks(pieces)]
         return [replace(_single(whole, provenances.get(whole.key)), notes=tuple(track)) for track, whole in wholes if whole]
 
     def _shots(self, video: str, provenance: Provenance, window: TimeRange) -> list[MergedNote]:
-        # The minimum-length rule has memory, and a shot ends where the next begins: follow the pieces as far as coverage goes without a
-        # hole, back to its start and on for the declared context.
+        # The minimum scene length depends on earlier cuts, and a shot ends where the next begins:
+        # read the pieces back to the start of contiguous coverage, and forward for `CONTEXT_MS`.
         whole = TimeRange(0, window.end + CONTEXT_MS)
         covered = merge(c.span for c in self.store.ledger.covered(video, [provenance.key], whole))
         start = next((c.start for c in covered if c.start <= window.start < c.end), window.start)
@@ -222,11 +235,11 @@ class NoteReader:
 
 
 def merge_notes(notes: Sequence[Note], provenances: Mapping[str, Provenance]) -> list[MergedNote]:
-    """Join notes in time order into runs: pieces marked `continues` with what they continue, equal samples side by side.
+    """Merge notes: pieces marked `continues` with their predecessor, and equal adjacent samples.
 
     Args:
         notes: of any kinds but scenes, in time order.
-        provenances: by key, for whether an engine is uncertain.
+        provenances: by key; tell whether an engine is uncertain.
     """
     runs: list[MergedNote] = []
     latest: dict[tuple[str, ...], int] = {}
@@ -243,7 +256,10 @@ def merge_notes(notes: Sequence[Note], provenances: Mapping[str, Provenance]) ->
 
 
 def _continuation_keys(note: Note, lasting: bool) -> list[tuple[str, ...]]:
-    """Return what a piece may go on from, the likeliest first: the latest run of the same text, the latest run of the kind."""
+    """Return the lookup keys of notes that a piece may continue, most likely first.
+
+    These are the latest note of the same text, and the latest one of the kind.
+    """
     same_text = (note.key, note.kind, " ".join(note.text.casefold().split()))
     if lasting:
         return [same_text]

@@ -1,6 +1,6 @@
-"""Which grains a request comes to, and what of them nobody has looked at yet.
+"""Plan a request: its grains, and which of them are not covered yet.
 
-Pure functions over spans and coverage. Knows nothing of the store, nor of running analyzers.
+Pure functions over spans and coverage; `gap_runner` reads the store and runs analyzers.
 """
 
 from bisect import bisect_left
@@ -15,18 +15,18 @@ from analyzer_agent.timeline import TimeRange, first_instant, instants, known_in
 
 @dataclass
 class Plan:
-    """What a request comes to: the grains `asked` for, what is still `todo` of them, and how much media time is there already."""
+    """The plan of a request: the grains `asked` for and the part of them `todo`."""
 
     asked: list[Grain] = field(default_factory=list)
     todo: list[Grain] = field(default_factory=list)
     share: dict[TimeRange, int] = field(default_factory=dict)
-    """New media time of each grain, in ms: less than the grain where only some instants are new."""
+    """New media time of each grain in ms: less than the grain's if only some instants are new."""
     reused_ms: int = 0
     given_up: list[Unexamined] = field(default_factory=list)
     forced: bool = False
 
     def withhold(self, analyzer: str, video: str, why: str) -> None:
-        """Leave what is to do undone, because the analyzer cannot look at this video."""
+        """Mark all pending grains as unavailable, because the analyzer cannot read this video."""
         self.given_up += [Unexamined(analyzer, grain.span, "unavailable", why, video) for grain in self.todo]
         self.todo.clear()
 
@@ -36,14 +36,14 @@ class Plan:
 
 
 class CoverageIndex:
-    """What was looked at, ready to be compared with grains.
+    """Coverage, indexed for comparison with grains.
 
-    A grain is served by one key alone, so that a sampling is never pieced together from several engines.
+    A grain is served by a single key, so that samples of several engines are never mixed.
 
     Args:
-        covered: of all keys that may serve.
+        covered: the coverage of all keys that may serve.
         own: the key under which new results are stored.
-        root: the instant that stands for the first frame.
+        root: the instant of the first frame, in ms.
     """
 
     def __init__(self, covered: Iterable[Covered], own: str, root: int = 0) -> None:
@@ -54,7 +54,7 @@ class CoverageIndex:
         self._longest = max((part.span.length for parts in self._parts.values() for part in parts), default=0)
 
     def missing(self, grain: Grain) -> Grain | None:
-        """Return the grain with the instants that are still to be looked at, or None if there are none."""
+        """Return the grain with its missing instants only, or None if it is covered."""
         near = {key: self._near(parts, grain.span) for key, parts in self._parts.items()}
         if not grain.step:
             done = any(not grain.span.minus(c.span for c in parts) for parts in near.values())
@@ -70,9 +70,16 @@ class CoverageIndex:
 
 
 def grains_of(spec: Spec, video: Video, spans: Iterable[TimeRange], step: int = 0, size: int | None = None) -> list[Grain]:
-    """Return the whole grains that `spans` touch, in order; for analyzers that sample, only those with an instant to look at.
+    """Return the whole grains that `spans` touch, in order.
 
-    A grain is `size` ms long, by default what the spec says; as long as the step where `step` is longer.
+    For sampling analyzers, grains without an instant are left out.
+
+    Args:
+        spec: the analyzer's spec.
+        video: the video.
+        spans: the requested ranges.
+        step: the sampling step in ms; 0 if not sampled. A longer step lengthens the grains.
+        size: the grain in ms, 0 for the whole video; None for the spec's.
     """
     size = max((spec.grain if size is None else size) or video.duration, step)
     pieces = sorted({piece for span in spans for piece in span.grains(size, video.duration)})
@@ -85,30 +92,30 @@ def grains_of(spec: Spec, video: Video, spans: Iterable[TimeRange], step: int = 
 
 
 def root_of(video: Video) -> int:
-    """Return the instant that stands for the first frame; 0 without a picture."""
+    """Return the instant (ms) of the first frame; 0 without a picture."""
     return first_instant(video.picture) if video.picture else 0
 
 
 def new_share_ms(rest: Grain | None, grain: Grain) -> int:
-    """Return how much of a grain's media time `rest` is, in ms."""
+    """Return the media time (ms) of `rest`, the missing part of `grain`."""
     if rest is None:
         return 0
     return grain.span.length * len(rest.instants) // len(grain.instants) if grain.instants else grain.span.length
 
 
 def grain_work_ms(spec: Spec, grain: Grain) -> int:
-    """Return how much media time a grain counts for where speed is measured, in ms.
+    """Return the media time (ms) that a grain counts for in speed measurements.
 
-    What sampling costs depends on the samples, so each counts for the default step: looking twice as closely takes twice as long.
+    The cost of sampling depends on the number of samples, so each counts as one default step.
     """
     return len(grain.instants) * spec.step if spec.step else grain.span.length
 
 
 def cut_to_grain(found: Observation, size: int) -> Observation:
-    """Return an observation that ends with the grain of `size` ms that it starts in.
+    """Return an observation cut at the end of the grain of `size` ms in which it starts.
 
-    A sample that stands for longer than a grain is stored this short; a read that asks for its step shows it in full. So what is
-    stored does not depend on whether a finer step was asked for before.
+    Samples with a step longer than the grain are stored this short, so that stored notes do not
+    depend on earlier requests with a finer step; reads with that step widen them again.
     """
     edge = (found.span.start // size + 1) * size
     return found if found.span.end <= edge else replace(found, span=TimeRange(found.span.start, edge))

@@ -1,7 +1,4 @@
-"""The identity of what an analyzer stores: its cache key, and which stored coverage may serve a request.
-
-Knows nothing of engines beyond their names and tiers.
-"""
+"""Cache keys: the identity of an analyzer's results, and the keys that may serve a request."""
 
 import hashlib
 import json
@@ -12,12 +9,15 @@ from analyzer_agent.protocols import Analyzer, Engine, Spec, Video
 from analyzer_agent.records import JSON, Provenance
 
 IMPORTED = "imported "
-"""How the weights begin that stand for notes which were made elsewhere."""
+"""The prefix of `weights` in the provenance of imported notes."""
 
 
 @dataclass(frozen=True, slots=True)
 class BoundAnalyzer:
-    """A bound analyzer with the identity of what it stores. `pinned` asks for exactly this key, else a better engine's notes serve too."""
+    """A bound analyzer with its provenance.
+
+    If `pinned`, only notes with exactly this key serve a request, else those of better engines too.
+    """
 
     spec: Spec
     analyzer: Analyzer
@@ -27,19 +27,19 @@ class BoundAnalyzer:
 
     @property
     def grain(self) -> int:
-        """The unit of analysis, in ms; 0 is the whole video."""
+        """The grain in ms; 0 for the whole video."""
         return self.analyzer.grain or self.spec.grain
 
     @property
     def device(self) -> str:
-        """Where it runs: known for sure once its engine is loaded."""
+        """The device it runs on; before its engine is loaded, the expected one."""
         return self.engine.device if self.engine else "cpu"
 
 
 def make_provenance(
     spec: Spec, analyzer: Analyzer, video: Video, *, tier: int = 0, weights: str = "", uncertain: bool = False
 ) -> Provenance:
-    """Return where the notes of `analyzer` on `video` come from, with the digest that is their key."""
+    """Return the provenance, with the cache key, of the notes of `analyzer` on `video`."""
     params: Mapping[str, JSON] = {**analyzer.params, **analyzer.inputs(video)}
     identity = [spec.name, analyzer.version, analyzer.engine, weights, analyzer.lane, params]
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
@@ -49,14 +49,20 @@ def make_provenance(
 
 
 def search_provenance(provenance: Provenance, wanted: Mapping[str, JSON]) -> Provenance:
-    """Return where notes come from that were found by searching what `provenance` stores for `wanted`; each search is a lane of its own."""
+    """Return the provenance of the results of a search for `wanted` in the samples of `provenance`.
+
+    Each search is a separate lane.
+    """
     lane = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:12]
     digest = hashlib.sha256(f"{provenance.key} {lane}".encode()).hexdigest()[:12]
     return replace(provenance, key=f"{provenance.analyzer}:{digest}", lane=lane, params={**provenance.params, **wanted})
 
 
 def serving_keys(wanted: Provenance, known: Iterable[Provenance], pinned: bool) -> list[str]:
-    """Return the keys whose coverage serves a request for `wanted`: its own and, unless pinned, those of engines as good or better."""
+    """Return the keys whose coverage serves a request for `wanted`.
+
+    These are its own and, unless `pinned`, those of engines of the same or a better tier.
+    """
     if pinned:
         return [wanted.key]
     return [wanted.key] + [

@@ -1,7 +1,4 @@
-"""Runs as compact text for a model: one line each, repeats folded, cut at a budget with a line that says how to narrow.
-
-Knows nothing of the store or of how runs came about.
-"""
+"""Render merged notes as text for a model: one line each, repeats folded, within a budget."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -11,14 +8,14 @@ from analyzer_agent.timeline import TimeRange, clock, merge
 
 CHARS_PER_TOKEN = 4
 DEFAULT_TOKENS = 1_500
-"""How much of a tool result a model is shown unless told otherwise."""
+"""Default budget of a tool result, in tokens."""
 
 _REPEATS_SHOWN = 3
 _SPANS_SHOWN = 8
 
 
 def as_line(run: MergedNote, video: str = "", times: str = "") -> str:
-    """Return `#12 1:04.2-1:07.9 speech "it costs forty"`, with the video's name first where there are several."""
+    """Return `#12 1:04.2-1:07.9 speech "it costs forty"`, with `video` after the id if given."""
     span = times or f"{clock(run.span.start)}-{clock(run.span.end)}"
     marks = [" (uncertain)"] if run.uncertain else []
     if run.open_start or run.open_end:
@@ -30,13 +27,13 @@ def as_line(run: MergedNote, video: str = "", times: str = "") -> str:
 def as_text(
     runs: Sequence[MergedNote], *, names: Mapping[str, str] | None = None, tokens: int = DEFAULT_TOKENS, fold: bool = True
 ) -> tuple[str, list[int]]:
-    """Return the lines that fit into `tokens`, and the ids that they show.
+    """Return the lines that fit into `tokens`, and the ids in them.
 
     Args:
-        runs: in the order to be shown.
-        names: video id -> name, where there are several videos.
-        tokens: the budget; what does not fit is counted in a last line.
-        fold: tell a text that comes again and again once, with its times.
+        runs: the notes in the order to show.
+        names: video id -> name, if there are several videos.
+        tokens: the budget; a last line counts the notes that do not fit.
+        fold: show a repeated text once, with all its times.
     """
     groups = fold_repeats(runs) if fold else [[run] for run in runs]
     lines: list[str] = []
@@ -55,7 +52,7 @@ def as_text(
 
 
 def fold_repeats(runs: Sequence[MergedNote]) -> list[list[MergedNote]]:
-    """Return the runs in groups, each to be told in one line: a text that comes again and again, or a single run."""
+    """Group the notes by line: all occurrences of a repeated text, or a single note."""
     groups: dict[tuple[str, str, str], list[MergedNote]] = {}
     for n, run in enumerate(runs):
         slot = (run.video, run.kind, run.text if run.kind not in ("speech", "subtitle", "scene", "track") else f"{run.text}/{n}")
@@ -64,7 +61,7 @@ def fold_repeats(runs: Sequence[MergedNote]) -> list[list[MergedNote]]:
 
 
 def group_line(group: Sequence[MergedNote], video: str = "") -> str:
-    """Return the line of the first run of a group, with the times of the others."""
+    """Return the line of a group: its first note, and the times of the others."""
     first, *again = group
     if not again:
         return as_line(first, video)
@@ -74,7 +71,7 @@ def group_line(group: Sequence[MergedNote], video: str = "") -> str:
 
 
 def spans_text(spans: Iterable[TimeRange]) -> str:
-    """Return ranges as `0:00-0:30, 1:00-1:10`, joined where they touch; of many the first few, and how many more there are."""
+    """Return merged ranges as `0:00-0:30, 1:00-1:10`: the first eight and the number of others."""
     parts = merge(spans)
     more = f" and {len(parts) - _SPANS_SHOWN} more parts" if len(parts) > _SPANS_SHOWN else ""
     return (", ".join(f"{clock(s.start)}-{clock(s.end)}" for s in parts[:_SPANS_SHOWN]) or "nothing") + more

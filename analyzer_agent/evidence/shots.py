@@ -1,7 +1,7 @@
-"""Shots from stored pieces: joins what was cut at grains' edges and applies PySceneDetect's minimum scene length on reading.
+"""Join stored pieces into shots and apply PySceneDetect's minimum scene length.
 
-Pure functions over notes. Knows nothing of pictures, detectors or the store: cuts are stored as candidates, and which of them
-count is decided here, so that what is stored never depends on what was asked before.
+Cuts are stored as candidates and selected here, on reading, so that stored notes do not depend on
+earlier requests. Pure functions over notes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,14 +12,18 @@ from analyzer_agent.records import JSON, Note
 from analyzer_agent.timeline import TimeRange
 
 MIN_SCENE_LEN = 15
-"""The shortest scene, in frames at the average rate (the default of PySceneDetect's detectors)."""
+"""Minimum scene length in frames at the average rate (default of PySceneDetect's detectors)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A shot: its pieces' note ids in time order, its number (from 1; None where the shots before it are not all known).
+    """A shot.
 
-    `open_start` and `open_end` tell that the coverage ends there, while the shot may go on.
+    Attributes:
+        ids: the note ids of its pieces, in time order.
+        ordinal: its number from 1; None if the shots before it are not all known.
+        open_start: coverage begins there, the shot may have begun earlier.
+        open_end: coverage ends there, the shot may continue.
     """
 
     span: TimeRange
@@ -31,24 +35,29 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class CutCandidate:
-    """A candidate cut as the minimum length sees it: when it appears, and when the frame before it did (ms)."""
+    """A candidate cut: the pts of its first frame and of the frame before it, in ms."""
 
     at: int
     previous: int | None
 
 
 def far_enough(earlier: int, later: int, rate: Fraction) -> bool:
-    """Tell whether two presentation times (ms) are at least `MIN_SCENE_LEN` frames apart, counted as PySceneDetect counts.
+    """Return whether two presentation times (ms) are at least `MIN_SCENE_LEN` frames apart.
 
-    Source: `FrameTimecode.__sub__` and `frame_num` of PySceneDetect 0.7: the difference in seconds times the rate, rounded half to even.
+    As `FrameTimecode.__sub__` and `frame_num` in PySceneDetect 0.7: the difference in seconds times
+    the rate, rounded half to even.
     """
     return round((later - earlier) / 1000 * float(rate)) >= MIN_SCENE_LEN
 
 
 def adaptive_cuts(candidates: Sequence[CutCandidate], first: int | None, rate: Fraction) -> list[int]:
-    """Return the times (ms) of the cuts that count for `AdaptiveDetector`: each far enough from the one before it.
+    """Return the cuts (ms) of `AdaptiveDetector`: those far enough from the previous cut.
 
-    `first` is the video's first frame, which counts as the cut before the first; None if the candidates begin later.
+    Args:
+        candidates: in time order.
+        first: pts (ms) of the video's first frame, which counts as a cut; None if the candidates
+            begin later.
+        rate: average frames per second.
     """
     cuts: list[int] = []
     last = first
@@ -60,10 +69,17 @@ def adaptive_cuts(candidates: Sequence[CutCandidate], first: int | None, rate: F
 
 
 def content_cuts(candidates: Sequence[CutCandidate], first: int | None, end: int | None, rate: Fraction) -> list[int]:
-    """Return the times (ms) of the cuts that count for `ContentDetector`: `FlashFilter` in its MERGE mode.
+    """Return the cuts (ms) of `ContentDetector`: PySceneDetect's `FlashFilter` in MERGE mode.
 
-    Cuts that follow each other too fast are merged into the last of them, and that one counts as soon as a frame without a cut
-    is far enough from it: the frame before the next candidate, or `end`, the last frame that was seen (ms).
+    Cuts in close succession are merged into the last of them, which counts once a frame without a
+    cut is far enough from it: the frame before the next candidate, or `end`.
+
+    Args:
+        candidates: in time order.
+        first: pts (ms) of the video's first frame, which counts as a cut; None if the candidates
+            begin later.
+        end: pts (ms) of the last analyzed frame.
+        rate: average frames per second.
     """
     cuts: list[int] = []
     last, began = first, None
@@ -83,16 +99,19 @@ def content_cuts(candidates: Sequence[CutCandidate], first: int | None, end: int
 
 
 def _merge_ends_in_cut(began: int, last: int, quiet: int | None, rate: Fraction) -> bool:
-    """Tell whether a merge that began at `began` ends with a cut at `last`, when `quiet` is the last frame without a cut after it."""
+    """Return whether a merge from `began` to `last` gives a cut; `quiet`: last frame without one."""
     return quiet is not None and far_enough(began, last, rate) and far_enough(last, quiet, rate)
 
 
 def join_shots(notes: Sequence[Note], detector: str, whole_from_zero: bool) -> list[Shot]:
     """Join stored pieces into shots.
 
-    `notes` are the pieces of one key in time order, with or without holes; `detector` is the one that found them ("adaptive" or
-    "content"). Ordinals are given up to the first hole, and only with `whole_from_zero` and the video's first piece among the notes.
-    Where the notes begin later, or after a hole, the minimum length starts afresh: the first candidate counts.
+    After a gap, and if the notes do not begin with the video, the first candidate is a cut.
+
+    Args:
+        notes: the pieces of one key in time order, possibly with gaps.
+        detector: the detector that found them: "adaptive" or "content".
+        whole_from_zero: coverage begins at 0, so shots up to the first gap can be numbered.
 
     Raises:
         ValueError: `detector` is unknown.
@@ -107,7 +126,7 @@ def join_shots(notes: Sequence[Note], detector: str, whole_from_zero: bool) -> l
 
 
 def _runs(notes: Sequence[Note]) -> Iterator[list[Note]]:
-    """Split the pieces at holes in the coverage."""
+    """Split the pieces at gaps in coverage."""
     run: list[Note] = []
     for note in notes:
         if run and run[-1].span.end != note.span.start:
@@ -119,7 +138,7 @@ def _runs(notes: Sequence[Note]) -> Iterator[list[Note]]:
 
 
 def _shots(run: Sequence[Note], detector: str, counted: bool) -> list[Shot]:
-    """Join the pieces of one run without holes."""
+    """Join contiguous pieces into shots."""
     cuts = _cuts(run, detector)
     groups: list[list[Note]] = [[run[0]]]
     for note in run[1:]:
@@ -140,7 +159,7 @@ def _shots(run: Sequence[Note], detector: str, counted: bool) -> list[Shot]:
 
 
 def _cuts(run: Sequence[Note], detector: str) -> set[int]:
-    """Return the times (ms) of the cuts of one run that count."""
+    """Return the cuts (ms) in contiguous pieces."""
     first = run[0].span.start if _has_flag(run[0], "first") else None
     candidates, seen, rate = [], None, Fraction(1)
     for note in run:
@@ -160,5 +179,5 @@ def _has_flag(note: Note, mark: str) -> bool:
 
 
 def _rate(detail: Mapping[str, JSON]) -> Fraction:
-    """Return the average frame rate that a cut was stored with."""
+    """Return the average frame rate stored with a cut."""
     return Fraction(str(detail["rate"]))

@@ -1,7 +1,4 @@
-"""Words with their times: those that speech notes keep, and the place of each in the text of its note.
-
-Leaves to others what is made of them, such as subtitle cues or the times of a quotation.
-"""
+"""Words with their times, from the detail of speech notes; estimated for notes without times."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -12,7 +9,7 @@ from analyzer_agent.evidence.merging import MergedNote
 from analyzer_agent.records import Note
 
 _SPACELESS = r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u9fff\uf900-\ufaff]"
-"""Characters of scripts that put no spaces between words: Thai, Lao, Burmese, Khmer, Japanese, Chinese."""
+"""Scripts without spaces between words: Thai, Lao, Burmese, Khmer, Japanese, Chinese."""
 
 _NO_SPACES = re.compile(_SPACELESS)
 _UNIT = re.compile(rf"{_SPACELESS}(?:(?!{_SPACELESS})[^\w\s])*|(?:(?!{_SPACELESS})\S)+")
@@ -20,7 +17,7 @@ _UNIT = re.compile(rf"{_SPACELESS}(?:(?!{_SPACELESS})[^\w\s])*|(?:(?!{_SPACELESS
 
 @dataclass(frozen=True, slots=True)
 class SpokenWord:
-    """A word: its text without spaces, its times in ms, its probability if known; `joint` if no space stands before it."""
+    """A word: text, times in ms, probability if known; `joint` if no space stands before it."""
 
     text: str
     start: int
@@ -30,20 +27,21 @@ class SpokenWord:
 
 
 def words_of(run: MergedNote) -> list[SpokenWord]:
-    """Return the words of a run in order, from all notes of it that keep their times.
+    """Return the words of a merged note in order, from those of its pieces that have word times.
 
-    What engines take for two words, such as `l` and `'amour`, is one where no space stands between, unless the script has no spaces.
+    Words that an engine splits without a space, such as `l` and `'amour`, are one word, unless the
+    script has no spaces.
     """
     return [word for note in run.notes for word in _stored_words(note)]
 
 
 def words_or_estimate(runs: Sequence[MergedNote]) -> list[SpokenWord]:
-    """Return the words of runs in order; a note that keeps no times has its words spread over its span by their length."""
+    """Return the words of merged notes in order; missing times are interpolated by word length."""
     return [word for run in runs for note in run.notes for word in (_stored_words(note) or _interpolated_words(note))]
 
 
 def joined(words: Sequence[SpokenWord]) -> str:
-    """Return words as one text, with the spaces that stand between them."""
+    """Return words as one text, with spaces except before `joint` words."""
     return "".join(word.text if word.joint or not n else f" {word.text}" for n, word in enumerate(words))
 
 
@@ -59,7 +57,7 @@ def _stored_words(note: Note) -> list[SpokenWord]:
 
 
 def _inseparable(one: str, other: str) -> bool:
-    """Tell whether two texts side by side are one word, or a word and its punctuation."""
+    """Return whether two adjacent texts are one word, or a word and its punctuation."""
     spaceless = _NO_SPACES.match(one[-1]) or _NO_SPACES.match(other[0])
     return not spaceless or category(one[-1]) in ("Ps", "Pi") or category(other[0]) in ("Pe", "Pf", "Po")
 

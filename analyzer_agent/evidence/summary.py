@@ -1,10 +1,10 @@
-"""Long stretches of a video in a few parts: where they begin, the words that set each apart, and its most telling notes.
+"""Summarize a long range in a few parts: their boundaries, distinctive words and best notes.
 
-Extractive and deterministic: everything comes from notes that exist, nothing is made up and nothing is analyzed. It is derived anew when
-the notes change, so that it is never stale. Knows nothing of what was looked at, nor of how parts are kept or shown.
+Extractive and deterministic: everything is taken from stored notes, and nothing is analyzed.
 
-Parts begin where the words change, after Hearst's TextTiling (1997): how much less alike the words on both sides of a place are than around
-the places beside it. Words that every part has tell nothing, so no list of common words is needed in any language.
+Boundaries follow TextTiling (Hearst, 1997): they lie where the words on both sides are less similar
+than around neighbouring places. Words are weighted by inverse frequency, so no language needs a
+list of stop words.
 """
 
 import re
@@ -21,15 +21,16 @@ from analyzer_agent.timeline import TimeRange
 
 MAX_PARTS = 12
 MIN_PART_MS = 5_000
-"""The shortest part, in ms, unless it is a shot."""
+"""Minimum length of a part in ms, unless it is a shot."""
 
 WORD_KINDS = ("speech", "subtitle", "text", "caption", "tag", "look")
 _OTHER_KINDS = ("object", "motion")
 _WINDOWS, _WINDOW_MS, _BLOCK_WINDOWS = 120, 1_000, 3
-"""Words are compared in at most so many windows, at least so long; each side of a place is a block of so many of them."""
+"""Maximum number of windows, their minimum length, and the number of windows compared on each side
+of a place."""
 
 _UNEVEN_COST = 0.1
-"""What a part that is twice as long as the others costs, where 1 is a complete change of words."""
+"""Cost of a part of twice the average length; a complete change of words is worth 1."""
 
 _WORDS_PER_PART, _NOTES_PER_PART, _CANDIDATE_NOTES = 6, 2, 8
 _WORD = re.compile(r"[^\W_]{3,}")
@@ -37,7 +38,7 @@ _WORD = re.compile(r"[^\W_]{3,}")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stretch of a video: the words that set it apart, the most telling first, and notes to show for it; `shot` where it is one."""
+    """A part of a range: its distinctive words, best first, its best notes, and its shot, if any."""
 
     span: TimeRange
     words: tuple[str, ...] = ()
@@ -46,10 +47,9 @@ class Part:
 
 
 class SummaryCache:
-    """The digests of one session. What was made is kept until the notes on the video change: with very many it takes a second.
+    """A cache of summaries: with very many notes, one takes a second.
 
-    Args:
-        reader: whose notes are told.
+    An entry is valid until the notes on its video change.
     """
 
     def __init__(self, reader: NoteReader) -> None:
@@ -57,7 +57,7 @@ class SummaryCache:
         self._kept: dict[tuple[str, TimeRange], tuple[object, list[Part]]] = {}
 
     def of(self, video: str, span: TimeRange) -> list[Part]:
-        """Return `summarize` of the notes as they are now."""
+        """Return `summarize` for the current notes."""
         state = self._reader.store.notes.state(video)
         kept = self._kept.get((video, span))
         if kept is None or kept[0] != state:
@@ -66,7 +66,10 @@ class SummaryCache:
 
 
 def summarize(reader: NoteReader, video: str, span: TimeRange) -> list[Part]:
-    """Return `span` in at most `MAX_PARTS` parts, in time order: shots where there are as few, else stretches that differ in words."""
+    """Divide `span` into at most `MAX_PARTS` parts, in time order.
+
+    The parts are the shots if there are few enough, else stretches with different words.
+    """
     shots = reader.merged_notes(video, span, kinds=["scene"])
     cuts = [shot.span.start for shot in shots if span.start < shot.span.start]
     said = [(note, _WORD.findall(note.text.casefold())) for note in _notes(reader, video, span, WORD_KINDS)]
@@ -87,7 +90,7 @@ _NoteWords = Sequence[tuple[NoteSummary, list[str]]]
 
 
 def _split(span: TimeRange, said: _NoteWords, cuts: Sequence[int]) -> list[TimeRange]:
-    """Return the parts of `span`, as many as fit, each from half to twice the average length: words change most between them."""
+    """Divide `span` where the words change most, into parts of half to twice the average length."""
     parts = min(MAX_PARTS, span.length // MIN_PART_MS)
     if parts < 2:
         return [span]
@@ -104,7 +107,10 @@ def _split(span: TimeRange, said: _NoteWords, cuts: Sequence[int]) -> list[TimeR
 
 
 def _similar(windows: Sequence[Counter[str]]) -> list[float]:
-    """Return how alike the words before and after each inner edge are, 0 to 1; 1 where a side has no words."""
+    """Return the cosine similarity (0 to 1) of the words before and after each inner edge.
+
+    It is 1 if a side has no words.
+    """
     common = Counter(word for window in windows for word in window)
     weights = {word: log(len(windows) / n) for word, n in common.items()}
     alike = []
@@ -132,7 +138,7 @@ def _square(words: Mapping[str, int], weights: Mapping[str, float]) -> float:
 
 
 def _depths(alike: Sequence[float]) -> list[float]:
-    """Return how deep each place lies below the next peaks on both sides (TextTiling's depth score), 0 to 1."""
+    """Return TextTiling's depth scores (0 to 1): the depth of each place below adjacent peaks."""
     return [(_peak(alike, at, -1) + _peak(alike, at, 1) - 2 * here) / 2 for at, here in enumerate(alike)]
 
 
@@ -143,9 +149,9 @@ def _peak(alike: Sequence[float], at: int, step: int) -> float:
 
 
 def _divided(depths: Sequence[float], parts: int) -> list[int]:
-    """Return the numbers of the inner edges (from 1) that divide windows into `parts` with the greatest sum of depths.
+    """Divide the windows into `parts` with the greatest total depth; return inner edges from 1.
 
-    A part has from half to twice the average number of windows; where nothing tells places apart, the parts come out even.
+    A part has half to twice the average number of windows; with equal depths, parts are even.
     """
     windows = len(depths) + 1
     shortest, longest = max(1, windows // (2 * parts)), -(-2 * windows // parts)
@@ -166,7 +172,7 @@ def _divided(depths: Sequence[float], parts: int) -> list[int]:
 
 
 def _placed(at: int, half: int, cuts: Sequence[int], spoken: Sequence[int]) -> int:
-    """Return where a part really begins, within `half` ms of `at`: on a cut, else after the longest pause, else `at`."""
+    """Return the exact boundary within `half` ms of `at`: a cut, else after the longest pause."""
     low, high = at - half, at + half
     if near := cuts[bisect_left(cuts, low) : bisect_right(cuts, high)]:
         return min(near, key=lambda cut: abs(cut - at))
@@ -200,7 +206,7 @@ def _describe_parts(
 
 
 def _ranked(part: Iterable[tuple[NoteSummary, list[str]]], weights: Mapping[str, float]) -> list[NoteSummary]:
-    """Return notes by how much of what sets the part apart they say, long ones no better for being long."""
+    """Return the notes by the weight of their distinct words, normalised for length; texts once."""
     value = {note: sum(weights[word] for word in set(found)) / sqrt(len(found) + 4) for note, found in part if found}
     best: dict[str, NoteSummary] = {}
     for note in sorted(value, key=lambda n: (-value[n], n.start, n.id)):
@@ -209,7 +215,10 @@ def _ranked(part: Iterable[tuple[NoteSummary, list[str]]], weights: Mapping[str,
 
 
 def _runs(reader: NoteReader, video: str, ranked: Sequence[NoteSummary]) -> list[MergedNote]:
-    """Return the runs of the best notes that readers are shown, each once, in time order; of a long run the words of the note itself."""
+    """Return the merged notes of the best notes, each once, in time order.
+
+    Of a long merged note, the text is that of the note itself.
+    """
     found: dict[int, MergedNote] = {}
     for note in ranked[:_CANDIDATE_NOTES]:
         span = TimeRange(note.start, note.end)

@@ -1,7 +1,7 @@
-"""Tracks from stored pieces: joins what was cut at grains' edges, where the boxes of both sides lie on each other.
+"""Join stored pieces into tracks, where the boxes on both sides of a grain's edge overlap.
 
-Pure functions over notes. Knows nothing of detectors or the store. A track has at most one piece in each grain and none left out in
-between: what comes back after a grain without it is another one.
+A track has exactly one piece in each grain from its first to its last: an object that is missing
+for a whole grain begins a new track. Pure functions over notes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,21 +12,22 @@ from analyzer_agent.records import JSON, Note, Observation
 from analyzer_agent.timeline import TimeRange
 
 MIN_BOX_IOU = 0.5
-"""From this intersection over union on, two boxes at one instant are of one object. Both sides of an edge see the same boxes."""
+"""Minimum intersection over union of two boxes of one object at the same instant."""
 
 Box = Sequence[float]
 """`x, y, width, height`, in any unit."""
 
 
 def is_piece(note: Note) -> bool:
-    """Tell whether a note is a piece of a track that can be joined with others; a plug-in may use the word otherwise."""
+    """Return whether a note is a joinable piece; a plug-in may use the kind `track` differently."""
     return note.kind == "track" and "grain" in note.observation.detail
 
 
 def join_tracks(pieces: Sequence[Note]) -> list[list[Note]]:
-    """Join the pieces of tracks, in time order, into whole tracks: each piece goes on in at most one piece of the grain after.
+    """Join pieces, given in time order, into tracks.
 
-    Of several that could be the same, those are joined first whose boxes lie on each other at the most instants.
+    A piece continues in at most one piece of the next grain; pairs with the most matching instants
+    are joined first.
     """
     tracks: list[list[Note]] = []
     ending: dict[tuple[str, str, int], list[list[Note]]] = {}
@@ -43,7 +44,7 @@ def join_tracks(pieces: Sequence[Note]) -> list[list[Note]]:
 
 
 def merged_track(track: Sequence[Note]) -> Note:
-    """Return a whole track as if it had been stored in one piece, under the id of its first."""
+    """Return a track as one note with the id of its first piece."""
     parts = [note.observation for note in track]
     detail: dict[str, JSON] = {"seen": sum(cast("int", part.detail["seen"]) for part in parts)}
     span = TimeRange(parts[0].span.start, parts[-1].span.end)
@@ -52,12 +53,12 @@ def merged_track(track: Sequence[Note]) -> Note:
 
 
 def most_at_once(spans: Sequence[TimeRange]) -> int:
-    """Return how many of the spans, at most, hold the same instant."""
+    """Return the maximum number of spans that contain the same instant."""
     return max((sum(other.start <= span.start < other.end for other in spans) for span in spans), default=0)
 
 
 def box_iou(one: Box, other: Box) -> float:
-    """Return the intersection over union of two boxes, 0 to 1."""
+    """Return the intersection over union (0 to 1) of two boxes."""
     width = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
     height = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
     if width <= 0 or height <= 0:
@@ -66,7 +67,7 @@ def box_iou(one: Box, other: Box) -> float:
 
 
 def _by_grain(pieces: Sequence[Note]) -> dict[tuple[str, str, int, int], list[Note]]:
-    """Return the pieces of each key, class and grain, `(key, class, start, end)`, the grains in time order."""
+    """Return the pieces by `(key, class, start, end)` of their grain (ms), in time order."""
     groups: dict[tuple[str, str, int, int], list[Note]] = {}
     for note in pieces:
         start, end = cast("Sequence[int]", note.observation.detail["grain"])
@@ -75,7 +76,7 @@ def _by_grain(pieces: Sequence[Note]) -> dict[tuple[str, str, int, int], list[No
 
 
 def _matches(before: Sequence[Note], after: Sequence[Note]) -> dict[int, int]:
-    """Return which piece (by its place) of a grain goes on from which of the grain before."""
+    """Return index in `after` -> index in `before` of the piece that it continues."""
     pairs = []
     for at, note in enumerate(after):
         for back, earlier in enumerate(before):
@@ -95,5 +96,5 @@ def _boxes(note: Note) -> dict[int, Box]:
 
 
 def _matching_instants(one: Mapping[int, Box], other: Mapping[int, Box]) -> int:
-    """Return at how many instants the boxes of both lie on each other."""
+    """Return the number of instants at which the boxes of both pieces match."""
     return sum(box_iou(one[t], other[t]) >= MIN_BOX_IOU for t in one.keys() & other.keys())

@@ -138,7 +138,7 @@ class Notes:
 
     @gc_paused()
     def brief(self, video: str, span: TimeRange, kinds: Iterable[str]) -> list[NoteSummary]:
-        """Return the notes of `read` that start in `span`, without details, several times faster."""
+        """Return the notes of `read` that start in `span`, without details: far faster."""
         provenances = self._recipes(video, None)
         sql, args = _notes_query(
             "n.id, n.key, k.analyzer, n.kind, n.start_ms, n.end_ms, n.text, n.score",
