@@ -151,7 +151,7 @@ class Session(Conversation):
         self._turns.close()
         self._closing.close()
 
-    # --- without a question ---------------------------------------------------------------------------------------
+    # --- without a question
 
     def index(self, analyzers: Sequence[str] | None = None, *, every: float | None = None) -> list[ToolResult]:
         """Run analyzers over the whole scope of all videos, without a question.

@@ -78,7 +78,7 @@ class Toolbox:
     def _useful(self, spec: Spec) -> bool:
         return any(not missing_input(spec, session_video) for session_video in self.session_videos.values())
 
-    # --- what is offered ------------------------------------------------------------------------------------------
+    # --- offered tools
 
     @property
     def offered(self) -> list[Tool]:
@@ -157,7 +157,7 @@ class Toolbox:
         return re.sub(rf"(?<!\w)(?:{names})(?!\w)", lambda found: others[found[0]], text)
 
     def missing_input(self, spec: Spec, session_video: SessionVideo) -> str | None:
-        """Return the reason why a video has no input for an analyzer, as a clause; None if it has."""
+        """Return why a video has no input for an analyzer, as a clause; None if it has."""
         return missing_input(spec, session_video)
 
     def speed(self, tool: Tool) -> float | None:
@@ -194,7 +194,7 @@ class Toolbox:
         runs = {note.id: self.reader.merged_note_of(note) for note in notes if note.video in scopes}
         return {number: run for number, run in runs.items() if run.span.overlaps(scopes[run.video])}
 
-    # --- running a call -------------------------------------------------------------------------------------------
+    # --- running a call
 
     def run(
         self, call: ToolCall, *, budget_ms: int | None = None, cancel: threading.Event | None = None, decode_view: Video | None = None
@@ -297,7 +297,7 @@ class Toolbox:
         why = "".join(f" {tool} cannot run here: {reason}" for tool, reason in self.unavailable.items())
         return f"{name!r} is not a tool{closest(name, valid)} Valid ones: {', '.join(valid)}.{why}"
 
-    # --- what is covered ------------------------------------------------------------------------------------------
+    # --- coverage
 
     def covered(self, session_video: SessionVideo) -> dict[str, list[TimeRange]]:
         """Return the ranges of a video that each analyzer has covered, within its scope."""

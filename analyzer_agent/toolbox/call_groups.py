@@ -61,7 +61,7 @@ def group_calls(resources: Sequence[str], watches: Sequence[DecodeRequest | None
 
 
 def parallel_rows(units: Sequence[CallGroup]) -> list[list[CallGroup]]:
-    """Return rows that can run in parallel; groups with a common resource are in one row, in order."""
+    """Return parallel rows; groups with a common resource are in one row, in order."""
     found: list[list[CallGroup]] = []
     for unit in units:
         touched = [row for row in found if any(unit.resources & other.resources for other in row)]
