@@ -105,7 +105,7 @@ class Import:
         return BoundAnalyzer(spec, analyzer, provenance, pinned=True, engine=ImportedEngine(self.engine))
 
     def _grains(self, spec: Spec) -> list[Grain]:
-        """Return the analyzer's grains, clipped to `span`; sampled if the entries are on the grid."""
+        """Return the grains, clipped to `span`; sampled if the entries are on the grid."""
         step = self.document.every if spec.step and self.video.picture and _is_on_grid(self.document.every) else 0
         grains = grains_of(replace(spec, step=step, grain=_size(spec, self.video.duration)), self.video, [self.span], step)
         parts = [(grain, part) for grain in grains if (part := grain.span.within(self.span))]

@@ -84,7 +84,8 @@ class Endpoint:
         return openai.AsyncOpenAI(api_key=self.key or "none", base_url=self.url, max_retries=0, http_client=transport)
 
     async def _strip_foreign_headers(self, request: Any) -> None:
-        # The SDK adds OPENAI_ORG_ID, OPENAI_PROJECT_ID, OPENAI_CUSTOM_HEADERS and a description of this machine.
+        # The SDK adds OPENAI_ORG_ID, OPENAI_PROJECT_ID, OPENAI_CUSTOM_HEADERS and details of the
+        # operating system.
         from analyzer_agent import __version__
 
         for name in [name for name in request.headers if name.lower() not in _FRAMING_HEADERS]:

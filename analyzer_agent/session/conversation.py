@@ -76,7 +76,7 @@ class Conversation:
             options: the options of a multiple-choice question, at most 26.
 
         Raises:
-            AgentError: the question, a setting or the model cannot be used, or the session is closed.
+            AgentError: the question, a setting or the model is unusable, or the session is closed.
             Cancelled: `cancel` was called, or the session was closed meanwhile.
         """
         return _answer_in(self.stream(question, options))

@@ -144,7 +144,7 @@ def _words_by_kind(runs: Iterable[MergedNote]) -> list[list[str]]:
 
 
 _Line = Sequence[tuple[str, int, SpokenWord]]
-"""Consecutive spoken words: the normalised word, the id of its note, and the word with its times."""
+"""Consecutive spoken words: normalised text, id of the note, and the word with its times."""
 
 
 def _spoken(runs: Iterable[MergedNote]) -> list[_Line]:
@@ -157,7 +157,7 @@ def _spoken(runs: Iterable[MergedNote]) -> list[_Line]:
 
 
 def _times(quotation: _Quotation, line: _Line) -> Iterator[tuple[int, TimeRange]]:
-    """Yield note id and time range of each piece; nothing unless all pieces are spoken in `line`."""
+    """Yield note id and time range of each piece, if all pieces are spoken in `line`."""
     starts = [0, *accumulate(len(part) for part, _, _ in line)]
     places, at = list[tuple[int, int]](), 0
     for piece in map("".join, quotation.pieces):

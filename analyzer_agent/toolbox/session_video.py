@@ -68,7 +68,7 @@ class SessionVideo:
 
 
 def missing_input(spec: Spec, session_video: SessionVideo) -> str | None:
-    """Return why a video has no input for an analyzer, such as `a.mp4 has no sound`; None if it has."""
+    """Return why a video has no input for an analyzer (`a.mp4 has no sound`); None if it has."""
     if spec.name in session_video.imported:
         return None
     if session_video.unavailable_reason:

@@ -81,7 +81,7 @@ class AnswerPlan:
         self.listed = [tool for tool in self.route if tool in LISTING_TOOLS]
         self.looks = CallSchedule(talk, self.question, self.route, searched=self.among)
 
-    # --- routing --------------------------------------------------------------------------------------------------
+    # --- routing
 
     def next_calls(self) -> list[Call]:
         """Return the next calls, to be run in parallel; an empty list means finish."""
@@ -134,7 +134,7 @@ class AnswerPlan:
         name, arguments = self._search()
         return [(name, {**arguments, "video": video}) for video in self.talk.videos if video not in shown]
 
-    # --- answering ------------------------------------------------------------------------------------------------
+    # --- answering
 
     @cached_property
     def units(self) -> list[Passage]:

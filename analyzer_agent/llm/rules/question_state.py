@@ -71,7 +71,8 @@ class QuestionState:
     def read(cls, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> "QuestionState":
         """Parse the state from messages and tools in the format of Chat Completions."""
         system = next((str(m["content"]) for m in messages if m["role"] == "system"), "")
-        # Answers to earlier questions are plain text; the rules manager itself always answers with a call.
+        # Answers to earlier questions are plain text; within a question, the rules manager only
+        # makes calls.
         earlier = [n for n, m in enumerate(messages) if m["role"] == "assistant" and not m.get("tool_calls")]
         begin = next(n for n, m in enumerate(messages) if m["role"] == "user" and (not earlier or n > earlier[-1]))
         # In modes with finish as the only tool, the notes precede the question.
