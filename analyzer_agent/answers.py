@@ -30,7 +30,7 @@ def build_answer(outcome: Outcome, toolbox: Toolbox, model: ChatModel, session: 
         citations=tuple(cited),
         choice=checked.choice,
         unsupported=tuple(map(toolbox.titled, checked.unsupported)),
-        missing=toolbox.titled(checked.missing or ""),
+        missing=toolbox.titled(checked.missing) if checked.missing else None,
         not_examined=tuple(replace(u, detail=toolbox.titled(u.detail)) for u in _merge_unexamined(left)),
         confidence=checked.confidence,
         steps=tuple(steps),
@@ -95,6 +95,8 @@ def _merge_unexamined(left: Iterable[Unexamined]) -> list[Unexamined]:
     ]
 
 
-def unanswered_record(question: str, finished: str, error: str = "") -> dict[str, Any]:
-    """Return the record of an unanswered question; `finished` is "interrupted" or "failed"."""
-    return {"question": question, "answer": None, "finished": finished} | ({"error": error} if finished == "failed" else {})
+def unanswered_record(question: str, error: str | None = None) -> dict[str, Any]:
+    """Return the record of a question without an answer: it failed with `error`, or without one was interrupted."""
+    if error is None:
+        return {"question": question, "answer": None, "finished": "interrupted"}
+    return {"question": question, "answer": None, "finished": "failed", "error": error}

@@ -251,7 +251,7 @@ class Answer:
     citations: tuple[Citation, ...] = ()
     choice: str | None = None
     unsupported: tuple[str, ...] = ()
-    missing: str = ""
+    missing: str | None = None
     not_examined: tuple[Unexamined, ...] = ()
     confidence: Confidence = "low"
     steps: tuple[ToolResult, ...] = ()

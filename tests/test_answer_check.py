@@ -50,7 +50,7 @@ def finish(options: tuple[str, ...] = (), **arguments: Any) -> DraftAnswer:
 )
 def test_valid_marks_in_all_shapes(text: str, kept: str, cited: list[int]) -> None:
     verdict = checked(text)
-    assert (verdict.text, verdict.cited) == (kept, cited)
+    assert (verdict.text, list(verdict.cited)) == (kept, cited)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_valid_marks_in_all_shapes(text: str, kept: str, cited: list[int]) -> No
 )
 def test_marks_of_notes_that_were_not_shown_are_stripped_and_listed(text: str, kept: str, lost: list[str]) -> None:
     verdict = checked(text, 12)
-    assert (verdict.text, verdict.unsupported) == (kept, lost)
+    assert (verdict.text, list(verdict.unsupported)) == (kept, lost)
     assert verdict.cited[0] == 12 and "not shown" in verdict.problem
 
 
@@ -128,14 +128,14 @@ def test_prose_without_marks_is_left_alone(text: str) -> None:
 
 def test_ids_in_notes_only() -> None:
     verdict = checked("It costs forty.", 13, 12, 13)
-    assert verdict.cited == [13, 12] and not verdict.problem and not verdict.unsupported
+    assert verdict.cited == (13, 12) and not verdict.problem and not verdict.unsupported
     wrong = checked("It costs forty.", 12, 99)
-    assert wrong.cited == [12] and wrong.unsupported == ["#99"] and "#99" in wrong.problem
+    assert wrong.cited == (12,) and wrong.unsupported == ("#99",) and wrong.problem and "#99" in wrong.problem
 
 
 def test_an_answer_without_citation() -> None:
     verdict = checked("It costs forty.", confidence="high")
-    assert verdict.problem == "no note is cited." and verdict.unsupported == ["It costs forty."] and verdict.confidence == "low"
+    assert verdict.problem == "no note is cited." and verdict.unsupported == ("It costs forty.",) and verdict.confidence == "low"
 
 
 def test_not_found_needs_no_citation() -> None:

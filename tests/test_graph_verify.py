@@ -52,7 +52,7 @@ class TestWhen:
     def test_as_wanted_and_as_sure_as_the_answer_is(self, talks: Make, verify: str, confidence: str, asked: bool) -> None:
         talk = talks(calls(LOOK), says_confidently(confidence), *[YES] * asked, verify=verify)
         answer = talk.ask()
-        assert (answer.confidence, answer.finished, answer.missing) == (confidence, "answered", "")
+        assert (answer.confidence, answer.finished, answer.missing) == (confidence, "answered", None)
         assert judged(talk) == [2] * asked and not talk.model.replies
         assert answer.usage.llm_calls == 2 + asked and answer.usage.input_tokens == 30 * asked and answer.usage.output_tokens == 4 * asked
         assert [e for e in talk.events if isinstance(e, Verifying)] == [Verifying()] * asked
@@ -103,7 +103,7 @@ class TestInsufficient:
     def test_it_goes_back_once_and_may_be_mended(self, talks: Make) -> None:
         talk = talks(calls(LOOK), UNSURE, NO, calls(LOOK), says("The ship costs forty [#1]."), YES, verify="auto")
         answer = talk.ask()
-        assert (answer.text, answer.missing, answer.confidence) == ("The ship costs forty [#1].", "", "high")
+        assert (answer.text, answer.missing, answer.confidence) == ("The ship costs forty [#1].", None, "high")
         told = talk.sent(3)[-1]
         assert told["role"] == "tool"
         assert f'A second check found that they do not show this: <notes>"{MISSING}"</notes> Look further' in told["content"]
@@ -134,7 +134,7 @@ class TestInsufficient:
         answer = talks(calls(LOOK), UNSURE, NO, calls(LOOK), limits=Limits(steps=3), verify="auto").ask()
         assert (answer.text, answer.missing, answer.confidence, answer.finished) == ("It costs forty [#1].", MISSING, "low", "answered")
         gone = talks(calls(LOOK), UNSURE, NO, says("It is not told.", [], found=False), verify="auto").ask()
-        assert (gone.text, gone.missing, gone.finished) == ("It is not told.", "", "not_found")
+        assert (gone.text, gone.missing, gone.finished) == ("It is not told.", None, "not_found")
 
     def test_both_checks_may_send_back_once_each(self, talks: Make) -> None:
         talk = talks(calls(LOOK), says("Forty.", []), UNSURE, NO, says("Forty.", []), verify="auto")
@@ -186,7 +186,7 @@ def fails(messages: object) -> Reply:
 def test_a_judge_that_misbehaves_is_no_verdict(talks: Make, judge: Any) -> None:
     talk = talks(calls(LOOK), UNSURE, judge, verify="auto")
     answer = talk.ask()
-    assert (answer.finished, answer.confidence, answer.missing, answer.usage.llm_calls) == ("answered", "medium", "", 3)
+    assert (answer.finished, answer.confidence, answer.missing, answer.usage.llm_calls) == ("answered", "medium", None, 3)
     assert [e.text for e in talk.events if isinstance(e, Warned)] == ["The answer was not verified: The server is gone."] * (judge is fails)
 
 

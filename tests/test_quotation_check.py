@@ -185,14 +185,14 @@ class TestVerdict:
     def test_a_misquotation(self) -> None:
         text = 'She says "it costs ninety dollars" [#1]. They ship on Monday [#2].'
         verdict = self.checked(text)
-        assert (verdict.text, verdict.cited, verdict.confidence) == (text, [1, 2], "low")
-        assert verdict.unsupported == ['She says "it costs ninety dollars" [#1].']
+        assert (verdict.text, verdict.cited, verdict.confidence) == (text, (1, 2), "low")
+        assert verdict.unsupported == ('She says "it costs ninety dollars" [#1].',)
         fenced = '<notes>\nShe says "it costs ninety dollars" [#1].\n</notes>'
         assert verdict.problem == f"these quote words that are not in the notes they cite: {fenced}."
 
     def test_a_claim_is_told_once(self) -> None:
         verdict = self.checked('She says "it costs ninety dollars" [#1, #77].', 1, 77)
-        assert verdict.unsupported == ['She says "it costs ninety dollars" [#1, #77].']
+        assert verdict.unsupported == ('She says "it costs ninety dollars" [#1, #77].',)
 
     def test_what_was_looked_for_in_vain_may_be_quoted(self) -> None:
         assert not self.checked('Nobody says "it costs ninety dollars".', 1, found=False).problem

@@ -107,6 +107,7 @@ def answer_of(row: Mapping[str, Any] | None) -> CheckedAnswer | None:
     if "spent" in fields:  # checkpoints of before StopReason hold a sentence, and "" for what is absent
         stopped: StopReason | None = "last_step" if fields.pop("spent") else None
         fields |= {"stopped": stopped, "problem": fields["problem"] or None, "missing": fields["missing"] or None}
+    fields |= {name: tuple(fields[name]) for name in ("cited", "unsupported")}
     return CheckedAnswer(**fields)
 
 

@@ -176,7 +176,7 @@ class Conversation:
             self.store.history.open_session(self.name, [session_video.video.id for session_video in self.session_videos])
             for turn in self.store.history.turns(self.name)[-1:]:
                 if turn["answer"] is None:
-                    self.store.history.end_turn(turn["id"], unanswered_record(turn["question"], "interrupted"))
+                    self.store.history.end_turn(turn["id"], unanswered_record(turn["question"]))
             self._opened = self.name
 
     def _answering(self, running: Generator[Event, None, Outcome], turn: int, question: str, mode: str) -> Generator[Event, None, None]:
@@ -194,7 +194,7 @@ class Conversation:
             if sys.is_finalizing():  # as after a kill, the question stays open and can be resumed
                 raise
             stopped = isinstance(stop, KeyboardInterrupt | GeneratorExit | Cancelled)
-            self.store.history.end_turn(turn, unanswered_record(question, "interrupted" if stopped else "failed", str(stop)))
+            self.store.history.end_turn(turn, unanswered_record(question, None if stopped else str(stop)))
             raise
         took = time.monotonic() - started - self.toolbox.consent.waited(started)
         told = build_answer(outcome, self.toolbox, self.model, self.name, round(took * 1000), mode)

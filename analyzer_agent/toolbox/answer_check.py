@@ -4,7 +4,7 @@ Knows nothing of the store (times and texts of citations are added from it later
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from analyzer_agent.errors import ToolRefusal
@@ -57,8 +57,8 @@ class CheckedAnswer:
     """
 
     text: str
-    cited: list[int] = field(default_factory=list)
-    unsupported: list[str] = field(default_factory=list)
+    cited: tuple[int, ...] = ()
+    unsupported: tuple[str, ...] = ()
     choice: str | None = None
     confidence: Confidence = "low"
     found: bool = True
@@ -180,7 +180,7 @@ def check_answer(
     if draft.found and not cited and text and text not in unsupported:
         unsupported = [*unsupported, text]
     confidence: Confidence = draft.confidence if (cited or not draft.found) and not wrong else "low"
-    return CheckedAnswer(text, cited, unsupported, draft.choice, confidence, draft.found, problem, not looked)
+    return CheckedAnswer(text, tuple(cited), tuple(unsupported), draft.choice, confidence, draft.found, problem, not looked)
 
 
 def _problem(draft: DraftAnswer, cited: Sequence[int], uncitable: Sequence[str], wrong: Sequence[str], looked: bool) -> str | None:

@@ -58,7 +58,7 @@ class _Plugin:
             engine,
             find=self._guarded(engine.find, f"find {which}"),
             load=self._guarded(engine.load, f"load {which}"),
-            unsupported_reason=self._guarded(engine.unsupported_reason, f"suits {which}"),
+            unsupported_reason=self._guarded(engine.unsupported_reason, f"unsupported_reason {which}"),
         )
 
     def _guarded(self, call: Callable[..., Any], what: str) -> Callable[..., Any]:

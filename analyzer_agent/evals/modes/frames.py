@@ -116,8 +116,8 @@ def _step(context: QuestionContext, session_video: SessionVideo, shown: Sequence
 
 def _renumbered(answer: CheckedAnswer, ids: Mapping[int, int]) -> CheckedAnswer:
     """Return the answer with notes in place of the frames' numbers."""
-    unsupported = [renumber(claim, ids) for claim in answer.unsupported]
-    cited = [ids[number] for number in answer.cited]
+    unsupported = tuple(renumber(claim, ids) for claim in answer.unsupported)
+    cited = tuple(ids[number] for number in answer.cited)
     return replace(answer, text=renumber(answer.text, ids), cited=cited, unsupported=unsupported)
 
 
