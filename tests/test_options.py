@@ -8,8 +8,9 @@ from media_maker import Clip, write
 
 from analyzer_agent import AgentError, Session
 from analyzer_agent.config import Settings
+from analyzer_agent.evidence.merging import NoteReader
 from analyzer_agent.records import Observation, Provenance, ToolCall
-from analyzer_agent.session.options import options_of, with_defaults
+from analyzer_agent.session.options import options_of, prefer_options, with_defaults
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools import speech
@@ -172,3 +173,52 @@ def test_notes_are_those_of_the_track_that_is_asked_for(tmp_path):
         assert read() == ["said on 1", "said on 2"]
         store.notes.prefer({"speech": {"track": 2}})
         assert read() == ["said on 2"]
+
+
+def heard(store, **made):
+    """Store what speech heard in a video with some options."""
+    params = {"track": 1, "language": "auto", "hotwords": ""} | made
+    lane = "" if params["track"] == 1 else f"track {params['track']}"
+    name = " ".join(f"{option}={value}" for option, value in made.items()) or "usual"
+    provenance = Provenance(f"speech:{name}", "speech", "3", "e", 0, "", lane, params)
+    store.notes.add_provenance(provenance)
+    whole = TimeRange(0, 1_000)
+    store.ledger.claim("v", provenance.key, [whole])
+    store.ledger.commit("v", provenance.key, whole, 0, [], [Observation(whole, "speech", name)], 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        ({}, "usual"),
+        ({"language": "French"}, "language=fr"),
+        ({"language": "fr-FR"}, "language=fr"),
+        ({"language": "de"}, "usual"),
+        ({"hotwords": "Ada"}, "hotwords=Ada"),
+        ({"hotwords": "Ada", "language": "fr"}, "usual"),
+        ({"track": 2}, "track=2"),
+    ],
+)
+def test_speech_heard_with_other_options_never_replaces_that_of_the_readers(tmp_path, options, shown):
+    with Store(tmp_path / "s.db") as store:
+        store.notes.add_video("v", "v", "v", 1_000)
+        for made in ({}, {"hotwords": "Ada"}, {"track": 2}, {"language": "fr"}):
+            heard(store, **made)
+        prefer_options(store.notes, {"speech": options}, {"speech": speech.SPEC})
+        reader = NoteReader(store, {"speech": speech.SPEC})
+        assert [run.text for run in reader.merged_notes("v", TimeRange(0, 1_000))] == [shown]
+        assert [note.text for note in store.notes.search("usual language hotwords track", videos=["v"])] == [shown]
+
+
+def test_speech_heard_with_other_options_is_shown_and_marked_where_there_is_no_other(cli, tmp_path):
+    video = talk(tmp_path / "talk.mp4")
+    with Session(video, store=cli.store, manager="rules") as session:
+        (session_video,) = session.session_videos
+        provenance = Provenance("speech:fr", "speech", "3", "e", 0, "", "", {"track": 1, "language": "fr", "hotwords": ""})
+        session.store.notes.add_provenance(provenance)
+        whole = TimeRange(0, 1_000)
+        session.store.ledger.claim(session_video.video.id, provenance.key, [whole])
+        found = [Observation(whole, "speech", "Bonjour")]
+        session.store.ledger.commit(session_video.video.id, provenance.key, whole, 0, [], found, 1)
+    assert "e, language fr" in cli("notes", video).stdout
+    assert '0:00-0:01 speech, language fr: "Bonjour"' in cli("search", "bonjour").stdout

@@ -39,10 +39,12 @@ class NoteRow(JoinedNote):
     """A joined note, ready to be written.
 
     `units` are what cues are made of, estimated times among them. Cues join rows of one `source` only: two audio tracks are not one text.
+    `options` are the options of the provenance that are not the defaults, as text.
     """
 
     units: "Sequence[SpokenWord]" = ()
     source: str = ""
+    options: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def _table(rows: Sequence[NoteRow], style: Style) -> str:
             *([row.video] if several else []),
             str(row.span),
             row.kind,
-            row.engine + (" (uncertain)" if row.uncertain else ""),
+            ", ".join(filter(None, (row.engine, row.options))) + (" (uncertain)" if row.uncertain else ""),
             quote(row.text, None if style.full else _LONGEST),
         ]
         for row in rows

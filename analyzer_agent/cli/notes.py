@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from analyzer_agent.config import Settings
     from analyzer_agent.evidence.merging import MergedNote, NoteReader
     from analyzer_agent.media import MediaFile, MissingVideo
+    from analyzer_agent.records import Provenance
     from analyzer_agent.storage import Store
     from analyzer_agent.timeline import TimeRange
 
@@ -121,15 +122,16 @@ def _reading(file: "MediaFile | MissingVideo", settings: "Settings") -> "Iterato
     """Open the store for reading, and tell the scope that is meant."""
     from analyzer_agent import tools
     from analyzer_agent.evidence.merging import NoteReader
-    from analyzer_agent.session import options_of, scope_of
+    from analyzer_agent.session import options_of, prefer_options, scope_of
     from analyzer_agent.storage import Store
 
     # What is known of a file that is cut off can be read all the same.
     end = settings.end_ms if settings.end_ms is not None else file.duration
     scope = scope_of(file, replace(settings, end_ms=end))
     with Store(settings.store) as store:
-        store.notes.prefer(options_of(settings))
-        yield NoteReader(store, {name: spec for name, (spec, _) in tools.load_all().items()}), scope
+        specs = {name: spec for name, (spec, _) in tools.load_all().items()}
+        prefer_options(store.notes, options_of(settings), specs)
+        yield NoteReader(store, specs), scope
 
 
 def _rows(path: Path, settings: "Settings", kinds: Sequence[str], search: str | None, only_said: bool) -> list[NoteRow]:
@@ -152,7 +154,21 @@ def row_of(run: "MergedNote", name: str, store: "Store") -> NoteRow:
 
     note = joined_note(store, name, run)
     units = words_or_estimate([run]) if run.kind == "speech" else ()
-    return NoteRow(**{field.name: getattr(note, field.name) for field in fields(note)}, units=units, source=run.notes[0].key)
+    key = run.notes[0].key
+    known = {field.name: getattr(note, field.name) for field in fields(note)}
+    return NoteRow(**known, units=units, source=key, options=unusual_options(store.notes.provenance(key)))
+
+
+def unusual_options(provenance: "Provenance") -> str:
+    """Return the options of a recipe that are not the default ones, such as `track 2, language fr`."""
+    from analyzer_agent import tools
+
+    spec = tools.known([provenance.analyzer]).get(provenance.analyzer)
+    schemas = spec.options_schema if spec else {}
+    usual = {name: schema["default"] for name, schema in schemas.items() if "default" in schema}
+    unusual = {name: value for name, value in provenance.params.items() if value != usual.get(name, value)}
+    shown = {name: " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value) for name, value in unusual.items()}
+    return one_line(", ".join(f"{name} {value}" if value else f"no {name}" for name, value in shown.items()))
 
 
 def said(runs: "Sequence[MergedNote]", settings: "Settings") -> "list[MergedNote]":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer_agent.cli.help import command
-from analyzer_agent.cli.notes import kinds_of
+from analyzer_agent.cli.notes import kinds_of, unusual_options
 from analyzer_agent.cli.options import settings_of, shared_options
 from analyzer_agent.cli.safe_json import one_line, safe_json
 from analyzer_agent.errors import AgentError
@@ -48,7 +48,7 @@ class SearchedVideo:
 @click.option("--limit", type=click.IntRange(min=1), default=3, metavar="N", help="Findings to show of each video.  [default: 3]")
 @click.option("--recursive", "-r", is_flag=True, help="Take the videos in the folders of a folder as well.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
-@shared_options("scope", "store")
+@shared_options("scope", "options", "store")
 def search(arguments: tuple[str, ...], kinds: tuple[str, ...], limit: int, recursive: bool, as_object: bool, **flags: Any) -> None:
     """Tell which videos hold WORDS: how often, when, and where it stands.
 
@@ -57,19 +57,17 @@ def search(arguments: tuple[str, ...], kinds: tuple[str, ...], limit: int, recur
     """
     settings = settings_of(flags)
     words, named = split_words(arguments)
-    from analyzer_agent.session import options_of
     from analyzer_agent.storage import Store
 
     wanted = kinds_of(kinds)
     if not settings.store.exists():
         raise AgentError(f"There are no notes to search yet: {str(settings.store)!r} does not exist.", hint=_how_to_index(named))
     with Store(settings.store) as store:
-        store.notes.prefer(options_of(settings))
         places = _places(store, named, recursive)
         found = _find(store, words, places, wanted, settings, limit)
         unheard = _unheard(store, places) if not wanted or {"speech", "subtitle"} & set(wanted) else []
         by_id = {place.id: place for place in places}
-        shown = _object(words, found, by_id, unheard, store) if as_object else _text(words, found, by_id)
+        shown = _object(words, found, by_id, unheard, store) if as_object else _text(words, found, by_id, store)
     click.echo(shown)
     if unheard and not as_object:
         click.echo(_unheard_text(unheard, len(places), named), err=True)
@@ -115,8 +113,10 @@ def _find(
     from analyzer_agent import tools
     from analyzer_agent.evidence.library_search import search_videos
     from analyzer_agent.evidence.merging import NoteReader
+    from analyzer_agent.session import options_of, prefer_options
 
     specs = tools.known({provenance.analyzer for provenance in store.notes.provenances()})
+    prefer_options(store.notes, options_of(settings), specs)
     scoped = settings.start_ms is not None or settings.end_ms is not None
     span = TimeRange(settings.start_ms or 0, settings.end_ms if settings.end_ms is not None else _MAX_MS) if scoped else None
     return search_videos(NoteReader(store, specs), words, [place.id for place in places], span=span, kinds=kinds or None, shown=limit)
@@ -128,7 +128,7 @@ def _unheard(store: "Store", places: Sequence[SearchedVideo]) -> list[SearchedVi
     return [p for p in places if not p.duration or not any(TimeRange(0, p.duration) in done.get(p.id, ()) for done in looked)]
 
 
-def _text(words: str, found: "LibraryMatches", places: Mapping[str, SearchedVideo]) -> str:
+def _text(words: str, found: "LibraryMatches", places: Mapping[str, SearchedVideo], store: "Store") -> str:
     if not found.hits:
         return f"No note holds {quote(words)} ({_videos(len(places))} searched)."
     total = sum(one.count for one in found.hits)
@@ -138,14 +138,16 @@ def _text(words: str, found: "LibraryMatches", places: Mapping[str, SearchedVide
     names = _names(places)
     for one in found.hits:
         lines.append(f"{names[one.video]}: {one.count}")
-        lines += [_line(run) for run in one.runs]
+        lines += [_line(run, store) for run in one.runs]
         if one.count > len(one.runs):
             lines.append(f"  ... and {one.count - len(one.runs)} more")
     return "\n".join(lines)
 
 
-def _line(run: "MergedNote") -> str:
-    return f"  [#{run.id}] {run.span} {run.kind}{', uncertain' if run.uncertain else ''}: {quote(run.text, _MAX_TEXT_CHARS)}"
+def _line(run: "MergedNote", store: "Store") -> str:
+    options = unusual_options(store.notes.provenance(run.notes[0].key))
+    kind = ", ".join(filter(None, (run.kind, options, "uncertain" if run.uncertain else "")))
+    return f"  [#{run.id}] {run.span} {kind}: {quote(run.text, _MAX_TEXT_CHARS)}"
 
 
 def _names(places: Mapping[str, SearchedVideo]) -> dict[str, str]:

@@ -35,7 +35,7 @@ from analyzer_agent.session.assembly import (
 )
 from analyzer_agent.session.conversation import Conversation, new_name
 from analyzer_agent.session.indexing import chosen_tools, run_index
-from analyzer_agent.session.options import check_tracks, options_of
+from analyzer_agent.session.options import check_tracks, options_of, prefer_options
 from analyzer_agent.session.turn_queue import TurnQueue
 from analyzer_agent.storage import Store
 from analyzer_agent.toolbox import Toolbox
@@ -54,6 +54,7 @@ __all__ = [
     "engine_config",
     "open_or_find_imported",
     "options_of",
+    "prefer_options",
     "scope_of",
     "understood",
 ]
@@ -114,7 +115,7 @@ class Session(Conversation):
             ready, missing = available_tools(self.settings, pool)
             self.model = model or choose_model(self.settings)
             self.store = closing.enter_context(Store(self.settings.store))
-            self.store.notes.prefer(options)
+            prefer_options(self.store.notes, options, specs)
             self.session_videos = [
                 replace(session_video, imported=imported_analyzers(self.store, session_video.video.id)) for session_video in session_videos
             ]

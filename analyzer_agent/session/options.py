@@ -9,8 +9,10 @@ from analyzer_agent import tools as registry
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, ToolRefusal, did_you_mean
 from analyzer_agent.protocols import Spec
+from analyzer_agent.storage import Notes
 from analyzer_agent.toolbox import SessionVideo, Tool
 from analyzer_agent.tools.aliases import resolve_name
+from analyzer_agent.tools.languages import code_of
 
 _Reader: TypeAlias = Callable[[Any, Mapping[str, Any]], Any]
 
@@ -27,6 +29,21 @@ def options_of(settings: Settings) -> dict[str, dict[str, Any]]:
         schemas = registry.load(name)[0].options_schema
         found.setdefault(name, {}).update((option, _value(name, option, value, schemas)) for option, value in given.items())
     return found
+
+
+def prefer_options(notes: Notes, options: Mapping[str, Mapping[str, Any]], specs: Mapping[str, Spec]) -> None:
+    """Let notes made with these options be shown first, and next those made with the defaults of `specs`."""
+    usual = {
+        name: {option: schema["default"] for option, schema in spec.options_schema.items() if "default" in schema}
+        for name, spec in specs.items()
+    }
+    given = {name: {option: _as_stored(option, value) for option, value in chosen.items()} for name, chosen in options.items()}
+    notes.prefer(given, usual)
+
+
+def _as_stored(option: str, value: Any) -> Any:
+    """Return a value as analyzers store it: languages by their codes."""
+    return code_of(value) if option == "language" else value
 
 
 def with_defaults(spec: Spec, options: Mapping[str, Any]) -> Spec:

@@ -42,11 +42,17 @@ class Notes:
     def __init__(self, connections: Connections, ledger: Ledger) -> None:
         self._at = connections
         self._ledger = ledger
-        self._preferred: Mapping[str, Mapping[str, JSON]] = {}
+        self._given: Mapping[str, Mapping[str, JSON]] = {}
+        self._usual: Mapping[str, Mapping[str, JSON]] = {}
 
-    def prefer(self, options: Mapping[str, Mapping[str, JSON]]) -> None:
-        """Prefer notes made with these options (by analyzer) to those of better engines."""
-        self._preferred = options
+    def prefer(self, given: Mapping[str, Mapping[str, JSON]], usual: Mapping[str, Mapping[str, JSON]] | None = None) -> None:
+        """Let notes made with the reader's own options win over those of better tiers, newer recipes and other lanes.
+
+        Args:
+            given: the options that the reader chose, by analyzer.
+            usual: the default options, by analyzer.
+        """
+        self._given, self._usual = given, usual or {}
 
     # --- videos and keys ------------------------------------------------------------------------------------------
 
@@ -118,10 +124,10 @@ class Notes:
     def read(self, video: str, span: TimeRange, *, keys: Iterable[str] | None = None, kinds: Iterable[str] | None = None) -> list[Note]:
         """Return the notes that overlap `span`, in time order.
 
-        Where several engines cover the same time, only the notes of the best one are returned: the
-        best tier, among equals the newest. Sampling engines compete per instant: a better one with
-        a step of 8 s does not hide the samples of another in between. With `keys`, only those
-        engines compete.
+        Where several engines cover the same time, only the notes of the best one are returned:
+        those with the options of the reader (see `prefer`), then the best tier, then the newest.
+        Sampling engines compete per instant: a better one with a step of 8 s does not hide the
+        samples of another in between. With `keys`, only those engines compete.
         """
         provenances = self._recipes(video, keys)
         sql, args = _notes_query(
@@ -206,10 +212,10 @@ class Notes:
     def _rivals(self, provenances: Sequence[Provenance]) -> dict[str, list[str]]:
         """Return, by key, the keys of the better provenances of the same analyzer and lane.
 
-        A preferred one also beats other lanes, because the options may select a lane, such as audio
-        track 2. `provenances` is sorted oldest first.
+        One that is closer to the reader's options also beats other lanes, because options may select
+        a lane, such as audio track 2. `provenances` is sorted oldest first.
         """
-        ranks = [(not self._is_preferred(provenance), provenance.tier, -n) for n, provenance in enumerate(provenances)]
+        ranks = [(self._distance(provenance), provenance.tier, -n) for n, provenance in enumerate(provenances)]
         return {
             mine.key: [
                 other.key
@@ -219,8 +225,11 @@ class Notes:
             for mine, rank in zip(provenances, ranks, strict=True)
         }
 
-    def _is_preferred(self, provenance: Provenance) -> bool:
-        return all(provenance.params.get(name, value) == value for name, value in self._preferred.get(provenance.analyzer, {}).items())
+    def _distance(self, provenance: Provenance) -> int:
+        """Rank a provenance by its options: 0 the reader's, 1 with the reader's choices, 2 the defaults, 3 others."""
+        given, usual = self._given.get(provenance.analyzer, {}), self._usual.get(provenance.analyzer, {})
+        closest = ({**usual, **given}, given if given else None, usual)
+        return next((n for n, options in enumerate(closest) if options is not None and _made_with(provenance, options)), len(closest))
 
     def _visible(self, video: str, notes: Sequence[Note], rivals: Mapping[str, Sequence[str]]) -> list[Note]:
         hidden = self._hidden(video, [(n.key, n.span.start) for n in notes], rivals)
@@ -236,6 +245,10 @@ class Notes:
             spans = merge((TimeRange(at, at + 1) for at, other in asked if other == key), _COVERAGE_MARGIN_MS)
             looked[key] = _CoverageLookup(part for span in spans for part in self._ledger.covered(video, [key], span))
         return [any(looked[key].at(at) for key in rivals.get(mine, ())) for mine, at in places]
+
+
+def _made_with(provenance: Provenance, options: Mapping[str, JSON]) -> bool:
+    return all(provenance.params.get(name, value) == value for name, value in options.items())
 
 
 def _notes_query(columns: str, video: str, keys: Sequence[str], kinds: Iterable[str] | None) -> tuple[str, list[Any]]:
