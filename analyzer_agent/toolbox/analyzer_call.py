@@ -31,7 +31,7 @@ APPROVAL_ABOVE_MS = 60_000
 """A step with a longer estimate needs the user's approval, if there is an approval callback."""
 
 _ASSUMED_SPEED = 1.0
-"""Media-seconds per second assumed without a measurement: pessimistic, so that the user is asked."""
+"""Media-seconds per second assumed without a measurement: low, so that the user is asked."""
 
 _MAX_NAMES_LISTED = 100
 
