@@ -87,7 +87,7 @@ def as_record(finding: Finding) -> dict[str, JSON]:
     return {name: getattr(finding, name) for name in ("section", "name", "state", "detail", "fix", "size", "analyzer")}
 
 
-# --- packages -------------------------------------------------------------------------------------------------------
+# --- packages -----------------------------------------------------------------------------------
 
 
 def _packages() -> Iterator[Finding]:
@@ -153,7 +153,7 @@ def _loadable(library: str) -> bool:
     return True
 
 
-# --- hardware -------------------------------------------------------------------------------------------------------
+# --- hardware -----------------------------------------------------------------------------------
 
 
 def gpu() -> Iterator[Finding]:
@@ -182,7 +182,7 @@ def _gpus() -> list[str]:
     return [line.strip() for line in ran.stdout.splitlines() if line.strip()]
 
 
-# --- analyzers and the manager --------------------------------------------------------------------------------------
+# --- analyzers and the manager ------------------------------------------------------------------
 
 
 def analyzers(settings: Settings) -> Iterator[Finding]:
@@ -248,7 +248,7 @@ def manager(settings: Settings) -> Finding:
     return Finding("manager", chosen.model, "works", f"{settings.base_url or 'the endpoint of OpenAI'}, {key}; not tried")
 
 
-# --- the store ------------------------------------------------------------------------------------------------------
+# --- the store ----------------------------------------------------------------------------------
 
 
 def store(settings: Settings) -> Iterator[Finding]:

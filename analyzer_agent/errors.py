@@ -56,13 +56,13 @@ class ToolRefusal(Exception):
 
 
 def did_you_mean(given: str, valid: Iterable[str], shown: Callable[[str], str] = str) -> str:
-    """Return a hint with the valid words most similar to `given`, or "" if none is similar; see `similar`."""
+    """Return a hint with the valid words most similar to `given`, or ""; see `similar`."""
     found = similar(given, valid, shown)
     return f"Did you mean {found}?" if found else ""
 
 
 def similar(given: str, valid: Iterable[str], shown: Callable[[str], str] = str) -> str | None:
-    """Return up to three words most similar to `given`, as `'speech' or 'scenes'`; None without any.
+    """Return up to three words similar to `given`, as `'speech' or 'scenes'`; None without any.
 
     Args:
         given: the invalid word.

@@ -43,7 +43,7 @@ class Cue(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """A track; `number` counts from 1 per type, `source` and `digest` are a sidecar file's."""
+    """A track; `number` counts from 1 per type, `source` and `digest` are of a sidecar file."""
 
     number: int
     codec: str
@@ -80,16 +80,22 @@ class Video(Protocol):
         order: Literal["rgb", "bgr"] = "rgb",
         pixels: Pixels | None = None,
     ) -> Iterator[Frame]:
-        """Yield frames in time order: at `instants` (ms), else on the grid of `fps`, else all.
+        """Yield frames in time order. The frame shown at t has the last pts <= t, else the first.
 
-        The frame shown at t is the last one with pts <= t; before the first frame, the first one.
-        `fps` is rounded up to the nested grid. "All" are the frames that start in `span`, or with
-        `keyframes` only the key frames: the cheapest way through a long video. Only `pixels` need
-        be correct: an image may hold just these (rows x columns x 3) or be complete.
+        Args:
+            span: yield all frames that start in it, unless `fps` or `instants` is given.
+            fps: sample `span` on the nested grid that is at least this dense.
+            instants: yield the frame shown at each of these times (ms, ascending).
+            keyframes: of all frames, yield only key frames: the cheapest way through a long video.
+            order: the channel order of the images.
+            pixels: the only pixels used; an image may hold just these, rows x columns x 3.
         """
 
     def audio(self, span: TimeRange, rate: int = 16_000, track: int = 1) -> "NDArray[np.float32]":
-        """Return float32[span.length * rate // 1000], mono, -1..1, silence where there is none."""
+        """Return float32[span.length * rate // 1000], mono, -1..1, silence where there is none.
+
+        `span` may reach beyond the end; `rate` is samples per second; `track` counts from 1.
+        """
 
     def subtitles(self, track: int) -> Sequence[Cue]:
         """Return the cues of a track (from 1) in time order; a cue may end after the video."""
@@ -113,7 +119,7 @@ class Vision(Protocol):
     model: str
 
     def describe(self, images: Sequence["NDArray[np.uint8]"], prompt: str, labels: Sequence[str] = ()) -> str:
-        """Answer `prompt` about `images` (H x W x 3, uint8, RGB), each after its label, if any."""
+        """Answer `prompt` about `images` (H x W x 3, uint8, RGB); each follows its label, if any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +143,7 @@ class EngineConfig:
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """Whether an engine can run here. `weights` is their name and revision (in the cache key).
+    """Whether an engine can run here. `weights` names them with a revision, for the cache key.
 
     `missing` is the reason why it cannot, in one line ("" if it can), `fix` a line that helps.
     `device` is the expected one: cpu, cuda, cuda:1, mps or network. `size` is the bytes of the
@@ -159,9 +165,9 @@ class EngineSpec:
     not use the network. `load` returns the object that the analyzer calls, and may take seconds.
     If that object has a `device`, it is reported; `close()`, if it has one, is called on eviction
     and must free the memory. `unsupported_reason` returns why these options cannot be served
-    (None if they can), as fast as `find`; the next engine is then tried. `resource` overrides the spec's.
-    `takes_weights`: weights named by the user can be for this engine. Engines with the same `model`
-    share one loaded object.
+    (None if they can), as fast as `find`; the next engine is then tried. `resource` overrides the
+    spec's. `takes_weights`: weights named by the user can be for this engine. Engines with the same
+    `model` share one loaded object.
     """
 
     name: str

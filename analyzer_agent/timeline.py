@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 FINEST_STEP = 125
-"""The finest sampling step, in ms: eight samples per second. Every other step is this times a power of two."""
+"""The finest sampling step, in ms. Every other step is this times a power of two."""
 
 _CLOCK = re.compile(r"(?:(?:(?P<h>\d{1,9}):)?(?P<m>\d{1,9}):)?(?P<s>\d{1,12}(?:\.\d*)?|\.\d+)\s*s?")
 
@@ -36,6 +36,7 @@ class TimeRange:
 
     @property
     def length(self) -> int:
+        """The length in ms."""
         return self.end - self.start
 
     def overlaps(self, other: "TimeRange") -> bool:

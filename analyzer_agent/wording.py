@@ -192,7 +192,7 @@ def _of(video: str, names: Mapping[str, str]) -> str:
 
 
 def unexamined_line(left: Iterable[Unexamined], names: Mapping[str, str]) -> str:
-    """Return the unexamined ranges on one line; analyzers with equal ranges and reason share one."""
+    """Return the unexamined ranges on one line, grouped by ranges and reason."""
     return "; ".join(_unexamined(left, names))
 
 

@@ -70,7 +70,7 @@ def cues(words: Sequence[SpokenWord], width: int = LINE_WIDTH) -> list[WordCue]:
     return found
 
 
-# --- where cues end -----------------------------------------------------------------------------------------------------
+# --- where cues end -----------------------------------------------------------------------------
 
 
 def _split_into_cues(words: Sequence[SpokenWord], width: int) -> list[Sequence[SpokenWord]]:
@@ -108,7 +108,8 @@ def _candidates(
         )
         short = max(0, MIN_CUE_MS - length) * 8 / MIN_CUE_MS
         whole = (not first or ends[first - 1] == 0) and ends[last] == 0
-        sparse = max(0.0, 4 - 5 * filled / width) * (1 if whole else 3)  # a word or two cut off a sentence
+        # Penalize a word or two that are cut off a sentence.
+        sparse = max(0.0, 4 - 5 * filled / width) * (1 if whole else 3)
         yield last, 2 + 2 * (filled / (MAX_LINES * width)) ** 2 + short + sparse + passed
         if last + 1 < len(words):
             # A sentence that ends within a cue, or a silence, is better shown by a new cue.
@@ -127,11 +128,11 @@ def _ends_sentence(text: str) -> bool:
     return bool(_SENTENCE.search(text)) and not _ABBREVIATION.match(text)
 
 
-# --- lines --------------------------------------------------------------------------------------------------------------
+# --- lines --------------------------------------------------------------------------------------
 
 
 def _lines(words: Sequence[SpokenWord], width: int) -> list[Sequence[SpokenWord]]:
-    """Return the words in one line if they fit, else in two lines, by clause and of similar length."""
+    """Return the words in one line if they fit, else in two: by clause and of similar length."""
     if text_columns(joined(words)) <= width or len(words) == 1:
         return [words]
     sizes = [(text_columns(joined(words[:n])), text_columns(joined(words[n:]))) for n in range(1, len(words))]

@@ -18,7 +18,7 @@ _MAX_COUNTED = 2_000
 
 @dataclass(frozen=True, slots=True)
 class VideoMatches:
-    """The matches in one video: their number and the first ones, or the best without `all_words`."""
+    """The matches in one video: their number and the first (without `all_words`, the best) ones."""
 
     video: str
     count: int

@@ -53,7 +53,7 @@ class MergedNote:
 
 @dataclass(frozen=True, slots=True)
 class SampleGrid:
-    """The instants of a request: multiples of `step`, the first frame's `root`, up to `end` (ms)."""
+    """The instants of a request: multiples of `step` and the first frame's `root`, to `end`; ms."""
 
     step: int
     root: int
@@ -128,7 +128,7 @@ class NoteReader:
             margin = min(margin * 4, CONTEXT_MS)
 
     def unheard(self, video: str, span: TimeRange, keys: Iterable[str] | None = None) -> list[Unexamined]:
-        """Return the parts of `span` with a voice whose words were not understood."""
+        """Return the parts of `span` that contain a voice without recognised words."""
         runs = self.merged_notes(video, span, keys=keys, kinds=[UNHEARD])
         return [
             Unexamined(run.notes[0].analyzer, part, "not_understood", "", video) for run in runs for part in [run.span.within(span)] if part
@@ -170,7 +170,7 @@ class NoteReader:
         """
         return self._select(note, {}) is not None and (bool(kinds) or note.kind not in ("moment", CHAPTER))
 
-    # --- filters --------------------------------------------------------------------------------------------------
+    # --- filters --------------------------------------------------------------------------------
 
     def _on_grid(self, video: str, notes: Sequence[Note], grid: "SampleGrid", window: TimeRange) -> list[Note]:
         """Return the notes on the grid: samples widened to its step, notes of ranges unchanged."""
@@ -197,7 +197,7 @@ class NoteReader:
         score = note.observation.score
         return None if score is not None and score < wanted.get("min_score", 0.0) else note
 
-    # --- joining --------------------------------------------------------------------------------------------------
+    # --- joining --------------------------------------------------------------------------------
 
     def _join(self, video: str, notes: Sequence[Note], provenances: Mapping[str, Provenance], window: TimeRange) -> list[MergedNote]:
         scenes = {note.key for note in notes if note.kind == "scene"}

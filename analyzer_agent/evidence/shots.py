@@ -99,7 +99,7 @@ def content_cuts(candidates: Sequence[CutCandidate], first: int | None, end: int
 
 
 def _merge_ends_in_cut(began: int, last: int, quiet: int | None, rate: Fraction) -> bool:
-    """Return whether a merge from `began` to `last` gives a cut; `quiet`: last frame without one."""
+    """Return whether merging `began` to `last` gives a cut; `quiet`: last frame without a cut."""
     return quiet is not None and far_enough(began, last, rate) and far_enough(last, quiet, rate)
 
 

@@ -70,7 +70,8 @@ def _stored(note: Note) -> Iterator[SpokenWord]:
             continue
         text, start, end, prob = word
         place = note.text.find(str(text), at)
-        yield SpokenWord(str(text), int(start), int(end), prob, joint=0 < at == place)  # the first word of a note begins anew
+        # The first word of a note is never joint.
+        yield SpokenWord(str(text), int(start), int(end), prob, joint=0 < at == place)
         at = at if place < 0 else place + len(str(text))
 
 

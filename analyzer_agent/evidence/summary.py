@@ -38,7 +38,7 @@ _WORD = re.compile(r"[^\W_]{3,}")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a range: its distinctive words, best first, its best notes, and its shot, if any."""
+    """A part of a range: its distinctive words (best first), best notes, and its shot, if any."""
 
     span: TimeRange
     words: tuple[str, ...] = ()
@@ -84,7 +84,7 @@ def _notes(reader: NoteReader, video: str, span: TimeRange, kinds: Sequence[str]
     return notes if reader.only is None else [note for note in notes if note.analyzer in reader.only]
 
 
-# --- where parts begin ------------------------------------------------------------------------------------------------
+# --- where parts begin --------------------------------------------------------------------------
 
 _NoteWords = Sequence[tuple[NoteSummary, list[str]]]
 
@@ -181,7 +181,7 @@ def _placed(at: int, half: int, cuts: Sequence[int], spoken: Sequence[int]) -> i
     return max((spoken[n] for n in starts), key=lambda t: t - spoken[bisect_left(spoken, t) - 1], default=at)
 
 
-# --- what is told of them ---------------------------------------------------------------------------------------------
+# --- words and notes of parts -------------------------------------------------------------------
 
 
 def _describe_parts(

@@ -124,7 +124,7 @@ class InstantDecoder:
         """Index up to which all is decoded, because a restart at a key frame failed."""
 
     def __iter__(self) -> "Iterator[tuple[int, VideoFrame]]":
-        """Yield (index of the instant, frame) in order; the same frame may be yielded several times."""
+        """Yield (index of the instant, frame) in order; a frame may be yielded several times."""
         while self._given < len(self._instants):
             try:
                 yield from self._advance()
@@ -176,7 +176,7 @@ class InstantDecoder:
         self._window_bytes += packet.size
 
     def _assign(self, to_the_end: bool = False) -> None:
-        """Mark the packets of the instants that lie before all unread packets as wanted."""
+        """Mark the packets of all instants before the unread packets as wanted."""
         # With `spacing`, packets have no pts; only the decoded frames have one.
         known = self._instants[-1] + 1 if to_the_end else self._cursor.read_to if not self._cursor.spacing else None
         while known is not None and self._assigned < len(self._instants) and self._instants[self._assigned] < known:

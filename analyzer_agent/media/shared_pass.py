@@ -75,7 +75,7 @@ class SharedPass:
             self._coming.discard(number)
             self._changed.notify_all()
 
-    # --- readers --------------------------------------------------------------------------------------------------
+    # --- readers --------------------------------------------------------------------------------
 
     def _join(self, number: int, wish: FrameRequest) -> "_PassReader":
         reader = _PassReader(wish)
@@ -131,7 +131,7 @@ class SharedPass:
                 self._let_go(reader)
         return not any(reader in self._readers for reader in full)
 
-    # --- decoding -------------------------------------------------------------------------------------------------
+    # --- decoding -------------------------------------------------------------------------------
 
     def _replan(self) -> None:
         """Discard the source; the next frame comes from a pass over the requests of that time."""

@@ -61,7 +61,7 @@ class Ledger:
         self._host = socket.gethostname()
         self.owner = uuid.uuid4().hex
 
-    # --- coverage -------------------------------------------------------------------------------------------------
+    # --- coverage -------------------------------------------------------------------------------
 
     def covered(self, video: str, keys: Iterable[str], span: TimeRange) -> list[Covered]:
         """Return the ranges within `span` covered under any of `keys`, in time order."""
@@ -96,7 +96,7 @@ class Ledger:
             )
             return [Failed(TimeRange(start, end), key, attempts, error) for start, end, attempts, error, _ in rows]
 
-    # --- claims ---------------------------------------------------------------------------------------------------
+    # --- claims ---------------------------------------------------------------------------------
 
     def claim(self, video: str, key: str, spans: Sequence[TimeRange]) -> list[TimeRange]:
         """Claim the grains in `spans` that nobody else holds, and return them.
@@ -148,7 +148,7 @@ class Ledger:
         if not db.execute(mine, [video, key, span.start, self.owner]).rowcount:
             raise ClaimLost(f"{span} is no longer claimed")
 
-    # --- results --------------------------------------------------------------------------------------------------
+    # --- results --------------------------------------------------------------------------------
 
     def commit(
         self, video: str, key: str, span: TimeRange, step: int, instants: Sequence[int], found: Sequence[Observation], wall_ms: int

@@ -54,7 +54,7 @@ class Notes:
         """
         self._given, self._usual = given, usual or {}
 
-    # --- videos and keys ------------------------------------------------------------------------------------------
+    # --- videos and keys ------------------------------------------------------------------------
 
     def add_video(self, video: str, name: str, path: str, duration: int) -> None:
         """Add a video, or update its name, path and duration (ms)."""
@@ -118,7 +118,7 @@ class Notes:
         with self._at.write() as db:
             db.execute("UPDATE provenances SET facts = ? WHERE key = ?", [json.dumps(facts), key])
 
-    # --- reading --------------------------------------------------------------------------------------------------
+    # --- reading --------------------------------------------------------------------------------
 
     @gc_paused()
     def read(self, video: str, span: TimeRange, *, keys: Iterable[str] | None = None, kinds: Iterable[str] | None = None) -> list[Note]:
