@@ -19,7 +19,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from analyzer_agent import AgentError, Session, Settings
+from analyzer_agent import AgentError, Answer, Session, Settings
 from analyzer_agent.events import Answered
 from analyzer_agent.sample import sample_path
 
@@ -41,7 +41,8 @@ def create_app(video: str | Path | None = None, settings: Settings | None = None
 
     @app.get("/ask")
     async def ask(question: str) -> dict[str, Any]:
-        return (await app.state.session.aask(question)).to_dict()
+        answer: Answer = await app.state.session.aask(question)
+        return answer.to_dict()
 
     @app.get("/stream")
     async def stream(question: str) -> StreamingResponse:

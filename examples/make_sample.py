@@ -23,7 +23,7 @@ import wave
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
@@ -157,7 +157,8 @@ def chime() -> np.ndarray:
     """Return the two soft strokes before an announcement."""
     t = np.arange(round(0.9 * VOICE_RATE)) / VOICE_RATE
     high, low = (np.sin(2 * math.pi * pitch * t) * np.exp(-5 * t) * np.minimum(1, 100 * t) for pitch in (784, 587))
-    return 0.02 * (high + np.concatenate([np.zeros(5600), low[:-5600]]))
+    strokes: np.ndarray = 0.02 * (high + np.concatenate([np.zeros(5600), low[:-5600]]))
+    return strokes
 
 
 def sound() -> np.ndarray:
@@ -176,7 +177,7 @@ def sound() -> np.ndarray:
 # ---- Clip and truth file -------------------------------------------------------------------------
 
 
-def subtitle_packets(stream: SubtitleStream) -> list[av.Packet]:
+def subtitle_packets(stream: SubtitleStream) -> list[av.Packet[Any]]:
     packets = []
     for n, cue in enumerate(CUES):
         words = f"{n},0,Default,,0,0,0,,{cue.text}".replace("\n", "\\N").encode()
@@ -207,7 +208,7 @@ def write_clip(path: Path) -> None:
         for n in range(round(END * FPS)):
             packets += video.encode(av.VideoFrame.from_ndarray(picture(n / FPS), "rgb24"))
         packets += video.encode()
-        clip.mux(sorted(packets, key=lambda packet: packet.dts * packet.time_base))
+        clip.mux(sorted(packets, key=lambda packet: (packet.dts or 0) * packet.time_base))
 
 
 def truth() -> dict[str, object]:

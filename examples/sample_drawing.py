@@ -36,7 +36,8 @@ def rgb(colour: str) -> tuple[int, int, int]:
 
 def fixed(*points: Sequence[float]) -> np.ndarray:
     """Return points in OpenCV's fixed-point format."""
-    return np.rint(np.array(points) * SUPERSAMPLE * (1 << SHIFT)).astype(np.int32)
+    scaled: np.ndarray = np.rint(np.array(points) * SUPERSAMPLE * (1 << SHIFT)).astype(np.int32)
+    return scaled
 
 
 class Canvas:
@@ -46,7 +47,8 @@ class Canvas:
         self.pixels = np.zeros((HEIGHT * SUPERSAMPLE, WIDTH * SUPERSAMPLE, 3), np.uint8) if pixels is None else pixels
 
     def finished(self) -> np.ndarray:
-        return cv2.resize(self.pixels, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+        small: np.ndarray = cv2.resize(self.pixels, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+        return small
 
     def fade(self, top: float, bottom: float, upper: str, lower: str) -> None:
         """Fill a band with a vertical gradient."""
@@ -68,7 +70,7 @@ class Canvas:
         """Add light that fades from x0 to x1; `edges` are its upper and lower edge at x0 and x1."""
         lit = np.zeros(self.pixels.shape[:2], np.float32)
         cv2.fillPoly(lit, [fixed((x0, edges[0]), (x0, edges[1]), (x1, edges[3]), (x1, edges[2]))], 0.35, cv2.LINE_AA, SHIFT)
-        lit *= np.clip((np.arange(lit.shape[1]) / SUPERSAMPLE - x1) / (x0 - x1), 0, 1)
+        lit *= np.clip((np.arange(self.pixels.shape[1]) / SUPERSAMPLE - x1) / (x0 - x1), 0, 1)
         self.pixels[:] = np.rint(self.pixels * (1 - lit[..., None]) + np.array(rgb(colour)) * lit[..., None])
 
     def stroke(self, colour: str, width: float, *points: Sequence[float]) -> None:
@@ -122,13 +124,13 @@ def cyclist(canvas: Canvas, x: float, y: float) -> None:
         for spoke in range(3):
             dx, dy = 22 * math.cos(turn + spoke * math.pi / 3), 22 * math.sin(turn + spoke * math.pi / 3)
             canvas.stroke("#6c757d", 1.5, (wheel - dx, hub - dy), (wheel + dx, hub + dy))
-    decode_view, bars, crank = (x - 18, hub - 36), (x + 32, hub - 44), (x - 2, hub + 2)
-    canvas.stroke("#d62828", 5, (x - 40, hub), crank, (x + 26, hub - 30), decode_view, (x - 40, hub))
-    canvas.stroke("#d62828", 5, crank, decode_view)
+    saddle, bars, crank = (x - 18, hub - 36), (x + 32, hub - 44), (x - 2, hub + 2)
+    canvas.stroke("#d62828", 5, (x - 40, hub), crank, (x + 26, hub - 30), saddle, (x - 40, hub))
+    canvas.stroke("#d62828", 5, crank, saddle)
     canvas.stroke("#2b2d42", 5, (x + 40, hub), (x + 26, hub - 30), bars)
     foot = (crank[0] + 12 * math.cos(turn), crank[1] + 12 * math.sin(turn))
-    canvas.stroke("#1d3557", 9, decode_view, (x + 8, hub - 18 + 6 * math.sin(turn)), foot)
-    canvas.stroke("#f77f00", 20, (decode_view[0] + 2, decode_view[1] - 8), (x + 4, hub - 78))
+    canvas.stroke("#1d3557", 9, saddle, (x + 8, hub - 18 + 6 * math.sin(turn)), foot)
+    canvas.stroke("#f77f00", 20, (saddle[0] + 2, saddle[1] - 8), (x + 4, hub - 78))
     canvas.stroke("#f77f00", 7, (x + 4, hub - 76), (x + 20, hub - 58), bars)
     canvas.oval("#f2c6a0", x + 12, hub - 98, 12)
     canvas.shape("#2a9d8f", (x - 2, hub - 100), (x + 2, hub - 112), (x + 16, hub - 114), (x + 28, hub - 101))

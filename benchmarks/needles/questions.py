@@ -64,9 +64,9 @@ class Room:
 def drafts(room: Room, turn: int, count: int) -> Iterator[Draft]:
     """Yield up to `count` questions that fit in; the first recipe depends on `turn`."""
     left = count
-    for provenance, kind, most in (*_RECIPES[turn % len(_RECIPES) :], *_RECIPES[: turn % len(_RECIPES)]):
+    for recipe, kind, most in (*_RECIPES[turn % len(_RECIPES) :], *_RECIPES[: turn % len(_RECIPES)]):
         if left and len(room.free) >= most:
-            yield provenance(room, kind)
+            yield recipe(room, kind)
             left -= 1
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from analyzer_agent.protocols import EngineConfig
 from analyzer_agent.tools.engines import pocketsphinx
-from analyzer_agent.tools.support.transcriber import joined
+from analyzer_agent.tools.support.transcriber import sound
 from benchmarks.needles.stock import SENTENCES, TOPICS, VOICES
 from benchmarks.needles.voices import FOLDER, TRUTH, file_of, lengths, recording
 
@@ -46,7 +46,7 @@ def main() -> None:
     for row in rows:
         silence = np.zeros(_RATE, np.float32)
         samples = np.concatenate([silence, recording(row["text"], _RATE), silence])
-        heard = engine.words([joined(samples, window) for window in engine.windows(samples)], "en", "")
+        heard = [engine.words(sound(samples, window), "en", "") for window in engine.windows(samples)]
         row["heard"] = "".join(word for words in heard for word, *_ in words).strip()
     if misheard := [f"{row['text']!r} as {row['heard']!r}" for row in rows if _key_word(row["text"]) not in row["heard"].split()]:
         raise SystemExit(f"Misheard, choose other words or voices: {'; '.join(misheard)}.")

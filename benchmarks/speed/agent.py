@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from analyzer_agent import Session
+from analyzer_agent.config import Settings
 from analyzer_agent.protocols import Reply
 from analyzer_agent.session import EnginePool
 from analyzer_agent.testing import ScriptedModel, call
@@ -43,7 +44,7 @@ def _asked(video: Path, steps: int) -> float:
 
 def _second_question(video: Path) -> Iterator[Figure]:
     with TemporaryDirectory() as folder:
-        settings = {"store": Path(folder) / "store.db", "manager": "rules", "offline": True, "end_ms": 10_000}
+        settings = Settings(store=Path(folder) / "store.db", manager="rules", offline=True, end_ms=10_000)
         first = _indexed(video, settings)
         second = _indexed(video, settings)
     if not all(analyzed for analyzed, _ in first):
@@ -53,17 +54,11 @@ def _second_question(video: Path) -> Iterator[Figure]:
     yield Figure("engines loaded by a second question", "", [sum(loaded for _, loaded in second)], "engines", 0, at_most=True, same=same)
 
 
-def _indexed(video: Path, settings: dict[str, object]) -> list[tuple[int, int]]:
+def _indexed(video: Path, settings: Settings) -> list[tuple[int, int]]:
     """Return, per analyzer, the ms analyzed and the number of engines loaded afterwards."""
-    with Session(video, settings=None, pool=(pool := EnginePool()), **settings) as session:
+    with Session(video, settings=settings, pool=(pool := EnginePool())) as session:
         found = []
         for name in _WITH:
-            running = session.index_stream([name])
-            while True:
-                try:
-                    next(running)
-                except StopIteration as end:
-                    (result,) = end.value
-                    break
+            (result,) = session.index([name])
             found.append((result.analyzed_ms, sum(engine.loaded for engine in pool.engines.values())))
         return found

@@ -49,7 +49,7 @@ def pictures(count: int, size: tuple[int, int]) -> "Iterator[NDArray[np.uint8]]"
     """Yield drawn pictures (H x W x 3, uint8, RGB), with a new drawing every 12 seconds."""
     for part in range(-(-count // (12 * RATE))):
         for picture in islice(frames(f"speed {part}", 12 * RATE), min(12 * RATE, count - part * 12 * RATE)):
-            yield cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)  # type: ignore[misc]
+            yield np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def _drawn(folder: Path, seconds: int, size: tuple[int, int], key_every: int, heavy: bool) -> Path:
@@ -87,6 +87,6 @@ def _repeated(drawn: Path, path: Path, seconds: int) -> None:
         for turn in range(-(-seconds // _DRAWN_S)):
             for data, pts, dts, duration, key in kept:
                 packet = av.Packet(data)
-                packet.stream, packet.time_base, packet.duration, packet.is_keyframe = new, base, duration or 0, key
+                packet.stream, packet.time_base, packet.duration, packet.is_keyframe = new, base or Fraction(1), duration or 0, key
                 packet.pts, packet.dts = (pts or 0) + turn * length, (dts or 0) + turn * length
                 file.mux(packet)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import cv2
@@ -53,8 +53,13 @@ def _pictures(stream: av.VideoStream, size: tuple[int, int]) -> Iterator[_Packet
     for number, picture in enumerate(pictures(_MINUTE * RATE, size)):
         frame = av.VideoFrame.from_ndarray(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420), "yuv420p")
         frame.pts, frame.time_base = number, Fraction(1, RATE)
-        yield from (_Packet(False, bytes(p), p.pts, p.dts, p.is_keyframe) for p in stream.encode(frame))
-    yield from (_Packet(False, bytes(p), p.pts, p.dts, p.is_keyframe) for p in stream.encode(None))
+        yield from map(_encoded, stream.encode(frame))
+    yield from map(_encoded, stream.encode(None))
+
+
+def _encoded(packet: av.Packet[Any]) -> _Packet:
+    assert packet.pts is not None and packet.dts is not None, "encoders give every packet its times"
+    return _Packet(False, bytes(packet), packet.pts, packet.dts, packet.is_keyframe)
 
 
 def _sounds(stream: av.AudioStream) -> Iterator[_Packet]:

@@ -59,7 +59,8 @@ def _peak(path: Path, name: str, minutes: int, weights: dict[str, Path]) -> int 
         pass
     done.set()
     watcher.join()
-    return most[0] - before
+    grown: int = most[0] - before
+    return grown
 
 
 def _watch(most: list[int], done: threading.Event) -> None:

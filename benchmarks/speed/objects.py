@@ -47,7 +47,7 @@ def figures(work: Work) -> Iterator[Figure]:
 def _ours(engine: Engine, file: Path) -> list[Any]:
     with open_video(file) as video:
         spans = TimeRange(0, video.duration).grains(SPEC.grain, video.duration)
-        grains = [Grain(span, _STEP, tuple(instants(span, _STEP, video.picture))) for span in spans]
+        grains = [Grain(span, _STEP, tuple(instants(span, _STEP, video.picture or video.readable))) for span in spans]
         return [seen for _, found in SPEC.bind({}, engine).analyze(video, grains) for seen in found]
 
 
@@ -66,7 +66,8 @@ def _same_boxes(engine: Engine, model: Any, file: Path) -> str:
     plain = [seen for frame in frames for seen in observe(TimeRange(frame.t, frame.t + _STEP), frame, _boxes(model, frame))]
     if _ours(engine, file) != plain or len(_plain(model, file)) != len(frames):
         raise AssertionError("the boxes are not those of plain ultralytics")
-    return f"{sum(len(seen.detail['boxes']) for seen in plain)} boxes on {len(frames)} frames"  # type: ignore[arg-type]
+    boxes = sum(len(seen.detail["boxes"]) for seen in plain)  # type: ignore[arg-type,misc]
+    return f"{boxes} boxes on {len(frames)} frames"
 
 
 def _boxes(model: Any, frame: Frame) -> list[DetectedBox]:

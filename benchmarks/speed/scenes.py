@@ -53,7 +53,7 @@ def _ours(path: Path) -> list[int]:
         pieces = [piece for _, found in analyzer.analyze(video, grains) for piece in found]
     notes = [Note(number, video.id, SPEC.name, "", piece) for number, piece in enumerate(pieces, 1)]
     firsts = [notes[shot.ids[0] - 1] for shot in join_shots(notes, _DETECTOR, True)]
-    return [first.observation.detail["frame"] for first in firsts][1:]
+    return [int(str(first.observation.detail["frame"])) for first in firsts][1:]
 
 
 def _decoded(path: Path) -> None:
