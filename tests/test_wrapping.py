@@ -1,13 +1,21 @@
 """Lines broken at words at the width of a terminal."""
 
+import click
 import pytest
+from cli_kit import Cli, talk
 
-from analyzer_agent.cli import wrapping
+from analyzer_agent.cli import main, wrapping
 from analyzer_agent.cli.answer_text import cited
 from analyzer_agent.cli.tables import table
-from analyzer_agent.cli.wrapping import Writer, break_line, text_width, wrapped
+from analyzer_agent.cli.wrapping import Writer, break_line, echo, text_width, wrapped
 
 TEXT = "A spectre is haunting Europe, the spectre of communism; all the powers of old Europe have entered into a holy alliance."
+
+
+def command_paths(group, before=()):
+    yield before
+    for name, command in group.commands.items():
+        yield from command_paths(command, (*before, name)) if isinstance(command, click.Group) else [(*before, name)]
 
 
 @pytest.fixture
@@ -52,6 +60,37 @@ def test_wide_characters_take_two_columns_and_are_cut_where_there_is_no_space():
 
 def test_a_word_longer_than_the_line_is_cut():
     assert break_line("see " + "x" * 50, 20) == ["see " + "x" * 16, "x" * 20, "x" * 14]
+
+
+def test_styles_take_no_column_and_are_not_cut(wide, capsys):
+    wide(30)
+    echo(f"  \x1b[1m{'bold ' * 4}\x1b[0m and a few words more", err=True)
+    assert capsys.readouterr().err.split("\n") == ["  bold bold bold bold  and a", "  few words more", ""]
+
+
+def test_wide_columns_of_a_table_are_narrowed_until_the_last_one_has_room(wide):
+    wide(60)
+    rows = [["store", "/home/somebody/.local/share/analyzer-agent/store.db and more", 12, TEXT], ["mode", "manager", 3, "Short."]]
+    lines = table(["setting", "value", "count", "help"], [[str(cell) for cell in row] for row in rows], numbers=("count",)).split("\n")
+    assert all(text_width(line) <= 60 for line in lines) and lines[-1].split() == ["mode", "manager", "3", "Short."]
+    assert all(word in " ".join(" ".join(lines).split()) for word in TEXT.split())
+
+
+def test_what_commands_print_fits_the_terminal(wide, tmp_path):
+    wide(80)
+    cli, videos = Cli(tmp_path), [talk(tmp_path / f"A lecture with quite a long name, part {n}.mp4") for n in range(3)]
+    cli("chat", *videos, "--session", "s", "--tools", "subtitles", stdin="How much does one basket of fish cost in the morning?\n")
+    for arguments in (["sessions"], ["search", "fish"], ["doctor"], ["config", "list"], ["cache", "stats"], ["chat", "--session", "s"]):
+        result = cli(*arguments, stdin="/sessions\n")
+        assert [line for line in f"{result.stdout}\n{result.stderr}".splitlines() if text_width(line) > 80] == [], arguments
+    assert "A lecture with" in (shown := cli("sessions").stdout) and "and 2" in shown
+    refused = cli("ask", *videos, "--tools", "subtitles", "--no-such-option", "What?", code=2).stderr
+    assert all(text_width(line) <= 80 for line in refused.splitlines())
+
+
+@pytest.mark.parametrize("path", list(command_paths(main)), ids=" ".join)
+def test_help_fits_eighty_columns(tmp_path, path):
+    assert [line for line in Cli(tmp_path)(*path, "--help", COLUMNS="80").stdout.splitlines() if len(line) > 80] == []
 
 
 def test_the_last_column_of_a_table_is_broken(wide):

@@ -31,8 +31,8 @@ _HELP = """Ask questions about videos. Answers cite what was seen and heard, wit
 
 \b
 First steps:
-  analyzer-agent demo                                  no key, no weights, no network
-  analyzer-agent doctor                                what works on this machine
+  analyzer-agent demo      no key, no weights, no network
+  analyzer-agent doctor    what works on this machine
   analyzer-agent ask talk.mp4 "What does it cost?"
 """
 

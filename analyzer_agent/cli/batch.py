@@ -12,6 +12,7 @@ from analyzer_agent.cli.interrupt import interruptible
 from analyzer_agent.cli.options import settings_of, shared_options
 from analyzer_agent.cli.progress import progress_display, warn
 from analyzer_agent.cli.safe_json import one_line
+from analyzer_agent.cli.wrapping import echo
 from analyzer_agent.errors import AgentError
 from analyzer_agent.sanitize import truncated
 from analyzer_agent.wording import amount
@@ -68,11 +69,11 @@ def _answer(run: "Batch", workers: int, out: str, flags: Mapping[str, Any]) -> N
             )
             drawer.count(tally.done, tally.total, _so_far(tally))
     answered = before + tally.done - tally.failed
-    click.echo(f"{answered} of {len(run.questions)} answered, {tally.failed} failed, {tally.passed_s:.1f} s: {one_line(out)}")
+    echo(f"{answered} of {len(run.questions)} answered, {tally.failed} failed, {tally.passed_s:.1f} s: {one_line(out)}")
     if tally.done or tally.judged:
-        click.echo(_so_far(tally))
+        echo(_so_far(tally))
     if tally.failed:
-        click.echo("Hint: run the same command again to retry the failed ones.", err=True)
+        echo("Hint: run the same command again to retry the failed ones.", err=True)
         click.get_current_context().exit(1)
 
 

@@ -8,6 +8,7 @@ import click
 from analyzer_agent.cli.options import settings_of, shared_options
 from analyzer_agent.cli.safe_json import one_line, safe_json
 from analyzer_agent.cli.tables import table
+from analyzer_agent.cli.wrapping import echo
 from analyzer_agent.errors import AgentError
 from analyzer_agent.installing import amount_of_bytes
 from analyzer_agent.timeline import seconds
@@ -45,10 +46,10 @@ def stats(as_object: bool, **flags: Any) -> None:
             [*(s.video.name, s.analyzer, s.engine, f"{seconds(s.covered_ms):.1f} s", str(s.notes)), *([str(s.vectors)] if searched else [])]
             for s in shares
         ]
-        click.echo(table(head, rows, numbers=("covered", "notes", *(["vectors"] if searched else []))))
+        echo(table(head, rows, numbers=("covered", "notes", *(["vectors"] if searched else []))))
     videos = len({share.video.id for share in shares})
     count = f"{sum(s.notes for s in shares)} notes on {videos} video{'' if videos == 1 else 's'}"
-    click.echo(f"{one_line(str(path))}: {count}, {amount_of_bytes(size)}" if path.exists() else f"{one_line(str(path))}: nothing yet")
+    echo(f"{one_line(str(path))}: {count}, {amount_of_bytes(size)}" if path.exists() else f"{one_line(str(path))}: nothing yet")
 
 
 @cache.command()
@@ -61,7 +62,7 @@ def clear(video: str | None, analyzer: str | None, engine: str | None, yes: bool
     """Throw notes away, all or some; they are taken anew when they are needed. Answers keep what they cited."""
     path = settings_of(flags).store
     if not path.exists():
-        click.echo(f"{one_line(str(path))}: nothing to clear")
+        echo(f"{one_line(str(path))}: nothing to clear")
         return
     from analyzer_agent.storage import Store
 
@@ -70,16 +71,16 @@ def clear(video: str | None, analyzer: str | None, engine: str | None, yes: bool
         chosen = {"video": _video(store, video), "analyzer": analyzer, "engine": engine}
         shares = store.maintenance.shares(**chosen)
         if not shares:
-            click.echo("Nothing to clear.")
+            echo("Nothing to clear.")
             return
         notes, covered = sum(s.notes for s in shares), seconds(sum(s.covered_ms for s in shares))
         what = ", ".join(dict.fromkeys(f"{one_line(s.video.name)} {s.analyzer} ({s.engine})" for s in shares))
-        click.echo(f"{what}: {notes} notes, {covered:.1f} media-seconds")
+        echo(f"{what}: {notes} notes, {covered:.1f} media-seconds")
         if not yes:
             click.confirm("Throw them away?", abort=True, err=True)
         done = store.maintenance.clear(**chosen)
         kept = "" if done.shrunk else "; the file keeps its size, because another process uses it"
-        click.echo(f"Cleared {done.notes} notes, {seconds(done.covered_ms):.1f} media-seconds{kept}.")
+        echo(f"Cleared {done.notes} notes, {seconds(done.covered_ms):.1f} media-seconds{kept}.")
 
 
 def _video(store: "Store", given: str | None) -> str | None:

@@ -21,7 +21,7 @@ from analyzer_agent.cli.progress import ProgressDisplay, progress_display
 from analyzer_agent.cli.prompt import Prompt
 from analyzer_agent.cli.safe_json import one_line, sanitize
 from analyzer_agent.cli.slash_commands import WORDS, ChatEnded, run_command
-from analyzer_agent.cli.wrapping import Writer
+from analyzer_agent.cli.wrapping import Writer, echo
 from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.events import Answered, Event, SentBack, TextDelta, Thinking
 from analyzer_agent.records import Answer
@@ -93,7 +93,7 @@ class ChatLoop:
             self.failures += 1
         except (KeyboardInterrupt, Cancelled):
             told.break_off()
-            click.echo("Stopped. What was finished is kept.", err=True)
+            echo("Stopped. What was finished is kept.", err=True)
         else:
             if told.answer:
                 several = len(self.session.session_videos) > 1
@@ -104,7 +104,7 @@ class ChatLoop:
     def more(self) -> None:
         """Look further for the answer to the question that was left open."""
         if not self.open_question:
-            click.echo("Nothing is left to look at for the last question.")
+            echo("Nothing is left to look at for the last question.")
             return
         # The rules manager would search for the words of the request as well.
         further = "" if self.session.model.manager == "rules" else _LOOK_FURTHER_HINT
@@ -114,13 +114,13 @@ class ChatLoop:
         unseen = answer.finished != "answered" and any(u.reason in ("unseen", "budget") for u in answer.not_examined)
         self.open_question = answer.question.removesuffix(_LOOK_FURTHER_HINT) if unseen else ""
         if unseen and not self.quiet:
-            click.echo(click.style("Not everything was looked at: /more looks further.", dim=True), err=True)
+            echo(click.style("Not everything was looked at: /more looks further.", dim=True), err=True)
 
     def _stopping(self, drawer: ProgressDisplay) -> None:
         drawer.pause()
         if self.permission:
             self.permission.stop()
-        click.echo("Stopping as soon as the piece in work is done; Ctrl-C again quits at once.", err=True)
+        echo("Stopping as soon as the piece in work is done; Ctrl-C again quits at once.", err=True)
 
 
 class StreamedAnswer:
@@ -145,7 +145,7 @@ class StreamedAnswer:
         elif isinstance(event, Answered):
             self.answer = event.answer
             if self._streamed.strip() and not self.complete():
-                click.echo(click.style("(The answer, as checked:)", dim=True))
+                echo(click.style("(The answer, as checked:)", dim=True))
         return False
 
     def _withdraw(self, event: SentBack) -> bool:
@@ -153,7 +153,7 @@ class StreamedAnswer:
         stands = sanitize(self._streamed).strip() == sanitize(event.draft).strip() != ""
         self._streamed = ""
         if stands:
-            click.echo(click.style(f"(Withdrawn: {one_line(event.why)})", dim=True))
+            echo(click.style(f"(Withdrawn: {one_line(event.why)})", dim=True))
         return stands
 
     def break_off(self, forget: bool = True) -> None:
@@ -175,12 +175,12 @@ def _converse(talk: ChatLoop, history: Path) -> int:
     names = ", ".join(one_line(session_video.title) for session_video in session.session_videos)
     code, prompt = 0, Prompt(history)
     try:
-        click.echo(f"Session {one_line(session.name)} {verb}: {names}" + (". /help shows commands." if tty else ""), err=True)
+        echo(f"Session {one_line(session.name)} {verb}: {names}" + (". /help shows commands." if tty else ""), err=True)
         if not talk.quiet:
             with progress_display(talk.quiet) as drawer:
                 warn_of_unavailable(session, drawer)
         if (open_question := session.interrupted) is not None:
-            click.echo(f'Your last question was interrupted: "{one_line(open_question)}". Going on with it.', err=True)
+            echo(f'Your last question was interrupted: "{one_line(open_question)}". Going on with it.', err=True)
             talk.take(session.resume)
         while True:
             line = prompt.read()
@@ -196,7 +196,7 @@ def _converse(talk: ChatLoop, history: Path) -> int:
         click.echo(err=True)
         code = INTERRUPTED
     again = shlex.join(["analyzer-agent", "chat", "--session", session.name, *_repeated(click.get_current_context())])
-    click.echo(f"To go on later: {one_line(again)}", err=True)
+    echo(f"To go on later: {one_line(again)}", err=True)
     return code or int(bool(talk.failures) and not tty)
 
 

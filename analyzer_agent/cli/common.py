@@ -14,6 +14,7 @@ import click
 
 from analyzer_agent.cli.progress import ProgressDisplay, progress_display, warn
 from analyzer_agent.cli.safe_json import one_line
+from analyzer_agent.cli.wrapping import echo
 from analyzer_agent.errors import MediaError
 from analyzer_agent.events import Answered, Event
 from analyzer_agent.records import Answer
@@ -68,7 +69,7 @@ def chosen(videos: Sequence[str | Path], flags: Mapping[str, Any]) -> tuple[Path
         shown = names if not more else names[:_NAMED]
         warn(f"Left out, no video or audio: {', '.join(map(one_line, shown))}{more}")
     if found.beside and flags["verbose"] and not flags["quiet"]:
-        click.echo(f"{found.beside} other file{'' if found.beside == 1 else 's'} left out", err=True)
+        echo(f"{found.beside} other file{'' if found.beside == 1 else 's'} left out", err=True)
     return found.files
 
 

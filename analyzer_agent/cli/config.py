@@ -11,6 +11,7 @@ from analyzer_agent.cli.help import Command
 from analyzer_agent.cli.options import given_by, shared_options
 from analyzer_agent.cli.safe_json import one_line, safe_json
 from analyzer_agent.cli.tables import table
+from analyzer_agent.cli.wrapping import echo
 from analyzer_agent.timeline import clock
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def path(as_object: bool, **flags: Any) -> None:
     if as_object:
         click.echo(safe_json({"path": str(file), "exists": file.is_file()}))
     else:
-        click.echo(one_line(str(file)))
+        echo(one_line(str(file)))
 
 
 @config.command("list", cls=Command)
@@ -59,7 +60,7 @@ def list_(as_object: bool, **flags: Any) -> None:
         click.echo(safe_json({"file": str(file) if file else None, "settings": rows}))
         return
     lines = [["-" if row["value"] is None else _value_text(row["value"]), row["from"], row["help"]] for row in rows]
-    click.echo(table(["setting", "value", "from", "help"], [[row["name"], *line] for row, line in zip(rows, lines, strict=True)]))
+    echo(table(["setting", "value", "from", "help"], [[row["name"], *line] for row, line in zip(rows, lines, strict=True)]))
 
 
 def _row(setting: "Setting", settings: "Settings", origins: Mapping[str, str]) -> dict[str, Any]:

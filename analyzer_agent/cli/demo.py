@@ -13,6 +13,7 @@ from analyzer_agent.cli.interrupt import interruptible
 from analyzer_agent.cli.options import settings_of, shared_options
 from analyzer_agent.cli.progress import progress_display
 from analyzer_agent.cli.safe_json import sanitize
+from analyzer_agent.cli.wrapping import echo
 from analyzer_agent.installing import program
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def demo(**flags: Any) -> None:
         settings = _settings(settings_of(flags), Path(flags["store"]).expanduser() if flags["store"] else Path(folder) / "store.db")
         _run(settings, flags["quiet"])
     pull = _PULL.format(program=program(), size=whisper_size()) if lacks_whisper(settings) else ""
-    click.echo(_NEXT_STEPS.format(program=program(), pull=pull))
+    echo(_NEXT_STEPS.format(program=program(), pull=pull))
 
 
 def _settings(own: "Settings", store: Path) -> "Settings":
@@ -78,10 +79,10 @@ def _run(settings: "Settings", quiet: bool) -> None:
     from analyzer_agent.session import Session
 
     clip = sample_path()
-    click.echo(f"The sample clip: {sanitize(str(clip))}\n")
+    echo(f"The sample clip: {sanitize(str(clip))}\n")
     with Session(clip, settings=settings) as talk:
         for question in QUESTIONS:
-            click.echo(click.style(f"> {question}", fg="cyan", bold=True))
+            echo(click.style(f"> {question}", fg="cyan", bold=True))
             with progress_display(quiet) as drawer, interruptible(talk.cancel, on_stop=drawer.pause):
                 answer = answer_of(talk.stream(question), drawer)
             print_answer(answer)

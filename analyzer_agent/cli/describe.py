@@ -12,6 +12,7 @@ from analyzer_agent.cli.interrupt import interruptible
 from analyzer_agent.cli.options import settings_of, shared_options
 from analyzer_agent.cli.progress import progress_display
 from analyzer_agent.cli.safe_json import one_line, safe_json
+from analyzer_agent.cli.wrapping import echo
 from analyzer_agent.records import Unexamined
 from analyzer_agent.timeline import seconds
 
@@ -49,9 +50,9 @@ def describe(video: str, names: str | None, covered: bool, as_object: bool, **fl
     if as_object:
         click.echo(safe_json(_object(told, session_video, left)))
     elif told.lines:
-        click.echo(f"{told.thinned}.\n\n{told.text}" if told.thinned else told.text)
+        echo(f"{told.thinned}.\n\n{told.text}" if told.thinned else told.text)
     else:
-        click.echo(f"Nothing is known of {one_line(session_video.title)}.", err=True)
+        echo(f"Nothing is known of {one_line(session_video.title)}.", err=True)
     fail_if_incomplete(results, wanted, session.toolbox.titled)
 
 

@@ -9,6 +9,7 @@ import click
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import settings_of, shared_options
 from analyzer_agent.cli.safe_json import one_line, safe_json
+from analyzer_agent.cli.wrapping import echo
 from analyzer_agent.installing import VISION, amount_of_bytes, install_extra, program
 
 if TYPE_CHECKING:
@@ -49,14 +50,14 @@ def doctor(as_object: bool, **flags: Any) -> None:
 def _sum_up(findings: "Sequence[Finding]", settings: "Settings") -> None:
     """Print what can be done here, and what brings the rest, sizes first."""
     if broken := [one_line(finding.name) for finding in findings if finding.state == "broken"]:
-        click.echo(f"\nBroken: {', '.join(broken)}.")
-    click.echo(click.style(f"\nYou can: ask about {', '.join(can(findings))}.", bold=True))
+        echo(f"\nBroken: {', '.join(broken)}.")
+    echo(click.style(f"\nYou can: ask about {', '.join(can(findings))}.", bold=True))
     for way in ways(findings, settings):
-        click.echo(f"To get {', '.join(way.gains)}{_about(way.size)}:\n  {one_line(way.line)}")
+        echo(f"To get {', '.join(way.gains)}{_about(way.size)}:\n  {one_line(way.line)}")
         if way.then:
-            click.echo(f"  {one_line(way.then)}")
+            echo(f"  {one_line(way.then)}")
     if (typed := program()) != "analyzer-agent":
-        click.echo(f"analyzer-agent is not on the PATH: type {typed}")
+        echo(f"analyzer-agent is not on the PATH: type {typed}")
 
 
 class Way(NamedTuple):
@@ -124,15 +125,15 @@ def _show(findings: "Sequence[Finding]") -> None:
     for finding in findings:
         if finding.section != section:
             section = finding.section
-            click.echo(click.style(_TITLES.get(section, section.capitalize()), bold=True))
+            echo(click.style(_TITLES.get(section, section.capitalize()), bold=True))
             if section == "packages":
                 _show_packages([f for f in findings if f.section == section])
         if section == "packages" and finding.state == "works":
             continue
         mark, colour = _MARKS[finding.state]
-        click.echo(f"  {click.style(f'{mark:<4}', fg=colour)} {one_line(finding.name)}: {one_line(finding.detail)}")
+        echo(f"  {click.style(f'{mark:<4}', fg=colour)} {one_line(finding.name)}: {one_line(finding.detail)}")
         if finding.fix:
-            click.echo(f"       {click.style(f'fix{_about(finding.size)}:', bold=True)} {one_line(finding.fix)}")
+            echo(f"       {click.style(f'fix{_about(finding.size)}:', bold=True)} {one_line(finding.fix)}")
 
 
 def _show_packages(findings: "Sequence[Finding]") -> None:
@@ -140,4 +141,4 @@ def _show_packages(findings: "Sequence[Finding]") -> None:
     listed = [f"{finding.name} {finding.detail}" for finding in findings if finding.state == "works"]
     for at in range(0, len(listed), 5):
         mark = click.style("ok  ", fg="green") if at == 0 else "    "
-        click.echo(f"  {mark} {', '.join(listed[at : at + 5])}")
+        echo(f"  {mark} {', '.join(listed[at : at + 5])}")

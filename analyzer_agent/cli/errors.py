@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from analyzer_agent.cli.safe_json import one_line, sanitize
-from analyzer_agent.cli.wrapping import wrapped
+from analyzer_agent.cli.wrapping import echo, wrapped
 from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.sanitize import truncated
 
@@ -74,9 +74,13 @@ class MainGroup(click.Group):
                 show_error(error)
                 ctx.exit(1)
             except (KeyboardInterrupt, click.Abort, Cancelled):
-                click.echo("Interrupted. What was finished is kept.", err=True)
+                echo("Interrupted. What was finished is kept.", err=True)
                 ctx.exit(INTERRUPTED)
-            except (click.ClickException, click.exceptions.Exit):
+            except click.ClickException as error:
+                told = wrapped(f"Error: {error.format_message()}", err=True).removeprefix("Error: ")
+                vars(error)["format_message"] = lambda: told
+                raise
+            except click.exceptions.Exit:
                 raise
             except Exception as bug:
                 if isinstance(bug, OSError) and bug.errno == errno.EPIPE:
@@ -113,7 +117,7 @@ def show_bug(bug: Exception, log: "LogFile") -> None:
     logging.getLogger("analyzer_agent").error("".join(traceback.format_exception(bug)))
     told = truncated(one_line(f"{type(bug).__name__}: {bug}"), 200)
     where = f" Details are in {log.path}" if log.path else " No log could be written."
-    click.echo(f"{click.style('Error:', fg='red', bold=True)} a bug in analyzer-agent ({told}).{where}", err=True)
+    echo(f"{click.style('Error:', fg='red', bold=True)} a bug in analyzer-agent ({told}).{where}", err=True)
 
 
 class LogFile(logging.Handler):

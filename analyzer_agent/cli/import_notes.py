@@ -9,6 +9,7 @@ import click
 from analyzer_agent.cli.options import TIME, settings_of, shared_options
 from analyzer_agent.cli.progress import warn
 from analyzer_agent.cli.safe_json import one_line, safe_json
+from analyzer_agent.cli.wrapping import echo
 from analyzer_agent.errors import AgentError, near
 from analyzer_agent.timeline import parse, seconds
 
@@ -112,4 +113,4 @@ def _show(plan: "Import", done: "Sequence[ImportResult]", name: str, as_object: 
         return
     for one in done:
         what = f"{one.notes} note{'' if one.notes == 1 else 's'} by {one.engine} for {one.analyzer}, {plan.span}"
-        click.echo(f"{one_line(name)}: {what}" if one.new_ms else f"{one_line(name)}: {what}: imported before, nothing changed")
+        echo(f"{one_line(name)}: {what}" if one.new_ms else f"{one_line(name)}: {what}: imported before, nothing changed")

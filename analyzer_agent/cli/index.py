@@ -13,6 +13,7 @@ from analyzer_agent.cli.options import settings_of, shared_options
 from analyzer_agent.cli.progress import ProgressDisplay, progress_display, warn
 from analyzer_agent.cli.safe_json import one_line, safe_json
 from analyzer_agent.cli.tables import table
+from analyzer_agent.cli.wrapping import echo
 from analyzer_agent.errors import AgentError
 from analyzer_agent.events import Warned
 from analyzer_agent.records import ToolResult
@@ -157,7 +158,7 @@ def _show(session: "Session", results: Sequence[ToolResult], as_object: bool) ->
         for row in rows
     ]
     if lines:
-        click.echo(table(head, lines, numbers=("new", "reused", "notes", "took")))
+        echo(table(head, lines, numbers=("new", "reused", "notes", "took")))
 
 
 def fail_if_incomplete(results: Sequence[ToolResult], wanted: Sequence[str] | None, titled: Callable[[str], str]) -> None:

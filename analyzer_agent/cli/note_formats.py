@@ -56,22 +56,27 @@ class Style:
     full: bool = False
 
 
-def style_options(command: F) -> F:
-    """Add the flags that a `Style` is made of."""
-    command = click.option(
-        "--max-line", type=click.IntRange(min=1), metavar="N", help="The longest line of srt and vtt, in columns.  [default: 42]"
-    )(command)
-    return click.option("--words", is_flag=True, help="Give each word with its time (json, csv, vtt).")(command)
+def style_options(formats: Collection[str]) -> Callable[[F], F]:
+    """Add the flags that a `Style` is made of, to a command that writes these formats."""
+    words = ", ".join(form for form in WITH_WORDS if form in formats)
+
+    def decorate(command: F) -> F:
+        command = click.option(
+            "--max-line", type=click.IntRange(min=1), metavar="N", help="The longest line of srt and vtt, in columns.  [default: 42]"
+        )(command)
+        return click.option("--words", is_flag=True, help=f"Give each word with its time ({words}).")(command)
+
+    return decorate
 
 
-def style_of(words: bool, max_line: int | None, forms: Collection[str]) -> Style:
-    """Return the style for output in these formats.
+def style_of(words: bool, max_line: int | None, forms: Collection[str], among: Collection[str] = ()) -> Style:
+    """Return the style for output in these formats, which are `among` those of the command (by default all).
 
     Raises:
         click.UsageError: a flag has nothing to do with any of them.
     """
     if words and not {*WITH_WORDS} & {*forms}:
-        raise click.UsageError(f"--words goes with the formats {', '.join(WITH_WORDS)}.")
+        raise click.UsageError(f"--words goes with the formats {', '.join(form for form in WITH_WORDS if form in (among or FORMATS))}.")
     if max_line is not None and not {*CUES} & {*forms}:
         raise click.UsageError(f"--max-line goes with the formats {' and '.join(CUES)}.")
     return Style(max_line or Style.width, words)

@@ -14,6 +14,7 @@ from analyzer_agent.cli.note_formats import CUES, FORMATS, NoteRow, style_of, st
 from analyzer_agent.cli.options import settings_of, shared_options
 from analyzer_agent.cli.progress import warn
 from analyzer_agent.cli.safe_json import one_line, sanitize
+from analyzer_agent.cli.wrapping import echo
 
 if TYPE_CHECKING:
     from analyzer_agent.config import Settings
@@ -35,7 +36,7 @@ _CHAPTER_TOKENS = 3_000
 @click.option("--format", "-f", "form", type=click.Choice(list(FORMATS)), help="How to print them.  [default: table]")
 @click.option("--json", "as_object", is_flag=True, help="The same as --format json.")
 @click.option("--full", is_flag=True, help="Cut no text in the table, however long.")
-@style_options
+@style_options(FORMATS)
 @shared_options("videos", "scope", "options", "store")
 def notes(
     videos: tuple[str, ...],
@@ -77,10 +78,10 @@ def notes(
             rows = [row for file in files for row in _rows(file, settings, asked, search, only_said=form in CUES and not asked)]
         text = write(rows, form, style)
     if text:
-        click.echo(text)
+        echo(text) if chapters or form == "table" else click.echo(text)
     if not (text if chapters else rows):
         name = one_line(files[0].name) if len(files) == 1 else f"{len(files)} videos"
-        click.echo(f"No notes on {name}{_why_none(form, bool(kinds or search))}.", err=True)
+        echo(f"No notes on {name}{_why_none(form, bool(kinds or search))}.", err=True)
 
 
 @contextmanager

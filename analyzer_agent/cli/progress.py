@@ -14,7 +14,7 @@ import click
 
 from analyzer_agent.cli import keyboard
 from analyzer_agent.cli.safe_json import one_line
-from analyzer_agent.cli.wrapping import wrapped
+from analyzer_agent.cli.wrapping import echo, wrapped
 from analyzer_agent.events import (
     Answered,
     Event,
@@ -160,7 +160,7 @@ class LineDisplay(ProgressDisplay):
             self.note(f"{done} of {total}: {text}")
 
     def _note(self, text: str) -> None:
-        click.echo(self._words(text), err=True)
+        echo(self._words(text), err=True)
 
 
 class LiveDisplay(ProgressDisplay):

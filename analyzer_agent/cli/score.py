@@ -14,6 +14,7 @@ from analyzer_agent.cli.options import settings_of
 from analyzer_agent.cli.progress import warn
 from analyzer_agent.cli.safe_json import one_line, safe_json
 from analyzer_agent.cli.tables import table
+from analyzer_agent.cli.wrapping import echo
 from analyzer_agent.errors import AgentError
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _warn_of_unanswered(golds: "Mapping[str, Gold]", found: "Sequence[Sequence[S
         if missing == len(golds):
             raise AgentError(f"None of the answers belongs to a question of {questions!r}.", hint="Give the file that was asked from.")
         if missing:
-            click.echo(f"Not counted: {missing} of {len(golds)} questions, which were not asked.", err=True)
+            echo(f"Not counted: {missing} of {len(golds)} questions, which were not asked.", err=True)
 
 
 def _judge(answers: Path, flags: Mapping[str, Any]) -> "Judge":
@@ -154,7 +155,7 @@ def _submit(run: "ScoredRun", dataset: str, path: Path) -> None:
 
     for written in submit(dataset, run.items, path):
         told = f", without {written.missing} of {len(run.items)} questions, which have no {written.what}" if written.missing else ""
-        click.echo(f"Written: {one_line(str(written.path))}{told}.", err=True)
+        echo(f"Written: {one_line(str(written.path))}{told}.", err=True)
 
 
 def _print(runs: "Sequence[ScoredRun]", dataset: str, sections: "Sequence[Section]", form: str) -> None:
@@ -171,7 +172,7 @@ def _print(runs: "Sequence[ScoredRun]", dataset: str, sections: "Sequence[Sectio
         else f"A: {names[0]}\nB: {names[1]}\n{count} common questions, {dataset}"
     )
     parts = [title if form == "table" else "# " + title.replace("\n", ", "), *(_SECTION_WRITERS[form](section) for section in sections)]
-    click.echo("\n\n".join(parts))
+    echo("\n\n".join(parts)) if form == "table" else click.echo("\n\n".join(parts))
 
 
 def _object(section: "Section") -> dict[str, Any]:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from analyzer_agent.cli.answer_text import cited
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.notes import kinds_of, unusual_options
 from analyzer_agent.cli.options import settings_of, shared_options
 from analyzer_agent.cli.safe_json import one_line, safe_json
+from analyzer_agent.cli.wrapping import echo
 from analyzer_agent.errors import AgentError
 from analyzer_agent.timeline import TimeRange, seconds
 from analyzer_agent.wording import quote
@@ -68,9 +70,9 @@ def search(arguments: tuple[str, ...], kinds: tuple[str, ...], limit: int, recur
         unheard = _unheard(store, places) if not wanted or {"speech", "subtitle"} & set(wanted) else []
         by_id = {place.id: place for place in places}
         shown = _object(words, found, by_id, unheard, store) if as_object else _text(words, found, by_id, store)
-    click.echo(shown)
+    click.echo(shown) if as_object else echo(shown)
     if unheard and not as_object:
-        click.echo(_unheard_text(unheard, len(places), named), err=True)
+        echo(_unheard_text(unheard, len(places), named), err=True)
 
 
 def split_words(arguments: Sequence[str]) -> tuple[str, list[str]]:
@@ -138,7 +140,7 @@ def _text(words: str, found: "LibraryMatches", places: Mapping[str, SearchedVide
     names = _names(places)
     for one in found.hits:
         lines.append(f"{names[one.video]}: {one.count}")
-        lines += [_line(run, store) for run in one.runs]
+        lines += [cited(_line(run, store)) for run in one.runs]
         if one.count > len(one.runs):
             lines.append(f"  ... and {one.count - len(one.runs)} more")
     return "\n".join(lines)
@@ -147,7 +149,7 @@ def _text(words: str, found: "LibraryMatches", places: Mapping[str, SearchedVide
 def _line(run: "MergedNote", store: "Store") -> str:
     options = unusual_options(store.notes.provenance(run.notes[0].key))
     kind = ", ".join(filter(None, (run.kind, options, "uncertain" if run.uncertain else "")))
-    return f"  [#{run.id}] {run.span} {kind}: {quote(run.text, _MAX_TEXT_CHARS)}"
+    return f"[#{run.id}] {run.span} {kind}: {quote(run.text, _MAX_TEXT_CHARS)}"
 
 
 def _names(places: Mapping[str, SearchedVideo]) -> dict[str, str]:

@@ -10,12 +10,14 @@ from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import settings_of, shared_options
 from analyzer_agent.cli.safe_json import safe_json
 from analyzer_agent.cli.tables import table
+from analyzer_agent.cli.wrapping import echo
 from analyzer_agent.wording import quote
 
 if TYPE_CHECKING:
     from analyzer_agent.storage import Store
 
 _MAX_TEXT_CHARS = 200
+_MAX_NAMES = 2
 
 
 @command()
@@ -36,9 +38,9 @@ def sessions(as_object: bool, **flags: Any) -> None:
     if as_object:
         click.echo(safe_json(rows))
     elif rows:
-        click.echo(as_table(rows))
+        echo(as_table(rows))
     else:
-        click.echo("No sessions yet. Begin one: analyzer-agent chat VIDEO", err=True)
+        echo("No sessions yet. Begin one: analyzer-agent chat VIDEO", err=True)
 
 
 def sessions_in(store: "Store") -> list[dict[str, Any]]:
@@ -63,12 +65,17 @@ def as_table(rows: list[dict[str, Any]]) -> str:
             row["name"],
             str(row["questions"]),
             _local(row["begun"]),
-            ", ".join(row["videos"]),
+            _folded(row["videos"]),
             quote(row["first_question"] or "", _MAX_TEXT_CHARS),
         ]
         for row in rows
     ]
     return table(["session", "questions", "begun", "videos", "first question"], lines, numbers=("questions",))
+
+
+def _folded(names: list[str]) -> str:
+    """Return a list of names, of which only the first is shown where there are many."""
+    return ", ".join(names) if len(names) <= _MAX_NAMES else f"{names[0]} and {len(names) - 1} more"
 
 
 def _local(stamp: str) -> str:

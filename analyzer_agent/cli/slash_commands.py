@@ -10,7 +10,7 @@ import click
 from analyzer_agent.cli.answer_text import cited
 from analyzer_agent.cli.safe_json import one_line
 from analyzer_agent.cli.sessions import as_table, sessions_in
-from analyzer_agent.cli.wrapping import wrapped
+from analyzer_agent.cli.wrapping import echo, wrapped
 from analyzer_agent.timeline import seconds
 from analyzer_agent.wording import quote
 
@@ -51,13 +51,13 @@ def run_command(line: str, session: "Session") -> None:
             _notes(session, rest.strip())
         case "/sessions":
             found = sessions_in(session.store)
-            click.echo(as_table(found) if found else "  No sessions yet.")
+            echo(as_table(found) if found else "  No sessions yet.")
         case "/cost":
             _cost(session)
         case "/quit" | "/q" | "/exit":
             raise ChatEnded
         case _:
-            click.echo(f"Unknown command {one_line(name)!r}. Choose from: {', '.join(HELP)}.")
+            echo(f"Unknown command {one_line(name)!r}. Choose from: {', '.join(HELP)}.")
 
 
 def _notes(session: "Session", words: str) -> None:
@@ -71,11 +71,11 @@ def _notes(session: "Session", words: str) -> None:
     for run in runs[:_NOTES_SHOWN]:
         name = f"{one_line(session.toolbox.titles.get(run.video, run.video))} " if len(session_videos) > 1 else ""
         text = quote(run.text, None if full else _LONGEST)
-        click.echo(cited(f"[#{run.id}] {name}{run.span} {run.kind}{', uncertain' if run.uncertain else ''}: {text}"))
+        echo(cited(f"[#{run.id}] {name}{run.span} {run.kind}{', uncertain' if run.uncertain else ''}: {text}"))
     if len(runs) > _NOTES_SHOWN:
-        click.echo(f"  ... and {len(runs) - _NOTES_SHOWN} more; /notes WORDS searches them")
+        echo(f"  ... and {len(runs) - _NOTES_SHOWN} more; /notes WORDS searches them")
     if not runs:
-        click.echo("  No notes match." if words else "  No notes yet.")
+        echo("  No notes match." if words else "  No notes yet.")
 
 
 def _cost(session: "Session") -> None:
@@ -84,4 +84,4 @@ def _cost(session: "Session") -> None:
     tokens = sum(u["input_tokens"] + u["output_tokens"] for u in used)
     new, reused = (sum(u[f"media_seconds_{which}"] for u in used) for which in ("analyzed", "reused"))
     busy = seconds(round(sum(u["analyzer_seconds"] for u in used) * 1000))
-    click.echo(f"  {len(answers)} answered, {new:g} new media-seconds ({busy:g} s of analyzing), {reused:g} reused, {tokens} tokens")
+    echo(f"  {len(answers)} answered, {new:g} new media-seconds ({busy:g} s of analyzing), {reused:g} reused, {tokens} tokens")

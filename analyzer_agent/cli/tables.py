@@ -7,20 +7,48 @@ from collections.abc import Collection, Sequence
 
 import click
 
+from analyzer_agent.cli import wrapping
 from analyzer_agent.cli.safe_json import one_line
-from analyzer_agent.cli.wrapping import text_width, wrapped
+from analyzer_agent.cli.wrapping import break_line, text_width
+
+_GAP = 2
+_MIN_COLUMN = 10
+"""Text columns are not narrowed below this width."""
+
+_MIN_LAST = 24
+"""Other columns are narrowed until the last one has this much room, or all that it needs."""
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collection[str] = ()) -> str:
-    """Return columns as wide as they need to be, the last one unpadded; `numbers` names the columns that stand to the right.
+    """Return columns as wide as they need to be, the last one unpadded; `numbers` names the right-aligned columns.
 
-    On a terminal the last column is broken at words to fit.
+    On a terminal, cells of text are broken at words to fit: those of the last column, and those of the widest where it has no room.
     """
     cells = [[one_line(cell) for cell in row] for row in [head, *rows]]
     widths = [max(text_width(row[n]) for row in cells) for n in range(len(head))]
-    lines = ["  ".join(_padded(cell, widths[n], head[n] in numbers) for n, cell in enumerate(row)).rstrip() for row in cells]
-    left = sum(widths[:-1]) + 2 * len(widths[:-1])
-    return "\n".join([click.style(lines[0], bold=True), *(wrapped(line, left) for line in lines[1:])])
+    if wide := wrapping.terminal_columns():
+        widths = _fitted(widths, [name not in numbers for name in head], wide)
+    first, *lines = (line for row in cells for line in _row(row, widths, [name in numbers for name in head], bool(wide)))
+    return "\n".join([click.style(first, bold=True), *lines])
+
+
+def _fitted(widths: Sequence[int], narrows: Sequence[bool], wide: int) -> list[int]:
+    """Return widths that leave the last column room, and the last one what is left; `widths` where that is impossible."""
+    *fitted, last = widths
+    gaps = _GAP * len(fitted)
+    while sum(fitted) + gaps + min(last, _MIN_LAST) > wide:
+        widest = max((n for n in range(len(fitted)) if narrows[n]), key=lambda n: fitted[n], default=None)
+        if widest is None or fitted[widest] <= _MIN_COLUMN:
+            return list(widths)
+        fitted[widest] -= 1
+    return [*fitted, min(last, wide - sum(fitted) - gaps)]
+
+
+def _row(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool], broken: bool) -> list[str]:
+    pieces = [break_line(cell, width) if broken else [cell] for cell, width in zip(cells, widths, strict=True)]
+    lines = [[column[n] if n < len(column) else "" for column in pieces] for n in range(max(map(len, pieces)))]
+    gap = " " * _GAP
+    return [gap.join(_padded(*cell) for cell in zip(line, widths, right, strict=True)).rstrip() for line in lines]
 
 
 def _padded(cell: str, width: int, right: bool) -> str:

@@ -18,6 +18,7 @@ from analyzer_agent.cli.notes import row_of
 from analyzer_agent.cli.options import settings_of, shared_options
 from analyzer_agent.cli.progress import progress_display, warn
 from analyzer_agent.cli.safe_json import one_line, safe_json
+from analyzer_agent.cli.wrapping import echo
 from analyzer_agent.errors import AgentError
 from analyzer_agent.timeline import seconds
 from analyzer_agent.wording import unheard_lines
@@ -37,7 +38,7 @@ _FORMATS = ("txt", "srt", "vtt", "tsv", "json")
     "--output", "-o", metavar="FILE|FOLDER", help="Where to write it, in a folder under the name of the video.  [default: stdout]"
 )
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
-@style_options
+@style_options(_FORMATS)
 @shared_options("videos", "scope", "engines", "store")
 def transcribe(
     videos: tuple[str, ...], form: str | None, output: str | None, overwrite: bool, words: bool, max_line: int | None, **flags: Any
@@ -45,9 +46,9 @@ def transcribe(
     """Print what is said in a VIDEO, or write it to files.
 
     \b
-    transcribe talk.mp4                        one sentence a line
-    transcribe talk.mp4 -o talk.srt            subtitles of at most 2 x 42 characters
-    transcribe lectures -f all -o transcripts  all formats, for each video in a folder
+    transcribe talk.mp4                     one sentence a line
+    transcribe talk.mp4 -o talk.srt         subtitles of at most 2 x 42 characters
+    transcribe lectures -f all -o written   all formats, for each video
 
     What is heard is kept: a second run, in another format, takes no time.
     """  # noqa: D301 - click reads \b
@@ -56,7 +57,7 @@ def transcribe(
     offer_whisper(files, settings, flags["quiet"])
     with open_session(files, flags["quiet"], settings=settings) as session:
         targets = _targets(files, form, output, overwrite)
-        style = style_of(words, max_line, {target.form for target in targets})
+        style = style_of(words, max_line, {target.form for target in targets}, _FORMATS)
         warn_of_problems(session)
         with progress_display(flags["quiet"], session.toolbox.titled) as drawer, interruptible(session.cancel, on_stop=drawer.pause):
             results = run_index(session, ["speech"], None, drawer)
@@ -100,7 +101,7 @@ class Target:
         except OSError as error:
             raise AgentError(f"{str(self.path)!r} cannot be written: {error.strerror}.", hint="Choose another place with -o.") from error
         if not quiet:
-            click.echo(f"Wrote {one_line(str(self.path))}", err=True)
+            echo(f"Wrote {one_line(str(self.path))}", err=True)
 
 
 def _targets(files: Sequence[Path], form: str | None, output: str | None, overwrite: bool) -> list[Target]:
@@ -155,9 +156,9 @@ class Transcript:
         if weak := sorted({row.engine for row in self.rows if row.uncertain}):
             warn(f"{self.name}: heard by {', '.join(weak)}, which is weak: expect wrong words.")
         for line in unheard_lines(self.result.not_examined, titles):
-            click.echo(line, err=True)
+            echo(line, err=True)
         if not self.rows:
-            click.echo(f"No speech was heard in {one_line(self.name)}.", err=True)
+            echo(f"No speech was heard in {one_line(self.name)}.", err=True)
 
     def text(self, form: str, style: Style) -> str:
         """Return it in a format."""

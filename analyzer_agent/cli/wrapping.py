@@ -14,6 +14,7 @@ import click
 from analyzer_agent.cli.safe_json import sanitize
 
 _NO_WIDTH = ("Mn", "Me", "Cf")
+_STYLE = re.compile(r"\x1b\[[\d;]*m")
 _MIN_ROOM = 20
 """With fewer columns than this beside the indent, lines are left to the terminal."""
 
@@ -25,7 +26,8 @@ def terminal_columns(err: bool = False) -> int:
 
 
 def text_width(text: str) -> int:
-    """Return how many columns a terminal gives to a text: wide characters take two, combining ones none."""
+    """Return how many columns a terminal gives to a text: wide characters take two, combining ones and styles none."""
+    text = _STYLE.sub("", text) if "\x1b" in text else text
     if text.isascii():
         return len(text)
     return sum(0 if unicodedata.category(c) in _NO_WIDTH else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
@@ -48,12 +50,27 @@ def break_line(line: str, wide: int, hang: int = 0) -> list[str]:
             pieces.append(piece)
             piece = word.strip()
             continue
+        if "\x1b" in word:  # styled: never cut
+            piece += word
+            continue
         for character in word:
             if text_width(piece + character) > wide - (hang if pieces else 0):
                 pieces.append(piece)
                 piece = ""
             piece += character
     return [*pieces, piece]
+
+
+def echo(text: str = "", hang: int | None = None, *, err: bool = False) -> None:
+    """Print text on stdout (or stderr), wrapped at words on a terminal; all that is no JSON and no file goes through here.
+
+    Args:
+        text: may be styled.
+        hang: columns by which continued lines are indented; by default as far as their first line.
+        err: print on stderr.
+    """
+    lines = (wrapped(line, len(line) - len(line.lstrip(" ")) if hang is None else hang, err=err) for line in text.split("\n"))
+    click.echo("\n".join(lines), err=err)
 
 
 class Writer:
