@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from analyzer_agent.records import ToolCall
 from analyzer_agent.toolbox.answer_check import CheckedAnswer, DraftAnswer, check_answer, parse_finish_call
 from analyzer_agent.toolbox.citations import cited_ids
 
@@ -20,7 +21,7 @@ def checked(text: str, *notes: int, looked: bool = True, **more: Any) -> Checked
 
 
 def finish(options: tuple[str, ...] = (), **arguments: Any) -> DraftAnswer:
-    return parse_finish_call([{"id": "1", "name": "finish", "arguments": json.dumps(arguments)}], "", options)
+    return parse_finish_call([ToolCall("1", "finish", json.dumps(arguments))], "", options)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +152,7 @@ def test_look_first() -> None:
 class TestDraft:
     @pytest.mark.parametrize("arguments", ["{", "[]", "null", '{"answer": 3}', "{}", "", "[" * 100_000, '{"answer": ' + "1" * 5000 + "}"])
     def test_broken_arguments_are_sent_back(self, arguments: str) -> None:
-        draft = parse_finish_call([{"id": "1", "name": "finish", "arguments": arguments}], "", ())
+        draft = parse_finish_call([ToolCall("1", "finish", arguments)], "", ())
         assert draft.text == "" and "finish" in draft.complaint
 
     def test_plain_text(self) -> None:

@@ -5,7 +5,7 @@ Knows nothing of the graph that calls them, nor of how it is checkpointed.
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from langgraph.config import get_stream_writer
@@ -14,11 +14,11 @@ from analyzer_agent.errors import AgentError
 from analyzer_agent.events import SentBack, TextDelta, Thinking, Verifying, Warned
 from analyzer_agent.fencing import inline, unfenced
 from analyzer_agent.graph import history
-from analyzer_agent.graph.state import Limits, State, answer_of, answer_row, last_text, results_of
+from analyzer_agent.graph.state import Limits, State, answer_of, answer_row, call_row, calls_of, last_text, result_row, results_of
 from analyzer_agent.messages import assistant_message, rejection_messages, tool_message, verification_prompt
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols import ChatModel, Reply
-from analyzer_agent.records import ToolCall, ToolResult
+from analyzer_agent.records import ToolResult
 from analyzer_agent.toolbox import MergedNote, Toolbox
 from analyzer_agent.toolbox.answer_check import NO_ANSWER, CheckedAnswer, check_and_return, parse_finish_call
 from analyzer_agent.toolbox.evidence_judge import notes_text, parse_judgement, second_look
@@ -65,13 +65,13 @@ class Nodes:
             "step": step,
             "stopped": stopped,
             "messages": [*state["messages"], *assistant_message(reply)],
-            "calls": [asdict(c) for c in reply.calls],
+            "calls": [call_row(call) for call in reply.calls],
             **_usage_update(state, reply),
         }
 
     def after_think(self, state: State) -> str:
         """Return the next node: act while there are calls, and something is left to spend."""
-        looks = [c for c in state["calls"] if c["name"] != "finish"]
+        looks = any(call.name != "finish" for call in calls_of(state))
         return "act" if looks and not state.get("stopped") else "finish"
 
     # --- act ------------------------------------------------------------------------------------------------------
@@ -79,16 +79,15 @@ class Nodes:
     def act(self, state: State) -> dict[str, Any]:
         """Run the calls."""
         write = get_stream_writer()
-        calls = [ToolCall(**c) for c in state["calls"]]
+        calls, earlier = calls_of(state), results_of(state)
         budget = None if self.limits.analyzer_ms is None else max(0, self.limits.analyzer_ms - state["analyzer_ms"])
         results = run_calls(self.toolbox, [c for c in calls if c.name != "finish"], write, budget, self.cancel)
-        rows = [*state["results"], *map(asdict, results)]
-        texts = iter([_result_message(result, rows[: at + len(state["results"])]) for at, result in enumerate(results)])
+        texts = iter([_result_message(result, [*earlier, *results[:at]]) for at, result in enumerate(results)])
         answers = [tool_message(c.id, _FINISH_ALONE if c.name == "finish" else next(texts)) for c in calls]
         return {
             "messages": [*state["messages"], *answers],
             "calls": [],
-            "results": rows,
+            "results": [*state["results"], *map(result_row, results)],
             "shown": sorted(set(state.get("shown", [])).union(*(r.note_ids for r in results))),
             "analyzer_ms": state["analyzer_ms"] + spent_ms(results),
         }
@@ -97,7 +96,7 @@ class Nodes:
 
     def finish(self, state: State) -> dict[str, Any]:
         """Check the answer against the rules; once it goes back to the model if it breaks them."""
-        draft = parse_finish_call(state["calls"], last_text(state), state["options"])
+        draft = parse_finish_call(calls_of(state), last_text(state), state["options"])
         checked = check_and_return(
             draft,
             self.toolbox.evidence(draft.named.intersection(state.get("shown", []))),
@@ -132,7 +131,7 @@ class Nodes:
         question = verification_prompt(state["question"], state["options"], answer.text, answer.choice, notes)
         reply = self._judge([{"role": "system", "content": render("verify")}, {"role": "user", "content": question}])
         counted = _usage_update(state, reply)
-        judgement = parse_judgement([asdict(call) for call in reply.calls])
+        judgement = parse_judgement(reply.calls)
         if judgement is None or judgement.sufficient:
             return counted
         marked = answer_row(replace(answer, confidence="low", missing=judgement.missing))
@@ -174,7 +173,7 @@ class Nodes:
 
     def _back(self, state: State, draft: str, why: str, complaint: str) -> dict[str, Any]:
         get_stream_writer()(SentBack(draft, unfenced(why)))
-        return {"messages": [*state["messages"], *rejection_messages([c["id"] for c in state["calls"]], complaint)], "calls": []}
+        return {"messages": [*state["messages"], *rejection_messages([call.id for call in calls_of(state)], complaint)], "calls": []}
 
 
 def _checked(state: State) -> CheckedAnswer:
@@ -191,7 +190,7 @@ def _usage_update(state: State, reply: Reply) -> dict[str, int]:
     }
 
 
-def _result_message(result: ToolResult, earlier: Sequence[Mapping[str, Any]]) -> str:
+def _result_message(result: ToolResult, earlier: Sequence[ToolResult]) -> str:
     """Return a result as the model is told it: one that it has been told again and again is only named."""
-    same = 1 + sum((r["tool"], r["args"], r["text"]) == (result.tool, result.args, result.text) for r in earlier)
+    same = 1 + sum((one.tool, one.args, one.text) == (result.tool, result.args, result.text) for one in earlier)
     return render("again", count=str(same)) if same >= _REPEATED_CALL_LIMIT else result.text

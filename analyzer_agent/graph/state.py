@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypedDict
 
-from analyzer_agent.records import ToolResult, Unexamined
+from analyzer_agent.records import ToolCall, ToolResult, Unexamined
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox.answer_check import CheckedAnswer, Outcome, StopReason
 
@@ -109,6 +109,21 @@ def answer_of(row: Mapping[str, Any] | None) -> CheckedAnswer | None:
         fields |= {"stopped": stopped, "problem": fields["problem"] or None, "missing": fields["missing"] or None}
     fields |= {name: tuple(fields[name]) for name in ("cited", "unsupported")}
     return CheckedAnswer(**fields)
+
+
+def call_row(call: ToolCall) -> dict[str, Any]:
+    """Return a call as it is checkpointed."""
+    return asdict(call)
+
+
+def calls_of(state: State) -> list[ToolCall]:
+    """Return the calls of the model's last reply that have no result yet."""
+    return [ToolCall(**row) for row in state["calls"]]
+
+
+def result_row(result: ToolResult) -> dict[str, Any]:
+    """Return a result as it is checkpointed."""
+    return asdict(result)
 
 
 def results_of(state: State) -> list[ToolResult]:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.evidence.merging import MergedNote
 from analyzer_agent.fencing import echoes_fenced, fenced, unfenced
-from analyzer_agent.records import Confidence, ToolResult
+from analyzer_agent.records import Confidence, ToolCall, ToolResult
 from analyzer_agent.toolbox.arguments import parse_object
 from analyzer_agent.toolbox.citations import cited_ids, parse_id, strip_invalid
 from analyzer_agent.toolbox.quotation_check import misquoting_claims
@@ -90,13 +90,13 @@ class Outcome:
     analyzer_ms: int = 0
 
 
-def parse_finish_call(calls: Sequence[Mapping[str, Any]], text: str, options: Sequence[str]) -> DraftAnswer:
+def parse_finish_call(calls: Sequence[ToolCall], text: str, options: Sequence[str]) -> DraftAnswer:
     """Return the draft from the finish call, or from plain text where a model answers without calling it."""
-    call = next((c for c in calls if c["name"] == "finish"), None)
+    call = next((c for c in calls if c.name == "finish"), None)
     if call is None:
         return DraftAnswer(unfenced(text), complaint=None if unfenced(text) else "the answer was empty.")
     try:
-        given = parse_object(call["arguments"])
+        given = parse_object(call.arguments)
     except ToolRefusal as refusal:
         return DraftAnswer("", complaint=f"finish: {refusal}")
     if not isinstance(given.get("answer"), str):

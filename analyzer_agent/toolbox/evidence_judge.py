@@ -3,7 +3,7 @@
 Knows nothing of who judges, nor of what becomes of an answer that is found wanting.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.evidence.merging import MergedNote
 from analyzer_agent.evidence.rendering import as_text, spans_text
 from analyzer_agent.fencing import quoted
+from analyzer_agent.records import ToolCall
 from analyzer_agent.toolbox import Toolbox
 from analyzer_agent.toolbox.arguments import parse_object
 from analyzer_agent.toolbox.result_text import fenced_result
@@ -36,11 +37,11 @@ def notes_text(toolbox: Toolbox, runs: Iterable[MergedNote]) -> str:
     return fenced_result("Cited notes", as_text(list(runs), names=names, tokens=_MAX_NOTE_TOKENS, fold=False)[0])
 
 
-def parse_judgement(calls: Sequence[Mapping[str, Any]]) -> Judgement | None:
+def parse_judgement(calls: Sequence[ToolCall]) -> Judgement | None:
     """Return what was judged; None where there is no such call, or it cannot be read."""
-    call = next((c for c in calls if c["name"] == JUDGE), None)
+    call = next((c for c in calls if c.name == JUDGE), None)
     try:
-        given = parse_object(call["arguments"]) if call else {}
+        given = parse_object(call.arguments) if call else {}
     except ToolRefusal:
         return None
     sufficient, missing = _flag(given.get("sufficient")), given.get("missing")

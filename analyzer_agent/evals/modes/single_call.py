@@ -5,7 +5,7 @@ Knows nothing of where the evidence comes from that the model is shown.
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from analyzer_agent.errors import Cancelled
@@ -62,7 +62,7 @@ def ask_and_check(
         write(Thinking(number, _MAX_CALLS))
         reply = context.model.complete(messages, [finish_tool(context.options)], None, None, context.cancel)
         inputs, outputs = inputs + reply.usage.input_tokens, outputs + reply.usage.output_tokens
-        draft = parse_finish_call([asdict(call) for call in reply.calls], reply.text, context.options)
+        draft = parse_finish_call(reply.calls, reply.text, context.options)
         spent = context.tokens is not None and inputs + outputs >= context.tokens
         prompt = "finish_again" if evidence is None else "cite_shown"
         checked = check_and_return(draft, evidence, prompt=prompt, may_return=number < _MAX_CALLS and not spent, options=context.options)
