@@ -31,7 +31,7 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> Any:
     """Import names that load other libraries on first access."""
-    if name in ("Pool", "Session"):
+    if name in ("EnginePool", "Session"):
         from analyzer_agent import session
 
         return getattr(session, name)

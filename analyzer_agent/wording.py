@@ -5,7 +5,10 @@ are up to `cli`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import escape
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
+from urllib.parse import quote as percent_encoded
 
 from analyzer_agent import events
 from analyzer_agent.events import ToolStarted
@@ -239,3 +242,28 @@ def cost_line(answer: Answer) -> str:
 
 def _seconds(ms: int) -> str:
     return f"{seconds(ms):.1f}".removesuffix(".0")
+
+
+def answer_html(answer: Answer) -> str:
+    """Return an answer with its citations; a time is a link into the file, if the file exists."""
+    several = len({citation.video for citation in answer.citations}) > 1
+    lines = [(role, line) for role, line in answer_lines(answer) if role != "citation"]
+    told = "".join(f"<p>{escape(line)}</p>" for role, line in lines if role in ("answer", "choice"))
+    cited = "".join(f"<li>{_cited(citation, several)}</li>" for citation in answer.citations)
+    rest = "<br>".join(escape(line.strip()) for role, line in lines if role not in ("answer", "choice"))
+    return f"<div>{told}{f'<ul>{cited}</ul>' if cited else ''}<p><small>{rest}</small></p></div>"
+
+
+def _cited(citation: Citation, several: bool) -> str:
+    times = escape(citation.times)
+    if citation.path:
+        span = citation.words[0] if citation.words else citation.span
+        times = f'<a href="{escape(_url(citation.path))}#t={seconds(span.start)},{seconds(span.end)}">{times}</a>'
+    name = f"{escape(citation.video)} " if several else ""
+    by = ", ".join(filter(None, [citation.kind, citation.engine, "uncertain" if citation.uncertain else ""]))
+    return f"[#{citation.note}] {name}{times} {escape(by)}: {escape(quote(citation.text))}"
+
+
+def _url(path: str) -> str:
+    given = Path(path)
+    return given.as_uri() if given.is_absolute() else percent_encoded(given.as_posix())

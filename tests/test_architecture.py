@@ -15,7 +15,7 @@ PACKAGE = ROOT / "analyzer_agent"
 
 LAYER_0 = (
     *("timeline", "records", "protocols", "errors", "events", "fencing", "prefetch", "caches", "shared_decoding", "contract"),
-    *("sanitize", "wording", "markup", "installing"),
+    *("sanitize", "wording", "installing"),
 )
 
 MAY_IMPORT = {
@@ -163,6 +163,11 @@ def test_modules_import_lower_layers_only():
         and (unit(found.module), unit(found.target)) not in DECLARED_UPWARD
     ]
     assert wrong == []
+
+
+def test_only_the_session_and_the_doors_import_evals():
+    users = {f"{unit(f.module)} {'.'.join(f.target.split('.')[1:3])}" for f in OURS if unit(f.target) == "evals" != unit(f.module)}
+    assert users <= {"session evals.modes", "batch evals.formats", *(user for user in users if user.startswith("cli "))}
 
 
 def test_imports_that_go_upward_are_late_or_for_the_type_checker():

@@ -18,12 +18,12 @@ PREDICATE = re.compile(
 MODULES = frozenset(
     """
     adaptive_batch advice aliases align analyzer_call answer_check answer_file answer_text answers approval arguments ask assembly
-    audio audio_chunks batch benchmark_rules blind briefing cache caches call_groups call_schedule captions catalog chapters chat
+    audio audio_chunks batch benchmark_rules briefing cache caches call_groups call_schedule captions catalog chat
     checkpoints citations cli coca common comparison config container contract conversation coverage csv_format cues database
     default_paths demo describe description detect doctor download easyocr engine_pool engines errors evals events evidence
     evidence_judge extractive_answer fakes faster_whisper fencing fields file fingerprint folders formats frame_converter
     frame_dedup frames gap_runner gpu grading graph hardware help history http huggingface import_notes importing index indexing
-    installing interrupt json_formats judge keyboard languages ledger library_search llm local look maintenance manager markup
+    installing interrupt json_formats judge keyboard languages ledger library_search llm local look maintenance manager
     media memory merging messages migrations missing_video model modes moments motion multiple_choice native nodes note_formats
     note_queries note_tools notes object_count objects open_clip open_clip_files open_ended openai_chat openai_client openai_errors
     openai_responses openai_text opencv options overview packages packet_reader parsing pixel_subset plan plugins pocketsphinx
@@ -33,7 +33,7 @@ MODULES = frozenset(
     slash_commands source sources speech spoken_words sqlite_import state storage stream_end submission subtitle_formats subtitles
     summarizer summary support survey tables tags tally telemetry_off testing text text_matching threads timeline to_observations
     tool_output_parser toolbox tools tracing tracks transcribe transcriber turn_queue ultralytics ultralytics_tracks unused_flags
-    vectors video_list video_summary vision vocabulary voice weights whisper_files window_schedule wording wrapping yolo_files
+    video_list video_summary vision vocabulary voice weights whisper_files window_schedule wording wrapping yolo_files
     """.split()  # noqa: SIM905
 )
 """Names that a module may have. A new one is added here in the same commit, after asking: would a stranger know what is in it?"""

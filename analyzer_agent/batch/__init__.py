@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer_agent.batch.answer_file import Lock, append, open_for_append, read_answer_file, refuse_mixing, repair, unlock
 from analyzer_agent.batch.answer_file import lock as locked
-from analyzer_agent.batch.questions import Question, Questions, missing_videos, read_questions
-from analyzer_agent.batch.subtitles import import_subtitles
+from analyzer_agent.batch.questions import Question, Questions, import_subtitles, missing_videos, read_questions
 from analyzer_agent.batch.tally import Tally
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, Cancelled

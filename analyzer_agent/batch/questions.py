@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError
 from analyzer_agent.evals.formats import detect_format
 from analyzer_agent.evals.formats.fields import FieldReader
@@ -16,6 +17,9 @@ from analyzer_agent.evals.formats.native import EXAMPLE_LINE
 from analyzer_agent.evals.formats.parsing import read_records
 from analyzer_agent.evals.formats.question import Question
 from analyzer_agent.evals.formats.source import Source
+from analyzer_agent.importing import prepare
+from analyzer_agent.session import open_or_find_imported
+from analyzer_agent.storage import Store
 
 __all__ = ["EXAMPLE_LINE", "Question", "Questions", "missing_videos", "read_questions"]
 
@@ -80,3 +84,18 @@ def missing_videos(questions: Iterable[Question]) -> dict[Path, list[Question]]:
         if not there[question.video]:
             missing.setdefault(question.video, []).append(question)
     return missing
+
+
+def import_subtitles(question: Question, settings: Settings) -> None:
+    """Import the subtitles of a question's video, unless there are none, they may not be used, or it was done before.
+
+    Raises:
+        AgentError: the video or the subtitles cannot be read.
+    """
+    if question.subtitles is None or (settings.tools is not None and "subtitles" not in settings.tools):
+        return
+    begins = question.extra.get("starting_timestamp_for_subtitles")
+    starts_at = round(float(begins) * 1000) if isinstance(begins, int | float) else 0
+    with open_or_find_imported(question.video, settings) as video, Store(settings.store) as store:
+        for _ in prepare(question.subtitles, video, kind="subtitle", starts_at=starts_at).run(store):
+            pass

@@ -7,6 +7,7 @@ than around neighbouring places. Words are weighted by inverse frequency, so no 
 list of stop words.
 """
 
+import hashlib
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
@@ -16,7 +17,8 @@ from itertools import pairwise
 from math import log, sqrt
 
 from analyzer_agent.evidence.merging import MergedNote, NoteReader
-from analyzer_agent.storage import NoteSummary
+from analyzer_agent.records import Observation, Provenance
+from analyzer_agent.storage import CHAPTER, CHAPTERS, NoteSummary, Store
 from analyzer_agent.timeline import TimeRange
 
 MAX_PARTS = 12
@@ -228,3 +230,30 @@ def _runs(reader: NoteReader, video: str, ranked: Sequence[NoteSummary]) -> list
         if len(found) == _NOTES_PER_PART:
             break
     return sorted(found.values(), key=lambda run: (run.span.start, run.id))
+
+
+_MAX_TEXT_CHARS = 160
+
+
+def store_chapters(store: Store, video: str, parts: Sequence[Part]) -> list[int | None]:
+    """Store the parts of which something is known and return the ids of their notes, None for each other part.
+
+    The same parts of the same notes keep their ids.
+    """
+    state = hashlib.sha256(repr(store.notes.state(video)).encode()).hexdigest()[:12]
+    provenance = Provenance(f"{CHAPTERS}:{state}", CHAPTERS, "1", "digest", 0, "", state, {"notes": state})
+    told = [part for part in parts if _sources(part)]
+    store.notes.add_provenance(provenance)
+    ids = iter(store.ledger.keep(video, provenance.key, (), [_observed(part) for part in told]))
+    return [next(ids) if _sources(part) else None for part in parts]
+
+
+def _sources(part: Part) -> list[int]:
+    return [run.id for run in ((part.shot, *part.runs) if part.shot else part.runs)]
+
+
+def _observed(part: Part) -> Observation:
+    sources = _sources(part)
+    told = part.runs[0].text if part.runs else ""
+    about = ": ".join(text for text in (", ".join(part.words), told[:_MAX_TEXT_CHARS]) if text) or "a shot"
+    return Observation(part.span, CHAPTER, f"{about} (from {', '.join(f'#{n}' for n in sources)})", None, {"sources": list(sources)})

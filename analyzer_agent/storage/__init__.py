@@ -6,8 +6,7 @@ from analyzer_agent.storage.database import Connections, gc_paused
 from analyzer_agent.storage.history import History
 from analyzer_agent.storage.ledger import LEASE_S, ClaimLost, Covered, Failed, Ledger
 from analyzer_agent.storage.maintenance import Cleared, KnownVideo, Maintenance, StoredShare
-from analyzer_agent.storage.notes import CHAPTER, CHAPTERS, Notes, NoteSummary
-from analyzer_agent.storage.vectors import Vectors
+from analyzer_agent.storage.notes import CHAPTER, CHAPTERS, Notes, NoteSummary, Vectors
 
 __all__ = [
     "CHAPTER",

@@ -9,10 +9,9 @@ from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
-from analyzer_agent.evidence.chapters import keep
 from analyzer_agent.evidence.merging import NoteReader
 from analyzer_agent.evidence.rendering import CHARS_PER_TOKEN, DEFAULT_TOKENS, as_line
-from analyzer_agent.evidence.summary import Part, SummaryCache
+from analyzer_agent.evidence.summary import Part, SummaryCache, store_chapters
 from analyzer_agent.records import ToolCall, ToolResult
 from analyzer_agent.sanitize import truncated
 from analyzer_agent.timeline import TimeRange, total
@@ -36,7 +35,7 @@ def overview(
     """
     span = time_range(args["range"], session_video.scope) if "range" in args else session_video.scope
     parts = summaries.of(session_video.video.id, span)
-    kept = keep(reader.store, session_video.video.id, parts)
+    kept = store_chapters(reader.store, session_video.video.id, parts)
     lines, shown = parts_text(reader, session_video, parts, kept)
     if not shown:
         return ToolResult(

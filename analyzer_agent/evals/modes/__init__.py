@@ -6,10 +6,9 @@ Each question stands for itself: earlier ones of the session are not told. Knows
 from collections.abc import Callable, Generator
 from typing import Protocol
 
-from analyzer_agent.evals.modes.blind import Blind
 from analyzer_agent.evals.modes.description import Description, DescriptionLine, describe
 from analyzer_agent.evals.modes.frames import Frames
-from analyzer_agent.evals.modes.single_call import QuestionContext
+from analyzer_agent.evals.modes.single_call import Blind, QuestionContext
 from analyzer_agent.evals.modes.summarizer import Summarizer
 from analyzer_agent.events import Event
 from analyzer_agent.toolbox.answer_check import Outcome

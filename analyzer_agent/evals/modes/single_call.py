@@ -11,7 +11,7 @@ from typing import Any
 from analyzer_agent.errors import Cancelled
 from analyzer_agent.events import Event, Thinking
 from analyzer_agent.evidence.merging import MergedNote
-from analyzer_agent.messages import assistant_message, rejection_messages
+from analyzer_agent.messages import assistant_message, question_message, rejection_messages
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols import ChatModel
 from analyzer_agent.toolbox import Toolbox
@@ -71,3 +71,12 @@ def ask_and_check(
         complaint = render(checked.prompt, why=checked.problem)
         messages += [*assistant_message(reply), *rejection_messages([call.id for call in reply.calls], complaint)]
     raise AssertionError("the last answer is never rejected")
+
+
+@dataclass(frozen=True)
+class Blind:
+    """Answers from the question and its options."""
+
+    def answer(self, context: QuestionContext, write: Callable[[Event], None]) -> Outcome:
+        """Ask the model; no analyzer runs and no video is read."""
+        return ask_and_check(context, render("blind"), question_message(context.question, context.options), write, None)
