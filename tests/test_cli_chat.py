@@ -32,6 +32,10 @@ def test_questions_are_answered_and_the_session_can_be_taken_up(cli, video):
     assert again.stdout.startswith("  2 answered, ") and "not asked" not in again.stdout
 
 
+def test_without_a_question_there_is_nothing_to_go_on_with(cli, video):
+    assert "To go on later" not in cli("chat", video, stdin="").stderr
+
+
 def test_commands(cli, video):
     shown = cli(
         "chat", video, "--session", "s", stdin=f"/notes\n{PRICE}\n/notes\n/notes morning\n/notes parrot\n/sessions\n/dance\n/help\n"

@@ -269,9 +269,20 @@ def test_stats_of_nothing(cli):
     assert not cli.store.exists()
 
 
+@pytest.mark.parametrize("command", [["notes", "VIDEO"], ["search", "fish"], ["sessions"], ["cache", "stats"], ["cache", "clear"]])
+def test_a_store_that_is_named_must_exist_where_it_is_only_read(cli, known, command):
+    (cli.folder / "mine.db").touch()
+    arguments = [str(known) if word == "VIDEO" else word for word in command]
+    told = cli(*arguments, "--store", cli.folder / "mime.db", code=1).stderr
+    assert told.startswith(f"Error: There is no store at '{cli.folder / 'mime.db'}'.\nHint: Did you mean '") and "mine.db" in told
+
+
 def test_clearing_asks_first(cli, known):
-    result = cli("cache", "clear", stdin="n\n", code=130)
-    assert result.stdout == "talk.mp4 subtitles (pyav): 2 notes, 2.0 media-seconds\n"
+    result = cli("cache", "clear", stdin="n\n")
+    assert result.stderr.endswith("Nothing was removed.\n")
+    *rows, total = result.stdout.splitlines()
+    assert [row.split()[:3] for row in rows] == [["video", "analyzer", "engine"], ["talk.mp4", "subtitles", "pyav"]]
+    assert total == "In all 2 notes, 2.0 media-seconds"
     assert len(cli.json("notes", known, "--json")) == 2
     assert cli("cache", "clear", stdin="y\n").stdout.endswith("Cleared 2 notes, 2.0 media-seconds.\n")
     assert cli.json("notes", known, "--json") == []

@@ -60,6 +60,10 @@ def test_ctrl_c_at_the_question_declines_it(tmp_path, long):
         terminal.send("\x03")
         lines = terminal.until(lambda lines: prompts(lines) and any("Stopped." in line for line in lines))
         assert not any("new in" in line for line in lines)
+        terminal.send("/more\n")
+        terminal.until(lambda lines: lines[-1] == GO_ON)
+        terminal.send("\x03")
+        terminal.until(prompts)
         terminal.send("\x04")
         assert terminal.end() == 0 and terminal.echoes
 
@@ -80,7 +84,7 @@ def test_ctrl_c_clears_the_line_and_twice_leaves(tmp_path):
             assert lines[-2] == "Ctrl-C again, or Ctrl-D, leaves."
         terminal.send("\x03")
         assert terminal.end() == 130
-        assert terminal.screen.lines()[-1].startswith("To go on later: ")
+        assert not any(line.startswith("To go on later: ") for line in terminal.screen.lines()), "nothing was asked"
 
 
 def test_words_and_history_of_the_prompt(tmp_path):

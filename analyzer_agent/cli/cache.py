@@ -1,11 +1,12 @@
 """`cache`: what the store holds, and throwing it away."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer_agent.cli.options import settings_of, shared_options
+from analyzer_agent.cli.options import settings_of, shared_options, store_to_read
 from analyzer_agent.cli.safe_json import one_line, safe_json
 from analyzer_agent.cli.tables import table
 from analyzer_agent.cli.wrapping import echo
@@ -27,7 +28,7 @@ def cache() -> None:
 @shared_options("store")
 def stats(as_object: bool, **flags: Any) -> None:
     """Show what is stored of each video by each analyzer."""
-    path = settings_of(flags).store
+    path = store_to_read(settings_of(flags))
     if not path.exists():
         shares: list[StoredShare] = []
         size = 0
@@ -40,13 +41,7 @@ def stats(as_object: bool, **flags: Any) -> None:
         click.echo(safe_json({"store": str(path), "bytes": size, "covered": [_object(share) for share in shares]}))
         return
     if shares:
-        searched = any(s.vectors for s in shares)
-        head = ["video", "analyzer", "engine", "covered", "notes", *(["vectors"] if searched else [])]
-        rows = [
-            [*(s.video.name, s.analyzer, s.engine, f"{seconds(s.covered_ms):.1f} s", str(s.notes)), *([str(s.vectors)] if searched else [])]
-            for s in shares
-        ]
-        echo(table(head, rows, numbers=("covered", "notes", *(["vectors"] if searched else []))))
+        echo(_table(shares))
     videos = len({share.video.id for share in shares})
     count = f"{sum(s.notes for s in shares)} notes on {videos} video{'' if videos == 1 else 's'}"
     echo(f"{one_line(str(path))}: {count}, {amount_of_bytes(size)}" if path.exists() else f"{one_line(str(path))}: nothing yet")
@@ -60,7 +55,7 @@ def stats(as_object: bool, **flags: Any) -> None:
 @shared_options("store")
 def clear(video: str | None, analyzer: str | None, engine: str | None, yes: bool, **flags: Any) -> None:
     """Throw notes away, all or some; they are taken anew when they are needed. Answers keep what they cited."""
-    path = settings_of(flags).store
+    path = store_to_read(settings_of(flags))
     if not path.exists():
         echo(f"{one_line(str(path))}: nothing to clear")
         return
@@ -74,13 +69,23 @@ def clear(video: str | None, analyzer: str | None, engine: str | None, yes: bool
             echo("Nothing to clear.")
             return
         notes, covered = sum(s.notes for s in shares), seconds(sum(s.covered_ms for s in shares))
-        what = ", ".join(dict.fromkeys(f"{one_line(s.video.name)} {s.analyzer} ({s.engine})" for s in shares))
-        echo(f"{what}: {notes} notes, {covered:.1f} media-seconds")
-        if not yes:
-            click.confirm("Throw them away?", abort=True, err=True)
+        echo(_table(shares))
+        echo(f"In all {notes} notes, {covered:.1f} media-seconds")
+        if not yes and not click.confirm("Throw them away?", err=True):
+            echo("Nothing was removed.", err=True)
+            return
         done = store.maintenance.clear(**chosen)
         kept = "" if done.shrunk else "; the file keeps its size, because another process uses it"
         echo(f"Cleared {done.notes} notes, {seconds(done.covered_ms):.1f} media-seconds{kept}.")
+
+
+def _table(shares: "Sequence[StoredShare]") -> str:
+    searched = ["vectors"] if any(s.vectors for s in shares) else []
+    rows = [
+        [s.video.name, s.analyzer, s.engine, f"{seconds(s.covered_ms):.1f} s", str(s.notes), *(str(s.vectors) for _ in searched)]
+        for s in shares
+    ]
+    return table(["video", "analyzer", "engine", "covered", "notes", *searched], rows, numbers=("covered", "notes", *searched))
 
 
 def _video(store: "Store", given: str | None) -> str | None:

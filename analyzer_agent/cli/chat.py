@@ -69,10 +69,17 @@ class ChatLoop:
         self.session, self.quiet, self.permission, self.verbose = session, quiet, permission, verbose
         self.failures = 0
         self.open_question = ""
-        """The last question, where it is not answered and something is left to look at."""
+        """The last question, where it is not answered and something is left to look at, or where it was stopped."""
+        self.stopped = False
 
-    def take(self, events: Callable[[], Iterable[Event]]) -> None:
-        """Run a question to its answer; what goes wrong is told, and the conversation goes on."""
+    def ask(self, question: str) -> None:
+        """Run a question to its answer; if it is stopped, `more` asks it again."""
+        self.open_question, self.stopped = question, True
+        if self.take(lambda: self.session.stream(question)):
+            self.stopped = False
+
+    def take(self, events: Callable[[], Iterable[Event]]) -> bool:
+        """Run a question to its answer, and tell whether there is one; what goes wrong is told, and the conversation goes on."""
         told = StreamedAnswer(self.session.toolbox.titled)
         try:
             with (
@@ -100,6 +107,8 @@ class ChatLoop:
                 print_answer(told.answer, several=several, told=told.complete(), names=self.session.toolbox.titles, brief=not self.verbose)
                 advise(self.session, told.answer)
                 self._offer_more(told.answer)
+                return True
+        return False
 
     def more(self) -> None:
         """Look further for the answer to the question that was left open."""
@@ -107,8 +116,8 @@ class ChatLoop:
             echo("Nothing is left to look at for the last question.")
             return
         # The rules manager would search for the words of the request as well.
-        further = "" if self.session.model.manager == "rules" else _LOOK_FURTHER_HINT
-        self.take(lambda: self.session.stream(f"{self.open_question}{further}"))
+        further = "" if self.stopped or self.session.model.manager == "rules" else _LOOK_FURTHER_HINT
+        self.ask(f"{self.open_question.removesuffix(_LOOK_FURTHER_HINT)}{further}")
 
     def _offer_more(self, answer: Answer) -> None:
         unseen = answer.finished != "answered" and any(u.reason in ("unseen", "budget") for u in answer.not_examined)
@@ -195,6 +204,8 @@ def _converse(talk: ChatLoop, history: Path) -> int:
     except KeyboardInterrupt:
         click.echo(err=True)
         code = INTERRUPTED
+    if not known and not session.store.history.turns(session.name):
+        return code
     again = shlex.join(["analyzer-agent", "chat", "--session", session.name, *_repeated(click.get_current_context())])
     echo(f"To go on later: {one_line(again)}", err=True)
     return code or int(bool(talk.failures) and not tty)
@@ -213,7 +224,7 @@ def _act(talk: ChatLoop, line: str) -> None:
     elif line.startswith("/"):
         run_command(line, talk.session)
     elif line:
-        talk.take(lambda: talk.session.stream(line))
+        talk.ask(line)
         click.echo()
 
 

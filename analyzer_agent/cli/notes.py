@@ -11,7 +11,7 @@ import click
 from analyzer_agent.cli.common import chosen, explaining
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.note_formats import CUES, FORMATS, NoteRow, style_of, style_options, write
-from analyzer_agent.cli.options import settings_of, shared_options
+from analyzer_agent.cli.options import settings_of, shared_options, store_to_read
 from analyzer_agent.cli.progress import warn
 from analyzer_agent.cli.safe_json import one_line, sanitize
 from analyzer_agent.cli.wrapping import echo
@@ -66,6 +66,7 @@ def notes(
     form = "json" if as_object else form or "table"
     style = replace(style_of(words, max_line, [form]), full=full)
     settings = settings_of(flags)
+    store_to_read(settings)
     files = chosen(videos, flags)
     if len(files) > 1 and (chapters or form in CUES):
         what = "--chapters" if chapters else f"--format {form}"

@@ -8,11 +8,14 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from analyzer_agent.cli.unused_flags import warn_of_unused_flags
 from analyzer_agent.timeline import parse
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from analyzer_agent.config import Settings
 
     _Text = click.ParamType[str]
@@ -208,6 +211,20 @@ def settings_of(flags: Mapping[str, Any]) -> "Settings":
         settings = understood(settings)
     warn_of_unused_flags(settings)
     return settings
+
+
+def store_to_read(settings: "Settings") -> "Path":
+    """Return the store for a command that only reads it.
+
+    Raises:
+        AgentError: `--store` names a file that does not exist.
+    """
+    from analyzer_agent.errors import AgentError, near
+
+    source = click.get_current_context().get_parameter_source("store")
+    if source is ParameterSource.COMMANDLINE and not settings.store.exists():
+        raise AgentError(f"There is no store at {str(settings.store)!r}.", hint=near(settings.store))
+    return settings.store
 
 
 def given_by(flags: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import click
 from analyzer_agent.cli.answer_text import cited
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.notes import kinds_of, unusual_options
-from analyzer_agent.cli.options import settings_of, shared_options
+from analyzer_agent.cli.options import settings_of, shared_options, store_to_read
 from analyzer_agent.cli.safe_json import one_line, safe_json
 from analyzer_agent.cli.wrapping import echo
 from analyzer_agent.errors import AgentError
@@ -58,6 +58,7 @@ def search(arguments: tuple[str, ...], kinds: tuple[str, ...], limit: int, recur
     count; where there are none, those with any of them. Nothing is analyzed.
     """
     settings = settings_of(flags)
+    store_to_read(settings)
     words, named = split_words(arguments)
     from analyzer_agent.storage import Store
 

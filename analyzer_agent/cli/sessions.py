@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer_agent.cli.help import command
-from analyzer_agent.cli.options import settings_of, shared_options
+from analyzer_agent.cli.options import settings_of, shared_options, store_to_read
 from analyzer_agent.cli.safe_json import safe_json
 from analyzer_agent.cli.tables import table
 from analyzer_agent.cli.wrapping import echo
@@ -28,7 +28,7 @@ def sessions(as_object: bool, **flags: Any) -> None:
 
     Go on with one: analyzer-agent chat --session NAME.
     """
-    path = settings_of(flags).store
+    path = store_to_read(settings_of(flags))
     rows: list[dict[str, Any]] = []
     if path.exists():
         from analyzer_agent.storage import Store
