@@ -54,6 +54,16 @@ def test_progress_counts_notes_as_the_table_does(cli, tmp_path):
     assert table["subtitles"] == "190", "more than a model is shown at once"
 
 
+def test_index_tells_what_a_spent_budget_leaves(cli, video):
+    shown = cli("index", video, "--with", "motion,scenes", "--tools", "motion,scenes", "--max-analyzer-seconds", "0", "--quiet")
+    rows = [re.split(r"  +", line.strip()) for line in shown.stdout.splitlines()]
+    assert rows[0] == ["analyzer", "new", "reused", "not examined", "notes", "took"]
+    assert [row[3] for row in rows[1:]] == ["2.0 s", "2.0 s"]
+    assert "Not examined: motion, scenes 0:00-0:02 (budget)\n" in shown.stderr
+    whole = cli("index", video, "--with", "motion,scenes", "--quiet")
+    assert "not examined" not in whole.stdout and "Not examined" not in whole.stderr
+
+
 def test_index_respects_the_scope(cli, video):
     (row,) = cli.json("index", video, "--with", "motion", "--to", "0.5", "--every", "0.125", "--json", "--quiet")["indexed"]
     assert row["analyzer"] == "motion" and row["new_seconds"] == 2.0, "one grain, which is the whole of so short a clip"

@@ -18,11 +18,12 @@ from analyzer_agent.errors import AgentError
 from analyzer_agent.events import Warned
 from analyzer_agent.records import ToolResult
 from analyzer_agent.timeline import seconds
-from analyzer_agent.wording import unheard_lines
+from analyzer_agent.wording import left_lines
 
 if TYPE_CHECKING:
     from analyzer_agent.session import Session
 
+_LEFT = "not examined"
 _REASONS_SHOWN = 3
 
 
@@ -91,7 +92,8 @@ def run_index(session: "Session", wanted: Sequence[str] | None, every: float | N
                 drawer.draw(warning)
     _tell_skipped(session, results, wanted)
     names = {session_video.video.id: session_video.title for session_video in session.session_videos}
-    for line in unheard_lines((u for result in results for u in result.not_examined), names):
+    left = [u for result in results for u in result.not_examined if u.reason in ("budget", "not_understood")]
+    for line in left_lines(left, names):
         warn(line)
     return results
 
@@ -148,17 +150,23 @@ def _show(session: "Session", results: Sequence[ToolResult], as_object: bool) ->
         click.echo(safe_json({"indexed": rows}))
         return
     several = len(session.session_videos) > 1
-    head = [*(["video"] if several else []), "analyzer", "new", "reused", "notes", "took"]
+    stopped = any(left["reason"] == "budget" for row in rows for left in row["not_examined"])
+    head = [*(["video"] if several else []), "analyzer", "new", "reused", *([_LEFT] if stopped else []), "notes", "took"]
     lines = [
         [
             *([row["video"]] if several else []),
-            *(str(row["analyzer"]), f"{row['new_seconds']:.1f} s", f"{row['reused_seconds']:.1f} s", str(row["notes"])),
-            f"{row['wall_seconds']:.1f} s",
+            *(str(row["analyzer"]), f"{row['new_seconds']:.1f} s", f"{row['reused_seconds']:.1f} s"),
+            *([f"{_seconds_over_budget(row):.1f} s"] if stopped else []),
+            *(str(row["notes"]), f"{row['wall_seconds']:.1f} s"),
         ]
         for row in rows
     ]
     if lines:
-        echo(table(head, lines, numbers=("new", "reused", "notes", "took")))
+        echo(table(head, lines, numbers=("new", "reused", *([_LEFT] if stopped else []), "notes", "took")))
+
+
+def _seconds_over_budget(row: Mapping[str, Any]) -> float:
+    return sum((left["end"] - left["start"] for left in row["not_examined"] if left["reason"] == "budget"), 0.0)
 
 
 def fail_if_incomplete(results: Sequence[ToolResult], wanted: Sequence[str] | None, titled: Callable[[str], str]) -> None:
