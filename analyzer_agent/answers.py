@@ -96,7 +96,7 @@ def _merge_unexamined(left: Iterable[Unexamined]) -> list[Unexamined]:
 
 
 def unanswered_record(question: str, error: str | None = None) -> dict[str, Any]:
-    """Return the record of a question without an answer: it failed with `error`, or without one was interrupted."""
+    """Return the record of a question that failed with `error`, or if None, was interrupted."""
     if error is None:
         return {"question": question, "answer": None, "finished": "interrupted"}
     return {"question": question, "answer": None, "finished": "failed", "error": error}

@@ -119,7 +119,7 @@ class Vision(Protocol):
     model: str
 
     def describe(self, images: Sequence["NDArray[np.uint8]"], prompt: str, labels: Sequence[str] = ()) -> str:
-        """Answer `prompt` about `images` (H x W x 3, uint8, RGB); each follows its label, if any."""
+        """Answer `prompt` about `images` (H x W x 3, uint8, RGB), each preceded by its label."""
 
 
 @dataclass(frozen=True, slots=True)

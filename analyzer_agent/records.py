@@ -229,7 +229,7 @@ class TokenUsage:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The cost of one question. Media time counts once per analyzer."""
+    """The cost of one question; times are ms, and media time counts once per analyzer."""
 
     llm_calls: int = 0
     input_tokens: int = 0

@@ -70,7 +70,7 @@ def cues(words: Sequence[SpokenWord], width: int = LINE_WIDTH) -> list[WordCue]:
     return found
 
 
-# --- where cues end -----------------------------------------------------------------------------
+# --- the ends of cues ---------------------------------------------------------------------------
 
 
 def _split_into_cues(words: Sequence[SpokenWord], width: int) -> list[Sequence[SpokenWord]]:

@@ -86,7 +86,7 @@ def _notes(reader: NoteReader, video: str, span: TimeRange, kinds: Sequence[str]
     return notes if reader.only is None else [note for note in notes if note.analyzer in reader.only]
 
 
-# --- where parts begin --------------------------------------------------------------------------
+# --- boundaries of parts ------------------------------------------------------------------------
 
 _NoteWords = Sequence[tuple[NoteSummary, list[str]]]
 
@@ -236,9 +236,13 @@ _MAX_TEXT_CHARS = 160
 
 
 def store_chapters(store: Store, video: str, parts: Sequence[Part]) -> list[int | None]:
-    """Store the parts of which something is known and return the ids of their notes, None for each other part.
+    """Store parts as chapters: citable notes that name their sources.
 
-    The same parts of the same notes keep their ids.
+    Chapters are derived data: recreated when the notes on a video change, and left out of reading
+    and searching unless requested by kind. The same parts of the same notes keep their ids.
+
+    Returns:
+        The id of each part's note; None for a part without sources.
     """
     state = hashlib.sha256(repr(store.notes.state(video)).encode()).hexdigest()[:12]
     provenance = Provenance(f"{CHAPTERS}:{state}", CHAPTERS, "1", "digest", 0, "", state, {"notes": state})

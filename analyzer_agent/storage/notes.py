@@ -46,10 +46,10 @@ class Notes:
         self._usual: Mapping[str, Mapping[str, JSON]] = {}
 
     def prefer(self, given: Mapping[str, Mapping[str, JSON]], usual: Mapping[str, Mapping[str, JSON]] | None = None) -> None:
-        """Let notes made with the reader's own options win over those of better tiers, newer recipes and other lanes.
+        """Prefer notes made with the user's options to those of better tiers, newer or other lanes.
 
         Args:
-            given: the options that the reader chose, by analyzer.
+            given: the options that the user chose, by analyzer.
             usual: the default options, by analyzer.
         """
         self._given, self._usual = given, usual or {}
@@ -212,7 +212,7 @@ class Notes:
     def _rivals(self, provenances: Sequence[Provenance]) -> dict[str, list[str]]:
         """Return, by key, the keys of the better provenances of the same analyzer and lane.
 
-        One that is closer to the reader's options also beats other lanes, because options may select
+        One that is closer to the user's options also beats other lanes, because options may select
         a lane, such as audio track 2. `provenances` is sorted oldest first.
         """
         ranks = [(self._distance(provenance), provenance.tier, -n) for n, provenance in enumerate(provenances)]
@@ -226,7 +226,11 @@ class Notes:
         }
 
     def _distance(self, provenance: Provenance) -> int:
-        """Rank a provenance by its options: 0 the reader's, 1 with the reader's choices, 2 the defaults, 3 others."""
+        """Rank a provenance by its options.
+
+        0: the user's options and defaults for the rest; 1: the user's options; 2: the defaults;
+        3: others.
+        """
         given, usual = self._given.get(provenance.analyzer, {}), self._usual.get(provenance.analyzer, {})
         closest = ({**usual, **given}, given if given else None, usual)
         return next((n for n, options in enumerate(closest) if options is not None and _made_with(provenance, options)), len(closest))
