@@ -165,7 +165,7 @@ class TestLength:
         assert [line.id for line in parse_note_lines(result.text)] == quoted(store, result) and len(result.note_ids) > 12
         for id_, note in store.notes.get(quoted(store, result)).items():
             (line,) = [line for line in parse_note_lines(result.text) if line.id == id_]
-            assert line.span == note.span and line.text.removesuffix("...").strip() in note.text
+            assert line.span == note.span and line.text.removesuffix("…").strip() in note.text
         assert told(store, duration=length).text == result.text
 
     def test_hours_are_walked_down_to_the_moment(self, store: Store) -> None:

@@ -17,11 +17,13 @@ import pytest
 
 from analyzer_agent.caches import WeightCaches
 from analyzer_agent.errors import ToolRefusal, Unavailable
+from analyzer_agent.evidence.merging import NoteReader
 from analyzer_agent.protocols import EngineConfig, Grain
+from analyzer_agent.records import Note
 from analyzer_agent.testing import FakeVideo
 from analyzer_agent.timeline import TimeRange, instants
 from analyzer_agent.tools.engines import easyocr, gpu, rapidocr
-from analyzer_agent.tools.text import SPEC, Line, reading_order, tidy
+from analyzer_agent.tools.text import SHOWN_SCORE, SPEC, Line, reading_order, tidy
 
 needs_easyocr = pytest.mark.skipif(find_spec("easyocr") is None, reason="needs easyocr (pip install 'analyzer-agent[vision]')")
 
@@ -122,10 +124,10 @@ def test_languages_are_part_of_the_key_in_any_order_and_default_to_english() -> 
 
 
 def test_min_score_selects_on_reading() -> None:
-    seen, *_ = look(Given(("faint", 0.4, (0.0, 0.0, 9.0, 9.0))), FakeVideo(1_000))
-    assert SPEC.select is not None
-    assert SPEC.select(seen, {}) is None
-    assert SPEC.select(seen, {"min_score": 0.4}) == seen
+    reader: Any = NoteReader(None, {"text": SPEC})  # type: ignore[arg-type]
+    for score, told in ((SHOWN_SCORE - 0.01, False), (SHOWN_SCORE, True)):
+        seen, *_ = look(Given(("faint", score, (0.0, 0.0, 9.0, 9.0))), FakeVideo(1_000))
+        assert reader.tells(Note(1, "v", "text", "k", seen), ["text"]) is told
 
 
 @pytest.fixture(scope="module")
