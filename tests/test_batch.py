@@ -57,19 +57,21 @@ def test_each_question_gets_a_line_and_failures_do_not_stop_the_run(cli, folder)
         "id": "b",
         "error": {
             "message": f"There is no file '{folder / 'gone.mp4'}'.",
-            "hint": "Say where the videos are: --videos DIR.",
+            "hint": "Name the folder of the videos: --videos DIR.",
         },
     }
     assert result.stdout.startswith("2 of 3 answered, 1 failed, ")
     told = result.stderr.splitlines()
-    assert told[0].startswith("Warning: 1 of 3 questions has no video: '") and told[0].endswith("Say where the videos are: --videos DIR")
+    assert told[0].startswith("Warning: 1 of 3 questions has no video: '") and told[0].endswith(
+        "Name the folder of the videos: --videos DIR"
+    )
     assert told[1] == "0 of 3: opening talk.mp4"
     assert told[2].startswith('1/3 a: Subtitle: "One basket') and told[3].startswith("2/3 b: failed: There is no file")
 
 
 def test_without_any_video_nothing_begins(cli, folder):
     result = cli("batch", questions(folder, asked("a", video="gone.mp4")), "--out", folder / "out.jsonl", code=1)
-    assert result.stderr.startswith("Error: No video of these questions is there, such as '") and "--videos DIR" in result.stderr
+    assert result.stderr.startswith("Error: None of the videos exists; the first is '") and "--videos DIR" in result.stderr
     (folder / "clips").mkdir()
     talk(folder / "clips" / "gone.mp4")
     more = ("--out", folder / "out.jsonl", "--videos", folder / "clips", "--tools", "subtitles")
@@ -83,7 +85,7 @@ def test_a_rerun_asks_only_what_is_left(cli, folder):
     first = answers(out)["a"]
     talk(folder / "late.mp4")
     result = cli("batch", path, "--out", out, "--tools", "subtitles")
-    assert "1 of 2 answered before" in result.stderr and result.stdout.startswith("2 of 2 answered, 0 failed, ")
+    assert "1 of 2 answered by an earlier run" in result.stderr and result.stdout.startswith("2 of 2 answered, 0 failed, ")
     assert answers(out)["a"] == first and "error" not in answers(out)["b"]
     assert cli("batch", path, "--out", out, "--quiet").stdout.startswith("2 of 2 answered, 0 failed, ")
 
@@ -104,7 +106,7 @@ def test_a_last_line_without_its_end_counts(cli, folder):
     path = questions(folder, asked("a"), asked("b"))
     cli("batch", path, "--out", out, "--tools", "subtitles")
     out.write_text(out.read_text().rstrip("\n"))
-    assert "2 of 2 answered before" in cli("batch", path, "--out", out).stderr
+    assert "2 of 2 answered by an earlier run" in cli("batch", path, "--out", out).stderr
     assert list(answers(out)) == ["a", "b"] and out.read_text().endswith("\n")
 
 

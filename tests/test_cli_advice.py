@@ -8,7 +8,7 @@ import tiny_whisper
 from cli_kit import PRICE, Cli, talk
 from weights_server import WeightsServer
 
-LINE = "Speech was recognised by pocketsphinx, which is weak. Much better, once, 148 MB: analyzer-agent weights pull speech\n"
+LINE = "Speech was recognised by pocketsphinx, a weak engine. For a far better one (once, 148 MB): analyzer-agent weights pull speech\n"
 NOWHERE = "Which elephant is mentioned?"
 
 
@@ -45,7 +45,7 @@ needs_a_terminal = pytest.mark.skipif(os.name != "posix", reason="needs POSIX te
 
 def asked(lines: list[str]) -> bool:
     """Tell whether the question is the last that a person sees."""
-    return "".join(lines[-1:]).rstrip() == 'Speech needs a recogniser: fetch Whisper "base" (148 MB) now? [Y/n]'
+    return "".join(lines[-1:]).rstrip() == 'Speech needs a recogniser: download Whisper "base" (148 MB) now? [Y/n]'
 
 
 @needs_a_terminal
@@ -59,7 +59,7 @@ def test_on_a_terminal_it_is_offered_once(cli: Cli, video: Path) -> None:
     with Terminal(cli.folder, "ask", video, NOWHERE, declined=False, columns=140) as terminal:
         assert terminal.end() == 0
         shown = terminal.screen.lines()
-    assert LINE.strip() in shown and not any("fetch Whisper" in line for line in shown)
+    assert LINE.strip() in shown and not any("download Whisper" in line for line in shown)
 
 
 @needs_a_terminal
@@ -86,7 +86,7 @@ def test_after_a_yes_it_is_fetched_and_the_question_goes_on_with_it(cli: Cli, vi
             terminal.send("\n")
             assert terminal.end(60) == 0
     shown = "\n".join(terminal.screen.lines())
-    assert "speech base: fetched, " in shown and "(whisper)" in shown and "pocketsphinx" not in shown
+    assert "speech base: downloaded, " in shown and "(whisper)" in shown and "pocketsphinx" not in shown
 
 
 @needs_a_terminal
@@ -111,4 +111,4 @@ def test_it_is_not_offered_where_it_would_not_do(cli: Cli, video: Path, flags: l
 
     with Terminal(cli.folder, "ask", video, NOWHERE, *flags, declined=False, columns=140) as terminal:
         assert terminal.end() == 0
-    assert not any("fetch Whisper" in line for line in terminal.screen.lines())
+    assert not any("download Whisper" in line for line in terminal.screen.lines())

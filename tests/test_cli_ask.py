@@ -39,7 +39,7 @@ def test_the_answer_with_its_evidence_and_cost(cli, video):
 
 def test_progress_goes_to_stderr_and_quiet_shows_none(cli, video):
     missing, *told = cli("ask", video, PRICE).stderr.splitlines()
-    assert missing.startswith("Cannot run here: ") and missing.endswith(". analyzer-agent doctor says why.")
+    assert missing.startswith("Cannot run here: ") and missing.endswith(". analyzer-agent doctor explains why.")
     assert told[0] == 'search_notes "basket fish cost": 0 notes'
     assert told[1] == "read_subtitles 0:00-0:02: 2 s to look at"
     assert told[2].startswith("read_subtitles 0:00-0:02: 2 notes, 2 s new in ")
@@ -66,7 +66,7 @@ def test_what_cannot_run_is_told_again_when_more_cannot(tmp_path):
             warn_of_unavailable(SimpleNamespace(toolbox=toolbox, store=store), SimpleNamespace(note=notes.append))
             return notes
 
-        assert told(["objects"]) == ["Cannot run here: objects. analyzer-agent doctor says why."] and told(["objects"]) == []
+        assert told(["objects"]) == ["Cannot run here: objects. analyzer-agent doctor explains why."] and told(["objects"]) == []
         assert len(told(["objects", "captions"])) == 1 and told(["captions"], ["objects"]) == []
         assert len(told(["objects", "captions"])) == 1, "it could in between"
 
@@ -184,7 +184,7 @@ def test_people_see_the_names_of_their_files(cli, tmp_path):
     indexed = cli("index", one, other, "--with", "voice")
     assert indexed.stderr.endswith(f"Warning: 1 of 2 skipped: {other} has no sound\n")
     talked = cli("chat", one, stdin="/notes\n")
-    assert f"begins: {name}" in talked.stderr
+    assert f"starts: {name}" in talked.stderr
     everything = [
         told,
         indexed,
@@ -219,7 +219,7 @@ def test_what_was_not_examined_is_summed_up_unless_all_is_wanted(cli, tmp_path):
     assert len(brief.splitlines()) == 4
     assert "scenes, motion, voice 0:00-0:01 of talk 3.mp4 (unseen)" in cli(*asked, "-v").stdout
     few = cli(*asked, "--max-steps", "2", "--refresh").stdout
-    assert "The steps were used up before it was done. More of them: --max-steps 10" in few
+    assert "The steps were used up before it was done. Allow more: --max-steps 10" in few
 
 
 def test_the_hint_for_more_steps_names_the_command_that_helps(cli, tmp_path):
@@ -228,7 +228,7 @@ def test_the_hint_for_more_steps_names_the_command_that_helps(cli, tmp_path):
     for n in range(2):
         talk(folder / f"talk {n}.mp4", sound=False, cues=((0, 900, "No word of it."),), seconds=1)
     shown = cli("ask", folder, "Which videos have a scene of the orchestra?", "--tools", "subtitles,motion", "--max-steps", "1").stdout
-    assert "The steps were used up before it was done. More of them: --max-steps 5\n" in shown
+    assert "The steps were used up before it was done. Allow more: --max-steps 5\n" in shown
 
 
 def test_of_one_video_at_most_three_parts_are_listed():

@@ -25,10 +25,10 @@ def video(tmp_path):
 def test_questions_are_answered_and_the_session_can_be_taken_up(cli, video):
     first = cli("chat", video, "--session", "fish", stdin=f"{PRICE}\n\nWho says good morning?\n")
     assert first.stdout.count("Confidence: ") == 2 and first.stdout.startswith(COST)
-    assert first.stderr.startswith("Session fish begins: talk.mp4\n")
-    assert first.stderr.endswith("To go on later: analyzer-agent chat --session fish\n")
+    assert first.stderr.startswith("Session fish starts: talk.mp4\n")
+    assert first.stderr.endswith("To continue later: analyzer-agent chat --session fish\n")
     again = cli("chat", "--session", "fish", stdin="/cost\n/quit\nnot asked\n")
-    assert again.stderr.startswith("Session fish goes on (2 questions so far): talk.mp4\n")
+    assert again.stderr.startswith("Session fish continues (2 questions so far): talk.mp4\n")
     assert again.stdout.startswith("  2 answered, ") and "not asked" not in again.stdout
 
 
@@ -44,7 +44,7 @@ def test_commands(cli, video):
     assert '\n  [#1] 0:00.1-0:00.9 subtitle: "Good morning everybody."\n  [#2] 0:01-0:01.8 subtitle: "One basket' in shown
     assert (
         shown.count("Good morning") == 2
-        and "  No notes match.\nsession  questions  begun " in shown
+        and "  No notes match.\nsession  questions  started " in shown
         and "\ns                1  20" in shown
     )
     assert "Unknown command '/dance'. Choose from: /help, /notes [WORDS], /sessions, /more, /cost, /quit, /q.\n  /help " in shown
@@ -60,8 +60,8 @@ def test_where_something_is_left_to_look_at_it_offers_to_look_further(cli, video
         result = cli("chat", video, *flags, stdin=f"/more\n{PRICE}\n/more\n/more\n")
         asked = server.requests[2].body["messages"][-1]["content"]
     assert asked == f"{PRICE} Look further: where nobody has looked yet."
-    assert result.stderr.count("Not everything was looked at: /more looks further.") == 1
-    assert result.stdout.count("Nothing is left to look at for the last question.") == 2
+    assert result.stderr.count("Not everything was analyzed; /more continues.") == 1
+    assert result.stdout.count("Nothing is left to analyze for the last question.") == 2
     assert "It costs forty [#2]." in result.stdout
 
 
@@ -69,7 +69,7 @@ def test_a_moved_file_is_asked_for_and_recognised(cli, video):
     cli("chat", video, "--session", "s", stdin=f"{PRICE}\n")
     moved = video.rename(video.with_name("moved.mp4"))
     said = cli("chat", "--session", "s", code=1).stderr
-    assert said.startswith(f"Error: 'talk.mp4' is not at '{video}' any more.\nHint: Name the files: ")
+    assert said.startswith(f"Error: 'talk.mp4' is no longer at '{video}'.\nHint: Name the files: ")
     again = cli("chat", moved, "--session", "s", stdin=f"{PRICE}\n").stdout
     assert "Cost: 0 new media-seconds" in again
 
@@ -158,7 +158,7 @@ def test_ctrl_c_stops_the_question_and_keeps_the_chat(cli, video):
             process.stdin.flush()
             wait_for(lambda: len(server.requests) == 2)
             process.send_signal(signal.SIGINT)
-            read_until(process, "Stopped. What was finished is kept.")
+            read_until(process, "Stopped. Finished work is stored.")
             out, _ = process.communicate(f"{PRICE}\n", timeout=60)
     assert process.returncode == 0
     assert "It costs forty [#2].\n  [#2] " in out
@@ -180,7 +180,7 @@ def test_a_killed_question_goes_on_at_the_next_start(cli, video, before, after):
         for call in after:
             server.calls(call)
         result = cli("chat", "--session", "s", *flags, "--quiet", stdin="")
-    assert f'Your last question was interrupted: "{PRICE}". Going on with it.\n' in result.stderr
+    assert f'Your last question was interrupted: "{PRICE}". Resuming it.\n' in result.stderr
     assert result.stdout.startswith("It costs forty [#2].\n")
     assert "3 model calls (33 tokens in, 21 out)" in result.stdout, "of the call that was killed nothing is known"
     calls = sqlite3.connect(cli.store).execute("SELECT tool FROM tool_calls").fetchall()
@@ -197,17 +197,17 @@ def test_ctrl_c_at_the_prompt_leaves_with_130(cli, video):
         read_until(process, "begins")
         process.send_signal(signal.SIGINT)
         rest = process.communicate(timeout=30)[1]
-    assert process.returncode == 130 and "To go on later: " in rest
+    assert process.returncode == 130 and "To continue later: " in rest
 
 
 def test_sessions_are_listed_with_their_videos_and_first_questions(cli, video, tmp_path):
-    assert cli("sessions").stderr == "No sessions yet. Begin one: analyzer-agent chat VIDEO\n"
+    assert cli("sessions").stderr == "No sessions yet. Start one: analyzer-agent chat VIDEO\n"
     assert cli.json("sessions", "--json") == []
     cli("chat", video, "--session", "fish", stdin=f"{PRICE}\nWho says good morning?\n")
     other = talk(tmp_path / "my other.mp4", seconds=1, cues=())
     shown = cli("chat", other, "--session", "two", stdin="What is said?\n/sessions\n").stdout
     lines = cli("sessions").stdout.splitlines()
-    assert lines[0].split() == ["session", "questions", "begun", "videos", "first", "question"]
+    assert lines[0].split() == ["session", "questions", "started", "videos", "first", "question"]
     assert lines[1].startswith("two") and lines[1].endswith('  my other.mp4  "What is said?"')
     assert lines[2].startswith("fish             2  20") and lines[2].endswith(f'  talk.mp4      "{PRICE}"')
     assert "\n".join(lines) in shown
@@ -220,7 +220,7 @@ def test_a_session_about_another_film_is_not_gone_on_with(cli, video, tmp_path):
     cli("chat", video, "--session", "my fish", stdin=f"{PRICE}\n")
     copy = tmp_path / "copy.mp4"
     copy.write_bytes(video.read_bytes())
-    assert "goes on (1 question" in cli("chat", copy, "--session", "my fish", stdin="").stderr, "files are known by their content"
+    assert "continues (1 question" in cli("chat", copy, "--session", "my fish", stdin="").stderr, "files are known by their content"
     other = talk(tmp_path / "other.mp4", seconds=1)
     for command in (["chat", other], ["chat", copy, other], ["ask", other]):
         said = cli(*command, "--session", "my fish", *(["Why?"] if command[0] == "ask" else []), code=1).stderr
@@ -235,8 +235,10 @@ def test_how_to_go_on_repeats_the_flags_that_it_takes(cli, video, tmp_path):
     with OpenAIServer() as server:
         flags = ("--store", store, "--base-url", server.url, "--model", "m")
         told = cli("chat", video, "--session", "s", *flags, stdin="/help\n").stderr.splitlines()[-1]
-    assert told == f"To go on later: analyzer-agent chat --session s --store '{store}' --base-url {server.url} --model m"
+    assert told == f"To continue later: analyzer-agent chat --session s --store '{store}' --base-url {server.url} --model m"
     config = tmp_path / "c.toml"
     config.write_text("max_steps = 5\n")
     again = cli("chat", video, "--session", "s", "--store", store, stdin="", ANALYZER_AGENT_CONFIG=str(config)).stderr
-    assert again.endswith(f"To go on later: analyzer-agent chat --session s --store '{store}'\n"), "what the environment says it says again"
+    assert again.endswith(f"To continue later: analyzer-agent chat --session s --store '{store}'\n"), (
+        "what the environment says it says again"
+    )

@@ -116,7 +116,7 @@ def test_a_chat_on_a_terminal(terminal, tmp_path):
     video = talk(tmp_path / "talk.mp4")
     code, shown = terminal("chat", video, "--session", "s", keys=[("> ", f"{PRICE}\n"), ("> ", "\x04")])
     assert code == 0 and "One basket of fish costs forty" in plainly(shown)
-    assert "To go on later: analyzer-agent chat --session s" in plainly(shown)
+    assert "To continue later: analyzer-agent chat --session s" in plainly(shown)
 
 
 def test_a_chat_asks_before_a_long_step(terminal, tmp_path, cli):
@@ -130,5 +130,5 @@ def test_a_chat_asks_before_a_long_step(terminal, tmp_path, cli):
     db.close()
     keys = [("> ", "How many shots are there?\n"), ("[Y/n/a] ", "n\n"), ("> ", "\x04")]
     code, shown = terminal("chat", video, "--tools", "scenes", keys=keys)
-    assert "find_scenes on 2 s with pyscenedetect would take about 33:20.\nGo on? [Y/n/a] " in plainly(shown)
+    assert "find_scenes on 2 s with pyscenedetect would take about 33:20.\nContinue? [Y/n/a] " in plainly(shown)
     assert code == 0 and "the user declined this step" in plainly(shown)

@@ -72,7 +72,7 @@ def test_what_is_known_of_a_truncated_video_can_be_read(cli, tmp_path):
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     said = cli("notes", cut).stderr
     assert said.startswith("Warning: cut.mkv: cut off") and said.endswith(
-        "No notes on cut.mkv yet. To take some: analyzer-agent index VIDEO.\n"
+        "No notes on cut.mkv yet. To analyze it: analyzer-agent index VIDEO.\n"
     )
 
 
@@ -81,7 +81,7 @@ def test_what_is_known_of_a_truncated_video_can_be_read(cli, tmp_path):
     [
         (["{video}"], "The question is missing: the last argument, '{video}', is a file."),
         (["{video}", "{video}"], "The question is missing: the last argument, '{video}', is a file."),
-        ([PRICE], "A video and a question are needed, only one argument was given."),
+        ([PRICE], "ask needs a video and a question; only one argument was given."),
         (["{video}", " "], "The question is empty."),
     ],
     ids=["no question", "two videos", "no video", "empty question"],
@@ -124,8 +124,7 @@ def test_valid_names_are_listed(cli, video):
 
 def test_speech_of_a_video_without_sound(cli, silent):
     assert failed(cli, "index", silent, "--with", "speech", "--quiet") == (
-        "Error: silent.mp4 has no sound, so speech has nothing to look at.\n"
-        "Hint: Leave it out of --with, or choose a video that it applies to.\n"
+        "Error: silent.mp4 has no sound, so speech has nothing to look at.\nHint: Leave it out of --with, or choose another video.\n"
     )
 
 
@@ -324,5 +323,5 @@ def test_ctrl_c_ends_a_question_with_130_and_keeps_what_is_there(cli, tmp_path):
             wait_for(lambda: len(server.requests) == 2)
             process.send_signal(signal.SIGINT)
             said = process.communicate(timeout=30)[1]
-    assert process.returncode == 130 and said.splitlines()[-1] == "Interrupted. What was finished is kept."
+    assert process.returncode == 130 and said.splitlines()[-1] == "Interrupted. Finished work is stored."
     assert len(cli.json("notes", video, "--json")) == 2

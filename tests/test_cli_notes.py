@@ -209,8 +209,8 @@ def test_words_with_their_times(cli, spoken):
 
 
 def test_flags_that_a_format_has_no_use_for(cli, known):
-    assert "--words goes with the formats json, jsonl, csv, vtt." in cli("notes", known, "--words", code=2).stderr
-    assert "--max-line goes with the formats srt and vtt." in cli("notes", known, "--json", "--max-line", "30", code=2).stderr
+    assert "--words needs one of the formats json, jsonl, csv, vtt." in cli("notes", known, "--words", code=2).stderr
+    assert "--max-line needs one of the formats srt, vtt." in cli("notes", known, "--json", "--max-line", "30", code=2).stderr
 
 
 def test_awkward_text_survives_each_format(cli, tmp_path):
@@ -247,7 +247,7 @@ def test_a_renamed_or_copied_file_has_the_same_notes(cli, known, tmp_path):
 
 def test_notes_make_nothing(cli, video):
     result = cli("notes", video)
-    assert (result.stdout, result.stderr) == ("", "No notes on talk.mp4 yet. To take some: analyzer-agent index VIDEO.\n")
+    assert (result.stdout, result.stderr) == ("", "No notes on talk.mp4 yet. To analyze it: analyzer-agent index VIDEO.\n")
     assert not cli.store.exists()
 
 
@@ -289,12 +289,12 @@ def test_a_store_that_is_named_must_exist_where_it_is_only_read(cli, known, comm
 
 def test_clearing_asks_first(cli, known):
     result = cli("cache", "clear", stdin="n\n")
-    assert result.stderr.endswith("Nothing was removed.\n")
+    assert result.stderr.endswith("Nothing was deleted.\n")
     *rows, total = result.stdout.splitlines()
     assert [row.split()[:3] for row in rows] == [["video", "analyzer", "engine"], ["talk.mp4", "subtitles", "pyav"]]
-    assert total == "In all 2 notes, 2.0 media-seconds"
+    assert total == "Total: 2 notes, 2.0 media-seconds"
     assert len(cli.json("notes", known, "--json")) == 2
-    assert cli("cache", "clear", stdin="y\n").stdout.endswith("Cleared 2 notes, 2.0 media-seconds.\n")
+    assert cli("cache", "clear", stdin="y\n").stdout.endswith("Deleted 2 notes, 2.0 media-seconds.\n")
     assert cli.json("notes", known, "--json") == []
 
 
@@ -320,10 +320,10 @@ def test_clearing_only_some(cli, known, tmp_path):
 
 def test_clearing_what_is_not_there(cli, known):
     assert cli("cache", "clear", "--yes", "--video", "no.mp4", code=1).stderr == (
-        "Error: The store does not know the video 'no.mp4'.\nHint: It knows: talk.mp4.\n"
+        "Error: The store has no video 'no.mp4'.\nHint: It has: talk.mp4.\n"
     )
     assert cli("cache", "clear", "--yes", "--analyzer", "x", code=1).stderr == (
-        "Error: The store has nothing by the analyzer 'x'.\nHint: It has: subtitles.\n"
+        "Error: The store has no notes of the analyzer 'x'.\nHint: It has: subtitles.\n"
     )
 
 
@@ -354,7 +354,7 @@ def test_chapters_of_what_nobody_looked_at(cli, video):
 
 @pytest.mark.parametrize("other", [("--kind", "text"), ("--search", "x"), ("--format", "csv"), ("--json",)])
 def test_chapters_are_not_a_table(cli, video, other):
-    assert "--chapters goes with --from and --to only." in cli("notes", video, "--chapters", *other, code=2).stderr
+    assert "--chapters can be combined with --from and --to only." in cli("notes", video, "--chapters", *other, code=2).stderr
 
 
 def test_long_texts_are_cut_but_with_full(cli, tmp_path):

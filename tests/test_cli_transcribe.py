@@ -70,7 +70,7 @@ def test_nothing_is_replaced_unasked(cli, heard, tmp_path):
     out = tmp_path / "mine.srt"
     out.write_text("mine", encoding="utf-8")
     result = cli("transcribe", heard, "-o", out, code=1)
-    assert result.stderr == f"Error: {str(out)!r} is there already.\nHint: Replace it with --overwrite, or choose another place with -o.\n"
+    assert result.stderr == f"Error: {str(out)!r} exists already.\nHint: Replace it with --overwrite, or choose another place with -o.\n"
     assert out.read_text(encoding="utf-8") == "mine"
     cli("transcribe", heard, "-o", out, "--overwrite")
     assert out.read_text(encoding="utf-8").startswith("1\n00:00:00,000")
@@ -118,9 +118,9 @@ def test_a_weak_engine_is_told(cli, video, tmp_path):
     pytest.importorskip("pocketsphinx")
     result = cli("transcribe", video, "--engine", "speech=pocketsphinx", "--quiet")
     if result.stdout:
-        assert "talk.mp4: heard by pocketsphinx, which is weak: expect wrong words." in result.stderr
+        assert "talk.mp4: transcribed by pocketsphinx, a weak engine: expect wrong words." in result.stderr
     else:
-        assert result.stderr == "No speech was heard in talk.mp4.\n"
+        assert result.stderr == "No speech was found in talk.mp4.\n"
 
 
 def test_what_it_writes_can_be_imported(cli, heard, tmp_path):

@@ -49,10 +49,10 @@ def test_weights_are_carried_to_a_machine_without_a_network(cli: Cli, server: We
     out, err = outcome(cli.process("weights", "pull", "speech=tiny", "--to", stick, HF_ENDPOINT=server.url), 0)
     folder = stick / "speech" / "faster-whisper-tiny"
     assert out.splitlines() == [
-        f"speech tiny: fetched, {folder}",
+        f"speech tiny: downloaded, {folder}",
         f"To use them: --weights {stick}, or ANALYZER_AGENT_WEIGHTS, or the setting `weights`.",
     ]
-    assert f"MIT, Systran/faster-whisper-tiny\n5.91 MB to fetch into {stick}" in err and "speech tiny: model.bin: done" in err
+    assert f"MIT, Systran/faster-whisper-tiny\n5.91 MB to download into {stick}" in err and "speech tiny: model.bin: done" in err
     out, err = outcome(cli.process("weights", "pull", "speech=tiny", "--to", stick, HF_ENDPOINT=server.url), 0)
     assert out.startswith(f"speech tiny: already here, {folder}") and err == ""
 
@@ -67,7 +67,7 @@ def test_weights_are_carried_to_a_machine_without_a_network(cli: Cli, server: We
 def test_without_to_they_go_where_they_are_looked_for(cli: Cli, server: WeightsServer, tmp_path: Path) -> None:
     own = tmp_path / "xdg_data_home" / "analyzer-agent" / "weights"
     out, err = outcome(cli.process("weights", "pull", "speech=tiny", "--quiet", HF_ENDPOINT=server.url), 0)
-    assert out == f"speech tiny: fetched, {own / 'speech' / 'faster-whisper-tiny'}\n" and "done" not in err
+    assert out == f"speech tiny: downloaded, {own / 'speech' / 'faster-whisper-tiny'}\n" and "done" not in err
     found = cli.json("doctor", "--json")["findings"]
     assert next(finding for finding in found if finding["name"] == "speech: whisper")["state"] == "works"
     listed = {(entry["analyzer"], entry["name"]): entry for entry in cli.json("weights", "list", "--json")["weights"]}
@@ -75,7 +75,7 @@ def test_without_to_they_go_where_they_are_looked_for(cli: Cli, server: WeightsS
     assert sum(entry["here"] is not None for entry in listed.values()) == 1
     chosen = tmp_path / "set"
     out, _ = outcome(cli.process("weights", "pull", "speech=tiny", HF_ENDPOINT=server.url, ANALYZER_AGENT_WEIGHTS=str(chosen)), 0)
-    assert out == f"speech tiny: fetched, {chosen / 'speech' / 'faster-whisper-tiny'}\n"
+    assert out == f"speech tiny: downloaded, {chosen / 'speech' / 'faster-whisper-tiny'}\n"
 
 
 def test_ctrl_c_leaves_nothing_that_looks_complete(cli: Cli, server: WeightsServer, tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_ctrl_c_leaves_nothing_that_looks_complete(cli: Cli, server: WeightsServ
     wait_for(lambda: (folder / "model.bin.part").exists() and (folder / "model.bin.part").stat().st_size > 0)
     process.send_signal(signal.SIGINT)
     out, err = outcome(process, 130)
-    assert out == "" and err.endswith("Interrupted. What was finished is kept.\n") and "Traceback" not in err
+    assert out == "" and err.endswith("Interrupted. Finished work is stored.\n") and "Traceback" not in err
     assert not (folder / "model.bin").exists()
     server.pause = 0
     before = len(server.requests)
@@ -112,8 +112,8 @@ def test_an_unreachable_hub_is_one_line(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("arguments", "env", "said"),
     [
-        (["pull", "--offline"], {}, "Error: --offline forbids fetching weights."),
-        (["pull", "speech"], {"ANALYZER_AGENT_OFFLINE": "1"}, "Error: --offline forbids fetching weights."),
+        (["pull", "--offline"], {}, "Error: --offline forbids downloading weights."),
+        (["pull", "speech"], {"ANALYZER_AGENT_OFFLINE": "1"}, "Error: --offline forbids downloading weights."),
         (["pull", "speech=huge"], {}, "Error: There are no weights 'huge' for 'speech'."),
         (["pull", "scenes"], {}, "Error: There are no weights for 'scenes'."),
         (["list", "scenes"], {}, "Error: There are no weights for 'scenes'."),
@@ -164,8 +164,8 @@ def published(server: WeightsServer, tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_the_set_to_begin_with_is_fetched_after_asking(cli: Cli, published: WeightsServer, tmp_path: Path) -> None:
     said = cli("weights", "pull", stdin="n\n", code=130).stderr
     assert "  speech base: " in said and "  objects yolo26s: 15 bytes, AGPL-3.0, " in said
-    assert "there is no sum now to check yolo26s.pt against" in said and "latin" not in said
-    assert said.index("to fetch into") < said.index("Fetch them? [Y/n]")
+    assert "no checksum is available for yolo26s.pt" in said and "latin" not in said
+    assert said.index("to download into") < said.index("Download them? [Y/n]")
     assert not (tmp_path / "xdg_data_home").exists(), "nothing is made before the answer"
     out = cli("weights", "pull", stdin="\n").stdout
     assert [line.partition(":")[0] for line in out.splitlines()] == [

@@ -59,7 +59,7 @@ def test_everywhere_on_the_command_line(tmp_path):
     for flags in (["--with", "whisper"], ["--engine", "whisper"], ["--engine", "transcribe_speech=whisper"]):
         said = cli("index", video, *flags, "--quiet", code=1).stderr
         assert said.startswith("Error: speech cannot run with 'whisper': no Whisper weights on this machine."), "never with another engine"
-    assert "Cleared 2 notes" in cli("cache", "clear", "--analyzer", "read_subtitles", "--yes").stdout
+    assert "Deleted 2 notes" in cli("cache", "clear", "--analyzer", "read_subtitles", "--yes").stdout
 
 
 def test_everywhere_in_python(tmp_path):

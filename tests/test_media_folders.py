@@ -71,9 +71,9 @@ def test_commands_take_folders_and_patterns(folder, tmp_path):
     files = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
     shown = cli("ask", *files, PRICE, "--tools", "subtitles")
     assert "forty dollars" in shown.stdout
-    assert "Left out, no video or audio: half.mp4.part, no_ending, notes.txt and 3 more\n" in shown.stderr
-    assert "left out" not in cli("ask", folder, PRICE, "--tools", "subtitles").stderr.lower()
-    assert "6 other files left out" in cli("index", folder, "-v", "--with", "subtitles").stderr
+    assert "Skipped, no video or audio: half.mp4.part, no_ending, notes.txt and 3 more\n" in shown.stderr
+    assert "skipped" not in cli("ask", folder, PRICE, "--tools", "subtitles").stderr.lower()
+    assert "6 other files skipped" in cli("index", folder, "-v", "--with", "subtitles").stderr
     assert "is a folder" in cli("ask", files[0], folder, code=2).stderr
     assert "There is no video or audio file in the folder" in cli("index", tmp_path / "xdg_data_home" / "analyzer-agent", code=1).stderr
 

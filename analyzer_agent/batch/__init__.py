@@ -1,6 +1,6 @@
-"""Answer many questions: a JSONL file of questions in, a JSONL file of answers out, one line for each question as it comes.
+"""Answer a file of questions into a JSONL file of answers, one line per question.
 
-A question that fails never stops the run; a rerun answers what is not answered yet. Never prints: yields what is done.
+A failed question never stops the run; a rerun asks only the questions that are not answered yet.
 """
 
 import logging
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
 __all__ = ["Batch", "BatchResult", "Question", "Questions", "Tally", "prepare", "read_questions"]
 
 _SHUTDOWN_TIMEOUT_S = 1.0
-"""How long a run that was stopped waits for its threads; they end with the process."""
+"""Seconds that a stopped run waits for its daemon threads."""
 
 _RETRIES = 8
-"""More patience than a person has who waits for one answer."""
+"""Retries of a model request; more than for a single question, since nobody is waiting."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """A question was answered, or failed: `record` is its line in the answer file."""
+    """An answered or failed question; `record` is its line in the answer file."""
 
     question: Question
     record: dict[str, Any]
@@ -59,9 +59,9 @@ class BatchResult:
 
 @dataclass(frozen=True)
 class Batch:
-    """What a run comes to: all questions, and those that are not answered yet.
+    """A prepared run over all questions.
 
-    `answered` has the ids that an earlier run answered, with the session of each; `model` is shared by all sessions.
+    `answered` maps the ids answered by an earlier run to their sessions; `model` is shared by all sessions.
     """
 
     questions: Questions
@@ -70,19 +70,19 @@ class Batch:
     settings: Settings
     model: ChatModel
     made_with: Mapping[str, Any] = field(default_factory=dict)
-    """What else decides how answers come out: engines with their weights, and the number of frames; kept with each answer."""
+    """Other settings that change answers: engines with weights, number of frames; stored with each answer."""
     right: Mapping[str, bool] = field(default_factory=dict)
-    """Whether the choices of an earlier run were right, where that is known."""
+    """Whether the choices of an earlier run were right, by id, if gold is known."""
     pool: EnginePool = field(default_factory=EnginePool)
     _stop: threading.Event = field(default_factory=threading.Event)
     _sessions: set[Session] = field(default_factory=set)
     _lock: "Lock | None" = None
     _names: dict[tuple[str | None, Path], str] = field(default_factory=dict)
-    """The session of each conversation that was begun."""
+    """The session of each started conversation."""
 
     @property
     def missing(self) -> dict[Path, list[Question]]:
-        """The videos that are not there, with the questions that will fail for it."""
+        """The missing videos, with the questions that will fail."""
         known = named_videos(self.settings)
         return {path: asked for path, asked in missing_videos(self.todo).items() if video_by_name(path, known) is None}
 
@@ -92,20 +92,20 @@ class Batch:
         return [question for question in self.questions if question.id not in self.answered]
 
     def close(self) -> None:
-        """Let other runs write to the answer file; a run does this at its end."""
+        """Unlock the answer file; `run` does this at its end."""
         unlock(self._lock)
 
     def stop(self) -> None:
-        """Stop the questions that run; what is answered is kept. May be called from another thread."""
+        """Cancel the running questions. Thread-safe; answers on disk remain."""
         self._stop.set()
         for session in list(self._sessions):
             session.cancel()
 
     def run(self, workers: int = 1) -> Iterator[BatchResult]:
-        """Answer what is to do, `workers` videos at a time; yields each question when its line is on disk.
+        """Answer the open questions, `workers` videos at a time; yield each once its line is on disk.
 
-        The questions of one video are asked one after the other, so that what was found for one serves the next. Each is a conversation of
-        its own, unless it names one. No more requests to a language model are under way at once than there are workers.
+        The questions of one video are asked in order, so that notes taken for one serve the next. Each is a separate conversation unless
+        it names one. At most `workers` requests to a language model run at the same time.
 
         Raises:
             AgentError: the answer file cannot be written.
@@ -152,7 +152,7 @@ class Batch:
             lines.put(None)
 
     def _answer(self, group: Sequence[Question]) -> Iterator[BatchResult]:
-        """Answer the questions of one video; it is opened anew where the part that may be looked at changes."""
+        """Answer the questions of one video, reopening it when the scope changes."""
         broken: dict[str, str] = {}
         for _, part in groupby(group, lambda question: (question.start, question.end)):
             session: Session | None = None
@@ -194,25 +194,31 @@ class Batch:
         try:
             return answer_json(session.ask(question.question, question.options))
         finally:
-            session.forget()  # nobody will ask what it was about
+            session.forget()  # no later question refers to it
 
     def _conversation(self, question: Question) -> str:
-        """Return the session of the question's conversation: the one that it was begun in, in an earlier run if need be."""
+        """Return the session of the question's conversation, possibly from an earlier run."""
         return self._names.setdefault((question.conversation, question.video), f"batch-{uuid.uuid4().hex[:12]}")
 
 
 def prepare(
     questions: Path, out: Path, settings: Settings, *, videos: Path | None = None, map: Path | None = None, mix: bool = False
 ) -> Batch:
-    """Read the questions, and what `out` holds from an earlier run; nothing is asked yet.
+    """Read the questions and the answers of an earlier run; lock `out` until the batch has run or is closed.
 
-    A last line that a crash tore is cut off. Failed questions are asked again; their lines stay in `out` until then. `videos` and
-    `map` help to find the videos: see `read_questions`. `out` is locked until the batch has run or is closed; with `mix` it may hold
-    answers that were made in another way.
+    A truncated last line is removed from `out`. Failed questions are asked again; their lines stay in `out` until then.
+
+    Args:
+        questions: the question file.
+        out: the answer file.
+        settings: the settings for all questions.
+        videos: the folder of the videos, see `read_questions`.
+        map: a file that maps ids to videos, see `read_questions`.
+        mix: allow answers in `out` that were made with other settings.
 
     Raises:
-        AgentError: a line of a file is wrong; the settings, the manager or the store cannot be used; `out` is the question file, another
-            run writes to it, or its answers were made in another way.
+        AgentError: a line of a file is invalid; the settings, the manager or the store cannot be used; `out` is the question file, is
+            locked by another run, or holds answers made with other settings.
     """
     if out.exists() and questions.exists() and out.samefile(questions):
         raise AgentError(f"{str(out)!r} is the question file itself.", hint="Give another --out FILE.")
@@ -236,7 +242,7 @@ def prepare(
 
 
 def _made_with(settings: Settings, ready: "Mapping[str, Tool]") -> dict[str, Any]:
-    """Return what decides how answers come out beside mode, manager and model."""
+    """Return the settings that change answers, in addition to mode, manager and model."""
     if settings.mode == "blind":
         return {}
     if settings.mode == "frames":
@@ -253,7 +259,7 @@ def _by_video(questions: Sequence[Question]) -> dict[Path, list[Question]]:
 
 
 def _skipped_record(question: Question, broken: Mapping[str, str]) -> dict[str, Any] | None:
-    """Return the record of a question that cannot be asked, because one before it in its conversation failed."""
+    """Return an error record if an earlier question of the same conversation failed, else None."""
     first = broken.get(question.conversation or "")
     if first is None:
         return None
@@ -261,7 +267,7 @@ def _skipped_record(question: Question, broken: Mapping[str, str]) -> dict[str, 
 
 
 def _gold(question: Question) -> dict[str, JSON]:
-    """Return what scoring needs, the right answer included: it goes from the question to its line, past the manager."""
+    """Return the gold fields for scoring, which bypass the manager."""
     if question.dataset == "own" and question.answer is None and not question.evidence and not question.type:
         return {}
     same = ("answer", "type", "dataset", "group", "duration_group")
@@ -279,6 +285,6 @@ def _scoped_settings(settings: Settings, question: Question) -> Settings:
 def _error_fields(error: Exception, question: Question) -> dict[str, str]:
     if isinstance(error, AgentError):
         absent = not question.video.exists()
-        return {"message": str(error), "hint": "Say where the videos are: --videos DIR." if absent else error.hint}
+        return {"message": str(error), "hint": "Name the folder of the videos: --videos DIR." if absent else error.hint}
     log.error("the question %r failed", question.id, exc_info=error)
     return {"message": f"A bug in analyzer-agent: {type(error).__name__}: {error}", "hint": "The log has the details."}

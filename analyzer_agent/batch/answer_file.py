@@ -1,7 +1,4 @@
-"""The answer file: JSON lines that survive a crash. Each line is on disk before the next question's is written.
-
-Knows nothing of what an answer holds beyond its `id`, whether it is an `error`, and how it was made.
-"""
+"""Read, lock and append to the answer file: crash-safe JSON lines, each synced to disk before the next."""
 
 import json
 import os
@@ -21,19 +18,19 @@ from analyzer_agent.wording import option_letter
 Lock: TypeAlias = BaseFileLock
 
 _LINE_BREAKS = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""What some readers end a line at, terminals act on, or UTF-8 cannot hold: it is written as JSON escapes."""
+"""Line separators, control characters and lone surrogates, which are written as JSON escapes."""
 
 
 @dataclass(frozen=True)
 class AnswerFileContents:
-    """What an answer file holds from earlier runs.
+    """The contents of an answer file.
 
     Attributes:
-        answered: the ids that it answers, with the session of each.
-        right: for ids with a choice whose gold is known, whether it was right.
-        made: the ways in which its answers were made, each once: see `answer_settings`.
-        whole: its lines without a torn last line and without the failures of questions that were asked again since.
-        changed: whether that is less than what the file holds.
+        answered: the answered ids, with the session of each.
+        right: whether the choice was right, by id, if gold is known.
+        made: the distinct settings of its answers, see `answer_settings`.
+        whole: its lines without a truncated last line and without failures of questions that were asked again.
+        changed: whether `whole` differs from the file.
     """
 
     answered: dict[str, str]
@@ -44,10 +41,10 @@ class AnswerFileContents:
 
 
 def read_answer_file(out: Path) -> AnswerFileContents:
-    """Return what an answer file holds; changes nothing.
+    """Read an answer file without changing it.
 
     Raises:
-        AgentError: it cannot be read, or is no answer file.
+        AgentError: the file cannot be read, or is not an answer file.
     """
     try:
         data = out.read_bytes() if out.exists() else b""
@@ -79,21 +76,21 @@ def read_answer_file(out: Path) -> AnswerFileContents:
 
 
 def repair(out: Path, held: AnswerFileContents) -> None:
-    """Take a torn last line out of the file, and the failures of questions that were asked again since."""
+    """Remove a truncated last line, and failures of questions that were asked again."""
     if held.changed:
         _replace(out, held.whole)
 
 
 def answer_settings(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how an answer was made, as far as its line tells: what must be the same for all answers of a table."""
+    """Return the settings recorded in an answer, which must be equal for all answers of a file."""
     return {name: record[name] for name in ("mode", "manager", "model", "made_with") if name in record}
 
 
 def refuse_mixing(out: Path, held: AnswerFileContents, mine: Mapping[str, Any]) -> None:
-    """Refuse to add answers to those that were made in another way, as far as both tell.
+    """Raise if the file's answers were made with other settings, as far as both are recorded.
 
     Raises:
-        AgentError: names both ways.
+        AgentError: the settings differ; the message names both.
     """
     for how in held.made:
         if any(how[name] != mine[name] for name in how if name in mine):
@@ -104,14 +101,14 @@ def refuse_mixing(out: Path, held: AnswerFileContents, mine: Mapping[str, Any]) 
 
 
 def _settings_text(how: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-    """Return how answers were made, for people: by whom, and what of the analyzers differs from another way."""
+    """Describe settings for people: mode and model, and the engines that differ from `other`."""
     ours, theirs = how.get("made_with") or {}, other.get("made_with") or {}
     differ = [name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)]
     return ", ".join([made_by(how), *(f"{name} {ours.get(name, 'none')}" for name in differ)])
 
 
 def chosen_right(gold: Any, record: Mapping[str, Any]) -> bool | None:
-    """Return whether a choice was right, which a failed question is not; None where there are no options or the right one is unknown."""
+    """Return whether a choice was right (never for a failed question); None without options or gold."""
     if not isinstance(gold, Mapping) or not gold.get("options"):
         return None
     answer = gold.get("answer")
@@ -145,17 +142,17 @@ def _replace(out: Path, data: bytes) -> None:
 
 
 def lock(out: Path) -> Lock | None:
-    """Keep the file from other runs until `unlock`; the system ends the lock of a process that died.
+    """Lock the file until `unlock`; the system releases the lock of a dead process.
 
     Raises:
-        AgentError: another run has it, or nothing can be written there.
+        AgentError: another run holds the lock, or the folder is not writable.
     """
     if out.exists() and not out.is_file():
-        return None  # such as a device
+        return None  # a device, such as /dev/stdout
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         path = out.with_name(f".{out.name}.lock")
-        path.touch()  # where this fails, FileLock would report that another process holds the lock
+        path.touch()  # if the folder is not writable, FileLock would report a lock of another process
         lock = FileLock(path, blocking=False, thread_local=False)
         lock.acquire()
     except Timeout as error:
@@ -166,15 +163,15 @@ def lock(out: Path) -> Lock | None:
 
 
 def unlock(lock: Lock | None) -> None:
-    """Let others have the file."""
+    """Release the lock."""
     if lock is not None and lock.is_locked:
-        with suppress(OSError):  # Windows deletes no file that is open
+        with suppress(OSError):  # Windows cannot delete an open file
             os.unlink(lock.lock_file)
         lock.release()
 
 
 def open_for_append(out: Path) -> TextIO:
-    """Open the file for further lines, making it and its folder where there is none."""
+    """Open the file for appending, creating it and its folder if needed."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         return out.open("a", encoding="utf-8")
@@ -183,7 +180,7 @@ def open_for_append(out: Path) -> TextIO:
 
 
 def append(file: TextIO, record: Mapping[str, Any], out: Path) -> None:
-    """Add a line, and return when it is on disk."""
+    """Append a line, and sync it to disk."""
     try:
         line = json.dumps(record, ensure_ascii=False)
         file.write(_LINE_BREAKS.sub(lambda found: f"\\u{ord(found[0]):04x}", line) + "\n")

@@ -1,7 +1,4 @@
-"""The door to question files: whatever its format, a file is read and checked before anything runs.
-
-Knows nothing of how questions are answered, and of no single format.
-"""
+"""Read and validate a question file before a run; `evals.formats` knows the formats."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -26,13 +23,13 @@ __all__ = ["EXAMPLE_LINE", "Question", "Questions", "missing_videos", "read_ques
 
 @dataclass(frozen=True, slots=True)
 class Questions(Sequence[Question]):
-    """The questions of a file in their order, and how they were read."""
+    """The questions of a file in order, and how they were read."""
 
     questions: tuple[Question, ...]
     format: str
-    """The format's name for people."""
+    """The display name of the format."""
     used: tuple[Path, ...] = ()
-    """The files beside it that answers, gold spans or names of videos were taken from."""
+    """The companion files used for answers, gold spans or names of videos."""
 
     def __len__(self) -> int:
         return len(self.questions)
@@ -44,16 +41,16 @@ class Questions(Sequence[Question]):
 def read_questions(path: Path, videos: Path | None = None, map: Path | None = None) -> Questions:
     """Return the questions of a file of any known format.
 
-    Videos are looked for below `videos`, and beside the file; a missing one is no error here: see `missing_videos`.
+    Videos are searched below `videos` and next to the file; missing ones are no error, see `missing_videos`.
 
     Args:
         path: the question file.
         videos: the folder of the videos.
-        map: a JSON file that maps ids to paths of videos, where none lies beside the question file.
+        map: a JSON file that maps ids to paths of videos, if there is none next to the question file.
 
     Raises:
-        AgentError: the file cannot be read, its format is not known, or a record is wrong: names the line or record, the field and what
-            is accepted.
+        AgentError: the file cannot be read, its format is unknown, or a record is invalid; the message names the record, the field and
+            the accepted values.
     """
     records = read_records(path)
     if not records.fields:
@@ -72,10 +69,7 @@ def read_questions(path: Path, videos: Path | None = None, map: Path | None = No
 
 
 def missing_videos(questions: Iterable[Question]) -> dict[Path, list[Question]]:
-    """Return the videos that are not there, with their questions: what to warn of before a long run.
-
-    Each path is where the video should be, so that it names both the folder and the name that were tried.
-    """
+    """Return the expected paths of missing videos, with their questions."""
     missing: dict[Path, list[Question]] = {}
     there: dict[Path, bool] = {}
     for question in questions:

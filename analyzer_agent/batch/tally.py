@@ -1,7 +1,4 @@
-"""How far a run is: what is done, what it cost so far, how long the rest will take, and how many choices were right.
-
-Knows nothing of how this is shown.
-"""
+"""Count the progress of a run: answers, cost, accuracy and remaining time."""
 
 import time
 from collections.abc import Callable
@@ -16,8 +13,7 @@ from analyzer_agent.records import JSON
 class Tally:
     """Counts over one run.
 
-    `judged` are the choices whose right option is known, failed questions included, and `right` those that were right; both begin with
-    what earlier runs answered.
+    `judged` counts the choices with gold, including failed questions, and `right` the right ones; both include answers of earlier runs.
     """
 
     total: int
@@ -50,15 +46,15 @@ class Tally:
 
     @property
     def accuracy(self) -> float | None:
-        """The share of choices that were right so far, questions without a choice counted as wrong; None where no gold is known."""
+        """The share of right choices so far; no choice counts as wrong. None without gold."""
         return self.right / self.judged if self.judged else None
 
     @property
     def passed_s(self) -> float:
-        """Seconds since the run began."""
+        """Seconds since the start of the run."""
         return self.clock() - self.began
 
     @property
     def left_s(self) -> float | None:
-        """Seconds that the rest will take at the pace so far; None before anything is done."""
+        """Estimated seconds left; None before the first answer."""
         return self.passed_s / self.done * (self.total - self.done) if self.done else None

@@ -1,6 +1,6 @@
-"""The command line: `main` and its commands. Draws what the library yields: progress to stderr, results to stdout.
+"""The command line: `main` and its commands. Progress goes to stderr, results to stdout.
 
-Importing this takes milliseconds: commands import what they need when they run.
+Commands import the library when they run, so `--help` takes milliseconds.
 """
 
 import click
@@ -27,12 +27,12 @@ from analyzer_agent.cli.weights import weights
 __all__ = ["main"]
 
 
-_HELP = """Ask questions about videos. Answers cite what was seen and heard, with times.
+_HELP = """Ask questions about videos. Answers cite timestamped notes of what was seen and heard.
 
 \b
 First steps:
   analyzer-agent demo      no key, no weights, no network
-  analyzer-agent doctor    what works on this machine
+  analyzer-agent doctor    see what works on this machine
   analyzer-agent ask talk.mp4 "What does it cost?"
 """
 
@@ -40,7 +40,7 @@ First steps:
 @click.group(cls=MainGroup, help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="analyzer-agent")
 def main() -> None:
-    """Hold the commands together."""
+    """Dispatch to a command."""
 
 
 _ASKING = (demo, ask, chat, sessions, batch, score)

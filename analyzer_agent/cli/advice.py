@@ -1,6 +1,6 @@
-"""Where speech is heard by a weak engine alone: saying so, and how a far better one can be had; on a terminal it is offered once.
+"""Advice for a machine that has only a weak speech engine: how to get Whisper.
 
-Decides by engines and what they are, never by texts.
+On a terminal the download is offered once per user.
 """
 
 import sys
@@ -27,9 +27,9 @@ _HEARING_MODES = ("manager", "summarizer")
 
 
 def offer_whisper(videos: Iterable[str | Path], settings: "Settings", quiet: bool) -> None:
-    """Ask once per user, on a terminal, whether to fetch Whisper where its weights are all that it lacks, and fetch it after a yes.
+    """Offer to download Whisper, if only its weights are missing and the user never declined.
 
-    What goes wrong while it is fetched is told, and the caller goes on without.
+    Does nothing without a terminal. A failed download is reported and not raised.
 
     Raises:
         AgentError: a video cannot be read.
@@ -39,7 +39,7 @@ def offer_whisper(videos: Iterable[str | Path], settings: "Settings", quiet: boo
     if settings.weights_dir is None or _declined().exists() or not lacks_whisper(settings) or not _has_sound(videos, settings):
         return
     if not click.confirm(
-        f'Speech needs a recogniser: fetch Whisper "base" ({whisper_size()}) now?', default=True, prompt_suffix=" ", err=True
+        f'Speech needs a recogniser: download Whisper "base" ({whisper_size()}) now?', default=True, prompt_suffix=" ", err=True
     ):
         _declined().parent.mkdir(parents=True, exist_ok=True)
         _declined().touch()
@@ -51,7 +51,7 @@ def offer_whisper(videos: Iterable[str | Path], settings: "Settings", quiet: boo
 
 
 def advise(session: "Session", answer: "Answer", err: bool = False) -> None:
-    """Print the line that brings a better recogniser, if an answer rests on a weak one, or was not found by it."""
+    """Print how to get a better speech engine, if an answer rests on a weak one or it found none."""
     engine = next((cited.engine for cited in answer.citations if cited.analyzer == _SPEECH and cited.uncertain), "")
     if not engine and answer.finished != "answered" and _was_transcribed(session, answer):
         engine = _weak_engine(session)
@@ -60,7 +60,7 @@ def advise(session: "Session", answer: "Answer", err: bool = False) -> None:
 
 
 def advise_index(session: "Session", results: "Sequence[ToolResult]") -> None:
-    """Print the same line on stderr, once, if a weak recogniser has listened."""
+    """Print the same advice on stderr, once, if a weak speech engine ran."""
     tool = session.toolbox.tools.get(_SPEECH)
     listened = tool and any(result.tool == tool.spec.tool and not result.refused for result in results)
     if listened and (engine := _weak_engine(session)) and lacks_whisper(session.settings):
@@ -68,27 +68,27 @@ def advise_index(session: "Session", results: "Sequence[ToolResult]") -> None:
 
 
 def _print_advice(engine: str, err: bool) -> None:
-    way = f"Much better, once, {whisper_size()}: analyzer-agent weights pull speech"
-    told = f"Speech was recognised by {one_line(engine)}, which is weak. {way}"
+    way = f"For a far better one (once, {whisper_size()}): analyzer-agent weights pull speech"
+    told = f"Speech was recognised by {one_line(engine)}, a weak engine. {way}"
     click.echo(click.style(wrapped(told, err=err), fg="yellow"), err=err)
 
 
 def whisper_size() -> str:
-    """Return how much is fetched for it, in words."""
+    """Return the size of the Whisper download, such as `148 MB`."""
     from analyzer_agent.tools.weights.catalog import usual_size
 
     return amount_of_bytes(usual_size(_SPEECH))
 
 
 def _declined() -> Path:
-    """Return the file whose existence says that the user does not want Whisper offered."""
+    """Return the marker file that exists once the user has declined the offer."""
     from analyzer_agent.config import default_weights
 
     return default_weights().with_name("whisper-declined")
 
 
 def lacks_whisper(settings: "Settings") -> bool:
-    """Tell whether weights are all that Whisper lacks here, and speech is not settled otherwise."""
+    """Tell whether Whisper lacks only its weights, and no setting picks another speech engine."""
     from analyzer_agent.session import engine_config
     from analyzer_agent.session.assembly import understood
     from analyzer_agent.tools.engines.faster_whisper import find_whisper
@@ -116,7 +116,7 @@ def _weak_engine(session: "Session") -> str:
 
 
 def _was_transcribed(session: "Session", answer: "Answer") -> bool:
-    """Tell whether some of the sound was listened to, for this question or an earlier one."""
+    """Tell whether some of the sound was transcribed, for this question or an earlier one."""
     for session_video in session.session_videos:
         left = sum(u.span.length for u in answer.not_examined if u.analyzer == _SPEECH and u.video == session_video.video.id)
         if session_video.video.audio_tracks and left < session_video.scope.length:

@@ -1,4 +1,4 @@
-"""Answers on the terminal: styled and wrapped. The words are those of `analyzer_agent.wording`."""
+"""Style and wrap answers for the terminal; `analyzer_agent.wording` supplies the text."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from analyzer_agent.wording import Role, answer_lines
 
 _STYLES: Mapping[Role, Mapping[str, Any]] = {"answer": {"bold": True}, "doubt": {"fg": "yellow"}, "cost": {"dim": True}}
 _HANGING: Mapping[Role, int] = {"doubt": 4, "unexamined": 2, "ending": 2, "cost": 2}
-"""By how many columns the second line of a long one is indented."""
+"""Indent of continuation lines, in columns."""
 
 
 def print_answer(
@@ -27,13 +27,13 @@ def print_answer(
     """Print an answer on stdout.
 
     Args:
-        answer: what was answered.
+        answer: the answer.
         several: name the file of each citation.
-        told: the text stands on the terminal already.
-        names: video id -> name, where there are several videos.
-        full: cut no quotation.
-        brief: sum up what was not examined, for a command whose `-v` lists it.
-        helps: what helps where the steps were used up.
+        told: the text was streamed to the terminal already; print the rest only.
+        names: video id -> name, if there are several videos.
+        full: truncate no quotation.
+        brief: summarize the ranges that were not examined (`-v` lists them).
+        helps: the hint to print if the question ran out of steps.
     """
     for role, line in answer_lines(answer, several=several, names=names, full=full, brief=brief, helps=helps):
         if role == "citation":
@@ -43,5 +43,5 @@ def print_answer(
 
 
 def cited(line: str) -> str:
-    """Return a line that begins with the mark of a note, indented, and continued beside the mark."""
+    """Return a line that starts with a citation mark, indented and wrapped to the right of it."""
     return wrapped(f"  {line}", 3 + len(line.partition(" ")[0]))

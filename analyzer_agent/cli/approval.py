@@ -1,6 +1,6 @@
-"""Asking before a step that takes long. The question comes from the thread that runs the step, the answer from the terminal.
+"""Ask the user before a long step. The thread that runs the step calls in and waits.
 
-Knows nothing of how long is long.
+The scheduler decides which steps are long.
 """
 
 import shutil
@@ -18,11 +18,11 @@ from analyzer_agent.events import ToolStarted
 from analyzer_agent.wording import amount
 
 _POLL_S = 0.2
-_GO_ON = "Go on? [Y/n/a] (a = always in this session) "
+_GO_ON = "Continue? [Y/n/a] (a = always in this session) "
 
 
 class TerminalApproval:
-    """Asks on the terminal whether a step may run. One question at a time; Ctrl-C at the question declines it."""
+    """A callback that asks on the terminal, one question at a time; Ctrl-C declines."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -31,12 +31,12 @@ class TerminalApproval:
         self._always = False
 
     def attend(self, drawer: ProgressDisplay) -> None:
-        """Use this drawer from now on: it draws nothing while a question is open."""
+        """Pause this display while a question is open."""
         self._drawer = drawer
         self._stopped.clear()
 
     def stop(self) -> None:
-        """Decline the question that is open, if there is one."""
+        """Decline the open question, if there is one."""
         if self._lock.locked():
             click.echo(err=_on_stderr())
         self._stopped.set()
@@ -55,7 +55,7 @@ class TerminalApproval:
             return self._always or answer in ("", "y", "yes")
 
     def _answer(self) -> str:
-        # Polling, so that Ctrl-C, which only the main thread hears, ends the wait as well.
+        # Poll: only the main thread receives Ctrl-C, and it must end this wait too.
         try:
             import select
 
@@ -68,14 +68,14 @@ class TerminalApproval:
 
 
 def can_ask() -> bool:
-    """Tell whether there is a terminal to ask on and to read the answer from."""
+    """Tell whether there is a terminal both to ask on and to read from."""
     return sys.stdin.isatty() and (sys.stderr.isatty() or sys.stdout.isatty())
 
 
 def question(start: ToolStarted, titled: Callable[[str], str], columns: int) -> str:
-    """Return what is asked for on one line, with as many details as fit the terminal."""
+    """Return the question on one line, with as many details as fit into `columns`."""
     video, engine = one_line(titled(str(start.args.get("video") or ""))), one_line(start.engine)
-    told = "may take a while: never measured here" if start.estimate_ms is None else f"would take about {amount(start.estimate_ms)}"
+    told = "may take a while (not measured here yet)" if start.estimate_ms is None else f"would take about {amount(start.estimate_ms)}"
     step = f"{one_line(start.tool)} on {amount(start.new_ms)}"
     ways = [f"{step}{of}{by} {told}." for of in (f" of {video}" if video else "", "") for by in (f" with {engine}" if engine else "", "")]
     return next((way for way in ways if text_width(way) <= columns), ways[-1])

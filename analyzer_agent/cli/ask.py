@@ -28,13 +28,13 @@ _USAGE = 'For example: analyzer-agent ask talk.mp4 "What does it cost?"'
 @command()
 @click.argument("arguments", nargs=-1, required=True, metavar="VIDEO|FOLDER... QUESTION")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
-@click.option("--full", is_flag=True, help="Cut no quotation, however long.")
-@click.option("--session", metavar="NAME", help="Go on with the session of that name, or begin it.")
+@click.option("--full", is_flag=True, help="Print quotations in full.")
+@click.option("--session", metavar="NAME", help="Continue the session of this name, or start it.")
 @shared_options("videos", "scope", "manager", "analyzers", "store")
 def ask(arguments: tuple[str, ...], as_object: bool, full: bool, session: str | None, **flags: Any) -> None:
     """Ask one QUESTION about one or more videos.
 
-    The answer cites notes; what was looked at is kept, so that the next question about it costs nothing.
+    The answer cites notes. Notes are stored, so a later question about the same range analyzes nothing.
     """
     videos, question = split_question(arguments, _USAGE)
     settings = settings_of(flags)

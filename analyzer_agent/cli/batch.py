@@ -23,19 +23,23 @@ if TYPE_CHECKING:
 
 @command()
 @click.argument("questions", metavar="QUESTIONS")
-@click.option("--out", required=True, metavar="FILE", help="Where answers go, one JSON line each; what it answers already is skipped.")
-@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="How many videos at a time.")
-@click.option("--videos", metavar="DIR", help="Where the videos are; without it they are looked for beside QUESTIONS.")
-@click.option("--map", "map_file", metavar="FILE", help="A JSON file that maps the ids of videos to their paths (NExT-QA has one).")
-@click.option("--mix", is_flag=True, help="Add to answers of another manager, model or engine, which is refused otherwise.")
+@click.option(
+    "--out", required=True, metavar="FILE", help="Write answers here, one JSON line each; skip questions that it answers already."
+)
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Answer N videos at a time.")
+@click.option("--videos", metavar="DIR", help="Search this folder for the videos as well as that of QUESTIONS.")
+@click.option("--map", "map_file", metavar="FILE", help="Read the paths of videos by id from this JSON file (NExT-QA has one).")
+@click.option("--mix", is_flag=True, help="Allow adding to answers of another manager, model or engine.")
 @shared_options("scope", "manager", "analyzers", "store")
 def batch(questions: str, out: str, workers: int, videos: str | None, map_file: str | None, mix: bool, **flags: Any) -> None:
     """Answer all questions of a file.
 
-    A line of QUESTIONS is {"id", "video", "question"} and, if wanted, "options", "from", "to", "conversation", and "answer", "evidence" and
-    "type" for scoring; or the same as CSV, with options such as 10|20|30 or in columns a,b,c; or the question file of NExT-QA, NExT-GQA,
-    IntentQA, EgoSchema, Video-MME, LongVideoBench, VNBench, LVBench, ActivityNet-QA or MSRVTT-QA as published. A rerun asks what is not
-    answered yet. A question that fails does not stop the run, the exit code is 1 then.
+    Each line of QUESTIONS is a JSON object with "id", "video" and "question"; "options", "from", "to" and "conversation" are optional, as
+    are "answer", "evidence" and "type" for scoring. CSV has the same columns, with options such as 10|20|30 or in columns a,b,c. The
+    question files of NExT-QA, NExT-GQA, IntentQA, EgoSchema, Video-MME, LongVideoBench, VNBench, LVBench, ActivityNet-QA and MSRVTT-QA are
+    read as published.
+
+    A rerun asks only the questions that are not answered yet. A question that fails does not stop the run; the exit code is then 1.
     """
     settings = settings_of(flags)
     from analyzer_agent.batch import prepare
@@ -58,7 +62,7 @@ def _answer(run: "Batch", workers: int, out: str, flags: Mapping[str, Any]) -> N
             beside = f", with {', '.join(path.name for path in run.questions.used)}" if run.questions.used else ""
             drawer.note(f"{len(run.questions)} questions of {run.questions.format}{beside}")
         if before:
-            drawer.note(f"{before} of {len(run.questions)} answered before")
+            drawer.note(f"{before} of {len(run.questions)} answered by an earlier run")
         if run.todo:
             drawer.count(0, tally.total, f"opening {one_line(Path(run.todo[0].video).name)}")
         for one in run.run(workers):
@@ -78,23 +82,23 @@ def _answer(run: "Batch", workers: int, out: str, flags: Mapping[str, Any]) -> N
 
 
 def _require_videos(run: "Batch") -> None:
-    """Warn of videos that are not there; without any, do not begin."""
+    """Warn of missing videos; raise if none is there."""
     missing = run.missing
     if not missing:
         return
     first = one_line(str(next(iter(missing))))
-    hint = "Say where the videos are: --videos DIR"
+    hint = "Name the folder of the videos: --videos DIR"
     asked, every = sum(map(len, missing.values())), len(run.questions)
     if asked == every:
-        raise AgentError(f"No video of these questions is there, such as {first!r}.", hint=hint)
-    told = f"{asked} of {every} questions {'has' if asked == 1 else 'have'} no video: {first!r} is not there"
+        raise AgentError(f"None of the videos exists; the first is {first!r}.", hint=hint)
+    told = f"{asked} of {every} questions {'has' if asked == 1 else 'have'} no video: {first!r} does not exist"
     if asked == len(run.todo):
-        raise AgentError(f"{told}. All others are answered.", hint=hint)
+        raise AgentError(f"{told}. All other questions are answered.", hint=hint)
     warn(f"{told}. {hint}")
 
 
 def _so_far(tally: "Tally") -> str:
-    """Return what a run came to so far: how many choices were right, what it cost, how long the rest may take."""
+    """Return the figures of a run so far: right choices, cost, and the estimated time left."""
     parts = [] if tally.accuracy is None else [f"{tally.right} of {tally.judged} choices right ({tally.accuracy:.1%})"]
     parts += [f"{tally.failed} failed"] if tally.failed else []
     parts += [f"{tally.llm_calls} LLM calls, {tally.tokens} tokens"] if tally.llm_calls else []

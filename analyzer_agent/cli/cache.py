@@ -1,4 +1,4 @@
-"""`cache`: what the store holds, and throwing it away."""
+"""`cache`: show the contents of the store, and delete notes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @click.group()
 def cache() -> None:
-    """Show what the store holds, or throw notes away."""
+    """Show the contents of the store, or delete notes."""
 
 
 @cache.command()
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 @shared_options("store")
 def stats(as_object: bool, **flags: Any) -> None:
-    """Show what is stored of each video by each analyzer."""
+    """Show the number of notes of each video and analyzer."""
     path = store_to_read(settings_of(flags))
     if not path.exists():
         shares: list[StoredShare] = []
@@ -48,13 +48,13 @@ def stats(as_object: bool, **flags: Any) -> None:
 
 
 @cache.command()
-@click.option("--video", metavar="V", help="Only of this video: a file, or its name as `cache stats` shows it.")
-@click.option("--analyzer", metavar="A", help="Only of this analyzer.")
-@click.option("--engine", metavar="E", help="Only of this engine.")
+@click.option("--video", metavar="V", help="Delete only notes of this video: a file, or a name shown by `cache stats`.")
+@click.option("--analyzer", metavar="A", help="Delete only notes of this analyzer.")
+@click.option("--engine", metavar="E", help="Delete only notes of this engine.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @shared_options("store")
 def clear(video: str | None, analyzer: str | None, engine: str | None, yes: bool, **flags: Any) -> None:
-    """Throw notes away, all or some; they are taken anew when they are needed. Answers keep what they cited."""
+    """Delete all notes, or some. Later questions analyze the video again; stored answers keep their citations."""
     path = store_to_read(settings_of(flags))
     if not path.exists():
         echo(f"{one_line(str(path))}: nothing to clear")
@@ -70,13 +70,13 @@ def clear(video: str | None, analyzer: str | None, engine: str | None, yes: bool
             return
         notes, covered = sum(s.notes for s in shares), seconds(sum(s.covered_ms for s in shares))
         echo(_table(shares))
-        echo(f"In all {notes} notes, {covered:.1f} media-seconds")
-        if not yes and not click.confirm("Throw them away?", err=True):
-            echo("Nothing was removed.", err=True)
+        echo(f"Total: {notes} notes, {covered:.1f} media-seconds")
+        if not yes and not click.confirm("Delete them?", err=True):
+            echo("Nothing was deleted.", err=True)
             return
         done = store.maintenance.clear(**chosen)
         kept = "" if done.shrunk else "; the file keeps its size, because another process uses it"
-        echo(f"Cleared {done.notes} notes, {seconds(done.covered_ms):.1f} media-seconds{kept}.")
+        echo(f"Deleted {done.notes} notes, {seconds(done.covered_ms):.1f} media-seconds{kept}.")
 
 
 def _table(shares: "Sequence[StoredShare]") -> str:
@@ -89,7 +89,7 @@ def _table(shares: "Sequence[StoredShare]") -> str:
 
 
 def _video(store: "Store", given: str | None) -> str | None:
-    """Return the id of a video that is given as a file, a name or an id."""
+    """Return the id of a video given as a file, a name or an id."""
     if given is None:
         return None
     known = store.maintenance.videos()
@@ -106,12 +106,16 @@ def _video(store: "Store", given: str | None) -> str | None:
         )
     if not wanted:
         names = ", ".join(video.name for video in known) or "none"
-        raise AgentError(f"The store does not know the video {given!r}.", hint=f"It knows: {names}.")
+        raise AgentError(f"The store has no video {given!r}.", hint=f"It has: {names}.")
     return wanted[0].id
 
 
 def _checked(store: "Store", analyzer: str | None, engine: str | None) -> tuple[str | None, str | None]:
-    """Return an analyzer and an engine that the store knows; the analyzer may go by another name, such as that of its engine."""
+    """Return the analyzer and engine as the store names them.
+
+    Raises:
+        AgentError: the store has no notes of one of them.
+    """
     from analyzer_agent.tools.aliases import is_alias_of, resolve_name
 
     shares = store.maintenance.shares()
@@ -123,7 +127,7 @@ def _checked(store: "Store", analyzer: str | None, engine: str | None) -> tuple[
         ("engine", engine, {share.engine for share in shares}),
     ):
         if given is not None and given not in known:
-            raise AgentError(f"The store has nothing by the {noun} {given!r}.", hint=f"It has: {', '.join(sorted(known)) or 'nothing'}.")
+            raise AgentError(f"The store has no notes of the {noun} {given!r}.", hint=f"It has: {', '.join(sorted(known)) or 'nothing'}.")
     return analyzer, engine
 
 

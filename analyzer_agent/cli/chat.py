@@ -1,4 +1,4 @@
-"""`chat`: several questions about the same videos, in a session that can be taken up again."""
+"""`chat`: several questions about the same videos, in a session that can be continued later."""
 
 import shlex
 import sys
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
 
 @command()
 @click.argument("videos", nargs=-1, metavar="[VIDEO|FOLDER]...")
-@click.option("--session", metavar="NAME", help="Take up the session of that name, or begin it. Its videos are known.")
+@click.option("--session", metavar="NAME", help="Continue the session of this name, or start it. A known session needs no VIDEO.")
 @shared_options("videos", "scope", "manager", "analyzers", "store")
 def chat(videos: tuple[str, ...], session: str | None, **flags: Any) -> None:
     """Ask several questions about the same videos.
 
-    A session can be taken up again with --session; a question that was killed in the middle goes on from its last step.
-    Ctrl-C stops a question or clears the line, twice at an empty line it leaves, as Ctrl-D does.
+    Continue a session later with --session NAME; an interrupted question resumes at its last step.
+    Ctrl-C stops a question or clears the line. Ctrl-D, or Ctrl-C twice on an empty line, ends the chat.
     """
     if not videos and not session:
-        raise click.UsageError("Name a video, or a session to take up: chat talk.mp4, or chat --session NAME.")
+        raise click.UsageError("Name a video, or a session to continue: chat talk.mp4, or chat --session NAME.")
     settings = settings_of(flags)
     from analyzer_agent.config import history_file
 
@@ -69,17 +69,17 @@ class ChatLoop:
         self.session, self.quiet, self.permission, self.verbose = session, quiet, permission, verbose
         self.failures = 0
         self.open_question = ""
-        """The last question, where it is not answered and something is left to look at, or where it was stopped."""
+        """The last question, if it was stopped, or not answered with ranges left to analyze."""
         self.stopped = False
 
     def ask(self, question: str) -> None:
-        """Run a question to its answer; if it is stopped, `more` asks it again."""
+        """Run a question to its answer; `more` repeats a stopped one."""
         self.open_question, self.stopped = question, True
         if self.take(lambda: self.session.stream(question)):
             self.stopped = False
 
     def take(self, events: Callable[[], Iterable[Event]]) -> bool:
-        """Run a question to its answer, and tell whether there is one; what goes wrong is told, and the conversation goes on."""
+        """Run a question, and return whether it was answered; report an error instead of raising it."""
         told = StreamedAnswer(self.session.toolbox.titled)
         try:
             with (
@@ -91,7 +91,7 @@ class ChatLoop:
                 drawer.busy(STARTING)
                 for event in events():
                     if isinstance(event, TextDelta | SentBack | Answered):
-                        drawer.pause()  # what moves and what is written would run into each other
+                        drawer.pause()  # the bars would overwrite the streamed text
                     if not told.hear(event):
                         drawer.draw(event)
         except AgentError as error:
@@ -100,7 +100,7 @@ class ChatLoop:
             self.failures += 1
         except (KeyboardInterrupt, Cancelled):
             told.break_off()
-            echo("Stopped. What was finished is kept.", err=True)
+            echo("Stopped. Finished work is stored.", err=True)
         else:
             if told.answer:
                 several = len(self.session.session_videos) > 1
@@ -111,11 +111,11 @@ class ChatLoop:
         return False
 
     def more(self) -> None:
-        """Look further for the answer to the question that was left open."""
+        """Continue the search for an answer to the open question."""
         if not self.open_question:
-            echo("Nothing is left to look at for the last question.")
+            echo("Nothing is left to analyze for the last question.")
             return
-        # The rules manager would search for the words of the request as well.
+        # The rules manager would take the words of the request for search terms.
         further = "" if self.stopped or self.session.model.manager == "rules" else _LOOK_FURTHER_HINT
         self.ask(f"{self.open_question.removesuffix(_LOOK_FURTHER_HINT)}{further}")
 
@@ -123,17 +123,17 @@ class ChatLoop:
         unseen = answer.finished != "answered" and any(u.reason in ("unseen", "budget") for u in answer.not_examined)
         self.open_question = answer.question.removesuffix(_LOOK_FURTHER_HINT) if unseen else ""
         if unseen and not self.quiet:
-            echo(click.style("Not everything was looked at: /more looks further.", dim=True), err=True)
+            echo(click.style("Not everything was analyzed; /more continues.", dim=True), err=True)
 
     def _stopping(self, drawer: ProgressDisplay) -> None:
         drawer.pause()
         if self.permission:
             self.permission.stop()
-        echo("Stopping as soon as the piece in work is done; Ctrl-C again quits at once.", err=True)
+        echo("Stopping after the current grain; press Ctrl-C again to quit at once.", err=True)
 
 
 class StreamedAnswer:
-    """What of an answer stands on the terminal already, because it was streamed there."""
+    """Tracks the part of an answer that was streamed to the terminal already."""
 
     def __init__(self, titled: Callable[[str], str]) -> None:
         self.answer: Any = None
@@ -141,7 +141,7 @@ class StreamedAnswer:
         self._titled, self._writer = titled, Writer(titled)
 
     def hear(self, event: Event) -> bool:
-        """Print text as it streams, and what becomes of it; keep the answer. Returns whether all is told of the event with that."""
+        """Print streamed text, a withdrawal or the answer; return whether the event is dealt with."""
         if isinstance(event, TextDelta):
             self._writer.write(event.text)
             self._streamed += event.text
@@ -158,7 +158,7 @@ class StreamedAnswer:
         return False
 
     def _withdraw(self, event: SentBack) -> bool:
-        """Say beneath an answer that was not accepted, if it stands on the terminal, that it does not hold."""
+        """Mark a streamed answer that was sent back as withdrawn."""
         stands = sanitize(self._streamed).strip() == sanitize(event.draft).strip() != ""
         self._streamed = ""
         if stands:
@@ -166,7 +166,7 @@ class StreamedAnswer:
         return stands
 
     def break_off(self, forget: bool = True) -> None:
-        """End the line of streamed text, if there is one."""
+        """End the line of streamed text, if one is open."""
         self._writer.end()
         if forget:
             self._streamed = ""
@@ -177,10 +177,15 @@ class StreamedAnswer:
 
 
 def _converse(talk: ChatLoop, history: Path) -> int:
-    """Ask and answer until the user leaves; returns the exit code. `history` keeps what is typed on a terminal."""
+    """Run the prompt until the user leaves, and return the exit code.
+
+    Args:
+        talk: the session on the terminal.
+        history: the file for typed lines.
+    """
     session, tty = talk.session, sys.stdin.isatty()
     known = session.store.history.turns(session.name)
-    verb = f"goes on ({len(known)} question{'' if len(known) == 1 else 's'} so far)" if known else "begins"
+    verb = f"continues ({len(known)} question{'' if len(known) == 1 else 's'} so far)" if known else "starts"
     names = ", ".join(one_line(session_video.title) for session_video in session.session_videos)
     code, prompt = 0, Prompt(history)
     try:
@@ -189,7 +194,7 @@ def _converse(talk: ChatLoop, history: Path) -> int:
             with progress_display(talk.quiet) as drawer:
                 warn_of_unavailable(session, drawer)
         if (open_question := session.interrupted) is not None:
-            echo(f'Your last question was interrupted: "{one_line(open_question)}". Going on with it.', err=True)
+            echo(f'Your last question was interrupted: "{one_line(open_question)}". Resuming it.', err=True)
             talk.take(session.resume)
         while True:
             line = prompt.read()
@@ -207,12 +212,12 @@ def _converse(talk: ChatLoop, history: Path) -> int:
     if not known and not session.store.history.turns(session.name):
         return code
     again = shlex.join(["analyzer-agent", "chat", "--session", session.name, *_repeated(click.get_current_context())])
-    echo(f"To go on later: {one_line(again)}", err=True)
+    echo(f"To continue later: {one_line(again)}", err=True)
     return code or int(bool(talk.failures) and not tty)
 
 
 def _repeated(context: click.Context) -> list[str]:
-    """Return the flags of this command line that going on with its session takes as well."""
+    """Return the flags of this command line that are needed again to continue its session."""
     given = [name for name in _REPEATED if context.get_parameter_source(name) == ParameterSource.COMMANDLINE]
     return [word for name in given for word in (f"--{name.replace('_', '-')}", str(context.params[name]))]
 
@@ -229,15 +234,15 @@ def _act(talk: ChatLoop, line: str) -> None:
 
 
 def _videos_of(name: str, settings: "Settings") -> list[str]:
-    """Return the files of a session that the store knows.
+    """Return the files of a stored session.
 
     Raises:
-        AgentError: there is no such session, or a file of it is not where it was.
+        AgentError: there is no such session, or one of its files was moved.
     """
     from analyzer_agent.media import is_named
     from analyzer_agent.storage import Store
 
-    hint = "Name a video to begin one: analyzer-agent chat VIDEO --session NAME"
+    hint = "Name a video to start one: analyzer-agent chat VIDEO --session NAME"
     if not settings.store.exists():
         raise AgentError(f"There is no session {name!r}: the store {str(settings.store)!r} does not exist yet.", hint=hint)
     with Store(settings.store) as store:
@@ -249,7 +254,7 @@ def _videos_of(name: str, settings: "Settings") -> list[str]:
     for video in found:
         if not Path(video.path).exists() and not is_named(video.id):
             raise AgentError(
-                f"{video.name!r} is not at {video.path!r} any more.",
+                f"{video.name!r} is no longer at {video.path!r}.",
                 hint=f"Name the files: analyzer-agent chat VIDEO --session {name}. A moved or renamed file is recognised.",
             )
     return [video.path for video in found]

@@ -1,6 +1,6 @@
-"""What `ask`, `chat` and `demo` share: open a session, draw its events, tell what is odd about the files.
+"""Helpers shared by commands: parse arguments, open a session, draw events, warn about files.
 
-Knows nothing of how answers are printed.
+Printing answers is left to `answer_text`.
 """
 
 import os
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 _MORE_STEPS = 5
 _NAMED = 3
-"""How many files a line names."""
+"""The most files named on one line."""
 
 STARTING = "starting"
-"""What is told until the first event comes: graph, model and engines are imported then."""
+"""Shown until the first event, while graph, model and engines are imported."""
 
 
 def open_session(videos: Sequence[str | Path], quiet: bool, **arguments: Any) -> "Session":
-    """Open a session with these arguments, and say so on a terminal for as long as it takes.
+    """Open a session with these arguments; show a spinner meanwhile.
 
     Raises:
         AgentError: see `Session`.
@@ -45,7 +45,7 @@ def open_session(videos: Sequence[str | Path], quiet: bool, **arguments: Any) ->
 
 
 def answer_of(events: Iterable[Event], drawer: ProgressDisplay) -> Answer:
-    """Draw the events of a question and return its answer."""
+    """Draw the events of a question, and return its answer."""
     drawer.busy(STARTING)
     for event in events:
         drawer.draw(event)
@@ -55,10 +55,10 @@ def answer_of(events: Iterable[Event], drawer: ProgressDisplay) -> Answer:
 
 
 def chosen(videos: Sequence[str | Path], flags: Mapping[str, Any]) -> tuple[Path, ...]:
-    """Return the files that are meant, folders replaced by the media in them; tells which files are left out.
+    """Return the media files, with folders expanded; report files that are skipped.
 
     Raises:
-        AgentError: there are none.
+        AgentError: there are no media files.
     """
     from analyzer_agent.media import media_in
 
@@ -67,14 +67,14 @@ def chosen(videos: Sequence[str | Path], flags: Mapping[str, Any]) -> tuple[Path
         names = [path.name for path in found.left_out]
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED and not flags["verbose"] else ""
         shown = names if not more else names[:_NAMED]
-        warn(f"Left out, no video or audio: {', '.join(map(one_line, shown))}{more}")
+        warn(f"Skipped, no video or audio: {', '.join(map(one_line, shown))}{more}")
     if found.beside and flags["verbose"] and not flags["quiet"]:
-        echo(f"{found.beside} other file{'' if found.beside == 1 else 's'} left out", err=True)
+        echo(f"{found.beside} other file{'' if found.beside == 1 else 's'} skipped", err=True)
     return found.files
 
 
 def what_helps(session: "Session", answer: Answer, videos: Sequence[str]) -> str:
-    """Return what helps where a question ran out of steps: more of them, or analyzing ahead what it had begun to look at."""
+    """Return the hint for a question that ran out of steps: allow more, or analyze ahead."""
     if answer.finished != "out_of_steps":
         return ""
     used = {step.tool for step in answer.steps}
@@ -82,11 +82,11 @@ def what_helps(session: "Session", answer: Answer, videos: Sequence[str]) -> str
     begun = [name for name, tool in session.toolbox.tools.items() if name in left and tool.spec.tool in used]
     shown = shlex.join(videos) if len(videos) <= _NAMED else "VIDEO..."
     first = f", or first: analyzer-agent index {shown} --with {','.join(begun)}" if begun else ""
-    return f"More of them: --max-steps {session.settings.max_steps * _MORE_STEPS}{first}"
+    return f"Allow more: --max-steps {session.settings.max_steps * _MORE_STEPS}{first}"
 
 
 def warn_of_problems(session: "Session") -> None:
-    """Warn of what is odd about the files, such as being cut off."""
+    """Warn of problems of the files, such as a truncated end."""
     for session_video in session.session_videos:
         for problem in getattr(session_video.video, "problems", ()):
             warn(f"{session_video.title}: {problem}")
@@ -96,23 +96,23 @@ _TOLD = "missing analyzers"
 
 
 def warn_of_unavailable(session: "Session", drawer: ProgressDisplay) -> None:
-    """Tell before anything runs which analyzers cannot: once per store, and again when further ones cannot."""
+    """Name the unavailable analyzers: once per store, and again when the list grows."""
     missing, history = session.toolbox.missing, session.store.history
     told = set(history.remembered(_TOLD) or ())
     if missing.keys() - told:
-        drawer.note(f"Cannot run here: {', '.join(missing)}. analyzer-agent doctor says why.")
+        drawer.note(f"Cannot run here: {', '.join(missing)}. analyzer-agent doctor explains why.")
     if (known := (told - session.toolbox.tools.keys()) | missing.keys()) != told:
         history.remember(_TOLD, sorted(known))
 
 
 @contextmanager
 def explaining(arguments: Sequence[str], flag: str, given: str | None) -> Iterator[None]:
-    """Tell what was meant where words were taken for the names of videos, while these are opened.
+    """Explain a missing file in this block that was meant as a word or an analyzer.
 
     Args:
-        arguments: what stands on the command line without a flag.
-        flag: the one that takes analyzers.
-        given: its value.
+        arguments: the positional arguments.
+        flag: the flag that takes analyzers.
+        given: the value of that flag.
 
     Raises:
         click.UsageError: analyzers are separated by blanks, or the question is not in quotes.
@@ -138,13 +138,13 @@ def explaining(arguments: Sequence[str], flag: str, given: str | None) -> Iterat
 
 
 def as_typed(videos: Sequence[str], question: str) -> str:
-    """Return the command that asks a question."""
+    """Return the command line that asks a question."""
     quoted = shlex.quote(question) if any(mark in question for mark in '"$`\\!') else f'"{question}"'
     return f"analyzer-agent ask {shlex.join(videos)} {quoted}"
 
 
 def split_question(arguments: tuple[str, ...], usage: str) -> tuple[tuple[str, ...], str]:
-    """Return the videos and the question, which comes last.
+    """Split the arguments into videos and the question, which comes last.
 
     Raises:
         click.UsageError: one of them is missing.
@@ -160,5 +160,5 @@ def split_question(arguments: tuple[str, ...], usage: str) -> tuple[tuple[str, .
             raise click.UsageError(f"The question comes last: {as_typed(files, words[0])}")
         raise click.UsageError(f"The question is missing: the last argument, {question!r}, is a {what}. {usage}")
     if not videos:
-        raise click.UsageError(f"A video and a question are needed, only one argument was given. {usage}")
+        raise click.UsageError(f"ask needs a video and a question; only one argument was given. {usage}")
     return tuple(videos), question

@@ -1,4 +1,4 @@
-"""`config`: where settings are looked for, and what each of them is."""
+"""`config`: show the settings file, and each setting with its value and origin."""
 
 import os
 from collections.abc import Mapping
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def config() -> None:
     """Show where settings come from.
 
-    A setting is a flag, an environment variable (ANALYZER_AGENT_MAX_STEPS=20), or a line of a TOML file (max_steps = 20); the first that
-    says it wins.
+    A setting is a flag, an environment variable (ANALYZER_AGENT_MAX_STEPS=20), or a line of a TOML file (max_steps = 20), in this order of
+    precedence.
     """
 
 
@@ -31,7 +31,7 @@ def config() -> None:
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 @shared_options("config")
 def path(as_object: bool, **flags: Any) -> None:
-    """Print the settings file that is read if it is there."""
+    """Print the path of the settings file, which need not exist."""
     from analyzer_agent.config import chosen_file, default_file
 
     file = chosen_file(flags["config"], os.environ) or default_file()
@@ -45,9 +45,9 @@ def path(as_object: bool, **flags: Any) -> None:
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 @shared_options("scope", "manager", "analyzers", "store")
 def list_(as_object: bool, **flags: Any) -> None:
-    """List each setting, its value, and where it comes from.
+    """List each setting with its value and origin.
 
-    The names are those of the settings file; in the environment they are written ANALYZER_AGENT_NAME. Times are seconds or a clock.
+    Names are those of the settings file; the environment variable is ANALYZER_AGENT_NAME. Times are seconds or clocks.
     """
     from analyzer_agent.config import SETTINGS, chosen_file, layers, load
 
@@ -55,7 +55,9 @@ def list_(as_object: bool, **flags: Any) -> None:
     origins = {field: layer.source for layer in layers(given, os.environ, file) for field in layer.values}
     rows = [_row(setting, load(given, os.environ, file), origins) for setting in SETTINGS.values()]
     key = "set" if os.environ.get("OPENAI_API_KEY") else None
-    rows.append(_described("OPENAI_API_KEY", key, "environment" if key else "default", "The key for the language model; never in a file."))
+    rows.append(
+        _described("OPENAI_API_KEY", key, "environment" if key else "default", "The key for the language model; never read from a file.")
+    )
     if as_object:
         click.echo(safe_json({"file": str(file) if file else None, "settings": rows}))
         return
@@ -74,7 +76,7 @@ def _described(name: str, value: Any, source: str, help_: str) -> dict[str, Any]
 
 
 def _value_as_written(setting: "Setting", value: Any) -> Any:
-    """Return a value as JSON has it, in the form in which users write it."""
+    """Return a value as JSON, in the form in which users write it."""
     if value is not None and setting.field.endswith("_ms"):
         return clock(value)
     if setting.field == "options":

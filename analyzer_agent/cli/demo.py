@@ -1,4 +1,4 @@
-"""`demo`: questions about the sample clip, with what is in the core package alone."""
+"""`demo`: answer questions about the sample clip with the core package alone."""
 
 import tempfile
 from pathlib import Path
@@ -29,15 +29,15 @@ QUESTIONS = (
     "What is said about an orchestra between 0:24 and 0:30?",
     "How much does one basket of fish cost?",
 )
-"""The first is answered by the subtitles, the next two by what is said, then cuts and what is on screen; one has no answer in the clip,
-and the last was asked before."""
+"""Answered by the subtitles, speech (two), cuts, and screen text; the next has no answer in the clip,
+and the last repeats a question, which analyzes nothing."""
 
 _NEXT_STEPS = """\
 Now with a video of your own:{pull}
   {program} ask VIDEO "When does she first mention the price?"
-  {program} doctor   # what works here, what brings the rest
+  {program} doctor   # what works here, and how to get the rest
 The demo used keyword rules instead of a language model. With OPENAI_API_KEY
-set, or --base-url for a local server, a model decides what to look at."""
+set, or --base-url for a local server, a model decides what to analyze."""
 _PULL = """
   {program} weights pull speech   # {size}, once"""
 
@@ -47,8 +47,8 @@ _PULL = """
 def demo(**flags: Any) -> None:
     """Try it on a sample clip: no key, no network.
 
-    Asks some questions about half a minute of video that ships with the package, with what the core package can do; speech is heard by
-    Whisper where its weights are there. The notes are kept in a temporary folder, unless --store says otherwise.
+    Answers questions about half a minute of video that ships with the package, using the core package alone, and Whisper if its weights are
+    there. Notes are stored in a temporary folder, unless --store is given.
     """
     with tempfile.TemporaryDirectory(prefix="analyzer-agent-demo-", ignore_cleanup_errors=True) as folder:
         settings = _settings(settings_of(flags), Path(flags["store"]).expanduser() if flags["store"] else Path(folder) / "store.db")
@@ -58,7 +58,7 @@ def demo(**flags: Any) -> None:
 
 
 def _settings(own: "Settings", store: Path) -> "Settings":
-    """Return the demo's settings: of the user's own, what tells where weights are, and nothing that changes answers otherwise."""
+    """Return the demo's settings: from the user's own only the places of weights and the device."""
     from analyzer_agent.config import Settings
 
     weights = {name: path for name, path in own.weights.items() if name in _TOOLS}

@@ -1,4 +1,4 @@
-"""`describe`: what analyzers find in a video, as one text in time order."""
+"""`describe`: print the findings of all analyzers as one text in time order."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 @command()
 @click.argument("video")
-@click.option("--with", "names", metavar="A,B", help="Only these analyzers; by default all that can run here.")
-@click.option("--covered", is_flag=True, help="Run nothing, and tell all that is known already.")
-@click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="Thin the text to about as many tokens.")
+@click.option("--with", "names", metavar="A,B", help="Use only these analyzers.  [default: all that can run here]")
+@click.option("--covered", is_flag=True, help="Run no analyzer; describe the stored notes.")
+@click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="Shorten the text to about N tokens.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 @shared_options("scope", "analyzers", "store")
 def describe(video: str, names: str | None, covered: bool, as_object: bool, **flags: Any) -> None:
-    """Print a description of a VIDEO: shots as headings, under each what is said, read and seen in it.
+    """Print all findings on a VIDEO as one text in time order.
 
-    It is the text that a model reads with --mode summarizer. Each line begins with the number of its note.
-    Analyzers run over what they have not looked at yet.
+    Shots are headings; speech, screen text and other findings follow, each with the number of its note. A model reads the same text with
+    --mode summarizer. Analyzers run on the ranges that they have not analyzed yet.
     """
     wanted, flags = parse_names(names, flags)
     settings = settings_of(flags)
@@ -52,7 +52,7 @@ def describe(video: str, names: str | None, covered: bool, as_object: bool, **fl
     elif told.lines:
         echo(f"{told.thinned}.\n\n{told.text}" if told.thinned else told.text)
     else:
-        echo(f"Nothing is known of {one_line(session_video.title)}.", err=True)
+        echo(f"No notes on {one_line(session_video.title)}.", err=True)
     fail_if_incomplete(results, wanted, session.toolbox.titled)
 
 

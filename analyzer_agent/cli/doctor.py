@@ -1,4 +1,4 @@
-"""`doctor`: what works on this machine, what does not, and what fixes it."""
+"""`doctor`: show what works on this machine, and how to fix the rest."""
 
 import os
 from collections.abc import Sequence
@@ -29,8 +29,8 @@ _IGNORED = ("engine", "decoder", "refresh", "max_analyzer_seconds", "frames", "v
 def doctor(as_object: bool, **flags: Any) -> None:
     """Show what works here, and how to fix what does not.
 
-    Lists each analyzer and engine: whether it works, why not, and the one line that fixes it; at the end, what can be asked about.
-    The exit code is 1 if something is broken that the program cannot do without.
+    Lists each analyzer and engine with its state and, if it does not work, the reason and the command that fixes it; then what you can ask
+    about. The exit code is 1 if something essential is broken.
     """
     settings = settings_of(flags)
     from analyzer_agent.config import chosen_file
@@ -48,7 +48,7 @@ def doctor(as_object: bool, **flags: Any) -> None:
 
 
 def _sum_up(findings: "Sequence[Finding]", settings: "Settings") -> None:
-    """Print what can be done here, and what brings the rest, sizes first."""
+    """Print what can be asked about here, and the commands that add the rest, with sizes."""
     if broken := [one_line(finding.name) for finding in findings if finding.state == "broken"]:
         echo(f"\nBroken: {', '.join(broken)}.")
     echo(click.style(f"\nYou can: ask about {', '.join(can(findings))}.", bold=True))
@@ -61,7 +61,7 @@ def _sum_up(findings: "Sequence[Finding]", settings: "Settings") -> None:
 
 
 class Way(NamedTuple):
-    """What brings something that is not here: a line, of about `size` bytes, and one to be given after it, "" where none is needed."""
+    """A command that adds abilities, its download size in bytes, and a second command or ""."""
 
     gains: tuple[str, ...]
     line: str
@@ -70,14 +70,14 @@ class Way(NamedTuple):
 
 
 def can(findings: "Sequence[Finding]") -> list[str]:
-    """Return what can be asked about here, in words."""
+    """Return the abilities of this machine, in words."""
     able = {f.analyzer: f.state for f in sorted(findings, key=lambda f: f.state == "works") if f.analyzer and f.state in ("works", "weak")}
     order = dict.fromkeys(f.analyzer for f in findings if f.analyzer in able)
     return [f"{_named(name)}{' (weakly)' if able[name] == 'weak' else ''}" for name in order]
 
 
 def ways(findings: "Sequence[Finding]", settings: "Settings") -> list[Way]:
-    """Return what brings the rest: each line once, with all that it brings."""
+    """Return the commands that add the missing abilities, each once."""
     works = {f.analyzer for f in findings if f.state == "works"}
     weak = {f.analyzer for f in findings if f.state == "weak"}
     groups: dict[str, list[Finding]] = {}
@@ -96,7 +96,7 @@ def ways(findings: "Sequence[Finding]", settings: "Settings") -> list[Way]:
 
 
 def _pull(analyzers: Sequence[str], settings: "Settings") -> str:
-    """Return the line that fetches the weights which these analyzers will need, "" where they are here."""
+    """Return the command that downloads the missing weights of these analyzers, or ""."""
     from analyzer_agent.session import engine_config
     from analyzer_agent.tools.weights.catalog import DEFAULTS, PUBLISHED
     from analyzer_agent.tools.weights.local import find_local

@@ -1,6 +1,6 @@
-"""How the command line ends when something goes wrong: a message with a hint, or one line that names a log file.
+"""Turn exceptions of commands into messages and exit codes.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Knows nothing of what the commands do.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. A bug prints one line that names a log file.
 """
 
 import errno
@@ -43,14 +43,14 @@ _MEANT = {
     "summarize": 'ask VIDEO "What is this video about?"',
     "summarise": 'ask VIDEO "What is this video about?"',
 }
-"""Words that people try, and the command that does it."""
+"""Commands that people try, and the real ones."""
 
 
 class MainGroup(click.Group):
-    """The group of all commands; turns what they raise into messages and exit codes."""
+    """The group of all commands; turns their exceptions into messages and exit codes."""
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command; for an unknown one tell what was meant, where that can be known."""
+        """Return the command; suggest one if the name is unknown."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
@@ -74,7 +74,7 @@ class MainGroup(click.Group):
                 show_error(error)
                 ctx.exit(1)
             except (KeyboardInterrupt, click.Abort, Cancelled):
-                echo("Interrupted. What was finished is kept.", err=True)
+                echo("Interrupted. Finished work is stored.", err=True)
                 ctx.exit(INTERRUPTED)
             except click.ClickException as error:
                 told = wrapped(f"Error: {error.format_message()}", err=True).removeprefix("Error: ")
@@ -94,7 +94,7 @@ class MainGroup(click.Group):
 
 
 def show_error(error: AgentError) -> None:
-    """Print what is wrong and what helps."""
+    """Print an error with its hint on stderr."""
     told = wrapped(f"Error: {sanitize(str(error))}", err=True)
     click.echo(told.replace("Error:", click.style("Error:", fg="red", bold=True), 1), err=True)
     if error.hint:
@@ -103,7 +103,7 @@ def show_error(error: AgentError) -> None:
 
 
 def _file_error(error: OSError) -> AgentError:
-    """Return what people are told of a file that cannot be opened, or of output that cannot be written."""
+    """Return the error to show for a file that cannot be opened, or output that cannot be written."""
     name = str(error.filename or "")
     shown = repr(truncated(name, _LONGEST_NAME))
     if error.errno in _FULL:
@@ -113,7 +113,7 @@ def _file_error(error: OSError) -> AgentError:
 
 
 def show_bug(bug: Exception, log: "LogFile") -> None:
-    """Put the traceback into the log and print one line that names it."""
+    """Log the traceback, and print one line that names the log."""
     logging.getLogger("analyzer_agent").error("".join(traceback.format_exception(bug)))
     told = truncated(one_line(f"{type(bug).__name__}: {bug}"), 200)
     where = f" Details are in {log.path}" if log.path else " No log could be written."
@@ -121,7 +121,7 @@ def show_bug(bug: Exception, log: "LogFile") -> None:
 
 
 class LogFile(logging.Handler):
-    """Writes to a file that is made when there is first something to write; `path` is None until then."""
+    """Writes to a file that is created with the first record; `path` is None until then."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -129,7 +129,7 @@ class LogFile(logging.Handler):
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Append the record. Where that fails `path` is None, which `show_bug` tells: a log must not be what stops the program."""
+        """Append the record. On failure set `path` to None: logging must never stop the program."""
         try:
             self.path = self.path or _log_path()
             with self.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
@@ -154,7 +154,7 @@ def _log_path() -> Path:
 
 @contextmanager
 def _logging() -> Iterator[LogFile]:
-    """Send what the library and its libraries log to a file instead of the terminal, while the block runs."""
+    """Send log records and warnings to a file instead of the terminal while the block runs."""
     handler, root = LogFile(), logging.getLogger()
     root.addHandler(handler)
     logging.captureWarnings(True)
@@ -166,7 +166,7 @@ def _logging() -> Iterator[LogFile]:
 
 
 def _write_anything() -> None:
-    """Let a terminal that cannot show a character show its code instead of failing."""
+    """Print the code of a character that the terminal's encoding lacks, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None and (stream.encoding or "").lower().replace("-", "") != "utf8":

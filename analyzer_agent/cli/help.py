@@ -1,4 +1,4 @@
-"""How `--help` shows the options of a command: in groups where there are many, rarely used ones with `--help-all` only."""
+"""Group the options in `--help`, and move the rarely used ones to `--help-all`."""
 
 import os
 from functools import partial
@@ -16,15 +16,15 @@ _GROUPS = {
     ),
     "Store and settings": ("store", "config", "offline", "quiet", "verbose"),
 }
-"""Headings with the options below them; all others are listed first."""
+"""Headings and their options; all other options are listed first."""
 
 _EXPERT = ("frames", "api", "verify", "engine", "vocabulary", "device", "decoder", "option", "track", "hotwords")
 _MAX_UNGROUPED_OPTIONS = 14
-"""A command with at most this many options lists all of them without headings."""
+"""Up to this many options are listed without headings."""
 
 
 class Command(click.Command):
-    """A command whose help is in groups."""
+    """A command with grouped help."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -37,12 +37,12 @@ class Command(click.Command):
                     is_eager=True,
                     expose_value=False,
                     callback=_show_all,
-                    help="Show all options, rarely used ones too.",
+                    help="Show all options, including rarely used ones.",
                 )
             )
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the command line; what is too much is told with what was probably meant."""
+        """Parse the command line; for surplus arguments suggest what was probably meant."""
         ctx.allow_extra_args = True
         rest = super().parse_args(ctx, args)
         if ctx.args and not ctx.resilient_parsing:
@@ -50,7 +50,7 @@ class Command(click.Command):
         return rest
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options, those of `_GROUPS` under their headings."""
+        """Write the options under the headings of `_GROUPS`."""
         if not self.long:
             return super().format_options(ctx, formatter)
         heading_of = {name: heading for heading, names in _GROUPS.items() for name in names}
@@ -72,10 +72,10 @@ def _too_many(ctx: click.Context, extra: list[str]) -> str:
         if (given := ctx.params.get(name)) and all(map(is_alias_of, extra)):
             return f"Join names with commas: {flag} {','.join([given] if isinstance(given, str) else given)},{','.join(extra)}"
     taken = " ".join(param.make_metavar(ctx) for param in ctx.command.params if isinstance(param, click.Argument))
-    one = f"{ctx.info_name} takes {f'one {taken}' if taken else 'no argument'}, and {extra[0]!r} is one too many."
+    one = f"{ctx.info_name} takes {f'one {taken}' if taken else 'no argument'}; {extra[0]!r} is one too many."
     if any(map(os.path.exists, extra)):
         return f"{one} Run it once for each file."
-    return f"{one} Put a name with blanks in quotes."
+    return f"{one} Put a name with spaces in quotes."
 
 
 def _show_all(ctx: click.Context, param: click.Parameter, given: bool) -> None:
@@ -86,4 +86,4 @@ def _show_all(ctx: click.Context, param: click.Parameter, given: bool) -> None:
 
 
 command = partial(click.command, cls=Command)
-"""Like `click.command`, with help in groups."""
+"""Like `click.command`, with grouped help."""

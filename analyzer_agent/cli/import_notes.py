@@ -1,4 +1,4 @@
-"""`import-notes`: perception that was made elsewhere, brought in as notes. Nothing is analyzed."""
+"""`import-notes`: store transcripts, captions and the like from other programs as notes."""
 
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -32,24 +32,30 @@ For example:
 
 @click.command("import-notes", epilog=_EXAMPLES)
 @click.argument("file")
-@click.option("--video", required=True, metavar="VIDEO", help="The video that the notes are on; with --duration a name will do.")
-@click.option("--duration", type=TIME, metavar="TIME", help="How long the video is, where its file is not here.")
-@click.option("--kind", metavar="K", default="", help="What notes are that name no kind: speech, subtitle, caption, ...")
-@click.option("--engine", metavar="NAME", default="", help="The name to keep them under.  [default: by the form of the file]")
+@click.option("--video", required=True, metavar="VIDEO", help="Import notes on this video; with --duration, any name.")
+@click.option("--duration", type=TIME, metavar="TIME", help="Set the length of the video, if its file is not here.")
+@click.option("--kind", metavar="K", default="", help="Set the kind of notes that name none: speech, subtitle, caption, ...")
+@click.option("--engine", metavar="NAME", default="", help="Store the notes under this engine's name.  [default: from the file's format]")
 @click.option(
-    "--every", type=click.FloatRange(0.001, _DAY_S), default=1.0, show_default=True, metavar="S", help="Seconds from caption to caption."
+    "--every", type=click.FloatRange(0.001, _DAY_S), default=1.0, show_default=True, metavar="S", help="Assume S seconds between captions."
 )
-@click.option("--starts-at", type=TIME, default="0", metavar="TIME", help="The time in FILE at which the video begins, if it was cut out.")
+@click.option(
+    "--starts-at",
+    type=TIME,
+    default="0",
+    metavar="TIME",
+    help="Set the time in FILE at which the video starts, if it is a cut of a longer one.",
+)
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 @shared_options("scope", "store")
 def import_notes(file: str, video: str, duration: str | None, every: float, starts_at: str, as_object: bool, **flags: Any) -> None:
-    """Bring in notes that were made elsewhere.
+    """Import notes made by other programs.
 
-    FILE is SRT, WebVTT, the JSON of WhisperX or Whisper, a list of captions, CSV (start,end,text and, if wanted, kind,score), or what
-    `notes` prints. It stands for the whole video, or for --from/--to: times without an entry are recorded as analyzed and empty.
+    FILE is SRT, WebVTT, JSON of WhisperX or Whisper, a list of captions, CSV (start,end,text and optionally kind,score), or output of
+    `notes`. It covers the whole video, or --from/--to: times without an entry are recorded as analyzed and empty.
 
-    Importing a file again changes nothing; `cache clear --engine NAME` throws its notes away. Notes that were imported under a name are not
-    those of a file: when the file is there, import them again with --video FILE.
+    Importing a file again changes nothing; `cache clear --engine NAME` deletes its notes. Notes imported under a name do not belong to a
+    file: once you have the file, import them again with --video FILE.
     """
     kind, engine = flags.pop("kind"), flags.pop("engine")
     settings = settings_of(flags)
@@ -68,11 +74,11 @@ def import_notes(file: str, video: str, duration: str | None, every: float, star
 
 
 def _video(given: str, duration: str | None, settings: "Settings") -> "MediaFile | MissingVideo":
-    """Open the video; a name with a duration makes one without a file.
+    """Open the video; for a name with a duration, return one without a file.
 
     Raises:
-        AgentError: the file is here although a duration is given, or the duration is none.
-        MediaError: there is neither file nor duration, or the file cannot be read.
+        AgentError: a duration is given for an existing file, or is out of range.
+        MediaError: there is neither a file nor a duration, or the file cannot be read.
     """
     from analyzer_agent.media import MissingVideo
     from analyzer_agent.session import open_or_find_imported
@@ -85,15 +91,15 @@ def _video(given: str, duration: str | None, settings: "Settings") -> "MediaFile
                 raise
             if "://" in given:
                 raise
-            hint = near(Path(given), "Check the path.") + " Or, for a video whose file is not at hand, say how long it is: --duration TIME"
+            hint = near(Path(given), "Check the path.") + " Or, if the file is elsewhere, give the length of the video: --duration TIME"
             raise AgentError(str(error), hint=hint) from error
     if not given.strip() or not 0 < parse(duration) <= _MAX_DURATION_MS:
         raise AgentError(
-            "A video without a file needs a name, and a duration of at most 1000 hours.",
+            "A video without a file needs a name and a duration of at most 1000 hours.",
             hint="For example: --video tv-0042 --duration 1:02:30",
         )
     if Path(given).exists():
-        raise AgentError(f"{given!r} is a file, which tells its duration itself.", hint="Leave --duration out.")
+        raise AgentError(f"{given!r} is a file, so its duration is known.", hint="Leave out --duration.")
     return MissingVideo(given, parse(duration))
 
 

@@ -1,4 +1,4 @@
-"""`index`: run analyzers over videos without asking anything."""
+"""`index`: run analyzers over videos without a question."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -29,15 +29,15 @@ _REASONS_SHOWN = 3
 
 @command()
 @click.argument("videos", nargs=-1, required=True, metavar="VIDEO|FOLDER...")
-@click.option("--with", "names", metavar="A,B", help="The analyzers to run; by default all that can run here.")
-@click.option("--every", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Seconds between sampled frames.")
+@click.option("--with", "names", metavar="A,B", help="Run only these analyzers.  [default: all that can run here]")
+@click.option("--every", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Sample a frame every S seconds.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 @shared_options("videos", "scope", "analyzers", "store")
 def index(videos: tuple[str, ...], names: str | None, every: float | None, as_object: bool, **flags: Any) -> None:
     """Run analyzers over videos ahead of questions.
 
-    Later questions are answered from the notes that this leaves.
-    An analyzer that does not apply to a video is skipped with a warning; if --with named it and it applies to none, the exit code is 1.
+    Later questions are answered from the stored notes.
+    An analyzer that does not apply to a video is skipped with a warning; if --with names one that applies to no video, the exit code is 1.
     """
     wanted, flags = parse_names(names, flags)
     settings = settings_of(flags)
@@ -52,11 +52,14 @@ def index(videos: tuple[str, ...], names: str | None, every: float | None, as_ob
 
 
 def parse_names(names: str | None, flags: Mapping[str, Any]) -> tuple[list[str] | None, dict[str, Any]]:
-    """Return the analyzers that --with names, None where it was not given, and the flags then: an engine may be named instead.
+    """Parse --with, which may name engines as well.
+
+    Returns:
+        The analyzers, or None without --with; and the flags, with the engines added.
 
     Raises:
-        click.BadParameter: it names none.
-        AgentError: it names one that is unknown.
+        click.BadParameter: no name is given.
+        AgentError: a name is unknown.
     """
     wanted = None if names is None else list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
     if wanted == []:
@@ -71,7 +74,7 @@ def parse_names(names: str | None, flags: Mapping[str, Any]) -> tuple[list[str] 
 
 
 def run_index(session: "Session", wanted: Sequence[str] | None, every: float | None, drawer: ProgressDisplay) -> list[ToolResult]:
-    """Run analyzers and draw what happens."""
+    """Run analyzers, and draw their events."""
     drawer.busy(STARTING)
     running = session.index_stream(wanted, every=every)
     results: list[ToolResult] = []
@@ -99,7 +102,7 @@ def run_index(session: "Session", wanted: Sequence[str] | None, every: float | N
 
 
 def _tell_skipped(session: "Session", results: Sequence[ToolResult], wanted: Sequence[str] | None) -> None:
-    """Warn of the videos that analyzers do not apply to, unless it is an error: see `fail_if_incomplete`."""
+    """Warn of videos that analyzers do not apply to, unless `fail_if_incomplete` raises for it."""
     tools = {tool.spec.tool: tool for tool in session.toolbox.tools.values()}
     session_videos = {session_video.name: session_video for session_video in session.session_videos}
     reasons: dict[str, list[str]] = {}
@@ -170,24 +173,25 @@ def _seconds_over_budget(row: Mapping[str, Any]) -> float:
 
 
 def fail_if_incomplete(results: Sequence[ToolResult], wanted: Sequence[str] | None, titled: Callable[[str], str]) -> None:
-    """Fail where something that was asked for was not done.
+    """Raise if part of the requested work was not done.
 
     Raises:
-        AgentError: an analyzer failed on a part, or one that was named does not apply.
+        AgentError: an analyzer failed on a range, or a named one does not apply.
     """
     failed = [u for result in results for u in result.not_examined if u.reason == "failed"]
     if failed:
         first = failed[0]
         raise AgentError(
-            f"{first.analyzer} failed on {first.span}: {one_line(first.detail)}", hint="Run the same command again to retry what failed."
+            f"{first.analyzer} failed on {first.span}: {one_line(first.detail)}",
+            hint="Run the same command again to retry the failed ranges.",
         )
     done = {result.tool for result in results if not result.refused}
     refused = [result for result in results if result.tool not in done]
     if refused and wanted is not None:
-        # Only a call that was made has ranges; the others do not apply to their videos.
+        # A result without ranges: the analyzer does not apply to the video.
         called = any("ranges" in result.args for result in refused)
-        hint = "Leave it out of --with, or choose a video that it applies to."
+        hint = "Leave it out of --with, or choose another video."
         raise AgentError(
             titled(_first([(result.refusal or "").rstrip(".") for result in refused])) + ".",
-            hint="Give it other options: see --language, --track and --option." if called else hint,
+            hint="Try other options: see --language, --track and --option." if called else hint,
         )

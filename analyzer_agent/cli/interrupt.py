@@ -1,6 +1,6 @@
-"""Ctrl-C: stop what runs at the next safe place, and quit at once when asked twice.
+"""Ctrl-C: stop at the next safe point; a second Ctrl-C quits at once.
 
-Quitting at once loses nothing: what was finished is in the store already. Knows nothing of what runs.
+Quitting at once loses nothing: finished grains are in the store already.
 """
 
 import os
@@ -15,7 +15,7 @@ from analyzer_agent.cli import keyboard
 from analyzer_agent.cli.errors import INTERRUPTED
 
 GRACE_S = 2.0
-"""How long a command that ends after this may take to stop by itself."""
+"""Seconds that a command may take to stop by itself."""
 
 
 @contextmanager
@@ -25,9 +25,9 @@ def interruptible(
     """Run the block so that Ctrl-C calls `cancel` and raises KeyboardInterrupt.
 
     Args:
-        cancel: tells what runs to stop; it runs on until its piece is done.
+        cancel: requests a stop after the current grain.
         on_stop: called at the first Ctrl-C, to tidy up the terminal.
-        grace: seconds after which the process ends anyway; None waits for as long as it takes, or a second Ctrl-C.
+        grace: seconds until the process is ended; None waits for the grain or a second Ctrl-C.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -58,6 +58,6 @@ def _quit_later(ended: threading.Event, grace: float) -> None:
 def _quit() -> None:
     keyboard.echo_on()
     sys.stdout.flush()
-    sys.stderr.write("\nInterrupted. What was finished is kept.\n")
+    sys.stderr.write("\nInterrupted. Finished work is stored.\n")
     sys.stderr.flush()
     os._exit(INTERRUPTED)

@@ -1,6 +1,6 @@
-"""The keyboard while something is drawn: what is typed ahead is not echoed into it, and stays for the next prompt.
+"""Switch off the terminal's echo while progress is drawn; typed-ahead text stays for the next prompt.
 
-Without a terminal, or in the background, where changing it would stop the process, everything here does nothing.
+Does nothing without a terminal, or in a background process, which a change of the terminal would stop.
 """
 
 import os
@@ -10,11 +10,11 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 _before: Any = None
-"""The attributes of the terminal as they were before `echo_off`, None while it echoes."""
+"""The terminal's attributes before `echo_off`; None while it echoes."""
 
 
 def echo_off() -> None:
-    """Stop echoing what is typed."""
+    """Stop echoing typed text."""
     global _before
     if _before is not None or not _is_own_terminal():
         return
@@ -42,7 +42,7 @@ def echo_on() -> None:
 
 @contextmanager
 def echo_while_answering() -> Iterator[None]:
-    """Echo while the block runs, and drop what was typed before: it was not meant as an answer."""
+    """Echo while the block runs; first drop typed-ahead text, which was not meant as an answer."""
     hushed = _before is not None
     echo_on()
     if _is_own_terminal():

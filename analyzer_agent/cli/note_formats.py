@@ -1,7 +1,4 @@
-"""Notes in the formats that other programs read: table, JSON, JSON lines, CSV, SRT, WebVTT, Markdown.
-
-Knows nothing of where notes come from.
-"""
+"""Write notes as a table, JSON, JSON lines, CSV, SRT, WebVTT or Markdown."""
 
 import csv
 import html
@@ -26,20 +23,20 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 WITH_WORDS = ("json", "jsonl", "csv", "vtt")
-"""The formats that can give each word with its time."""
+"""The formats that support `--words`."""
 
 _LONGEST = 200
 
 CUES = ("srt", "vtt")
-"""The formats that consist of cues."""
+"""The subtitle formats."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoteRow(JoinedNote):
-    """A joined note, ready to be written.
+    """A merged note, ready to be written.
 
-    `units` are what cues are made of, estimated times among them. Cues join rows of one `source` only: two audio tracks are not one text.
-    `options` are the options of the provenance that are not the defaults, as text.
+    `units` are the words that cues are made of, some with estimated times. Cues join rows of the same `source` only, because two audio
+    tracks are two texts. `options` are the non-default options of the provenance, as text.
     """
 
     units: "Sequence[SpokenWord]" = ()
@@ -49,7 +46,7 @@ class NoteRow(JoinedNote):
 
 @dataclass(frozen=True)
 class Style:
-    """How rows are written: the longest line of a cue in columns, whether words come with times, and whether a table cuts no text."""
+    """Output style: the longest line of a cue in columns, times of words, and full text in tables."""
 
     width: int = 42
     words: bool = False
@@ -57,33 +54,33 @@ class Style:
 
 
 def style_options(formats: Collection[str]) -> Callable[[F], F]:
-    """Add the flags that a `Style` is made of, to a command that writes these formats."""
+    """Add the flags of `Style` to a command that writes these formats."""
     words = ", ".join(form for form in WITH_WORDS if form in formats)
 
     def decorate(command: F) -> F:
         command = click.option(
-            "--max-line", type=click.IntRange(min=1), metavar="N", help="The longest line of srt and vtt, in columns.  [default: 42]"
+            "--max-line", type=click.IntRange(min=1), metavar="N", help="Limit the lines of srt and vtt to N columns.  [default: 42]"
         )(command)
-        return click.option("--words", is_flag=True, help=f"Give each word with its time ({words}).")(command)
+        return click.option("--words", is_flag=True, help=f"Include the times of words ({words}).")(command)
 
     return decorate
 
 
 def style_of(words: bool, max_line: int | None, forms: Collection[str], among: Collection[str] = ()) -> Style:
-    """Return the style for output in these formats, which are `among` those of the command (by default all).
+    """Return the style for output in these formats, out of those of the command (`among`, default: all).
 
     Raises:
-        click.UsageError: a flag has nothing to do with any of them.
+        click.UsageError: a flag applies to none of them.
     """
     if words and not {*WITH_WORDS} & {*forms}:
-        raise click.UsageError(f"--words goes with the formats {', '.join(form for form in WITH_WORDS if form in (among or FORMATS))}.")
+        raise click.UsageError(f"--words needs one of the formats {', '.join(form for form in WITH_WORDS if form in (among or FORMATS))}.")
     if max_line is not None and not {*CUES} & {*forms}:
-        raise click.UsageError(f"--max-line goes with the formats {' and '.join(CUES)}.")
+        raise click.UsageError(f"--max-line needs one of the formats {', '.join(CUES)}.")
     return Style(max_line or Style.width, words)
 
 
 def write(rows: Sequence[NoteRow], form: str, style: Style | None = None) -> str:
-    """Return the rows in a format of `FORMATS`, without a line break at the end; "" where there is nothing to print."""
+    """Return the rows in a format of `FORMATS`, without a final line break; "" if there are none."""
     return FORMATS[form](rows, style or Style()).rstrip("\n")
 
 
@@ -124,7 +121,7 @@ def _csv(rows: Sequence[NoteRow], style: Style) -> str:
 
 
 def _word_rows(row: NoteRow) -> list[dict[str, Any]]:
-    """Return the row once for each of its words, with the word's own text, times and probability."""
+    """Return one row per word, with its text, times and probability."""
     whole = row.to_dict(words=False)
     words = [word.to_dict() for word in row.words]
     return [whole | {"text": w["word"], "start": w["start"], "end": w["end"], "score": w["probability"]} for w in words]
@@ -148,7 +145,7 @@ def _payload(cue: "WordCue | str", style: Style) -> str:
         told = ""
         for n, word in enumerate(line):
             told += "" if word.joint or not n else " "
-            if at < word.start < cue.span.end:  # a mark must lie within its cue, after the one before
+            if at < word.start < cue.span.end:  # WebVTT timestamps must ascend within their cue
                 at = word.start
                 told += f"<{_stamp(at, '.')}>"
             told += html.escape(one_line(word.text), quote=False)
@@ -157,7 +154,7 @@ def _payload(cue: "WordCue | str", style: Style) -> str:
 
 
 def _cues(rows: Sequence[NoteRow], style: Style) -> "list[tuple[TimeRange, WordCue | str]]":
-    """Return the cues in time order: what is spoken as cues of readable length, everything else as it is."""
+    """Return the cues in time order: speech in cues of readable length, other notes unchanged."""
     from analyzer_agent.evidence.cues import cues
 
     in_time = sorted(rows, key=lambda row: (row.span.start, row.id))
@@ -176,7 +173,7 @@ def _markdown(rows: Sequence[NoteRow], _style: Style) -> str:
 
 
 def _cue(text: str) -> str:
-    """Return a cue's lines; an empty line would end the cue."""
+    """Return the lines of a cue without empty ones, which would end it."""
     return re.sub(r"\n\s*\n+", "\n", sanitize(text).strip()).replace("-->", "->") or "-"
 
 

@@ -1,4 +1,4 @@
-"""`notes`: what is known of a video. Reads only: no analyzer runs."""
+"""`notes`: print the stored notes of videos. Runs no analyzer."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -30,12 +30,14 @@ _CHAPTER_TOKENS = 3_000
 
 @command()
 @click.argument("videos", nargs=-1, required=True, metavar="VIDEO|FOLDER...")
-@click.option("--kind", "kinds", multiple=True, metavar="K", help="Only notes of this kind (speech, text, scene, ...); may be repeated.")
-@click.option("--search", metavar="WORDS", help="Only notes with any of these words, best first.")
-@click.option("--chapters", is_flag=True, help="Print the video in at most 12 parts, with words and notes that tell of each.")
-@click.option("--format", "-f", "form", type=click.Choice(list(FORMATS)), help="How to print them.  [default: table]")
-@click.option("--json", "as_object", is_flag=True, help="The same as --format json.")
-@click.option("--full", is_flag=True, help="Cut no text in the table, however long.")
+@click.option(
+    "--kind", "kinds", multiple=True, metavar="K", help="Print only notes of this kind (speech, text, scene, ...); may be repeated."
+)
+@click.option("--search", metavar="WORDS", help="Print only notes with any of these words, best first.")
+@click.option("--chapters", is_flag=True, help="Print at most 12 parts of the video, each with typical words and notes.")
+@click.option("--format", "-f", "form", type=click.Choice(list(FORMATS)), help="Print in this format.  [default: table]")
+@click.option("--json", "as_object", is_flag=True, help="Print JSON, like --format json.")
+@click.option("--full", is_flag=True, help="Print texts in the table in full.")
 @style_options(FORMATS)
 @shared_options("videos", "scope", "options", "store")
 def notes(
@@ -50,19 +52,19 @@ def notes(
     max_line: int | None,
     **flags: Any,
 ) -> None:
-    """Print what is known of one or more videos.
+    """Print the notes on one or more videos.
 
-    That is each note with its number, time, kind and engine, pieces that belong together joined.
-    With --chapters it is a few parts instead; with --from and --to, such a part in parts.
-    As srt and vtt it is what is said, else the subtitles, unless --kind chooses otherwise.
-    A file is known by its content, so a renamed or copied one has the same notes. Nothing is analyzed.
+    Each note has a number, time, kind and engine; adjacent pieces of one finding are merged.
+    With --chapters a few parts are printed instead; --from and --to divide such a part further.
+    The formats srt and vtt hold the speech, or the subtitles if there is none, unless --kind is given.
+    A file is recognised by its content, so a renamed or copied one has the same notes. Nothing is analyzed.
     """
     if as_object and form not in (None, "json"):
         raise click.UsageError(f"--json and --format {form} exclude each other.")
     if search is not None and not search.strip():
-        raise click.UsageError("--search needs words, such as --search price")
+        raise click.UsageError("--search needs words, for example: --search price")
     if chapters and (kinds or search is not None or form or as_object):
-        raise click.UsageError("--chapters goes with --from and --to only.")
+        raise click.UsageError("--chapters can be combined with --from and --to only.")
     form = "json" if as_object else form or "table"
     style = replace(style_of(words, max_line, [form]), full=full)
     settings = settings_of(flags)
@@ -99,9 +101,9 @@ def _why_none(form: str, chosen: bool) -> str:
     if chosen:
         return " match"
     return (
-        " tell what is said. To transcribe it: analyzer-agent transcribe VIDEO"
+        " hold speech or subtitles. To transcribe it: analyzer-agent transcribe VIDEO"
         if form in CUES
-        else " yet. To take some: analyzer-agent index VIDEO"
+        else " yet. To analyze it: analyzer-agent index VIDEO"
     )
 
 
@@ -121,13 +123,13 @@ def _chapters(path: Path, settings: "Settings") -> str:
 
 @contextmanager
 def _reading(file: "MediaFile | MissingVideo", settings: "Settings") -> "Iterator[tuple[NoteReader, TimeRange]]":
-    """Open the store for reading, and tell the scope that is meant."""
+    """Open the store for reading, and yield the reader with the scope."""
     from analyzer_agent import tools
     from analyzer_agent.evidence.merging import NoteReader
     from analyzer_agent.session import options_of, prefer_options, scope_of
     from analyzer_agent.storage import Store
 
-    # What is known of a file that is cut off can be read all the same.
+    # Notes of a truncated file can be read even though it cannot be analyzed to its end.
     end = settings.end_ms if settings.end_ms is not None else file.duration
     scope = scope_of(file, replace(settings, end_ms=end))
     with Store(settings.store) as store:
@@ -150,7 +152,7 @@ def _rows(path: Path, settings: "Settings", kinds: Sequence[str], search: str | 
 
 
 def row_of(run: "MergedNote", name: str, store: "Store") -> NoteRow:
-    """Return a run as it is written, under the name of its video."""
+    """Return a merged note as a row, under the name of its video."""
     from analyzer_agent.evidence.spoken_words import words_or_estimate
     from analyzer_agent.session.note_queries import joined_note
 
@@ -162,7 +164,7 @@ def row_of(run: "MergedNote", name: str, store: "Store") -> NoteRow:
 
 
 def unusual_options(provenance: "Provenance") -> str:
-    """Return the options of a recipe that are not the default ones, such as `track 2, language fr`."""
+    """Return the non-default options of a provenance as text, such as `track 2, language fr`."""
     from analyzer_agent import tools
 
     spec = tools.known([provenance.analyzer]).get(provenance.analyzer)
@@ -174,7 +176,10 @@ def unusual_options(provenance: "Provenance") -> str:
 
 
 def said(runs: "Sequence[MergedNote]", settings: "Settings") -> "list[MergedNote]":
-    """Return what is said, once: speech where there is any, else subtitles, of the track that is asked for or the first that has some."""
+    """Return the speech notes, or the subtitles if there are none, of one track.
+
+    The track is the one in the settings, or the first with notes.
+    """
     from analyzer_agent.session import options_of
 
     spoken = [run for run in runs if run.kind == "speech"] or [run for run in runs if run.kind == "subtitle"]
@@ -184,10 +189,10 @@ def said(runs: "Sequence[MergedNote]", settings: "Settings") -> "list[MergedNote
 
 
 def kinds_of(given: Sequence[str]) -> list[str]:
-    """Return the kinds of notes that --kind names, separated by commas or not; the names of analyzers stand for theirs.
+    """Return the kinds named by --kind, split at commas; an analyzer's name stands for its kinds.
 
     Raises:
-        AgentError: there is one that is unknown.
+        AgentError: a kind is unknown.
     """
     from analyzer_agent.tools.aliases import resolve_kinds
 

@@ -1,6 +1,6 @@
-"""The flags that commands share, and the settings they make together with the environment and a file.
+"""The flags shared by commands, and the settings made from them, the environment and a file.
 
-Names and meanings are those of `analyzer_agent.config`, which also decides what is valid. Knows nothing of the commands.
+`analyzer_agent.config` defines the settings and validates them.
 """
 
 import os
@@ -26,12 +26,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Time(_Text):
-    """Seconds or a clock, as everywhere."""
+    """Seconds (`64.2`) or a clock (`1:04.2`)."""
 
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the time as it was written, once it is known to be one."""
+        """Return the time as written, after validation."""
         try:
             parse(value)
         except ValueError as error:
@@ -40,7 +40,7 @@ class Time(_Text):
 
 
 class Pair(_Text):
-    """`NAME=VALUE`."""
+    """`NAME=VALUE`; with `alone` also a value without a name."""
 
     name = "name=value"
 
@@ -48,7 +48,7 @@ class Pair(_Text):
         self.example, self.alone = example, alone
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the pair as it was written; with `alone`, a value without a name is taken too."""
+        """Return the pair as written, after validation."""
         name, mark, rest = str(value).partition("=")
         if not name.strip() or (mark and not rest.strip()) or (not mark and not self.alone):
             self.fail(f"{value!r} is not NAME=VALUE; for example {self.example}", param, ctx)
@@ -56,10 +56,10 @@ class Pair(_Text):
 
 
 class EnginePair(Pair):
-    """`NAME=ENGINE`, or an engine that only one analyzer has."""
+    """`NAME=ENGINE`, or the name of an engine that belongs to one analyzer only."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the pair, with the analyzer that an engine alone belongs to."""
+        """Return the pair; for an engine alone, add its analyzer."""
         if "=" not in value:
             from analyzer_agent.tools.aliases import is_alias_of, resolve_name
 
@@ -72,26 +72,26 @@ TIME = Time()
 
 _CONFIG = (
     click.option(
-        "--config", metavar="FILE", envvar="ANALYZER_AGENT_CONFIG", help="A TOML file with settings.  [default: the user's own, if there]"
+        "--config", metavar="FILE", envvar="ANALYZER_AGENT_CONFIG", help="Read settings from this TOML file.  [default: see `config path`]"
     ),
-    click.option("--quiet", "-q", is_flag=True, help="Show no progress."),
+    click.option("--quiet", "-q", is_flag=True, help="Hide progress."),
 )
-_STORE = (click.option("--store", metavar="FILE", help="The file that notes are kept in.  [default: the user's own]"), *_CONFIG)
+_STORE = (click.option("--store", metavar="FILE", help="Store notes in this file.  [default: in your data folder]"), *_CONFIG)
 _SCOPE = (
-    click.option("--from", "from_", type=TIME, metavar="TIME", help="Start at this time (64.2 or 1:04.2).  [default: the beginning]"),
-    click.option("--to", type=TIME, metavar="TIME", help="Stop at this time.  [default: the end]"),
+    click.option("--from", "from_", type=TIME, metavar="TIME", help="Start at this time (64.2 or 1:04.2).  [default: start of the video]"),
+    click.option("--to", type=TIME, metavar="TIME", help="End at this time.  [default: end of the video]"),
 )
 _OPTIONS = (
-    click.option("--language", metavar="CODE", help="The language spoken, such as en.  [default: found out]"),
-    click.option("--hotwords", metavar="WORDS", help="Names and unusual words that speech should expect."),
-    click.option("--track", type=click.IntRange(min=1), metavar="N", help="The audio track of speech and voice.  [default: 1]"),
+    click.option("--language", metavar="CODE", help="Transcribe in this language, such as en.  [default: detected]"),
+    click.option("--hotwords", metavar="WORDS", help="Expect these names and unusual words in speech."),
+    click.option("--track", type=click.IntRange(min=1), metavar="N", help="Use this audio track for speech and voice.  [default: 1]"),
     click.option(
         "--option",
         "-O",
         type=Pair("speech.language=en"),
         multiple=True,
         metavar="NAME.OPTION=VALUE",
-        help="An option of any analyzer, such as text.languages=de,en; may be repeated.",
+        help="Set an option of an analyzer, such as text.languages=de,en; may be repeated.",
     ),
 )
 _ENGINES = (
@@ -101,32 +101,32 @@ _ENGINES = (
         type=Pair("objects=yolo11n.pt", alone=True),
         multiple=True,
         metavar="NAME=PATH",
-        help="The weights of an analyzer; may be repeated. PATH alone: the folder that holds weights.",
+        help="Use these weights for an analyzer; may be repeated. PATH alone is the weights folder.",
     ),
     click.option(
         "--engine",
         type=EnginePair("speech=whisper"),
         multiple=True,
         metavar="NAME=ENGINE",
-        help="The engine of an analyzer; may be repeated.",
+        help="Use this engine for an analyzer; may be repeated.",
     ),
-    click.option("--device", metavar="auto|cpu|cuda:N", help="The device that engines run on.  [default: auto]"),
+    click.option("--device", metavar="auto|cpu|cuda:N", help="Run engines on this device.  [default: auto]"),
     click.option("--offline", is_flag=True, default=None, help="Never use the network."),
-    click.option("--refresh", is_flag=True, default=None, help="Analyze again what is in the store already."),
+    click.option("--refresh", is_flag=True, default=None, help="Analyze again, even where notes are stored."),
     click.option(
         "--max-analyzer-seconds",
         type=click.FloatRange(min=0),
         metavar="S",
-        help="The most seconds that analyzers may run for one question.",
+        help="Limit the time that analyzers run for one question, in seconds.",
     ),
 )
 _ANALYZERS = (
     click.option("--tools", metavar="A,B", help="Use only these analyzers."),
     *_ENGINES,
     click.option(
-        "--vision-model", metavar="NAME", help="A model at the same endpoint that reads images, for captions, look and --mode frames."
+        "--vision-model", metavar="NAME", help="Use this model at the same endpoint for images: captions, look and --mode frames."
     ),
-    click.option("--vocabulary", metavar="FILE", help="A file with labels for tags, instead of the built-in ones."),
+    click.option("--vocabulary", metavar="FILE", help="Read labels for tags from this file instead of the built-in ones."),
     click.option(
         "--decoder",
         metavar="cpu|auto|cuda|...",
@@ -137,31 +137,31 @@ _MANAGER = (
     click.option(
         "--mode",
         type=click.Choice(["manager", "summarizer", "frames", "blind"]),
-        help="How questions are answered. manager: a model runs analyzers as needed; summarizer: one call with a description by all "
+        help="How to answer questions. manager: a model runs analyzers as needed; summarizer: one call with a description by all "
         "analyzers; frames: one call with frames; blind: one call with the question alone.  [default: manager]",
     ),
     click.option(
-        "--frames", type=click.IntRange(min=1), metavar="N", help="The number of frames of each video for --mode frames.  [default: 16]"
+        "--frames", type=click.IntRange(min=1), metavar="N", help="Show N frames of each video with --mode frames.  [default: 16]"
     ),
     click.option(
         "--manager",
         type=click.Choice(["auto", "openai", "rules"]),
-        help="A language model, or keyword rules. auto: a model where there is a key or a server.  [default: auto]",
+        help="Use a language model or keyword rules. auto: a model if there is a key or a server.  [default: auto]",
     ),
-    click.option("--model", metavar="NAME", help="The language model.  [default: gpt-5.4]"),
-    click.option("--base-url", metavar="URL", help="An OpenAI-compatible server (Ollama, vLLM, llama.cpp, LM Studio)."),
-    click.option("--api", type=click.Choice(["auto", "responses", "chat"]), help="The API of the server.  [default: auto]"),
+    click.option("--model", metavar="NAME", help="Use this language model.  [default: gpt-5.4]"),
+    click.option("--base-url", metavar="URL", help="Use this OpenAI-compatible server (Ollama, vLLM, llama.cpp, LM Studio)."),
+    click.option("--api", type=click.Choice(["auto", "responses", "chat"]), help="Use this API of the server.  [default: auto]"),
     click.option(
         "--verify",
         type=click.Choice(["auto", "always", "never"]),
         help="Check in a second model call that the cited notes support the answer. auto: unless confidence is high.  [default: auto]",
     ),
-    click.option("--max-steps", type=click.IntRange(min=1), metavar="N", help="The most steps for one question.  [default: 12]"),
-    click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="The most tokens for one question."),
+    click.option("--max-steps", type=click.IntRange(min=1), metavar="N", help="Limit the steps of one question.  [default: 12]"),
+    click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="Limit the tokens of one question."),
 )
 _VIDEOS = (
-    click.option("--recursive", "-r", is_flag=True, help="Take the videos in the folders of a folder as well."),
-    click.option("--verbose", "-v", is_flag=True, help="List all that was not examined or left out."),
+    click.option("--recursive", "-r", is_flag=True, help="Include the videos in subfolders."),
+    click.option("--verbose", "-v", is_flag=True, help="List every range that was not examined and every file that was skipped."),
 )
 _GROUPS = {
     "videos": _VIDEOS,
@@ -176,7 +176,12 @@ _GROUPS = {
 
 
 def shared_options(*groups: str, without: Collection[str] = ()) -> Callable[[F], F]:
-    """Add the shared flags of these groups but for those `without`; `store` has those of `config`. They come as `**flags`."""
+    """Add the flags of these groups to a command, which receives them as `**flags`.
+
+    Args:
+        groups: names in `_GROUPS`; `store` includes `config`.
+        without: parameter names of flags to leave out.
+    """
     options = [option for group in groups for option in _GROUPS[group]]
 
     def decorate(command: F) -> F:
@@ -191,16 +196,18 @@ def shared_options(*groups: str, without: Collection[str] = ()) -> Callable[[F],
 
 
 _SHORT = {"option": (), "language": ("speech.language",), "hotwords": ("speech.hotwords",), "track": ("speech.track", "voice.track")}
-"""Flags that are options of analyzers."""
+"""Flags that set options of analyzers."""
 
 _NO_SETTINGS = ("config", "quiet", "recursive", "verbose")
 
 
 def settings_of(flags: Mapping[str, Any]) -> "Settings":
-    """Return the settings: flags over the environment over the file over defaults; warns of flags without effect.
+    """Return the settings: flags, then environment, then file, then defaults.
+
+    Warns of flags without effect.
 
     Raises:
-        AgentError: the file or a value is not valid.
+        AgentError: the file or a value is invalid.
     """
     from analyzer_agent.config import chosen_file, load
 
@@ -228,7 +235,7 @@ def store_to_read(settings: "Settings") -> "Path":
 
 
 def given_by(flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that flags say, by their names in `analyzer_agent.config`; None where a flag was not given."""
+    """Return the settings given by flags, by their names in `analyzer_agent.config`, else None."""
     given = {name: value for name, value in flags.items() if name not in (*_NO_SETTINGS, *_SHORT, "from_")}
     said = [f"{option}={flags[name]}" for name, options in _SHORT.items() if flags.get(name) is not None for option in options]
     given["options"] = [*flags.get("option", ()), *said] or None

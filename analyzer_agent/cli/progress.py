@@ -1,6 +1,6 @@
-"""Progress on stderr: live on a terminal, short plain lines elsewhere, nothing when asked to be quiet.
+"""Draw events on stderr: live on a terminal, as plain lines elsewhere, not at all with `--quiet`.
 
-Draws events and knows nothing of where they come from. Nothing from a video reaches the terminal as markup.
+Text from videos is sanitized and never interpreted as markup.
 """
 
 import sys
@@ -31,19 +31,19 @@ from analyzer_agent.events import (
 from analyzer_agent.wording import amount, estimate, finished, subject
 
 _LINE_INTERVAL_S = 5.0
-"""How often plain lines tell how far a call is."""
+"""Seconds between two plain lines on the progress of one call."""
 
 _WIDE = 100
-"""The columns from which on bars are long."""
+"""Terminals with at least this many columns get long bars."""
 
 _COUNT_INTERVAL_S = 30.0
-"""How often plain lines sum up a run of many questions."""
+"""Seconds between two plain lines on the progress of a batch."""
 
 
 class ProgressDisplay:
-    """Shows what happens; used as a context manager. This one draws nothing but warnings.
+    """Context manager that draws events; this base class draws warnings only.
 
-    May be called from several threads. While a question to the user is open nothing is drawn: it follows after the answer.
+    Thread-safe. While a question to the user is open, drawing is deferred.
     """
 
     def __init__(self, titled: Callable[[str], str] = str) -> None:
@@ -59,26 +59,26 @@ class ProgressDisplay:
         pass
 
     def draw(self, event: Event) -> None:
-        """Show an event."""
+        """Draw an event."""
         self._when_free(lambda: self._draw(event))
 
     def note(self, text: str) -> None:
-        """Show a line that stays."""
+        """Print a permanent line."""
         self._when_free(lambda: self._note(text))
 
     def count(self, done: int, total: int, text: str) -> None:
-        """Show how many of several questions are done, and what it came to so far."""
+        """Show the progress of a batch, with its figures so far."""
         self._when_free(lambda: self._count(done, total, text))
 
     def busy(self, text: str) -> None:
-        """Show, where something can move, what goes on until the first event."""
+        """Show a spinner with this text until the first event, if the display is live."""
 
     def pause(self) -> None:
-        """Take what moves off the terminal; it comes back with the next event."""
+        """Remove live bars from the terminal until the next event."""
 
     @contextmanager
     def asking(self) -> Iterator[None]:
-        """Leave the terminal to a question while the block runs."""
+        """Defer all drawing while the block asks the user something."""
         with self._lock:
             self.pause()
             self._asking = True
@@ -112,7 +112,7 @@ class ProgressDisplay:
 
 
 def open_display(quiet: bool, titled: Callable[[str], str] = str) -> ProgressDisplay:
-    """Return what suits stderr; `titled` puts the files' own names into what is drawn."""
+    """Return the display that suits stderr; `titled` replaces video ids by file names."""
     if quiet:
         return ProgressDisplay(titled)
     return LiveDisplay(titled) if sys.stderr.isatty() else LineDisplay(titled)
@@ -124,7 +124,7 @@ def warn(text: str) -> None:
 
 
 class LineDisplay(ProgressDisplay):
-    """Plain lines, for logs."""
+    """Plain lines, for logs and pipes."""
 
     def __init__(self, titled: Callable[[str], str] = str) -> None:
         super().__init__(titled)
@@ -177,7 +177,7 @@ class LiveDisplay(ProgressDisplay):
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24 if self._console.width >= _WIDE else 12),
             TextColumn("{task.fields[far]}", markup=False, style="dim"),
-            TextColumn("{task.elapsed:.0f} s", markup=False, style="dim"),  # moves even where a step is long
+            TextColumn("{task.elapsed:.0f} s", markup=False, style="dim"),  # keeps moving during a long step
         )
         self._progress = Progress(*columns, console=self._console, transient=True)
         self._tasks: dict[str, Any] = {}
@@ -192,11 +192,11 @@ class LiveDisplay(ProgressDisplay):
         keyboard.echo_on()
 
     def busy(self, text: str) -> None:
-        """Show what goes on until the first event."""
+        """Show a spinner with this text until the first event."""
         self._when_free(lambda: self._set("think", text))
 
     def pause(self) -> None:
-        """Take the bars off the terminal; they come back with the next event."""
+        """Remove the bars until the next event."""
         with self._lock:
             self._progress.stop()
 
@@ -216,7 +216,7 @@ class LiveDisplay(ProgressDisplay):
                 far = f"{amount(event.done_ms)} of {amount(event.total_ms)}"
                 self._set(event.call_id, self._subject(event.call_id, event.tool), total=event.total_ms, done=event.done_ms, far=far)
             case Waiting():
-                self._set(event.call_id, f"{event.tool}: another process looks at {event.span}, waiting for it")
+                self._set(event.call_id, f"{event.tool}: waiting for another process that analyzes {event.span}")
             case ToolFinished():
                 self._drop(event.result.call_id)
                 mark = ("-", "yellow") if event.result.refused else ("✓", "green")
@@ -261,6 +261,6 @@ class LiveDisplay(ProgressDisplay):
 
 @contextmanager
 def progress_display(quiet: bool, titled: Callable[[str], str] = str) -> Iterator[ProgressDisplay]:
-    """Show progress while the block runs; `titled` puts the files' own names into it."""
+    """Show progress while the block runs; `titled` replaces video ids by file names."""
     with open_display(quiet, titled) as drawer:
         yield drawer

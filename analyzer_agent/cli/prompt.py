@@ -1,7 +1,4 @@
-"""The prompt of `chat`: editing and history on a terminal, and a Ctrl-C that clears the line before it leaves.
-
-Knows nothing of what the lines mean.
-"""
+"""The prompt of `chat`: line editing, history, and a Ctrl-C that first clears the line."""
 
 import os
 import sys
@@ -13,14 +10,14 @@ import click
 
 _PROMPT = "> "
 _MAX_HISTORY_LINES = 1000
-_EXIT_HINT = "Ctrl-C again, or Ctrl-D, leaves."
+_EXIT_HINT = "Press Ctrl-C again or Ctrl-D to leave."
 
 
 class Prompt:
-    """Reads lines from stdin; on a terminal they are kept in a file that only the user can read, for the next time.
+    """Reads lines from stdin; on a terminal, with a history file that only the user can read.
 
     Args:
-        history: the file; it and its folder need not exist.
+        history: the history file; it and its folder need not exist.
     """
 
     def __init__(self, history: Path) -> None:
@@ -39,8 +36,8 @@ class Prompt:
         """Return the next line.
 
         Raises:
-            EOFError: there is none, or the user pressed Ctrl-D.
-            KeyboardInterrupt: Ctrl-C, on a terminal twice in a row with nothing typed before the second.
+            EOFError: end of input, or Ctrl-D.
+            KeyboardInterrupt: Ctrl-C; on a terminal, twice in a row on an empty line.
         """
         pressed = False
         while True:
@@ -72,7 +69,7 @@ class Prompt:
         if not self._editor or line in ("", self._last):
             return
         self._last = line
-        with suppress(OSError):  # without history one can ask all the same
+        with suppress(OSError):  # history is optional
             self._history.parent.mkdir(parents=True, exist_ok=True)
             file = os.open(self._history, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             with os.fdopen(file, "w", encoding="utf-8", errors="replace") as out:

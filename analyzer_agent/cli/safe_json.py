@@ -1,4 +1,4 @@
-"""JSON that is safe on a terminal, beside text made safe, which `analyzer_agent.sanitize` does."""
+"""Write JSON that is safe to print on a terminal; re-exports the text functions of `sanitize`."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ __all__ = ["one_line", "safe_json", "sanitize"]
 
 
 def safe_json(value: Any, indent: int | None = 2) -> str:
-    """Return JSON that holds no character that a terminal acts on or a reader ends a line at, and that any encoding of stdout can show."""
+    """Return JSON without control characters and line separators, encodable for stdout."""
     ascii_only = (getattr(sys.stdout, "encoding", "") or "").lower().replace("-", "") != "utf8"
     text = json.dumps(value, ensure_ascii=ascii_only, indent=indent)
     return UNSAFE_OR_BREAK.sub(lambda m: f"\\u{ord(m[0]):04x}", text)

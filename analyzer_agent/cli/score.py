@@ -1,4 +1,4 @@
-"""`score`: how good answers are, by each benchmark's own rule and strictly, and which of two runs is better."""
+"""`score`: score answers strictly and by their benchmark's own rule, or compare two runs."""
 
 import sys
 import textwrap
@@ -29,24 +29,26 @@ _GOLD = ("answer", "options", "type", "dataset", "group", "duration_group", "ext
 @click.command()
 @click.argument("answers", metavar="ANSWERS")
 @click.argument("other", metavar="[ANSWERS_B]", required=False)
-@click.option("--questions", metavar="FILE", help="The question file, where the answers do not carry what is right.")
-@click.option("--format", "form", type=click.Choice(["table", "md", "json"]), default="table", show_default=True, help="How to print it.")
-@click.option("--json", "as_object", is_flag=True, help="The same as --format json.")
-@click.option("--submission", metavar="FILE", help="Also write the file that the benchmark's own script or server takes.")
-@click.option("--train-answers", metavar="FILE", help="Answers of the training set (JSON or CSV): accuracy of rare and unseen answers.")
-@click.option("--text-metrics", is_flag=True, help="Also BLEU, CIDEr and METEOR of open answers (needs analyzer-agent[score]).")
-@click.option("--judge", metavar="MODEL", help="Let this language model judge open answers; its replies are kept in ANSWERS.judge.jsonl.")
-@click.option("--base-url", metavar="URL", help="Where the judge is, if not at OpenAI.")
-@click.option("--api", type=click.Choice(["auto", "responses", "chat"]), help="Which API to speak to the judge.")
-@click.option("--offline", is_flag=True, default=None, help="Never touch the network.")
-@click.option("--config", metavar="FILE", envvar="ANALYZER_AGENT_CONFIG", help="A TOML file with settings; by default the user's own.")
+@click.option("--questions", metavar="FILE", help="Read gold answers from this question file, if the answer file lacks them.")
+@click.option(
+    "--format", "form", type=click.Choice(["table", "md", "json"]), default="table", show_default=True, help="Print in this format."
+)
+@click.option("--json", "as_object", is_flag=True, help="Print JSON, like --format json.")
+@click.option("--submission", metavar="FILE", help="Also write the file for the benchmark's own script or server.")
+@click.option("--train-answers", metavar="FILE", help="Report accuracy of rare and unseen answers, given the training set's (JSON or CSV).")
+@click.option("--text-metrics", is_flag=True, help="Also compute BLEU, CIDEr and METEOR of open answers (needs analyzer-agent[score]).")
+@click.option("--judge", metavar="MODEL", help="Let this language model judge open answers; cache its replies in ANSWERS.judge.jsonl.")
+@click.option("--base-url", metavar="URL", help="Use this server for the judge instead of OpenAI.")
+@click.option("--api", type=click.Choice(["auto", "responses", "chat"]), help="Use this API of the judge's server.")
+@click.option("--offline", is_flag=True, default=None, help="Never use the network.")
+@click.option("--config", metavar="FILE", envvar="ANALYZER_AGENT_CONFIG", help="Read settings from this TOML file.")
 def score(answers: str, other: str | None, form: str, as_object: bool, **flags: Any) -> None:
     """Score an answer file of `batch`, or compare two.
 
-    Accuracy is told strictly (who does not answer is wrong) and by the benchmark's own rule; where there are gold spans, so is how well
-    citations match them. Cost is always told. Where "not in the video" is the right answer, not finding one is right.
+    Reports strict accuracy (no answer counts as wrong), accuracy by the benchmark's own rule, and cost; with gold spans also how well
+    citations match them. If the right answer is "not in the video", an answer that found nothing is right.
 
-    With ANSWERS_B: is B better, is B cheaper, on the questions that both files answer?
+    With ANSWERS_B, tests whether B is better and whether it is cheaper, on the questions that both files answer.
     """
     if as_object and form == "md":
         raise click.UsageError("--json and --format md exclude each other.")
@@ -93,22 +95,22 @@ def _golds(questions: str | None) -> "Mapping[str, Gold] | None":
 
 
 def _tell_mixed(file: Path, items: "Sequence[Scored]") -> None:
-    """Warn where a file holds answers of several managers: its figures are those of none."""
+    """Warn if a file mixes answers of several managers, whose figures cannot be told apart."""
     counts = Counter(one.by for one in items if one.by)
     if len(counts) > 1:
         warn(f"{file.name} mixes answers: {', '.join(f'{count} of {by}' for by, count in counts.most_common())}.")
 
 
 def _warn_of_unanswered(golds: "Mapping[str, Gold]", found: "Sequence[Sequence[Scored]]", questions: str) -> None:
-    """Say how many questions of the file the answers leave out: they are counted nowhere.
+    """Report the number of questions without an answer record; they are not counted.
 
     Raises:
-        AgentError: it is all of them.
+        AgentError: no answer belongs to a question of the file.
     """
     for items in found:
         missing = len(golds) - sum(one.id in golds for one in items)
         if missing == len(golds):
-            raise AgentError(f"None of the answers belongs to a question of {questions!r}.", hint="Give the file that was asked from.")
+            raise AgentError(f"None of the answers belongs to a question of {questions!r}.", hint="Give the question file of this run.")
         if missing:
             echo(f"Not counted: {missing} of {len(golds)} questions, which were not asked.", err=True)
 
@@ -125,7 +127,7 @@ def _judge(answers: Path, flags: Mapping[str, Any]) -> "Judge":
     from urllib.parse import urlsplit
 
     if settings.offline and not is_loopback(urlsplit(url).hostname or ""):
-        raise AgentError("--offline forbids asking a judge over the network.", hint="Leave out --judge, or use a local --base-url.")
+        raise AgentError("--offline forbids a judge on the network.", hint="Leave out --judge, or use a local --base-url.")
     model = open_model(flags["judge"], api=settings.api, base_url=settings.base_url, api_key=settings.api_key)
     return Judge(model, answers.with_name(f"{answers.name}.judge.jsonl"))
 
@@ -198,7 +200,7 @@ def _markdown(section: "Section") -> str:
 
 
 def _cell_text(cell: "Cell") -> str:
-    """Return a value as people read it: two decimals, or two digits of what is smaller."""
+    """Return a value for people: two decimals, or two significant digits of smaller values."""
     if cell is None:
         return "-"
     if isinstance(cell, float):

@@ -1,4 +1,4 @@
-"""`search`: which videos hold words, how often and where. Reads only: no analyzer runs."""
+"""`search`: find words in the notes of all videos in the store. Runs no analyzer."""
 
 import os
 import shlex
@@ -31,12 +31,12 @@ _MAX_TEXT_CHARS = 100
 _MAX_NAMES = 3
 _WORDS_FIRST = "Words come first, then files and folders: analyzer-agent search price talk.mp4"
 _HEARD = ("speech", "subtitles")
-"""The analyzers that leave the words that are spoken."""
+"""The analyzers whose notes hold spoken words."""
 
 
 @dataclass(frozen=True)
 class SearchedVideo:
-    """A video that is searched: its id, its name for people, the file, how long it is (ms; 0 where the store does not know it)."""
+    """A video to search; `duration` in ms is 0 if the store does not know the video."""
 
     id: str
     name: str
@@ -46,16 +46,18 @@ class SearchedVideo:
 
 @command()
 @click.argument("arguments", nargs=-1, required=True, metavar="WORDS... [VIDEO|FOLDER]...")
-@click.option("--kind", "kinds", multiple=True, metavar="K", help="Only notes of this kind (speech, text, scene, ...); may be repeated.")
-@click.option("--limit", type=click.IntRange(min=1), default=3, metavar="N", help="Findings to show of each video.  [default: 3]")
-@click.option("--recursive", "-r", is_flag=True, help="Take the videos in the folders of a folder as well.")
+@click.option(
+    "--kind", "kinds", multiple=True, metavar="K", help="Search only notes of this kind (speech, text, scene, ...); may be repeated."
+)
+@click.option("--limit", type=click.IntRange(min=1), default=3, metavar="N", help="Show N notes of each video.  [default: 3]")
+@click.option("--recursive", "-r", is_flag=True, help="Include the videos in subfolders.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 @shared_options("scope", "options", "store")
 def search(arguments: tuple[str, ...], kinds: tuple[str, ...], limit: int, recursive: bool, as_object: bool, **flags: Any) -> None:
-    """Tell which videos hold WORDS: how often, when, and where it stands.
+    """Find WORDS in the notes: in which videos, how often and when.
 
-    Everything in the store is searched, or only the videos and folders that are named after the words. Notes with all of the words
-    count; where there are none, those with any of them. Nothing is analyzed.
+    Searches all videos in the store, or only the videos and folders given after the words. Finds notes with all of the words; if there
+    are none, notes with any of them. Nothing is analyzed.
     """
     settings = settings_of(flags)
     store_to_read(settings)
@@ -77,11 +79,11 @@ def search(arguments: tuple[str, ...], kinds: tuple[str, ...], limit: int, recur
 
 
 def split_words(arguments: Sequence[str]) -> tuple[str, list[str]]:
-    """Return the words, and the files and folders that are named after them.
+    """Split the arguments into the search words and the files and folders after them.
 
     Raises:
         click.UsageError: there are no words.
-        AgentError: what looks like a file does not exist.
+        AgentError: an argument looks like a file, but does not exist.
     """
     at = len(arguments)
     while at > 1 and os.path.exists(arguments[at - 1]):
@@ -99,7 +101,7 @@ def _looks_like_file(word: str) -> bool:
 
 
 def _places(store: "Store", named: Sequence[str], recursive: bool) -> list[SearchedVideo]:
-    """Return the videos to search: those that are named, else all that the store knows."""
+    """Return the named videos, or all videos in the store."""
     known = {video.id: video for video in store.maintenance.videos()}
     if not named:
         all_known = (SearchedVideo(video.id, Path(video.path).name, video.path, video.duration) for video in known.values())
@@ -126,7 +128,7 @@ def _find(
 
 
 def _unheard(store: "Store", places: Sequence[SearchedVideo]) -> list[SearchedVideo]:
-    """Return the videos whose words nobody has taken down, at least not all of them."""
+    """Return the videos that are not, or not wholly, covered by speech or subtitles."""
     looked = [store.ledger.looked(analyzer) for analyzer in _HEARD]
     return [p for p in places if not p.duration or not any(TimeRange(0, p.duration) in done.get(p.id, ()) for done in looked)]
 
@@ -154,7 +156,7 @@ def _line(run: "MergedNote", store: "Store") -> str:
 
 
 def _names(places: Mapping[str, SearchedVideo]) -> dict[str, str]:
-    """Return names that tell the videos apart: those of files, with their folders where two are called alike."""
+    """Return a unique name per video id: the file name, or the path if two names are equal."""
     alike = Counter(place.name for place in places.values())
     return {id: one_line(place.name if alike[place.name] == 1 else place.path) for id, place in places.items()}
 

@@ -1,4 +1,4 @@
-"""`sessions`: the conversations in a store, to be taken up again with `chat --session NAME`."""
+"""`sessions`: list the sessions in the store."""
 
 import json
 from datetime import datetime
@@ -24,9 +24,9 @@ _MAX_NAMES = 2
 @click.option("--json", "as_object", is_flag=True, help="Print a JSON list.")
 @shared_options("store")
 def sessions(as_object: bool, **flags: Any) -> None:
-    """List the sessions in the store, newest first: name, number of questions, begin, videos and first question.
+    """List the sessions in the store, newest first.
 
-    Go on with one: analyzer-agent chat --session NAME.
+    To continue one: analyzer-agent chat --session NAME
     """
     path = store_to_read(settings_of(flags))
     rows: list[dict[str, Any]] = []
@@ -40,11 +40,11 @@ def sessions(as_object: bool, **flags: Any) -> None:
     elif rows:
         echo(as_table(rows))
     else:
-        echo("No sessions yet. Begin one: analyzer-agent chat VIDEO", err=True)
+        echo("No sessions yet. Start one: analyzer-agent chat VIDEO", err=True)
 
 
 def sessions_in(store: "Store") -> list[dict[str, Any]]:
-    """Return the sessions in a store as they are printed as JSON; times are UTC, ISO 8601."""
+    """Return the sessions in the JSON form; times are UTC, ISO 8601."""
     names = {video.id: video.name for video in store.maintenance.videos()}
     return [
         {
@@ -59,7 +59,7 @@ def sessions_in(store: "Store") -> list[dict[str, Any]]:
 
 
 def as_table(rows: list[dict[str, Any]]) -> str:
-    """Return sessions as a table, in local time."""
+    """Return sessions as a table; times are local."""
     lines = [
         [
             row["name"],
@@ -70,7 +70,7 @@ def as_table(rows: list[dict[str, Any]]) -> str:
         ]
         for row in rows
     ]
-    return table(["session", "questions", "begun", "videos", "first question"], lines, numbers=("questions",))
+    return table(["session", "questions", "started", "videos", "first question"], lines, numbers=("questions",))
 
 
 def _folded(names: list[str]) -> str:

@@ -1,7 +1,4 @@
-"""The slash commands of `chat`.
-
-Each prints to stdout and runs no analyzer.
-"""
+"""The slash commands of `chat`. They print to stdout and run no analyzer."""
 
 from typing import TYPE_CHECKING
 
@@ -18,26 +15,26 @@ if TYPE_CHECKING:
     from analyzer_agent.session import Session
 
 HELP = {
-    "/help": "this list",
-    "/notes [WORDS]": "what was found so far; with words, the notes that match them; with --full before them, all of long texts",
-    "/sessions": "all sessions in this store",
-    "/more": "look further for the answer to the last question, where something is left to look at",
-    "/cost": "what this session has cost so far",
-    "/quit, /q": "leave; the session is kept",
+    "/help": "show this list",
+    "/notes [WORDS]": "show the notes so far, or those that match WORDS; --full before them prints long texts in full",
+    "/sessions": "list all sessions in this store",
+    "/more": "continue the search for an answer to the last question, if ranges are left to analyze",
+    "/cost": "show the cost of this session so far",
+    "/quit, /q": "leave; the session is stored",
 }
 
 WORDS = {"exit": "/quit", "quit": "/quit", "help": "/help"}
-"""Words that are no questions, and the commands that they stand for."""
+"""Words accepted without a slash, and their commands."""
 
 _NOTES_SHOWN, _LONGEST = 30, 200
 
 
 class ChatEnded(Exception):
-    """The user wants to leave."""
+    """Raised when the user leaves the chat."""
 
 
 def run_command(line: str, session: "Session") -> None:
-    """Carry out a slash command.
+    """Run a slash command.
 
     Raises:
         ChatEnded: it was `/quit`.
@@ -73,7 +70,7 @@ def _notes(session: "Session", words: str) -> None:
         text = quote(run.text, None if full else _LONGEST)
         echo(cited(f"[#{run.id}] {name}{run.span} {run.kind}{', uncertain' if run.uncertain else ''}: {text}"))
     if len(runs) > _NOTES_SHOWN:
-        echo(f"  ... and {len(runs) - _NOTES_SHOWN} more; /notes WORDS searches them")
+        echo(f"  ... and {len(runs) - _NOTES_SHOWN} more; search them with /notes WORDS")
     if not runs:
         echo("  No notes match." if words else "  No notes yet.")
 

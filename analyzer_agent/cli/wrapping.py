@@ -1,7 +1,4 @@
-"""Lines broken at words at the terminal's width, later ones indented; nothing is broken where the output is no terminal.
-
-Knows nothing of what the lines say.
-"""
+"""Wrap lines at the terminal's width; output that is not a terminal is left unwrapped."""
 
 import re
 import shutil
@@ -16,17 +13,17 @@ from analyzer_agent.cli.safe_json import sanitize
 _NO_WIDTH = ("Mn", "Me", "Cf")
 _STYLE = re.compile(r"\x1b\[[\d;]*m")
 _MIN_ROOM = 20
-"""With fewer columns than this beside the indent, lines are left to the terminal."""
+"""Do not wrap if fewer columns than this remain after the indent."""
 
 
 def terminal_columns(err: bool = False) -> int:
-    """Return the width of the terminal that stdout (or stderr) is, 0 where it is none."""
+    """Return the width in columns of the terminal on stdout (or stderr), 0 if there is none."""
     stream = sys.stderr if err else sys.stdout
     return shutil.get_terminal_size().columns if stream.isatty() else 0
 
 
 def text_width(text: str) -> int:
-    """Return how many columns a terminal gives to a text: wide characters take two, combining ones and styles none."""
+    """Return the width of a text in columns: wide characters take two, combining ones and styles none."""
     text = _STYLE.sub("", text) if "\x1b" in text else text
     if text.isascii():
         return len(text)
@@ -34,7 +31,7 @@ def text_width(text: str) -> int:
 
 
 def wrapped(text: str, hang: int = 0, *, err: bool = False) -> str:
-    """Return text for stdout (or stderr), each of its lines broken to fit the terminal and continued `hang` columns further right."""
+    """Wrap each line of a text for stdout (or stderr), indenting continuation lines by `hang` columns."""
     wide = terminal_columns(err)
     if wide - hang < _MIN_ROOM:
         return text
@@ -42,7 +39,7 @@ def wrapped(text: str, hang: int = 0, *, err: bool = False) -> str:
 
 
 def break_line(line: str, wide: int, hang: int = 0) -> list[str]:
-    """Return a line in pieces of at most `wide` columns, or `hang` less from the second on; words longer than that are cut."""
+    """Split a line into pieces of at most `wide` columns (later ones `wide - hang`); split longer words."""
     pieces, piece = list[str](), ""
     for word in re.findall(r"\s*\S+", line):
         room = wide - (hang if pieces else 0)
@@ -50,7 +47,7 @@ def break_line(line: str, wide: int, hang: int = 0) -> list[str]:
             pieces.append(piece)
             piece = word.strip()
             continue
-        if "\x1b" in word:  # styled: never cut
+        if "\x1b" in word:  # never split a style sequence
             piece += word
             continue
         for character in word:
@@ -62,11 +59,11 @@ def break_line(line: str, wide: int, hang: int = 0) -> list[str]:
 
 
 def echo(text: str = "", hang: int | None = None, *, err: bool = False) -> None:
-    """Print text on stdout (or stderr), wrapped at words on a terminal; all that is no JSON and no file goes through here.
+    """Print text, wrapped on a terminal. Use it for all output except JSON and file contents.
 
     Args:
-        text: may be styled.
-        hang: columns by which continued lines are indented; by default as far as their first line.
+        text: the text, which may be styled.
+        hang: the indent of continuation lines in columns; by default that of the first line.
         err: print on stderr.
     """
     lines = (wrapped(line, len(line) - len(line.lstrip(" ")) if hang is None else hang, err=err) for line in text.split("\n"))
@@ -74,7 +71,7 @@ def echo(text: str = "", hang: int | None = None, *, err: bool = False) -> None:
 
 
 class Writer:
-    """Writes text on stdout as it streams, whole words at a time, broken at the terminal's width; `titled` is applied to each word."""
+    """Writes streamed text to stdout word by word, wrapped; `titled` is applied to each word."""
 
     def __init__(self, titled: Callable[[str], str] = str) -> None:
         self._titled = titled
@@ -83,12 +80,12 @@ class Writer:
         self._column = 0
 
     def write(self, text: str) -> None:
-        """Write the words that are complete, and keep the last one."""
+        """Write the complete words, and buffer the last one."""
         *tokens, self._begun = re.findall(r"\s+|\S+", self._begun + text) or [""]
         self._put(tokens)
 
     def end(self) -> None:
-        """Write what was kept, and end the line."""
+        """Write the buffered word, and end the line."""
         self._put([self._begun] if self._begun.strip() else [])
         if self._column:
             click.echo()

@@ -1,6 +1,6 @@
-"""The formats of question files, in one table: by which fields each is known, and what reads it.
+"""The table of question-file formats: the fields that identify each, and its reader.
 
-A file's name never counts. Whatever a file holds, reading it gives questions or an `AgentError`.
+File names are ignored. Reading any file yields questions or raises `AgentError`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,22 +16,22 @@ from analyzer_agent.evals.formats.source import Source
 
 @dataclass(frozen=True)
 class Format:
-    """A format: its name for people, the fields it is known by (one of each tuple's) and those it never has, and its reader."""
+    """A format: display name, required fields (one of each tuple), forbidden fields, and reader."""
 
     title: str
     known_by: tuple[tuple[str, ...], ...]
     read: Callable[[FieldReader, Source], Iterator[Question]]
     hints: tuple[str, str] = ("", "")
-    """What a record looks like, as JSON and in a CSV file."""
+    """An example of a record as JSON, and one as CSV."""
     never: tuple[str, ...] = ()
 
     @property
     def told(self) -> str:
-        """What people are told: `NExT-QA, IntentQA (video or video_id, …)`."""
+        """The format in messages: `NExT-QA, IntentQA (video or video_id, …)`."""
         return f"{self.title} ({', '.join(' or '.join(names) for names in self.known_by)})"
 
     def missing(self, fields: Sequence[str]) -> list[str]:
-        """Return those of the fields it is known by that are not among `fields`, quoted; all, where one is there that it never has."""
+        """Return the required fields missing in `fields`, quoted; all of them if a forbidden field is present."""
         there = set() if set(self.never) & set(fields) else set(fields)
         return [" or ".join(map(repr, names)) for names in self.known_by if not set(names) & there]
 
@@ -52,7 +52,7 @@ FORMATS = (
     Format("MSRVTT-QA", _fields("video_id", "question", "answer", "id|qid"), open_ended.msrvttqa, never=("a1", "options", "frame_count")),
     Format("own", _fields("id", "video", "question"), own_format, (f"A line looks like this: {EXAMPLE_LINE}", TABLE)),
 )
-"""Asked in this order; the first whose fields are all there reads the file."""
+"""In order of priority: the first format with no missing field reads the file."""
 
 _NOT_QUESTION_FILES = (
     (("pred", "gt"), "is a file of results, not of questions", "Give the file that the results are made from."),
@@ -62,14 +62,19 @@ _NOT_QUESTION_FILES = (
         "Give the file of questions, whose name ends in _q.",
     ),
 )
-"""What lies beside question files and is taken for one."""
+"""Files often mistaken for question files: fields, problem, hint."""
 
 
 def detect_format(fields: Sequence[str], name: str, table: bool = False) -> Format:
-    """Return the format that a file with these fields has; `table` tells that it is CSV.
+    """Return the format of a file with these fields.
+
+    Args:
+        fields: the fields of the first record.
+        name: the file name, for messages.
+        table: whether the file is CSV.
 
     Raises:
-        AgentError: none has them; names what the nearest one misses, and all formats by their fields.
+        AgentError: no format matches; the message names the fields that the nearest one lacks.
     """
     for one in FORMATS:
         if not one.missing(fields):

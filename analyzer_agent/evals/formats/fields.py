@@ -1,4 +1,4 @@
-"""One record of a question file, and the checks that its fields go through. Knows nothing of any one benchmark."""
+"""Read and validate the fields of one record of a question file."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,21 +20,21 @@ _QUOTED = re.compile(r"""[\s,]*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")[\s,]*
 
 @dataclass(frozen=True, slots=True)
 class FieldReader:
-    """A record with its place, `"questions.csv, line 3"`, and the hint that tells what a right one looks like."""
+    """A record with its place, such as `"questions.csv, line 3"`, and a hint that shows a valid one."""
 
     values: Mapping[str, Any]
     place: str
     hint: str = ""
 
     def wrong(self, why: str) -> AgentError:
-        """Return the error that names the place."""
+        """Return an error that names the place."""
         return AgentError(f"{self.place}: {why}.", hint=self.hint)
 
     def text(self, *names: str) -> str:
-        """Return the text of the first field of `names` that is there; numbers are not texts.
+        """Return the text of the first present field of `names`; numbers are not texts.
 
         Raises:
-            AgentError: none is there, or it is not a text or is empty.
+            AgentError: no field is present, or it is not a text or is empty.
         """
         name = self.name(*names)
         value = self.values[name]
@@ -43,27 +43,27 @@ class FieldReader:
         return value
 
     def label(self, *names: str) -> str:
-        """Return an id, given as a text or a whole number, as text."""
+        """Return an id as text; whole numbers are accepted."""
         value = self.values[self.name(*names)]
         return str(value) if is_whole(value) else self.text(*names)
 
     def path(self, *names: str) -> str:
-        """Return a name of a file, given as a text or a whole number."""
+        """Return a file name as text; whole numbers are accepted."""
         value = self.label(*names)
         if "\0" in value:
             raise self.wrong(f"{self.name(*names)!r} holds a character that no file name can have")
         return value
 
     def report_text(self, *names: str) -> str:
-        """Return what a field says for reports, as text; "" where it is not there."""
+        """Return a field as text for reports; "" if it is missing."""
         value = next((self.values[name] for name in names if self.values.get(name) is not None), "")
         return str(value) if is_whole(value) or isinstance(value, float) else value if isinstance(value, str) else ""
 
     def name(self, *names: str) -> str:
-        """Return the first of `names` that this record has.
+        """Return the first of `names` that is present.
 
         Raises:
-            AgentError: it has none.
+            AgentError: no field is present.
         """
         for name in names:
             if name in self.values:
@@ -71,7 +71,7 @@ class FieldReader:
         raise self.wrong(f"the field {' or '.join(map(repr, names))} is missing")
 
     def time(self, name: str) -> int | None:
-        """Return a time in ms, or None where the field is not there."""
+        """Return a time in ms, or None if the field is missing."""
         value = self.values.get(name)
         try:
             return None if value is None else parse(value)
@@ -88,7 +88,7 @@ class FieldReader:
         raise self.wrong(f"{name!r} must hold pairs of times, such as [[4, 9.5], ['1:10', '1:15']], not {abbreviated(pair)}")
 
     def listed(self, *names: str) -> tuple[str, ...]:
-        """Return the options of a benchmark: a list (or how pandas writes one into a cell), letters before them taken off."""
+        """Return the options from a list (or its text form in a cell), without leading letters."""
         name = self.name(*names)
         value = self.values[name]
         if isinstance(value, str):
@@ -98,30 +98,30 @@ class FieldReader:
         return strip_option_letters(self.counted([str(option) for option in value], name))
 
     def numbered(self, prefix: str) -> tuple[str, ...]:
-        """Return the options that lie in fields of their own, named `prefix` and a number from 0 on."""
+        """Return the options from the fields `prefix0`, `prefix1`, ..."""
         numbers = [int(name[len(prefix) :]) for name in self.values if re.fullmatch(rf"{prefix}[0-9]{{1,2}}", name)]
         return self.counted([self.label(f"{prefix}{at}") for at in range(max(numbers, default=0) + 1)], f"{prefix}0")
 
     def separate(self, first: str) -> tuple[str, ...]:
-        """Return the options that lie in fields of their own, of which `first` is the first one: `a0`, `option 0`, `a` or `A`."""
+        """Return the options from separate fields, starting at `first`: `a0`, `option 0`, `a` or `A`."""
         if first.endswith("0"):
             return self.numbered(first[:-1])
         last = max(name for name in self.values if len(name) == 1 and name.islower() == first.islower())
         return self.counted([self.label(chr(at)) for at in range(ord(first), ord(last) + 1)], first)
 
     def counted(self, options: Sequence[str], name: str) -> tuple[str, ...]:
-        """Return the options when there are enough and not too many of them."""
+        """Return the options after checking their number."""
         if not 2 <= len(options) <= MAX_OPTIONS:
             raise self.wrong(f"{name!r} must give 2 to {MAX_OPTIONS} options, not {len(options)}")
         return tuple(options)
 
     def choice(self, options: Sequence[str], *ways: str, name: str = "answer") -> int | None:
-        """Return the index of the right option, or None where the field is not there.
+        """Return the index of the right option, or None if the field is missing.
 
         Args:
-            options: what there is to choose from.
-            ways: how the field may name it: "index" (0 is the first), "letter", "text". Several ways that lead to different
-                options are refused.
+            options: the options.
+            ways: the accepted forms: "index" (0 is the first), "letter", "text". A value that means different options in different forms
+                is an error.
             name: the field.
         """
         value = self.values.get(name)
@@ -139,12 +139,12 @@ class FieldReader:
 
 
 def is_whole(value: object) -> bool:
-    """Tell whether it is a whole number (True is not one)."""
+    """Tell whether a value is a whole number (`True` is not)."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def strip_option_letters(options: Sequence[str]) -> tuple[str, ...]:
-    """Return the options without `A.`, `(B)`, … before them, where every option has its letter: whoever shows them puts their own."""
+    """Remove leading `A.`, `(B)`, … if every option has its letter; letters are added for display."""
     marks = [_PREFIX.match(option) for option in options]
     if all(mark is not None and mark[1] == option_letter(at) for at, mark in enumerate(marks)):
         return tuple(option[mark.end() :].strip() for option, mark in zip(options, marks, strict=True) if mark is not None)
@@ -179,5 +179,5 @@ def _cell(text: str) -> list[str] | None:
 
 
 def abbreviated(value: object) -> str:
-    """Return a value as messages show it, cut where it is long."""
+    """Return a value for messages, truncated."""
     return truncated(repr(value), 80)

@@ -1,6 +1,6 @@
-"""Benchmarks whose questions are multiple choice: one small reader for each.
+"""Readers of multiple-choice benchmarks, one each.
 
-Their files are taken as they are published: what a reader does not need may be there or not, and gold that is kept secret may be missing.
+Files are read as published: unused fields may be missing, and so may secret gold answers.
 """
 
 import os
@@ -15,16 +15,16 @@ from analyzer_agent.timeline import TimeRange, parse
 from analyzer_agent.wording import option_letter
 
 _NEEDLE_MS = 1000
-"""How long a needle of VNBench stays where the file gives an instant only."""
+"""Duration in ms assumed for a VNBench needle that is given as an instant."""
 
 _LVBENCH_OPTION = re.compile(r"\s+\(([A-Z])\)\s*")
 _CLOCKS = re.compile(r"(\d+(?::\d+){1,2})\s*-\s*(\d+(?::\d+){1,2})")
 
 
 def nextqa(row: FieldReader, source: Source) -> Iterator[Question]:
-    """Yield a question of NExT-QA, of NExT-GQA where the gold spans lie beside the file, or of IntentQA.
+    """Yield a question of NExT-QA, NExT-GQA (if gold spans are next to the file) or IntentQA.
 
-    NExT-GQA writes the right option's text where the others write its number.
+    NExT-GQA gives the text of the right option, the others its number.
     """
     video, qid, options = row.path("video", "video_id"), row.label("qid"), row.numbered("a")
     path = source.mapping(("*map*vid*.json",)).get(video)
@@ -45,7 +45,7 @@ def nextqa(row: FieldReader, source: Source) -> Iterator[Question]:
 
 
 def egoschema(row: FieldReader, source: Source) -> Iterator[Question]:
-    """Yield a question of EgoSchema; answers lie in the subset's file, or in `truth` or `answer` of files made from it."""
+    """Yield a question of EgoSchema; answers are in the subset's file, or in the fields `truth` or `answer`."""
     answers = source.companion(("*subset_answers*.json",), _numbers)
     uid, options = row.path("q_uid"), row.numbered("option ")
     known = next((row.values[name] for name in ("truth", "answer") if name in row.values), answers.get(uid))
@@ -61,9 +61,9 @@ def egoschema(row: FieldReader, source: Source) -> Iterator[Question]:
 
 
 def videomme(row: FieldReader, source: Source) -> Iterator[Question]:
-    """Yield the questions of a record of Video-MME: a row of its table, or a video as in the template of its result file.
+    """Yield the questions of a Video-MME record: a row of its table, or a video of its result template.
 
-    The published template, the table and the evaluation script name the same things differently.
+    The published template, table and evaluation script use different names for the same fields.
     """
     for one in _nested(row, "questions") if "questions" in row.values else (row,):
         yield _videomme(row, one, source)
@@ -95,7 +95,7 @@ def _videomme(video: FieldReader, row: FieldReader, source: Source) -> Question:
 def longvideobench(row: FieldReader, source: Source) -> Iterator[Question]:
     """Yield a question of LongVideoBench; the test file has no `correct_choice`.
 
-    `position` counts frames at a rate that the file does not tell, so it gives no evidence.
+    `position` counts frames at an unknown rate, so it gives no evidence.
     """
     options, subtitles = row.listed("candidates"), row.report_text("subtitle_path")
     yield Question(
@@ -114,9 +114,9 @@ def longvideobench(row: FieldReader, source: Source) -> Iterator[Question]:
 
 
 def vnbench(row: FieldReader, source: Source) -> Iterator[Question]:
-    """Yield a question of VNBench: each is asked four times with its options shuffled.
+    """Yield a question of VNBench, which asks each four times with shuffled options.
 
-    `gt_option` is the right letter; without it `gt` is the right option's text, as in the benchmark's own reader, or its letter or number.
+    `gt_option` is the right letter; without it, `gt` is the text (as in the benchmark's own reader), letter or number of the right option.
     """
     video, kind, options = row.path("video"), row.label("type"), row.listed("options")
     stem = os.path.splitext(os.path.basename(video))[0]
@@ -137,7 +137,7 @@ def vnbench(row: FieldReader, source: Source) -> Iterator[Question]:
 
 
 def lvbench(video: FieldReader, source: Source) -> Iterator[Question]:
-    """Yield the questions about a video of LVBench: options inside the text of the question."""
+    """Yield the questions on a video of LVBench, whose options are inside the question text."""
     key = video.path("key")
     for row in _nested(video, "qa"):
         text, *parts = _LVBENCH_OPTION.split(row.text("question"))
@@ -168,7 +168,7 @@ def _nested(row: FieldReader, name: str) -> Iterator[FieldReader]:
 
 
 def _candidate_file_names(path: str) -> tuple[str, ...]:
-    """Return the names that a benchmark's video may have here: as published, moved, or downloaded in another container."""
+    """Return candidate names of a video: as published, moved, or in another container."""
     name = os.path.basename(path)
     return (path, name, os.path.splitext(name)[0])
 
@@ -180,7 +180,7 @@ def _needle_answer(row: FieldReader, options: Sequence[str]) -> int | None:
 
 
 def _option_labels(row: FieldReader, name: str, options: Sequence[str], *others: str) -> tuple[str, ...]:
-    """Return how a field names an option: by its text where it is one's text, else by `others`."""
+    """Return the form in which a field names an option: "text" if it equals one, else `others`."""
     is_text = str(row.values.get(name)).strip() in [option.strip() for option in options]
     return ("text",) if is_text else (*others, "text")
 
@@ -202,7 +202,7 @@ def _referenced_ranges(text: str) -> Iterator[TimeRange]:
         except ValueError:
             continue
         if first <= last:
-            # A clock without fractions names a whole second.
+            # A clock without fractions means a whole second.
             yield TimeRange(first, max(last, first + 1000))
 
 

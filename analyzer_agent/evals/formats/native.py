@@ -1,4 +1,4 @@
-"""The question file of this program: JSON lines, a JSON list, or CSV with the same fields. Unknown fields, maybe misspelt, are refused."""
+"""The native question format: JSON lines, a JSON list, or CSV. Unknown fields are errors, since they may be typos."""
 
 import re
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from analyzer_agent.evals.formats.source import Source
 from analyzer_agent.timeline import TimeRange
 
 EXAMPLE_LINE = '{"id": "q1", "video": "talk.mp4", "question": "What does it cost?", "options": ["10", "20"], "from": 0, "to": "1:30"}'
-"""What a line looks like; `options`, `from` and `to` may be left out."""
+"""An example line; `options`, `from` and `to` are optional."""
 
 TABLE = "The first line of a CSV file is id,video,question,options,answer with options such as 10|20|30, or id,video,question,a,b,c,answer"
 
 _FIELDS = ("id", "video", "question", "options", "answer", "evidence", "type", "from", "to", "conversation")
 
 _IGNORED_FIELDS = ("note", "tags")
-"""Fields that a question may carry for other programs."""
+"""Fields that are allowed for other programs."""
 
 _NUMBERED = re.compile(r"(a|option[ _]?)[0-9]{1,2}")
 
@@ -26,10 +26,10 @@ _NUMBERED = re.compile(r"(a|option[ _]?)[0-9]{1,2}")
 def own_format(row: FieldReader, source: Source) -> Iterator[Question]:
     """Yield a question.
 
-    Options are a list, a text such as `10|20`, or have fields of their own.
+    Options are a list, a text such as `10|20`, or separate fields.
 
-    With options, `answer` is the index of the right one (a number, 0 is the first), its letter or its text, whichever leads to one option
-    only. Without options it is a text. `evidence` is a list of `[start, end]` pairs of times.
+    With options, `answer` is the index (0 is the first), letter or text of the right one, and must be unambiguous. Without options it is
+    a text. `evidence` is a list of `[start, end]` pairs of times.
     """
     form = _form(row)
     start, end = row.time("from"), row.time("to")
@@ -51,7 +51,7 @@ def own_format(row: FieldReader, source: Source) -> Iterator[Question]:
 
 
 def _form(row: FieldReader) -> str:
-    """Check the names of the fields; return the first field that holds an option by itself, as in `a0`, `option 0`, `A`, or ""."""
+    """Check the field names; return the first single-option field (`a0`, `option 0`, `A`) or ""."""
     known = (*_FIELDS, *_IGNORED_FIELDS)
     if unknown := [name for name in row.values if name not in known and not _first_option(name)]:
         raise row.wrong(f"unknown field {unknown[0]!r}; valid ones: {', '.join(known)}")
@@ -63,7 +63,7 @@ def _form(row: FieldReader) -> str:
 
 
 def _first_option(name: str) -> str:
-    """Return the name of the first option's field, for the name of any option's field."""
+    """Return the name of the first option field, given the name of any."""
     if match := _NUMBERED.fullmatch(name):
         return f"{match[1]}0"
     return ("a" if name.islower() else "A") if re.fullmatch("[A-Za-z]", name) else ""
@@ -93,7 +93,7 @@ def _evidence(row: FieldReader) -> tuple[TimeRange, ...]:
 
 
 def _parsed(row: FieldReader, name: str) -> Any:
-    """Return a field; JSON in a cell is read."""
+    """Return a field, with JSON in a cell decoded."""
     value = row.values.get(name)
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:

@@ -1,4 +1,4 @@
-"""Benchmarks whose answers are words: one small reader for each."""
+"""Readers of open-ended benchmarks, one each."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from analyzer_agent.evals.formats.source import Source
 
 
 def activitynetqa(row: FieldReader, source: Source) -> Iterator[Question]:
-    """Yield a question of ActivityNet-QA; answers and types lie in the file whose name ends in `_a`."""
+    """Yield a question of ActivityNet-QA; answers and types are in the file named `..._a`."""
     answers = source.companion(("*_a.json", "*_a.*.json"), _answers)
     id, name = row.label("question_id"), row.path("video_name")
     gold = FieldReader(answers.get(id) or {}, row.place, row.hint)
@@ -25,7 +25,7 @@ def activitynetqa(row: FieldReader, source: Source) -> Iterator[Question]:
 
 
 def msrvttqa(row: FieldReader, source: Source) -> Iterator[Question]:
-    """Yield a question of MSRVTT-QA: the published list, or the table that is made from it."""
+    """Yield a question of MSRVTT-QA, from the published list or a table made from it."""
     name = row.path("video_id")
     yield Question(
         id=row.label("id", "qid"),

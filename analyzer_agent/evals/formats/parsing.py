@@ -1,7 +1,4 @@
-"""From bytes to records: JSON, JSON lines, CSV and Parquet, told apart by what they hold and never by a file's name.
-
-Knows nothing of what the fields mean.
-"""
+"""Parse JSON, JSON lines, CSV and Parquet into records, detected by content and not by name."""
 
 import csv
 import importlib
@@ -19,19 +16,19 @@ _HEAD = 4096
 
 
 class Records(NamedTuple):
-    """The fields of the first record, and all records with their places; reading on may raise `AgentError`."""
+    """The fields of the first record, and all records with their places; iterating may raise `AgentError`."""
 
     fields: Sequence[str]
     rows: Iterable[tuple[str, dict[str, Any]]]
     table: bool = False
-    """Whether it is a CSV file."""
+    """Whether the file is CSV."""
 
 
 def read_records(path: Path) -> Records:
     """Return the records of a file.
 
     Raises:
-        AgentError: it cannot be read, is not UTF-8 text, or is not well formed.
+        AgentError: the file cannot be read, is not UTF-8 text, or is malformed.
     """
     data = _bytes(path)
     if data.startswith(_PARQUET):
@@ -44,10 +41,10 @@ def read_records(path: Path) -> Records:
 
 
 def read_json(path: Path) -> Any:
-    """Return what a JSON file holds.
+    """Return the value in a JSON file.
 
     Raises:
-        AgentError: it cannot be read, or is not JSON.
+        AgentError: the file cannot be read, or is not JSON.
     """
     return _parse_whole(_decoded(_bytes(path), path), path)
 
@@ -70,15 +67,15 @@ def _decoded(data: bytes, path: Path) -> str:
 
 
 def parse_json(text: str) -> Any:
-    """Return what JSON text holds.
+    """Return the value of JSON text.
 
     Raises:
-        ValueError: it is not JSON, or holds half a character.
-        RecursionError: it is nested too deeply.
+        ValueError: the text is not JSON, or contains a lone surrogate.
+        RecursionError: the value is nested too deeply.
     """
     found = json.loads(text)
     if "\\ud" in text or "\\uD" in text:
-        # Half a character can be written in JSON, and nowhere else: neither into a prompt nor into an answer file.
+        # JSON can express a lone surrogate, but no prompt or answer file (UTF-8) can.
         json.dumps(found, ensure_ascii=False).encode()
     return found
 
@@ -102,7 +99,7 @@ def _object_or_lines(text: str, path: Path) -> Records:
         return _first(_lines(text, path.name))
     document = _parse_whole(text, path)
     if document and all(isinstance(value, dict) for value in document.values()):
-        # Records under their ids, the shape of the subsets that people derive from EgoSchema.
+        # Records keyed by id, as in derived subsets of EgoSchema.
         return _first(_objects([{"q_uid": key} | value for key, value in document.items()], path.name))
     return _first(iter([(f"{path.name}, line 1", document)]))
 
@@ -169,7 +166,7 @@ def _named(rows: Iterator[tuple[str, list[str]]], columns: Sequence[str]) -> Ite
                 f"{place}: it has {len(cells)} cells, the first line has {len(columns)} columns.",
                 hint="Put quotes around a cell that holds a comma.",
             )
-        # An empty cell is a field that is not there.
+        # An empty cell means a missing field.
         yield place, {column: cell for column, cell in zip(columns, cells, strict=True) if cell.strip()}
 
 

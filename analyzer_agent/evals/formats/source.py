@@ -1,6 +1,6 @@
-"""Where a question file lies and what lies around it: videos, subtitles, and the files that belong to it (answers, maps, gold spans).
+"""Find the videos, subtitles and companion files (answers, maps, gold spans) of a question file.
 
-Each folder is listed once, however many questions name its videos. Knows nothing of any one benchmark.
+Folder listings are cached for all questions.
 """
 
 import fnmatch
@@ -13,23 +13,23 @@ from analyzer_agent.errors import AgentError
 from analyzer_agent.evals.formats.parsing import read_json
 
 VIDEO_EXTENSIONS = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp", ".ts")
-"""What is put behind a name without an extension; where several are there, the first counts."""
+"""Tried in this order for a name without an extension."""
 
 _VIDEO_FOLDERS = ("", "videos", "video", "data")
 _SUBTITLE_FOLDERS = ("", "subtitles", "subtitle")
 
 IndexReader = Callable[[Any], Mapping[str, Any] | None]
-"""Turns a JSON document into a mapping by id, or says with None that the file is of another kind."""
+"""Turns a JSON document into a mapping by id; returns None for a file of another kind."""
 
 
 class Companion:
-    """What files beside the question file say, by id; a file counts as used once an id is found in it."""
+    """Values from companion files by id; a file counts as used once an id is found in it."""
 
     def __init__(self, parts: Sequence[tuple[Path, Mapping[str, Any]]], used: dict[Path, None]) -> None:
         self._parts, self._used = parts, used
 
     def get(self, id: str) -> Any:
-        """Return what the first file that knows `id` says, or None."""
+        """Return the value of `id` from the first file that has it, or None."""
         for path, mapping in self._parts:
             if id in mapping:
                 self._used[path] = None
@@ -38,7 +38,12 @@ class Companion:
 
 
 class Source:
-    """A question file's surroundings. `videos` is the folder that the user named, `map` the file that maps ids to videos.
+    """The surroundings of a question file.
+
+    Args:
+        path: the question file.
+        videos: the folder of videos given by the user.
+        map: the file given by the user that maps ids to videos.
 
     Raises:
         AgentError: `videos` is not a folder.
@@ -57,15 +62,15 @@ class Source:
             raise AgentError(f"There is no folder {str(videos)!r}.", hint="Name the folder of the videos with --videos DIR.")
 
     def video(self, *names: str) -> Path:
-        """Return where the first of `names` that exists lies, or where the first one should lie.
+        """Return the path of the first existing video of `names`, else the expected path of the first.
 
-        A name is a path, with or without its extension. It is looked for in the folder that the user named, then beside the question
-        file and in its folders of videos; a plain name is looked for anywhere below the folder that the user named.
+        A name is a path, with or without extension. It is searched in the user's folder, then next to the question file and in video
+        folders there; a plain name is searched anywhere below the user's folder.
 
-        Links of folders are followed, those of files are not: subtitles lie beside the name, not beside what it links to.
+        Links to folders are resolved, links to files are not, because subtitles are next to the link and not next to its target.
 
         Raises:
-            AgentError: several videos below that folder have the name.
+            AgentError: several videos below the user's folder have the name.
         """
         if (known := self._found.get(names)) is None:
             folder, base = os.path.split(self._video(names))
@@ -73,7 +78,7 @@ class Source:
         return known
 
     def subtitles(self, *names: str) -> Path | None:
-        """Return the subtitle file of the first of `names` that exists."""
+        """Return the first existing subtitle file of `names`, or None."""
         for name in names:
             for root in self._roots(_SUBTITLE_FOLDERS):
                 if os.path.isfile(path := os.path.join(root, name)):
@@ -81,10 +86,10 @@ class Source:
         return None
 
     def companion(self, patterns: Sequence[str], unpack: IndexReader) -> Companion:
-        """Return what the files beside the question file say whose names fit `patterns` and whose content `unpack` knows.
+        """Return the companion files whose names match `patterns` and whose content `unpack` accepts.
 
         Raises:
-            AgentError: one of them is not JSON.
+            AgentError: a file is not JSON.
         """
         if (known := self._companions.get(tuple(patterns))) is None:
             known = self._companions[tuple(patterns)] = Companion(list(self._unpacked(patterns, unpack)), self.used)
@@ -97,10 +102,10 @@ class Source:
                 yield path, content
 
     def mapping(self, patterns: Sequence[str]) -> Companion:
-        """Return the map from ids to videos: the file that the user named, or the one beside the question file.
+        """Return the map from ids to videos: the user's file, or the one next to the question file.
 
         Raises:
-            AgentError: the file that the user named is not such a map.
+            AgentError: the user's file is not such a map.
         """
         if self.map is None:
             return self.companion(patterns, _texts)

@@ -1,6 +1,6 @@
-"""Ways of answering other than the manager's: one call of a model over a description, over frames, or over the question alone.
+"""Baselines: answer in one model call from a description, from frames, or from the question alone.
 
-Each question stands for itself: earlier ones of the session are not told. Knows nothing of graphs, nor of which model answers.
+Each question is independent: the model is not shown earlier ones.
 """
 
 from collections.abc import Callable, Generator
@@ -21,7 +21,7 @@ class Mode(Protocol):
     """A way of answering a question."""
 
     def answer(self, context: QuestionContext, write: Callable[[Event], None]) -> Outcome:
-        """Answer a question; `write` takes what happens meanwhile.
+        """Answer a question; `write` receives the events.
 
         Raises:
             AgentError: the model or an analyzer cannot be used.
@@ -30,5 +30,8 @@ class Mode(Protocol):
 
 
 def answer(mode: Mode, context: QuestionContext) -> Generator[Event, None, Outcome]:
-    """Answer a question in a thread of its own; yields events, returns what it ended with. Raises what `Mode.answer` raises."""
+    """Answer a question in a separate thread; yield its events and return the outcome.
+
+    Raises whatever `Mode.answer` raises.
+    """
     return run_in_thread(lambda write: mode.answer(context, write), context.cancel)

@@ -1,6 +1,6 @@
-"""The notes on videos as one text: shots as headings, under each what was said, read and seen in it, in time order.
+"""Write the notes on videos as one text in time order, with shots as headings.
 
-Runs no analyzers. A text that is too long is thinned by a rule that the text itself states.
+Runs no analyzers. If the text exceeds the token budget, notes are dropped by a rule that the text states.
 """
 
 from bisect import bisect_right
@@ -13,18 +13,18 @@ from analyzer_agent.evidence.rendering import CHARS_PER_TOKEN, fold_repeats, gro
 from analyzer_agent.toolbox import SessionVideo, Toolbox
 
 _SPOKEN_KINDS = ("speech", "subtitle")
-"""Kinds that are thinned last: what is said is seldom said twice."""
+"""Kinds that are dropped last, because speech seldom repeats itself."""
 
 _ANSWER_KINDS = ("look", "moment")
-"""Kinds that tell what was asked for rather than what there is."""
+"""Kinds that answer a single question."""
 
 _HALVINGS_BEFORE_SPEECH = 6
-"""How often everything else is halved before these are."""
+"""Number of times that other kinds are halved before `_SPOKEN_KINDS`."""
 
 
 @dataclass(frozen=True, slots=True)
 class DescriptionLine:
-    """A line of a description: what was found, here and, where it comes again within the shot, there. `heads` marks a shot's line."""
+    """A line of a description: a finding and its repetitions within the shot; `heads` marks a shot."""
 
     runs: tuple[MergedNote, ...]
     text: str
@@ -32,20 +32,20 @@ class DescriptionLine:
 
     @property
     def id(self) -> int:
-        """The note that the line is cited as."""
+        """The id of the note by which the line is cited."""
         return self.runs[0].id
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What is known of the videos. `thinned` states what was left out for room, if anything was."""
+    """A description of videos; `thinned` states which notes were dropped to fit the budget, or ""."""
 
     lines: tuple[DescriptionLine, ...]
     thinned: str = ""
 
     @property
     def text(self) -> str:
-        """The lines, with an empty one before each shot."""
+        """The lines, with an empty line before each shot."""
         return "\n".join(f"\n{line.text}" if line.heads and at else line.text for at, line in enumerate(self.lines))
 
 
@@ -56,15 +56,15 @@ def describe(
     *,
     covered: bool = False,
 ) -> Description:
-    """Return what the notes tell of the videos.
+    """Return a description of the videos from their notes.
 
-    Without `covered` only what a run over everything with default options finds is told, and so the same whatever was asked before.
+    Without `covered`, only notes of full runs with default options are used, so the text does not depend on earlier questions.
 
     Args:
-        toolbox: whose videos are described.
-        analyzers: whose notes to tell; None means those of all that can run here.
-        tokens: how long the text may be.
-        covered: tell all that is known, from whatever analyzer; answers to single questions are left out.
+        toolbox: the toolbox with the videos.
+        analyzers: the analyzers whose notes to use; None means all that can run here.
+        tokens: the token budget of the text.
+        covered: use the stored notes of every analyzer, except answers to single questions.
     """
     by_offer = {}
     for session_video in toolbox.session_videos.values():
@@ -92,7 +92,7 @@ def _lines(by_offer: Mapping[str, Sequence[MergedNote]]) -> list[DescriptionLine
 
 
 def _lines_of(runs: Sequence[MergedNote], name: str) -> Iterator[DescriptionLine]:
-    """Yield the lines of one video: a thing stands under the shot in which it starts."""
+    """Yield the lines of one video; a finding is listed under the shot in which it starts."""
     shots = [run for run in runs if run.kind == "scene"]
     starts = [shot.span.start for shot in shots]
     within: list[list[MergedNote]] = [[] for _ in range(len(shots) + 1)]
@@ -109,7 +109,7 @@ def _lines_of(runs: Sequence[MergedNote], name: str) -> Iterator[DescriptionLine
 
 
 def _fit_to_budget(by_offer: Mapping[str, Sequence[MergedNote]], tokens: int | None) -> Description:
-    """Return the description that `tokens` have room for, thinned as little as it takes; one note of each kind always stays."""
+    """Return a description of at most `tokens`, dropping as few notes as possible and keeping one of each kind."""
     for details, words in _levels():
         thin = {name: _thinned(runs, details, words) for name, runs in by_offer.items()}
         told = Description(tuple(_lines(thin)), _thinning_note(details, words))
@@ -120,7 +120,7 @@ def _fit_to_budget(by_offer: Mapping[str, Sequence[MergedNote]], tokens: int | N
 
 
 def _levels() -> Iterator[tuple[int, int]]:
-    """Yield of how many neighbours one is told: other notes and, once those are few, words as well."""
+    """Yield pairs (n, m): use every n-th note of other kinds and every m-th of `_SPOKEN_KINDS`."""
     for n in count():
         yield 2**n, 2 ** max(0, n - _HALVINGS_BEFORE_SPEECH)
 

@@ -1,7 +1,7 @@
-"""Evenly spaced frames and the question, in one call of a model that can see.
+"""The frames baseline: evenly spaced frames and the question in one call of a vision model.
 
-The answer cites frames by their number. Each cited frame becomes a note of kind `look`, which holds what was said of it; those that were
-shown and not cited are covered and empty. Knows neither how frames are decoded nor how a picture becomes part of a message.
+The answer cites frames by number. Each cited frame becomes a note of kind `look` with the sentences that cite it; the other shown frames
+are recorded as covered and empty.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ LOOK_KIND = "look"
 
 @dataclass(frozen=True, slots=True)
 class ShownFrame:
-    """A frame that the model was shown: its number in the message, its instant and its true time (both ms)."""
+    """A frame shown to the model: its number in the message, its instant and its PTS (both in ms)."""
 
     number: int
     session_video: SessionVideo
@@ -42,23 +42,23 @@ class ShownFrame:
 
     @property
     def span(self) -> TimeRange:
-        """The grain that the frame stands for."""
+        """The grain of the frame."""
         start = self.instant // FINEST_STEP * FINEST_STEP
         return TimeRange(start, min(start + FINEST_STEP, self.session_video.video.duration))
 
 
 @dataclass(frozen=True)
 class Frames:
-    """Answers from `count` frames of each video; `picture` makes an RGB image a part of a message."""
+    """Answers from `count` frames of each video; `picture` encodes an RGB image as a message part."""
 
     count: int
     picture: "Callable[[NDArray[np.uint8]], Mapping[str, Any]]"
 
     def answer(self, context: QuestionContext, write: Callable[[Event], None]) -> Outcome:
-        """Show the frames, ask the model once, and keep what it said of each.
+        """Show the frames, call the model once, and store its sentences on each frame.
 
         Raises:
-            AgentError: none of the videos has a picture there, or the model cannot be asked.
+            AgentError: no video has a picture in the scope, or the model call fails.
         """
         shown: list[ShownFrame] = []
         parts: list[Mapping[str, Any]] = [{"type": "text", "text": question_message(context.question, context.options)}]
@@ -88,7 +88,7 @@ class Frames:
 
 
 def even_instants(session_video: SessionVideo, count: int) -> list[int]:
-    """Return `count` instants (ms) of the finest grid, one in the middle of each of as many equal parts; fewer if there are not as many."""
+    """Return instants (ms) of the finest grid at the middles of `count` equal parts, without duplicates."""
     video = session_video.video
     grid = instants(session_video.scope, FINEST_STEP, video.picture) if video.picture else []
     return list(dict.fromkeys(grid[(2 * n + 1) * len(grid) // (2 * count)] for n in range(count))) if grid else []
@@ -99,7 +99,7 @@ def _call_id(session_video: SessionVideo) -> str:
 
 
 def _args(context: QuestionContext, session_video: SessionVideo, at: Sequence[int]) -> dict[str, JSON]:
-    """Return what a look is recorded with: the seconds at which frames are shown."""
+    """Return the arguments recorded with a look: the seconds of the frames."""
     video: dict[str, JSON] = {"video": session_video.name} if len(context.toolbox.session_videos) > 1 else {}
     return video | {"frames": [seconds(instant) for instant in at]}
 
@@ -125,9 +125,9 @@ def _renumbered(answer: CheckedAnswer, ids: Mapping[int, int]) -> CheckedAnswer:
 
 
 class FrameAnswers(Analyzer):
-    """What one model said of frames when it was asked one question, as an analyzer that has done its work already.
+    """A finished model answer in the form of an analyzer, so that it is stored through the ledger.
 
-    Each question is a lane of its own: what was said in answer to one does not take the place of what was said in answer to another.
+    Each question is a separate lane, so that answers to different questions do not replace one another.
     """
 
     version = "1"
@@ -137,13 +137,13 @@ class FrameAnswers(Analyzer):
         self.lane = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
 
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
-        """Yield each grain with what was said of its frame, if anything was."""
+        """Yield each grain with the sentences on its frame, if any."""
         for grain in grains:
             yield grain, [self._said[grain.span.start]] if grain.span.start in self._said else []
 
 
 def _store_cited(context: QuestionContext, shown: Sequence[ShownFrame], answer: CheckedAnswer, system: str) -> dict[int, int]:
-    """Store what was said of the frames, and return the notes of those that are cited, by the frames' numbers."""
+    """Store the sentences on the frames; return the note ids of the cited frames by frame number."""
     said = _sentences_by_frame(answer)
     asked: Mapping[str, JSON] = {
         "question": context.question,
@@ -165,7 +165,7 @@ def _store_cited(context: QuestionContext, shown: Sequence[ShownFrame], answer: 
 
 
 def _sentences_by_frame(answer: CheckedAnswer) -> dict[int, str]:
-    """Return for each cited frame the sentences that cite it; the whole answer where none does by itself."""
+    """Return for each cited frame the sentences that cite it, or else the whole answer."""
     parts = list(sentences_with_ids(answer.text))
     whole = " ".join(sentence for sentence, _ in parts if sentence) or answer.choice or answer.text
     return {n: " ".join(sentence for sentence, cited in parts if n in cited and sentence) or whole for n in answer.cited}
@@ -174,9 +174,9 @@ def _sentences_by_frame(answer: CheckedAnswer) -> dict[int, str]:
 def _stored(
     context: QuestionContext, session_video: SessionVideo, look: FrameAnswers, spans: Sequence[TimeRange], found: Mapping[int, Observation]
 ) -> dict[int, int]:
-    """Store findings through the ledger, like any analyzer's, and return the notes' ids by start.
+    """Store observations through the ledger, and return the note ids by start time.
 
-    A note stays until something else is said of its frame.
+    A note remains until a different text for its frame replaces it.
     """
     spec = Spec(LOOK_KIND, LOOK_KIND, "Show frames to a model.", FINEST_STEP, lambda _options, _engine: look, (LOOK_KIND,), needs="picture")
     job = BoundAnalyzer(spec, look, make_provenance(spec, look, session_video.video))

@@ -1,7 +1,4 @@
-"""One call of a model that ends with `finish`; an answer that breaks the rules goes back once.
-
-Knows nothing of where the evidence comes from that the model is shown.
-"""
+"""One model call that ends with `finish`; an answer that fails the checks is sent back once."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +20,7 @@ _MAX_CALLS = 2
 
 @dataclass(frozen=True)
 class QuestionContext:
-    """A question with what it may be answered from, and what it may cost; None means no limit."""
+    """A question with its toolbox, model and limits; None means no limit."""
 
     question: str
     options: Sequence[str]
@@ -34,7 +31,7 @@ class QuestionContext:
     tokens: int | None = None
 
     def check_cancelled(self) -> None:
-        """Raise Cancelled if the user has interrupted."""
+        """Raise `Cancelled` if the user has interrupted."""
         if self.cancel.is_set():
             raise Cancelled
 
@@ -46,15 +43,14 @@ def ask_and_check(
     write: Callable[[Event], None],
     evidence: Mapping[int, MergedNote | None] | None,
 ) -> Outcome:
-    """Return the model's answer, checked.
+    """Return the model's checked answer.
 
     Args:
         context: the question.
-        system: what the model is told to be.
+        system: the system prompt.
         content: the message with the question and all evidence.
-        write: takes what happens meanwhile.
-        evidence: what the answer must cite, by number, with what it says where that is known; None if there is nothing to cite, so that
-            no citation is asked for.
+        write: receives the events.
+        evidence: the citable items by number, with their notes if known; None if no citation is required.
     """
     messages: list[Mapping[str, Any]] = [{"role": "system", "content": system}, {"role": "user", "content": content}]
     inputs = outputs = 0

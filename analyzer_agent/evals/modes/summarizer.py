@@ -1,6 +1,6 @@
-"""Everything described first, then asked once: all analyzers look at all of it, a model reads the whole description.
+"""The summarizer baseline, as in VideoChat-Text: run all analyzers over everything, then call a model once.
 
-The flow of VideoChat-Text. What is covered already is not looked at again.
+Covered ranges are not analyzed again.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,15 +19,15 @@ from analyzer_agent.toolbox.answer_check import Outcome, StopReason
 from analyzer_agent.toolbox.scheduler import run_calls, spent_ms
 
 DESCRIPTION_TOKENS = 16_000
-"""How long a description may be, and never more than half of the tokens that a question may take."""
+"""The token budget of a description; also limited to half of the question's budget."""
 
 
 @dataclass(frozen=True)
 class Summarizer:
-    """Answers from a description that all analyzers make together. The rules manager can read it as well."""
+    """Answers from a description by all analyzers; works with the rules manager, too."""
 
     def answer(self, context: QuestionContext, write: Callable[[Event], None]) -> Outcome:
-        """Run what has not run yet, within the budget, and ask the model once."""
+        """Run the analyzers over the gaps, within the budget, and call the model once."""
         toolbox = context.toolbox
         results = run_calls(toolbox, _calls(toolbox), write, context.analyzer_ms, context.cancel)
         room = DESCRIPTION_TOKENS if context.tokens is None else min(DESCRIPTION_TOKENS, context.tokens // 2)
@@ -52,7 +52,7 @@ def _calls(toolbox: Toolbox) -> list[ToolCall]:
 
 
 def _as_evidence(told: Description, results: Sequence[ToolResult], toolbox: Toolbox) -> str:
-    """Return the description as a model reads it: what is not in it first, then the lines, fenced."""
+    """Return the description for the model: first the omissions, then the fenced lines."""
     head = [told.thinned] if told.thinned else []
     if left := [u for result in results for u in result.not_examined]:
         head.append(f"Not examined: {_gaps(left, toolbox)}")

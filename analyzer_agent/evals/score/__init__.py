@@ -1,6 +1,6 @@
-"""Scores of answer files: strict accuracy, each benchmark's own rule, evidence, abstention, cost, and what sets two runs apart.
+"""Score answer files: strict accuracy, each benchmark's own rule, evidence, abstention, cost; compare runs.
 
-Never prints, never guesses: a question without an answer is wrong in strict figures, and an abstention in its column.
+Nothing is guessed: a question without an answer is wrong in strict figures, and an abstention in its column.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -37,7 +37,7 @@ _DURATION_GROUPS = ((60, "under 1 min"), (180, "1 to 3 min"), (600, "3 to 10 min
 
 @dataclass(frozen=True)
 class ScoredRun:
-    """The answers of one file, what a judge makes of them (by id), and the judge's name."""
+    """The answers of one file, the judge's verdicts by id, and the judge's name."""
 
     path: Path
     items: Sequence[Scored]
@@ -46,9 +46,13 @@ class ScoredRun:
 
 
 def score_run(run: ScoredRun, dataset: str, *, train_counts: Mapping[str, int] | None = None, text_metrics: bool = False) -> list[Section]:
-    """Return the score of one run, by the rules of `dataset` where it has some.
+    """Return the score of one run.
 
-    `train_counts` tells how often answers occur in the training set; `text_metrics` adds BLEU, CIDEr and METEOR.
+    Args:
+        run: the answers.
+        dataset: the benchmark, whose own rule is added if there is one.
+        train_counts: answer -> number of occurrences in the training set.
+        text_metrics: add BLEU, CIDEr and METEOR.
 
     Raises:
         Unavailable: the package for the text metrics is missing.
@@ -73,7 +77,7 @@ def score_run(run: ScoredRun, dataset: str, *, train_counts: Mapping[str, int] |
 
 
 def compare_runs(first: ScoredRun, second: ScoredRun, dataset: str) -> list[Section]:
-    """Return the outcomes and costs of two runs on the same questions side by side, and what sets them apart."""
+    """Return outcomes and costs of two runs on the same questions, and the significance of differences."""
     rights: dict[str, tuple[Right, Right]] = {"strict": (is_right, is_right)}
     if first.judge:
         rights["judged"] = (_is_right_rule(first), _is_right_rule(second))

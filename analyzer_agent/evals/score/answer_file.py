@@ -1,7 +1,4 @@
-"""Answers joined with what is right: an answer file becomes one small record for each question.
-
-Knows nothing of how anything is scored.
-"""
+"""Read an answer file, and join each answer with its gold data."""
 
 import json
 import re
@@ -25,7 +22,7 @@ _LETTER = re.compile(r"\(?([A-Za-z])\)?[.:]?")
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What an answer cost; times in seconds. Media time counts once per analyzer that looked at it."""
+    """The cost of an answer; times in seconds. Media time counts once per analyzer."""
 
     calls: int = 0
     steps: int = 0
@@ -38,7 +35,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Gold:
-    """What the question file says of a question. `answer` is the index of the right option, a text, or None where it is kept secret."""
+    """Gold data of a question. `answer` is the index of the right option, a text, or None if not published."""
 
     answer: int | str | None = None
     evidence: tuple[TimeRange, ...] = ()
@@ -47,29 +44,29 @@ class Gold:
     dataset: str = "own"
     group: str = ""
     duration: int | None = None
-    """Of the video, in ms."""
+    """Duration of the video in ms."""
     duration_group: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One question with its answer and its gold. `cited` are the spans of the citations, in their order."""
+    """A question with its answer and gold data; `cited` has the spans of the citations in order."""
 
     id: str
     gold: Gold
     question: str = ""
     finished: str = ""
-    """How it ended, as the answer says; "" where asking failed."""
+    """The answer's `finished` field; "" if the question failed."""
     text: str = ""
-    """The answer without its marks."""
+    """The answer without citation marks."""
     choice: str = ""
-    """The choice as it was written."""
+    """The choice as written by the model."""
     cited: tuple[TimeRange, ...] = ()
     cost: Cost | None = None
-    """None where asking failed."""
+    """None if the question failed."""
     by: str = ""
-    """Who answered: `gpt-5.4 (manager)`; "" where asking failed."""
+    """Model and mode: `gpt-5.4 (manager)`; "" if the question failed."""
 
     @property
     def has_options(self) -> bool:
@@ -82,7 +79,7 @@ class Scored:
 
     @property
     def outcome(self) -> AnswerOutcome:
-        """How it ended. Where there are options, only a choice is an answer, whatever the words say; none is an abstention."""
+        """The outcome. With options, only a choice counts as an answer; no choice is an abstention."""
         if not self.finished:
             return "failed"
         if self.has_options:
@@ -91,10 +88,10 @@ class Scored:
 
 
 def read_answers(path: Path, golds: Mapping[str, Gold] | None = None) -> list[Scored]:
-    """Return the answers of a file in their order, with the gold of `golds` where it has one, else that of the line.
+    """Return the answers of a file in order, with gold from `golds` (by id) or else from the line.
 
     Raises:
-        AgentError: the file cannot be read, holds no answer, or a line of it is wrong: names the line.
+        AgentError: the file cannot be read or has no answer, or a line is invalid; the message names the line.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -131,10 +128,10 @@ def read_answers(path: Path, golds: Mapping[str, Gold] | None = None) -> list[Sc
 
 
 def gold_of(given: Mapping[str, Any]) -> Gold:
-    """Return the gold that a line carries under `gold`; times are seconds there.
+    """Parse the `gold` object of a line, with times in seconds.
 
     Raises:
-        ValueError, TypeError, KeyError: a field has another form than `batch` writes.
+        ValueError, TypeError, KeyError: a field is not in the form that `batch` writes.
     """
     options = tuple(str(option) for option in given.get("options") or ())
     answer = given.get("answer")
@@ -161,19 +158,19 @@ def gold_of(given: Mapping[str, Any]) -> Gold:
 
 
 def option_index(choice: str, options: Sequence[str]) -> int | None:
-    """Return the index that a letter stands for, written `B`, `b`, `B.` or `(B)`; None if it is no letter of the options."""
+    """Return the index of an option letter (`B`, `b`, `B.` or `(B)`); None if it is not one."""
     match = _LETTER.fullmatch(choice.strip())
     at = letter_index(match[1]) if match else -1
     return at if 0 <= at < (len(options) or 26) else None
 
 
 def dataset_of(runs: Iterable[Sequence[Scored]]) -> str:
-    """Return the benchmark that all answers belong to; "own" where nothing says otherwise.
+    """Return the benchmark of the answers, "own" by default.
 
-    Answers without gold say nothing. NExT-GQA is a part of NExT-QA, so both may stand in one file.
+    Answers without gold are ignored. NExT-GQA is part of NExT-QA, so one file may contain both.
 
     Raises:
-        AgentError: they belong to several.
+        AgentError: the answers belong to several benchmarks.
     """
     known = {one.gold.dataset for items in runs for one in items if one.gold != Gold()}
     if known == {"nextqa", "nextgqa"}:
@@ -186,7 +183,7 @@ def dataset_of(runs: Iterable[Sequence[Scored]]) -> str:
 
 
 def common_questions(first: Sequence[Scored], second: Sequence[Scored]) -> tuple[list[Scored], list[Scored]]:
-    """Return the answers to the questions that both files answer, in the order of the first; gold in one of them serves both.
+    """Return the answers to common questions in the order of `first`; gold in one file serves both.
 
     Raises:
         AgentError: there is no such question.

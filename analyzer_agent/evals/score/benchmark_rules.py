@@ -1,6 +1,6 @@
-"""The rule of each benchmark, as its own script has it, odd corners included: above all, who leaves the denominator.
+"""The rule of each benchmark as in its own script, quirks included, such as the choice of the denominator.
 
-Each rule takes the questions whose gold is known. Knows nothing of strict accuracy, which is in `grading`.
+Rules receive the questions with known gold. Strict accuracy is in `grading`.
 """
 
 import re
@@ -19,7 +19,7 @@ _NEXTQA = {
 }
 _ACTIVITYNET = ("motion", "spatial relation", "temporal relation", "yes/no", "color", "object", "location", "number", "other")
 
-# Two commas are missing in the original, so that these are not four prefixes but two.
+# The original lacks two commas, which makes these two prefixes instead of four.
 _PREFIXES = (
     *("The best answer is", "The correct answer is", "The answer is", "The answer"),
     *("The best option is" + "The correct option is", "Best answer:" + "Best option:"),
@@ -28,7 +28,7 @@ _PREFIXES = (
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A benchmark's rule: its rows (group, number counted, percent right), the overall figure first, and what it does in words."""
+    """A benchmark's rule: a function for its rows (group, count, percent right), overall first, and a description."""
 
     title: str
     rows: Callable[[Sequence[Scored]], Iterable[_Row]]
@@ -36,7 +36,7 @@ class Rule:
 
 
 def benchmark_score(dataset: str, items: Sequence[Scored]) -> Section | None:
-    """Return the official score of a benchmark's answers; None where the benchmark has no rule, or no gold is known."""
+    """Return the official score of a benchmark's answers; None without a rule or gold."""
     rule = RULES.get(dataset)
     if rule is None or not items:
         return None
@@ -44,7 +44,7 @@ def benchmark_score(dataset: str, items: Sequence[Scored]) -> Section | None:
 
 
 def first_letter(response: str) -> str:
-    """Return the first A, B, C or D of a response, once set phrases are taken out; "" if there is none.
+    """Return the first A, B, C or D of a response after removing set phrases; "" if there is none.
 
     Source: Video-MME, evaluation/eval_your_results.py, `extract_characters_regex`.
     """
@@ -56,7 +56,7 @@ def first_letter(response: str) -> str:
 
 
 def any_letter(response: str) -> str:
-    """Return A if there is an A anywhere before the first full stop, else B if there is a B, and so on; else that text.
+    """Return A if the text before the first full stop contains an A, else B, and so on; else that text.
 
     Source: VNBench (VideoNIAH), evaluation/eval.py.
     """
@@ -138,7 +138,7 @@ def _lvbench(items: Sequence[Scored]) -> Iterable[_Row]:
 
 
 def lvbench_types(one: Scored) -> list[str]:
-    """Return the types of a question of LVBench, which may have several."""
+    """Return the types of a question; LVBench questions may have several."""
     kinds = one.gold.extra.get("question_type")
     return [kind for kind in kinds if isinstance(kind, str)] if isinstance(kinds, list) else _type(one)
 

@@ -1,7 +1,7 @@
-"""BLEU, CIDEr and METEOR of open answers, by COCO's own code: the door to `pycocoevalcap`.
+"""Compute BLEU, CIDEr and METEOR of open answers with COCO's code (`pycocoevalcap`).
 
-COCO's tokenizer needs Java, so words are split here: lower case, runs of letters and digits, inner apostrophes kept. Figures of papers that
-used COCO's tokenizer may differ in the second decimal. Knows nothing of videos.
+COCO's tokenizer needs Java, so words are split here: lower case, runs of letters and digits, with inner apostrophes. Figures may differ
+from those of papers in the second decimal.
 """
 
 import re
@@ -20,7 +20,7 @@ _TextsById = dict[str, list[str]]
 
 
 def captions(items: Sequence[Scored]) -> Section | None:
-    """Return BLEU-1 to 4, CIDEr and METEOR; None where there are no open answers. Who does not answer has said nothing.
+    """Return BLEU-1 to 4, CIDEr and METEOR; None without open answers. No answer counts as an empty text.
 
     Raises:
         Unavailable: pycocoevalcap is not installed.
@@ -44,18 +44,18 @@ def captions(items: Sequence[Scored]) -> Section | None:
 
 
 def words(text: str) -> str:
-    """Return the words of a text, in lower case, with one blank between them."""
+    """Return the words of a text in lower case, separated by single spaces."""
     return " ".join(_WORD.findall(text.lower()))
 
 
 def _meteor(golds: _TextsById, ours: _TextsById) -> dict[str, float]:
-    """Return METEOR where Java is there to compute it."""
+    """Return METEOR if Java is available."""
     if shutil.which("java") is None:
         return {}
     scorer: Any = require("pycocoevalcap.meteor.meteor", "score", "METEOR").Meteor()
     try:
         return {"METEOR": scorer.compute_score(golds, ours)[0]}
     finally:
-        # It leaves these open when it is collected.
+        # The scorer does not close these pipes itself.
         scorer.meteor_p.stdout.close()
         scorer.meteor_p.stderr.close()

@@ -1,6 +1,6 @@
-"""Two runs on the same questions: whether one is better, whether one is cheaper, and how sure that is.
+"""Compare two runs on the same questions in accuracy and cost, with significance.
 
-A unit is a question, or the shuffles of one, which count together: all must be right, costs add up. Knows nothing of files.
+The unit is a question, or all shuffles of one: all must be right, and their costs are added.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,7 +25,7 @@ COSTS: Mapping[str, Callable[[Cost], float]] = {
     "of these newly analyzed": lambda cost: cost.analyzed,
     "wall seconds": lambda cost: cost.wall,
 }
-"""What answers cost, in the order in which it is shown."""
+"""The kinds of cost, in display order."""
 
 _RESAMPLE_BATCH = 200
 
@@ -40,9 +40,11 @@ class Interval:
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """Return the exact two-sided p-value of the numbers of questions that only the one and only the other gets right.
+    """Return the exact two-sided p-value of McNemar's test (binomial with probability 1/2).
 
-    It is how likely such an imbalance is if both are equally good (binomial with probability 1/2).
+    Args:
+        only_first: the number of questions that only the first run answers right.
+        only_second: the number of questions that only the second run answers right.
     """
     discordant = only_first + only_second
     tail = ways = 1
@@ -53,7 +55,10 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def bootstrap(differences: Sequence[Sequence[float]], resamples: int = RESAMPLES, seed: int = SEED) -> list[Interval]:
-    """Return the mean of each column with its percentile interval; rows (units) are drawn with replacement, the same for all columns."""
+    """Return the mean of each column with its percentile interval.
+
+    Rows (units) are resampled with replacement, jointly for all columns.
+    """
     import numpy as np
 
     values = np.asarray(differences, dtype=np.float64)
@@ -69,9 +74,12 @@ def bootstrap(differences: Sequence[Sequence[float]], resamples: int = RESAMPLES
 
 
 def compare(first: Sequence[Scored], second: Sequence[Scored], rights: Mapping[str, tuple[Right, Right]]) -> list[Section]:
-    """Return what sets two runs on the same questions, in the same order, apart: in each kind of right, and in cost.
+    """Return the differences of two runs in each kind of accuracy and in cost.
 
-    `rights` tells for each kind of accuracy what is right in the first and in the second run.
+    Args:
+        first: the answers of the first run.
+        second: the answers of the second run to the same questions in the same order.
+        rights: for each kind of accuracy, the grading functions of the two runs.
     """
     return [section for section in (_accuracy(first, second, rights), _costs(first, second)) if section]
 

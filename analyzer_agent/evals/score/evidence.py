@@ -1,7 +1,4 @@
-"""How well citations match the gold spans, as NExT-GQA and moment retrieval measure it, and how much video they span.
-
-Knows nothing of answers but whether they are right.
-"""
+"""Measure the overlap of citations with gold spans, as in NExT-GQA and moment retrieval, and their length."""
 
 from collections.abc import Callable, Iterable, Sequence
 from statistics import mean, median
@@ -23,26 +20,28 @@ _NOTE = (
 
 
 def iou_and_iop(gold: TimeRange, span: TimeRange) -> tuple[float, float]:
-    """Return intersection over union and over prediction; below 0 where the two lie apart. An instant has IoU 0, and IoP 1 within the gold.
+    """Return intersection over union (IoU) and over prediction (IoP); negative for disjoint spans.
+
+    An instant has IoU 0, and IoP 1 within the gold span.
 
     Source: NExT-GQA, code/TempGQA/eval_ground.py, `get_tIoU`.
     """
     if span.start == span.end:
         return 0.0, float(gold.start <= span.start <= gold.end)
-    # In seconds and in this order, as the script has it: at a threshold the rounding decides.
+    # Same units and order of operations as the script, since rounding matters at a threshold.
     (low, high), (start, end) = ((part.start / 1000, part.end / 1000) for part in (gold, span))
     both = min(high, end) - max(low, start)
     return both / (max(high, end) - min(low, start)), both / (end - start)
 
 
 def best_overlap(golds: Iterable[TimeRange], span: TimeRange) -> tuple[float, float]:
-    """Return the best IoU and the best IoP over the gold spans, each by itself, at least 0."""
+    """Return the best IoU and, independently, the best IoP over the gold spans; at least 0."""
     found = [(0.0, 0.0), *(iou_and_iop(gold, span) for gold in golds)]
     return max(iou for iou, _ in found), max(iop for _, iop in found)
 
 
 def moment(cited: Sequence[TimeRange]) -> TimeRange:
-    """Return the one span that is scored: the first citation, joined with those that touch it."""
+    """Return the span to score: the first citation, merged with those that touch it."""
     first = cited[0]
     return next((part for part in merge(cited) if part.start <= first.start and first.end <= part.end), first)
 
@@ -55,7 +54,7 @@ def union_overlap(golds: Sequence[TimeRange], cited: Sequence[TimeRange]) -> tup
 
 
 def certificate(spans: Iterable[TimeRange]) -> int:
-    """Return the length of a certificate in ms: each part lasts at least 0.1 s, parts less than 5 s apart become one.
+    """Return the length of a certificate in ms: parts count at least 0.1 s, gaps under 5 s are closed.
 
     Source: EgoSchema, section 3 (temporal certificate sets).
     """
@@ -63,7 +62,7 @@ def certificate(spans: Iterable[TimeRange]) -> int:
 
 
 def evidence(items: Sequence[Scored]) -> Section | None:
-    """Return how well the citations match the gold spans; None where no question has one."""
+    """Return the overlap of citations with gold spans; None if no question has gold spans."""
     asked = [one for one in items if one.gold.evidence]
     if not asked:
         return None
@@ -92,7 +91,7 @@ def _share_reaching(which: int, least: float) -> _Measure:
 
 
 def certificates(items: Sequence[Scored]) -> Section | None:
-    """Return how long what is cited is, and the gold spans; None where nothing is cited."""
+    """Return the lengths of citations and gold spans; None without citations."""
     ways = {"cited": [one.cited for one in items if one.cited], "gold": [one.gold.evidence for one in items if one.gold.evidence]}
     if not ways["cited"]:
         return None

@@ -1,6 +1,6 @@
-"""Whether an answer is right, strictly: who does not answer is wrong.
+"""Grade answers strictly: no answer counts as wrong.
 
-Open answers are compared as SQuAD does: lower case, without punctuation, articles and needless blanks. Knows nothing of benchmarks' rules.
+Open answers are compared as in SQuAD: lower case, without punctuation, articles and extra spaces.
 """
 
 import re
@@ -13,11 +13,11 @@ _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 NO_ANSWER_TEXTS = ("unanswerable", "not found", "not in video", "not answerable", "no answer")
-"""Gold answers (normalised) that say that the video does not hold the answer."""
+"""Normalised gold answers which mean that the video does not contain the answer."""
 
 
 def normalized(text: str) -> str:
-    """Return a text as it is compared.
+    """Normalise a text for comparison.
 
     Source: SQuAD's evaluation script, `normalize_answer`.
     """
@@ -25,7 +25,7 @@ def normalized(text: str) -> str:
 
 
 def f1(text: str, gold: str) -> float:
-    """Return the harmonic mean of precision and recall over normalised words, 0 to 1; without any words on a side, whether both have none.
+    """Return the F1 score over normalised words, 0 to 1; 1 if both texts are empty, 0 if one is.
 
     Source: SQuAD's evaluation script, `compute_f1`.
     """
@@ -37,12 +37,12 @@ def f1(text: str, gold: str) -> float:
 
 
 def is_absent(one: Scored) -> bool:
-    """Tell whether the gold says that the video does not hold the answer."""
+    """Tell whether, by its gold, the question has no answer in the video."""
     return isinstance(one.gold.answer, str) and normalized(one.gold.answer) in NO_ANSWER_TEXTS
 
 
 def is_right(one: Scored) -> bool:
-    """Tell whether the answer is right, by choice or by its normalised words; an abstention is right where nothing is to be found."""
+    """Tell whether the choice or the normalised text is right; abstention is right if `is_absent`."""
     if is_absent(one):
         return one.outcome == "abstained"
     if one.outcome != "answered" or one.gold.answer is None:
@@ -53,5 +53,5 @@ def is_right(one: Scored) -> bool:
 
 
 def has_gold(one: Scored) -> bool:
-    """Tell whether it is known what is right."""
+    """Tell whether the question has a gold answer."""
     return one.gold.answer is not None

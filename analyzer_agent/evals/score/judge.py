@@ -1,6 +1,6 @@
-"""A language model as judge of open answers: yes or no, and 0 to 5. Its replies are kept in a file, so that a rerun asks nothing twice.
+"""Judge open answers with a language model: right or wrong, and a score from 0 to 5.
 
-Each answer is asked about a bounded number of times. Knows nothing of which model judges, nor how it is reached.
+Replies are cached in a file, so a rerun repeats no request.
 """
 
 import hashlib
@@ -20,14 +20,14 @@ from analyzer_agent.prompts import render
 from analyzer_agent.protocols import ChatModel
 
 _MAX_ATTEMPTS = 3
-"""How often one answer is judged until a reply can be read."""
+"""Attempts per answer until a reply can be parsed."""
 
 _RETRY_PROMPT = 'That could not be read: $why. Reply with one JSON object only, such as {"correct": "no", "score": 1}.'
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeVerdict:
-    """What the judge said: whether the answer is right, and 0 to 5. Both are None where no reply could be read."""
+    """The judge's verdict: right or not, and a score from 0 to 5; both None if no reply could be parsed."""
 
     correct: bool | None
     score: int | None
@@ -35,7 +35,7 @@ class JudgeVerdict:
 
 @dataclass
 class Judge:
-    """A judge with a memory: `cache` is a JSONL file of its replies. `asked` counts the requests of this run."""
+    """A judge with a JSONL cache of its replies; `asked` counts the requests of this run."""
 
     model: ChatModel
     cache: Path
@@ -46,12 +46,14 @@ class Judge:
         self._known = dict(_cached_verdicts(self.cache))
 
     def judge(self, items: Sequence[Scored], on_done: Callable[[int, int], None] | None = None) -> dict[str, JudgeVerdict]:
-        """Return the verdict on each open answer whose gold is known; who did not answer, or need not, is not asked about.
+        """Return the verdicts on open answers with gold, by id; abstentions and absent answers need no request.
 
-        `on_done` is told how many are done, and of how many.
+        Args:
+            items: the answers.
+            on_done: called with the number of finished answers and the total.
 
         Raises:
-            AgentError: the model cannot be reached or refuses; what was judged is kept.
+            AgentError: the model cannot be reached or refuses; earlier verdicts stay cached.
         """
         asked, verdicts = open_questions(items), {}
         for number, one in enumerate(asked, 1):
@@ -90,10 +92,10 @@ class Judge:
 
 
 def verdict_of(reply: str) -> JudgeVerdict:
-    """Return the verdict that a reply holds: the first JSON object in it, whatever stands around it.
+    """Parse the first JSON object in a reply as a verdict.
 
     Raises:
-        ValueError: there is none, or a field is not of the form that was asked for.
+        ValueError: there is no object, or a field is invalid.
     """
     start = reply.find("{")
     if start < 0:
@@ -111,7 +113,7 @@ def verdict_of(reply: str) -> JudgeVerdict:
 
 
 def judged(items: Sequence[Scored], verdicts: Mapping[str, JudgeVerdict], model: str) -> Section | None:
-    """Return what the judge makes of the open answers; None where there are none."""
+    """Return the section on the judge's verdicts; None without open answers."""
     asked = open_questions(items)
     if not asked:
         return None
@@ -137,14 +139,14 @@ def _cached_verdicts(cache: Path) -> Iterator[tuple[str, JudgeVerdict]]:
             given = json.loads(line)
             yield given["key"], JudgeVerdict(given["correct"], given["score"])
         except (ValueError, TypeError, KeyError):
-            # Torn by a crash: that answer is judged again.
+            # A line truncated by a crash: that answer is judged again.
             continue
 
 
 def _append(cache: Path, record: Mapping[str, Any]) -> None:
     try:
         with cache.open("a", encoding="utf-8") as file:
-            # A line break comes first, so that a record that a crash tore does not spoil the next one.
+            # Start with a line break, so that a truncated line cannot corrupt this record.
             file.write("\n" + json.dumps(record))
     except OSError as error:
         raise _unusable(cache) from error

@@ -1,7 +1,4 @@
-"""Scores of open answers by their words, among them OVQA's: how well rare and unseen answers are found.
-
-Knows nothing of what the words mean: for that there is the judge.
-"""
+"""Score open answers by their words, including OVQA's accuracy on rare and unseen answers."""
 
 import csv
 import io
@@ -17,13 +14,13 @@ from analyzer_agent.evals.score.grading import f1, has_gold, is_absent, is_right
 from analyzer_agent.evals.score.sections import Section, grouped, percent, shares
 
 _FREQUENCY_CLASSES = (("base", 101), ("common", 11), ("rare", 1), ("unseen", 0))
-"""OVQA's classes of answers: the least number of times that an answer occurs in the training set."""
+"""OVQA's classes of answers, with their minimum number of occurrences in the training set."""
 
 _HINT = 'Give the training answers as JSON (a list of texts or of {"answer": ...}, or counts {"yes": 12}) or as CSV with a column "answer".'
 
 
 def open_answers(items: Sequence[Scored]) -> Section | None:
-    """Return how well the words of open answers match the gold; None where there are none."""
+    """Return the word overlap of open answers with the gold; None without open answers."""
     asked = open_questions(items)
     if not asked:
         return None
@@ -36,19 +33,19 @@ def open_answers(items: Sequence[Scored]) -> Section | None:
 
 
 def open_questions(items: Sequence[Scored]) -> list[Scored]:
-    """Return the questions whose gold is a text."""
+    """Return the questions with a text as gold answer."""
     return [one for one in items if has_gold(one) and not one.has_options]
 
 
 def word_f1(one: Scored) -> float:
-    """Return the F1 of an answer's words; 0 where there is no answer."""
+    """Return the word F1 of an answer; 0 without an answer."""
     if is_absent(one):
         return float(is_right(one))
     return f1(one.text, str(one.gold.answer)) if one.outcome == "answered" else 0.0
 
 
 def vocabulary(items: Sequence[Scored], counts: Mapping[str, int]) -> Section | None:
-    """Return accuracy by how often the right answer occurs in the training set, and the mean of the accuracies of all right answers.
+    """Return accuracy by frequency of the right answer in the training set, and the mean over distinct answers.
 
     Source: OVQA (Ko et al., ICCV 2023), train.py, `evaluate`.
     """
@@ -71,10 +68,10 @@ def _class(count: int) -> str:
 
 
 def read_counts(path: Path) -> Counter[str]:
-    """Return how often each answer occurs in a training set.
+    """Count the answers of a training set.
 
     Raises:
-        AgentError: the file cannot be read or has none of the known forms.
+        AgentError: the file cannot be read, or its format is unknown.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")

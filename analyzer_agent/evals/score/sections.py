@@ -1,4 +1,4 @@
-"""What a score consists of: small tables of plain values. Knows nothing of how they are printed, nor of what is in them."""
+"""The sections of a score: small tables of plain values."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ Cell = str | int | float | None
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A table. `key` names it for programs. Values in a column whose name ends in "%" are percent; None is not known."""
+    """A table with a `key` for programs. Columns whose name ends in "%" are in percent; None is unknown."""
 
     key: str
     title: str
@@ -20,13 +20,13 @@ class Section:
 
 
 def percent(values: Iterable[float]) -> float | None:
-    """Return the mean of values from 0 to 1 as percent; None of none."""
+    """Return the mean of values from 0 to 1 in percent; None without values."""
     found = list(values)
     return 100 * sum(found) / len(found) if found else None
 
 
 def grouped(items: Iterable[T], names: Callable[[T], Iterable[str]]) -> dict[str, list[T]]:
-    """Return the items under each name that they have, the names in order of first appearance."""
+    """Group items by each of their names, in order of first appearance."""
     groups: dict[str, list[T]] = {}
     for item in items:
         for name in names(item):
@@ -35,6 +35,6 @@ def grouped(items: Iterable[T], names: Callable[[T], Iterable[str]]) -> dict[str
 
 
 def shares(groups: dict[str, list[T]], right: Callable[[T], float]) -> Iterator[tuple[Cell, ...]]:
-    """Yield a row for each group: its name, how many there are, percent that are right."""
+    """Yield a row per group: name, count, percent right."""
     for name, members in groups.items():
         yield (name, len(members), percent(right(one) for one in members))

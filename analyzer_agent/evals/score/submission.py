@@ -1,6 +1,7 @@
-"""The file that each benchmark's own script or server takes. Nothing is guessed: who does not answer is left out, or marked as wrong.
+"""Write the file for each benchmark's own script or server.
 
-The benchmarks' scripts give for these files the figures that `benchmark_rules` gives. Knows nothing of scores.
+Nothing is guessed: unanswered questions are omitted or marked as wrong. The scripts compute the figures of `benchmark_rules` from these
+files.
 """
 
 import json
@@ -17,12 +18,12 @@ from analyzer_agent.timeline import seconds
 from analyzer_agent.wording import option_letter
 
 _NO_PREDICTION = -1
-"""Differs from every right answer, also from one that is not known."""
+"""Differs from every right answer, including an unknown one."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubmissionFile:
-    """A file that was written; `missing` is the number of questions of which it tells nothing, for want of `what`."""
+    """A written file; it omits `missing` questions, which have no `what`."""
 
     path: Path
     missing: int
@@ -30,10 +31,10 @@ class SubmissionFile:
 
 
 def submit(dataset: str, items: Sequence[Scored], path: Path) -> list[SubmissionFile]:
-    """Write the benchmark's own file, or files: NExT-GQA's spans lie in a second one, `NAME_ground.json`.
+    """Write the benchmark's file; the spans of NExT-GQA go to a second one, `NAME_ground.json`.
 
     Raises:
-        AgentError: the benchmark's file is not known, the questions are not, or it cannot be written.
+        AgentError: the benchmark has no file format here, gold is missing, or the file cannot be written.
     """
     if dataset not in _WRITERS:
         hint = f"Known ones: {', '.join(_WRITERS)}. Where the answers carry no gold, name the question file: --questions FILE."
@@ -75,7 +76,7 @@ def _nextqa(items: Sequence[Scored]) -> str:
 
 
 def _videomme(items: Sequence[Scored]) -> str:
-    """Source: Video-MME, output_test_template.json and eval_your_results.py, which name things differently: both are given."""
+    """Source: Video-MME, output_test_template.json and eval_your_results.py; writes the field names of both."""
     videos = grouped(items, lambda one: [str(one.gold.extra.get("video_id") or one.id.rpartition("-")[0])])
     return _json([_video(name, members) for name, members in videos.items()])
 
@@ -101,7 +102,7 @@ def _video(name: str, members: Sequence[Scored]) -> dict[str, Any]:
 
 
 def _vnbench(items: Sequence[Scored]) -> str:
-    """Source: VNBench (VideoNIAH), evaluation/eval.py and example_result.jsonl. The script passes over a `pred` that is null."""
+    """Source: VNBench (VideoNIAH), evaluation/eval.py and example_result.jsonl. The script skips a null `pred`."""
     return "".join(json.dumps(_needle(one), ensure_ascii=False) + "\n" for one in items)
 
 
