@@ -74,6 +74,17 @@ def test_what_nobody_listened_to_is_told_with_the_command_that_helps(cli, talks,
     assert "There are no notes to search yet" in fresh("search", "captain", code=1).stderr
 
 
+def test_only_what_has_sound_can_be_listened_to(cli, talks, tmp_path):
+    silent = talk(tmp_path / "silent.mp4", cues=(), sound=False)
+    gone = talk(tmp_path / "gone.mp4", cues=())
+    cli("index", silent, gone, "--with", "motion", "--quiet")
+    assert cli("search", "captain", silent).stderr == ""
+    assert cli.json("search", "captain", silent, "--json")["not_examined"] == []
+    gone.unlink()
+    shown = cli("search", "captain")
+    assert shown.stderr == "Not examined for speech: 1 of 5 videos: gone.mp4.\n", "no command that cannot work"
+
+
 def test_json(cli, talks):
     given = cli.json("search", "captain", "--json", "--limit", "1")
     assert list(given) == ["query", "searched", "all_words", "cut", "videos", "not_examined"]

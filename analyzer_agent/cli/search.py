@@ -16,7 +16,7 @@ from analyzer_agent.cli.notes import kinds_of, unusual_options
 from analyzer_agent.cli.options import settings_of, shared_options, store_to_read
 from analyzer_agent.cli.safe_json import one_line, safe_json
 from analyzer_agent.cli.wrapping import echo
-from analyzer_agent.errors import AgentError
+from analyzer_agent.errors import AgentError, MediaError
 from analyzer_agent.timeline import TimeRange, seconds
 from analyzer_agent.wording import quote
 
@@ -128,9 +128,20 @@ def _find(
 
 
 def _unheard(store: "Store", places: Sequence[SearchedVideo]) -> list[SearchedVideo]:
-    """Return the videos that are not, or not wholly, covered by speech or subtitles."""
+    """Return the videos with sound that are not, or not wholly, covered by speech or subtitles."""
     looked = [store.ledger.looked(analyzer) for analyzer in _HEARD]
-    return [p for p in places if not p.duration or not any(TimeRange(0, p.duration) in done.get(p.id, ()) for done in looked)]
+    left = [p for p in places if not p.duration or not any(TimeRange(0, p.duration) in done.get(p.id, ()) for done in looked)]
+    return [place for place in left if _may_have_sound(place)]
+
+
+def _may_have_sound(place: SearchedVideo) -> bool:
+    """Tell whether a video has sound, as far as is known: one whose file is not there may have some."""
+    from analyzer_agent.media import has_sound
+
+    try:
+        return not Path(place.path).is_file() or has_sound(Path(place.path))
+    except MediaError:
+        return False
 
 
 def _text(words: str, found: "LibraryMatches", places: Mapping[str, SearchedVideo], store: "Store") -> str:
@@ -168,8 +179,9 @@ def _videos(count: int) -> str:
 def _unheard_text(unheard: Sequence[SearchedVideo], among: int, named: Sequence[str]) -> str:
     names = ", ".join(one_line(place.name) for place in unheard[:_MAX_NAMES])
     more = f" and {len(unheard) - _MAX_NAMES} more" if len(unheard) > _MAX_NAMES else ""
-    which = named or [place.path for place in unheard[:_MAX_NAMES]]
-    return f"Not examined for speech: {len(unheard)} of {_videos(among)}: {names}{more}.\nHint: {_how_to_index(which)}"
+    there = [place.path for place in unheard if Path(place.path).is_file()]
+    hint = f"\nHint: {_how_to_index(named or there[:_MAX_NAMES])}" if there else ""
+    return f"Not examined for speech: {len(unheard)} of {_videos(among)}: {names}{more}.{hint}"
 
 
 def _how_to_index(videos: Sequence[str]) -> str:

@@ -7,5 +7,6 @@ from analyzer_agent.media.file import MediaFile, open_video
 from analyzer_agent.media.fingerprint import fingerprint
 from analyzer_agent.media.folders import media_in
 from analyzer_agent.media.missing_video import MissingVideo, is_named, named_id
+from analyzer_agent.media.probe import has_sound
 
-__all__ = ["MediaFile", "MissingVideo", "fingerprint", "is_named", "media_in", "named_id", "open_video"]
+__all__ = ["MediaFile", "MissingVideo", "fingerprint", "has_sound", "is_named", "media_in", "named_id", "open_video"]

@@ -123,6 +123,16 @@ def inspect(path: Path) -> Layout:
         return Layout(duration, picture, sounds, texts, readable, problems)
 
 
+def has_sound(path: Path) -> bool:
+    """Return whether the header of a file lists an audio stream.
+
+    Raises:
+        MediaError: the file cannot be opened.
+    """
+    with opened_container(path) as container:
+        return bool(_choose(container)[1])
+
+
 @dataclass(slots=True)
 class _StreamEnds:
     """The ends of streams, in seconds; `readable` is the end of the data, if they end early."""
