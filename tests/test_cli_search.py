@@ -85,6 +85,13 @@ def test_only_what_has_sound_can_be_listened_to(cli, talks, tmp_path):
     assert shown.stderr == "Not examined for speech: 1 of 5 videos: gone.mp4.\n", "no command that cannot work"
 
 
+def test_what_a_failed_command_named_is_not_searched(cli, talks, tmp_path):
+    silent = talk(tmp_path / "silent.mp4", cues=(), sound=False)
+    cli("transcribe", silent, "--quiet", code=1)
+    assert cli("search", "captain").stdout.startswith('"captain": 3 found in 2 of 3 videos\n')
+    assert " notes on 3 videos, " in cli("cache", "stats").stdout, "both count the same"
+
+
 def test_json(cli, talks):
     given = cli.json("search", "captain", "--json", "--limit", "1")
     assert list(given) == ["query", "searched", "all_words", "cut", "videos", "not_examined"]

@@ -101,8 +101,8 @@ def _looks_like_file(word: str) -> bool:
 
 
 def _places(store: "Store", named: Sequence[str], recursive: bool) -> list[SearchedVideo]:
-    """Return the named videos, or all videos in the store."""
-    known = {video.id: video for video in store.maintenance.videos()}
+    """Return the videos to search: those that are named, else all that were examined."""
+    known = {video.id: video for video in store.maintenance.examined_videos()}
     if not named:
         all_known = (SearchedVideo(video.id, Path(video.path).name, video.path, video.duration) for video in known.values())
         return sorted(all_known, key=lambda place: place.path)

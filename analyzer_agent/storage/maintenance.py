@@ -67,6 +67,12 @@ class Maintenance:
         with self._at.read() as db:
             return [_video(row) for row in db.query("SELECT * FROM videos ORDER BY added, id")]
 
+    def examined_videos(self) -> list[KnownVideo]:
+        """Return the videos that an analyzer has covered, at least in part, in the order in which they were added."""
+        covered = "EXISTS (SELECT 1 FROM coverage c WHERE c.video = v.id AND c.state = 'done')"
+        with self._at.read() as db:
+            return [_video(row) for row in db.query(f"SELECT v.* FROM videos v WHERE {covered} ORDER BY v.added, v.id")]
+
     def videos_of(self, session: str) -> list[KnownVideo]:
         """Return the videos that a session was created with, in its order."""
         with self._at.read() as db:
