@@ -78,7 +78,7 @@ def examine(settings: Settings, file: Path | None = None) -> Iterator[Finding]:
     yield from analyzers(settings)
     yield from weights(settings)
     yield manager(settings)
-    yield Finding("settings", "file", "works", str(file) if file else f"{default_file()}, not there: nothing is set")
+    yield Finding("settings", "file", "works", str(file) if file else f"none; {default_file()} would be read")
     yield from store(settings)
 
 
@@ -217,16 +217,16 @@ def weights(settings: Settings) -> Iterator[Finding]:
     from analyzer_agent.session.assembly import check_weights
     from analyzer_agent.tools.engines.yolo_files import folders
 
+    places: list[tuple[str, Path | None]] = []
     try:
         check_weights(settings)
     except AgentError as error:
         yield Finding("weights", "folder", "broken", str(error), error.hint)
     else:
-        yield Finding("weights", "folder", "works", _place(settings.weights_dir))
-    yield Finding("weights", "Hugging Face cache", "works", _place(settings.caches.hub))
-    yield Finding("weights", "EasyOCR", "works", _place(settings.caches.easyocr))
-    for folder in folders(EngineConfig(caches=settings.caches)):
-        yield Finding("weights", "ultralytics", "works", _place(folder))
+        places.append(("folder", settings.weights_dir))
+    places += [("Hugging Face cache", settings.caches.hub), ("EasyOCR", settings.caches.easyocr)]
+    for name, folder in [*places, *(("ultralytics", folder) for folder in folders(EngineConfig(caches=settings.caches)))]:
+        yield Finding("weights", name, "works" if folder and folder.exists() else "missing", _place(folder))
 
 
 def _place(folder: Path | None) -> str:

@@ -52,7 +52,15 @@ class Cancelled(Exception):
 
 
 class ToolRefusal(Exception):
-    """A tool call that cannot be executed: the model gets the text, the conversation continues."""
+    """A tool call that cannot be executed: the model gets the text, the conversation continues.
+
+    Attributes:
+        shown: the reason that people are shown; by default the text for the model.
+    """
+
+    def __init__(self, message: str, *, shown: str = "") -> None:
+        super().__init__(message)
+        self.shown = shown
 
 
 def did_you_mean(given: str, valid: Iterable[str], shown: Callable[[str], str] = str) -> str:

@@ -137,6 +137,17 @@ def test_weights_that_are_missing_are_told_at_once(cli, video):
     assert said[0] == "Error: speech cannot run with 'whisper': no Whisper weights on this machine."
 
 
+def test_an_analyzer_that_a_flag_leaves_out_is_not_said_to_fail(cli, video):
+    said = failed(cli, "index", video, "--with", "speech", "--tools", "subtitles")
+    assert said.startswith("Error: --tools leaves out 'speech': this session has only subtitles.\n")
+
+
+def test_options_before_the_command(cli):
+    told = cli("--store", "x", "notes", "K", code=2).stderr
+    assert "Options come after the command: analyzer-agent notes K --store x" in told
+    assert "No such option" in cli("--store", code=2).stderr
+
+
 def test_a_missing_package_is_named(cli, video):
     code = "import sys; sys.modules['rapidocr'] = None; from analyzer_agent.cli import main; main()"
     with cli.process("index", video, "--with", "text", python=["-c", code]) as process:

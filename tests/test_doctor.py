@@ -41,7 +41,9 @@ def test_the_command_prints_each_section_with_fixes(cli):
     assert "To get better speech (about 148 MB):" in ways and "To get answers in a language model's words:" in ways
     lines = [line for line in ways if line.startswith("  ")]
     assert len(lines) == len(set(lines)), "each line once, with all that it brings"
-    assert f"  ok   folder: {cli.store.parent / 'weights'}, not there\n" in shown and "config.toml, not there: nothing is set\n" in shown
+    assert f"  no   folder: {cli.store.parent / 'weights'}, not there\n" in shown and "config.toml would be read\n" in shown
+    fixes = [line.strip() for line in shown.splitlines() if line.strip().startswith("fix") and " as for " not in line]
+    assert len(fixes) == len(set(fixes)), "each once"
     assert "  ok   scenes: pyscenedetect: needs no weights; on cpu\n" in shown
     assert "  no   speech: whisper: no Whisper weights on this machine\n       fix (about 148 MB): " in shown
     assert "  weak rules: keyword rules, without a language model\n       fix: export OPENAI_API_KEY=..." in shown

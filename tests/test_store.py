@@ -65,7 +65,7 @@ def test_a_file_that_is_no_database(tmp_path):
 
 
 def test_a_folder_in_place_of_the_file(tmp_path):
-    assert "cannot be opened" in refused(lambda: Store(tmp_path))
+    assert "it is a folder" in refused(lambda: Store(tmp_path))
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):

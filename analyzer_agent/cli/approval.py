@@ -18,6 +18,7 @@ from analyzer_agent.events import ToolStarted
 from analyzer_agent.wording import amount
 
 _POLL_S = 0.2
+_QUIT = ("/quit", "/q", "/exit", "quit", "exit")
 _GO_ON = "Continue? [Y/n/a] (a = always in this session) "
 
 
@@ -29,10 +30,13 @@ class TerminalApproval:
         self._drawer = ProgressDisplay()
         self._stopped = threading.Event()
         self._always = False
+        self._cancel: Callable[[], None] = lambda: None
+        self.left = False
+        """Whether the user typed `/quit` at a question."""
 
-    def attend(self, drawer: ProgressDisplay) -> None:
-        """Pause this display while a question is open."""
-        self._drawer = drawer
+    def attend(self, drawer: ProgressDisplay, cancel: Callable[[], None]) -> None:
+        """Pause this display while a question is open; `cancel` stops the question when the user leaves."""
+        self._drawer, self._cancel = drawer, cancel
         self._stopped.clear()
 
     def stop(self) -> None:
@@ -51,6 +55,10 @@ class TerminalApproval:
                     f"{question(start, self._drawer.titled, shutil.get_terminal_size().columns)}\n{_GO_ON}", nl=False, err=_on_stderr()
                 )
                 answer = self._answer().strip().lower()
+            if answer in _QUIT:
+                self.left = True
+                self._cancel()
+                return False
             self._always = answer in ("a", "always")
             return self._always or answer in ("", "y", "yes")
 

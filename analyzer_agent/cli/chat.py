@@ -87,7 +87,7 @@ class ChatLoop:
                 interruptible(self.session.cancel, on_stop=lambda: self._stopping(drawer), grace=None),
             ):
                 if self.permission:
-                    self.permission.attend(drawer)
+                    self.permission.attend(drawer, self.session.cancel)
                 drawer.busy(STARTING)
                 for event in events():
                     if isinstance(event, TextDelta | SentBack | Answered):
@@ -100,6 +100,8 @@ class ChatLoop:
             self.failures += 1
         except (KeyboardInterrupt, Cancelled):
             told.break_off()
+            if self.permission and self.permission.left:
+                raise ChatEnded from None
             echo("Stopped. Finished work is stored.", err=True)
         else:
             if told.answer:

@@ -121,7 +121,7 @@ def _about(size: int) -> str:
 
 
 def _show(findings: "Sequence[Finding]") -> None:
-    section = ""
+    section, told = "", dict[str, str]()
     for finding in findings:
         if finding.section != section:
             section = finding.section
@@ -133,7 +133,9 @@ def _show(findings: "Sequence[Finding]") -> None:
         mark, colour = _MARKS[finding.state]
         echo(f"  {click.style(f'{mark:<4}', fg=colour)} {one_line(finding.name)}: {one_line(finding.detail)}")
         if finding.fix:
-            echo(f"       {click.style(f'fix{_about(finding.size)}:', bold=True)} {one_line(finding.fix)}")
+            fix = f"as for {told[finding.fix]}" if finding.fix in told else finding.fix
+            told.setdefault(finding.fix, finding.name)
+            echo(f"       {click.style(f'fix{_about(finding.size)}:', bold=True)} {one_line(fix)}")
 
 
 def _show_packages(findings: "Sequence[Finding]") -> None:

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. A bug prints one l
 import errno
 import logging
 import os
+import shlex
 import sys
 import tempfile
 import traceback
@@ -48,6 +49,18 @@ _MEANT = {
 
 class MainGroup(click.Group):
     """The group of all commands; turns their exceptions into messages and exit codes."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the command line; for an option of a command that stands before it, tell where it belongs."""
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            at = next((n for n, word in enumerate(given) if word in self.commands), None)
+            if at is None:
+                raise
+            whole = shlex.join(["analyzer-agent", *given[at:], *given[:at]])
+            raise click.UsageError(f"Options come after the command: {whole}", ctx) from error
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command; suggest one if the name is unknown."""

@@ -62,8 +62,10 @@ def _tool(toolbox: Toolbox, name: str) -> Tool:
     tool = toolbox.tools.get(analyzer)
     if tool is None:
         registry.load(analyzer)  # raises with the reason if a plug-in cannot be loaded
-        why = toolbox.missing.get(analyzer) or f"This session is limited to {', '.join(toolbox.tools)}."
-        raise AgentError(f"The analyzer {analyzer!r} cannot run here.", hint=why)
+        if why := toolbox.missing.get(analyzer):
+            raise AgentError(f"The analyzer {analyzer!r} cannot run here.", hint=why)
+        only = ", ".join(toolbox.tools)
+        raise AgentError(f"--tools leaves out {analyzer!r}: this session has only {only}.", hint="Add it to --tools (the setting `tools`).")
     if engine and tool.engine and tool.engine.name != engine:
         raise AgentError(f"{analyzer} runs with {tool.engine.name} in this session, not with {engine}.", hint="Set `engine` for it.")
     return tool

@@ -1,6 +1,7 @@
 """The SQLite connections of the store: one per thread, write transactions, readable errors."""
 
 import gc
+import os
 import sqlite3
 import threading
 import time
@@ -126,8 +127,21 @@ class Connections:
             name = getattr(error, "sqlite_errorname", None) or ""
             for known, (what, hint) in _ERROR_HINTS.items():
                 if name.startswith(known):
+                    if known in ("SQLITE_READONLY", "SQLITE_CANTOPEN"):
+                        what, hint = self._why_unusable() or (what, hint)
                     raise StoreError(f"The store {str(self.path)!r}: {what}.", hint=hint) from error
             raise
+
+    def _why_unusable(self) -> tuple[str, str] | None:
+        """Return a more exact reason and hint for a file that cannot be opened or written, None if there is none."""
+        if self.path.is_dir():
+            return "it is a folder", f"Name a file, such as --store {self.path / 'store.db'}"
+        try:
+            if os.statvfs(self.path.parent).f_flag & os.ST_RDONLY:
+                return "its file system is read-only", "Choose another place with --store FILE."
+        except (OSError, AttributeError):  # Windows has no statvfs
+            return None
+        return None
 
     def close(self) -> None:
         """Close the connections of all threads.

@@ -220,7 +220,7 @@ class Toolbox:
         except ToolRefusal as refusal:
             args = as_written(call.arguments)
             why = echoes_fenced(str(refusal), (call.name, args))
-            result = ToolResult(call.id, f"Refused: {why}", args=args, refusal=why)
+            result = ToolResult(call.id, f"Refused: {why}", args=args, refusal=refusal.shown or why)
         busy = time.monotonic() - started - (seconds_waited() - idle if decode_view else 0) - self.consent.waited(started, call.id)
         return replace(result, tool=call.name, wall_ms=round(busy * 1000))
 

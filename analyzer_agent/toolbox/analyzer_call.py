@@ -210,7 +210,8 @@ def _require_approval(request: AnalyzerRequest, start: ToolStarted) -> None:
         return
     takes = start.estimate_ms if start.estimate_ms is not None else start.new_ms / _ASSUMED_SPEED
     if request.consent is not None and takes > APPROVAL_ABOVE_MS and not request.consent(start):
-        raise ToolRefusal(f"the user declined this step, which would take about {clock(round(takes))}. Narrow the range.")
+        told = f"the user declined this step, which would take about {clock(round(takes))}. Narrow the range."
+        raise ToolRefusal(told, shown="declined")
 
 
 def _check_classes(store: Store, filters: Mapping[str, Any], job: BoundAnalyzer) -> None:

@@ -79,7 +79,7 @@ def run_survey(
     runs: list[MergedNote] = []
     for tool, result in zip(survey.tools, results, strict=True):
         if result.refused:
-            heads.append(f"{tool.spec.tool} was left out: {result.refusal}")
+            heads.append(f"{tool.spec.tool} was left out: {result.text.removeprefix('Refused: ')}")
             continue
         found = analyzer_call.known_notes(reader.store, reader, tool, session_video)
         heads.append(examined_text(tool.spec.tool, [session_video.scope], result.not_examined, bool(found)))

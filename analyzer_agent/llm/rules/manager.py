@@ -179,7 +179,8 @@ class AnswerPlan:
         if told:
             return object_count.answer(self.question, told, left=left, cut=talk.cut)
         outside = talk.part is not None and not any(talk.inside(video) for video in talk.videos)
-        used = [result.name for result in talk.results if result.name != "finish"] or ["the description"] * bool(talk.notes)
+        ran = [result.name for result in talk.results if result.name != "finish" and not result.text.startswith("Refused: ")]
+        used = ran or ["the description"] * bool(talk.notes)
         return finish_arguments(self.question, self.units, used, cut=talk.cut, outside=outside, left=left)
 
     def _count(self) -> object_count.ObjectCount | None:
