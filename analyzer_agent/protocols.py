@@ -145,13 +145,13 @@ class EngineConfig:
 class Availability:
     """Whether an engine can run here. `weights` names them with a revision, for the cache key.
 
-    `missing` is the reason why it cannot, in one line ("" if it can), `fix` a line that helps.
+    `missing` is the reason why it cannot, in one line (None if it can), `fix` a line that helps.
     `device` is the expected one: cpu, cuda, cuda:1, mps or network. `size` is the bytes of the
     weights on disk, or of the download by `fix`; 0 if unknown.
     """
 
     weights: str = ""
-    missing: str = ""
+    missing: str | None = None
     fix: str = ""
     device: str = "cpu"
     size: int = 0

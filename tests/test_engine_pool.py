@@ -166,7 +166,7 @@ def test_threads_load_once() -> None:
 
 def engines(*names: str) -> list[EngineSpec]:
     def finder(name: str) -> Callable[[EngineConfig], Availability]:
-        return lambda _: Availability(missing="" if name.isupper() else "not here", fix="get it")
+        return lambda _: Availability(missing=None if name.isupper() else "not here", fix="get it")
 
     return [EngineSpec(name, tier, finder(name), lambda _: object()) for tier, name in enumerate(names)]
 

@@ -237,7 +237,7 @@ def test_the_background_is_the_median(count: int) -> None:
 
 
 def test_the_engine_is_found_without_importing_and_needed() -> None:
-    assert ENGINE.find(EngineConfig()).missing == ""
+    assert ENGINE.find(EngineConfig()).missing is None
     with pytest.raises(Unavailable):
         motion.SPEC.bind({})
 

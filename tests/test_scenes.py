@@ -248,7 +248,7 @@ def test_a_rough_detector_name_is_refused_and_a_missing_engine_named() -> None:
 
 
 def test_the_engine_is_found_without_importing() -> None:
-    assert ENGINE.find(EngineConfig()).missing == ""
+    assert ENGINE.find(EngineConfig()).missing is None
 
 
 # Reading: the minimum length and joining.

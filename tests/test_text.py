@@ -199,7 +199,7 @@ def test_rapidocr_is_found_without_importing_it() -> None:
         import sys
         from analyzer_agent.protocols import EngineConfig
         from analyzer_agent.tools.engines.rapidocr import ENGINE
-        assert ENGINE.find(EngineConfig()).missing == ""
+        assert ENGINE.find(EngineConfig()).missing is None
         assert not {"rapidocr", "onnxruntime", "cv2"} & sys.modules.keys()
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True)
@@ -232,7 +232,7 @@ def test_easyocr_needs_its_weights_and_a_gpu_unless_weights_are_named(
     assert "english_g2.pth" in easyocr.find(EngineConfig(weights=folder)).missing
     (folder / recogniser).touch()
     named = easyocr.find(EngineConfig(weights=folder))
-    assert (named.missing, named.device) == ("", "cpu")
+    assert (named.missing, named.device) == (None, "cpu")
     assert easyocr.find(EngineConfig(weights_dir=tmp_path)).missing == "EasyOCR needs a GPU"
     assert easyocr.find(EngineConfig(weights_dir=tmp_path, device="cuda:1")).device == "cuda:1"
     assert easyocr.find(EngineConfig(weights_dir=tmp_path, device="cpu")).missing == "EasyOCR needs a GPU"

@@ -251,7 +251,7 @@ def test_readers_are_unpacked_where_easyocr_looks(
     assert pulled(server, carried, "text=de,ja") == ["latin_g2.pth", "japanese_g2.pth", "english_g2.pth", "craft_mlt_25k.pth"]
     assert names(carried) == sorted(f"easyocr/{name}.pth" for name in ("latin_g2", "japanese_g2", "english_g2", "craft_mlt_25k"))
     assert (carried / "easyocr" / "latin_g2.pth").read_bytes() == readers["latin"]
-    assert easyocr.find(here).missing == ""
+    assert easyocr.find(here).missing is None
     assert (
         find_local(of("text")["japanese"], here) == carried / "easyocr" / "japanese_g2.pth"
         and find_local(of("text")["korean"], here) is None

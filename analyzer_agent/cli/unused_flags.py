@@ -10,8 +10,8 @@ from analyzer_agent.cli.progress import warn
 if TYPE_CHECKING:
     from analyzer_agent.config import Settings
 
-Reason = Callable[["Settings", Mapping[str, Any]], str]
-"""Returns from settings and flags why a flag has no effect; "" if it has one."""
+Reason = Callable[["Settings", Mapping[str, Any]], str | None]
+"""Returns from settings and flags why a flag has no effect; None if it has one."""
 
 
 def warn_of_unused_flags(settings: "Settings") -> None:
@@ -35,59 +35,61 @@ def unused_flags(settings: "Settings", flags: Mapping[str, Any]) -> Iterator[str
                 yield f"--{name} {pair} is ignored: {analyzer} is not among {','.join(chosen)}."
 
 
-def _rules(settings: "Settings", flags: Mapping[str, Any]) -> str:
-    return "--manager rules asks no language model" if settings.manager == "rules" else ""
+def _rules(settings: "Settings", flags: Mapping[str, Any]) -> str | None:
+    return "--manager rules asks no language model" if settings.manager == "rules" else None
 
 
-def _endpoint(settings: "Settings", flags: Mapping[str, Any]) -> str:
-    return "" if settings.vision_model else _rules(settings, flags)
+def _endpoint(settings: "Settings", flags: Mapping[str, Any]) -> str | None:
+    return None if settings.vision_model else _rules(settings, flags)
 
 
-def _api(settings: "Settings", flags: Mapping[str, Any]) -> str:
+def _api(settings: "Settings", flags: Mapping[str, Any]) -> str | None:
     reachable = settings.api_key or settings.base_url
-    return _endpoint(settings, flags) or ("" if reachable else "no language model is asked, because there is no key and no --base-url")
+    return _endpoint(settings, flags) or (None if reachable else "no language model is asked, because there is no key and no --base-url")
 
 
-def _vision(settings: "Settings", flags: Mapping[str, Any]) -> str:
+def _vision(settings: "Settings", flags: Mapping[str, Any]) -> str | None:
     from analyzer_agent.session import choose_vision
 
     if settings.mode != "frames" and (chosen := _analyzers(settings, flags)) and not {"captions", "look"} & set(chosen):
         return "only captions, look and --mode frames use it"
     if settings.manager != "rules" or choose_vision(settings):  # with a language model as manager, this is an error elsewhere
-        return ""
+        return None
     return "--offline forbids asking it" if settings.offline else "there is no key and no --base-url for it"
 
 
-def _vocabulary(settings: "Settings", flags: Mapping[str, Any]) -> str:
+def _vocabulary(settings: "Settings", flags: Mapping[str, Any]) -> str | None:
     chosen = _analyzers(settings, flags)
-    return "only tags uses it" if chosen and "tags" not in chosen else ""
+    return "only tags uses it" if chosen and "tags" not in chosen else None
 
 
-def _device(settings: "Settings", flags: Mapping[str, Any]) -> str:
+def _device(settings: "Settings", flags: Mapping[str, Any]) -> str | None:
     from analyzer_agent.tools.engines.gpu import has_gpu_driver
 
-    return "no driver for a GPU is installed" if settings.device.startswith("cuda") and not has_gpu_driver() else ""
+    return "no driver for a GPU is installed" if settings.device.startswith("cuda") and not has_gpu_driver() else None
 
 
 def _hearing(*analyzers: str) -> Reason:
-    def reason(settings: "Settings", flags: Mapping[str, Any]) -> str:
+    def reason(settings: "Settings", flags: Mapping[str, Any]) -> str | None:
         chosen = _analyzers(settings, flags)
         return (
-            f"only {' and '.join(analyzers)} use{'s' if len(analyzers) == 1 else ''} it" if chosen and not {*analyzers} & {*chosen} else ""
+            f"only {' and '.join(analyzers)} use{'s' if len(analyzers) == 1 else ''} it"
+            if chosen and not {*analyzers} & {*chosen}
+            else None
         )
 
     return reason
 
 
-def _every(settings: "Settings", flags: Mapping[str, Any]) -> str:
+def _every(settings: "Settings", flags: Mapping[str, Any]) -> str | None:
     from analyzer_agent import tools
 
     chosen = _analyzers(settings, flags)
-    return f"{','.join(chosen)} samples no frames" if chosen and not any(tools.load(name)[0].step for name in chosen) else ""
+    return f"{','.join(chosen)} samples no frames" if chosen and not any(tools.load(name)[0].step for name in chosen) else None
 
 
 def _in_mode(told: str, *modes: str) -> Reason:
-    return lambda settings, flags: told if settings.mode in modes else ""
+    return lambda settings, flags: told if settings.mode in modes else None
 
 
 def _analyzers(settings: "Settings", flags: Mapping[str, Any]) -> Sequence[str]:
@@ -122,6 +124,6 @@ _TABLE: tuple[tuple[tuple[str, ...], Reason], ...] = (
     (("track",), _hearing("speech", "voice")),
     (("every",), _every),
     (("device",), _device),
-    (("refresh", "max_analyzer_seconds"), lambda settings, flags: "--covered runs nothing" if flags.get("covered") else ""),
+    (("refresh", "max_analyzer_seconds"), lambda settings, flags: "--covered runs nothing" if flags.get("covered") else None),
 )
 """Flags and the reason for which they are ignored. A settings file is not checked: it serves all commands."""

@@ -88,10 +88,10 @@ def _available_tool(name: str, spec: Spec, engines: Sequence[EngineSpec], settin
         return Tool(spec)
     try:
         choice = choose_engines(name, engines, engine_config(name, settings), settings.engine.get(name, ""), pool)
-    except Unavailable as missing_input:
+    except Unavailable as error:
         if name in settings.engine or name in settings.weights:
             raise
-        return f"{missing_input} {missing_input.hint}"  # the weights belong to another analyzer
+        return f"{error} {error.hint}"  # the weights belong to another analyzer
     if choice.engine is None:
         return choice.reason()
     resource = "gpu" if choice.engine.device.startswith(("cuda", "mps")) else choice.engine.resource

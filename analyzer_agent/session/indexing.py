@@ -46,8 +46,8 @@ def run_index(
     for tool in wanted:
         for session_video in toolbox.session_videos.values():
             call_id = f"index-{tool.spec.name}-{session_video.name}"
-            if missing_input := toolbox.missing_input(tool.spec, session_video):
-                why = f"{missing_input}, so {tool.spec.name} has nothing to look at."
+            if reason := toolbox.missing_input(tool.spec, session_video):
+                why = f"{reason}, so {tool.spec.name} has nothing to look at."
                 results.append(ToolResult(call_id, why, tool=tool.spec.tool, args={"video": session_video.name}, refusal=why))
                 yield Warned(why, call_id)
             else:

@@ -54,7 +54,7 @@ def search_samples(
 
 def likeness_text(runs: Sequence[MergedNote], filters: Mapping[str, Any], spec: Spec) -> str:
     """Return the similarity score of each hit with a caveat, or the argument that is missing."""
-    if missing_input := [name for name in spec.required if name not in filters]:
-        return f"Nothing was searched for: there is no {missing_input[0]!r}"
+    if absent := [name for name in spec.required if name not in filters]:
+        return f"Nothing was searched for: there is no {absent[0]!r}"
     likeness = ", ".join(f"#{run.id} {run.score or 0:.3f}" for run in runs)
     return f"Likeness, best first: {likeness}. This is not proof: confirm with another tool" if runs else ""

@@ -52,9 +52,9 @@ class Shown:
 def figures(work: Work) -> Iterator[Figure]:
     """Yield the saved engine calls and the saved time."""
     against = "RapidOCR on every sampled frame"
-    missing_input = rapidocr.find(EngineConfig()).missing
-    if missing_input:
-        yield Figure(_WHAT, against, target=5, why=missing_input)
+    reason = rapidocr.find(EngineConfig()).missing
+    if reason:
+        yield Figure(_WHAT, against, target=5, why=reason)
         return
     path, truth = slides(work.folder, _SECONDS, _SIZE)
     engine = Counted()

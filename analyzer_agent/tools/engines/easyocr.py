@@ -192,15 +192,15 @@ def _folder(config: EngineConfig) -> Path:
     if config.weights is not None:
         return config.weights if config.weights.is_dir() else config.weights.parent
     candidates = [config.weights_dir / "easyocr"] if config.weights_dir else []
-    return next((folder for folder in candidates if _missing_files(folder) == ""), config.caches.easyocr)
+    return next((folder for folder in candidates if _missing_files(folder) is None), config.caches.easyocr)
 
 
-def _missing_files(folder: Path) -> str:
-    """Return the missing file, or "" if the detector and at least one recogniser are there."""
+def _missing_files(folder: Path) -> str | None:
+    """Return the missing file, or None if the detector and at least one recogniser are there."""
     if not (folder / _DETECTOR).is_file():
         return repr(_DETECTOR)
     files = [_file(name) for name in ("english_g2", "latin_g2", *(name for _, name in _SCRIPTS))]
-    return "" if any((folder / file).is_file() for file in files) else f"{files[0]!r} or another recogniser"
+    return None if any((folder / file).is_file() for file in files) else f"{files[0]!r} or another recogniser"
 
 
 def _fetch(folder: Path, languages: Sequence[str] = ()) -> str:
@@ -230,9 +230,9 @@ def load(config: EngineConfig) -> EasyOcr:
     Raises:
         Unavailable: the package, the weights, a GPU or the configured device is missing.
     """
-    missing_input = find(config)
-    if missing_input.missing:
-        raise Unavailable(f"Reading text with EasyOCR: {missing_input.missing}.", hint=missing_input.fix)
+    found = find(config)
+    if found.missing:
+        raise Unavailable(f"Reading text with EasyOCR: {found.missing}.", hint=found.fix)
     with _warnings_off():
         library = require("easyocr", VISION, "Reading text with EasyOCR")
     return EasyOcr(library, config, real_device(library.easyocr.torch, config.device, "Reading text with EasyOCR"))

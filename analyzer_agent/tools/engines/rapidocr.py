@@ -177,10 +177,10 @@ def load(config: EngineConfig) -> RapidOcr:
         Unavailable: the package or its models are missing.
     """
     library = require("rapidocr", "", "Reading text on screen")
-    missing_input = find(config)
+    found = find(config)
     folder = _folder()
-    if missing_input.missing or folder is None:
-        raise Unavailable(f"Reading text on screen: {missing_input.missing}.", hint=missing_input.fix)
+    if found.missing or folder is None:
+        raise Unavailable(f"Reading text on screen: {found.missing}.", hint=found.fix)
     paths = {setting: str(folder / name) for setting, name in _MODELS.items()}
     import numpy as np
 

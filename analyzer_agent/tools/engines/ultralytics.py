@@ -272,9 +272,9 @@ def load(config: EngineConfig) -> Yolo:
         Unavailable: the package, the weights, their runtime or the device is missing, or the
             weights cannot be loaded or have no boxes.
     """
-    missing_input, path = find(config), locate(config)
-    if missing_input.missing or path is None:
-        raise Unavailable(f"Detecting objects: {missing_input.missing}.", hint=missing_input.fix)
+    found, path = find(config), locate(config)
+    if found.missing or path is None:
+        raise Unavailable(f"Detecting objects: {found.missing}.", hint=found.fix)
     library = _library()
     asked = "" if config.device == "auto" else config.device
     try:

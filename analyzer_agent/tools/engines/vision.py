@@ -122,8 +122,8 @@ def load_looks(config: EngineConfig) -> VisionLooks:
 
 def _named(config: EngineConfig, purpose: str) -> Vision:
     if config.vision is None:
-        missing_input = find(config)
-        raise Unavailable(f"{purpose}: {missing_input.missing}.", hint=missing_input.fix)
+        found = find(config)
+        raise Unavailable(f"{purpose}: {found.missing}.", hint=found.fix)
     return config.vision
 
 

@@ -57,8 +57,8 @@ def locate(config: EngineConfig, folders: Sequence[Path]) -> Model | Availabilit
     """
     wanted = config.weights
     if wanted is not None and wanted.is_dir():
-        if missing_input := [name for name in _REQUIRED_FILES if not (wanted / name).is_file()]:
-            return Availability(missing=f"{str(wanted)!r} has no {' and no '.join(missing_input)}", fix="--weights speech=FOLDER")
+        if absent := [name for name in _REQUIRED_FILES if not (wanted / name).is_file()]:
+            return Availability(missing=f"{str(wanted)!r} has no {' and no '.join(absent)}", fix="--weights speech=FOLDER")
         return Model(wanted.name, wanted, f"{wanted.resolve().name} {_digest(wanted)}")
     own = [config.weights_dir, config.weights_dir / "speech"] if config.weights_dir else []
     found = models([*own, *folders])

@@ -164,13 +164,13 @@ def _append(url: str, part: Path, size: int | None, headers: Mapping[str, str]) 
         raise ConnectionError("the connection broke off")
 
 
-def _mismatch_reason(part: Path, size: int | None, digest: Digest | None) -> str:
+def _mismatch_reason(part: Path, size: int | None, digest: Digest | None) -> str | None:
     there = _size_on_disk(part)
     if size is not None and there != size:
         return f"has {there} bytes instead of {size}"
     if digest is not None and digest.of(part) != digest.value:
         return f"does not have the {digest.kind} sum that its publisher gives"
-    return ""
+    return None
 
 
 def _size_on_disk(part: Path) -> int:
