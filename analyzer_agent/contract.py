@@ -79,7 +79,7 @@ def _schema_fault(spec: "Spec") -> str | None:
         if not isinstance(schema, Mapping) or not all(isinstance(one, Mapping) for one in schema.values()):
             return f"{field} must map each name to its JSON schema, such as {{'limit': {{'type': 'integer'}}}}"
         if taken := [name for name in schema if name in _OWN_ARGUMENTS or (spec.step and name == "every")]:
-            return f"{field} names {taken[0]!r}, an argument that the tool has already"
+            return f"{field} names {taken[0]!r}, which is an argument of every tool"
     if both := sorted(set(spec.options_schema) & set(spec.filters_schema)):
         return f"{both[0]!r} is an option and a filter: options change what is stored, filters only what is read"
     if unknown := [name for name in spec.required if name not in {**spec.options_schema, **spec.filters_schema}]:
@@ -123,7 +123,7 @@ def item_fault(item: Any) -> str | None:
     if isinstance(found, str) or not isinstance(found, Sequence):
         return f"the observations of a grain must be a list, not {type(found).__name__}"
     if strange := [one for one in found if not isinstance(one, Observation)]:
-        return f"what is found must be an Observation, not {type(strange[0]).__name__}"
+        return f"each finding must be an Observation, not {type(strange[0]).__name__}"
     return None
 
 

@@ -103,7 +103,7 @@ BREAKS = {
     "a schema that is none": (
         'options_schema={\n        "window": {',
         'options_schema={\n        "ranges": {',
-        "names 'ranges', an argument",
+        "names 'ranges', which is an argument",
     ),
     "no version": ('version = "1"', 'version = ""', "needs a version"),
     "params that are no JSON": ('{"window": self._window}', '{"window": {1, 2}}', "must be plain JSON"),
@@ -116,7 +116,7 @@ BREAKS = {
     "a kind that is not declared": ('"loudness", word', '"noise", word', "is of the kind 'noise'"),
     "a grain that is left out": ("yield grain, found", "if grain.span.start: yield grain, found", "every grain must be yielded"),
     "observations alone": ("yield grain, found", "yield from found", "analyze must yield (grain, observations), not Observation"),
-    "something else than observations": ("yield grain, found", "yield grain, [word]", "must be an Observation, not str"),
+    "something else than observations": ("yield grain, found", "yield grain, [word]", "each finding must be an Observation, not str"),
     "a detail that is no JSON": ('"db": round(level, 1)', '"db": np.float32(level)', "detail plain JSON"),
 }
 

@@ -120,7 +120,7 @@ class Settings:
     mode: Mode = field(default="manager", metadata=_setting("mode", Mode, "How questions are answered."))
     verify: Verify = field(
         default="auto",
-        metadata=_setting("verify", Verify, "Whether a language model is asked, in a call apart, if the cited notes suffice."),
+        metadata=_setting("verify", Verify, "Whether a second model call checks that the cited notes support the answer."),
     )
     frames: int = field(default=16, metadata=_setting("frames", readers.positive, "How many frames of each video the mode `frames` shows."))
     manager: Manager = field(default="auto", metadata=_setting("manager", Manager, "A language model, or keyword rules."))
@@ -169,28 +169,28 @@ class Settings:
     device: str = field(
         default="auto", metadata=_setting("device", readers.device, "Where engines run.", example="For example: --device cuda:0")
     )
-    decoder: str = field(default="cpu", metadata=_setting("decoder", readers.text, "Where pictures are decoded: cpu, auto, cuda ..."))
-    offline: bool = field(default=False, metadata=_setting("offline", readers.flag, "Never touch the network."))
+    decoder: str = field(default="cpu", metadata=_setting("decoder", readers.text, "Where frames are decoded: cpu, auto, cuda ..."))
+    offline: bool = field(default=False, metadata=_setting("offline", readers.flag, "Never use the network."))
     start_ms: int | None = field(
-        default=None, metadata=_setting("from", parse, "Look at nothing before this time.", check=readers.milliseconds, optional=True)
+        default=None, metadata=_setting("from", parse, "Start at this time.", check=readers.milliseconds, optional=True)
     )
     end_ms: int | None = field(
-        default=None, metadata=_setting("to", parse, "Look at nothing from this time on.", check=readers.milliseconds, optional=True)
+        default=None, metadata=_setting("to", parse, "Stop at this time.", check=readers.milliseconds, optional=True)
     )
-    max_steps: int = field(default=12, metadata=_setting("max_steps", readers.positive, "Steps that one question may take."))
+    max_steps: int = field(default=12, metadata=_setting("max_steps", readers.positive, "The most steps for one question."))
     max_analyzer_ms: int | None = field(
         default=None,
         metadata=_setting(
-            *("max_analyzer_seconds", parse, "How long analyzers may work on one question."),
+            *("max_analyzer_seconds", parse, "The most seconds that analyzers may run for one question or command."),
             check=readers.milliseconds,
             optional=True,
             example="For example: 120",
         ),
     )
     max_tokens: int | None = field(
-        default=None, metadata=_setting("max_tokens", readers.positive, "Tokens that one question may take.", optional=True)
+        default=None, metadata=_setting("max_tokens", readers.positive, "The most tokens for one question.", optional=True)
     )
-    refresh: bool = field(default=False, metadata=_setting("refresh", readers.flag, "Analyze anew what was analyzed already."))
+    refresh: bool = field(default=False, metadata=_setting("refresh", readers.flag, "Analyze again what is in the store already."))
 
     if TYPE_CHECKING:  # the constructor accepts wider types than the fields have
 

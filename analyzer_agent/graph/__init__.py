@@ -41,7 +41,7 @@ class Agent:
         brief: gives the system prompt, anew for each step, from the state's budget.
         saver: where each step is checkpointed.
         limits: what one question may cost.
-        verify: whether the model is asked, in a call apart, if the cited notes suffice: "auto" where the answer is not a sure one.
+        verify: whether a second model call checks the answer; "auto": unless its confidence is high.
         stream_text: whether the model's text is handed over as it comes.
     """
 
