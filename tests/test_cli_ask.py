@@ -240,3 +240,17 @@ def test_of_one_video_at_most_three_parts_are_listed():
     assert unexamined_in_brief([*left, *failed], names).startswith(
         "speech 0:00-0:00.009 of 0.mp4 (failed: no memory) and 1 more failures; "
     )
+
+
+def test_a_refresh_that_stored_notes_make_void_is_told(cli, video):
+    told = "Warning: --refresh: stored notes answered, nothing was analyzed again. To analyze again: analyzer-agent index VIDEO --refresh\n"
+    assert told not in cli("ask", video, PRICE, "--quiet", "--refresh").stderr
+    assert told in cli("ask", video, PRICE, "--quiet", "--refresh").stderr
+    assert told not in cli("ask", video, PRICE, "--quiet").stderr
+
+
+def test_an_analyzer_that_applies_to_no_video_is_told(cli, tmp_path):
+    silent = talk(tmp_path / "silent.mp4", sound=False)
+    shown = cli("ask", silent, PRICE, "--tools", "speech,subtitles", "--quiet")
+    assert "Warning: Skipped: silent.mp4 has no sound, so speech has nothing to look at.\n" in shown.stderr
+    assert "Skipped" not in cli("ask", silent, PRICE, "--tools", "subtitles", "--quiet").stderr

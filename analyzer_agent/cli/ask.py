@@ -13,6 +13,8 @@ from analyzer_agent.cli.common import (
     open_session,
     split_question,
     warn_of_problems,
+    warn_of_reuse,
+    warn_of_skipped,
     warn_of_unavailable,
     what_helps,
 )
@@ -46,6 +48,7 @@ def ask(arguments: tuple[str, ...], as_object: bool, full: bool, session: str | 
         opened = open_session(paths, flags["quiet"], name=session, settings=settings)
     with opened as talk:
         warn_of_problems(talk)
+        warn_of_skipped(talk)
         with progress_display(flags["quiet"], talk.toolbox.titled) as drawer, interruptible(talk.cancel, on_stop=drawer.pause):
             if not flags["quiet"]:
                 warn_of_unavailable(talk, drawer)
@@ -61,5 +64,6 @@ def ask(arguments: tuple[str, ...], as_object: bool, full: bool, session: str | 
                 brief=not flags["verbose"],
                 helps=what_helps(talk, answer, videos),
             )
+        warn_of_reuse(talk, answer)
         if not (as_object and flags["quiet"]):
             advise(talk, answer, err=as_object)

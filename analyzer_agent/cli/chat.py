@@ -12,7 +12,16 @@ from click.core import ParameterSource
 from analyzer_agent.cli.advice import advise, offer_whisper
 from analyzer_agent.cli.answer_text import print_answer
 from analyzer_agent.cli.approval import TerminalApproval, can_ask
-from analyzer_agent.cli.common import STARTING, chosen, explaining, open_session, warn_of_problems, warn_of_unavailable
+from analyzer_agent.cli.common import (
+    STARTING,
+    chosen,
+    explaining,
+    open_session,
+    warn_of_problems,
+    warn_of_reuse,
+    warn_of_skipped,
+    warn_of_unavailable,
+)
 from analyzer_agent.cli.errors import INTERRUPTED, show_error
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.interrupt import interruptible
@@ -53,6 +62,7 @@ def chat(videos: tuple[str, ...], session: str | None, **flags: Any) -> None:
         opened = open_session(paths, flags["quiet"], name=session, settings=settings, approve=permission)
     with opened as talk:
         warn_of_problems(talk)
+        warn_of_skipped(talk)
         ended = _converse(ChatLoop(talk, flags["quiet"], permission, flags["verbose"]), history_file())
     if ended:
         click.get_current_context().exit(ended)
@@ -107,6 +117,7 @@ class ChatLoop:
             if told.answer:
                 several = len(self.session.session_videos) > 1
                 print_answer(told.answer, several=several, told=told.complete(), names=self.session.toolbox.titles, brief=not self.verbose)
+                warn_of_reuse(self.session, told.answer)
                 advise(self.session, told.answer)
                 self._offer_more(told.answer)
                 return True

@@ -92,6 +92,23 @@ def warn_of_problems(session: "Session") -> None:
             warn(f"{session_video.title}: {problem}")
 
 
+def warn_of_skipped(session: "Session") -> None:
+    """Warn of analyzers named with `--tools` that apply to none of the videos."""
+    toolbox = session.toolbox
+    for name in session.settings.tools or ():
+        spec = toolbox.tools[name].spec
+        whys = [toolbox.missing_input(spec, session_video) for session_video in session.session_videos]
+        if all(whys):
+            more = f"; and {len(whys) - 1} more" if len(whys) > 1 else ""
+            warn(toolbox.titled(f"Skipped: {whys[0]}, so {name} has nothing to look at{more}."))
+
+
+def warn_of_reuse(session: "Session", answer: Answer) -> None:
+    """Warn where `--refresh` changed nothing, because stored notes answered the question."""
+    if session.settings.refresh and session.model.manager == "rules" and answer.citations and not answer.usage.media_ms_analyzed:
+        warn("--refresh: stored notes answered, nothing was analyzed again. To analyze again: analyzer-agent index VIDEO --refresh")
+
+
 _TOLD = "missing analyzers"
 
 
