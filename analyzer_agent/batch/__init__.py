@@ -61,7 +61,8 @@ class BatchResult:
 class Batch:
     """A prepared run over all questions.
 
-    `answered` maps the ids answered by an earlier run to their sessions; `model` is shared by all sessions.
+    `answered` maps the ids answered by an earlier run to their sessions; `model` is shared by all
+    sessions.
     """
 
     questions: Questions
@@ -70,7 +71,7 @@ class Batch:
     settings: Settings
     model: ChatModel
     made_with: Mapping[str, Any] = field(default_factory=dict)
-    """Other settings that change answers: engines with weights, number of frames; stored with each answer."""
+    """Further settings stored with each answer: engines with weights, number of frames."""
     right: Mapping[str, bool] = field(default_factory=dict)
     """Whether the choices of an earlier run were right, by id, if gold is known."""
     pool: EnginePool = field(default_factory=EnginePool)
@@ -102,10 +103,11 @@ class Batch:
             session.cancel()
 
     def run(self, workers: int = 1) -> Iterator[BatchResult]:
-        """Answer the open questions, `workers` videos at a time; yield each once its line is on disk.
+        """Answer the open questions, `workers` videos at a time; yield each once it is on disk.
 
-        The questions of one video are asked in order, so that notes taken for one serve the next. Each is a separate conversation unless
-        it names one. At most `workers` requests to a language model run at the same time.
+        The questions of one video are asked in order, so that notes taken for one serve the next.
+        Each is a separate conversation unless it names one. At most `workers` requests to a
+        language model run at the same time.
 
         Raises:
             AgentError: the answer file cannot be written.
@@ -204,9 +206,10 @@ class Batch:
 def prepare(
     questions: Path, out: Path, settings: Settings, *, videos: Path | None = None, map: Path | None = None, mix: bool = False
 ) -> Batch:
-    """Read the questions and the answers of an earlier run; lock `out` until the batch has run or is closed.
+    """Read questions and earlier answers; lock `out` until the batch has run or is closed.
 
-    A truncated last line is removed from `out`. Failed questions are asked again; their lines stay in `out` until then.
+    A truncated last line is removed from `out`. Failed questions are asked again; their lines stay
+    in `out` until then.
 
     Args:
         questions: the question file.
@@ -217,8 +220,9 @@ def prepare(
         mix: allow answers in `out` that were made with other settings.
 
     Raises:
-        AgentError: a line of a file is invalid; the settings, the manager or the store cannot be used; `out` is the question file, is
-            locked by another run, or holds answers made with other settings.
+        AgentError: a line of a file is invalid; the settings, the manager or the store cannot be
+            used; `out` is the question file, is locked by another run, or holds answers made with
+            other settings.
     """
     if out.exists() and questions.exists() and out.samefile(questions):
         raise AgentError(f"{str(out)!r} is the question file itself.", hint="Give another --out FILE.")

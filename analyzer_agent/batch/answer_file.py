@@ -1,4 +1,4 @@
-"""Read, lock and append to the answer file: crash-safe JSON lines, each synced to disk before the next."""
+"""Read, lock and append to the answer file: JSON lines, each synced before the next."""
 
 import json
 import os
@@ -29,7 +29,8 @@ class AnswerFileContents:
         answered: the answered ids, with the session of each.
         right: whether the choice was right, by id, if gold is known.
         made: the distinct settings of its answers, see `answer_settings`.
-        whole: its lines without a truncated last line and without failures of questions that were asked again.
+        whole: its lines without a truncated last line and without failures of questions that were
+            asked again.
         changed: whether `whole` differs from the file.
     """
 
@@ -108,7 +109,7 @@ def _settings_text(how: Mapping[str, Any], other: Mapping[str, Any]) -> str:
 
 
 def chosen_right(gold: Any, record: Mapping[str, Any]) -> bool | None:
-    """Return whether a choice was right (never for a failed question); None without options or gold."""
+    """Return whether a choice was right (a failed one never); None without options or gold."""
     if not isinstance(gold, Mapping) or not gold.get("options"):
         return None
     answer = gold.get("answer")

@@ -41,16 +41,18 @@ class Questions(Sequence[Question]):
 def read_questions(path: Path, videos: Path | None = None, map: Path | None = None) -> Questions:
     """Return the questions of a file of any known format.
 
-    Videos are searched below `videos` and next to the file; missing ones are no error, see `missing_videos`.
+    Videos are searched below `videos` and next to the file; missing ones are no error, see
+    `missing_videos`.
 
     Args:
         path: the question file.
         videos: the folder of the videos.
-        map: a JSON file that maps ids to paths of videos, if there is none next to the question file.
+        map: a JSON file that maps ids to paths of videos, if there is none next to the question
+            file.
 
     Raises:
-        AgentError: the file cannot be read, its format is unknown, or a record is invalid; the message names the record, the field and
-            the accepted values.
+        AgentError: the file cannot be read, its format is unknown, or a record is invalid; the
+            message names the record, the field and the accepted values.
     """
     records = read_records(path)
     if not records.fields:
@@ -81,7 +83,7 @@ def missing_videos(questions: Iterable[Question]) -> dict[Path, list[Question]]:
 
 
 def import_subtitles(question: Question, settings: Settings) -> None:
-    """Import the subtitles of a question's video, unless there are none, they may not be used, or it was done before.
+    """Import the subtitles of a question's video, if there are any and `tools` allows them.
 
     Raises:
         AgentError: the video or the subtitles cannot be read.

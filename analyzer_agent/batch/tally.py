@@ -13,7 +13,8 @@ from analyzer_agent.records import JSON
 class Tally:
     """Counts over one run.
 
-    `judged` counts the choices with gold, including failed questions, and `right` the right ones; both include answers of earlier runs.
+    `judged` counts the choices with gold, including failed questions, and `right` the right ones;
+    both include answers of earlier runs.
     """
 
     total: int

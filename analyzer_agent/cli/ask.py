@@ -36,7 +36,8 @@ _USAGE = 'For example: analyzer-agent ask talk.mp4 "What does it cost?"'
 def ask(arguments: tuple[str, ...], as_object: bool, full: bool, session: str | None, **flags: Any) -> None:
     """Ask one QUESTION about one or more videos.
 
-    The answer cites notes. Notes are stored, so a later question about the same range analyzes nothing.
+    The answer cites notes. Notes are stored, so a later question about the same range analyzes
+    nothing.
     """
     videos, question = split_question(arguments, _USAGE)
     settings = settings_of(flags)

@@ -34,12 +34,14 @@ if TYPE_CHECKING:
 def batch(questions: str, out: str, workers: int, videos: str | None, map_file: str | None, mix: bool, **flags: Any) -> None:
     """Answer all questions of a file.
 
-    Each line of QUESTIONS is a JSON object with "id", "video" and "question"; "options", "from", "to" and "conversation" are optional, as
-    are "answer", "evidence" and "type" for scoring. CSV has the same columns, with options such as 10|20|30 or in columns a,b,c. The
-    question files of NExT-QA, NExT-GQA, IntentQA, EgoSchema, Video-MME, LongVideoBench, VNBench, LVBench, ActivityNet-QA and MSRVTT-QA are
-    read as published.
+    Each line of QUESTIONS is a JSON object with "id", "video" and "question"; "options", "from",
+    "to" and "conversation" are optional, as are "answer", "evidence" and "type" for scoring. CSV
+    has the same columns, with options such as 10|20|30 or in columns a,b,c. The question files of
+    NExT-QA, NExT-GQA, IntentQA, EgoSchema, Video-MME, LongVideoBench, VNBench, LVBench,
+    ActivityNet-QA and MSRVTT-QA are read as published.
 
-    A rerun asks only the questions that are not answered yet. A question that fails does not stop the run; the exit code is then 1.
+    A rerun asks only the questions that are not answered yet. A question that fails does not stop
+    the run; the exit code is then 1.
     """
     settings = settings_of(flags)
     from analyzer_agent.batch import prepare

@@ -54,7 +54,7 @@ def stats(as_object: bool, **flags: Any) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @shared_options("store")
 def clear(video: str | None, analyzer: str | None, engine: str | None, yes: bool, **flags: Any) -> None:
-    """Delete all notes, or some. Later questions analyze the video again; stored answers keep their citations."""
+    """Delete notes. Later questions analyze again; stored answers keep their citations."""
     path = store_to_read(settings_of(flags))
     if not path.exists():
         echo(f"{one_line(str(path))}: nothing to clear")

@@ -48,7 +48,8 @@ def chat(videos: tuple[str, ...], session: str | None, **flags: Any) -> None:
     """Ask several questions about the same videos.
 
     Continue a session later with --session NAME; an interrupted question resumes at its last step.
-    Ctrl-C stops a question or clears the line. Ctrl-D, or Ctrl-C twice on an empty line, ends the chat.
+    Ctrl-C stops a question or clears the line. Ctrl-D, or Ctrl-C twice on an empty line, ends the
+    chat.
     """
     if not videos and not session:
         raise click.UsageError("Name a video, or a session to continue: chat talk.mp4, or chat --session NAME.")
@@ -89,7 +90,7 @@ class ChatLoop:
             self.stopped = False
 
     def take(self, events: Callable[[], Iterable[Event]]) -> bool:
-        """Run a question, and return whether it was answered; report an error instead of raising it."""
+        """Run a question, and return whether it was answered; errors are printed."""
         told = StreamedAnswer(self.session.toolbox.titled)
         try:
             with (
@@ -154,7 +155,7 @@ class StreamedAnswer:
         self._titled, self._writer = titled, Writer(titled)
 
     def hear(self, event: Event) -> bool:
-        """Print streamed text, a withdrawal or the answer; return whether the event is dealt with."""
+        """Print streamed text, a withdrawal or the answer; return whether it was one."""
         if isinstance(event, TextDelta):
             self._writer.write(event.text)
             self._streamed += event.text

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def config() -> None:
     """Show where settings come from.
 
-    A setting is a flag, an environment variable (ANALYZER_AGENT_MAX_STEPS=20), or a line of a TOML file (max_steps = 20), in this order of
-    precedence.
+    A setting is a flag, an environment variable (ANALYZER_AGENT_MAX_STEPS=20), or a line of a TOML
+    file (max_steps = 20), in this order of precedence.
     """
 
 
@@ -47,7 +47,8 @@ def path(as_object: bool, **flags: Any) -> None:
 def list_(as_object: bool, **flags: Any) -> None:
     """List each setting with its value and origin.
 
-    Names are those of the settings file; the environment variable is ANALYZER_AGENT_NAME. Times are seconds or clocks.
+    Names are those of the settings file; the environment variable is ANALYZER_AGENT_NAME. Times are
+    seconds or clocks.
     """
     from analyzer_agent.config import SETTINGS, chosen_file, layers, load
 

@@ -47,8 +47,9 @@ _PULL = """
 def demo(**flags: Any) -> None:
     """Try it on a sample clip: no key, no network.
 
-    Answers questions about half a minute of video that ships with the package, using the core package alone, and Whisper if its weights are
-    there. Notes are stored in a temporary folder, unless --store is given.
+    Answers questions about half a minute of video that ships with the package, using the core
+    package alone, and Whisper if its weights are there. Notes are stored in a temporary folder,
+    unless --store is given.
     """
     with tempfile.TemporaryDirectory(prefix="analyzer-agent-demo-", ignore_cleanup_errors=True) as folder:
         settings = _settings(settings_of(flags), Path(flags["store"]).expanduser() if flags["store"] else Path(folder) / "store.db")

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 def describe(video: str, names: str | None, covered: bool, as_object: bool, **flags: Any) -> None:
     """Print all findings on a VIDEO as one text in time order.
 
-    Shots are headings; speech, screen text and other findings follow, each with the number of its note. A model reads the same text with
-    --mode summarizer. Analyzers run on the ranges that they have not analyzed yet.
+    Shots are headings; speech, screen text and other findings follow, each with the number of its
+    note. A model reads the same text with --mode summarizer. Analyzers run on the ranges that they
+    have not analyzed yet.
     """
     wanted, flags = parse_names(names, flags)
     settings = settings_of(flags)

@@ -29,8 +29,9 @@ _IGNORED = ("engine", "decoder", "refresh", "max_analyzer_seconds", "frames", "v
 def doctor(as_object: bool, **flags: Any) -> None:
     """Show what works here, and how to fix what does not.
 
-    Lists each analyzer and engine with its state and, if it does not work, the reason and the command that fixes it; then what you can ask
-    about. The exit code is 1 if something essential is broken.
+    Lists each analyzer and engine with its state and, if it does not work, the reason and the
+    command that fixes it; then what you can ask about. The exit code is 1 if something essential is
+    broken.
     """
     settings = settings_of(flags)
     from analyzer_agent.config import chosen_file

@@ -1,6 +1,7 @@
 """Turn exceptions of commands into messages and exit codes.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. A bug prints one line that names a log file.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. A bug prints one line that names a log
+file.
 """
 
 import errno
@@ -116,7 +117,7 @@ def show_error(error: AgentError) -> None:
 
 
 def _file_error(error: OSError) -> AgentError:
-    """Return the error to show for a file that cannot be opened, or output that cannot be written."""
+    """Return the error for a file that cannot be opened or written."""
     name = str(error.filename or "")
     shown = repr(truncated(name, _LONGEST_NAME))
     if error.errno in _FULL:

@@ -51,11 +51,13 @@ For example:
 def import_notes(file: str, video: str, duration: str | None, every: float, starts_at: str, as_object: bool, **flags: Any) -> None:
     """Import notes made by other programs.
 
-    FILE is SRT, WebVTT, JSON of WhisperX or Whisper, a list of captions, CSV (start,end,text and optionally kind,score), or output of
-    `notes`. It covers the whole video, or --from/--to: times without an entry are recorded as analyzed and empty.
+    FILE is SRT, WebVTT, JSON of WhisperX or Whisper, a list of captions, CSV (start,end,text and
+    optionally kind,score), or output of `notes`. It covers the whole video, or --from/--to: times
+    without an entry are recorded as analyzed and empty.
 
-    Importing a file again changes nothing; `cache clear --engine NAME` deletes its notes. Notes imported under a name do not belong to a
-    file: once you have the file, import them again with --video FILE.
+    Importing a file again changes nothing; `cache clear --engine NAME` deletes its notes. Notes
+    imported under a name do not belong to a file: once you have the file, import them again with
+    --video FILE.
     """
     kind, engine = flags.pop("kind"), flags.pop("engine")
     settings = settings_of(flags)

@@ -36,8 +36,8 @@ _REASONS_SHOWN = 3
 def index(videos: tuple[str, ...], names: str | None, every: float | None, as_object: bool, **flags: Any) -> None:
     """Run analyzers over videos ahead of questions.
 
-    Later questions are answered from the stored notes.
-    An analyzer that does not apply to a video is skipped with a warning; if --with names one that applies to no video, the exit code is 1.
+    Later questions are answered from the stored notes. An analyzer that does not apply to a video
+    is skipped with a warning; if --with names one that applies to no video, the exit code is 1.
     """
     wanted, flags = parse_names(names, flags)
     settings = settings_of(flags)

@@ -1,6 +1,7 @@
-"""Switch off the terminal's echo while progress is drawn; typed-ahead text stays for the next prompt.
+"""Switch off the terminal's echo while progress is drawn; type-ahead is preserved.
 
-Does nothing without a terminal, or in a background process, which a change of the terminal would stop.
+Does nothing without a terminal, or in a background process, which a change of the terminal would
+stop.
 """
 
 import os

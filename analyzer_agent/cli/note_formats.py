@@ -35,8 +35,9 @@ CUES = ("srt", "vtt")
 class NoteRow(JoinedNote):
     """A merged note, ready to be written.
 
-    `units` are the words that cues are made of, some with estimated times. Cues join rows of the same `source` only, because two audio
-    tracks are two texts. `options` are the non-default options of the provenance, as text.
+    `units` are the words that cues are made of, some with estimated times. Cues join rows of the
+    same `source` only, because two audio tracks are two texts. `options` are the non-default
+    options of the provenance, as text.
     """
 
     units: "Sequence[SpokenWord]" = ()
@@ -46,7 +47,7 @@ class NoteRow(JoinedNote):
 
 @dataclass(frozen=True)
 class Style:
-    """Output style: the longest line of a cue in columns, times of words, and full text in tables."""
+    """Output style: columns per cue line, times of words, full text in tables."""
 
     width: int = 42
     words: bool = False
@@ -67,7 +68,7 @@ def style_options(formats: Collection[str]) -> Callable[[F], F]:
 
 
 def style_of(words: bool, max_line: int | None, forms: Collection[str], among: Collection[str] = ()) -> Style:
-    """Return the style for output in these formats, out of those of the command (`among`, default: all).
+    """Return the style for these formats, out of the command's (`among`; default: all).
 
     Raises:
         click.UsageError: a flag applies to none of them.
@@ -80,7 +81,7 @@ def style_of(words: bool, max_line: int | None, forms: Collection[str], among: C
 
 
 def write(rows: Sequence[NoteRow], form: str, style: Style | None = None) -> str:
-    """Return the rows in a format of `FORMATS`, without a final line break; "" if there are none."""
+    """Return the rows in a format of `FORMATS` without a final line break, or ""."""
     return FORMATS[form](rows, style or Style()).rstrip("\n")
 
 

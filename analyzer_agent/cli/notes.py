@@ -54,10 +54,11 @@ def notes(
 ) -> None:
     """Print the notes on one or more videos.
 
-    Each note has a number, time, kind and engine; adjacent pieces of one finding are merged.
-    With --chapters a few parts are printed instead; --from and --to divide such a part further.
-    The formats srt and vtt hold the speech, or the subtitles if there is none, unless --kind is given.
-    A file is recognised by its content, so a renamed or copied one has the same notes. Nothing is analyzed.
+    Each note has a number, time, kind and engine; adjacent pieces of one finding are merged. With
+    --chapters a few parts are printed instead; --from and --to divide such a part further. The
+    formats srt and vtt hold the speech, or the subtitles if there is none, unless --kind is given.
+    A file is recognised by its content, so a renamed or copied one has the same notes. Nothing is
+    analyzed.
     """
     if as_object and form not in (None, "json"):
         raise click.UsageError(f"--json and --format {form} exclude each other.")

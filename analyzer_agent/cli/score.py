@@ -45,10 +45,12 @@ _GOLD = ("answer", "options", "type", "dataset", "group", "duration_group", "ext
 def score(answers: str, other: str | None, form: str, as_object: bool, **flags: Any) -> None:
     """Score an answer file of `batch`, or compare two.
 
-    Reports strict accuracy (no answer counts as wrong), accuracy by the benchmark's own rule, and cost; with gold spans also how well
-    citations match them. If the right answer is "not in the video", an answer that found nothing is right.
+    Reports strict accuracy (no answer counts as wrong), accuracy by the benchmark's own rule, and
+    cost; with gold spans also how well citations match them. If the right answer is "not in the
+    video", an answer that found nothing is right.
 
-    With ANSWERS_B, tests whether B is better and whether it is cheaper, on the questions that both files answer.
+    With ANSWERS_B, tests whether B is better and whether it is cheaper, on the questions that both
+    files answer.
     """
     if as_object and form == "md":
         raise click.UsageError("--json and --format md exclude each other.")

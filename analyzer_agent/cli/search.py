@@ -56,8 +56,8 @@ class SearchedVideo:
 def search(arguments: tuple[str, ...], kinds: tuple[str, ...], limit: int, recursive: bool, as_object: bool, **flags: Any) -> None:
     """Find WORDS in the notes: in which videos, how often and when.
 
-    Searches all videos in the store, or only the videos and folders given after the words. Finds notes with all of the words; if there
-    are none, notes with any of them. Nothing is analyzed.
+    Searches all videos in the store, or only the videos and folders given after the words. Finds
+    notes with all of the words; if there are none, notes with any of them. Nothing is analyzed.
     """
     settings = settings_of(flags)
     store_to_read(settings)

@@ -17,7 +17,7 @@ _MIN_LAST = 24
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collection[str] = ()) -> str:
-    """Return a table; on a terminal, wrap text in the last column and, if that is too narrow, in the widest ones.
+    """Return a table; on a terminal, wrap the last column and, if needed, the widest ones.
 
     Args:
         head: the column names.

@@ -126,4 +126,4 @@ _TABLE: tuple[tuple[tuple[str, ...], Reason], ...] = (
     (("device",), _device),
     (("refresh", "max_analyzer_seconds"), lambda settings, flags: "--covered runs nothing" if flags.get("covered") else None),
 )
-"""Flags and the reason for which they are ignored. A settings file is not checked: it serves all commands."""
+"""Flags and why they are ignored. Settings files are not checked: they serve all commands."""

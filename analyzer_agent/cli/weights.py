@@ -37,7 +37,8 @@ def weights() -> None:
 def list_(analyzers: tuple[str, ...], as_object: bool, **flags: Any) -> None:
     """List the published weights, and where they are on this machine.
 
-    Sizes are approximate; `weights pull` shows the exact ones. Weights marked * are downloaded by default.
+    Sizes are approximate; `weights pull` shows the exact ones. Weights marked * are downloaded by
+    default.
     """
     settings = settings_of(flags)
     from analyzer_agent.tools.weights.catalog import PUBLISHED
@@ -77,8 +78,9 @@ def pull(wanted: tuple[str, ...], to: str | None, yes: bool, **flags: Any) -> No
       weights pull text=de,ja               those that read German and Japanese
       weights pull --to /media/stick        for another machine
 
-    To use a folder on another machine, copy it there and name it with --weights DIR, ANALYZER_AGENT_WEIGHTS or the setting `weights`.
-    Files that are here already are not downloaded again; an interrupted download resumes.
+    To use a folder on another machine, copy it there and name it with --weights DIR,
+    ANALYZER_AGENT_WEIGHTS or the setting `weights`. Files that are here already are not downloaded
+    again; an interrupted download resumes.
     """  # noqa: D301 - click reads \b
     settings = settings_of(flags)
     if settings.offline:
@@ -213,7 +215,7 @@ def _subject(file: "WeightFile") -> str:
 
 @contextmanager
 def _display(quiet: bool) -> Iterator[_Display]:
-    """Show progress on stderr while the block runs: bars on a terminal, lines elsewhere, nothing if quiet."""
+    """Show progress on stderr: bars on a terminal, lines elsewhere, nothing if quiet."""
     from rich.console import Console
 
     console = Console(stderr=True)

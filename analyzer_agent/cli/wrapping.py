@@ -23,7 +23,7 @@ def terminal_columns(err: bool = False) -> int:
 
 
 def text_width(text: str) -> int:
-    """Return the width of a text in columns: wide characters take two, combining ones and styles none."""
+    """Return the width in columns: wide characters take two, combining ones and styles none."""
     text = _STYLE.sub("", text) if "\x1b" in text else text
     if text.isascii():
         return len(text)
@@ -31,7 +31,7 @@ def text_width(text: str) -> int:
 
 
 def wrapped(text: str, hang: int = 0, *, err: bool = False) -> str:
-    """Wrap each line of a text for stdout (or stderr), indenting continuation lines by `hang` columns."""
+    """Wrap each line for stdout (or stderr), indenting continuation lines by `hang` columns."""
     wide = terminal_columns(err)
     if wide - hang < _MIN_ROOM:
         return text
@@ -39,7 +39,7 @@ def wrapped(text: str, hang: int = 0, *, err: bool = False) -> str:
 
 
 def break_line(line: str, wide: int, hang: int = 0) -> list[str]:
-    """Split a line into pieces of at most `wide` columns (later ones `wide - hang`); split longer words."""
+    """Split a line at words into pieces of `wide` columns, later ones of `wide - hang`."""
     pieces, piece = list[str](), ""
     for word in re.findall(r"\s*\S+", line):
         room = wide - (hang if pieces else 0)

@@ -116,19 +116,19 @@ class Settings:
         AgentError: a value is invalid.
     """
 
-    store: Path = field(default_factory=default_store, metadata=_setting("store", readers.path, "Where notes are kept."))
-    mode: Mode = field(default="manager", metadata=_setting("mode", Mode, "How questions are answered."))
+    store: Path = field(default_factory=default_store, metadata=_setting("store", readers.path, "The file that notes are stored in."))
+    mode: Mode = field(default="manager", metadata=_setting("mode", Mode, "The way of answering questions."))
     verify: Verify = field(
         default="auto",
-        metadata=_setting("verify", Verify, "Whether a second model call checks that the cited notes support the answer."),
+        metadata=_setting("verify", Verify, "Check in a second model call that the cited notes support the answer."),
     )
-    frames: int = field(default=16, metadata=_setting("frames", readers.positive, "How many frames of each video the mode `frames` shows."))
-    manager: Manager = field(default="auto", metadata=_setting("manager", Manager, "A language model, or keyword rules."))
+    frames: int = field(default=16, metadata=_setting("frames", readers.positive, "The number of frames of each video in mode `frames`."))
+    manager: Manager = field(default="auto", metadata=_setting("manager", Manager, "Use a language model or keyword rules."))
     model: str | None = field(
-        default=None, metadata=_setting("model", readers.text, f"The language model; {DEFAULT_MODEL} if not said.", optional=True)
+        default=None, metadata=_setting("model", readers.text, f"The language model; {DEFAULT_MODEL} by default.", optional=True)
     )
     base_url: str | None = field(default=None, metadata=_setting("base_url", readers.text, "An OpenAI-compatible server.", optional=True))
-    api: Api = field(default="auto", metadata=_setting("api", Api, "Which API to speak to the server."))
+    api: Api = field(default="auto", metadata=_setting("api", Api, "The API of the server."))
     api_key: str | None = field(default=None, repr=False)
     tools: tuple[str, ...] | None = field(
         default=None,
@@ -141,47 +141,45 @@ class Settings:
     options: Mapping[str, Mapping[str, Any]] = field(
         default_factory=dict,
         metadata=_setting(
-            *("options", readers.options, "Options of analyzers, for calls that say nothing else."),
+            *("options", readers.options, "Default options of analyzers."),
             example="For example: --option speech.language=en",
         ),
     )
     weights: Mapping[str, Path] = field(
         default_factory=dict,
         metadata=_setting(
-            "weights_for", readers.paths, "Weights of single analyzers.", example="For example: --weights objects=yolo11n.pt"
+            "weights_for", readers.paths, "Weights of individual analyzers.", example="For example: --weights objects=yolo11n.pt"
         ),
     )
     weights_dir: Path | None = field(
         default_factory=default_weights,
         metadata=_setting(
-            *("weights", readers.path, "The folder that holds weights, or weights of single analyzers."),
+            *("weights", readers.path, "The weights folder, or weights of individual analyzers."),
             optional=True,
             example="For example: --weights /media/stick, or --weights objects=yolo11n.pt",
         ),
     )
     caches: WeightCaches = field(default_factory=WeightCaches)
     vision_model: str | None = field(
-        default=None, metadata=_setting("vision_model", readers.text, "A model at the same endpoint that sees pictures.", optional=True)
+        default=None, metadata=_setting("vision_model", readers.text, "A model at the same endpoint for images.", optional=True)
     )
     vocabulary: Path | None = field(
         default=None, metadata=_setting("vocabulary", readers.path, "A file with labels for tags.", optional=True)
     )
     device: str = field(
-        default="auto", metadata=_setting("device", readers.device, "Where engines run.", example="For example: --device cuda:0")
+        default="auto", metadata=_setting("device", readers.device, "The device for engines.", example="For example: --device cuda:0")
     )
-    decoder: str = field(default="cpu", metadata=_setting("decoder", readers.text, "Where frames are decoded: cpu, auto, cuda ..."))
+    decoder: str = field(default="cpu", metadata=_setting("decoder", readers.text, "The device for decoding: cpu, auto, cuda ..."))
     offline: bool = field(default=False, metadata=_setting("offline", readers.flag, "Never use the network."))
     start_ms: int | None = field(
         default=None, metadata=_setting("from", parse, "Start at this time.", check=readers.milliseconds, optional=True)
     )
-    end_ms: int | None = field(
-        default=None, metadata=_setting("to", parse, "Stop at this time.", check=readers.milliseconds, optional=True)
-    )
+    end_ms: int | None = field(default=None, metadata=_setting("to", parse, "End at this time.", check=readers.milliseconds, optional=True))
     max_steps: int = field(default=12, metadata=_setting("max_steps", readers.positive, "The most steps for one question."))
     max_analyzer_ms: int | None = field(
         default=None,
         metadata=_setting(
-            *("max_analyzer_seconds", parse, "The most seconds that analyzers may run for one question or command."),
+            *("max_analyzer_seconds", parse, "The most time that analyzers may run for one question."),
             check=readers.milliseconds,
             optional=True,
             example="For example: 120",
@@ -190,7 +188,7 @@ class Settings:
     max_tokens: int | None = field(
         default=None, metadata=_setting("max_tokens", readers.positive, "The most tokens for one question.", optional=True)
     )
-    refresh: bool = field(default=False, metadata=_setting("refresh", readers.flag, "Analyze again what is in the store already."))
+    refresh: bool = field(default=False, metadata=_setting("refresh", readers.flag, "Analyze again, even where notes are stored."))
 
     if TYPE_CHECKING:  # the constructor accepts wider types than the fields have
 

@@ -31,7 +31,7 @@ class Format:
         return f"{self.title} ({', '.join(' or '.join(names) for names in self.known_by)})"
 
     def missing(self, fields: Sequence[str]) -> list[str]:
-        """Return the required fields missing in `fields`, quoted; all of them if a forbidden field is present."""
+        """Return the missing required fields, quoted; all if a forbidden field is present."""
         there = set() if set(self.never) & set(fields) else set(fields)
         return [" or ".join(map(repr, names)) for names in self.known_by if not set(names) & there]
 

@@ -20,7 +20,7 @@ _QUOTED = re.compile(r"""[\s,]*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")[\s,]*
 
 @dataclass(frozen=True, slots=True)
 class FieldReader:
-    """A record with its place, such as `"questions.csv, line 3"`, and a hint that shows a valid one."""
+    """A record, its place (`"questions.csv, line 3"`), and a hint that shows a valid one."""
 
     values: Mapping[str, Any]
     place: str
@@ -103,7 +103,7 @@ class FieldReader:
         return self.counted([self.label(f"{prefix}{at}") for at in range(max(numbers, default=0) + 1)], f"{prefix}0")
 
     def separate(self, first: str) -> tuple[str, ...]:
-        """Return the options from separate fields, starting at `first`: `a0`, `option 0`, `a` or `A`."""
+        """Return the options from separate fields: `first` is `a0`, `option 0`, `a` or `A`."""
         if first.endswith("0"):
             return self.numbered(first[:-1])
         last = max(name for name in self.values if len(name) == 1 and name.islower() == first.islower())
@@ -120,8 +120,8 @@ class FieldReader:
 
         Args:
             options: the options.
-            ways: the accepted forms: "index" (0 is the first), "letter", "text". A value that means different options in different forms
-                is an error.
+            ways: the accepted forms: "index" (0 is the first), "letter", "text". A value that means
+                different options in different forms is an error.
             name: the field.
         """
         value = self.values.get(name)
@@ -144,7 +144,7 @@ def is_whole(value: object) -> bool:
 
 
 def strip_option_letters(options: Sequence[str]) -> tuple[str, ...]:
-    """Remove leading `A.`, `(B)`, … if every option has its letter; letters are added for display."""
+    """Remove leading `A.`, `(B)`, … if every option has its letter."""
     marks = [_PREFIX.match(option) for option in options]
     if all(mark is not None and mark[1] == option_letter(at) for at, mark in enumerate(marks)):
         return tuple(option[mark.end() :].strip() for option, mark in zip(options, marks, strict=True) if mark is not None)

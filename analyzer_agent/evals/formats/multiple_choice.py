@@ -45,7 +45,7 @@ def nextqa(row: FieldReader, source: Source) -> Iterator[Question]:
 
 
 def egoschema(row: FieldReader, source: Source) -> Iterator[Question]:
-    """Yield a question of EgoSchema; answers are in the subset's file, or in the fields `truth` or `answer`."""
+    """Yield a question of EgoSchema; answers are in the subset's file, `truth` or `answer`."""
     answers = source.companion(("*subset_answers*.json",), _numbers)
     uid, options = row.path("q_uid"), row.numbered("option ")
     known = next((row.values[name] for name in ("truth", "answer") if name in row.values), answers.get(uid))
@@ -61,7 +61,7 @@ def egoschema(row: FieldReader, source: Source) -> Iterator[Question]:
 
 
 def videomme(row: FieldReader, source: Source) -> Iterator[Question]:
-    """Yield the questions of a Video-MME record: a row of its table, or a video of its result template.
+    """Yield the questions of a Video-MME record: a table row, or a video of the template.
 
     The published template, table and evaluation script use different names for the same fields.
     """
@@ -116,7 +116,8 @@ def longvideobench(row: FieldReader, source: Source) -> Iterator[Question]:
 def vnbench(row: FieldReader, source: Source) -> Iterator[Question]:
     """Yield a question of VNBench, which asks each four times with shuffled options.
 
-    `gt_option` is the right letter; without it, `gt` is the text (as in the benchmark's own reader), letter or number of the right option.
+    `gt_option` is the right letter; without it, `gt` is the text (as in the benchmark's own
+    reader), letter or number of the right option.
     """
     video, kind, options = row.path("video"), row.label("type"), row.listed("options")
     stem = os.path.splitext(os.path.basename(video))[0]

@@ -1,4 +1,4 @@
-"""The native question format: JSON lines, a JSON list, or CSV. Unknown fields are errors, since they may be typos."""
+"""The native question format: JSON lines, a JSON list, or CSV. Unknown fields are errors."""
 
 import re
 from collections.abc import Iterator
@@ -28,8 +28,9 @@ def own_format(row: FieldReader, source: Source) -> Iterator[Question]:
 
     Options are a list, a text such as `10|20`, or separate fields.
 
-    With options, `answer` is the index (0 is the first), letter or text of the right one, and must be unambiguous. Without options it is
-    a text. `evidence` is a list of `[start, end]` pairs of times.
+    With options, `answer` is the index (0 is the first), letter or text of the right one, and must
+    be unambiguous. Without options it is a text. `evidence` is a list of `[start, end]` pairs of
+    times.
     """
     form = _form(row)
     start, end = row.time("from"), row.time("to")

@@ -16,7 +16,7 @@ _HEAD = 4096
 
 
 class Records(NamedTuple):
-    """The fields of the first record, and all records with their places; iterating may raise `AgentError`."""
+    """First record's fields, and records with places; iterating may raise `AgentError`."""
 
     fields: Sequence[str]
     rows: Iterable[tuple[str, dict[str, Any]]]

@@ -12,8 +12,9 @@ from analyzer_agent.timeline import TimeRange
 class Question:
     """A question about a video. Times are in ms.
 
-    `answer` and `evidence` are gold data for scoring and must never reach a manager, whose prompt contains only `question`, `options`,
-    `start` and `end`. `repr` omits them, so that logs cannot leak them.
+    `answer` and `evidence` are gold data for scoring and must never reach a manager, whose prompt
+    contains only `question`, `options`, `start` and `end`. `repr` omits them, so that logs cannot
+    leak them.
     """
 
     id: str
@@ -37,4 +38,4 @@ class Question:
     """As in the file: `"short"`, `"600"`."""
     subtitles: Path | None = None
     extra: Mapping[str, JSON] = field(default_factory=dict)
-    """Further fields needed for the benchmark's result file, under their names in the question file."""
+    """Further fields for the benchmark's result file, with their names in the question file."""

@@ -62,12 +62,14 @@ class Source:
             raise AgentError(f"There is no folder {str(videos)!r}.", hint="Name the folder of the videos with --videos DIR.")
 
     def video(self, *names: str) -> Path:
-        """Return the path of the first existing video of `names`, else the expected path of the first.
+        """Return the path of the first existing video of `names`, else that expected.
 
-        A name is a path, with or without extension. It is searched in the user's folder, then next to the question file and in video
-        folders there; a plain name is searched anywhere below the user's folder.
+        A name is a path, with or without extension. It is searched in the user's folder, then next
+        to the question file and in video folders there; a plain name is searched anywhere below the
+        user's folder.
 
-        Links to folders are resolved, links to files are not, because subtitles are next to the link and not next to its target.
+        Links to folders are resolved, links to files are not, because subtitles are next to the
+        link and not next to its target.
 
         Raises:
             AgentError: several videos below the user's folder have the name.
@@ -86,7 +88,7 @@ class Source:
         return None
 
     def companion(self, patterns: Sequence[str], unpack: IndexReader) -> Companion:
-        """Return the companion files whose names match `patterns` and whose content `unpack` accepts.
+        """Return the companion files that match `patterns` and that `unpack` accepts.
 
         Raises:
             AgentError: a file is not JSON.

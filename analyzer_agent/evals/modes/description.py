@@ -1,6 +1,7 @@
 """Write the notes on videos as one text in time order, with shots as headings.
 
-Runs no analyzers. If the text exceeds the token budget, notes are dropped by a rule that the text states.
+Runs no analyzers. If the text exceeds the token budget, notes are dropped by a rule that the text
+states.
 """
 
 from bisect import bisect_right
@@ -24,7 +25,7 @@ _HALVINGS_BEFORE_SPEECH = 6
 
 @dataclass(frozen=True, slots=True)
 class DescriptionLine:
-    """A line of a description: a finding and its repetitions within the shot; `heads` marks a shot."""
+    """A finding with its repetitions in the shot; `heads` marks the line of a shot."""
 
     runs: tuple[MergedNote, ...]
     text: str
@@ -38,7 +39,7 @@ class DescriptionLine:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A description of videos; `thinned` states which notes were dropped to fit the budget, or ""."""
+    """A description of videos; `thinned` states which notes were dropped, or ""."""
 
     lines: tuple[DescriptionLine, ...]
     thinned: str = ""
@@ -58,7 +59,8 @@ def describe(
 ) -> Description:
     """Return a description of the videos from their notes.
 
-    Without `covered`, only notes of full runs with default options are used, so the text does not depend on earlier questions.
+    Without `covered`, only notes of full runs with default options are used, so the text does not
+    depend on earlier questions.
 
     Args:
         toolbox: the toolbox with the videos.
@@ -109,7 +111,7 @@ def _lines_of(runs: Sequence[MergedNote], name: str) -> Iterator[DescriptionLine
 
 
 def _fit_to_budget(by_offer: Mapping[str, Sequence[MergedNote]], tokens: int | None) -> Description:
-    """Return a description of at most `tokens`, dropping as few notes as possible and keeping one of each kind."""
+    """Return a description of at most `tokens`; drop few notes, and keep one of each kind."""
     for details, words in _levels():
         thin = {name: _thinned(runs, details, words) for name, runs in by_offer.items()}
         told = Description(tuple(_lines(thin)), _thinning_note(details, words))

@@ -1,7 +1,7 @@
 """The frames baseline: evenly spaced frames and the question in one call of a vision model.
 
-The answer cites frames by number. Each cited frame becomes a note of kind `look` with the sentences that cite it; the other shown frames
-are recorded as covered and empty.
+The answer cites frames by number. Each cited frame becomes a note of kind `look` with the sentences
+that cite it; the other shown frames are recorded as covered and empty.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ LOOK_KIND = "look"
 
 @dataclass(frozen=True, slots=True)
 class ShownFrame:
-    """A frame shown to the model: its number in the message, its instant and its PTS (both in ms)."""
+    """A frame shown to the model: its number, its instant and its PTS (both in ms)."""
 
     number: int
     session_video: SessionVideo
@@ -49,7 +49,7 @@ class ShownFrame:
 
 @dataclass(frozen=True)
 class Frames:
-    """Answers from `count` frames of each video; `picture` encodes an RGB image as a message part."""
+    """Answers from `count` frames per video; `picture` encodes an RGB image for a message."""
 
     count: int
     picture: "Callable[[NDArray[np.uint8]], Mapping[str, Any]]"
@@ -88,7 +88,7 @@ class Frames:
 
 
 def even_instants(session_video: SessionVideo, count: int) -> list[int]:
-    """Return instants (ms) of the finest grid at the middles of `count` equal parts, without duplicates."""
+    """Return the instants (ms) of the finest grid at the middles of `count` equal parts."""
     video = session_video.video
     grid = instants(session_video.scope, FINEST_STEP, video.picture) if video.picture else []
     return list(dict.fromkeys(grid[(2 * n + 1) * len(grid) // (2 * count)] for n in range(count))) if grid else []
@@ -127,7 +127,8 @@ def _renumbered(answer: CheckedAnswer, ids: Mapping[int, int]) -> CheckedAnswer:
 class FrameAnswers(Analyzer):
     """A finished model answer in the form of an analyzer, so that it is stored through the ledger.
 
-    Each question is a separate lane, so that answers to different questions do not replace one another.
+    Each question is a separate lane, so that answers to different questions do not replace one
+    another.
     """
 
     version = "1"
@@ -143,7 +144,7 @@ class FrameAnswers(Analyzer):
 
 
 def _store_cited(context: QuestionContext, shown: Sequence[ShownFrame], answer: CheckedAnswer, system: str) -> dict[int, int]:
-    """Store the sentences on the frames; return the note ids of the cited frames by frame number."""
+    """Store the sentences on frames; return the note ids of cited frames by number."""
     said = _sentences_by_frame(answer)
     asked: Mapping[str, JSON] = {
         "question": context.question,

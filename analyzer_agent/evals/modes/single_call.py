@@ -50,7 +50,8 @@ def ask_and_check(
         system: the system prompt.
         content: the message with the question and all evidence.
         write: receives the events.
-        evidence: the citable items by number, with their notes if known; None if no citation is required.
+        evidence: the citable items by number, with their notes if known; None if no citation is
+            required.
     """
     messages: list[Mapping[str, Any]] = [{"role": "system", "content": system}, {"role": "user", "content": content}]
     inputs = outputs = 0

@@ -1,4 +1,4 @@
-"""The summarizer baseline, as in VideoChat-Text: run all analyzers over everything, then call a model once.
+"""The summarizer baseline (VideoChat-Text): run all analyzers, then call a model once.
 
 Covered ranges are not analyzed again.
 """

@@ -1,6 +1,7 @@
-"""Score answer files: strict accuracy, each benchmark's own rule, evidence, abstention, cost; compare runs.
+"""Score answer files by accuracy, evidence, abstention and cost, and compare runs.
 
-Nothing is guessed: a question without an answer is wrong in strict figures, and an abstention in its column.
+Nothing is guessed: a question without an answer is wrong in strict figures, and an abstention in
+its column.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -77,7 +78,7 @@ def score_run(run: ScoredRun, dataset: str, *, train_counts: Mapping[str, int] |
 
 
 def compare_runs(first: ScoredRun, second: ScoredRun, dataset: str) -> list[Section]:
-    """Return outcomes and costs of two runs on the same questions, and the significance of differences."""
+    """Return outcomes and costs of two runs, and the significance of differences."""
     rights: dict[str, tuple[Right, Right]] = {"strict": (is_right, is_right)}
     if first.judge:
         rights["judged"] = (_is_right_rule(first), _is_right_rule(second))

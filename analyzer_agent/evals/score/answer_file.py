@@ -35,7 +35,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Gold:
-    """Gold data of a question. `answer` is the index of the right option, a text, or None if not published."""
+    """Gold data. `answer` is the index of the right option, a text, or None if unpublished."""
 
     answer: int | str | None = None
     evidence: tuple[TimeRange, ...] = ()
@@ -79,7 +79,7 @@ class Scored:
 
     @property
     def outcome(self) -> AnswerOutcome:
-        """The outcome. With options, only a choice counts as an answer; no choice is an abstention."""
+        """The outcome. With options, only a choice counts; none is an abstention."""
         if not self.finished:
             return "failed"
         if self.has_options:
@@ -91,7 +91,8 @@ def read_answers(path: Path, golds: Mapping[str, Gold] | None = None) -> list[Sc
     """Return the answers of a file in order, with gold from `golds` (by id) or else from the line.
 
     Raises:
-        AgentError: the file cannot be read or has no answer, or a line is invalid; the message names the line.
+        AgentError: the file cannot be read or has no answer, or a line is invalid; the message
+            names the line.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")

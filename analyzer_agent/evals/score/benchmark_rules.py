@@ -1,4 +1,4 @@
-"""The rule of each benchmark as in its own script, quirks included, such as the choice of the denominator.
+"""The rule of each benchmark as in its own script, quirks included.
 
 Rules receive the questions with known gold. Strict accuracy is in `grading`.
 """
@@ -28,7 +28,7 @@ _PREFIXES = (
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A benchmark's rule: a function for its rows (group, count, percent right), overall first, and a description."""
+    """A benchmark's rule: its rows (group, count, percent right), overall first, and a text."""
 
     title: str
     rows: Callable[[Sequence[Scored]], Iterable[_Row]]
@@ -56,7 +56,7 @@ def first_letter(response: str) -> str:
 
 
 def any_letter(response: str) -> str:
-    """Return A if the text before the first full stop contains an A, else B, and so on; else that text.
+    """Return A if the text before the first full stop contains it, else B, ...; else the text.
 
     Source: VNBench (VideoNIAH), evaluation/eval.py.
     """

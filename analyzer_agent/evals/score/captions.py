@@ -1,7 +1,7 @@
 """Compute BLEU, CIDEr and METEOR of open answers with COCO's code (`pycocoevalcap`).
 
-COCO's tokenizer needs Java, so words are split here: lower case, runs of letters and digits, with inner apostrophes. Figures may differ
-from those of papers in the second decimal.
+COCO's tokenizer needs Java, so words are split here: lower case, runs of letters and digits, with
+inner apostrophes. Figures may differ from those of papers in the second decimal.
 """
 
 import re
@@ -20,7 +20,7 @@ _TextsById = dict[str, list[str]]
 
 
 def captions(items: Sequence[Scored]) -> Section | None:
-    """Return BLEU-1 to 4, CIDEr and METEOR; None without open answers. No answer counts as an empty text.
+    """Return BLEU-1 to 4, CIDEr and METEOR; None without open answers.
 
     Raises:
         Unavailable: pycocoevalcap is not installed.

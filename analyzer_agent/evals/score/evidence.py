@@ -1,4 +1,4 @@
-"""Measure the overlap of citations with gold spans, as in NExT-GQA and moment retrieval, and their length."""
+"""Measure the overlap of citations with gold spans, as in NExT-GQA, and their length."""
 
 from collections.abc import Callable, Iterable, Sequence
 from statistics import mean, median
@@ -54,7 +54,7 @@ def union_overlap(golds: Sequence[TimeRange], cited: Sequence[TimeRange]) -> tup
 
 
 def certificate(spans: Iterable[TimeRange]) -> int:
-    """Return the length of a certificate in ms: parts count at least 0.1 s, gaps under 5 s are closed.
+    """Return a certificate's length (ms): parts count at least 0.1 s, gaps under 5 s close.
 
     Source: EgoSchema, section 3 (temporal certificate sets).
     """

@@ -42,7 +42,7 @@ def is_absent(one: Scored) -> bool:
 
 
 def is_right(one: Scored) -> bool:
-    """Tell whether the choice or the normalised text is right; abstention is right if `is_absent`."""
+    """Tell whether choice or normalised text is right; abstention is if `is_absent`."""
     if is_absent(one):
         return one.outcome == "abstained"
     if one.outcome != "answered" or one.gold.answer is None:

@@ -27,7 +27,7 @@ _RETRY_PROMPT = 'That could not be read: $why. Reply with one JSON object only, 
 
 @dataclass(frozen=True, slots=True)
 class JudgeVerdict:
-    """The judge's verdict: right or not, and a score from 0 to 5; both None if no reply could be parsed."""
+    """The judge's verdict: right or not, and a score, 0 to 5; None if unparsable."""
 
     correct: bool | None
     score: int | None
@@ -46,7 +46,7 @@ class Judge:
         self._known = dict(_cached_verdicts(self.cache))
 
     def judge(self, items: Sequence[Scored], on_done: Callable[[int, int], None] | None = None) -> dict[str, JudgeVerdict]:
-        """Return the verdicts on open answers with gold, by id; abstentions and absent answers need no request.
+        """Return the verdicts on open answers with gold, by id.
 
         Args:
             items: the answers.

@@ -45,7 +45,7 @@ def word_f1(one: Scored) -> float:
 
 
 def vocabulary(items: Sequence[Scored], counts: Mapping[str, int]) -> Section | None:
-    """Return accuracy by frequency of the right answer in the training set, and the mean over distinct answers.
+    """Return accuracy by frequency in the training set, and the mean over answers.
 
     Source: OVQA (Ko et al., ICCV 2023), train.py, `evaluate`.
     """

@@ -10,7 +10,7 @@ Cell = str | int | float | None
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A table with a `key` for programs. Columns whose name ends in "%" are in percent; None is unknown."""
+    """A table; `key` is for programs, columns ending in "%" are percent, None is unknown."""
 
     key: str
     title: str

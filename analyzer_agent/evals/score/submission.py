@@ -1,7 +1,7 @@
 """Write the file for each benchmark's own script or server.
 
-Nothing is guessed: unanswered questions are omitted or marked as wrong. The scripts compute the figures of `benchmark_rules` from these
-files.
+Nothing is guessed: unanswered questions are omitted or marked as wrong. The scripts compute the
+figures of `benchmark_rules` from these files.
 """
 
 import json
@@ -34,7 +34,8 @@ def submit(dataset: str, items: Sequence[Scored], path: Path) -> list[Submission
     """Write the benchmark's file; the spans of NExT-GQA go to a second one, `NAME_ground.json`.
 
     Raises:
-        AgentError: the benchmark has no file format here, gold is missing, or the file cannot be written.
+        AgentError: the benchmark has no file format here, gold is missing, or the file cannot be
+            written.
     """
     if dataset not in _WRITERS:
         hint = f"Known ones: {', '.join(_WRITERS)}. Where the answers carry no gold, name the question file: --questions FILE."
