@@ -6,11 +6,12 @@ Sends as few parameters as possible, and tolerates the deviations of these serve
 import json
 import threading
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from analyzer_agent.llm.openai_client import Endpoint, without_tool_choice
+from analyzer_agent.llm.openai_client import Endpoint
 from analyzer_agent.llm.openai_errors import Failure, failure_of_body, guarded_parse
 from analyzer_agent.llm.openai_text import WITHHELD, RequestContext, ThinkingFilter, content_text, strip_thinking
 from analyzer_agent.protocols import Reply
@@ -20,15 +21,14 @@ _REQUEST_VARIANTS = ("usage", "stream", "whole")
 """Request variants, best first: streamed with usage, streamed, not streamed."""
 
 
-class OpenAIChat:
-    """A `ChatModel` behind the Chat Completions API."""
+class OpenAIModel(ABC):
+    """A `ChatModel` behind one of the two APIs; `_body` and `_attempt` are those of the API."""
 
     manager = "openai"
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.model = endpoint.model
         self._endpoint = endpoint
-        self._way = _REQUEST_VARIANTS[0]
 
     def complete(
         self,
@@ -53,16 +53,39 @@ class OpenAIChat:
             AgentError: the model is unreachable or refuses the request.
             Cancelled: `cancel` was set.
         """
-        body: dict[str, Any] = {"model": self.model, "messages": [without_state(message) for message in messages]}
-        if tools:
-            body["tools"] = [dict(tool) for tool in tools]
-        if must_call:
-            body["tool_choice"] = "required"
+        body = self._body(messages, tools) | ({"tool_choice": "required"} if must_call else {})
         ask = RequestContext(self._endpoint.timeout if timeout is None else timeout, on_text, cancel or threading.Event())
-        taken = {str(call["id"]) for message in messages for call in message.get("tool_calls") or ()}
-        return self._endpoint.with_retries(ask, lambda: without_tool_choice(ask, body, lambda body: self._attempt(ask, body, taken)))
 
-    def _attempt(self, ask: RequestContext, body: dict[str, Any], taken: Iterable[str]) -> Reply:
+        def attempt() -> Reply:
+            try:
+                return self._attempt(ask, body, messages)
+            except Failure as failure:
+                if failure.kind not in ("request", "tools") or "tool_choice" not in body or ask.has_emitted:
+                    raise
+            return self._attempt(ask, {name: value for name, value in body.items() if name != "tool_choice"}, messages)
+
+        return self._endpoint.with_retries(ask, attempt)
+
+    @abstractmethod
+    def _body(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]: ...
+
+    @abstractmethod
+    def _attempt(self, ask: RequestContext, body: dict[str, Any], messages: Sequence[Mapping[str, Any]]) -> Reply: ...
+
+
+class OpenAIChat(OpenAIModel):
+    """A `ChatModel` behind the Chat Completions API."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(endpoint)
+        self._way = _REQUEST_VARIANTS[0]
+
+    def _body(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        body: dict[str, Any] = {"model": self.model, "messages": [without_state(message) for message in messages]}
+        return body | ({"tools": [dict(tool) for tool in tools]} if tools else {})
+
+    def _attempt(self, ask: RequestContext, body: dict[str, Any], messages: Sequence[Mapping[str, Any]]) -> Reply:
+        taken = {str(call["id"]) for message in messages for call in message.get("tool_calls") or ()}
         ways = _REQUEST_VARIANTS[_REQUEST_VARIANTS.index(self._way) :] if ask.on_text else _REQUEST_VARIANTS[-1:]
         for way, plainer in zip(ways, (*ways[1:], None), strict=True):
             try:

@@ -252,16 +252,6 @@ class _Exchange(threading.Thread):
         self.inbox.put(("end", None))
 
 
-def without_tool_choice(ask: RequestContext, body: dict[str, Any], send: Callable[[dict[str, Any]], T]) -> T:
-    """Return `send(body)`; if the server rejects `tool_choice`, retry without it."""
-    try:
-        return send(body)
-    except Failure as failure:
-        if failure.kind not in ("request", "tools") or "tool_choice" not in body or ask.has_emitted:
-            raise
-    return send({name: value for name, value in body.items() if name != "tool_choice"})
-
-
 def _json(value: object) -> object:
     # The SDK returns plain text if the content type is not JSON.
     return json.loads(value) if isinstance(value, str) else value

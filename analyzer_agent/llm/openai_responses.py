@@ -4,11 +4,11 @@ Requests set `store` to false, so that nothing is stored at the provider: encryp
 travels with the messages.
 """
 
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from analyzer_agent.llm.openai_client import Endpoint, without_tool_choice
+from analyzer_agent.llm.openai_chat import OpenAIModel
+from analyzer_agent.llm.openai_client import Endpoint
 from analyzer_agent.llm.openai_errors import Failure, failure_of_body, guarded_parse
 from analyzer_agent.llm.openai_text import WITHHELD, RequestContext, ThinkingFilter, content_text, strip_thinking
 from analyzer_agent.protocols import Reply
@@ -17,38 +17,18 @@ from analyzer_agent.records import TokenUsage, ToolCall
 _FINAL_EVENTS = ("response.completed", "response.incomplete", "response.failed")
 
 
-class OpenAIResponses:
-    """A `ChatModel` behind the Responses API."""
-
-    manager = "openai"
+class OpenAIResponses(OpenAIModel):
+    """A `ChatModel` behind the Responses API; `Reply.state` is a dict of JSON with the reply's own items."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self.model = endpoint.model
-        self._endpoint = endpoint
+        super().__init__(endpoint)
         self._reasons = True
 
-    def complete(
-        self,
-        messages: Sequence[Mapping[str, Any]],
-        tools: Sequence[Mapping[str, Any]],
-        on_text: Callable[[str], None] | None = None,
-        timeout: float | None = None,
-        cancel: threading.Event | None = None,
-        must_call: bool = False,
-    ) -> Reply:
-        """Return the next reply; the arguments and errors are those of `OpenAIChat.complete`.
-
-        `Reply.state` is a JSON-serialisable dict with the reply's own items.
-        """
+    def _body(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         body: dict[str, Any] = {"model": self.model, "input": list(to_items(messages, self.model)), "store": False}
-        if tools:
-            body["tools"] = [flat_tool(tool) for tool in tools]
-        if must_call:
-            body["tool_choice"] = "required"
-        ask = RequestContext(self._endpoint.timeout if timeout is None else timeout, on_text, cancel or threading.Event())
-        return self._endpoint.with_retries(ask, lambda: without_tool_choice(ask, body, lambda body: self._attempt(ask, body)))
+        return body | ({"tools": [flat_tool(tool) for tool in tools]} if tools else {})
 
-    def _attempt(self, ask: RequestContext, body: dict[str, Any]) -> Reply:
+    def _attempt(self, ask: RequestContext, body: dict[str, Any], messages: Sequence[Mapping[str, Any]]) -> Reply:
         if not self._reasons:
             return self._once(ask, body)
         try:
