@@ -128,6 +128,10 @@ class TestRouting:
     def test_out_of_steps(self, ask: Ask) -> None:
         answer = ask("What is the captain called?", steps=1, **EVERYTHING)
         assert answer.finished == "out_of_steps" and used(answer) == [] and SIGNATURE in answer.text
+        assert answer.text.startswith("Stopped by a limit before it looked at anything. "), "nothing is claimed about notes"
+        answer = ask("What is the submarine called?", steps=2, **EVERYTHING)
+        assert answer.finished == "out_of_steps"
+        assert answer.text.startswith("Stopped by a limit before it found an answer. Used: search_notes. ")
 
     def test_every_part_of_a_long_video_is_counted(self, ask: Ask) -> None:
         moves = [(60.0 * n, 60.0 * n + 5, f"move {n}") for n in range(25)]

@@ -45,7 +45,7 @@ class Passage:
 
 
 def finish_arguments(
-    question: str, units: Sequence[Passage], used: Sequence[str], *, cut: bool, outside: bool, left: str = ""
+    question: str, units: Sequence[Passage], used: Sequence[str], *, cut: bool, outside: bool, left: str = "", stopped: bool = False
 ) -> dict[str, Any]:
     """Return the arguments of finish.
 
@@ -56,12 +56,17 @@ def finish_arguments(
         cut: whether a result was truncated.
         outside: whether the requested time is outside the videos.
         left: a sentence on unexamined parts, "" if there are none.
+        stopped: whether a limit was reached before all planned calls were made.
     """
     good = sorted((u for u in units if u.enough), key=lambda u: (-u.score, u.start))
     if not good:
+        tools = ", ".join(dict.fromkeys(used))
+        if stopped and not outside:
+            first = f"found an answer. Used: {tools}" if tools else "looked at anything"
+            return _not_found_arguments(f"Stopped by a limit before it {first}.", left)
         why = "the time asked for lies outside of the video" if outside else "no note holds enough of the question's words"
         where = " in what was looked at" if left else ""
-        return _not_found_arguments(f"Not found{where}: {why}. Used: {', '.join(dict.fromkeys(used)) or 'nothing'}.", left)
+        return _not_found_arguments(f"Not found{where}: {why}. Used: {tools or 'nothing'}.", left)
     top = [u for u in good if u.score == good[0].score]
     if top[0].kind in _NOUNS:
         return _list_arguments(question, [u for u in top if u.kind == top[0].kind], cut or bool(left), left)

@@ -85,9 +85,12 @@ class AnswerPlan:
 
     def next_calls(self) -> list[Call]:
         """Return the next calls, to be run in parallel; an empty list means finish."""
-        talk = self.talk
-        if talk.tools == {"finish"}:
+        if self.talk.tools == {"finish"}:
             return []  # the last step, or a mode that gives all notes with the question
+        return self._wanted_calls()
+
+    def _wanted_calls(self) -> list[Call]:
+        talk = self.talk
         made = {key((result.name, result.arguments)) for result in talk.results}
         if self.about:
             return video_summary.next_calls(talk, made)
@@ -181,7 +184,13 @@ class AnswerPlan:
         outside = talk.part is not None and not any(talk.inside(video) for video in talk.videos)
         ran = [result.name for result in talk.results if result.name != "finish" and not result.text.startswith("Refused: ")]
         used = ran or ["the description"] * bool(talk.notes)
-        return finish_arguments(self.question, self.units, used, cut=talk.cut, outside=outside, left=left)
+        return finish_arguments(self.question, self.units, used, cut=talk.cut, outside=outside, left=left, stopped=self._stopped)
+
+    @property
+    def _stopped(self) -> bool:
+        """Whether a limit leaves only `finish`, although there are calls to make."""
+        limited = self.talk.tools == {"finish"} != self.talk.offered and not self.talk.described
+        return limited and bool(self._wanted_calls())
 
     def _count(self) -> object_count.ObjectCount | None:
         shown = [result for result in self.talk.results if result.name == object_count.TOOL]
