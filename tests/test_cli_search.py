@@ -49,6 +49,8 @@ def test_named_videos_and_folders_only(cli, talks):
     assert cli("search", "captain", talks).stdout == cli("search", "captain").stdout
     assert "There is no file 'gone.mp4'" in cli("search", "captain", "gone.mp4", code=1).stderr
     assert "The words are missing" in cli("search", talks, code=2).stderr
+    assert "There is no word to search for in ''." in cli("search", "", code=2).stderr
+    assert "There is no word to search for in '?!'." in cli("search", "?!", talks, code=2).stderr
 
 
 def test_times_kinds_and_limit(cli, talks):

@@ -96,6 +96,14 @@ class TestRefusedAtOnce:
         with pytest.raises(AgentError, match="question is empty"):
             opened().ask(question)
 
+    def test_no_word(self, opened: Callable[..., Session]) -> None:
+        session = opened()
+        with pytest.raises(AgentError, match=r"There is no word in the question '\?\?\?'\."):
+            session.ask("???")
+        for words in ("", " ?!"):
+            with pytest.raises(AgentError, match="There is no word to search for"):
+                session.search(words)
+
     def test_too_many_options(self, opened: Callable[..., Session]) -> None:
         with pytest.raises(AgentError, match="There are 27 options"):
             opened().ask("Which?", [str(n) for n in range(27)])

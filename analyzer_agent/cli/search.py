@@ -93,7 +93,10 @@ def split_words(arguments: Sequence[str]) -> tuple[str, list[str]]:
     for word in arguments[1:at]:
         if _looks_like_file(word):
             raise AgentError(f"There is no file {word!r}.", hint=_WORDS_FIRST)
-    return " ".join(arguments[:at]), list(arguments[at:])
+    words = " ".join(arguments[:at])
+    if not any(map(str.isalnum, words)):
+        raise click.UsageError(f"There is no word to search for in {words!r}. {_WORDS_FIRST}")
+    return words, list(arguments[at:])
 
 
 def _looks_like_file(word: str) -> bool:

@@ -32,6 +32,7 @@ from analyzer_agent.toolbox.answer_check import Outcome
 if TYPE_CHECKING:
     from analyzer_agent.graph import Agent, State
 
+_EXAMPLE = 'Ask something: "When does she first mention the price?"'
 _MAX_OPTIONS = 26
 
 
@@ -115,7 +116,9 @@ class Conversation:
     def _stream(self, question: str, options: Sequence[str], stop: threading.Event) -> Generator[Event, None, None]:
         self._turns.check_open()
         if not question.strip():
-            raise AgentError("The question is empty.", hint='Ask something: "When does she first mention the price?"')
+            raise AgentError("The question is empty.", hint=_EXAMPLE)
+        if not any(map(str.isalnum, question)):
+            raise AgentError(f"There is no word in the question {question.strip()!r}.", hint=_EXAMPLE)
         if isinstance(options, str) or len(options) > _MAX_OPTIONS:
             given = "The options are one text." if isinstance(options, str) else f"There are {len(options)} options."
             raise AgentError(given, hint=f"Give a list of at most {_MAX_OPTIONS}: they are lettered from A to Z.")

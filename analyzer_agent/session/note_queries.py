@@ -25,7 +25,13 @@ def notes(toolbox: Toolbox, places: Sequence[tuple[SessionVideo, TimeRange]], ki
 def search(
     toolbox: Toolbox, words: str, places: Sequence[tuple[SessionVideo, TimeRange]], kinds: Sequence[str] | None, limit: int
 ) -> list[JoinedNote]:
-    """Return the notes that best match any of the words, best first."""
+    """Return the notes that best match any of the words, best first.
+
+    Raises:
+        AgentError: there is no word.
+    """
+    if not any(map(str.isalnum, words)):
+        raise AgentError(f"There is no word to search for in {words!r}.", hint='Give some, such as session.search("price").')
     titles = {one.video.id: one.title or one.name for one, _ in places}
     spans = {session_video.video.id: span for session_video, span in places}
     around = TimeRange(min(span.start for span in spans.values()), max(span.end for span in spans.values()))
