@@ -486,6 +486,15 @@ class TestFence:
         assert len(lines) == 4, lines
 
 
+def test_a_look_up_starts_with_its_range_within_the_scope(store: Store) -> None:
+    toolbox = boxed(store, finds((1_000, 2_000, "zebra")), scope=TimeRange(5_000, 11_000))
+    for name, more in (("read_notes", {}), ("search_notes", {"query": "zebra"})):
+        events, _ = played(toolbox, call(name, range=["0:00", "0:25.36"], **more))
+        assert [event.ranges for event in events] == [[TimeRange(5_000, 11_000)]]
+    events, result = played(toolbox, call("read_notes", range=["0:20", "0:25"]))
+    assert result.refused and events[0].ranges == [], "a range outside of the scope is refused as it was written"
+
+
 def test_the_schema_is_valid_json_and_names_options(store: Store) -> None:
     toolbox = boxed(store, finds(step=1000), videos=[FakeVideo(video_id="a"), FakeVideo(video_id="b")])
     tools = {tool["function"]["name"]: tool["function"]["parameters"] for tool in json.loads(json.dumps(toolbox.schemas(["x", "y"])))}

@@ -9,7 +9,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -243,12 +243,18 @@ class Toolbox:
         args = self._arguments(call, readers[call.name])
         if call.name == schemas.SURVEY and (survey := self.survey(session_video := self._offer(args))):
             return (yield from self._run_survey(survey, session_video, call, budget_ms, cancel))
-        yield ToolStarted(call.id, call.name, args)
+        yield ToolStarted(call.id, call.name, args, self._read_ranges(args))
         if call.name == schemas.SEARCH:
             return note_tools.search_notes(self.reader, self.session_videos, call, args)
         if call.name == schemas.OVERVIEW:
             return overview(self.reader, self.summaries, self._offer(args), call, args)
         return note_tools.read_notes(self.reader, self._offer(args), call, args)
+
+    def _read_ranges(self, args: Mapping[str, Any]) -> list[TimeRange]:
+        """Return the range that a look-up requests, clipped to the scopes; none if it is not given or invalid."""
+        with suppress(ToolRefusal):
+            return [note_tools.searched_range(self.session_videos, args)] if "range" in args else []
+        return []
 
     def _look(
         self,

@@ -38,9 +38,8 @@ def search_notes(reader: NoteReader, session_videos: Mapping[str, SessionVideo],
     Raises:
         ToolRefusal: the range is invalid or outside the scopes.
     """
-    chosen = [session_videos[args["video"]]] if "video" in args else list(session_videos.values())
-    whole = TimeRange(min(o.scope.start for o in chosen), max(o.scope.end for o in chosen))
-    span = time_range(args["range"], whole) if "range" in args else whole
+    chosen = _chosen(session_videos, args)
+    span = searched_range(session_videos, args)
     runs = reader.search(args["query"], [o.video.id for o in chosen], span=span, kinds=args.get("kinds"), limit=SEARCH_LIMIT)
     scopes = {session_video.video.id: session_video.scope for session_video in chosen}
     inside = [run for run in runs if run.span.overlaps(scopes[run.video])]
@@ -51,3 +50,18 @@ def search_notes(reader: NoteReader, session_videos: Mapping[str, SessionVideo],
     if not shown:
         head = f"No note matches {query}. {coverage_sentence(reader, chosen, span)}"
     return ToolResult(call.id, fenced_result(head, lines), tuple(shown), span, args=args, found=len(inside))
+
+
+def searched_range(session_videos: Mapping[str, SessionVideo], args: Mapping[str, Any]) -> TimeRange:
+    """Return the range of a look-up within the scopes of its videos, by default all of it.
+
+    Raises:
+        ToolRefusal: the range is invalid or outside the scopes.
+    """
+    chosen = _chosen(session_videos, args)
+    whole = TimeRange(min(o.scope.start for o in chosen), max(o.scope.end for o in chosen))
+    return time_range(args["range"], whole) if "range" in args else whole
+
+
+def _chosen(session_videos: Mapping[str, SessionVideo], args: Mapping[str, Any]) -> list[SessionVideo]:
+    return [session_videos[args["video"]]] if "video" in args else list(session_videos.values())
