@@ -86,7 +86,7 @@ def test_after_a_yes_it_is_fetched_and_the_question_goes_on_with_it(cli: Cli, vi
             terminal.send("\n")
             assert terminal.end(60) == 0
     shown = "\n".join(terminal.screen.lines())
-    assert "speech base: downloaded, " in shown and "(whisper)" in shown and "pocketsphinx" not in shown
+    assert "speech base: downloaded," in shown and "(whisper)" in shown and "pocketsphinx" not in shown
 
 
 @needs_a_terminal
