@@ -194,7 +194,7 @@ def test_ctrl_d_at_the_prompt_leaves_with_0(cli, video):
 
 def test_ctrl_c_at_the_prompt_leaves_with_130(cli, video):
     with cli.process("chat", video) as process:
-        read_until(process, "begins")
+        read_until(process, "starts")
         process.send_signal(signal.SIGINT)
         rest = process.communicate(timeout=30)[1]
     assert process.returncode == 130 and "To continue later: " in rest
