@@ -1,6 +1,7 @@
-"""The agent as a LangGraph state graph: think, act, think, ..., finish, verify, close; checkpointed after every step.
+"""The agent as a LangGraph state graph: think, act, think, ..., finish, verify, close.
 
-Knows how a question proceeds and is taken up again; what happens at each step is in `nodes`.
+Every step is checkpointed, so that an interrupted question can be resumed. The steps themselves
+are in `nodes`.
 """
 
 import logging
@@ -38,11 +39,11 @@ class Agent:
     Args:
         toolbox: the tools.
         model: the manager.
-        brief: gives the system prompt, anew for each step, from the state's budget.
-        saver: where each step is checkpointed.
-        limits: what one question may cost.
+        brief: returns the system prompt of each step from the state.
+        saver: the checkpointer.
+        limits: the limits of one question.
         verify: whether a second model call checks the answer; "auto": unless its confidence is high.
-        stream_text: whether the model's text is handed over as it comes.
+        stream_text: whether the model's text is passed on as it arrives.
     """
 
     toolbox: Toolbox
@@ -71,7 +72,10 @@ class Agent:
     def ask(
         self, thread: str, question: str, options: Sequence[str], turn: int, cancel: threading.Event | None = None
     ) -> Generator[Event, None, State]:
-        """Run a new question in a thread; calls that a crash left open in it are closed. `cancel` is set to stop it."""
+        """Run a new question in a thread; setting `cancel` stops it.
+
+        An interrupted question of the thread is dropped.
+        """
         fresh: State = {
             "question": question,
             "options": list(options),
@@ -87,20 +91,20 @@ class Agent:
         return self._run(thread, {**fresh, **zeros}, cancel)
 
     def resume(self, thread: str, cancel: threading.Event | None = None) -> Generator[Event, None, State]:
-        """Go on with the question that was interrupted, from its last finished step."""
+        """Resume the interrupted question from its last checkpoint."""
         return self._run(thread, None, cancel)
 
     def interrupted(self, thread: str) -> State | None:
-        """Return the state of an unfinished question, or None."""
+        """Return the state of an interrupted question, or None."""
         snapshot = self.graph.get_state(_config(thread, self.limits))
         return snapshot.values if snapshot.next else None  # type: ignore[return-value]
 
     def forget(self, thread: str) -> None:
-        """Throw away what is remembered of a thread."""
+        """Delete the checkpoints of a thread."""
         self.saver.delete_thread(thread)
 
     def _run(self, thread: str, start: Mapping[str, Any] | None, cancel: threading.Event | None) -> Generator[Event, None, State]:
-        """Run the graph in a thread of its own and hand over its events."""
+        """Run the graph in a separate thread and yield its events."""
         cancel = self._nodes.cancel = cancel or threading.Event()
         with self.toolbox.store.connections.explained():  # the checkpointer writes to the same file
             return (yield from run_in_thread(lambda write: self._work(thread, start, write), cancel))
@@ -123,5 +127,5 @@ class Agent:
 
 
 def _config(thread: str, limits: Limits) -> RunnableConfig:
-    # Our own step limit is the one to speak, so LangGraph's lies well above: two nodes a step, plus answers sent back and judged.
+    # The limit of LangGraph must not be reached before ours: two nodes a step, plus answers sent back and verified.
     return {"configurable": {"thread_id": thread}, "recursion_limit": 2 * limits.steps + 10}

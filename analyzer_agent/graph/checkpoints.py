@@ -1,7 +1,4 @@
-"""Where LangGraph keeps the state of a conversation: in the store's file, on a connection of its own, no more than is needed.
-
-Knows nothing of what the state means.
-"""
+"""LangGraph's checkpointer in the store's file: opening it and pruning old checkpoints."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -12,7 +9,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 
 @contextmanager
 def open_saver(path: str) -> Iterator[SqliteSaver]:
-    """Open the checkpointer in the store's file, on a connection of its own."""
+    """Open the checkpointer in the store's file, on a separate connection."""
     connection = sqlite3.connect(path, timeout=30.0, check_same_thread=False)
     try:
         saver = SqliteSaver(connection)
@@ -23,7 +20,10 @@ def open_saver(path: str) -> Iterator[SqliteSaver]:
 
 
 def prune(saver: SqliteSaver, thread: str) -> None:
-    """Keep only the newest checkpoint of a thread: they hold the whole state each, so together they grow quadratically."""
+    """Delete all but the newest checkpoint of a thread.
+
+    Each holds the whole state, so that together they would grow quadratically.
+    """
     newest = "SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ''"
     with saver.cursor() as cursor:
         for table in ("checkpoints", "writes"):

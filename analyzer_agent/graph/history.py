@@ -1,6 +1,6 @@
-"""What is kept of earlier questions for those that follow: answers with the times of what they cite, the older ones in short.
+"""Earlier questions as messages: the latest in full with the times of their citations, older ones in brief.
 
-Its length does not grow with the number of questions. Knows nothing of how a question proceeds, nor of the store.
+The total length does not grow with the number of questions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,10 @@ from analyzer_agent.prompts import render
 from analyzer_agent.toolbox.citations import cited_ids, replace_marks
 
 FULL_TURNS, SUMMARY_TURNS = 4, 6
-"""How many of the latest questions are told whole, and how many before them in one line each; of still older ones only the number is."""
+"""How many of the latest questions are given in full, and how many before them in one line each.
+
+Of still older ones only the number is given.
+"""
 
 _MAX_ANSWER_CHARS, _SUMMARY_CHARS, _SUMMARY_QUESTION_CHARS = 1_200, 120, 60
 _MAX_MARKS, _SUMMARY_MARKS = 8, 2
@@ -20,13 +23,14 @@ Turn = Mapping[str, Any]
 
 
 def with_turn(turns: Sequence[Turn], question: str, answer: str, marks: Mapping[int, str]) -> list[Turn]:
-    """Return the turns with another one, and without those that will not be told any more.
+    """Return the turns with a new one, and without those that are too old to be given.
 
     Args:
-        turns: what was kept so far.
-        question: what was asked.
-        answer: its text, with marks.
-        marks: how each cited note is told of, by number, in the order of citation: "[#12 1:04.2-1:07.9]".
+        turns: the stored turns.
+        question: the question.
+        answer: the text of its answer, with marks.
+        marks: the mark with times of each cited note by id, in order of citation, such as
+            "[#12 1:04.2-1:07.9]".
     """
     told = _truncated(replace_marks(answer, marks), _MAX_ANSWER_CHARS, list(marks.values()), _MAX_MARKS)
     number = turns[-1]["number"] + 1 if turns else 1
@@ -40,9 +44,9 @@ def with_turn(turns: Sequence[Turn], question: str, answer: str, marks: Mapping[
 
 
 def messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
-    """Return earlier turns as messages: the latest as they were, in front of them the older ones in short.
+    """Return earlier turns as messages: older ones in brief, then the latest in full.
 
-    Answers may repeat what stands in the video, so they are fenced as data too.
+    Answers may repeat text from the video, so they are fenced as data too.
     """
     whole = [(t["question"], fenced(t["answer"])) for t in turns[-FULL_TURNS:]]
     told = [message for asked, answer in whole for message in _exchange(asked, answer)]
@@ -62,7 +66,7 @@ def _exchange(question: str, answer: str) -> list[dict[str, Any]]:
 
 
 def _truncated(text: str, longest: int, marks: Sequence[str] = (), most: int = 0) -> str:
-    """Return text cut at a word; of the marks at most so many are added that it does not hold (any more)."""
+    """Return text truncated at a word, and at most `most` of the marks that it does not contain."""
     if len(text) > longest:
         whole = text[:longest].rpartition(" ")[0] or text[:longest]
         opened = whole.rfind("[")

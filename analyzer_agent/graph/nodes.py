@@ -1,6 +1,6 @@
-"""What happens at each step of a question: think, act, finish, verify, close. Each takes the state and returns what changes of it.
+"""The nodes of the graph: think, act, finish, verify, close. Each takes the state and returns an update.
 
-Knows nothing of the graph that calls them, nor of how it is checkpointed.
+The edges between them and the checkpoints are up to the package's `Agent`.
 """
 
 import threading
@@ -26,17 +26,17 @@ from analyzer_agent.toolbox.scheduler import run_calls, spent_ms
 from analyzer_agent.toolbox.schemas import judge_tool
 
 _SEND_BACK_LIMIT = 1
-"""How often an answer goes back that breaks the rules."""
+"""How often an answer that breaks the rules is sent back."""
 
 _REPEATED_CALL_LIMIT = 3
-"""From which time on a call that gives the same again is answered with that, and not with its result."""
+"""From this repetition on, a call with an unchanged result is answered with a note on that."""
 
 _FINISH_ALONE = "Not accepted: call finish alone, after you have read the results of the other calls."
 
 
 @dataclass
 class Nodes:
-    """The steps of one conversation. `cancel` is set to stop the question that runs."""
+    """The nodes of one conversation. Setting `cancel` stops the running question."""
 
     toolbox: Toolbox
     model: ChatModel
@@ -49,7 +49,7 @@ class Nodes:
     # --- think ----------------------------------------------------------------------------------------------------
 
     def think(self, state: State) -> dict[str, Any]:
-        """Ask the model for its next calls, or its answer."""
+        """Request the next calls, or the answer, from the model."""
         write = get_stream_writer()
         step = state["step"] + 1
         write(Thinking(step, self.limits.steps))
@@ -70,14 +70,14 @@ class Nodes:
         }
 
     def after_think(self, state: State) -> str:
-        """Return the next node: act while there are calls, and something is left to spend."""
+        """Return the next node: act if there are calls and no limit is reached."""
         looks = any(call.name != "finish" for call in calls_of(state))
         return "act" if looks and not state.get("stopped") else "finish"
 
     # --- act ------------------------------------------------------------------------------------------------------
 
     def act(self, state: State) -> dict[str, Any]:
-        """Run the calls."""
+        """Run the calls of the last reply."""
         write = get_stream_writer()
         calls, earlier = calls_of(state), results_of(state)
         budget = None if self.limits.analyzer_ms is None else max(0, self.limits.analyzer_ms - state["analyzer_ms"])
@@ -95,7 +95,7 @@ class Nodes:
     # --- finish ---------------------------------------------------------------------------------------------------
 
     def finish(self, state: State) -> dict[str, Any]:
-        """Check the answer against the rules; once it goes back to the model if it breaks them."""
+        """Check the answer; one that breaks a rule is sent back to the model once."""
         draft = parse_finish_call(calls_of(state), last_text(state), state["options"])
         checked = check_and_return(
             draft,
@@ -111,7 +111,7 @@ class Nodes:
         return back | {"sent_back": state["sent_back"] + 1}
 
     def after_finish(self, state: State) -> str:
-        """Return the next node: think again if the answer was sent back; verify it where that is wanted and can be paid for."""
+        """Return the next node: think if the answer was sent back, verify if that is set and affordable."""
         answer = answer_of(state["verdict"])
         if answer is None:
             return "think"
@@ -123,7 +123,10 @@ class Nodes:
     # --- verify ---------------------------------------------------------------------------------------------------
 
     def verify(self, state: State) -> dict[str, Any]:
-        """Have the cited notes judged; the answer goes back the first time that they do not suffice, then it is marked."""
+        """Have the model judge whether the cited notes suffice.
+
+        If not, the answer is sent back the first time, and marked after that.
+        """
         get_stream_writer()(Verifying())
         answer = _checked(state)
         runs = list(self.toolbox.evidence(answer.cited).values())
@@ -144,7 +147,7 @@ class Nodes:
         return counted | {"verdict": marked}
 
     def _judge(self, messages: Sequence[Mapping[str, Any]]) -> Reply:
-        """Return the judge's reply, an empty one where none can be had: the answer then stands as it is."""
+        """Return the judge's reply; an empty one, which leaves the answer unchanged, if the call fails."""
         try:
             return self.model.complete(messages, [judge_tool()], None, None, self.cancel, must_call=True)
         except AgentError as error:
@@ -152,13 +155,13 @@ class Nodes:
             return Reply()
 
     def after_verify(self, state: State) -> str:
-        """Return the next node: think again if the answer was sent back."""
+        """Return the next node: think if the answer was sent back."""
         return "close" if state["verdict"] else "think"
 
     # --- close ----------------------------------------------------------------------------------------------------
 
     def close(self, state: State) -> dict[str, Any]:
-        """Keep the answer for the questions that follow; a doubted one is better than none."""
+        """Store the answer for later questions; without one, fall back to the doubted answer."""
         answer, doubted = _checked(state), answer_of(state["doubted"])
         if not answer.text and doubted:
             answer = replace(doubted, stopped=answer.stopped)
@@ -168,7 +171,7 @@ class Nodes:
         return {"verdict": answer_row(answer), "earlier": kept, "calls": []}
 
     def _mark(self, number: int, run: MergedNote) -> str:
-        """Return a mark with the time of its note, which still reads as a mark, and where there are several the video."""
+        """Return a mark with the time of its note and, if there are several videos, the video."""
         return f"[#{number} {run.span}]" + (f" ({self.toolbox.names[run.video]})" if len(self.toolbox.session_videos) > 1 else "")
 
     def _back(self, state: State, draft: str, why: str, complaint: str) -> dict[str, Any]:
@@ -191,6 +194,6 @@ def _usage_update(state: State, reply: Reply) -> dict[str, int]:
 
 
 def _result_message(result: ToolResult, earlier: Sequence[ToolResult]) -> str:
-    """Return a result as the model is told it: one that it has been told again and again is only named."""
+    """Return a result as the model reads it; a repeated one is replaced by a note on the repetition."""
     same = 1 + sum((one.tool, one.args, one.text) == (result.tool, result.args, result.text) for one in earlier)
     return render("again", count=str(same)) if same >= _REPEATED_CALL_LIMIT else result.text

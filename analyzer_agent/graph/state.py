@@ -1,7 +1,4 @@
-"""What is checkpointed of a question, and how it becomes what the question ended with.
-
-Knows nothing of how a question proceeds.
-"""
+"""The checkpointed state of a question, and its conversion to and from records."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,14 +11,14 @@ from analyzer_agent.toolbox.answer_check import CheckedAnswer, Outcome, StopReas
 
 @dataclass(frozen=True)
 class Limits:
-    """What one question may cost; None means no limit."""
+    """The limits of one question: model steps, analyzer time in ms, tokens; None means no limit."""
 
     steps: int = 12
     analyzer_ms: int | None = None
     tokens: int | None = None
 
     def reached(self, state: "State", step: int) -> StopReason | None:
-        """Return the limit that ends a question at this step, None as long as none does."""
+        """Return the limit that is reached at this step, or None."""
         if step >= self.steps:
             return "last_step"
         # A budget of 0 means "from the notes alone", which are free to be read.
@@ -34,7 +31,7 @@ class Limits:
         return self.tokens is not None and state["input_tokens"] + state["output_tokens"] >= self.tokens
 
     def sentence(self, reason: StopReason) -> str:
-        """Return a limit that was reached, as the model reads it."""
+        """Return the sentence that tells the model which limit is reached."""
         match reason:
             case "last_step":
                 return f"This is the last of {self.steps} steps."
@@ -45,11 +42,12 @@ class Limits:
 
 
 class State(TypedDict, total=False):
-    """What is checkpointed: plain JSON-able data only. `earlier` and `shown` last as long as the session.
+    """The checkpointed data: plain JSON-able values only.
 
-    `stopped` is the limit that was reached. `sent_back` counts answers that went back because they broke a rule. `verdict` is the checked
-    answer; `doubted` is the one that went back because its evidence was judged not to suffice. Both are read and written by
-    `answer_of` and `answer_row`.
+    `earlier` and `shown` last as long as the session. `stopped` is the limit that was reached.
+    `sent_back` counts the answers sent back for breaking a rule. `verdict` is the checked answer,
+    `doubted` the one that was sent back because its evidence did not suffice; `answer_row` writes
+    both, `answer_of` reads them.
     """
 
     question: str
@@ -72,7 +70,7 @@ class State(TypedDict, total=False):
 
 
 def outcome_of(state: State) -> Outcome:
-    """Return the outcome of the question of a finished state.
+    """Return the outcome of a finished question.
 
     Raises:
         ValueError: the question is not finished.
@@ -95,16 +93,16 @@ def outcome_of(state: State) -> Outcome:
 
 
 def answer_row(answer: CheckedAnswer) -> dict[str, Any]:
-    """Return a checked answer as it is checkpointed."""
+    """Return the checkpoint row of a checked answer."""
     return asdict(answer)
 
 
 def answer_of(row: Mapping[str, Any] | None) -> CheckedAnswer | None:
-    """Return the checked answer of a row, None if there is none."""
+    """Return the checked answer of a checkpoint row, None without one."""
     if not row:
         return None
     fields = dict(row)
-    if "spent" in fields:  # checkpoints of before StopReason hold a sentence, and "" for what is absent
+    if "spent" in fields:  # older checkpoints hold a sentence, and "" for absent values
         stopped: StopReason | None = "last_step" if fields.pop("spent") else None
         fields |= {"stopped": stopped, "problem": fields["problem"] or None, "missing": fields["missing"] or None}
     fields |= {name: tuple(fields[name]) for name in ("cited", "unsupported")}
@@ -112,7 +110,7 @@ def answer_of(row: Mapping[str, Any] | None) -> CheckedAnswer | None:
 
 
 def call_row(call: ToolCall) -> dict[str, Any]:
-    """Return a call as it is checkpointed."""
+    """Return the checkpoint row of a call."""
     return asdict(call)
 
 
@@ -122,12 +120,12 @@ def calls_of(state: State) -> list[ToolCall]:
 
 
 def result_row(result: ToolResult) -> dict[str, Any]:
-    """Return a result as it is checkpointed."""
+    """Return the checkpoint row of a result."""
     return asdict(result)
 
 
 def results_of(state: State) -> list[ToolResult]:
-    """Return the results of the calls that the question has made so far."""
+    """Return the results of the question's calls so far."""
     return [_result(row) for row in state.get("results", [])]
 
 
@@ -135,7 +133,7 @@ def _result(row: Mapping[str, Any]) -> ToolResult:
     span = TimeRange(**row["span"]) if row["span"] else None
     left = tuple(Unexamined(**{**u, "span": TimeRange(**u["span"])}) for u in row["not_examined"])
     fields = {**row, "span": span, "not_examined": left, "note_ids": tuple(row["note_ids"])}
-    if "refused" in fields:  # checkpoints of before hold a flag in place of the reason
+    if "refused" in fields:  # older checkpoints hold a flag instead of the reason
         fields["refusal"] = str(row["text"]).removeprefix("Refused: ") if fields.pop("refused") else None
     return ToolResult(**fields)
 

@@ -1,7 +1,4 @@
-"""Keep what is asked about a private video away from tracing services, whatever the environment says.
-
-Knows nothing of what runs.
-"""
+"""Disable tracing services for questions about private videos, whatever the environment sets."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,10 +10,12 @@ from langsmith import tracing_context
 
 @contextmanager
 def tracing_disabled() -> Iterator[None]:
-    """Run the block without LangSmith; run it in a thread of its own, so that the caller's tracing is left alone.
+    """Run the block without LangSmith.
 
-    A tracer that ignores everything is put where LangChain looks for one: without any, LangChain fails where variables of its first
-    tracer (LANGCHAIN_TRACING, LANGCHAIN_HANDLER) are set. Source: `langchain_core.callbacks.manager._configure`.
+    Call it in a separate thread, so that the caller's tracing is not affected. A tracer that
+    ignores everything is registered: without one, LangChain fails if the variables of its first
+    tracer (LANGCHAIN_TRACING, LANGCHAIN_HANDLER) are set. Source:
+    `langchain_core.callbacks.manager._configure`.
     """
     with tracing_context(enabled=False):
         token = tracing_v2_callback_var.set(BaseCallbackHandler())  # type: ignore[arg-type]
