@@ -94,6 +94,17 @@ def test_what_a_failed_command_named_is_not_searched(cli, talks, tmp_path):
     assert " notes on 3 videos, " in cli("cache", "stats").stdout, "both count the same"
 
 
+def test_a_phrase_in_quotes_is_found_as_a_whole(cli, talks):
+    assert cli("search", '"captain is named"').stdout.startswith("\"'captain is named'\": 2 found in 2 of 3 videos\n")
+    assert cli("search", '"captain is named" margaret').stdout.splitlines()[1:] == [
+        "b.mp4: 1",
+        '  [#3] 0:00.1-0:00.7 subtitle: "The captain is named Margaret."',
+    ]
+    for query in ('"named captain"', '"captain named"'):
+        assert cli("search", query).stdout.startswith("No note holds")
+    assert cli("search", '"captain"', '"sleeps').stdout.startswith("\"'captain' 'sleeps\": 1 found in 1 of 3 videos\n")
+
+
 def test_json(cli, talks):
     given = cli.json("search", "captain", "--json", "--limit", "1")
     assert list(given) == ["query", "searched", "all_words", "cut", "videos", "not_examined"]

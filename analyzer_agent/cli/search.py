@@ -57,7 +57,8 @@ def search(arguments: tuple[str, ...], kinds: tuple[str, ...], limit: int, recur
     """Find WORDS in the notes: in which videos, how often and when.
 
     Searches all videos in the store, or only the videos and folders given after the words. Finds
-    notes with all of the words; if there are none, notes with any of them. Nothing is analyzed.
+    notes with all of the words; if there are none, notes with any of them. A phrase in double
+    quotes is found as a whole: search '"rooms clean"'. Nothing is analyzed.
     """
     settings = settings_of(flags)
     store_to_read(settings)

@@ -10,6 +10,7 @@ from itertools import islice
 from analyzer_agent.evidence.merging import MergedNote, NoteReader, merge_notes
 from analyzer_agent.evidence.tracks import is_piece, join_tracks, merged_track
 from analyzer_agent.records import Note
+from analyzer_agent.storage.search import has_phrase
 from analyzer_agent.timeline import TimeRange
 
 _MAX_COUNTED = 2_000
@@ -53,7 +54,7 @@ def search_videos(
 
     Args:
         reader: reads the store.
-        query: plain words.
+        query: plain words, and phrases in double quotes; with a phrase, notes must contain all.
         videos: ids of the videos.
         span: only notes that overlap it.
         kinds: only notes of these kinds.
@@ -61,7 +62,7 @@ def search_videos(
     """
     notes = list(islice(reader.store.notes.holding(query, videos=videos, span=span, kinds=kinds), _MAX_COUNTED + 1))
     all_words = bool(notes)
-    if not all_words:
+    if not all_words and not has_phrase(query):
         notes = list(islice(reader.store.notes.search(query, videos=videos, span=span, kinds=kinds), _MAX_COUNTED + 1))
     by_video: dict[str, list[Note]] = {}
     for note in notes[:_MAX_COUNTED]:

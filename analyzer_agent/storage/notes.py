@@ -173,8 +173,8 @@ class Notes:
     def holding(
         self, query: str, *, videos: Sequence[str], span: TimeRange | None = None, kinds: Iterable[str] | None = None
     ) -> Iterator[Note]:
-        """Yield the notes that contain all words of `query`, newest first."""
-        if (words := search.query_words(query)) and videos:
+        """Yield the notes that contain all words and phrases in double quotes of `query`, newest first."""
+        if (words := search.query_terms(query)) and videos:
             with self._at.read() as db:
                 yield from self._paged(search.holding(db, words, search.SearchScope(videos, span, kinds)))
 

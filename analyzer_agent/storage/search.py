@@ -10,6 +10,7 @@ term frequency (1), and the length of notes (in characters, relative to notes of
 """
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -27,6 +28,7 @@ RARE_WORD_NOTES = 1_000
 """The maximum number of notes with a rare word."""
 
 _MAX_QUERY_WORDS = 64
+_PHRASE = re.compile(r'["“”„]([^"“”„]+)["“”]')
 _NEWEST, _NEWEST_AT_LEAST = 1_000, 200
 """Number of candidates for frequent words: for all together, and at least for each."""
 
@@ -61,6 +63,18 @@ def query_words(query: str) -> list[str]:
     """
     found = "".join(c if c.isalnum() or category(c).startswith("M") else " " for c in query).split()
     return list(dict.fromkeys(found))[:_MAX_QUERY_WORDS]
+
+
+def query_terms(query: str) -> list[str]:
+    """Return the distinct phrases in double quotes of a query, and its other words."""
+    parts = _PHRASE.split(query)  # every second part is a phrase
+    terms = [term for n, part in enumerate(parts) for term in ([" ".join(query_words(part))] if n % 2 else query_words(part))]
+    return list(dict.fromkeys(filter(None, terms)))[:_MAX_QUERY_WORDS]
+
+
+def has_phrase(query: str) -> bool:
+    """Return whether a query has a phrase of several words in double quotes."""
+    return any(" " in term for term in query_terms(query))
 
 
 class SearchScope:
@@ -154,7 +168,7 @@ def best_matches(db: Database, query: Sequence[str], place: SearchScope) -> Iter
 
 
 def holding(db: Database, query: Sequence[str], place: SearchScope) -> Iterator[int]:
-    """Yield the ids of the notes in `place` that contain all of the words, newest first."""
+    """Yield the ids of the notes in `place` that contain all of the words and phrases, newest first."""
     where, args = place.holds()
     expression = " AND ".join(_text([word]) for word in query) + place.in_videos(db) + place.of_kinds()
     sql = "SELECT n.id FROM notes_fts f CROSS JOIN notes n ON n.id = f.rowid WHERE f.notes_fts MATCH ?"
