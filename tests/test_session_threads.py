@@ -164,7 +164,7 @@ class TestStopping:
         session.cancel()
         outcome(first)
         outcome(second)
-        assert isinstance(told[0], Cancelled) and str(told[0]) == "The question was stopped; what was finished is kept."
+        assert isinstance(told[0], Cancelled) and str(told[0]) == "The question was stopped; finished work is stored."
         assert answered[0].question == "1"
 
     def test_closing_ends_what_runs_and_turns_away_what_waits(self, opened: Callable[..., Session]) -> None:

@@ -115,12 +115,12 @@ def test_words_choose_weights() -> None:
 @pytest.mark.parametrize(
     ("word", "said", "hint"),
     [
-        ("scenes", "There are no weights for 'scenes'.", "There are some for: speech, text, objects, captions, tags."),
+        ("scenes", "There are no weights for 'scenes'.", "Choose from: speech, text, objects, captions, tags."),
         ("speech=huge", "There are no weights 'huge' for 'speech'.", "Choose from: large-v3, large-v2"),
         ("speech=", "There are no weights '' for 'speech'.", "Choose from: large-v3"),
         ("speech=99", "There are no weights '99' for 'speech'.", "Choose from"),
         ("text=xx", "There are no weights 'xx' for 'text'.", "or by language: af, az"),
-        ("", "There are no weights for ''.", "There are some for"),
+        ("", "There are no weights for ''.", "Choose from"),
     ],
 )
 def test_wrong_words_are_told_with_the_right_ones(word: str, said: str, hint: str) -> None:
@@ -397,7 +397,7 @@ def test_the_token_goes_to_the_hub_and_no_further(server: WeightsServer, whisper
 def test_a_full_disk_is_told_before_anything_is_fetched(server: WeightsServer, tmp_path: Path) -> None:
     server.add_asset(PATH, DATA)
     server.listings["/repos/ultralytics/assets/releases/tags/v8.4.0"]["assets"][0]["size"] = 10**18
-    with pytest.raises(AgentError, match=r"^1000000000\.00 GB are to be fetched, and .* GB free\."):
+    with pytest.raises(AgentError, match=r"^1000000000\.00 GB are to be downloaded, and .* GB free\."):
         pulled(server, tmp_path / "new" / "folder", "objects")
     assert server.asked("yolo26s.pt") == []
 

@@ -213,7 +213,7 @@ def _sentences(
             return f"The account at {url} has no quota left{tail}", "Add credit or raise the limit in the account's billing settings."
         case "rate":
             when = f"The server asks to wait {failure.wait:.0f} s; ask" if failure.wait else "Wait a minute and ask"
-            return f"{url} is limiting requests and kept refusing{tail}", f"{when} again. Analyzed ranges are kept."
+            return f"{url} is limiting requests and kept refusing{tail}", f"{when} again. Analyzed ranges are stored."
         case "tools":
             return (
                 f"{model!r} at {url} cannot call tools{tail}",
@@ -230,10 +230,10 @@ def _sentences(
         case "timeout":
             return (
                 f"{model!r} at {url} did not answer within {seconds:g} s.",
-                "Allow more time, or use a smaller model. Analyzed ranges are kept.",
+                "Allow more time, or use a smaller model. Analyzed ranges are stored.",
             )
         case "broken":
-            return f"The connection to {url} broke before the reply was complete{tail}", "Ask again. Analyzed ranges are kept."
+            return f"The connection to {url} broke before the reply was complete{tail}", "Ask again. Analyzed ranges are stored."
         case "moved":
             return f"{url} redirects to {said or 'another address'}.", "Use that address as the base URL."
         case "empty":

@@ -189,7 +189,7 @@ _SAVING = {"file": "Give the path alone, without file://"} | dict.fromkeys(_STRE
 def _check_file(path: Path) -> None:
     if not path.exists():
         if scheme := _ADDRESS.search(path.as_posix()):
-            raise MediaError("Addresses are not fetched.", hint=_SAVING.get(scheme[1].lower(), _SAVE))
+            raise MediaError("URLs are not downloaded.", hint=_SAVING.get(scheme[1].lower(), _SAVE))
         hint = near(path, "Check the path; relative paths start at the current folder.")
         raise MediaError(f"There is no file {str(path)!r}.", hint=hint)
     if path.is_dir():

@@ -47,7 +47,7 @@ def gc_paused() -> Iterator[None]:
 
 
 _ERROR_HINTS = {
-    "SQLITE_FULL": ("the disk is full", "Free some space and ask again: everything that was finished is kept."),
+    "SQLITE_FULL": ("the disk is full", "Free some space and ask again: finished work is stored."),
     "SQLITE_READONLY": ("it cannot be written", "Choose another place with --store FILE, or make the file and its folder writable."),
     "SQLITE_CANTOPEN": ("it cannot be opened", "Choose another place with --store FILE, or make its folder writable."),
     "SQLITE_CORRUPT": ("it is damaged", "Move it away and start anew, or rescue what is there: sqlite3 FILE .recover"),

@@ -31,8 +31,8 @@ def default_hub() -> Hub:
     Raises:
         AgentError: `HF_HUB_OFFLINE` is set.
     """
-    constants = require("huggingface_hub.constants", "", "Fetching weights")
+    constants = require("huggingface_hub.constants", "", "Downloading weights")
     if constants.HF_HUB_OFFLINE:
         raise AgentError("HF_HUB_OFFLINE forbids asking the Hugging Face hub.", hint="Unset it for this command.")
-    token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else require("huggingface_hub", "", "Fetching weights").get_token()
+    token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else require("huggingface_hub", "", "Downloading weights").get_token()
     return Hub(constants.ENDPOINT, {"Authorization": f"Bearer {token}"} if token else {})

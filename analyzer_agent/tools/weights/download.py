@@ -81,7 +81,7 @@ def choose_weights(wanted: Sequence[str]) -> list[Weights]:
         analyzer, given, names = (part.strip() for part in word.partition("="))
         offered = [weights for weights in PUBLISHED if weights.analyzer == analyzer]
         if not offered:
-            raise AgentError(f"There are no weights for {analyzer!r}.", hint=f"There are some for: {', '.join(analyzers)}.")
+            raise AgentError(f"There are no weights for {analyzer!r}.", hint=f"Choose from: {', '.join(analyzers)}.")
         chosen += [weights for weights in offered if weights.default] if not given else _weights_named(names, offered)
     needed = {name for weights in chosen for name in COMPANIONS.get(weights.analyzer, ())}
     return [weights for weights in PUBLISHED if weights in chosen or (weights.analyzer in COMPANIONS and weights.name in needed)]
@@ -245,7 +245,7 @@ def _require_disk_space(files: Sequence[WeightFile]) -> None:
     free = shutil.disk_usage(place).free
     if free < needed:
         raise AgentError(
-            f"{needed / 1e9:.2f} GB are to be fetched, and {str(place)!r} has {free / 1e9:.2f} GB free.",
+            f"{needed / 1e9:.2f} GB are to be downloaded, and {str(place)!r} has {free / 1e9:.2f} GB free.",
             hint="Free some space, or choose another folder with --to.",
         )
 

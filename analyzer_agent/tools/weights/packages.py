@@ -21,7 +21,7 @@ from analyzer_agent.tools.weights.http import Digest, DownloadError
 
 _PROGRESS_INTERVAL_S = 0.2
 _BLOCK_BYTES = 1 << 20
-_CARRY_HINT = "Or fetch them on another machine with weights pull --to DIR, and carry the folder over."
+_CARRY_HINT = "Or download them on another machine with weights pull --to DIR, and copy the folder."
 _OTHER_FOLDER_HINT = "Choose another folder with --to."
 
 
@@ -52,7 +52,7 @@ def download(package: str, folder: Path) -> Iterator[int]:
     """
     if find_spec("pip") is None:
         hint = f"{shlex.quote(sys.executable)} -m ensurepip, then the same command again. {_CARRY_HINT}"
-        raise DownloadError(f"This Python has no pip to fetch {package!r} with.", hint=hint)
+        raise DownloadError(f"This Python has no pip to download {package!r} with.", hint=hint)
     folder.mkdir()
     # Only wheels: pip may run code of a source package to download it.
     command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--quiet", "--no-cache-dir"]
@@ -129,4 +129,6 @@ def _bytes_in(folder: Path) -> int:
 def _pip_error(package: str, log: str) -> DownloadError:
     told = [line.removeprefix("ERROR: ").strip().rstrip(".") for line in log.splitlines() if line.startswith("ERROR: ")]
     why = told[-1] if told else (log.strip().splitlines() or ["it gave no reason"])[-1]
-    return DownloadError(f"pip cannot fetch {package!r}: {why}.", hint=f"Check the network connection, and pip config list. {_CARRY_HINT}")
+    return DownloadError(
+        f"pip cannot download {package!r}: {why}.", hint=f"Check the network connection, and pip config list. {_CARRY_HINT}"
+    )
