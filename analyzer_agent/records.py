@@ -114,6 +114,12 @@ class JoinedNote:
     notes: tuple[int, ...] = ()
     words: tuple[Word, ...] = field(default=(), repr=False)
 
+    def __str__(self) -> str:
+        """Return the note on one line, as the command line prints it."""
+        from analyzer_agent.wording import note_line
+
+        return note_line(self)
+
     def to_dict(self, words: bool = True) -> dict[str, Any]:
         """Return the object that `notes --json --words` prints; times in seconds."""
         plain = {name: getattr(self, name) for name in ("id", "video", "kind", "analyzer", "engine")}
@@ -210,6 +216,12 @@ class Citation:
     words: tuple[TimeRange, ...] = ()
     path: str = field(default="", repr=False)
     """The path of the video file; "" if the file is missing."""
+
+    def __str__(self) -> str:
+        """Return the citation on one line, as the command line prints it."""
+        from analyzer_agent.wording import evidence_line
+
+        return evidence_line(self, several=True)
 
     @property
     def times(self) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import quote as percent_encoded
 
 from analyzer_agent import events
 from analyzer_agent.events import ToolStarted
-from analyzer_agent.records import Answer, Citation, ToolResult, Unexamined
+from analyzer_agent.records import Answer, Citation, JoinedNote, ToolResult, Unexamined
 from analyzer_agent.sanitize import one_line, sanitize, truncated
 from analyzer_agent.timeline import TimeRange, clock, seconds
 
@@ -153,6 +153,12 @@ def evidence_line(citation: Citation, several: bool, full: bool = False) -> str:
     name = f"{one_line(citation.video)} " if several else ""
     by = ", ".join([citation.kind, *([citation.engine] if citation.engine else []), *(["uncertain"] if citation.uncertain else [])])
     return f"[#{citation.note}] {name}{citation.times} {one_line(by)}: {quote(citation.text, None if full else _LONGEST_QUOTE)}"
+
+
+def note_line(note: JoinedNote) -> str:
+    """Return `[#12] talk.mp4 1:04.2-1:07.9 speech, pocketsphinx, uncertain: "it costs forty"`."""
+    by = ", ".join([note.kind, *([note.engine] if note.engine else []), *(["uncertain"] if note.uncertain else [])])
+    return f"[#{note.id}] {one_line(note.video)} {note.span} {one_line(by)}: {quote(note.text)}"
 
 
 def quote(text: str, longest: int | None = _LONGEST_QUOTE) -> str:

@@ -250,6 +250,8 @@ class TestPython:
         with pytest.raises(AgentError, match=f"Unknown setting '{name}'") as refused:
             Settings().changed(**given)
         assert refused.value.hint.startswith(hint)
+        with pytest.raises(AgentError, match=f"Unknown setting '{name}'"):
+            Settings(**given)
 
     def test_every_field_is_checked_or_known_not_to_be_a_setting(self) -> None:
         assert {one.name for one in fields(Settings)} - {setting.field for setting in SETTINGS.values()} == {"api_key", "caches"}

@@ -417,3 +417,11 @@ def test_whatever_a_file_holds_gives_questions_or_a_message(tmp_path, file, besi
             f"{question} {question.answer} {question.video}".encode()
             assert question.answer is None or not question.options or 0 <= question.answer < len(question.options)
         missing_videos(found)
+
+
+def test_a_column_of_another_name_is_to_be_renamed(tmp_path):
+    path = tmp_path / "q.csv"
+    path.write_text("id,video,frage,options\na,v,f,x|y\n")
+    with pytest.raises(AgentError) as caught:
+        read_questions(path)
+    assert caught.value.hint.startswith("Rename the column 'frage' to 'question'. The first line of a CSV file is id,")

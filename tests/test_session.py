@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from media_maker import Clip, Text, write
@@ -417,14 +417,26 @@ class TestMisuse:
         [
             ({"weights_dirr": "w"}, "Unknown setting 'weights_dirr'.", "Did you mean 'weights_dir'?"),
             ({"mode": "blindd"}, "mode='blindd' is not valid: choose one of", "Did you mean 'blind'?"),
-            ({"videos": [["a.mp4", "b.mp4"]]}, "A video is given as a path.", "Session(*files)"),
-            ({"videos": [None]}, "A video is given as a path.", ""),
+            ({"videos": [["a.mp4", "b.mp4"]]}, "A video is given as a path, not as ['a.mp4', 'b.mp4'].", "Session(*files)"),
+            ({"videos": [None]}, "A video is given as a path, not as None.", ""),
+            ({"start_ms": 5000, "end_ms": 3000}, "The range 0:05-0:03 is empty or backwards.", "--to must come after --from."),
+            ({"language": "fr"}, "Unknown setting 'language'.", "It is an option of speech: options = {'speech': {'language': ...}}"),
         ],
     )
     def test_told(self, opened: Callable[..., Session], given: dict[str, Any], told: str, hint: str) -> None:
         with pytest.raises(AgentError) as refused:
             opened(**given)
         assert str(refused.value).startswith(told) and hint in refused.value.hint
+
+    def test_a_question_is_text_with_a_word(self, opened: Callable[..., Session]) -> None:
+        session, nothing = opened(), cast(Any, None)
+        with pytest.raises(AgentError, match="The question is None, not text"):
+            session.ask(nothing)
+        with pytest.raises(AgentError, match="There is no word in the question"):
+            session.ask("???")
+        assert "closed" not in repr(session)
+        session.close()
+        assert repr(session).endswith(", closed>")
 
     def test_paths_and_the_models_name_as_text(self, clip: Path, tmp_path: Path) -> None:
         with Session(str(clip), store=str(tmp_path / "s.db"), tools="subtitles", model="m", base_url="http://localhost:1/v1") as session:

@@ -8,7 +8,7 @@ import pytest
 from analyzer_agent import Answer, Citation, TimeRange, ToolResult
 from analyzer_agent.events import Answered, Event, Progress, SentBack, TextDelta, Thinking, ToolFinished, ToolStarted, Verifying, Warned
 from analyzer_agent.events import Waiting as WaitingFor
-from analyzer_agent.records import Unexamined, Usage
+from analyzer_agent.records import JoinedNote, Unexamined, Usage
 
 SPAN = TimeRange(64_200, 67_900)
 RESULT = ToolResult("c", "long text", (1, 2), SPAN, reused_ms=8000, analyzed_ms=30_000, wall_ms=2500, tool="transcribe_speech")
@@ -68,6 +68,9 @@ def test_an_event_is_one_line(event: Event, told: str) -> None:
 def test_objects_print_short() -> None:
     assert repr(SPAN) == "TimeRange(1:04.2-1:07.9)" and repr([SPAN]) == "[TimeRange(1:04.2-1:07.9)]"
     assert repr(RESULT) == "<ToolResult transcribe_speech: 2 notes, 30 s new in 2.5 s, 8 s reused>"
+    assert str(ANSWER.citations[0]) == '[#12] talk.mp4 1:04.2-1:07.9 speech, pocketsphinx, uncertain: "it costs forty"'
+    note = JoinedNote(7, "a.mp4", "text", "text", "easyocr", SPAN, "CAFE")
+    assert str(note) == '[#7] a.mp4 1:04.2-1:07.9 text, easyocr: "CAFE"'
     assert repr(ANSWER) == "<Answer 'It costs forty [#12].' answered, confidence medium, 1 citation>"
     assert len(repr(Answered(Answer("word " * 500)))) < 150 and len(repr(Answer("word " * 500))) < 150
 

@@ -131,7 +131,7 @@ def _reading(file: "MediaFile | MissingVideo", settings: "Settings") -> "Iterato
     from analyzer_agent.storage import Store
 
     # Notes of a truncated file can be read even though it cannot be analyzed to its end.
-    end = settings.end_ms if settings.end_ms is not None else file.duration
+    end = settings.end_ms if settings.end_ms is not None else max(file.duration, (settings.start_ms or 0) + 1)
     scope = scope_of(file, replace(settings, end_ms=end))
     with Store(settings.store) as store:
         specs = {name: spec for name, (spec, _) in tools.load_all().items()}

@@ -11,7 +11,7 @@ from analyzer_agent.config import readers
 from analyzer_agent.config.default_paths import default_store, default_weights
 from analyzer_agent.config.readers import Reader
 from analyzer_agent.errors import AgentError, did_you_mean
-from analyzer_agent.timeline import parse
+from analyzer_agent.timeline import clock, parse
 
 Manager = Literal["auto", "openai", "rules"]
 Mode = Literal["manager", "summarizer", "frames", "blind"]
@@ -190,6 +190,15 @@ class Settings:
     )
     refresh: bool = field(default=False, metadata=_setting("refresh", readers.flag, "Analyze again, even where notes are stored."))
 
+    if not TYPE_CHECKING:
+
+        def __new__(cls, *given: Any, **named: Any) -> "Settings":
+            known = {one.name for one in fields(Settings)}
+            for name in named:
+                if name not in known:
+                    raise unknown(name, known)
+            return object.__new__(cls)
+
     if TYPE_CHECKING:  # the constructor accepts wider types than the fields have
 
         def __init__(self, **given: Unpack[SettingsGiven]) -> None: ...
@@ -204,16 +213,16 @@ class Settings:
             if value is not None or not setting.optional:
                 object.__setattr__(self, setting.field, _checked(setting, setting.field, value, setting.check))
 
+        if self.start_ms is not None and self.end_ms is not None and self.end_ms <= self.start_ms:
+            span = f"{clock(self.start_ms)}-{clock(self.end_ms)}"
+            raise AgentError(f"The range {span} is empty or backwards.", hint="--to must come after --from.")
+
     def changed(self, **given: Unpack[SettingsGiven]) -> "Settings":
         """Return a copy with other values for some settings.
 
         Raises:
             AgentError: a setting is unknown, or a value is invalid.
         """
-        known = {one.name for one in fields(Settings)}
-        for name in given:
-            if name not in known:
-                raise unknown(name, known)
         return replace(self, **cast(dict[str, Any], given))
 
     @classmethod
@@ -241,9 +250,19 @@ SETTINGS: dict[str, Setting] = {
 """All settings, by the names that users write."""
 
 
+_SPEECH_OPTIONS = ("language", "hotwords", "track")
+
+
+def option_hint(name: str) -> str:
+    """Return a hint for an analyzer's option that is given as a setting, "" for any other name."""
+    if name not in _SPEECH_OPTIONS:
+        return ""
+    return f"It is an option of speech: options = {{'speech': {{{name!r}: ...}}}}, in a file [options.speech] with the line {name} = ..."
+
+
 def unknown(name: str, known: set[str]) -> AgentError:
     """Return the error for an unknown setting; `known` are the valid names."""
-    hint = f"In Python it is {SETTINGS[name].field}." if name in SETTINGS else did_you_mean(name, known)
+    hint = f"In Python it is {SETTINGS[name].field}." if name in SETTINGS else option_hint(name) or did_you_mean(name, known)
     return AgentError(f"Unknown setting {name!r}.", hint=hint or f"Valid ones: {', '.join(sorted(known))}.")
 
 

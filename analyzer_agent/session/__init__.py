@@ -19,6 +19,7 @@ from analyzer_agent.events import Event, ToolStarted
 from analyzer_agent.media import media_in
 from analyzer_agent.protocols import ChatModel
 from analyzer_agent.records import JoinedNote, ToolResult
+from analyzer_agent.sanitize import truncated
 from analyzer_agent.session import note_queries
 from analyzer_agent.session.assembly import (
     available_tools,
@@ -92,8 +93,10 @@ class Session(Conversation):
         approve: Callable[[ToolStarted], bool] | None = None,
         **overrides: Unpack[SessionOverrides],
     ) -> None:
-        if any(not isinstance(video, str | os.PathLike) for video in videos):
-            raise AgentError("A video is given as a path.", hint="Several are given one by one: Session(*files)")
+        if other := [video for video in videos if not isinstance(video, str | os.PathLike)]:
+            raise AgentError(
+                f"A video is given as a path, not as {truncated(repr(other[0]), 60)}.", hint="Several are given one by one: Session(*files)"
+            )
         if not videos:
             raise AgentError("A session needs at least one video.", hint='Session("talk.mp4")')
         self.settings = understood((settings or _usual_settings()).changed(**overrides))
@@ -142,7 +145,8 @@ class Session(Conversation):
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Session {self.name!r} about {', '.join(session_video.name for session_video in self.session_videos)}>"
+        names = ", ".join(session_video.title or session_video.name for session_video in self.session_videos)
+        return f"<Session {self.name!r} about {names}{', closed' if self._turns.closed else ''}>"
 
     def close(self) -> None:
         """Stop a running question, and close the store and the videos. Notes and answers persist.

@@ -115,6 +115,8 @@ class Conversation:
 
     def _stream(self, question: str, options: Sequence[str], stop: threading.Event) -> Generator[Event, None, None]:
         self._turns.check_open()
+        if not isinstance(question, str):
+            raise AgentError(f"The question is {question!r}, not text.", hint=_EXAMPLE)
         if not question.strip():
             raise AgentError("The question is empty.", hint=_EXAMPLE)
         if not any(map(str.isalnum, question)):

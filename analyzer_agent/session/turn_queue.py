@@ -48,6 +48,11 @@ class TurnQueue:
         self._closed = False
         self._readers = 0
 
+    @property
+    def closed(self) -> bool:
+        """Whether the session is closed."""
+        return self._closed
+
     def check_open(self) -> None:
         """Raise AgentError if the session is closed."""
         if self._closed:

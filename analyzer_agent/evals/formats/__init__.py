@@ -54,6 +54,8 @@ FORMATS = (
 )
 """In order of priority: the first format with no missing field reads the file."""
 
+_OWN_FIELDS = ("options", "from", "to", "conversation", "answer", "evidence", "type", *"abcdefghij")
+
 _NOT_QUESTION_FILES = (
     (("pred", "gt"), "is a file of results, not of questions", "Give the file that the results are made from."),
     (
@@ -82,9 +84,12 @@ def detect_format(fields: Sequence[str], name: str, table: bool = False) -> Form
     nearest = min(FORMATS, key=lambda one: len(one.missing(fields)) / len(one.known_by))
     missing = nearest.missing(fields)
     if 2 * len(missing) <= len(nearest.known_by):
+        named = {field for names in nearest.known_by for field in names} | {*_OWN_FIELDS}
+        others = [repr(field) for field in fields if field not in named]
+        rename = f"Rename the column {' or '.join(others)} to {missing[0]}. " if table and len(missing) == 1 and others else ""
         raise AgentError(
             f"{name} looks like a file of the format {nearest.title}, but the field {', '.join(missing)} is missing.",
-            hint=nearest.hints[table] or _known_formats(),
+            hint=f"{rename}{nearest.hints[table]}" or _known_formats(),
         )
     for telling, what, hint in _NOT_QUESTION_FILES:
         if set(telling) <= set(fields):
