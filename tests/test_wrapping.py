@@ -74,6 +74,8 @@ def test_wide_columns_of_a_table_are_narrowed_until_the_last_one_has_room(wide):
     lines = table(["setting", "value", "count", "help"], [[str(cell) for cell in row] for row in rows], numbers=("count",)).split("\n")
     assert all(text_width(line) <= 60 for line in lines) and lines[-1].split() == ["mode", "manager", "3", "Short."]
     assert all(word in " ".join(" ".join(lines).split()) for word in TEXT.split())
+    named = table(["session", "videos", "question"], [["20261128-022240-0edab6", "another lecture about the price of fish", TEXT]])
+    assert "20261128-022240-0edab6" in named, "a word is not cut while something else can be narrowed"
 
 
 def test_what_commands_print_fits_the_terminal(wide, tmp_path):

@@ -9,13 +9,14 @@ import click
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import settings_of, shared_options
 from analyzer_agent.cli.safe_json import one_line, safe_json
-from analyzer_agent.cli.wrapping import echo
+from analyzer_agent.cli.wrapping import echo, terminal_columns
 from analyzer_agent.installing import VISION, amount_of_bytes, install_extra, program
 
 if TYPE_CHECKING:
     from analyzer_agent.config import Settings
     from analyzer_agent.doctor import Finding
 
+_PACKAGES_A_LINE = 5
 _TITLES = {"opencv": "OpenCV", "gpu": "GPU"}
 _MARKS = {"works": ("ok", "green"), "weak": ("weak", "yellow"), "missing": ("no", "yellow"), "broken": ("BAD", "red")}
 
@@ -132,7 +133,7 @@ def _show(findings: "Sequence[Finding]") -> None:
         if section == "packages" and finding.state == "works":
             continue
         mark, colour = _MARKS[finding.state]
-        echo(f"  {click.style(f'{mark:<4}', fg=colour)} {one_line(finding.name)}: {one_line(finding.detail)}")
+        echo(f"  {click.style(f'{mark:<4}', fg=colour)} {one_line(finding.name)}: {one_line(finding.detail)}", 7)
         if finding.fix:
             fix = f"as for {told[finding.fix]}" if finding.fix in told else finding.fix
             told.setdefault(finding.fix, finding.name)
@@ -142,6 +143,7 @@ def _show(findings: "Sequence[Finding]") -> None:
 def _show_packages(findings: "Sequence[Finding]") -> None:
     """Print the installed packages on a few lines."""
     listed = [f"{finding.name} {finding.detail}" for finding in findings if finding.state == "works"]
-    for at in range(0, len(listed), 5):
+    several = len(listed) if terminal_columns() else _PACKAGES_A_LINE
+    for at in range(0, len(listed), several or 1):
         mark = click.style("ok  ", fg="green") if at == 0 else "    "
-        echo(f"  {mark} {', '.join(listed[at : at + 5])}")
+        echo(f"  {mark} {', '.join(listed[at : at + several])}", 7)

@@ -12,7 +12,7 @@ _GAP = 2
 _MIN_COLUMN = 10
 """The minimum width of text columns."""
 
-_MIN_LAST = 24
+_MIN_LAST = 20
 """The width of the last column, if it needs it, at which narrowing the others stops."""
 
 
@@ -27,20 +27,32 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collectio
     cells = [[one_line(cell) for cell in row] for row in [head, *rows]]
     widths = [max(text_width(row[n]) for row in cells) for n in range(len(head))]
     if wide := wrapping.terminal_columns():
-        widths = _fitted(widths, [name not in numbers for name in head], wide)
+        least = [max(text_width(word) for row in cells for word in (row[n].split() or [""])) for n in range(len(head))]
+        widths = _fitted(widths, least, [name not in numbers for name in head], wide)
     first, *lines = (line for row in cells for line in _row(row, widths, [name in numbers for name in head], bool(wide)))
     return "\n".join([click.style(first, bold=True), *lines])
 
 
-def _fitted(widths: Sequence[int], narrows: Sequence[bool], wide: int) -> list[int]:
-    """Return column widths that fit into `wide` columns, or `widths` if that is impossible."""
+def _fitted(widths: Sequence[int], least: Sequence[int], narrows: Sequence[bool], wide: int) -> list[int]:
+    """Return widths that leave room for the last column, whose own width is the rest; `widths` if that is impossible.
+
+    Args:
+        widths: the widths of the columns.
+        least: the width of the longest word of each.
+        narrows: whether a column may be narrowed.
+        wide: the width of the terminal.
+    """
     *fitted, last = widths
     gaps = _GAP * len(fitted)
-    while sum(fitted) + gaps + min(last, _MIN_LAST) > wide:
-        widest = max((n for n in range(len(fitted)) if narrows[n]), key=lambda n: fitted[n], default=None)
-        if widest is None or fitted[widest] <= _MIN_COLUMN:
-            return list(widths)
-        fitted[widest] -= 1
+    words = [max(longest, _MIN_COLUMN) for longest in least]
+    for floors in (words, [_MIN_COLUMN] * len(words)):  # words are cut only if nothing else helps
+        while sum(fitted) + gaps + min(last, _MIN_LAST) > wide:
+            able = [n for n, width in enumerate(fitted) if narrows[n] and width > floors[n]]
+            if not able:
+                break
+            fitted[max(able, key=lambda n: fitted[n])] -= 1
+    if sum(fitted) + gaps + min(last, _MIN_LAST) > wide:
+        return list(widths)
     return [*fitted, min(last, wide - sum(fitted) - gaps)]
 
 
