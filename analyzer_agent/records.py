@@ -296,14 +296,6 @@ class Answer:
         return answer_json(self)
 
 
-def made_by(answer: Mapping[str, Any]) -> str:
-    """Return the author of an answer, from its JSON: `gpt-5.4 (manager)`, `rules`."""
-    mode, manager, model = (str(answer.get(name) or "") for name in ("mode", "manager", "model"))
-    if manager == "rules":
-        return "rules" if mode in ("", "manager") else f"rules ({mode})"
-    return f"{model or manager or 'an unknown model'} ({mode or 'manager'})"
-
-
 def answer_json(answer: Answer) -> dict[str, Any]:
     """Return the object that `ask --json` prints; times in seconds with three decimals."""
     return {

@@ -161,6 +161,14 @@ def note_line(note: JoinedNote) -> str:
     return f"[#{note.id}] {one_line(note.video)} {note.span} {one_line(by)}: {quote(note.text)}"
 
 
+def made_by(answer: Mapping[str, Any]) -> str:
+    """Return the author of an answer, from its JSON: `gpt-5.4 (manager)`, `rules`."""
+    mode, manager, model = (str(answer.get(name) or "") for name in ("mode", "manager", "model"))
+    if manager == "rules":
+        return "rules" if mode in ("", "manager") else f"rules ({mode})"
+    return f"{model or manager or 'an unknown model'} ({mode or 'manager'})"
+
+
 def quote(text: str, longest: int | None = _LONGEST_QUOTE) -> str:
     """Return text on one line in quotation marks, truncated to `longest` characters if given."""
     flat = one_line(text).replace('"', "'")

@@ -12,8 +12,7 @@ from typing import Any, TextIO, TypeAlias
 from filelock import BaseFileLock, FileLock, Timeout
 
 from analyzer_agent.errors import AgentError
-from analyzer_agent.records import made_by
-from analyzer_agent.wording import option_letter
+from analyzer_agent.wording import made_by, option_letter
 
 Lock: TypeAlias = BaseFileLock
 

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from analyzer_agent.errors import AgentError, near
-from analyzer_agent.records import made_by
 from analyzer_agent.timeline import TimeRange, parse
 from analyzer_agent.toolbox.citations import strip_invalid
-from analyzer_agent.wording import letter_index
+from analyzer_agent.wording import letter_index, made_by
 
 AnswerOutcome = Literal["answered", "unparsed", "abstained", "failed"]
 
