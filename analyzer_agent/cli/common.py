@@ -169,8 +169,6 @@ def split_question(arguments: tuple[str, ...], usage: str) -> tuple[tuple[str, .
     *videos, question = arguments
     if not question.strip():
         raise click.UsageError(f"The question is empty. {usage}")
-    if not any(map(str.isalnum, question)):
-        raise click.UsageError(f"The question {question!r} has no word. {usage}")
     if os.path.exists(question):  # `Path.exists` raises for a name as long as a question may be
         what = "folder" if os.path.isdir(question) else "file"
         words = [argument for argument in videos if not os.path.exists(argument)]

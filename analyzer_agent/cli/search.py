@@ -86,8 +86,6 @@ def split_words(arguments: Sequence[str]) -> tuple[str, list[str]]:
         click.UsageError: there are no words.
         AgentError: an argument looks like a file, but does not exist.
     """
-    if not any(map(str.isalnum, arguments[0])):
-        raise click.UsageError(f"The words are missing: {arguments[0]!r} holds none. {_WORDS_FIRST}")
     at = len(arguments)
     while at > 1 and os.path.exists(arguments[at - 1]):
         at -= 1
