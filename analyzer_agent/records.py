@@ -91,7 +91,7 @@ class Word:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the word as JSON, with Whisper's names; times in seconds."""
-        return {"word": self.text, "start": seconds(self.span.start), "end": seconds(self.span.end), "probability": self.probability}
+        return {"word": self.text, **self.span.to_dict(), "probability": self.probability}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +122,10 @@ class JoinedNote:
 
     def to_dict(self, words: bool = True) -> dict[str, Any]:
         """Return the object that `notes --json --words` prints; times in seconds."""
-        plain = {name: getattr(self, name) for name in ("id", "video", "kind", "analyzer", "engine")}
-        times = {"start": seconds(self.span.start), "end": seconds(self.span.end), "text": self.text}
-        more = {"score": None if self.score is None else round(self.score, 4), "uncertain": self.uncertain, "notes": list(self.notes)}
-        return plain | times | more | ({"words": [word.to_dict() for word in self.words]} if words and self.words else {})
+        plain = {name: getattr(self, name) for name in ("id", "video", "kind", "analyzer", "engine")} | self.span.to_dict()
+        score = None if self.score is None else round(self.score, 4)
+        more = {"text": self.text, "score": score, "uncertain": self.uncertain, "notes": list(self.notes)}
+        return plain | more | ({"words": [word.to_dict() for word in self.words]} if words and self.words else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +155,10 @@ class Unexamined:
     reason: Reason
     detail: str = ""
     video: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the range in seconds and the reason, for JSON that names the analyzer."""
+        return self.span.to_dict() | {"reason": self.reason} | ({"detail": self.detail} if self.detail else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,18 +310,15 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "confidence": answer.confidence,
         "citations": [
             {"note": c.note, "video": c.video, "kind": c.kind, "analyzer": c.analyzer, "engine": c.engine}
-            | {"start": seconds(c.span.start), "end": seconds(c.span.end), "text": c.text}
-            | ({"words": [{"start": seconds(w.start), "end": seconds(w.end)} for w in c.words]} if c.words else {})
+            | c.span.to_dict()
+            | {"text": c.text}
+            | ({"words": [word.to_dict() for word in c.words]} if c.words else {})
             | ({"uncertain": True} if c.uncertain else {})
             for c in answer.citations
         ],
         "unsupported": list(answer.unsupported),
         **({"missing": answer.missing} if answer.missing else {}),
-        "not_examined": [
-            {"analyzer": u.analyzer, "start": seconds(u.span.start), "end": seconds(u.span.end), "reason": u.reason}
-            | ({"detail": u.detail} if u.detail else {})
-            for u in answer.not_examined
-        ],
+        "not_examined": [{"analyzer": u.analyzer} | u.to_dict() for u in answer.not_examined],
         "mode": answer.mode,
         "steps": [
             {"tool": s.tool, "args": s.args, "reused_seconds": seconds(s.reused_ms), "analyzed_seconds": seconds(s.analyzed_ms)}
@@ -334,7 +335,5 @@ def answer_json(answer: Answer) -> dict[str, Any]:
             "media_seconds_reused": seconds(answer.usage.media_ms_reused),
             "wall_seconds": seconds(answer.usage.wall_ms),
         },
-        "manager": answer.manager,
-        "model": answer.model,
-        "session": answer.session,
+        **{name: getattr(answer, name) for name in ("manager", "model", "session")},
     }

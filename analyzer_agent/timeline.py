@@ -34,6 +34,10 @@ class TimeRange:
     def __repr__(self) -> str:
         return f"TimeRange({self})"
 
+    def to_dict(self) -> dict[str, float]:
+        """Return `start` and `end` in seconds, as JSON shows them."""
+        return {"start": seconds(self.start), "end": seconds(self.end)}
+
     @property
     def length(self) -> int:
         """The length in ms."""

@@ -14,7 +14,6 @@ from analyzer_agent.cli.progress import progress_display
 from analyzer_agent.cli.safe_json import one_line, safe_json
 from analyzer_agent.cli.wrapping import echo
 from analyzer_agent.records import Unexamined
-from analyzer_agent.timeline import seconds
 
 if TYPE_CHECKING:
     from analyzer_agent.evals.modes import Description, DescriptionLine
@@ -60,14 +59,11 @@ def describe(video: str, names: str | None, covered: bool, as_object: bool, **fl
 def _object(told: "Description", session_video: "SessionVideo", left: Sequence[Unexamined]) -> dict[str, Any]:
     return {
         "video": session_video.title,
-        **_times(session_video.scope.start, session_video.scope.end),
+        **session_video.scope.to_dict(),
         "thinned": told.thinned,
         "text": told.text,
         "lines": [_line(line) for line in told.lines],
-        "not_examined": [
-            {"analyzer": u.analyzer, **_times(u.span.start, u.span.end), "reason": u.reason} | ({"detail": u.detail} if u.detail else {})
-            for u in left
-        ],
+        "not_examined": [{"analyzer": u.analyzer} | u.to_dict() for u in left],
     }
 
 
@@ -77,13 +73,9 @@ def _line(line: "DescriptionLine") -> dict[str, Any]:
         "id": first.id,
         "kind": first.kind,
         "analyzer": first.notes[0].analyzer,
-        **_times(first.span.start, first.span.end),
+        **first.span.to_dict(),
         "text": first.text,
         "score": None if first.score is None else round(first.score, 4),
         "uncertain": first.uncertain,
-        "again": [_times(run.span.start, run.span.end) for run in again],
+        "again": [run.span.to_dict() for run in again],
     }
-
-
-def _times(start: int, end: int) -> dict[str, float]:
-    return {"start": seconds(start), "end": seconds(end)}

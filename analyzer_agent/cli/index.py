@@ -142,11 +142,7 @@ def _show(session: "Session", results: Sequence[ToolResult], as_object: bool) ->
                 "reused_seconds": seconds(result.reused_ms),
                 "notes": result.found,
                 "wall_seconds": seconds(result.wall_ms),
-                "not_examined": [
-                    {"start": seconds(u.span.start), "end": seconds(u.span.end), "reason": u.reason}
-                    | ({"detail": u.detail} if u.detail else {})
-                    for u in result.not_examined
-                ],
+                "not_examined": [u.to_dict() for u in result.not_examined],
             }
         )
     if as_object:

@@ -154,8 +154,8 @@ def _rows(path: Path, settings: "Settings", kinds: Sequence[str], search: str | 
 
 def row_of(run: "MergedNote", name: str, store: "Store") -> NoteRow:
     """Return a merged note as a row, under the name of its video."""
+    from analyzer_agent.evidence.rendering import joined_note
     from analyzer_agent.evidence.spoken_words import words_or_estimate
-    from analyzer_agent.session.note_queries import joined_note
 
     note = joined_note(store, name, run)
     units = words_or_estimate([run]) if run.kind == "speech" else ()

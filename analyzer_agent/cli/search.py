@@ -17,7 +17,7 @@ from analyzer_agent.cli.options import settings_of, shared_options, store_to_rea
 from analyzer_agent.cli.safe_json import one_line, safe_json
 from analyzer_agent.cli.wrapping import echo
 from analyzer_agent.errors import AgentError, MediaError
-from analyzer_agent.timeline import TimeRange, seconds
+from analyzer_agent.timeline import TimeRange
 from analyzer_agent.wording import quote
 
 if TYPE_CHECKING:
@@ -217,15 +217,7 @@ def _object(
 
 
 def _hit(run: "MergedNote", store: "Store") -> dict[str, Any]:
-    first = run.notes[0]
-    return {
-        "note": run.id,
-        "kind": run.kind,
-        "analyzer": first.analyzer,
-        "engine": store.notes.provenance(first.key).engine,
-        "start": seconds(run.span.start),
-        "end": seconds(run.span.end),
-        "text": run.text,
-        "score": None if run.score is None else round(run.score, 4),
-        "uncertain": run.uncertain,
-    }
+    from analyzer_agent.evidence.rendering import joined_note
+
+    told = joined_note(store, "", run).to_dict(words=False)
+    return {"note": run.id} | {name: value for name, value in told.items() if name not in ("id", "video", "notes")}

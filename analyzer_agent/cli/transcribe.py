@@ -20,7 +20,6 @@ from analyzer_agent.cli.progress import progress_display, warn
 from analyzer_agent.cli.safe_json import one_line, safe_json
 from analyzer_agent.cli.wrapping import echo
 from analyzer_agent.errors import AgentError
-from analyzer_agent.timeline import seconds
 from analyzer_agent.wording import unheard_lines
 
 if TYPE_CHECKING:
@@ -179,16 +178,12 @@ class Transcript:
             "engine": next((row.engine for row in self.rows), ""),
             "text": " ".join(row.text for row in self.rows),
             "segments": [
-                {"id": row.id, "start": seconds(row.span.start), "end": seconds(row.span.end), "text": row.text}
+                {"id": row.id, **row.span.to_dict(), "text": row.text}
                 | {"score": row.score, "uncertain": row.uncertain}
                 | ({"words": [word.to_dict() for word in row.words]} if style.words else {})
                 for row in self.rows
             ],
-            "not_examined": [
-                {"start": seconds(u.span.start), "end": seconds(u.span.end), "reason": u.reason}
-                | ({"detail": u.detail} if u.detail else {})
-                for u in self.result.not_examined
-            ],
+            "not_examined": [u.to_dict() for u in self.result.not_examined],
         }
 
 

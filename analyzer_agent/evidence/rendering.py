@@ -1,9 +1,12 @@
-"""Render merged notes as text for a model: one line each, repeats folded, within a budget."""
+"""Render merged notes: as records for callers, and as text for a model, within a budget."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from analyzer_agent.evidence.merging import MergedNote
+from analyzer_agent.evidence.spoken_words import words_of
 from analyzer_agent.fencing import quoted
+from analyzer_agent.records import JoinedNote, Word
+from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, clock, merge
 
 CHARS_PER_TOKEN = 4
@@ -75,3 +78,11 @@ def spans_text(spans: Iterable[TimeRange]) -> str:
     parts = merge(spans)
     more = f" and {len(parts) - _SPANS_SHOWN} more parts" if len(parts) > _SPANS_SHOWN else ""
     return (", ".join(f"{clock(s.start)}-{clock(s.end)}" for s in parts[:_SPANS_SHOWN]) or "nothing") + more
+
+
+def joined_note(store: Store, name: str, run: MergedNote) -> JoinedNote:
+    """Return a merged note as it is given to callers, under the name of its video."""
+    first = run.notes[0]
+    words = tuple(Word(word.text, TimeRange(word.start, word.end), word.prob) for word in words_of(run))
+    about = (name, run.kind, first.analyzer, store.notes.provenance(first.key).engine)
+    return JoinedNote(run.id, *about, run.span, run.text, run.score, run.uncertain, tuple(note.id for note in run.notes), words)

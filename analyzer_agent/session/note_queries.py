@@ -4,10 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from analyzer_agent.config import PathLike
 from analyzer_agent.errors import AgentError
-from analyzer_agent.evidence.merging import MergedNote
-from analyzer_agent.evidence.spoken_words import words_of
-from analyzer_agent.records import JoinedNote, Word
-from analyzer_agent.storage import Store
+from analyzer_agent.evidence.rendering import joined_note
+from analyzer_agent.records import JoinedNote
 from analyzer_agent.timeline import TimeRange, clock, parse
 from analyzer_agent.toolbox import SessionVideo, Toolbox
 from analyzer_agent.tools.aliases import resolve_kinds
@@ -89,11 +87,3 @@ def _time(given: float | str) -> int:
         return parse(given)
     except ValueError as error:
         raise AgentError(f"{error}.") from error
-
-
-def joined_note(store: Store, name: str, run: MergedNote) -> JoinedNote:
-    """Return a merged note as it is given to callers, under the name of its video."""
-    first = run.notes[0]
-    words = tuple(Word(word.text, TimeRange(word.start, word.end), word.prob) for word in words_of(run))
-    about = (name, run.kind, first.analyzer, store.notes.provenance(first.key).engine)
-    return JoinedNote(run.id, *about, run.span, run.text, run.score, run.uncertain, tuple(note.id for note in run.notes), words)
