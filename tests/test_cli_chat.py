@@ -235,7 +235,9 @@ def test_how_to_go_on_repeats_the_flags_that_it_takes(cli, video, tmp_path):
     cli("chat", video, "--session", "s", "--store", store, stdin=f"{PRICE}\n")
     with OpenAIServer() as server:
         flags = ("--store", store, "--base-url", server.url, "--model", "m")
-        told = cli("chat", video, "--session", "s", *flags, stdin="/help\n").stderr.splitlines()[-1]
+        server.calls(LOOK)
+        server.calls(END)
+        told = cli("chat", video, "--session", "s", *flags, "--verify", "never", stdin=f"{PRICE}\n").stderr.splitlines()[-1]
     assert told == f"To continue later: analyzer-agent chat --session s --store '{store}' --base-url {server.url} --model m"
     config = tmp_path / "c.toml"
     config.write_text("max_steps = 5\n")
