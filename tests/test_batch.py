@@ -241,7 +241,7 @@ def test_what_is_left_without_a_video_is_counted_rightly(cli, folder):
     path = questions(folder, *(asked(id) for id in "abcd"), asked("e", video="gone.mp4"))
     cli("batch", path, "--out", out, "--tools", "subtitles", code=1)
     said = cli("batch", path, "--out", out, "--tools", "subtitles", code=1).stderr.splitlines()
-    assert said[0] == f"Error: 1 of 5 questions has no video: '{folder / 'gone.mp4'}' is not there. All others are answered."
+    assert said[0] == f"Error: 1 of 5 questions has no video: '{folder / 'gone.mp4'}' does not exist. All other questions are answered."
 
 
 def test_the_sum_counts_all_answers_of_the_file_and_failed_questions_as_wrong(cli, folder):

@@ -33,7 +33,7 @@ def test_questions_are_answered_and_the_session_can_be_taken_up(cli, video):
 
 
 def test_without_a_question_there_is_nothing_to_go_on_with(cli, video):
-    assert "To go on later" not in cli("chat", video, stdin="").stderr
+    assert "To continue later" not in cli("chat", video, stdin="").stderr
 
 
 def test_commands(cli, video):
@@ -226,7 +226,7 @@ def test_a_session_about_another_film_is_not_gone_on_with(cli, video, tmp_path):
         said = cli(*command, "--session", "my fish", *(["Why?"] if command[0] == "ask" else []), code=1).stderr
         assert said.splitlines()[-2:] == [
             "Error: The session 'my fish' is about 'copy.mp4', not about 'other.mp4'.",
-            "Hint: Give another name to begin a session, or go on with this one: analyzer-agent chat --session 'my fish'",
+            "Hint: Give another name to start a session, or continue this one: analyzer-agent chat --session 'my fish'",
         ]
 
 

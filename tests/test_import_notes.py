@@ -126,7 +126,7 @@ def test_a_file_that_appears_has_notes_of_its_own(cli, bring, tmp_path):
     assert cli.json("notes", name, "--json") == []
     bring(CUES, video=name)
     assert len(cli.json("notes", name, "--json")) == 2
-    assert "Leave --duration out" in bring(CUES, "--duration", "0:02", video=name, code=1).stderr
+    assert "Leave out --duration" in bring(CUES, "--duration", "0:02", video=name, code=1).stderr
 
 
 # --- what is stored -------------------------------------------------------------------------------------------------
@@ -263,7 +263,7 @@ def test_what_cannot_be_imported_is_told(cli, bring, content, flags, why):
 @pytest.mark.parametrize(("video", "duration"), [("", "5"), ("x", "0"), ("x", "9999999:00:00")])
 def test_a_name_and_a_duration_are_needed(cli, bring, video, duration):
     told = bring(CUES, "--duration", duration, video=video, code=1).stderr
-    assert told.startswith("Error: A video without a file needs a name, and a duration of at most 1000 hours.")
+    assert told.startswith("Error: A video without a file needs a name and a duration of at most 1000 hours.")
 
 
 def test_two_imports_at_once_store_each_note_once(cli, tmp_path):

@@ -213,7 +213,7 @@ class TestCommand:
 
     def test_what_is_covered(self, cli: Cli, video: Path) -> None:
         nothing = cli("describe", video, "--covered")
-        assert nothing.stdout == "" and nothing.stderr == "Nothing is known of talk.mp4.\n"
+        assert nothing.stdout == "" and nothing.stderr == "No notes on talk.mp4.\n"
         cli("describe", video, *self.WITH)
         known = cli("describe", video, "--covered")
         assert known.stdout == self.TEXT and known.stderr == ""

@@ -58,7 +58,7 @@ def test_the_table(cli, answers):
         *("TN before and after 2 0.00", "C causal 3 33.33", "under 1 min 2 50.00", "over 60 min 1 0.00"),
         *("mIoP 100.00 100.00 100.00", "mIoU 75.00 75.00 75.00", "Acc@GQA 50.00 50.00 50.00", "cited 2 7.50 7.50 10.00"),
         *("wrongly: there is an answer 1", "calls of the model 4 1.00", "tokens 60 15.00", "analyzer seconds 8.00 2.00"),
-        *("media seconds looked at 160.00 40.00", "of these newly analyzed 120.00 30.00", "cache hits % 25.00 -"),
+        *("media-seconds used 160.00 40.00", "of these newly analyzed 120.00 30.00", "cache hits % 25.00 -"),
     ):
         assert row in rest, row
     assert max(len(text) for text in shown.splitlines()[1:]) <= 80
@@ -122,7 +122,7 @@ def test_a_judge_needs_a_way_to_it(cli, answers):
     told = cli("score", answers, "--judge", "gpt-5.4", code=1).stderr
     assert told == "Error: There is no key for the judge.\nHint: Set OPENAI_API_KEY, or --base-url for a local server.\n"
     flags = ("--judge", "m", "--offline", "--base-url", "http://example.com/v1")
-    assert cli("score", answers, *flags, code=1).stderr.startswith("Error: --offline forbids asking a judge over the network.\nHint: ")
+    assert cli("score", answers, *flags, code=1).stderr.startswith("Error: --offline forbids a judge on the network.\nHint: ")
 
 
 def test_training_answers(cli, tmp_path):

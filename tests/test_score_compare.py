@@ -77,7 +77,7 @@ def test_accuracy_and_cost_by_hand(tmp_path):
     assert better["accuracy, strict %"][:3] == (40.0, 60.0, pytest.approx(20.0))
     assert better["right alone, strict"][:2] == (1, 2) and better["McNemar's p, strict"][2] == 1.0
     assert cheaper["analyzer seconds"] == (2.0, 5.0, 3.0, 3.0, 3.0)  # four questions: the fifth failed in B
-    assert cheaper["media seconds looked at"] == (4.0, 4.0, 0.0, 0.0, 0.0) and cheaper["of these newly analyzed"][:3] == (3.0, 0.0, -3.0)
+    assert cheaper["media-seconds used"] == (4.0, 4.0, 0.0, 0.0, 0.0) and cheaper["of these newly analyzed"][:3] == (3.0, 0.0, -3.0)
     assert cheaper["steps"] == (2.5, 2.5, 0.0, 0.0, 0.0) and cheaper["tokens"][:2] == (15.0, 15.0)
 
 

@@ -268,7 +268,7 @@ def check_videos(store: Store, name: str, session_videos: Sequence[SessionVideo]
         )
         raise AgentError(
             f"The session {name!r} is about {about}, not about {given}.",
-            hint=f"Give another name to begin a session, or go on with this one: analyzer-agent chat --session {shlex.quote(name)}",
+            hint=f"Give another name to start a session, or continue this one: analyzer-agent chat --session {shlex.quote(name)}",
         )
 
 

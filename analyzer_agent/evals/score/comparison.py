@@ -21,7 +21,7 @@ COSTS: Mapping[str, Callable[[Cost], float]] = {
     "steps": lambda cost: cost.steps,
     "tokens": lambda cost: cost.tokens,
     "analyzer seconds": lambda cost: cost.analyzer,
-    "media seconds looked at": lambda cost: cost.analyzed + cost.reused,
+    "media-seconds used": lambda cost: cost.analyzed + cost.reused,
     "of these newly analyzed": lambda cost: cost.analyzed,
     "wall seconds": lambda cost: cost.wall,
 }
