@@ -222,20 +222,3 @@ def test_speech_heard_with_other_options_is_shown_and_marked_where_there_is_no_o
         session.store.ledger.commit(session_video.video.id, provenance.key, whole, 0, [], found, 1)
     assert "e, language fr" in cli("notes", video).stdout
     assert '0:00-0:01 speech, language fr: "Bonjour"' in cli("search", "bonjour").stdout
-
-
-def test_speech_heard_with_other_options_does_not_cover(tmp_path):
-    video = talk(tmp_path / "talk.mp4")
-
-    def covered(**options):
-        with Session(video, store=tmp_path / "s.db", manager="rules", options={"speech": options}) as session:
-            (session_video,) = session.session_videos
-            if not options:
-                provenance = Provenance("speech:fr", "speech", "3", "e", 0, "", "", {"track": 1, "language": "fr", "hotwords": ""})
-                session.store.notes.add_provenance(provenance)
-                whole = session_video.scope
-                session.store.ledger.claim(session_video.video.id, provenance.key, [whole])
-                session.store.ledger.commit(session_video.video.id, provenance.key, whole, 0, [], [], 1)
-            return "speech" in session.toolbox.covered(session_video)
-
-    assert not covered() and covered(language="French") and not covered(language="en")

@@ -225,10 +225,6 @@ class Notes:
             for mine, rank in zip(provenances, ranks, strict=True)
         }
 
-    def is_preferred(self, provenance: Provenance) -> bool:
-        """Return whether notes of a provenance were made with the reader's options."""
-        return not self._distance(provenance)
-
     def _distance(self, provenance: Provenance) -> int:
         """Rank a provenance by its options.
 
@@ -256,12 +252,7 @@ class Notes:
 
 
 def _made_with(provenance: Provenance, options: Mapping[str, JSON]) -> bool:
-    return all(_plain(provenance.params.get(name, value)) == _plain(value) for name, value in options.items())
-
-
-def _plain(value: JSON) -> JSON:
-    """Return a value for comparison: analyzers sort the words of lists, and convert them to lower case."""
-    return sorted(" ".join(str(item).lower().split()) for item in value) if isinstance(value, list | tuple) else value
+    return all(provenance.params.get(name, value) == value for name, value in options.items())
 
 
 def _notes_query(columns: str, video: str, keys: Sequence[str], kinds: Iterable[str] | None) -> tuple[str, list[Any]]:

@@ -13,7 +13,7 @@ from analyzer_agent.toolbox.session_video import SessionVideo, Tool, missing_inp
 def covered(
     store: Store, session_video: SessionVideo, within: TimeRange | None = None, only: Collection[str] | None = None
 ) -> dict[str, list[TimeRange]]:
-    """Return the ranges of a video that each analyzer has covered with the reader's options.
+    """Return the ranges of a video that each analyzer has covered.
 
     Args:
         store: the store with the coverage ledger.
@@ -24,7 +24,7 @@ def covered(
     limit = within or session_video.scope
     done: dict[str, list[TimeRange]] = {}
     for provenance in store.notes.provenances(video=session_video.video.id):
-        if (only is not None and provenance.analyzer not in only) or not store.notes.is_preferred(provenance):
+        if only is not None and provenance.analyzer not in only:
             continue
         spans = [c.span.within(limit) for c in store.ledger.covered(session_video.video.id, [provenance.key], limit)]
         done.setdefault(provenance.analyzer, []).extend(span for span in spans if span)
