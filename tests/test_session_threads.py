@@ -240,7 +240,7 @@ from analyzer_agent.toolbox import Tool, Toolbox
 
 session = Session({clip!r}, name="t", store={store!r}, tools=("subtitles",), model=ScriptedModel(LOOK, FORTY))
 analyzer = Slow([(TimeRange(0, 2000), "forty")], lambda: time.sleep(0.2))
-session.toolbox = Toolbox(session.store, session.offers, {{"fake": Tool(fake_spec(analyzer, grain=250))}})
+session.toolbox = Toolbox(session.store, session.session_videos, {{"fake": Tool(fake_spec(analyzer, grain=250))}})
 events = session.stream("How much?")
 first_look(events)
 """
