@@ -23,6 +23,9 @@ _CONTROLLED = (
 )
 _TOKEN = re.compile(r"\x1b\[([?\d;]*)([@-~])|\x1b\].*?(?:\x07|\x1b\\)|\x1b.|([\r\n\b\x07])|([^\x1b\r\n\b\x07]+)", re.DOTALL)
 
+_UNFINISHED = re.compile(r"\x1b(?:\[[?\d;]*|\][^\x07\x1b]*)?$")
+"""An escape sequence whose end is still to come: what a program writes is read in pieces."""
+
 
 class Screen:
     """Everything that was ever written, as lines of a terminal that never scrolls; knows what rich, readline and click send."""
@@ -30,10 +33,14 @@ class Screen:
     def __init__(self, columns: int) -> None:
         self.columns, self.row, self.column = columns, 0, 0
         self.cells: list[list[str]] = [[]]
+        self._held = ""
 
     def write(self, text: str) -> None:
         """Take what a program writes to the terminal."""
-        for match in _TOKEN.finditer(text):
+        text = self._held + text
+        held = _UNFINISHED.search(text)
+        self._held = held[0] if held else ""
+        for match in _TOKEN.finditer(text.removesuffix(self._held)):
             arguments, code, control, plain = match.groups()
             if code:
                 self._sequence(arguments, code)
