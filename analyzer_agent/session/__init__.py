@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Unpack
 from analyzer_agent import tools as registry
 from analyzer_agent.config import PathLike, SessionOverrides, Settings
 from analyzer_agent.errors import AgentError
-from analyzer_agent.evals.modes import Description, describe
 from analyzer_agent.events import Event, ToolStarted
 from analyzer_agent.media import media_in
 from analyzer_agent.protocols import ChatModel
@@ -44,6 +43,7 @@ from analyzer_agent.tools.aliases import resolve_name
 from analyzer_agent.tools.support.engine_pool import EnginePool
 
 if TYPE_CHECKING:
+    from analyzer_agent.evals.modes import Description
     from analyzer_agent.media import MediaFile, MissingVideo
 
 __all__ = [
@@ -188,7 +188,7 @@ class Session(Conversation):
         wanted = chosen_tools(self.toolbox, analyzers)
         return self._turns.read(lambda stop: run_index(self.toolbox, wanted, every, self.settings.max_analyzer_ms, stop))
 
-    def describe(self, analyzers: Sequence[str] | None = None, *, covered: bool = False) -> Description:
+    def describe(self, analyzers: Sequence[str] | None = None, *, covered: bool = False) -> "Description":
         """Describe all videos in time order from stored notes, within `max_tokens` if set.
 
         Args:
@@ -199,6 +199,8 @@ class Session(Conversation):
         Raises:
             AgentError: an analyzer is unknown.
         """
+        from analyzer_agent.evals.modes import describe
+
         with self._turns.beside():
             named = None if analyzers is None else [resolve_name(name).analyzer for name in analyzers]
             return describe(self.toolbox, named, self.settings.max_tokens, covered=covered)

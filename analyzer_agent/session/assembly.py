@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from analyzer_agent import tools as registry
 from analyzer_agent.config import DEFAULT_MODEL, Settings, default_weights
 from analyzer_agent.errors import AgentError, MediaError, Unavailable
-from analyzer_agent.evals.modes import Blind, Frames, Mode, Summarizer
 from analyzer_agent.evidence.provenance import IMPORTED
 from analyzer_agent.fencing import as_name
 from analyzer_agent.media import MediaFile, MissingVideo, is_named, named_id, open_video
@@ -22,6 +22,9 @@ from analyzer_agent.tools.aliases import resolve_name, resolve_names
 from analyzer_agent.tools.support import vocabulary
 from analyzer_agent.tools.support.engine_pool import EnginePool, ImportedEngine, choose_engines
 from analyzer_agent.tools.weights.local import check_folder
+
+if TYPE_CHECKING:
+    from analyzer_agent.evals.modes import Mode
 
 _FRAME_SIDE = 512
 """The longest side of a frame in the mode `frames`, in pixels: servers limit the request size."""
@@ -166,11 +169,13 @@ _NEED_A_LANGUAGE_MODEL = {"frames": "a model that can see", "blind": "a language
 _MODEL_HINT = "Set OPENAI_API_KEY, or --base-url for a local server, and name the model with --model (or, for frames, --vision-model)."
 
 
-def choose_mode(settings: Settings) -> Mode | None:
+def choose_mode(settings: Settings) -> "Mode | None":
     """Return the evaluation mode that answers questions, None for the manager."""
+    if settings.mode == "manager":
+        return None
+    from analyzer_agent.evals.modes import Blind, Frames, Summarizer
+
     match settings.mode:
-        case "manager":
-            return None
         case "summarizer":
             return Summarizer()
         case "frames":

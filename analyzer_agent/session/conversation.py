@@ -17,7 +17,6 @@ from analyzer_agent.answers import build_answer, unanswered_record
 from analyzer_agent.briefing import brief
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, Cancelled
-from analyzer_agent.evals.modes import QuestionContext, answer
 from analyzer_agent.events import Answered, Event, ToolFinished
 from analyzer_agent.prompts import prompts_digest
 from analyzer_agent.protocols import ChatModel
@@ -133,6 +132,8 @@ class Conversation:
         if mode is None:
             running = self._managed(self._agent.ask(self.name, question, options, turn, stop))
         else:
+            from analyzer_agent.evals.modes import QuestionContext, answer
+
             limits = self.settings.max_analyzer_ms, self.settings.max_tokens
             running = answer(mode, QuestionContext(question, options, self.toolbox, self.model, stop, *limits))
         return self._answering(running, turn, question, self.settings.mode)
