@@ -9,13 +9,16 @@ PIP     = $(BIN)/python -m pip --disable-pip-version-check --quiet
 # So the headless one is installed last, once more.
 HEADLESS = $(PIP) install --force-reinstall --no-deps opencv-python-headless
 
-.PHONY: demo test check bench clean
+.PHONY: demo test quick check bench clean
 
 demo: $(VENV)/.core
 	$(BIN)/analyzer-agent demo
 
 test: $(VENV)/.all check
 	$(BIN)/python -m pytest -q -n auto
+
+quick: $(VENV)/.all
+	$(BIN)/python -m pytest -q -n auto --quick
 
 check: $(VENV)/.all
 	$(BIN)/ruff check .

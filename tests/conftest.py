@@ -17,6 +17,67 @@ from analyzer_agent import llm
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
+_LONG = (
+    "test_bad_models",
+    "test_batch",
+    "test_batch_runs",
+    "test_call_groups",
+    "test_cli_advice",
+    "test_cli_ask",
+    "test_cli_chat",
+    "test_cli_demo",
+    "test_cli_failures",
+    "test_cli_notes",
+    "test_cli_search",
+    "test_cli_transcribe",
+    "test_cli_weights",
+    "test_contract",
+    "test_crash",
+    "test_doctor",
+    "test_engine_pool",
+    "test_examples",
+    "test_frame_dedup",
+    "test_ignored",
+    "test_import_notes",
+    "test_import_observations",
+    "test_injections",
+    "test_llm_errors",
+    "test_long_video",
+    "test_meaning",
+    "test_media_audio",
+    "test_media_file",
+    "test_media_folders",
+    "test_media_frames",
+    "test_media_release",
+    "test_modes_answers",
+    "test_modes_describing",
+    "test_motion",
+    "test_needles",
+    "test_nothing_here",
+    "test_open_clip",
+    "test_options",
+    "test_packages",
+    "test_plugins",
+    "test_prefetch",
+    "test_recorded_run",
+    "test_rounds",
+    "test_sample",
+    "test_scenes",
+    "test_score_open",
+    "test_session",
+    "test_session_threads",
+    "test_sound_contract",
+    "test_speech",
+    "test_store_scale",
+    "test_terminal",
+    "test_text",
+    "test_tracks",
+    "test_ultralytics",
+    "test_whisper",
+    "test_wrong_inputs",
+)
+"""The files whose tests take more than 5 s in all on two cores; `--quick` leaves them out."""
+
 _PREFIXES = ("ANALYZER_AGENT_", "OPENAI_", "LANGCHAIN_", "LANGSMITH_", "HF_", "HUGGINGFACE_", "YOLO_", "EASYOCR_")
 _LOCAL = ("localhost", "127.", "::1", "0.0.0.0")
 _HOME = Path(tempfile.mkdtemp(prefix="analyzer-agent-tests-"))
@@ -28,6 +89,16 @@ os.environ["YOLO_OFFLINE"] = "true"  # ultralytics looks up two public hosts whe
 for _name in ("HOME", "USERPROFILE", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
     os.environ[_name] = str(_HOME / _name.lower())
     Path(os.environ[_name]).mkdir()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--quick`, which `make quick` uses."""
+    parser.addoption("--quick", action="store_true", help="leave out the files whose tests take long")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the long files where `--quick` is given."""
+    return True if config.getoption("--quick") and collection_path.stem in _LONG else None
 
 
 def pytest_unconfigure() -> None:
