@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from analyzer_agent import llm
-
-SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
+from places import SHARED
 
 _LONG = (
     "test_bad_models",

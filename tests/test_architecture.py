@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = ROOT / "analyzer_agent"
+from places import PACKAGE, ROOT
 
 LAYER_0 = (
     *("timeline", "records", "protocols", "errors", "events", "fencing", "prefetch", "caches", "shared_decoding", "contract"),

@@ -4,7 +4,6 @@ import importlib.util
 import re
 import shlex
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 
 import click
@@ -13,8 +12,8 @@ import pytest
 from analyzer_agent import tools as registry
 from analyzer_agent.cli import main
 from analyzer_agent.config import SETTINGS
+from places import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 MADE = ("cli.md", "settings.md")
 WRITTEN = [page for page in PAGES if page.name not in MADE]

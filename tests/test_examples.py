@@ -14,8 +14,8 @@ import pytest
 
 from analyzer_agent import Settings
 from analyzer_agent.sample import sample_path
+from places import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
 
 

@@ -5,7 +5,8 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parent.parent / "analyzer_agent"
+from places import PACKAGE
+
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
 
 SHARED_CLASS_NAMES: set[str] = set()

@@ -1,0 +1,154 @@
+"""`chat` on a pseudo-terminal: questions that can be seen, and a keyboard that scrambles nothing."""
+
+import json
+import os
+import re
+
+import pytest
+
+from cli_kit import talk
+
+if os.name != "posix":
+    pytest.skip("needs a pseudo-terminal", allow_module_level=True)
+
+from analyzer_agent.cli.approval import TerminalApproval
+from analyzer_agent.cli.progress import LineDisplay
+from analyzer_agent.events import ToolStarted, Warned
+from terminal_kit import Terminal
+
+GO_ON = "Continue? [Y/n/a] (a = always in this session)"
+HEARING = ("--tools", "speech", "--engine", "speech=pocketsphinx", "--offline")
+ASKED = "What does Nicolas say?"
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory):
+    """An ordinary clip, just long enough that an engine which never ran here is asked for."""
+    return talk(tmp_path_factory.mktemp("long") / "long.mp4", cues=(), seconds=61)
+
+
+@pytest.mark.parametrize(
+    ("columns", "step"),
+    [
+        (80, "transcribe_speech on 61 s may take a while (not measured here yet)."),
+        (140, "transcribe_speech on 61 s with pocketsphinx may take a while (not measured here yet)."),
+    ],
+)
+def test_the_question_before_a_long_step_is_seen_and_answered(tmp_path, long, columns, step):
+    with Terminal(tmp_path, "chat", long, *HEARING, columns=columns) as terminal:
+        terminal.until(lambda lines: lines[-1:] == [">"])
+        terminal.send(f"{ASKED}\n")
+        lines = terminal.until(lambda lines: any(line.startswith("Continue?") for line in lines))
+        assert lines[-1] == GO_ON and terminal.echoes
+        assert lines[-2] == step
+        terminal.send("y\n")
+        terminal.until(lambda lines: not terminal.echoes)
+        terminal.send("/cost\n")  # typed ahead
+        lines = terminal.until(lambda lines: lines[-1] == ">" and any("1 answered" in line for line in lines))
+        assert f"{GO_ON} y" in lines, "the question stays as it was"
+        assert [line for line in lines if "/cost" in line] == ["> /cost"], "it is shown where it is answered"
+        assert any(line.startswith("✓ transcribe_speech") and "61 s new in" in line for line in lines)
+        terminal.send("\x04")
+        assert terminal.end() == 0 and terminal.echoes
+
+
+def test_ctrl_c_at_the_question_declines_it(tmp_path, long):
+    with Terminal(tmp_path, "chat", long, *HEARING) as terminal:
+        terminal.until(prompts)
+        terminal.send(f"{ASKED}\n")
+        terminal.until(lambda lines: lines[-1] == GO_ON)
+        terminal.send("\x03")
+        lines = terminal.until(lambda lines: prompts(lines) and any("Stopped." in line for line in lines))
+        assert not any("new in" in line for line in lines)
+        terminal.send("/more\n")
+        terminal.until(lambda lines: lines[-1] == GO_ON)
+        terminal.send("\x03")
+        terminal.until(prompts)
+        terminal.send("\x04")
+        assert terminal.end() == 0 and terminal.echoes
+
+
+def prompts(lines):
+    return lines[-1:] == [">"]
+
+
+def test_ctrl_c_clears_the_line_and_twice_leaves(tmp_path):
+    video = talk(tmp_path / "talk.mp4")
+    with Terminal(tmp_path, "chat", video, "--offline") as terminal:
+        terminal.until(prompts)
+        for typed in ("What is", "Who"):
+            terminal.send(typed)
+            terminal.until(lambda lines, typed=typed: lines[-1] == f"> {typed}")
+            terminal.send("\x03")
+            lines = terminal.until(prompts)
+            assert lines[-2] == "Press Ctrl-C again or Ctrl-D to leave."
+        terminal.send("\x03")
+        assert terminal.end() == 130
+        assert not any(line.startswith("To continue later: ") for line in terminal.screen.lines()), "nothing was asked"
+
+
+def test_words_and_history_of_the_prompt(tmp_path):
+    video = talk(tmp_path / "talk.mp4")
+    with Terminal(tmp_path, "chat", video, "--offline") as terminal:
+        terminal.until(prompts)
+        terminal.send("help\n")
+        terminal.until(lambda lines: prompts(lines) and any(line.startswith("  /cost ") for line in lines))
+        terminal.send("Exit\n")
+        assert terminal.end() == 0
+    (history,) = tmp_path.glob("**/chat-history")
+    assert history.read_text() == "help\nExit\n" and history.stat().st_mode & 0o777 == 0o600
+    with Terminal(tmp_path, "chat", video, "--offline") as terminal:
+        terminal.until(prompts)
+        terminal.send("\x1b[A\x1b[A")
+        terminal.until(lambda lines: lines[-1] == "> help")
+        terminal.send("\x04\x15/q\n")
+        assert terminal.end() == 0
+
+
+def test_a_question_that_is_quit_at_once_leaves_a_terminal_that_echoes(tmp_path, long):
+    with Terminal(tmp_path, "ask", long, ASKED, *HEARING) as terminal:
+        terminal.until(lambda lines: not terminal.echoes and any("transcribe_speech" in line for line in lines))
+        terminal.send("\x03")
+        terminal.until(lambda lines: any("Interrupted" in line for line in lines))
+        assert terminal.end() == 130 and terminal.echoes
+
+
+def start(number):
+    return ToolStarted(f"call-{number}", "transcribe_speech", new_ms=90_000, engine="whisper")
+
+
+def test_always_is_asked_once(monkeypatch, capsys):
+    answers = iter(["a\n"])
+    monkeypatch.setattr(TerminalApproval, "_answer", lambda self: next(answers))
+    permission = TerminalApproval()
+    assert permission(start(1)) and permission(start(2))
+    assert "".join(capsys.readouterr()).count("Continue?") == 1
+
+
+@pytest.mark.parametrize(("answer", "granted"), [("\n", True), ("Y\n", True), ("yes\n", True), ("n\n", False), ("what?\n", False)])
+def test_answers(monkeypatch, answer, granted):
+    monkeypatch.setattr(TerminalApproval, "_answer", lambda self: answer)
+    assert TerminalApproval()(start(1)) is granted
+
+
+def test_what_happens_while_a_question_is_open_is_drawn_after_it(capsys):
+    drawer = LineDisplay()
+    with drawer.asking():
+        drawer.note("first")
+        drawer.draw(Warned("second"))
+        assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == "first\nWarning: second\n"
+
+
+def test_something_moves_before_the_first_event(tmp_path, long):
+    with Terminal(tmp_path, "ask", long, ASKED, *HEARING) as terminal:
+        lines = terminal.until(bool)
+        assert "opening long.mp4" in lines[0]
+        terminal.until(lambda lines: any("61 s new" in line and re.search(r" \d+ s$", line) for line in lines))
+        assert terminal.end() == 0
+    questions = tmp_path / "q.jsonl"
+    questions.write_text(json.dumps({"id": "a", "video": str(long), "question": ASKED}) + "\n")
+    with Terminal(tmp_path, "batch", questions, "--out", "a.jsonl", *HEARING) as terminal:
+        lines = terminal.until(bool)
+        assert lines[0].startswith("⠋ 0 of 1 ") and "opening " in lines[0]
+        assert terminal.end() == 0

@@ -1,0 +1,164 @@
+"""Killed at any moment: only grains in the making are lost, nothing is doubled, and the next run goes on at once."""
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+
+import pytest
+
+from analyzer_agent.evidence.gap_runner import GapRunner
+from analyzer_agent.evidence.provenance import BoundAnalyzer, make_provenance
+from analyzer_agent.storage import Store
+from analyzer_agent.testing import FakeAnalyzer, FakeVideo, fake_spec
+from analyzer_agent.timeline import TimeRange
+from places import ROOT
+
+KILLS = 30
+DURATION = 800_000
+
+
+class Dawdling(FakeAnalyzer):
+    """Takes a few ms for each grain, some of them before and some after what it finds is handed over."""
+
+    def analyze(self, video, grains):
+        for grain in grains:
+            time.sleep(0.001)
+            yield from super().analyze(video, [grain])
+            time.sleep(0.001)
+
+
+def work(path):
+    """Look at the whole video at three steps, coarse to fine, and for pieces."""
+    video = FakeVideo(DURATION)
+    events = [(TimeRange(n, n + 9_500), f"event {n}") for n in range(0, DURATION, 10_000)]
+    sampled, cut = Dawdling(events), Dawdling(events, kind="motion")
+    with Store(path) as store:
+        store.notes.add_video(video.id, video.name, str(video.path), video.duration)
+        for analyzer, name, step in (
+            (sampled, "sampled", 4_000),
+            (cut, "cut", 0),
+            (sampled, "sampled", 2_000),
+            (sampled, "sampled", 1_000),
+        ):
+            spec = fake_spec(analyzer, name=name, step=step)
+            gap_runner = GapRunner(store, video, BoundAnalyzer(spec, analyzer, make_provenance(spec, analyzer, video)))
+            for _ in gap_runner.run(gap_runner.plan([TimeRange(0, DURATION)], step), "call"):
+                pass
+
+
+def killed(action, ripe, after):
+    """Run `action` in a child, kill it `after` seconds after `ripe()` holds, and tell whether that hit it."""
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            action()
+            code = 0
+        finally:
+            os._exit(code)
+    status = None
+    while status is None and not ripe():
+        outcome, code = os.waitpid(child, os.WNOHANG)
+        status = code if outcome else None
+        time.sleep(0.001)
+    if status is None:
+        time.sleep(after)
+        os.kill(child, signal.SIGKILL)
+        status = os.waitpid(child, 0)[1]
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the child failed on its own"
+    return os.WIFSIGNALED(status)
+
+
+def notes_made(path):
+    """How many notes were ever stored: what tells how far the work is, however slow the machine."""
+    if not path.exists():
+        return 0
+    with closing(sqlite3.connect(path, timeout=30)) as db:
+        made = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'notes_fts'").fetchone()
+        return (db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'notes'").fetchone() or (0,))[0] if made else 0
+
+
+def contents(path, columns="video, key, kind, start_ms, end_ms, text, score, detail"):
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        notes = sorted(db.execute(f"SELECT {columns} FROM notes"))
+        covered = sorted(db.execute("SELECT video, key, start_ms, end_ms, step_ms, state, attempts FROM coverage"))
+        (indexed,) = db.execute("SELECT count(*) FROM notes_fts WHERE notes_fts MATCH 'event OR motion OR shot OR line'").fetchone()
+        return notes, covered, indexed
+
+
+def grains_done(path):
+    if not path.exists():
+        return 0
+    with closing(sqlite3.connect(path, timeout=30)) as db:
+        made = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'coverage'").fetchone()
+        return db.execute("SELECT count(*), coalesce(sum(step_ms), 0) FROM coverage").fetchone() if made else 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked children")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_killed_thirty_times_is_as_good_as_never(tmp_path):
+    whole, broken = tmp_path / "whole.db", tmp_path / "broken.db"
+    pick = random.Random(7)
+    work(whole)
+    final = grains_done(whole)
+    stride = notes_made(whole) // KILLS
+    hits, partial, seen = 0, 0, set()
+    for _ in range(KILLS):
+        goal = notes_made(broken) + pick.randrange(0, stride)
+        hit = killed(lambda: work(broken), lambda goal=goal: notes_made(broken) >= goal, pick.uniform(0, 0.006))
+        state = grains_done(broken)
+        hits += hit
+        partial += hit and state not in (0, final)
+        seen.add(state)
+    assert hits >= 25, f"only {hits} of {KILLS} kills hit the work"
+    assert partial >= 10 and len(seen) >= 8, f"{partial} kills left partial coverage, {len(seen)} different states"
+    started = time.monotonic()
+    work(broken)
+    assert time.monotonic() - started < 20, "claims of the dead were waited for"
+    assert contents(broken) == contents(whole)
+    with closing(sqlite3.connect(broken)) as db:
+        assert db.execute("SELECT count(*) FROM claims").fetchone() == (0,)
+
+
+INDEX = """
+import sys
+from analyzer_agent import Session
+with Session(sys.argv[1], store=sys.argv[2], manager="rules", tools=("motion", "scenes", "subtitles"), offline=True) as session:
+    for event in session.index_stream(["motion", "scenes", "subtitles"]):
+        print(type(event).__name__, flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_real_analyzers_killed_at_random(tmp_path):
+    """The same through the front door, with the analyzers that need no weights, on a clip made here."""
+    pytest.importorskip("cv2")
+    pytest.importorskip("scenedetect")
+    from media_maker import Clip, write
+
+    clip = write(tmp_path / "clip.mp4", Clip(times=[n * 200 for n in range(750)], gop=50, size=(96, 64)))
+    cue = "{}\n00:0{}:{:02},000 --> 00:0{}:{:02},500\nline {}\n\n"
+    (tmp_path / "clip.srt").write_text("".join(cue.format(n + 1, n // 6, n % 6 * 10, n // 6, n % 6 * 10 + 3, n) for n in range(14)))
+    whole, broken = tmp_path / "whole.db", tmp_path / "broken.db"
+    subprocess.run([sys.executable, "-c", INDEX, str(clip), str(whole)], check=True, cwd=ROOT, capture_output=True)
+    pick, states = random.Random(3), set()
+    for _ in range(4):
+        child = subprocess.Popen(
+            [sys.executable, "-c", INDEX, str(clip), str(broken)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT
+        )
+        for _ in range(pick.randrange(1, 4)):
+            child.stdout.readline()
+        time.sleep(pick.uniform(0, 0.15))
+        child.kill()
+        child.communicate()
+        states.add(grains_done(broken))
+    assert len(states - {0, grains_done(whole)}) >= 1, f"no kill left partial coverage: {states}"
+    subprocess.run([sys.executable, "-c", INDEX, str(clip), str(broken)], check=True, cwd=ROOT, capture_output=True)
+    assert contents(broken) == contents(whole)
+    assert {row[2] for row in contents(whole)[0]} == {"motion", "scene", "subtitle"}

@@ -1,0 +1,215 @@
+"""What an answer puts in quotation marks must stand in the notes that the claim cites."""
+
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analyzer_agent import Session
+from analyzer_agent.evidence.merging import MergedNote
+from analyzer_agent.protocols import Reply
+from analyzer_agent.records import Answer, Citation, Note, Observation, answer_json
+from analyzer_agent.testing import ScriptedModel, call
+from analyzer_agent.timeline import TimeRange
+from analyzer_agent.toolbox.answer_check import CheckedAnswer, DraftAnswer, check_answer
+from analyzer_agent.toolbox.quotation_check import misquoting_claims, spoken_at
+from analyzer_agent.wording import evidence_line
+from cli_kit import Cli, talk
+
+
+def note(number: int, text: str, start: int, kind: str = "speech", video: str = "v") -> MergedNote:
+    span = TimeRange(start, start + 1000)
+    return MergedNote((Note(number, video, kind, "k", Observation(span, kind, text)),), span, text, None)
+
+
+NOTES = {
+    run.id: run
+    for run in (
+        note(1, "It costs forty dollars, doesn't it?", 1000),
+        note(2, "and we ship it on Monday.", 2000),
+        note(3, "NO  ENTRY\nafter 10 p.m.", 1500, "text"),
+        note(4, "四十円です。安いですね", 9000, "subtitle"),
+        note(5, "Das Schiff ist schön.", 5000),
+        note(6, "somewhere else entirely it costs ninety", 1000, video="w"),
+    )
+}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'She says "it costs forty dollars" [#1].',
+        'She says "It costs forty dollars, doesn\'t it?" [#1]',
+        "She says “it costs FORTY dollars – doesn’t it” [#1].",
+        "She says 'it costs forty dollars, doesn't it' [#1].",
+        "She says ‘it costs forty dollars, doesn’t it’ [#1].",
+        "Sie sagt „it costs forty dollars“ [#1].",
+        "Sie sagt „Das Schiff ist schön.“ [#5]",
+        "Elle dit « it costs forty dollars » [#1].",
+        "Elle dit «\xa0it costs forty dollars.\xa0» [#1]",
+        "Er sagt »it costs forty dollars« [#1].",
+        "Er sagt ›it costs forty dollars‹ [#1].",
+        "「四十円です」と言う[#4]。",
+        'The sign: "no entry after 10 p.m." [#3].',
+        'The sign: "NoEntry after 10pm" [#3].',
+        'She says "it costs forty dollars, doesn\'t it? And we ship it on Monday." [#1, #2]',
+        'She says "it costs … doesn\'t it" [#1].',
+        'She says "it costs forty dol…" [#1].',
+        'She says "it [...] forty dollars ... it" [#1].',
+        'She says "[well,] it costs forty dollars [#1]".',
+        'She says "It costs forty. Dollars, doesn\'t it." [#1]',
+        'She says "it costs forty dollars".',
+        'A "forty dollar" thing [#2].',
+        "It's the dogs' bone and the cats' toy [#2].",
+        'A 12" screen and a big 15" laptop stand there [#2].',
+        'Nobody cited says "something quite different" [#77].',
+        'An open "quotation that never ends [#1].',
+    ],
+)
+def test_what_stands_in_the_notes_may_be_quoted(text: str) -> None:
+    assert misquoting_claims(text, [1, 2], NOTES) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "claims"),
+    [
+        ('She says "it costs ninety dollars" [#1].', ['She says "it costs ninety dollars" [#1].']),
+        ('A [#1]. She says "it costs forty dollars" [#2]. B [#1].', ['She says "it costs forty dollars" [#2].']),
+        ("She says “it costs ninety dollars” [#1].", ["She says “it costs ninety dollars” [#1]."]),
+        ("Sie sagt „es kostet vierzig Dollar.“ [#1] Und dann?", ["Sie sagt „es kostet vierzig Dollar.“ [#1]"]),
+        ("Elle dit «\xa0ça coûte quarante\xa0» [#1].", ["Elle dit «\xa0ça coûte quarante\xa0» [#1]."]),
+        ("Er sagt »es kostet vierzig« [#1].", ["Er sagt »es kostet vierzig« [#1]."]),
+        ("She says 'it costs ninety dollars' [#1].", ["She says 'it costs ninety dollars' [#1]."]),
+        ("She says ‘it doesn’t cost forty’ [#1].", ["She says ‘it doesn’t cost forty’ [#1]."]),
+        ("「四十五円です」と言う[#4]。", ["「四十五円です」と言う[#4]。"]),
+        ('She says "it costs forty dollar" [#1].', ['She says "it costs forty dollar" [#1].']),
+        ('She says "it costs … a fortune" [#1].', ['She says "it costs … a fortune" [#1].']),
+        ('She says "we ship it, it costs forty" [#1, #2].', ['She says "we ship it, it costs forty" [#1, #2].']),
+        ('"dollars no entry after" [#1, #3]', ['"dollars no entry after" [#1, #3]']),
+        ('She says "it costs five hundred dollars".', ['She says "it costs five hundred dollars".']),
+        ('She says "It costs ninety. That is a lot." [#1]', ['She says "It costs ninety. That is a lot." [#1]']),
+    ],
+)
+def test_what_does_not_is_told_with_its_claim(text: str, claims: list[str]) -> None:
+    assert misquoting_claims(text, [1, 2], NOTES) == claims
+
+
+def test_the_options_may_be_quoted() -> None:
+    text = 'It is B, "a man in red" [#1].'
+    assert misquoting_claims(text, [1], NOTES) and not misquoting_claims(text, [1], NOTES, ["a dog", "A man in red."])
+
+
+def test_what_a_note_says_may_be_unknown() -> None:
+    assert not misquoting_claims('It says "something quite different" [#1].', [1], {1: None})
+
+
+@pytest.mark.parametrize(
+    "text", ['"' * 20_000, "'a " * 20_000, "„" * 20_000, "«a " * 20_000, "‘a’a" * 9_000, '"a … ' * 9_000, "[" * 20_000]
+)
+def test_no_text_makes_it_slow(text: str) -> None:
+    began = time.monotonic()
+    misquoting_claims(text, [1], NOTES)
+    assert time.monotonic() - began < 2
+
+
+# --- when quoted words are said ---------------------------------------------------------------------------------------
+
+
+def timed(number: int, text: str, start: int, *pieces: str) -> MergedNote:
+    """Return a note, or several pieces of one, with a word each 100 ms."""
+    notes, at = [], start
+    for n, piece in enumerate(pieces or (text,)):
+        words = [[word, at + 100 * i, at + 100 * i + 90, 0.9] for i, word in enumerate(piece.split())]
+        detail = {"words": words, "continues": n > 0}
+        span = TimeRange(at, at + 100 * len(words) - 10)
+        notes.append(Note(number + n, "v", "speech", "k", Observation(span, "speech", piece, None, detail)))  # type: ignore[arg-type]
+        at += 100 * len(words)
+    return MergedNote(tuple(notes), TimeRange(start, notes[-1].span.end), text, None)
+
+
+SAID = {
+    1: timed(1, "It costs forty dollars, doesn't it? You're sure?", 1000),
+    2: timed(2, "And we ship it on Monday, we ship it on Friday.", 2000),
+    3: timed(3, "A long sentence that goes on and on across an edge.", 120_000, "A long sentence that goes on", "and on across an edge."),
+    4: note(4, "Without any times of words.", 5000),
+    5: note(5, "It costs forty dollars, doesn't it?", 1000, "subtitle"),
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "spans"),
+    [
+        ('She says "costs forty dollars" [#1].', {1: [(1100, 1390)]}),
+        ("She says “FORTY dollars – doesn’t it” [#1].", {1: [(1200, 1590)]}),
+        ('She says "forty dollars … you\'re sure" [#1].', {1: [(1200, 1390), (1600, 1790)]}),
+        ('She says "forty dol…" [#1].', {1: [(1200, 1390)]}),
+        ('She says "it costs" [#1] and "forty dollars" [#1].', {1: [(1000, 1190), (1200, 1390)]}),
+        ("\"doesn't it? You're sure? And we ship\" [#1, #2]", {1: [(1400, 1790)], 2: [(2000, 2290)]}),
+        ('They say "we ship it" [#2].', {2: [(2100, 2390)]}),
+        ('They say "we ship it … we ship it on Friday" [#2].', {2: [(2100, 2390), (2600, 3090)]}),
+        ('It "goes on and on across" [#3].', {3: [(120_400, 120_890)]}),
+        ('It "goes on and on across" [#4].', {}),
+        ('She says "costs forty dollars" [#5].', {}),
+        ('She says "costs forty dollars" [#1, #5].', {1: [(1100, 1390)]}),
+        ('She says "costs ninety dollars" [#1].', {}),
+        ('It is "forty" [#1].', {}),
+        ("She says it costs forty dollars [#1].", {}),
+        ('She says "costs forty dollars".', {1: [(1100, 1390)]}),
+    ],
+)
+def test_quoted_words_have_their_own_times(text: str, spans: dict[int, list[tuple[int, int]]]) -> None:
+    assert spoken_at(text, [1, 2], SAID) == {number: [TimeRange(*span) for span in found] for number, found in spans.items()}
+
+
+def test_a_piece_that_is_cited_by_its_own_number() -> None:
+    assert spoken_at('It "goes on and on across" [#4].', [4], {4: SAID[3]}) == {4: [TimeRange(120_400, 120_890)]}
+
+
+def test_a_citation_tells_them() -> None:
+    whole = Citation(1, TimeRange(1000, 1790), "It costs", words=(TimeRange(1000, 1790),))
+    part = replace(whole, words=(TimeRange(1100, 1390), TimeRange(1600, 1790)))
+    assert (whole.times, part.times) == ("0:01-0:01.79", "0:01.1-0:01.39, 0:01.6-0:01.79 (of 0:01-0:01.79)")
+    (told,) = answer_json(Answer("", citations=(part,)))["citations"]
+    assert (told["start"], told["end"]) == (1.0, 1.79)
+    assert told["words"] == [{"start": 1.1, "end": 1.39}, {"start": 1.6, "end": 1.79}]
+    assert "words" not in answer_json(Answer("", citations=(replace(whole, words=()),)))["citations"][0]
+
+
+class TestVerdict:
+    def checked(self, text: str, *notes: int, **more: Any) -> CheckedAnswer:
+        return check_answer(DraftAnswer(text, notes, confidence="high", **more), NOTES, looked=True)
+
+    def test_a_misquotation(self) -> None:
+        text = 'She says "it costs ninety dollars" [#1]. They ship on Monday [#2].'
+        verdict = self.checked(text)
+        assert (verdict.text, verdict.cited, verdict.confidence) == (text, (1, 2), "low")
+        assert verdict.unsupported == ('She says "it costs ninety dollars" [#1].',)
+        fenced = '<notes>\nShe says "it costs ninety dollars" [#1].\n</notes>'
+        assert verdict.problem == f"these quote words that are not in the notes they cite: {fenced}."
+
+    def test_a_claim_is_told_once(self) -> None:
+        verdict = self.checked('She says "it costs ninety dollars" [#1, #77].', 1, 77)
+        assert verdict.unsupported == ('She says "it costs ninety dollars" [#1, #77].',)
+
+    def test_what_was_looked_for_in_vain_may_be_quoted(self) -> None:
+        assert not self.checked('Nobody says "it costs ninety dollars".', 1, found=False).problem
+        assert self.checked('Nobody says "ships on Monday" but "it costs ninety dollars" [#1].', found=False).problem
+
+
+def test_an_answer_cites_the_words_that_it_quotes(tmp_path: Path) -> None:
+    video, said = talk(tmp_path / "talk.mp4", seconds=4), "One basket of fish costs forty dollars, she says."
+    words = [{"word": f" {word}", "start": n / 4, "end": (n + 1) / 4} for n, word in enumerate(said.split())]
+    transcript = tmp_path / "said.json"
+    transcript.write_text(json.dumps([{"start": 0, "end": 2.25, "text": said, "words": words}]), encoding="utf-8")
+    cli = Cli(tmp_path)
+    cli("import-notes", "--video", video, transcript)
+    read = call("read_notes", range=["0:00", "0:04"])
+    finish = call("finish", answer='It "costs forty dollars" [#1].', notes=[1], confidence="high", found=True)
+    model = ScriptedModel(Reply(calls=(read,)), Reply(calls=(finish,)))
+    with Session(video, store=cli.store, model=model, tools=("speech", "subtitles")) as session:
+        (citation,) = session.ask("What does it cost?").citations
+    assert (citation.span, citation.words) == (TimeRange(0, 2250), (TimeRange(1000, 1750),))
+    assert evidence_line(citation, False).startswith("[#1] 0:01-0:01.75 (of 0:00-0:02.25) speech, ")

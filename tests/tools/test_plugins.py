@@ -1,0 +1,193 @@
+"""Other people's analyzers: found by entry point, held to the contract, used like built-ins."""
+
+import logging
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from analyzer_agent import tools as registry
+from analyzer_agent.config import Settings
+from analyzer_agent.doctor import analyzers
+from analyzer_agent.errors import AgentError, PluginError
+from analyzer_agent.media import open_video
+from analyzer_agent.sample import sample_path
+from analyzer_agent.session import Session
+from analyzer_agent.testing import FakeAnalyzer, FakeEngine, FakeVideo, check_analyzer, fake_spec
+from analyzer_agent.timeline import TimeRange
+from places import ROOT
+
+EXAMPLES = ROOT / "examples"
+NAMES = ("brightness", "loudness", "daylight")
+
+
+def install(folder: Path, monkeypatch: pytest.MonkeyPatch, entry: str, source: str, module: str) -> None:
+    """Lay a package out as an installer would: a module, and metadata with its entry point."""
+    (folder / f"{module}.py").write_text(source, encoding="utf-8")
+    info = folder / f"{module}-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 0.1.0\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text(f"[{registry.GROUP}]\n{entry}\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.delitem(sys.modules, module, raising=False)
+
+
+def source_of(name: str) -> str:
+    return (EXAMPLES / name / f"analyzer_agent_{name}.py").read_text(encoding="utf-8")
+
+
+@pytest.fixture(params=NAMES)
+def example(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    name: str = request.param
+    declared = (EXAMPLES / name / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'{name} = "analyzer_agent_{name}:SPEC"' in declared
+    install(tmp_path, monkeypatch, f"{name} = analyzer_agent_{name}:SPEC", source_of(name), f"analyzer_agent_{name}")
+    return name
+
+
+@pytest.fixture
+def daylight_weights(tmp_path: Path) -> Path:
+    path = tmp_path / "daylight.npz"
+    subprocess.run([sys.executable, EXAMPLES / "daylight" / "analyzer_agent_daylight.py", path], check=True)
+    return path
+
+
+def test_an_example_works_as_a_plug_in(example: str, daylight_weights: Path, tmp_path: Path) -> None:
+    weights = {"daylight": daylight_weights} if example == "daylight" else {}
+    assert example in registry.names()
+    with Session(sample_path(), store=tmp_path / "store.db", manager="rules", weights=weights) as session:
+        (first,) = session.index([example])
+        (again,) = session.index([example])
+        assert first.analyzed_ms == session.session_videos[0].video.duration and again.analyzed_ms == 0
+        kinds = registry.load(example)[0].kinds
+        runs = session.toolbox.reader.merged_notes(session.session_videos[0].video.id, session.session_videos[0].scope, kinds=kinds)
+    if example == "loudness":
+        assert {run.text for run in runs} >= {"quiet", "normal"}, "the sample clip has pauses between voices"
+    else:
+        assert runs[-1].text in ("dark", "night") and runs[-1].span.start == 28_000, "the last shot of the sample is at night"
+
+
+def test_an_example_keeps_the_contract(example: str, daylight_weights: Path) -> None:
+    spec, engines = registry.load(example)
+    engine = None
+    if engines:
+        from analyzer_agent.protocols import EngineConfig
+
+        engine = FakeEngine(engines[0].load(EngineConfig(weights=daylight_weights)), name=engines[0].name)
+    with open_video(sample_path()) as video:
+        found = check_analyzer(replace(spec, grain=8_000), video, engine=engine)
+    assert any(found.values())
+
+
+def test_an_example_is_typed_strictly() -> None:
+    for name in NAMES:
+        script = EXAMPLES / name / f"analyzer_agent_{name}.py"
+        ran = subprocess.run([sys.executable, "-m", "mypy", "--strict", str(script)], cwd=EXAMPLES.parent, capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stdout
+
+
+# --- what breaks the contract -----------------------------------------------------------------------------------------
+
+BREAKS = {
+    "a syntax error": ("def _bind(", "def _bind((", "cannot be loaded: SyntaxError"),
+    "an import that fails": ("import numpy as np", "import numpy_of_nobody as np", "cannot be loaded: ModuleNotFoundError"),
+    "no Spec": ("SPEC = Spec(", "SPEC = dict(", "is not a Spec: its entry point names a dict"),
+    "another name": ('name="loudness"', 'name="volume"', "calls itself 'volume'"),
+    "a name with a space": ('name="loudness"', 'name="my loudness"', "name='my loudness' must be lower-case"),
+    "seconds for milliseconds": ("grain=60_000", "grain=0.5", "grain=0.5 must be a whole number of milliseconds"),
+    "kinds as a text": ('kinds=("loudness",)', 'kinds="loudness"', "kinds='loudness' must be a tuple"),
+    "a need that there is not": ('needs="audio"', 'needs="sound"', "needs='sound' must be one of"),
+    "a schema that is none": (
+        'options_schema={\n        "window": {',
+        'options_schema={\n        "ranges": {',
+        "names 'ranges', which is an argument",
+    ),
+    "no version": ('version = "1"', 'version = ""', "needs a version"),
+    "params that are no JSON": ('{"window": self._window}', '{"window": {1, 2}}', "must be plain JSON"),
+    "a factory that fails": ('options["window"]', 'options["windows"]', "failed in its factory: KeyError"),
+    "an observation across its grain": (
+        "min(start + self._window, grain.span.end)",
+        "start + 90_000",
+        "no observation may cross its grain",
+    ),
+    "a kind that is not declared": ('"loudness", word', '"noise", word', "is of the kind 'noise'"),
+    "a grain that is left out": ("yield grain, found", "if grain.span.start: yield grain, found", "every grain must be yielded"),
+    "observations alone": ("yield grain, found", "yield from found", "analyze must yield (grain, observations), not Observation"),
+    "something else than observations": ("yield grain, found", "yield grain, [word]", "each finding must be an Observation, not str"),
+    "a detail that is no JSON": ('"db": round(level, 1)', '"db": np.float32(level)', "detail plain JSON"),
+}
+
+
+@pytest.mark.parametrize("fault", BREAKS)
+def test_a_breach_names_the_package_the_entry_point_and_the_rule(fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new, rule = BREAKS[fault]
+    source = source_of("loudness")
+    assert old in source
+    install(tmp_path, monkeypatch, "loudness = my_plugin:SPEC", source.replace(old, new, 1), "my_plugin")
+    with pytest.raises(PluginError) as caught, Session(sample_path(), store=tmp_path / "store.db", manager="rules") as session:
+        session.index(["loudness"])
+    assert rule in str(caught.value)
+    assert "package my_plugin 0.1.0, entry point loudness = my_plugin:SPEC" in str(caught.value)
+    assert caught.value.hint and "a bug in" not in str(caught.value)
+
+
+def test_doctor_lists_what_cannot_be_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, monkeypatch, "rotten = rotten_plugin:SPEC", "raise OSError('no licence file')", "rotten_plugin")
+    (finding,) = (one for one in analyzers(Settings(store=tmp_path / "store.db")) if one.name == "rotten")
+    assert finding.state == "broken" and "OSError: no licence file" in finding.detail and finding.fix
+
+
+def test_doctor_lists_an_engine_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = source_of("daylight").replace("path = config.weights or (", "path = config.weight or (", 1)
+    install(tmp_path, monkeypatch, "daylight = broken_engine:SPEC", source, "broken_engine")
+    (finding,) = (one for one in analyzers(Settings(store=tmp_path / "store.db")) if one.name == "daylight")
+    assert finding.state == "broken" and "find of the engine 'logistic': AttributeError" in finding.detail
+
+
+def test_a_broken_plug_in_is_a_warning_unless_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    install(tmp_path, monkeypatch, "rotten = rotten_plugin:SPEC", "raise OSError('no licence file')", "rotten_plugin")
+    with caplog.at_level(logging.WARNING):
+        assert "rotten" not in registry.load_all() and "scenes" in registry.load_all()
+    assert "'rotten'" in caplog.text
+    with pytest.raises(PluginError, match="OSError: no licence file"):
+        registry.load_all(["rotten"])
+
+
+def test_unknown_names_list_the_known_ones() -> None:
+    with pytest.raises(AgentError) as caught:
+        registry.load("smell")
+    assert "'smell'" in str(caught.value) and "speech" in caught.value.hint
+
+
+class Greedy(FakeAnalyzer):
+    """Breaks the first rule: what it finds depends on how many grains it is given."""
+
+    def analyze(self, video: Any, grains: Any) -> Any:
+        for grain, found in super().analyze(video, grains):
+            yield grain, [replace(one, text=f"{len(grains)} grains") for one in found]
+
+
+class Farsighted(FakeAnalyzer):
+    """Reads beyond its grain without saying so."""
+
+    def analyze(self, video: Any, grains: Any) -> Any:
+        for grain, found in super().analyze(video, grains):
+            video.audio(TimeRange(grain.span.start, min(grain.span.end + 500, video.duration)))
+            yield grain, found
+
+
+def test_the_contract_checker_finds_what_one_reading_cannot_show() -> None:
+    video = FakeVideo(32_000, sound=np.zeros(32 * 16_000, np.float32))
+    event = [(TimeRange(1_000, 20_000), "a voice")]
+    check_analyzer(fake_spec(FakeAnalyzer(event)), video)
+    with pytest.raises(PluginError, match="may not depend on which grains are asked together"):
+        check_analyzer(fake_spec(Greedy(event)), video)
+    with pytest.raises(PluginError, match="no more may be read than a grain and context=0 ms"):
+        check_analyzer(fake_spec(Farsighted(event)), video)
+    check_analyzer(fake_spec(Farsighted(event), context=500), video)
