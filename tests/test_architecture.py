@@ -13,7 +13,7 @@ import pytest
 from places import PACKAGE, ROOT
 
 LAYER_0 = (
-    *("timeline", "records", "protocols", "errors", "events", "fencing", "prefetch", "caches", "shared_decoding", "contract"),
+    *("timeline", "records", "protocols", "errors", "events", "fencing", "prefetch", "shared_decoding", "contract"),
     *("sanitize", "wording", "installing"),
 )
 

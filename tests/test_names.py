@@ -18,10 +18,10 @@ PREDICATE = re.compile(
 
 MODULES = frozenset(
     """
-    adaptive_batch advice aliases align analyzer_call answer_check answer_file answer_text answers approval arguments ask assembly
-    audio audio_chunks batch benchmark_rules briefing cache caches call_groups call_schedule captions catalog chat
+    adaptive_batch advice aliases align analyzer analyzer_call answer_check answer_file answer_text answers approval arguments ask assembly
+    audio audio_chunks batch benchmark_rules briefing cache call_groups call_schedule captions catalog chat
     checkpoints citations cli coca common comparison config container contract conversation coverage csv_format cues database
-    default_paths demo describe description detect doctor download easyocr engine_pool engines errors evals events evidence
+    default_paths demo describe description detect doctor download easyocr engine engine_pool engines errors evals events evidence
     evidence_judge extractive_answer fakes faster_whisper fencing fields file fingerprint folders formats frame_converter
     frame_dedup frames gap_runner gpu grading graph hardware help history http huggingface import_notes importing index indexing
     installing interrupt json_formats judge keyboard languages ledger library_search llm local look maintenance manager
@@ -33,7 +33,7 @@ MODULES = frozenset(
     scheduler schemas score search sections session session_video sessions settings shared_decoding shared_pass shots single_call
     slash_commands source sources speech spoken_words sqlite_import state storage stream_end submission subtitle_formats subtitles
     summarizer summary support survey tables tags tally telemetry_off testing text text_matching threads timeline to_observations
-    tool_output_parser toolbox tools tracing tracks transcribe transcriber turn_queue ultralytics ultralytics_tracks unused_flags
+    tool_output_parser toolbox tools tracing tracks transcribe transcriber turn_queue ultralytics ultralytics_tracks unused_flags video
     video_list video_summary vision vocabulary voice weights whisper_files window_schedule wording wrapping yolo_files
     """.split()  # noqa: SIM905
 )

@@ -21,7 +21,7 @@ from analyzer_agent.batch.tally import Tally
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.protocols import ChatModel
-from analyzer_agent.records import JSON, answer_json
+from analyzer_agent.records import JSON
 from analyzer_agent.session import EnginePool, Session, available_tools, choose_model, understood
 from analyzer_agent.session.assembly import named_videos, video_by_name
 from analyzer_agent.storage import Store
@@ -191,10 +191,10 @@ class Batch:
     def _ask(self, session: Session, question: Question) -> dict[str, Any]:
         if question.conversation:
             session.begin(self._conversation(question))
-            return answer_json(session.ask(question.question, question.options))
+            return session.ask(question.question, question.options).to_dict()
         session.begin()
         try:
-            return answer_json(session.ask(question.question, question.options))
+            return session.ask(question.question, question.options).to_dict()
         finally:
             session.forget()  # no later question refers to it
 

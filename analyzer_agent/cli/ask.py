@@ -41,7 +41,6 @@ def ask(arguments: tuple[str, ...], as_object: bool, full: bool, session: str | 
     """
     videos, question = split_question(arguments, _USAGE)
     settings = settings_of(flags)
-    from analyzer_agent.records import answer_json
 
     with explaining(arguments, "--tools", flags["tools"]):
         paths = chosen(videos, flags)
@@ -55,7 +54,7 @@ def ask(arguments: tuple[str, ...], as_object: bool, full: bool, session: str | 
                 warn_of_unavailable(talk, drawer)
             answer = answer_of(talk.stream(question), drawer)
         if as_object:
-            click.echo(safe_json(answer_json(answer)))
+            click.echo(safe_json(answer.to_dict()))
         else:
             print_answer(
                 answer,

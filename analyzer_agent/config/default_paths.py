@@ -7,7 +7,7 @@ from string import Template
 
 import platformdirs
 
-from analyzer_agent.caches import WeightCaches, user_config
+from analyzer_agent.protocols.engine import WeightCaches, user_config
 
 
 def default_store() -> Path:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack, cast, get_args
 
-from analyzer_agent.caches import WeightCaches
 from analyzer_agent.config import readers
 from analyzer_agent.config.default_paths import default_store, default_weights
 from analyzer_agent.config.readers import Reader
 from analyzer_agent.errors import AgentError, did_you_mean
+from analyzer_agent.protocols import WeightCaches
 from analyzer_agent.timeline import clock, parse
 
 Manager = Literal["auto", "openai", "rules"]

@@ -20,7 +20,7 @@ from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.events import Answered, Event, ToolFinished
 from analyzer_agent.prompts import prompts_digest
 from analyzer_agent.protocols import ChatModel
-from analyzer_agent.records import Answer, answer_json
+from analyzer_agent.records import Answer
 from analyzer_agent.session.assembly import choose_mode
 from analyzer_agent.session.threads import iterate_in_thread
 from analyzer_agent.session.turn_queue import TurnQueue
@@ -204,7 +204,7 @@ class Conversation:
             raise
         took = time.monotonic() - started - self.toolbox.consent.waited(started)
         told = build_answer(outcome, self.toolbox, self.model, self.name, round(took * 1000), mode)
-        self.store.history.end_turn(turn, answer_json(told))
+        self.store.history.end_turn(turn, told.to_dict())
         yield Answered(told)
 
     @cached_property

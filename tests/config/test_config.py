@@ -12,11 +12,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from analyzer_agent.caches import WeightCaches
 from analyzer_agent.config import SETTINGS, SessionOverrides, Settings, default_store, default_weights, load
 from analyzer_agent.config.settings import SettingsGiven
 from analyzer_agent.errors import AgentError
-from analyzer_agent.protocols import EngineConfig
+from analyzer_agent.protocols import EngineConfig, WeightCaches
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)

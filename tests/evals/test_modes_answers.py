@@ -22,7 +22,7 @@ from analyzer_agent.llm import open_model
 from analyzer_agent.llm.rules.manager import RulesManager
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols import Reply
-from analyzer_agent.records import TokenUsage, answer_json
+from analyzer_agent.records import TokenUsage
 from analyzer_agent.session import Session
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo, ScriptedModel, call, fake_spec
 from analyzer_agent.timeline import TimeRange
@@ -95,7 +95,7 @@ class TestSummarizer:
         assert (answer.usage.llm_calls, answer.usage.input_tokens, answer.usage.output_tokens) == (1, 100, 10)
         assert [(s.tool, s.analyzed_ms) for s in answer.steps] == [("read_subtitles", 2000)]
         turn = session.store.history.turns("t")[-1]
-        assert turn["answer"] == json.loads(json.dumps(answer_json(answer))) and turn["answer"]["mode"] == "summarizer"
+        assert turn["answer"] == json.loads(json.dumps(answer.to_dict())) and turn["answer"]["mode"] == "summarizer"
 
     def test_options(self, opened: Open) -> None:
         session = opened("summarizer", says("Forty [#2].", 2, choice="B"))

@@ -7,7 +7,7 @@ import pytest
 from analyzer_agent.errors import AgentError
 from analyzer_agent.evals.score.answer_file import Cost, Gold, Scored, common_questions, dataset_of, option_index, read_answers
 from analyzer_agent.evals.score.grading import f1, is_absent, is_right, normalized
-from analyzer_agent.records import Answer, Citation, Usage, answer_json
+from analyzer_agent.records import Answer, Citation, Usage
 from analyzer_agent.timeline import TimeRange
 from score_kit import ABCDE, failed, gold, joined, line, open_one, write
 
@@ -23,7 +23,7 @@ def test_a_line_as_the_program_writes_it(tmp_path):
         model="gpt-5.4",
     )
     right = gold(1, options=("ten", "forty"), evidence=[[1.0, 2.5]], duration=61.5, type="t", extra={"try": 3})
-    (one,) = joined(tmp_path, {"id": "q"} | answer_json(answer) | {"gold": right})
+    (one,) = joined(tmp_path, {"id": "q"} | answer.to_dict() | {"gold": right})
     assert one == Scored(
         id="q",
         gold=Gold(1, (TimeRange(1000, 2500),), ("ten", "forty"), "t", "own", "", 61500, "", {"try": 3}),

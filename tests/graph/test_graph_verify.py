@@ -11,7 +11,7 @@ from analyzer_agent.errors import AgentError
 from analyzer_agent.events import SentBack, Verifying, Warned
 from analyzer_agent.graph import Limits
 from analyzer_agent.protocols import Reply
-from analyzer_agent.records import TokenUsage, ToolCall, answer_json
+from analyzer_agent.records import TokenUsage, ToolCall
 from analyzer_agent.testing import FakeAnalyzer, FakeEngine, call, fake_spec
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import Tool
@@ -115,7 +115,7 @@ class TestInsufficient:
         answer = talk.ask()
         assert (answer.text, answer.missing, answer.confidence, answer.finished) == ("It costs forty [#1].", MISSING, "low", "answered")
         assert [c.note for c in answer.citations] == [1] and answer.usage.llm_calls == 5
-        assert answer_json(answer)["missing"] == MISSING and "missing" not in answer_json(talks(says()).ask("Sure?"))
+        assert answer.to_dict()["missing"] == MISSING and "missing" not in talks(says()).ask("Sure?").to_dict()
 
     def test_it_is_marked_at_once_when_the_steps_are_used_up(self, talks: Make) -> None:
         answer = talks(calls(LOOK), UNSURE, NO, limits=Limits(steps=2), verify="auto").ask()

@@ -21,7 +21,7 @@ from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.events import Answered, Progress, TextDelta, ToolStarted
 from analyzer_agent.llm import open_model
 from analyzer_agent.protocols import Reply
-from analyzer_agent.records import JSON, answer_json
+from analyzer_agent.records import JSON
 from analyzer_agent.session import Session
 from analyzer_agent.testing import FakeAnalyzer, ScriptedModel, call, fake_spec
 from analyzer_agent.timeline import TimeRange
@@ -82,7 +82,7 @@ def test_a_question_on_a_real_file(opened: Callable[..., Session]) -> None:
         TimeRange(1000, 1800),
     )
     turn = session.store.history.turns("t")[-1]
-    assert turn["answer"] == json.loads(json.dumps(answer_json(answer))) and turn["answer"]["session"] == "t"
+    assert turn["answer"] == json.loads(json.dumps(answer.to_dict())) and turn["answer"]["session"] == "t"
     assert turn["prompt"] and turn["manager"] == "scripted"
 
 

@@ -11,7 +11,7 @@ import pytest
 from analyzer_agent import Session
 from analyzer_agent.evidence.merging import MergedNote
 from analyzer_agent.protocols import Reply
-from analyzer_agent.records import Answer, Citation, Note, Observation, answer_json
+from analyzer_agent.records import Answer, Citation, Note, Observation
 from analyzer_agent.testing import ScriptedModel, call
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox.answer_check import CheckedAnswer, DraftAnswer, check_answer
@@ -172,10 +172,10 @@ def test_a_citation_tells_them() -> None:
     whole = Citation(1, TimeRange(1000, 1790), "It costs", words=(TimeRange(1000, 1790),))
     part = replace(whole, words=(TimeRange(1100, 1390), TimeRange(1600, 1790)))
     assert (whole.times, part.times) == ("0:01-0:01.79", "0:01.1-0:01.39, 0:01.6-0:01.79 (of 0:01-0:01.79)")
-    (told,) = answer_json(Answer("", citations=(part,)))["citations"]
+    (told,) = Answer("", citations=(part,)).to_dict()["citations"]
     assert (told["start"], told["end"]) == (1.0, 1.79)
     assert told["words"] == [{"start": 1.1, "end": 1.39}, {"start": 1.6, "end": 1.79}]
-    assert "words" not in answer_json(Answer("", citations=(replace(whole, words=()),)))["citations"][0]
+    assert "words" not in Answer("", citations=(replace(whole, words=()),)).to_dict()["citations"][0]
 
 
 class TestVerdict:

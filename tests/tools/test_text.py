@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analyzer_agent.caches import WeightCaches
 from analyzer_agent.errors import ToolRefusal, Unavailable
 from analyzer_agent.evidence.merging import NoteReader
-from analyzer_agent.protocols import EngineConfig, Grain
+from analyzer_agent.protocols import EngineConfig, Grain, WeightCaches
 from analyzer_agent.records import Note
 from analyzer_agent.testing import FakeVideo
 from analyzer_agent.timeline import TimeRange, instants

@@ -7,9 +7,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from analyzer_agent.caches import WeightCaches
 from analyzer_agent.errors import AgentError
-from analyzer_agent.protocols import EngineConfig, EngineSpec
+from analyzer_agent.protocols import EngineConfig, EngineSpec, WeightCaches
 from analyzer_agent.tools.engines import open_clip_files, whisper_files, yolo_files
 from analyzer_agent.tools.weights.catalog import PUBLISHED, Weights
 

@@ -9,9 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 import tiny_whisper
-from analyzer_agent.caches import WeightCaches
 from analyzer_agent.errors import Unavailable
-from analyzer_agent.protocols import EngineConfig
+from analyzer_agent.protocols import EngineConfig, WeightCaches
 from analyzer_agent.records import Observation
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools import speech

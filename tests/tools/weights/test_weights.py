@@ -13,9 +13,8 @@ import pytest
 
 import tiny_clip
 import tiny_whisper
-from analyzer_agent.caches import WeightCaches
 from analyzer_agent.errors import AgentError
-from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
+from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec, WeightCaches
 from analyzer_agent.tools.engines import easyocr, faster_whisper, open_clip, ultralytics, whisper_files, yolo_files
 from analyzer_agent.tools.engines.huggingface import Hub
 from analyzer_agent.tools.weights import catalog, download, http

@@ -1,0 +1,25 @@
+"""The contracts between layers. Plug-ins need only this package, `records` and `timeline`."""
+
+from analyzer_agent.protocols.analyzer import Analyzer, Grain, Spec
+from analyzer_agent.protocols.engine import Availability, Engine, EngineConfig, EngineSpec, WeightCaches
+from analyzer_agent.protocols.model import ChatModel, Reply, Vision
+from analyzer_agent.protocols.video import Cue, Frame, Pixels, Track, Video
+
+__all__ = [
+    "Analyzer",
+    "Availability",
+    "ChatModel",
+    "Cue",
+    "Engine",
+    "EngineConfig",
+    "EngineSpec",
+    "Frame",
+    "Grain",
+    "Pixels",
+    "Reply",
+    "Spec",
+    "Track",
+    "Video",
+    "Vision",
+    "WeightCaches",
+]

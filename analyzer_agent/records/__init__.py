@@ -1,0 +1,37 @@
+"""The data passed between layers: observations, notes, tool results, answers."""
+
+from analyzer_agent.records.answers import (
+    Answer,
+    Citation,
+    Confidence,
+    Finished,
+    Reason,
+    TokenUsage,
+    ToolCall,
+    ToolResult,
+    Unexamined,
+    Usage,
+)
+from analyzer_agent.records.notes import JSON, KINDS, UNHEARD, JoinedNote, Note, Observation, Provenance, Sample, Word
+
+__all__ = [
+    "JSON",
+    "KINDS",
+    "UNHEARD",
+    "Answer",
+    "Citation",
+    "Confidence",
+    "Finished",
+    "JoinedNote",
+    "Note",
+    "Observation",
+    "Provenance",
+    "Reason",
+    "Sample",
+    "TokenUsage",
+    "ToolCall",
+    "ToolResult",
+    "Unexamined",
+    "Usage",
+    "Word",
+]

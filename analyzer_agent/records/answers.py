@@ -1,0 +1,203 @@
+"""Tool calls, and the answer to a question with its evidence and cost."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from analyzer_agent.records.notes import JSON
+from analyzer_agent.sanitize import truncated
+from analyzer_agent.timeline import TimeRange, seconds
+
+Confidence = Literal["high", "medium", "low"]
+
+Finished = Literal["answered", "not_found", "out_of_steps", "out_of_budget"]
+
+Reason = Literal["unseen", "failed", "unavailable", "budget", "not_understood"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unexamined:
+    """A range that an analyzer did not examine, with the reason; `detail` is for people."""
+
+    analyzer: str
+    span: TimeRange
+    reason: Reason
+    detail: str = ""
+    video: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the range in seconds and the reason, for JSON that names the analyzer."""
+        return self.span.to_dict() | {"reason": self.reason} | ({"detail": self.detail} if self.detail else {})
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A model's request to call a tool; `arguments` is JSON text as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ToolResult:
+    """The result of one tool call: `text` for the model, `note_ids` it may cite, and the cost.
+
+    `found` counts notes after joining; `text` may fold several into one line or omit some.
+    `refusal` is the reason why the call was not executed, None if it was.
+    """
+
+    call_id: str
+    text: str
+    note_ids: tuple[int, ...] = ()
+    span: TimeRange | None = None
+    reused_ms: int = 0
+    analyzed_ms: int = 0
+    wall_ms: int = 0
+    tool: str = ""
+    args: Mapping[str, JSON] = field(default_factory=dict)
+    not_examined: tuple[Unexamined, ...] = ()
+    refusal: str | None = None
+    found: int = 0
+
+    def __repr__(self) -> str:
+        from analyzer_agent.wording import finished
+
+        return f"<ToolResult {finished(self, None)}>"
+
+    @property
+    def refused(self) -> bool:
+        """Whether the call was not executed."""
+        return self.refusal is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A note that supports an answer; `span` and `text` come from the store, never from the model.
+
+    `words` are the times of the quoted words, if the note has word times.
+    """
+
+    note: int
+    span: TimeRange
+    text: str
+    video: str = ""
+    kind: str = ""
+    analyzer: str = ""
+    engine: str = ""
+    uncertain: bool = False
+    words: tuple[TimeRange, ...] = ()
+    path: str = field(default="", repr=False)
+    """The path of the video file; "" if the file is missing."""
+
+    def __str__(self) -> str:
+        """Return the citation on one line, as the command line prints it."""
+        from analyzer_agent.wording import evidence_line
+
+        return evidence_line(self, several=True)
+
+    @property
+    def times(self) -> str:
+        """The time as text; `0:59.3-1:08.2 (of 0:59.3-1:12.4)` if only a part is quoted."""
+        quoted = ", ".join(map(str, self.words))
+        whole = not self.words or (self.words[0].start <= self.span.start and self.words[-1].end >= self.span.end)
+        return str(self.span) if whole else f"{quoted} (of {self.span})"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUsage:
+    """Tokens of one model call."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The cost of one question; times are ms, and media time counts once per analyzer."""
+
+    llm_calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    analyzer_ms: int = 0
+    media_ms_analyzed: int = 0
+    media_ms_reused: int = 0
+    wall_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Answer:
+    """An answer with its evidence; `mode` is "manager" or the name of a baseline.
+
+    `unsupported` are claims without a known citation, `missing` is what verification found lacking.
+    """
+
+    text: str
+    citations: tuple[Citation, ...] = ()
+    choice: str | None = None
+    unsupported: tuple[str, ...] = ()
+    missing: str | None = None
+    not_examined: tuple[Unexamined, ...] = ()
+    confidence: Confidence = "low"
+    steps: tuple[ToolResult, ...] = ()
+    usage: Usage = Usage()
+    finished: Finished = "answered"
+    question: str = ""
+    mode: str = "manager"
+    manager: str = ""
+    model: str = ""
+    session: str = ""
+
+    def __str__(self) -> str:
+        """Return the answer as the command line prints it, with citations, gaps and cost."""
+        from analyzer_agent.wording import answer_text
+
+        return answer_text(self)
+
+    def __repr__(self) -> str:
+        cited = f"{len(self.citations)} citation{'' if len(self.citations) == 1 else 's'}"
+        return f"<Answer {truncated(self.text, 60)!r} {self.finished}, confidence {self.confidence}, {cited}>"
+
+    def _repr_html_(self) -> str:
+        """Return the answer for a notebook; times are links into the file."""
+        from analyzer_agent.wording import answer_html
+
+        return answer_html(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the object that `ask --json` prints; times in seconds with three decimals."""
+        return {
+            "question": self.question,
+            "answer": self.text,
+            "choice": self.choice,
+            "finished": self.finished,
+            "confidence": self.confidence,
+            "citations": [
+                {"note": c.note, "video": c.video, "kind": c.kind, "analyzer": c.analyzer, "engine": c.engine}
+                | c.span.to_dict()
+                | {"text": c.text}
+                | ({"words": [word.to_dict() for word in c.words]} if c.words else {})
+                | ({"uncertain": True} if c.uncertain else {})
+                for c in self.citations
+            ],
+            "unsupported": list(self.unsupported),
+            **({"missing": self.missing} if self.missing else {}),
+            "not_examined": [{"analyzer": u.analyzer} | u.to_dict() for u in self.not_examined],
+            "mode": self.mode,
+            "steps": [
+                {"tool": s.tool, "args": s.args, "reused_seconds": seconds(s.reused_ms), "analyzed_seconds": seconds(s.analyzed_ms)}
+                | {"wall_seconds": seconds(s.wall_ms), "notes": list(s.note_ids)}
+                | ({"refused": s.text} if s.refused else {})
+                for s in self.steps
+            ],
+            "usage": {
+                "llm_calls": self.usage.llm_calls,
+                "input_tokens": self.usage.input_tokens,
+                "output_tokens": self.usage.output_tokens,
+                "analyzer_seconds": seconds(self.usage.analyzer_ms),
+                "media_seconds_analyzed": seconds(self.usage.media_ms_analyzed),
+                "media_seconds_reused": seconds(self.usage.media_ms_reused),
+                "wall_seconds": seconds(self.usage.wall_ms),
+            },
+            **{name: getattr(self, name) for name in ("manager", "model", "session")},
+        }

@@ -1,0 +1,141 @@
+"""Findings of analyzers: observations, and the notes that are stored and shown."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from analyzer_agent.timeline import TimeRange
+
+JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
+
+UNHEARD = "unheard"
+"""Marks voice without recognised words. The text is empty: searches miss it, answers report it."""
+
+KINDS = (
+    "scene",
+    "speech",
+    "voice",
+    "subtitle",
+    "text",
+    "object",
+    "track",
+    "motion",
+    "caption",
+    "tag",
+    "look",
+    "moment",
+    "chapter",
+    UNHEARD,
+)
+"""The kinds that built-in analyzers yield; plug-ins may add their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One finding of an analyzer: what (`kind`, `text`) was found when (`span`).
+
+    `score` is a confidence from 0 to 1. `detail` is small JSON: boxes, words, pts, language;
+    `detail["continues"]` is true on a piece cut at its grain's edge that continues the one before.
+    """
+
+    span: TimeRange
+    kind: str
+    text: str
+    score: float | None = None
+    detail: Mapping[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample(Observation):
+    """An embedding of one sampled instant, stored for similarity search instead of a note."""
+
+    vector: bytes = b""
+    """Opaque to everyone but its analyzer (moments: float16[D], L2-normalised)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A stored observation. Answers cite its `id`; `video` is a video id, `key` the cache key."""
+
+    id: int
+    video: str
+    analyzer: str
+    key: str
+    observation: Observation
+
+    @property
+    def span(self) -> TimeRange:
+        return self.observation.span
+
+    @property
+    def kind(self) -> str:
+        return self.observation.kind
+
+    @property
+    def text(self) -> str:
+        return self.observation.text
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A recognised word with its time; `probability` is the engine's (0 to 1), if it gives one."""
+
+    text: str
+    span: TimeRange
+    probability: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the word as JSON, with Whisper's names; times in seconds."""
+        return {"word": self.text, **self.span.to_dict(), "probability": self.probability}
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedNote:
+    """A note as it is shown, cited as `id`: pieces cut at grain edges are joined into one.
+
+    `notes` are the ids of the pieces. `uncertain` marks findings of a weak engine. `words` are the
+    words of speech with their times, if the engine gives them.
+    """
+
+    id: int
+    video: str
+    kind: str
+    analyzer: str
+    engine: str
+    span: TimeRange
+    text: str
+    score: float | None = None
+    uncertain: bool = False
+    notes: tuple[int, ...] = ()
+    words: tuple[Word, ...] = field(default=(), repr=False)
+
+    def __str__(self) -> str:
+        """Return the note on one line, as the command line prints it."""
+        from analyzer_agent.wording import note_line
+
+        return note_line(self)
+
+    def to_dict(self, words: bool = True) -> dict[str, Any]:
+        """Return the object that `notes --json --words` prints; times in seconds."""
+        plain = {name: getattr(self, name) for name in ("id", "video", "kind", "analyzer", "engine")} | self.span.to_dict()
+        score = None if self.score is None else round(self.score, 4)
+        more = {"text": self.text, "score": score, "uncertain": self.uncertain, "notes": list(self.notes)}
+        return plain | more | ({"words": [word.to_dict() for word in self.words]} if words and self.words else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """The origin of a note: everything that changes what an analyzer stores. `key` is its hash.
+
+    `tier` ranks engines (0 is the best). Engines compete within a `lane`, such as an audio track.
+    """
+
+    key: str
+    analyzer: str
+    version: str
+    engine: str
+    tier: int
+    weights: str
+    lane: str
+    params: Mapping[str, JSON]
+    uncertain: bool = False
