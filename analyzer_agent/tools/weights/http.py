@@ -1,24 +1,25 @@
 """Download files over HTTP: resumed, verified, and renamed to their final name when complete.
 
-Uses `urllib.request`, with the proxies and certificates of the Python installation.
+Uses `urllib.request`, with the proxies and certificates of the Python installation. docs/adr/0015
+says why huggingface_hub and pooch do not do this.
 """
 
-import hashlib
 import json
 import os
-import queue
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from http.client import HTTPException
 from pathlib import Path
 from ssl import SSLError
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from analyzer_agent import __version__
 from analyzer_agent.errors import AgentError
+from analyzer_agent.tools.weights.files import Digest, mismatch_reason, part_of, writing
 
 TIMEOUT_S = 10.0
 """Timeout in seconds, for the first response (including name lookup) and for each read."""
@@ -39,23 +40,6 @@ class DownloadError(AgentError):
         self.status = status
 
 
-class Digest(NamedTuple):
-    """A publisher's checksum: `kind` is "sha256", "md5" or "git" (a blob id)."""
-
-    kind: str
-    value: str
-
-    def of(self, path: Path) -> str:
-        """Return a file's checksum, to compare with `value`."""
-        sums = hashlib.new("sha1" if self.kind == "git" else self.kind, usedforsecurity=False)
-        if self.kind == "git":
-            sums.update(b"blob %d\0" % path.stat().st_size)
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK_BYTES):
-                sums.update(block)
-        return sums.hexdigest()
-
-
 def get_json(url: str, headers: Mapping[str, str] | None = None, within: float | None = None) -> Any:
     """Return the JSON at a URL.
 
@@ -63,35 +47,24 @@ def get_json(url: str, headers: Mapping[str, str] | None = None, within: float |
         DownloadError: there is no valid response within `within` seconds (default `TIMEOUT_S`).
     """
     limit = TIMEOUT_S if within is None else within
+    answer: Future[Any] = Future()
+
+    def ask() -> None:
+        try:
+            with urlopen(_request(url, headers), timeout=limit) as reply:
+                answer.set_result(json.load(reply))
+        except Exception as error:  # raised in the caller's thread
+            answer.set_exception(error)
+
     # A socket timeout covers neither name lookup nor the sum over all addresses of a server.
-    came: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    threading.Thread(target=lambda: came.put(_asked(url, headers, limit)), daemon=True).start()
+    threading.Thread(target=ask, daemon=True).start()
     try:
-        answer = came.get(timeout=limit)
-    except queue.Empty:
-        answer = _download_error(url, TimeoutError(), _CHECK)
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
-
-
-def _asked(url: str, headers: Mapping[str, str] | None, timeout: float) -> Any:
-    """Return the JSON at a URL, or the error."""
-    try:
-        with urlopen(_request(url, headers), timeout=timeout) as reply:
-            return json.load(reply)
+        return answer.result(timeout=limit)
     except _NETWORK as broken:
-        return _caused(_download_error(url, broken, _CHECK), broken)
+        raise _download_error(url, broken, _CHECK) from broken
     except ValueError as strange:
         told = f"What {_host(url)} answered cannot be understood."
-        return _caused(DownloadError(told, hint="Is that the server that you meant?"), strange)
-    except Exception as bug:  # `get_json` raises it in the caller's thread
-        return bug
-
-
-def _caused(error: DownloadError, cause: Exception) -> DownloadError:
-    error.__cause__ = cause
-    return error
+        raise DownloadError(told, hint="Is that the server that you meant?") from strange
 
 
 def download(
@@ -112,22 +85,20 @@ def download(
         AgentError: the server refuses, the file cannot be written, or it does not match `size` or
             `digest` (then it is deleted).
     """
-    part = path.with_name(f"{path.name}.part")
-    try:
+    part = part_of(path)
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         resumed = bool(_size_on_disk(part))
         yield from _receive(url, part, size, headers or {})
-        wrong = _mismatch_reason(part, size, digest)
+        wrong = mismatch_reason(part, size, digest)
         if wrong and resumed:  # the part may belong to an older file of this name
             part.unlink()
             yield from _receive(url, part, size, headers or {})
-            wrong = _mismatch_reason(part, size, digest)
+            wrong = mismatch_reason(part, size, digest)
         if wrong:
             part.unlink()
             raise AgentError(f"{path.name!r} from {_host(url)} {wrong}; it was deleted.", hint="Try again later, or tell its publisher.")
         os.replace(part, path)
-    except OSError as error:
-        raise AgentError(f"{str(path)!r} cannot be written: {error.strerror or error}.", hint="Choose another folder with --to.") from error
 
 
 def _receive(url: str, part: Path, size: int | None, headers: Mapping[str, str]) -> Iterator[int]:
@@ -162,15 +133,6 @@ def _append(url: str, part: Path, size: int | None, headers: Mapping[str, str]) 
                 yield done
     if promised is not None and done < begin + int(promised):
         raise ConnectionError("the connection broke off")
-
-
-def _mismatch_reason(part: Path, size: int | None, digest: Digest | None) -> str | None:
-    there = _size_on_disk(part)
-    if size is not None and there != size:
-        return f"has {there} bytes instead of {size}"
-    if digest is not None and digest.of(part) != digest.value:
-        return f"does not have the {digest.kind} sum that its publisher gives"
-    return None
 
 
 def _size_on_disk(part: Path) -> int:

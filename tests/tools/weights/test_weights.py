@@ -267,7 +267,7 @@ def test_an_archive_that_holds_something_else_leaves_nothing(
     path = of("text")["korean"].source.removeprefix("https://github.com")
     server.listings.clear()
     server.files[path] = archive(tmp_path / "made.zip", "korean_g2.pth", content) if content else b"no archive"
-    with pytest.raises(AgentError, match=r"'korean_g2\.pth' cannot be taken out of its archive: .*; it was deleted"):
+    with pytest.raises(AgentError, match=r"'korean_g2\.pth' cannot be extracted from 'korean_g2\.pth\.zip': "):
         pulled(server, tmp_path / "carried", "text=ko")
     assert names(tmp_path / "carried") == []
 
