@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -10,6 +11,7 @@ from analyzer_agent.events import Progress, Waiting
 from analyzer_agent.evidence import gap_runner
 from analyzer_agent.evidence.gap_runner import GapRunner
 from analyzer_agent.evidence.provenance import BoundAnalyzer
+from analyzer_agent.protocols import Grain, Video
 from analyzer_agent.records import Observation
 from analyzer_agent.storage import Ledger, Store, ledger
 from analyzer_agent.testing import FakeAnalyzer, fake_spec
@@ -18,12 +20,12 @@ from gap_runner_kit import EVENTS, GRAIN, Desk, Slow, brute_force
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     with Store(tmp_path_factory.mktemp("store") / "s.db") as opened:
         yield opened
 
 
-def rival(desk, span, *, pid=None, host=None, expires=60.0):
+def rival(desk: Desk, span: TimeRange, *, pid: int | None = None, host: str | None = None, expires: float = 60.0) -> Ledger:
     """Claim a span as another process would."""
     other = Ledger(desk.store.connections)
     other.claim(desk.video.id, desk.key, [span])
@@ -36,7 +38,7 @@ def rival(desk, span, *, pid=None, host=None, expires=60.0):
     return other
 
 
-def dead_pid():
+def dead_pid() -> int:
     import subprocess
     import sys
 
@@ -45,7 +47,7 @@ def dead_pid():
     return child.pid
 
 
-def test_a_dead_process_is_taken_over_at_once(store):
+def test_a_dead_process_is_taken_over_at_once(store: Store) -> None:
     desk = Desk(store)
     rival(desk, TimeRange(8_000, 16_000), pid=dead_pid())
     started = time.monotonic()
@@ -53,13 +55,13 @@ def test_a_dead_process_is_taken_over_at_once(store):
     assert time.monotonic() - started < 5 and not any(isinstance(e, Waiting) for e in desk.events)
 
 
-def test_a_claim_that_ran_out_is_taken_over(store):
+def test_a_claim_that_ran_out_is_taken_over(store: Store) -> None:
     desk = Desk(store)
     rival(desk, TimeRange(8_000, 16_000), host="elsewhere", expires=-1)
     assert desk.ask().analyzed_ms == 61_000
 
 
-def test_a_dead_pid_on_another_host_says_nothing(store):
+def test_a_dead_pid_on_another_host_says_nothing(store: Store) -> None:
     desk, cancel = Desk(store), threading.Event()
     rival(desk, TimeRange(8_000, 16_000), host="elsewhere", pid=dead_pid())
     threading.Timer(0.4, cancel.set).start()
@@ -69,7 +71,7 @@ def test_a_dead_pid_on_another_host_says_nothing(store):
     assert [e.span for e in desk.events if isinstance(e, Waiting)] == [TimeRange(8_000, 16_000)]
 
 
-def test_a_live_claim_is_waited_for_and_its_result_used(store):
+def test_a_live_claim_is_waited_for_and_its_result_used(store: Store) -> None:
     desk = Desk(store)
     other = rival(desk, TimeRange(8_000, 16_000), host="elsewhere")
     found = [Observation(TimeRange(9_000, 10_000), "text", "theirs")]
@@ -81,7 +83,7 @@ def test_a_live_claim_is_waited_for_and_its_result_used(store):
     assert "theirs" in [row[3] for row in desk.stored()]
 
 
-def test_a_part_that_another_finishes_meanwhile_counts_as_reused(store):
+def test_a_part_that_another_finishes_meanwhile_counts_as_reused(store: Store) -> None:
     desk = Desk(store, step=1_000)
     gap_runner = GapRunner(store, desk.video, desk.job)
     plan = gap_runner.plan([TimeRange(0, 16_000)], 1_000)
@@ -96,12 +98,12 @@ def test_a_part_that_another_finishes_meanwhile_counts_as_reused(store):
     assert desk.looked_at() == [1_000, 3_000, 5_000, 7_000]
 
 
-def test_a_lost_claim_doubles_nothing_and_is_not_counted(store):
+def test_a_lost_claim_doubles_nothing_and_is_not_counted(store: Store) -> None:
     """Our lease runs out while we are slow, another process does the grain, then our result comes."""
     desk = Desk(store)
 
     class Overtaken(FakeAnalyzer):
-        def analyze(self, video, grains):
+        def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
             for grain in grains:
                 if grain.span.start == 8_000:
                     with store.connections.write() as db:
@@ -120,21 +122,22 @@ def test_a_lost_claim_doubles_nothing_and_is_not_counted(store):
     assert desk.claims() == []
 
 
-def test_a_slow_grain_keeps_its_claim(store, monkeypatch):
+def test_a_slow_grain_keeps_its_claim(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger, "LEASE_S", 0.3)
     monkeypatch.setattr(gap_runner, "LEASE_S", 0.3)
-    one = Desk(store, analyzer=Slow(1.0))
+    slow = Slow(1.0)
+    one = Desk(store, analyzer=slow)
     other = Desk(store, video=one.video, analyzer=Slow(0, engine="fake"))
     other.job = BoundAnalyzer(other.spec, other.analyzer, one.job.provenance)
     thread = threading.Thread(target=one.ask, args=[(0, 8_000)])
     thread.start()
-    assert one.analyzer.begun.wait(5)
+    assert slow.begun.wait(5)
     outcome = other.ask((0, 8_000))
     thread.join()
     assert (outcome.reused_ms, other.analyzer.analyzed, len(one.analyzer.analyzed)) == (8_000, [], 1)
 
 
-def test_threads_on_one_store_share_the_work(store):
+def test_threads_on_one_store_share_the_work(store: Store) -> None:
     analyzer = Slow(0.01)
     desks = [Desk(store, analyzer=analyzer)]
     desks += [Desk(store, analyzer=analyzer, video=desks[0].video) for _ in range(3)]
@@ -149,7 +152,7 @@ def test_threads_on_one_store_share_the_work(store):
     assert desks[0].stored() == brute_force(desks[0].video, [([(0, 61_000)], 0, False)])
 
 
-def test_giving_back_does_not_touch_what_another_call_of_this_process_claimed(store):
+def test_giving_back_does_not_touch_what_another_call_of_this_process_claimed(store: Store) -> None:
     desk = Desk(store)
     gap_runner = GapRunner(store, desk.video, desk.job)
     running = gap_runner.run(gap_runner.plan([TimeRange(0, 16_000)]), "call")

@@ -1,12 +1,13 @@
 """Shots as they are read: whole, whatever part of them is asked for."""
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from analyzer_agent.evidence.merging import MergedNote, NoteReader
-from analyzer_agent.records import Observation, Provenance
+from analyzer_agent.records import JSON, Observation, Provenance
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange
 
@@ -17,7 +18,7 @@ END = 240_000
 
 
 @pytest.fixture
-def store(tmp_path: Path):  # type: ignore[no-untyped-def]
+def store(tmp_path: Path) -> Iterator[Store]:
     with Store(tmp_path / "store.db") as opened:
         opened.notes.add_video("v", "v.mp4", "/v.mp4", END)
         opened.notes.add_provenance(Provenance(KEY, "scenes", "1", "test", 0, "", "", {"detector": "adaptive"}))
@@ -31,7 +32,7 @@ def cover(store: Store, *numbers: int) -> None:
         edges = sorted({grain.start, grain.end, *(c for c in CUTS if grain.start < c < grain.end)})
         pieces = []
         for start, end in itertools.pairwise(edges):
-            detail = {"cut": True, "pts": start, "frame": start * 25 // 1000} if start in CUTS else {"continues": True}
+            detail: dict[str, JSON] = {"cut": True, "pts": start, "frame": start * 25 // 1000} if start in CUTS else {"continues": True}
             detail |= {"rate": "25", "until": end - 40}
             detail |= {"first": True} if start == 0 else {}
             detail |= {"last": True} if end == END else {}

@@ -19,6 +19,7 @@ from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeVideo, call
 from analyzer_agent.timeline import TimeRange, parse, seconds
 from analyzer_agent.toolbox import SessionVideo, Toolbox
+from generators import result_of
 
 MINUTE, HOUR = 60_000, 3_600_000
 COMMON = "and the that with this from have will".split()  # noqa: SIM905
@@ -64,14 +65,10 @@ def quoted(store: Store, result: ToolResult) -> list[int]:
     return [n for n in result.note_ids if known[n].observation.kind != "chapter"]
 
 
-def told(store: Store, *span: Any, duration: int = 3 * HOUR, **more: Any) -> ToolResult:
+def told(store: Store, *span: float, duration: int = 3 * HOUR, **more: Any) -> ToolResult:
     toolbox = Toolbox(store, [SessionVideo("v.mp4", FakeVideo(duration, video_id="v"), TimeRange(0, duration))], {}, **more)
-    running = toolbox.run(call("overview", **({"range": list(span)} if span else {})))
-    while True:
-        try:
-            next(running)
-        except StopIteration as end:
-            return end.value
+    options: dict[str, Any] = {"range": list(span)} if span else {}
+    return result_of(toolbox.run(call("overview", **options)))
 
 
 class TestParts:

@@ -81,8 +81,8 @@ class Cli:
         self, *arguments: Any, python: Sequence[str] = ("-m", "analyzer_agent"), stdout: Any = subprocess.PIPE, **env: str
     ) -> "subprocess.Popen[str]":
         """Start a command in a process of its own."""
-        changes = environment(self.folder, **env)
-        whole = {name: value for name, value in (os.environ | changes).items() if value is not None}  # type: ignore[operator]
+        changes = {**os.environ, **environment(self.folder, **env)}
+        whole = {name: value for name, value in changes.items() if value is not None}
         command = [sys.executable, *python, *map(str, arguments)]
         return subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=stdout, stderr=subprocess.PIPE, text=True, env=whole, cwd=self.folder

@@ -1,6 +1,6 @@
 """Small media files for tests, written with PyAV, and the slow but certain way of reading them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
@@ -117,7 +117,7 @@ def _encode(path: Path, clip: Clip) -> None:
             container.mux(packet)
 
 
-def _video(container, clip):
+def _video(container: Any, clip: Clip) -> Iterator[Any]:
     stream = container.add_stream(clip.codec, rate=clip.rate, options=QUIET.get(clip.codec, {}) | dict(clip.options))
     stream.width, stream.height = clip.size
     stream.pix_fmt = PIXELS.get(clip.codec, "yuv420p")
@@ -129,7 +129,7 @@ def _video(container, clip):
     if clip.rotation or clip.mirrored:
         stream.set_display_rotation(-clip.rotation, hflip=clip.mirrored)
 
-    def packets():
+    def packets() -> Iterator[Any]:
         for number, time in enumerate(clip.times):
             frame = av.VideoFrame.from_ndarray(drawing(number, clip.size), format="rgb24").reformat(format=stream.pix_fmt)
             frame.time_base = clip.timebase
@@ -146,7 +146,7 @@ def tone(sound: Tone) -> np.ndarray:
     return (sound.amplitude * np.sin(2 * np.pi * sound.hertz * at)).astype(np.float32)
 
 
-def _sound(container, sound: Tone):
+def _sound(container: Any, sound: Tone) -> Iterator[Any]:
     stream = container.add_stream(sound.codec, rate=sound.rate, layout=sound.layout)
     if sound.language:
         stream.metadata["language"] = sound.language
@@ -155,7 +155,7 @@ def _sound(container, sound: Tone):
     channels = len(stream.layout.channels)
     kind = stream.codec_context.format.name
 
-    def packets():
+    def packets() -> Iterator[Any]:
         samples, block = tone(sound), 1024
         resampler = av.AudioResampler(format=kind, layout=sound.layout, rate=sound.rate)
         stream.codec_context.open(strict=False)
@@ -175,7 +175,7 @@ def _sound(container, sound: Tone):
     return packets()
 
 
-def _text(container, text: Text):
+def _text(container: Any, text: Text) -> Iterator[Any]:
     stream = container.add_stream(text.codec)
     if text.codec != "dvdsub":
         stream.codec_context.subtitle_header = ASS_HEADER
@@ -183,7 +183,7 @@ def _text(container, text: Text):
     if text.language:
         stream.metadata["language"] = text.language
 
-    def packets():
+    def packets() -> Iterator[Any]:
         for start, end, words in text.cues:
             data = words.encode()
             packet = av.Packet(len(data).to_bytes(2, "big") + data if text.codec == "mov_text" else data)
@@ -196,7 +196,7 @@ def _text(container, text: Text):
     return packets()
 
 
-def _cover(container):
+def _cover(container: Any) -> list[Any]:
     stream = container.add_stream("png", rate=1)
     stream.width, stream.height, stream.pix_fmt = 32, 32, "rgb24"
     stream.disposition = Disposition.attached_pic
@@ -211,9 +211,10 @@ def all_frames(path: Path, stream: int = 0) -> list[tuple[Fraction, np.ndarray]]
     with av.open(str(path)) as container:
         chosen = container.streams.video[stream]
         chosen.codec_context.thread_count = 1
-        found = list(container.decode(chosen))
+        found: list[Any] = list(container.decode(chosen))
         if found[0].pts is None or (path.suffix == ".avi" and chosen.codec_context.name == "h264"):
-            return [(index / Fraction(chosen.average_rate), frame.to_ndarray(format="rgb24")) for index, frame in enumerate(found)]
+            assert chosen.average_rate
+            return [(index / chosen.average_rate, frame.to_ndarray(format="rgb24")) for index, frame in enumerate(found)]
         return sorted(((frame.pts * frame.time_base, frame.to_ndarray(format="rgb24")) for frame in found), key=lambda pair: pair[0])
 
 

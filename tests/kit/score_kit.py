@@ -12,7 +12,7 @@ NO_COST = {"analyzer_seconds": 0.0, "media_seconds_analyzed": 0.0, "media_second
 
 
 def gold(answer: Any = None, *, options: Sequence[str] = ABCDE, **more: Any) -> dict[str, Any]:
-    empty = {"evidence": [], "type": "", "dataset": "own", "group": "", "duration": None, "extra": {}}
+    empty: dict[str, Any] = {"evidence": [], "type": "", "dataset": "own", "group": "", "duration": None, "extra": {}}
     return {"answer": answer, "options": list(options)} | empty | more
 
 

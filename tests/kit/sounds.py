@@ -136,9 +136,9 @@ def vowels(seconds: float, pitch: int = 110) -> NDArray[np.float32]:
     """A buzz with formants that change: nobody's voice, but near enough for a detector."""
     t = np.arange(int(seconds * 16_000)) / 16_000
     formants = np.array([[730, 1090], [270, 2290], [300, 870]])[(t * 4).astype(int) % 3].T
-    tone = sum(
+    tone: Any = sum(
         np.exp(-(((k * pitch - f) / 120) ** 2)) * np.sin(2 * np.pi * k * pitch * (1 + 0.02 * np.sin(5 * t)) * t)
         for k in range(1, 30)
         for f in formants
     )
-    return (0.3 * tone / np.abs(tone).max() * (0.6 + 0.4 * np.sin(2 * np.pi * 4 * t))).astype(np.float32)
+    return np.asarray(0.3 * tone / np.abs(tone).max() * (0.6 + 0.4 * np.sin(2 * np.pi * 4 * t)), np.float32)

@@ -116,8 +116,8 @@ class Terminal:
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self.fd, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-        changes = environment(folder, TERM="xterm", **env) | {"COLUMNS": None, "LINES": None, "NO_COLOR": None}
-        whole = {name: value for name, value in (os.environ | changes).items() if value is not None}  # type: ignore[operator]
+        changes = {**os.environ, **environment(folder, TERM="xterm", **env), "COLUMNS": None, "LINES": None, "NO_COLOR": None}
+        whole = {name: value for name, value in changes.items() if value is not None}
         command = [sys.executable, "-c", _CONTROLLED, "-m", "analyzer_agent", *map(str, arguments)]
         self.process = subprocess.Popen(
             command, stdin=slave, stdout=slave, stderr=slave, env=whole, cwd=folder, start_new_session=True, close_fds=True

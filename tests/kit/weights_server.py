@@ -90,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._give(json.dumps(self.owner.listings[path]).encode())
         elif path not in self.owner.files:
             self.send_error(404)
-        elif "/resolve/" in path and self.server.server_address[1] == self.owner._servers[0].server_port and self._large(path):
+        elif "/resolve/" in path and self.server is self.owner._servers[0] and self._large(path):
             self.send_response(302)
             self.send_header("Location", self.owner.store + path)
             self.send_header("Content-Length", "0")
