@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from analyzer_agent.cli import main
-from analyzer_agent.config import SETTINGS, Settings
+from analyzer_agent.config import SETTINGS
 
 DOCS = Path(__file__).resolve().parent
 
@@ -52,16 +52,13 @@ def settings() -> str:
         "| setting | field in Python | default | meaning |",
         "|---|---|---|---|",
     ]
-    defaults = Settings()
     for setting in SETTINGS.values():
-        value = getattr(defaults, setting.field)
-        shown = "" if value in (None, {}, ()) or isinstance(value, Path) else f"`{value}`"
+        shown = setting.usual or (f"`{setting.usual_text}`" if setting.usual_text else "")
         choices = f" One of {', '.join(f'`{one}`' for one in setting.choices)}." if setting.choices else ""
         lines.append(f"| `{setting.name}` | `{setting.field}` | {shown} | {setting.help}{choices} |")
     lines += [
         "",
-        "`store` and `weights` are in your data folder by default. `OPENAI_API_KEY` and `OPENAI_BASE_URL` are read as in OpenAI's",
-        "own library; a key is never stored.",
+        "`OPENAI_API_KEY` and `OPENAI_BASE_URL` are read as in OpenAI's own library; a key is never stored.",
         "",
     ]
     return "\n".join(lines)

@@ -30,7 +30,7 @@ MODULES = frozenset(
     openai_responses openai_text opencv options overview packages packet_reader parsing pixel_subset plan plugins pocketsphinx
     prefetch probe progress prompt prompts protocols provenance pyscenedetect question question_parser question_state questions
     quotation_check rapidocr readers records rendering result_text rules safe_json sample sample_search sampling sanitize scenes
-    scheduler schemas score search sections session session_video sessions settings shared_decoding shared_pass shots single_call
+    scheduler schemas score search sections session session_video sessions setting settings shared_decoding shared_pass shots single_call
     slash_commands source sources speech spoken_words sqlite_import state storage stream_end submission subtitle_formats subtitles
     summarizer summary support survey tables tags tally telemetry_off testing text text_matching threads timeline to_observations
     tool_output_parser toolbox tools tracing tracks transcribe transcriber turn_queue ultralytics ultralytics_tracks unused_flags video

@@ -29,7 +29,7 @@ def config() -> None:
 
 @config.command()
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
-@shared_options("config")
+@shared_options("settings")
 def path(as_object: bool, **flags: Any) -> None:
     """Print the path of the settings file, which need not exist."""
     from analyzer_agent.config import chosen_file, default_file
@@ -68,7 +68,9 @@ def list_(as_object: bool, **flags: Any) -> None:
 
 def _row(setting: "Setting", settings: "Settings", origins: Mapping[str, str]) -> dict[str, Any]:
     value = getattr(settings, setting.field)
-    help_ = setting.help + (f" One of {', '.join(setting.choices)}." if setting.choices else "")
+    choices = f"One of {', '.join(setting.choices)}." if setting.choices else ""
+    usual = f"Default: {setting.usual}." if setting.usual else ""
+    help_ = " ".join(filter(None, (setting.help, choices, usual)))
     return _described(setting.name, _value_as_written(setting, value), origins.get(setting.field, "default"), help_)
 
 

@@ -6,21 +6,21 @@ from typing import Any
 
 import click
 
-_GROUPS = {
-    "Part of the video": ("from_", "to"),
-    "Answering": ("manager", "model", "base_url", "mode", "frames", "api", "verify"),
-    "Limits": ("max_steps", "max_tokens", "max_analyzer_seconds"),
-    "Analyzers": (
-        *("tools", "weights", "language", "hotwords", "track", "option", "engine", "vision_model", "vocabulary"),
-        *("device", "decoder", "refresh"),
-    ),
-    "Store and settings": ("store", "config", "offline", "quiet", "verbose"),
-}
-"""Headings and their options; all other options are listed first."""
-
-_EXPERT = ("frames", "api", "verify", "engine", "vocabulary", "device", "decoder", "option", "track", "hotwords")
+_HEADINGS = ("Options", "Part of the video", "Answering", "Limits", "Analyzers", "Store and settings")
 _MAX_UNGROUPED_OPTIONS = 14
 """Up to this many options are listed without headings."""
+
+
+class Option(click.Option):
+    """An option with a heading in the help; a rare one is shown by `--help-all` only."""
+
+    def __init__(self, *args: Any, heading: str = "", rare: bool = False, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.heading, self.rare = heading, rare
+
+
+def _is_rare(param: click.Parameter) -> bool:
+    return isinstance(param, Option) and param.rare
 
 
 class Command(click.Command):
@@ -29,7 +29,7 @@ class Command(click.Command):
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self.long = sum(isinstance(param, click.Option) for param in self.params) > _MAX_UNGROUPED_OPTIONS
-        if self.long and any(param.name in _EXPERT for param in self.params):
+        if self.long and any(map(_is_rare, self.params)):
             self.params.append(
                 click.Option(
                     ["--help-all"],
@@ -50,15 +50,14 @@ class Command(click.Command):
         return rest
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options under the headings of `_GROUPS`."""
+        """Write the options under their headings."""
         if not self.long:
             return super().format_options(ctx, formatter)
-        heading_of = {name: heading for heading, names in _GROUPS.items() for name in names}
-        groups: dict[str, list[tuple[str, str]]] = {heading: [] for heading in ("Options", *_GROUPS)}
+        groups: dict[str, list[tuple[str, str]]] = {heading: [] for heading in _HEADINGS}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
-            if record and (param.name not in _EXPERT or ctx.meta.get(__name__)):
-                groups[heading_of.get(param.name or "", "Options")].append(record)
+            if record and (ctx.meta.get(__name__) or not _is_rare(param)):
+                groups[getattr(param, "heading", "") or "Options"].append(record)
         for heading, records in groups.items():
             if records:
                 with formatter.section(heading):

@@ -1,6 +1,6 @@
-"""The flags shared by commands, and the settings made from them, the environment and a file.
+"""The flags shared by commands, made from the declared settings, and the settings made from them.
 
-`analyzer_agent.config` defines the settings and validates them.
+`analyzer_agent.config` declares the settings and validates them.
 """
 
 import os
@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from analyzer_agent.cli.help import Option
 from analyzer_agent.cli.unused_flags import warn_of_unused_flags
+from analyzer_agent.config import FILE_VARIABLE, SETTINGS, Setting, Settings, chosen_file, load, readers
+from analyzer_agent.errors import AgentError, near
 from analyzer_agent.timeline import parse
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from analyzer_agent.config import Settings
 
     _Text = click.ParamType[str]
 else:
@@ -25,37 +26,28 @@ else:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Time(_Text):
-    """Seconds (`64.2`) or a clock (`1:04.2`)."""
+class Checked(_Text):
+    """Text that a reader of settings accepts; it is passed on as written."""
 
-    name = "time"
+    name = "text"
+
+    def __init__(self, read: Callable[[Any], Any], example: str = "") -> None:
+        self.read, self.example = read, example
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the time as written, after validation."""
+        """Return the text after validation."""
         try:
-            parse(value)
+            self.read([value] if param and param.multiple else value)
         except ValueError as error:
-            self.fail(str(error), param, ctx)
+            self.fail(f"{error}. {self.example}" if self.example else str(error), param, ctx)
         return str(value)
 
 
-class Pair(_Text):
-    """`NAME=VALUE`; with `alone` also a value without a name."""
-
-    name = "name=value"
-
-    def __init__(self, example: str, alone: bool = False) -> None:
-        self.example, self.alone = example, alone
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the pair as written, after validation."""
-        name, mark, rest = str(value).partition("=")
-        if not name.strip() or (mark and not rest.strip()) or (not mark and not self.alone):
-            self.fail(f"{value!r} is not NAME=VALUE; for example {self.example}", param, ctx)
-        return str(value)
+TIME = Checked(parse)
+"""Seconds (`64.2`) or a clock (`1:04.2`)."""
 
 
-class EnginePair(Pair):
+class _EngineOf(Checked):
     """`NAME=ENGINE`, or the name of an engine that belongs to one analyzer only."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
@@ -68,140 +60,83 @@ class EnginePair(Pair):
         return super().convert(value, param, ctx)
 
 
-TIME = Time()
+def _declared_option(setting: Setting) -> Callable[[F], F]:
+    """Return the flag of a setting."""
+    names = setting.flags or (f"--{setting.name.replace('_', '-')}",)
+    default = f"  [default: {setting.usual_text}]" if setting.usual_text else ""
+    help_ = " ".join(filter(None, (setting.help, setting.more, "May be repeated." * setting.repeats))) + default
+    type_: Any = str
+    if setting.choices:
+        type_ = click.Choice(setting.choices)
+    elif setting.read is readers.positive:
+        type_ = click.IntRange(min=1)
+    elif setting.read is parse or setting.repeats:
+        type_ = (_EngineOf if setting.name == "engine" else Checked)(setting.read, setting.example)
+    given: dict[str, Any] = (
+        {"is_flag": True, "default": None} if setting.read is readers.flag else {"type": type_, "multiple": setting.repeats}
+    )
+    return _option(*names, setting.name, help=help_, metavar=setting.metavar or None, heading=setting.heading, rare=setting.rare, **given)
 
-_CONFIG = (
-    click.option(
-        "--config", metavar="FILE", envvar="ANALYZER_AGENT_CONFIG", help="Read settings from this TOML file.  [default: see `config path`]"
+
+def _option(*names: str, **known: Any) -> Callable[[F], F]:
+    return click.option(*names, cls=Option, **known)
+
+
+_ANALYZERS, _STORE = "Analyzers", "Store and settings"
+_TRACK_HELP = "Use this audio track for speech and voice.  [default: 1]"
+_CONFIG_HELP = "Read settings from this TOML file.  [default: see `config path`]"
+_VERBOSE_HELP = "List every range that was not examined and every file that was skipped."
+_OPTIONS: dict[str, Callable[[Any], Any]] = {
+    **{setting.name: _declared_option(setting) for setting in SETTINGS.values() if setting.flags is not None},
+    "language": _option(
+        "--language", metavar="CODE", help="Transcribe in this language, such as en.  [default: detected]", heading=_ANALYZERS
     ),
-    click.option("--quiet", "-q", is_flag=True, help="Hide progress."),
-)
-_STORE = (click.option("--store", metavar="FILE", help="Store notes in this file.  [default: in your data folder]"), *_CONFIG)
-_SCOPE = (
-    click.option("--from", "from_", type=TIME, metavar="TIME", help="Start at this time (64.2 or 1:04.2).  [default: start of the video]"),
-    click.option("--to", type=TIME, metavar="TIME", help="End at this time.  [default: end of the video]"),
-)
-_OPTIONS = (
-    click.option("--language", metavar="CODE", help="Transcribe in this language, such as en.  [default: detected]"),
-    click.option("--hotwords", metavar="WORDS", help="Expect these names and unusual words in speech."),
-    click.option("--track", type=click.IntRange(min=1), metavar="N", help="Use this audio track for speech and voice.  [default: 1]"),
-    click.option(
-        "--option",
-        "-O",
-        type=Pair("speech.language=en"),
-        multiple=True,
-        metavar="NAME.OPTION=VALUE",
-        help="Set an option of an analyzer, such as text.languages=de,en; may be repeated.",
+    "hotwords": _option(
+        "--hotwords", metavar="WORDS", help="Expect these names and unusual words in speech.", heading=_ANALYZERS, rare=True
     ),
-)
-_ENGINES = (
-    *_OPTIONS,
-    click.option(
-        "--weights",
-        type=Pair("objects=yolo11n.pt", alone=True),
-        multiple=True,
-        metavar="NAME=PATH",
-        help="Use these weights for an analyzer; may be repeated. PATH alone is the weights folder.",
-    ),
-    click.option(
-        "--engine",
-        type=EnginePair("speech=whisper"),
-        multiple=True,
-        metavar="NAME=ENGINE",
-        help="Use this engine for an analyzer; may be repeated.",
-    ),
-    click.option("--device", metavar="auto|cpu|cuda:N", help="Run engines on this device.  [default: auto]"),
-    click.option("--offline", is_flag=True, default=None, help="Never use the network."),
-    click.option("--refresh", is_flag=True, default=None, help="Analyze again, even where notes are stored."),
-    click.option(
-        "--max-analyzer-seconds",
-        type=click.FloatRange(min=0),
-        metavar="S",
-        help="Limit the time that analyzers run for one question, in seconds.",
-    ),
-)
-_ANALYZERS = (
-    click.option("--tools", metavar="A,B", help="Use only these analyzers."),
-    *_ENGINES,
-    click.option(
-        "--vision-model", metavar="NAME", help="Use this model at the same endpoint for images: captions, look and --mode frames."
-    ),
-    click.option("--vocabulary", metavar="FILE", help="Read labels for tags from this file instead of the built-in ones."),
-    click.option(
-        "--decoder",
-        metavar="cpu|auto|cuda|...",
-        help="Decode on the CPU or a device (cuda, ...); frames are bit-identical.  [default: cpu]",
-    ),
-)
-_MANAGER = (
-    click.option(
-        "--mode",
-        type=click.Choice(["manager", "summarizer", "frames", "blind"]),
-        help="How to answer questions. manager: a model runs analyzers as needed; summarizer: one call with a description by all "
-        "analyzers; frames: one call with frames; blind: one call with the question alone.  [default: manager]",
-    ),
-    click.option(
-        "--frames", type=click.IntRange(min=1), metavar="N", help="Show N frames of each video with --mode frames.  [default: 16]"
-    ),
-    click.option(
-        "--manager",
-        type=click.Choice(["auto", "openai", "rules"]),
-        help="Use a language model or keyword rules. auto: a model if there is a key or a server.  [default: auto]",
-    ),
-    click.option("--model", metavar="NAME", help="Use this language model.  [default: gpt-5.4]"),
-    click.option("--base-url", metavar="URL", help="Use this OpenAI-compatible server (Ollama, vLLM, llama.cpp, LM Studio)."),
-    click.option("--api", type=click.Choice(["auto", "responses", "chat"]), help="Use this API of the server.  [default: auto]"),
-    click.option(
-        "--verify",
-        type=click.Choice(["auto", "always", "never"]),
-        help="Check in a second model call that the cited notes support the answer. auto: unless confidence is high.  [default: auto]",
-    ),
-    click.option("--max-steps", type=click.IntRange(min=1), metavar="N", help="Limit the steps of one question.  [default: 12]"),
-    click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="Limit the tokens of one question."),
-)
-_VIDEOS = (
-    click.option("--recursive", "-r", is_flag=True, help="Include the videos in subfolders."),
-    click.option("--verbose", "-v", is_flag=True, help="List every range that was not examined and every file that was skipped."),
-)
+    "track": _option("--track", type=click.IntRange(min=1), metavar="N", help=_TRACK_HELP, heading=_ANALYZERS, rare=True),
+    "config": _option("--config", metavar="FILE", envvar=FILE_VARIABLE, help=_CONFIG_HELP, heading=_STORE),
+    "quiet": _option("--quiet", "-q", is_flag=True, help="Hide progress.", heading=_STORE),
+    "recursive": _option("--recursive", "-r", is_flag=True, help="Include the videos in subfolders."),
+    "verbose": _option("--verbose", "-v", is_flag=True, help=_VERBOSE_HELP, heading=_STORE),
+}
+
+_SPEECH_OPTIONS = ("language", "hotwords", "track", "options")
+_ENGINES = (*_SPEECH_OPTIONS, "weights", "engine", "device", "offline", "refresh", "max_analyzer_seconds")
 _GROUPS = {
-    "videos": _VIDEOS,
-    "config": _CONFIG,
-    "store": _STORE,
-    "scope": _SCOPE,
-    "options": _OPTIONS,
+    "videos": ("recursive", "verbose"),
+    "settings": ("config", "quiet"),
+    "scope": ("from", "to"),
+    "options": _SPEECH_OPTIONS,
     "engines": _ENGINES,
-    "analyzers": _ANALYZERS,
-    "manager": _MANAGER,
+    "analyzers": ("tools", *_ENGINES, "vision_model", "vocabulary", "decoder"),
+    "manager": ("mode", "frames", "manager", "model", "base_url", "api", "verify", "max_steps", "max_tokens"),
+    "store": ("store", "config", "quiet"),
 }
 
 
-def shared_options(*groups: str, without: Collection[str] = ()) -> Callable[[F], F]:
-    """Add the flags of these groups to a command, which receives them as `**flags`.
+def shared_options(*names: str, without: Collection[str] = ()) -> Callable[[F], F]:
+    """Add shared flags to a command, which receives them as `**flags`.
 
     Args:
-        groups: names in `_GROUPS`; `store` includes `config`.
-        without: parameter names of flags to leave out.
+        names: flags, or names of `_GROUPS`.
+        without: flags to leave out.
     """
-    options = [option for group in groups for option in _GROUPS[group]]
+    wanted = [flag for name in names for flag in _GROUPS.get(name, (name,)) if flag not in without]
 
     def decorate(command: F) -> F:
-        for option in reversed(options):
-            command = option(command)
-            kept: list[click.Parameter] = vars(command)["__click_params__"]
-            if kept[-1].name in without:
-                kept.pop()
+        for flag in reversed(wanted):
+            command = _OPTIONS[flag](command)
         return command
 
     return decorate
 
 
-_SHORT = {"option": (), "language": ("speech.language",), "hotwords": ("speech.hotwords",), "track": ("speech.track", "voice.track")}
+_SHORT = {"language": ("speech.language",), "hotwords": ("speech.hotwords",), "track": ("speech.track", "voice.track")}
 """Flags that set options of analyzers."""
 
-_NO_SETTINGS = ("config", "quiet", "recursive", "verbose")
 
-
-def settings_of(flags: Mapping[str, Any]) -> "Settings":
+def settings_of(flags: Mapping[str, Any]) -> Settings:
     """Return the settings: flags, then environment, then file, then defaults.
 
     Warns of flags without effect.
@@ -209,8 +144,6 @@ def settings_of(flags: Mapping[str, Any]) -> "Settings":
     Raises:
         AgentError: the file or a value is invalid.
     """
-    from analyzer_agent.config import chosen_file, load
-
     settings = load(given_by(flags), os.environ, chosen_file(flags.get("config"), os.environ))
     if settings.tools or settings.engine or settings.weights:
         from analyzer_agent.session import understood
@@ -220,14 +153,12 @@ def settings_of(flags: Mapping[str, Any]) -> "Settings":
     return settings
 
 
-def store_to_read(settings: "Settings") -> "Path":
+def store_to_read(settings: Settings) -> "Path":
     """Return the store for a command that only reads it.
 
     Raises:
         AgentError: `--store` names a file that does not exist.
     """
-    from analyzer_agent.errors import AgentError, near
-
     source = click.get_current_context().get_parameter_source("store")
     if source is ParameterSource.COMMANDLINE and not settings.store.exists():
         raise AgentError(f"There is no store at {str(settings.store)!r}.", hint=near(settings.store))
@@ -235,8 +166,7 @@ def store_to_read(settings: "Settings") -> "Path":
 
 
 def given_by(flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings given by flags, by their names in `analyzer_agent.config`, else None."""
-    given = {name: value for name, value in flags.items() if name not in (*_NO_SETTINGS, *_SHORT, "from_")}
-    said = [f"{option}={flags[name]}" for name, options in _SHORT.items() if flags.get(name) is not None for option in options]
-    given["options"] = [*flags.get("option", ()), *said] or None
-    return given | {"from": flags.get("from_"), "weights": given.get("weights") or None, "engine": given.get("engine") or None}
+    """Return the settings given by flags, by their names in `analyzer_agent.config`."""
+    given = {name: value for name, value in flags.items() if name in SETTINGS and value not in (None, ())}
+    short = [f"{option}={flags[name]}" for name, options in _SHORT.items() if flags.get(name) is not None for option in options]
+    return given | ({"options": [*flags.get("options", ()), *short]} if short else {})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer_agent.cli.options import settings_of
+from analyzer_agent.cli.options import settings_of, shared_options
 from analyzer_agent.cli.progress import warn
 from analyzer_agent.cli.safe_json import one_line, safe_json
 from analyzer_agent.cli.tables import table
@@ -37,11 +37,10 @@ _GOLD = ("answer", "options", "type", "dataset", "group", "duration_group", "ext
 @click.option("--submission", metavar="FILE", help="Also write the file for the benchmark's own script or server.")
 @click.option("--train-answers", metavar="FILE", help="Report accuracy of rare and unseen answers, given the training set's (JSON or CSV).")
 @click.option("--text-metrics", is_flag=True, help="Also compute BLEU, CIDEr and METEOR of open answers (needs analyzer-agent[score]).")
-@click.option("--judge", metavar="MODEL", help="Let this language model judge open answers; cache its replies in ANSWERS.judge.jsonl.")
-@click.option("--base-url", metavar="URL", help="Use this server for the judge instead of OpenAI.")
-@click.option("--api", type=click.Choice(["auto", "responses", "chat"]), help="Use this API of the judge's server.")
-@click.option("--offline", is_flag=True, default=None, help="Never use the network.")
-@click.option("--config", metavar="FILE", envvar="ANALYZER_AGENT_CONFIG", help="Read settings from this TOML file.")
+@click.option(
+    "--judge", metavar="MODEL", help="Let this language model, at --base-url, judge open answers; cache its replies in ANSWERS.judge.jsonl."
+)
+@shared_options("base_url", "api", "offline", "config")
 def score(answers: str, other: str | None, form: str, as_object: bool, **flags: Any) -> None:
     """Score an answer file of `batch`, or compare two.
 

@@ -26,13 +26,13 @@ def unused_flags(settings: "Settings", flags: Mapping[str, Any]) -> Iterator[str
     for names, reason in _TABLE:
         for name in names:
             if flags.get(name) not in (None, False, ()) and (why := reason(settings, flags)):
-                yield f"--{name.strip('_').replace('_', '-')} is ignored: {why}."
+                yield f"--{name.replace('_', '-')} is ignored: {why}."
     chosen = _analyzers(settings, flags)
-    for name in ("engine", "weights", "option"):
+    for name, flag in (("engine", "--engine"), ("weights", "--weights"), ("options", "--option")):
         for pair in flags.get(name) or ():
             named, mark, _ = pair.partition("=")
             if mark and chosen and (analyzer := _analyzer_name(named.partition(".")[0])) not in chosen:
-                yield f"--{name} {pair} is ignored: {analyzer} is not among {','.join(chosen)}."
+                yield f"{flag} {pair} is ignored: {analyzer} is not among {','.join(chosen)}."
 
 
 def _rules(settings: "Settings", flags: Mapping[str, Any]) -> str | None:
@@ -105,7 +105,7 @@ def _analyzer_name(analyzer: str) -> str:
 
 
 _LOOKING = (
-    *("tools", "engine", "option", "language", "hotwords", "track", "weights", "vocabulary", "device", "refresh"),
+    *("tools", "engine", "options", "language", "hotwords", "track", "weights", "vocabulary", "device", "refresh"),
     "max_analyzer_seconds",
 )
 
@@ -116,7 +116,7 @@ _TABLE: tuple[tuple[tuple[str, ...], Reason], ...] = (
     (("api",), _api),
     (("verify",), _in_mode("only --mode manager checks its answers", "summarizer", "frames", "blind")),
     (("max_steps",), _in_mode("only --mode manager takes steps", "summarizer", "frames", "blind")),
-    ((*_LOOKING, "decoder", "from_", "to"), _in_mode("--mode blind analyzes nothing", "blind")),
+    ((*_LOOKING, "decoder", "from", "to"), _in_mode("--mode blind analyzes nothing", "blind")),
     (_LOOKING, _in_mode("--mode frames runs no analyzer", "frames")),
     (("vision_model",), _vision),
     (("vocabulary",), _vocabulary),

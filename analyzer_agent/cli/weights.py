@@ -33,7 +33,7 @@ def weights() -> None:
 @weights.command("list")
 @click.argument("analyzers", nargs=-1, metavar="[ANALYZER...]")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
-@shared_options("config")
+@shared_options("settings")
 def list_(analyzers: tuple[str, ...], as_object: bool, **flags: Any) -> None:
     """List the published weights, and where they are on this machine.
 
@@ -66,8 +66,7 @@ def list_(analyzers: tuple[str, ...], as_object: bool, **flags: Any) -> None:
 @click.argument("wanted", nargs=-1, metavar="[ANALYZER[=NAME,...]...]")
 @click.option("--to", metavar="DIR", help="Download into this folder.  [default: the weights folder]")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--offline", is_flag=True, default=None, help="Never use the network: fail at once.")
-@shared_options("config")
+@shared_options("offline", "settings")
 def pull(wanted: tuple[str, ...], to: str | None, yes: bool, **flags: Any) -> None:
     """Download weights, verified against their publishers' checksums.
 

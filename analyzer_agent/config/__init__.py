@@ -1,6 +1,7 @@
 """Settings: flags override the environment, which overrides a TOML file, then the defaults."""
 
 from analyzer_agent.config.default_paths import caches, default_file, default_store, default_weights, history_file, log_folder
+from analyzer_agent.config.setting import Setting
 from analyzer_agent.config.settings import (
     DEFAULT_MODEL,
     SETTINGS,
@@ -8,7 +9,6 @@ from analyzer_agent.config.settings import (
     Mode,
     PathLike,
     SessionOverrides,
-    Setting,
     Settings,
     Verify,
 )

@@ -1,14 +1,15 @@
-"""The settings, each declared once: field, reader, check, and help text."""
+"""The settings, each declared once: `Settings` is the table that readers, flags and docs are made from."""
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack, cast
 
 from analyzer_agent.config import readers
 from analyzer_agent.config.default_paths import default_store, default_weights
 from analyzer_agent.config.readers import Reader
+from analyzer_agent.config.setting import Setting, declared, setting
 from analyzer_agent.errors import AgentError, did_you_mean
 from analyzer_agent.protocols import WeightCaches
 from analyzer_agent.timeline import clock, parse
@@ -19,53 +20,7 @@ Verify = Literal["auto", "always", "never"]
 Api = Literal["auto", "responses", "chat"]
 DEFAULT_MODEL = "gpt-5.4"
 PathLike: TypeAlias = str | os.PathLike[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """The declaration of one setting.
-
-    Attributes:
-        name: the name in a file and, in upper case, in the environment.
-        read: converts text or a TOML value.
-        help: the help text.
-        check: converts a value given by Python code.
-        choices: the valid words, if the setting is one of a few.
-        optional: whether None is valid: no limit, or not set.
-        example: an example for the command line, shown with errors.
-        field: the field of `Settings`.
-    """
-
-    name: str
-    read: Reader
-    help: str
-    check: Reader
-    choices: tuple[str, ...] = ()
-    optional: bool = False
-    example: str = ""
-    field: str = ""
-
-    def refusal(self, shown: str, value: Any, error: Exception, source: str = "") -> AgentError:
-        """Return the error for an invalid value.
-
-        Args:
-            shown: the setting's name, as the user wrote it.
-            value: the value.
-            error: the reader's error.
-            source: the source of the value, such as a file.
-        """
-        hint = did_you_mean(value, self.choices) if isinstance(value, str) else ""
-        where = f" in {source}" if source else ""
-        return AgentError(f"{shown}={value!r}{where} is not valid: {error}.", hint=hint or self.example)
-
-
-def _setting(
-    name: str, read: Any, help: str, *, check: Reader | None = None, example: str = "", optional: bool = False
-) -> dict[str, Setting]:
-    """Return a field's metadata; `read` is a reader, or a `Literal` of the valid words."""
-    choices = get_args(read)
-    read = readers.one_of(*choices) if choices else read
-    return {"setting": Setting(name, read, help, check or read, choices, optional, example)}
+_PART, _ANSWERING, _LIMITS, _STORE = "Part of the video", "Answering", "Limits", "Store and settings"
 
 
 class SessionOverrides(TypedDict, total=False):
@@ -116,79 +71,140 @@ class Settings:
         AgentError: a value is invalid.
     """
 
-    store: Path = field(default_factory=default_store, metadata=_setting("store", readers.path, "The file that notes are stored in."))
-    mode: Mode = field(default="manager", metadata=_setting("mode", Mode, "The way of answering questions."))
-    verify: Verify = field(
-        default="auto",
-        metadata=_setting("verify", Verify, "Check in a second model call that the cited notes support the answer."),
+    store: Path = setting(
+        readers.path, "Store notes in this file.", default_store, usual="in your data folder", metavar="FILE", heading=_STORE
     )
-    frames: int = field(default=16, metadata=_setting("frames", readers.positive, "The number of frames of each video in mode `frames`."))
-    manager: Manager = field(default="auto", metadata=_setting("manager", Manager, "Use a language model or keyword rules."))
-    model: str | None = field(
-        default=None, metadata=_setting("model", readers.text, f"The language model; {DEFAULT_MODEL} by default.", optional=True)
+    mode: Mode = setting(
+        Mode,
+        "How to answer questions.",
+        "manager",
+        more="manager: a model runs analyzers as needed; summarizer: one call with a description by all analyzers; "
+        "frames: one call with frames; blind: one call with the question alone.",
+        heading=_ANSWERING,
     )
-    base_url: str | None = field(default=None, metadata=_setting("base_url", readers.text, "An OpenAI-compatible server.", optional=True))
-    api: Api = field(default="auto", metadata=_setting("api", Api, "The API of the server."))
+    verify: Verify = setting(
+        Verify,
+        "Check in a second model call that the cited notes support the answer.",
+        "auto",
+        more="auto: unless confidence is high.",
+        heading=_ANSWERING,
+        rare=True,
+    )
+    frames: int = setting(
+        readers.positive, "Show this many frames of each video with --mode frames.", 16, metavar="N", heading=_ANSWERING, rare=True
+    )
+    manager: Manager = setting(
+        Manager,
+        "Use a language model or keyword rules.",
+        "auto",
+        more="auto: a model if there is a key or a server.",
+        heading=_ANSWERING,
+    )
+    model: str | None = setting(
+        readers.text, "Use this language model.", optional=True, usual=DEFAULT_MODEL, metavar="NAME", heading=_ANSWERING
+    )
+    base_url: str | None = setting(
+        readers.text,
+        "Use this OpenAI-compatible server (Ollama, vLLM, llama.cpp, LM Studio).",
+        optional=True,
+        metavar="URL",
+        heading=_ANSWERING,
+    )
+    api: Api = setting(Api, "Use this API of the server.", "auto", heading=_ANSWERING, rare=True)
     api_key: str | None = field(default=None, repr=False)
-    tools: tuple[str, ...] | None = field(
-        default=None,
-        metadata=_setting("tools", readers.names, "Use only these analyzers.", optional=True, example="For example: speech,text"),
+    tools: tuple[str, ...] | None = setting(
+        readers.names, "Use only these analyzers.", optional=True, metavar="A,B", example="For example: speech,text"
     )
-    engine: Mapping[str, str] = field(
-        default_factory=dict,
-        metadata=_setting("engine", readers.pairs, "The engines of analyzers.", example="For example: engine = speech=pocketsphinx"),
+    engine: Mapping[str, str] = setting(
+        readers.pairs,
+        "Use this engine for an analyzer.",
+        dict,
+        metavar="NAME=ENGINE",
+        repeats=True,
+        rare=True,
+        example="For example: --engine speech=whisper",
     )
-    options: Mapping[str, Mapping[str, Any]] = field(
-        default_factory=dict,
-        metadata=_setting(
-            *("options", readers.options, "Default options of analyzers."),
-            example="For example: --option speech.language=en",
-        ),
+    options: Mapping[str, Mapping[str, Any]] = setting(
+        readers.options,
+        "Set an option of an analyzer, such as text.languages=de,en.",
+        dict,
+        flags=("--option", "-O"),
+        metavar="NAME.OPTION=VALUE",
+        repeats=True,
+        rare=True,
+        example="For example: --option speech.language=en",
     )
-    weights: Mapping[str, Path] = field(
-        default_factory=dict,
-        metadata=_setting(
-            "weights_for", readers.paths, "Weights of individual analyzers.", example="For example: --weights objects=yolo11n.pt"
-        ),
+    weights: Mapping[str, Path] = setting(
+        readers.paths,
+        "Use these weights for single analyzers.",
+        dict,
+        name="weights_for",
+        flags=None,
+        example="For example: --weights objects=yolo11n.pt",
     )
-    weights_dir: Path | None = field(
-        default_factory=default_weights,
-        metadata=_setting(
-            *("weights", readers.path, "The weights folder, or weights of individual analyzers."),
-            optional=True,
-            example="For example: --weights /media/stick, or --weights objects=yolo11n.pt",
-        ),
+    weights_dir: Path | None = setting(
+        readers.weights,
+        "Use this weights folder, or with NAME=PATH these weights for an analyzer.",
+        default_weights,
+        name="weights",
+        check=readers.path,
+        optional=True,
+        usual="in your data folder",
+        metavar="PATH|NAME=PATH",
+        repeats=True,
+        example="For example: --weights /media/stick, or --weights objects=yolo11n.pt",
     )
     caches: WeightCaches = field(default_factory=WeightCaches)
-    vision_model: str | None = field(
-        default=None, metadata=_setting("vision_model", readers.text, "A model at the same endpoint for images.", optional=True)
+    vision_model: str | None = setting(
+        readers.text, "Use this model at the same endpoint for images: captions, look and --mode frames.", optional=True, metavar="NAME"
     )
-    vocabulary: Path | None = field(
-        default=None, metadata=_setting("vocabulary", readers.path, "A file with labels for tags.", optional=True)
+    vocabulary: Path | None = setting(
+        readers.path, "Read labels for tags from this file instead of the built-in ones.", optional=True, metavar="FILE", rare=True
     )
-    device: str = field(
-        default="auto", metadata=_setting("device", readers.device, "The device for engines.", example="For example: --device cuda:0")
+    device: str = setting(
+        readers.device, "Run engines on this device.", "auto", metavar="auto|cpu|cuda:N", rare=True, example="For example: --device cuda:0"
     )
-    decoder: str = field(default="cpu", metadata=_setting("decoder", readers.text, "The device for decoding: cpu, auto, cuda ..."))
-    offline: bool = field(default=False, metadata=_setting("offline", readers.flag, "Never use the network."))
-    start_ms: int | None = field(
-        default=None, metadata=_setting("from", parse, "Start at this time.", check=readers.milliseconds, optional=True)
+    decoder: str = setting(
+        readers.text,
+        "Decode on the CPU or a device (cuda, ...); frames are bit-identical.",
+        "cpu",
+        metavar="cpu|auto|cuda|...",
+        rare=True,
     )
-    end_ms: int | None = field(default=None, metadata=_setting("to", parse, "End at this time.", check=readers.milliseconds, optional=True))
-    max_steps: int = field(default=12, metadata=_setting("max_steps", readers.positive, "The most steps for one question."))
-    max_analyzer_ms: int | None = field(
-        default=None,
-        metadata=_setting(
-            *("max_analyzer_seconds", parse, "The most time that analyzers may run for one question."),
-            check=readers.milliseconds,
-            optional=True,
-            example="For example: 120",
-        ),
+    offline: bool = setting(readers.flag, "Never use the network.", False, heading=_STORE)
+    start_ms: int | None = setting(
+        parse,
+        "Start at this time (64.2 or 1:04.2).",
+        name="from",
+        check=readers.milliseconds,
+        optional=True,
+        usual="start of the video",
+        metavar="TIME",
+        heading=_PART,
     )
-    max_tokens: int | None = field(
-        default=None, metadata=_setting("max_tokens", readers.positive, "The most tokens for one question.", optional=True)
+    end_ms: int | None = setting(
+        parse,
+        "End at this time.",
+        name="to",
+        check=readers.milliseconds,
+        optional=True,
+        usual="end of the video",
+        metavar="TIME",
+        heading=_PART,
     )
-    refresh: bool = field(default=False, metadata=_setting("refresh", readers.flag, "Analyze again, even where notes are stored."))
+    max_steps: int = setting(readers.positive, "Limit the steps of one question.", 12, metavar="N", heading=_LIMITS)
+    max_analyzer_ms: int | None = setting(
+        parse,
+        "Limit the time that analyzers run for one question, in seconds.",
+        name="max_analyzer_seconds",
+        check=readers.milliseconds,
+        optional=True,
+        metavar="S",
+        heading=_LIMITS,
+        example="For example: 120",
+    )
+    max_tokens: int | None = setting(readers.positive, "Limit the tokens of one question.", optional=True, metavar="N", heading=_LIMITS)
+    refresh: bool = setting(readers.flag, "Analyze again, even where notes are stored.", False)
 
     if not TYPE_CHECKING:
 
@@ -208,10 +224,10 @@ class Settings:
             folder, single = _checked(SETTINGS["weights"], "weights", self.weights, readers.weights)
             object.__setattr__(self, "weights", single or {})
             object.__setattr__(self, "weights_dir", folder or self.weights_dir)
-        for setting in SETTINGS.values():
-            value = getattr(self, setting.field)
-            if value is not None or not setting.optional:
-                object.__setattr__(self, setting.field, _checked(setting, setting.field, value, setting.check))
+        for one in SETTINGS.values():
+            value = getattr(self, one.field)
+            if value is not None or not one.optional:
+                object.__setattr__(self, one.field, _checked(one, one.field, value, one.check))
 
         if self.start_ms is not None and self.end_ms is not None and self.end_ms <= self.start_ms:
             span = f"{clock(self.start_ms)}-{clock(self.end_ms)}"
@@ -244,9 +260,7 @@ class Settings:
         return load({}, environment, chosen_file(file, environment))
 
 
-SETTINGS: dict[str, Setting] = {
-    setting.name: replace(setting, field=one.name) for one in fields(Settings) for setting in one.metadata.values()
-}
+SETTINGS: dict[str, Setting] = {one.name: one for one in declared(Settings)}
 """All settings, by the names that users write."""
 
 

@@ -103,7 +103,7 @@ def test_ask_wants_a_video_and_a_question(cli, video, arguments, message):
         (["--tools", "speach"], 1, "Unknown analyzer 'speach'."),
         (["--engine", "speach=whisper"], 1, "Unknown analyzer 'speach'."),
         (["--engine", "speech=wisper"], 1, "'wisper' is not an engine of 'speech'."),
-        (["--engine", "speech"], 2, "Invalid value for '--engine': 'speech' is not NAME=VALUE; for example speech=whisper"),
+        (["--engine", "speech"], 2, "Invalid value for '--engine': give NAME=VALUE. For example: --engine speech=whisper"),
         (["--device", "gpu9"], 1, "device='gpu9' in the command line is not valid: choose one of auto, cpu, cuda, cuda:N, mps."),
         (["--manager", "llm"], 2, "Invalid value for '--manager': 'llm' is not one of 'auto', 'openai', 'rules'."),
         (["--max-steps", "0"], 2, "Invalid value for '--max-steps': 0 is not in the range x>=1."),
