@@ -6,8 +6,9 @@ Other columns are ignored.
 import csv
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 
-from analyzer_agent.importing.model import Document, Entry, invalid_place, score_of, span_of, text_of, time_of
+from analyzer_agent.importing.model import Document, Entry, Place
 
 _REQUIRED_COLUMNS = ("start", "end", "text")
 _MAX_FIELD_CHARS = 1 << 24
@@ -32,30 +33,28 @@ def table(text: str, name: str) -> Document:
         names = _names(next(row for row in rows if row))
         entries = []
         for row in rows:
-            where = f"line {rows.line_num}"
+            at = Place(name, f"line {rows.line_num}")
             if not any(cell.strip() for cell in row):
                 continue
             if len(row) < len(names):
-                raise invalid_place(name, where, f"it has {len(row)} columns, the header has {len(names)}")
-            entries.append(_entry(dict(zip(names, row, strict=False)), name, where))
+                raise at.invalid(f"it has {len(row)} columns, the header has {len(names)}")
+            entries.append(_entry(dict(zip(names, row, strict=False)), at))
     except csv.Error as error:
-        raise invalid_place(name, f"line {rows.line_num}", str(error)) from error
+        raise Place(name, f"line {rows.line_num}").invalid(str(error)) from error
     finally:
         csv.field_size_limit(before)
-    return Document("csv", "csv-file", "", entries)
+    return Document("csv", entries)
 
 
 def _names(cells: list[str]) -> list[str]:
     return [cell.strip().strip('"').lower() for cell in cells]
 
 
-def _entry(row: Mapping[str, str], name: str, where: str) -> Entry:
-    start, end = (time_of(row[field], name, where, field) for field in ("start", "end"))
-    return Entry(
-        *span_of(start, end, name, where),
-        text_of(row["text"], name, where),
-        where,
-        row.get("kind", "").strip(),
-        score_of(row.get("score", "").strip(), name, where),
+def _entry(row: Mapping[str, str], at: Place) -> Entry:
+    start, end = (at.time(row[field], field) for field in ("start", "end"))
+    return replace(
+        at.entry(start, end, at.text(row["text"])),
+        kind=row.get("kind", "").strip(),
+        score=at.score(row.get("score", "").strip()),
         uncertain=row.get("uncertain", "").strip().lower() == "true",
     )

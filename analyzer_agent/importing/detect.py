@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from analyzer_agent.errors import AgentError
 from analyzer_agent.importing import csv_format, json_formats, subtitle_formats
-from analyzer_agent.importing.model import FORMATS_TEXT, Document
+from analyzer_agent.importing.model import Document, not_accepted
 from analyzer_agent.media.subtitles import decode
 
 
@@ -22,12 +21,12 @@ def read_document(data: bytes, path: Path, every: int) -> Document:
     text = decode(data).replace("\r\n", "\n").replace("\r", "\n")
     start = text.lstrip()
     if not start:
-        raise AgentError(f"{path.name!r} is empty.", hint=f"Accepted: {FORMATS_TEXT}.")
+        raise not_accepted(f"{path.name!r} is empty.")
     if "\0" in text:
-        raise AgentError(f"{path.name!r} is not a text file.", hint=f"Accepted: {FORMATS_TEXT}.")
+        raise not_accepted(f"{path.name!r} is not a text file.")
     found = _document(start, text, path.name, every)
     if not any(entry.text for entry in found.entries):
-        raise AgentError(f"{path.name!r} holds no note ({found.form}).", hint=f"Accepted: {FORMATS_TEXT}.")
+        raise not_accepted(f"{path.name!r} holds no note ({found.form}).")
     return found
 
 
@@ -40,4 +39,4 @@ def _document(start: str, text: str, name: str, every: int) -> Document:
         return csv_format.table(text, name)
     if "-->" in text:
         return subtitle_formats.srt(text, name)
-    raise AgentError(f"{name!r} is in no form that can be imported.", hint=f"Accepted: {FORMATS_TEXT}.")
+    raise not_accepted(f"{name!r} is in no form that can be imported.")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from analyzer_agent.importing.model import Document, Entry, invalid_place, span_of, text_of
+from analyzer_agent.importing.model import Document, Entry, Place
 from analyzer_agent.media.subtitles import strip_markup
 
 _STAMP = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})[,.](\d{1,3})"
@@ -16,8 +16,7 @@ def srt(text: str, name: str) -> Document:
     Raises:
         AgentError: a line with `-->` does not contain two valid times.
     """
-    lines = text.split("\n")
-    return Document("srt", "srt-file", "subtitle", list(_cues(lines, name, blank_ends=False)))
+    return Document("srt", list(_cues(text.split("\n"), name, blank_ends=False)))
 
 
 def vtt(text: str, name: str) -> Document:
@@ -26,24 +25,22 @@ def vtt(text: str, name: str) -> Document:
     Raises:
         AgentError: a line with `-->` does not contain two valid times.
     """
-    lines = text.split("\n")
-    return Document("vtt", "vtt-file", "subtitle", list(_cues(_without_remarks(lines), name, blank_ends=True)))
+    return Document("vtt", list(_cues(_without_remarks(text.split("\n")), name, blank_ends=True)))
 
 
 def _cues(lines: Sequence[str], name: str, *, blank_ends: bool) -> Iterator[Entry]:
     places = [n for n, line in enumerate(lines) if "-->" in line]
     for at, following in zip(places, [*places[1:], len(lines)], strict=False):
-        where = f"line {at + 1}"
+        place = Place(name, f"line {at + 1}")
         match = _TIMES.fullmatch(lines[at])
         if match is None:
-            raise invalid_place(name, where, f"{lines[at].strip()!r:.80} is not 00:00:01,000 --> 00:00:02,500")
-        start, end = span_of(_ms(match.groups()[:4]), _ms(match.groups()[4:]), name, where)
+            raise place.invalid(f"{lines[at].strip()!r:.80} is not 00:00:01,000 --> 00:00:02,500")
         body = lines[at + 1 : following]
         if blank_ends:
             body = body[: next((n for n, line in enumerate(body) if not line.strip()), len(body))]
         elif following < len(lines) and body and body[-1].strip().isdecimal():
             body = body[:-1]  # the number of the next cue
-        yield Entry(start, end, strip_markup(text_of("\n".join(body), name, where)), where)
+        yield place.entry(_ms(match.groups()[:4]), _ms(match.groups()[4:]), strip_markup(place.text("\n".join(body))))
 
 
 def _without_remarks(lines: Sequence[str]) -> list[str]:
