@@ -22,12 +22,12 @@ MODULES = frozenset(
     audio audio_chunks batch benchmark_rules briefing cache call_groups call_schedule captions catalog chat
     checkpoints citations cli coca common comparison config container contract conversation coverage csv_format cues database
     default_paths demo describe description detect doctor download easyocr engine engine_pool engines errors evals events evidence
-    evidence_judge extractive_answer fakes faster_whisper fencing fields file fingerprint folders formats frame_converter
-    frame_dedup frames gap_runner gpu grading graph hardware help history http huggingface import_notes importing index indexing
+    evidence_judge extractive_answer fakes faster_whisper fencing fields file folders formats frame_converter
+    frame_dedup frames gap_runner gpu grading graph hardware help history http huggingface identity import_notes importing index indexing
     installing interrupt json_formats judge keyboard languages ledger library_search llm local look maintenance manager
     media memory merging messages migrations missing_video model modes moments motion multiple_choice native nodes note_formats
     note_queries note_tools notes object_count objects open_clip open_clip_files open_ended openai_chat openai_client openai_errors
-    openai_responses openai_text opencv options overview packages packet_reader parsing pixel_subset plan plugins pocketsphinx
+    openai_responses openai_text opencv options overview packages packet_reader parsing plan plugins pocketsphinx
     prefetch probe progress prompt prompts protocols provenance pyscenedetect question question_parser question_state questions
     quotation_check rapidocr readers records rendering result_text rules safe_json sample sample_search sampling sanitize scenes
     scheduler schemas score search sections session session_video sessions setting settings shared_decoding shared_pass shots single_call

@@ -4,9 +4,9 @@ The only package that imports `av` (libav).
 """
 
 from analyzer_agent.media.file import MediaFile, open_video
-from analyzer_agent.media.fingerprint import fingerprint
 from analyzer_agent.media.folders import media_in
-from analyzer_agent.media.missing_video import MissingVideo, is_named, named_id
+from analyzer_agent.media.identity import fingerprint, is_named, named_id
+from analyzer_agent.media.missing_video import MissingVideo
 from analyzer_agent.media.probe import has_sound
 
 __all__ = ["MediaFile", "MissingVideo", "fingerprint", "has_sound", "is_named", "media_in", "named_id", "open_video"]

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analyzer_agent.media.container import StreamClock, clock_of, decode_packet, discard_other_streams, opened_container, packets
+from analyzer_agent.media.container import StreamClock, clock_of, decode_packet, discard_other_streams, open_container, packets
 from analyzer_agent.timeline import TimeRange, clock
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def samples(path: Path, stream: int, span: TimeRange, rate: int) -> "NDArray[np.
 
     result = np.zeros(span.length * rate // 1000, dtype=np.float32)
     first = Fraction(span.start * rate, 1000)
-    with opened_container(path) as container:
+    with open_container(path) as container:
         chosen = container.streams[stream]
         discard_other_streams(container, chosen)
         reader = _TrackDecoder(container, chosen, path)  # type: ignore[arg-type]

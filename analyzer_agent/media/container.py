@@ -1,8 +1,7 @@
 """Open containers with libav, read their packets, and turn libav's errors into `MediaError`."""
 
 import re
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -69,16 +68,6 @@ def open_container(path: Path, hwaccel: "HWAccel | None" = None) -> "InputContai
         container.close()
         raise not_media(path)
     return container
-
-
-@contextmanager
-def opened_container(path: Path) -> "Iterator[InputContainer]":
-    """Like `open_container`, as a context manager that closes the container."""
-    container = open_container(path)
-    try:
-        yield container
-    finally:
-        container.close()
 
 
 def not_media(path: Path) -> MediaError:

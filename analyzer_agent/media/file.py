@@ -8,19 +8,18 @@ from fractions import Fraction
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from analyzer_agent.errors import MediaError
 from analyzer_agent.media import audio, frames, hardware, subtitles
-from analyzer_agent.media.fingerprint import fingerprint
 from analyzer_agent.media.frame_converter import FrameConverter
 from analyzer_agent.media.frames import FrameRequest
+from analyzer_agent.media.identity import fingerprint
 from analyzer_agent.media.packet_reader import PacketReader
 from analyzer_agent.media.probe import Layout, PictureStream, inspect
 from analyzer_agent.media.shared_pass import SharedPass, Source
-from analyzer_agent.protocols import Cue, Frame, Pixels, Track
-from analyzer_agent.timeline import TimeRange, clock, grid_step
-from analyzer_agent.timeline import instants as grid_instants
+from analyzer_agent.protocols import Cue, Frame, FrameQuery, Track, Video
+from analyzer_agent.timeline import TimeRange, clock, grid_step, instants
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +49,7 @@ def open_video(path: str | Path, decoder: str = hardware.SOFTWARE) -> "MediaFile
     return MediaFile(file, fingerprint(file), layout, chosen)
 
 
-class MediaFile:
+class MediaFile(Video):
     """An open media file: the `Video` that analyzers read.
 
     Every read opens the file anew, so several threads may read at once and no handle stays open.
@@ -148,34 +147,8 @@ class MediaFile:
         with self._cursor(picture) as cursor:
             return cursor.key_before(picture.clock.ticks(self.duration // 2)) is not None
 
-    def frames(
-        self,
-        span: TimeRange,
-        fps: float | None = None,
-        *,
-        instants: Sequence[int] | None = None,
-        keyframes: bool = False,
-        order: Literal["rgb", "bgr"] = "rgb",
-        pixels: Pixels | None = None,
-    ) -> Iterator[Frame]:
-        """Yield frames in time order.
-
-        The frame shown at t is the last one with pts <= t; before the first frame, the first one.
-        Frames are decoded during the iteration; close the iterator to stop early.
-
-        Args:
-            span: the range to read; ignored if `instants` is given.
-            fps: sample on the nested grid that is at least this dense; None yields every frame
-                that starts in `span`.
-            instants: times in ms; yield the frame shown at each of them.
-            keyframes: with neither `fps` nor `instants`, yield key frames only: the cheapest way
-                through a long video.
-            order: the channel order of the images.
-            pixels: the only pixels that the caller uses; images hold just these (rows x columns x
-                3) if that is faster.
-
-        Yields:
-            Frames with images of H x W x 3, uint8, upright.
+    def read_frames(self, query: FrameQuery) -> Iterator[Frame]:
+        """Yield the frames of a query, each decoded when it is asked for; close the iterator to stop early.
 
         Raises:
             MediaError: there is no picture, or the file cannot be read any further.
@@ -186,23 +159,16 @@ class MediaFile:
             raise MediaError(
                 f"{self.name!r} has no picture.", hint="Its sound can be used: ask what is said, or use the 'speech' and 'voice' analyzers."
             )
-        painter = FrameConverter(order, picture.turn, pixels, picture.size)
-        if instants is None and fps is not None:
-            instants = grid_instants(span, grid_step(1 / fps), picture.span)
-        if instants is None:
-            return self._every(picture, span, keyframes, painter)
-        return self._shown(picture, sorted(instants), painter)
+        converter = FrameConverter(query.order, picture.turn, query.pixels, picture.size)
+        wanted = query.instants
+        if wanted is None and query.fps is not None:
+            wanted = instants(query.span, grid_step(1 / query.fps), picture.span)
+        if wanted is None:
+            return self._every(picture, query.span, query.keyframes, converter)
+        return self._shown(picture, sorted(wanted), converter)
 
     def audio(self, span: TimeRange, rate: int = 16_000, track: int = 1) -> "NDArray[np.float32]":
-        """Return the sound of `span`, with silence where the track has no samples.
-
-        Args:
-            span: may reach beyond the end.
-            rate: samples per second.
-            track: number of the audio track, from 1; its channels are averaged.
-
-        Returns:
-            float32[span.length * rate // 1000], mono, -1..1.
+        """Return the sound of `span`, the mean of the track's channels; see `Video.audio`.
 
         Raises:
             MediaError: there is no such track, or the file cannot be read any further.
@@ -226,8 +192,8 @@ class MediaFile:
         stream, found = self._layout.texts[place]
         return subtitles.embedded_cues(self.path, stream, found)
 
-    def _shown(self, picture: PictureStream, wanted: Sequence[int], painter: FrameConverter) -> Iterator[Frame]:
-        at, paint = picture.clock, painter.image
+    def _shown(self, picture: PictureStream, wanted: Sequence[int], converter: FrameConverter) -> Iterator[Frame]:
+        at, paint = picture.clock, converter.image
         there = [t for t in wanted if self._is_readable(t)]
         wish = FrameRequest(instants=tuple(max(picture.first, at.ticks(t)) for t in there))
         last: tuple[int | None, NDArray[np.uint8]] | None = None
@@ -239,8 +205,8 @@ class MediaFile:
         if len(there) < len(wanted):
             raise self._cut_off()
 
-    def _every(self, picture: PictureStream, span: TimeRange, keyframes: bool, painter: FrameConverter) -> Iterator[Frame]:
-        at, paint = picture.clock, painter.image
+    def _every(self, picture: PictureStream, span: TimeRange, keyframes: bool, converter: FrameConverter) -> Iterator[Frame]:
+        at, paint = picture.clock, converter.image
         # A truncated file may still hold some frames after `duration`, with gaps before them.
         end = span.end if self.duration == self.promised else min(span.end, self.duration)
         start = max(picture.first, at.ticks(span.start - 1) + 1) if span.start else picture.first

@@ -2,29 +2,17 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
-from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from analyzer_agent.errors import MediaError
-from analyzer_agent.protocols import Track
+from analyzer_agent.media.identity import named_id
+from analyzer_agent.protocols import Track, Video
 from analyzer_agent.timeline import TimeRange
 
-_ID_PREFIX = "named-"
 
-
-def named_id(name: str) -> str:
-    """Return the id of a video without a file; its prefix distinguishes it from fingerprints."""
-    return _ID_PREFIX + blake2b(name.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
-
-
-def is_named(video: str) -> bool:
-    """Return whether `video` is the id of a video without a file."""
-    return video.startswith(_ID_PREFIX)
-
-
-class MissingVideo:
+class MissingVideo(Video):
     """A video with only a name and a duration (ms); reading its content raises `MediaError`."""
 
     rotation = 0
@@ -46,8 +34,8 @@ class MissingVideo:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Do nothing: there is no file."""
 
-    def frames(self, *_arguments: Any, **_options: Any) -> Any:
+    def read_frames(self, *_arguments: Any, **_options: Any) -> Any:
         """Refuse to read anything, with a hint at what can be read."""
         raise MediaError(f"The file of {self.name!r} is not here.", hint="Only notes that were imported can be read: analyzer-agent notes.")
 
-    audio = subtitles = frames
+    audio = subtitles = read_frames

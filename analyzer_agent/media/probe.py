@@ -16,7 +16,7 @@ from analyzer_agent.media.container import (
     discard_other_streams,
     has_estimated_duration,
     not_media,
-    opened_container,
+    open_container,
     packets,
 )
 from analyzer_agent.media.frame_converter import orientation_of
@@ -100,7 +100,7 @@ def inspect(path: Path) -> Layout:
         MediaError: the file cannot be opened, or neither picture nor sound can be decoded.
     """
     problems: list[str] = []
-    with opened_container(path) as container:
+    with open_container(path) as container:
         video, audio = _choose(container)
         still = video is not None and _is_still(container)
         first = _first(path, video) if video is not None else None
@@ -129,7 +129,7 @@ def has_sound(path: Path) -> bool:
     Raises:
         MediaError: the file cannot be opened.
     """
-    with opened_container(path) as container:
+    with open_container(path) as container:
         return bool(_choose(container)[1])
 
 
@@ -196,7 +196,7 @@ def _frame_duration(video: "Stream | None") -> Fraction:
 
 def _first(path: Path, stream: "Stream") -> "Frame | None":
     """Return the first decodable frame, or None."""
-    with opened_container(path) as container:
+    with open_container(path) as container:
         own = container.streams[stream.index]
         discard_other_streams(container, own)
         for count, packet in enumerate(packets(container, own, path, lambda: clock(0))):

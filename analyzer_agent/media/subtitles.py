@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzer_agent.errors import MediaError
-from analyzer_agent.media.container import StreamClock, clock_of, decode_packet, discard_other_streams, opened_container, packets
+from analyzer_agent.media.container import StreamClock, clock_of, decode_packet, discard_other_streams, open_container, packets
 from analyzer_agent.protocols import Cue, Track
 from analyzer_agent.timeline import TimeRange, clock
 
@@ -86,7 +86,7 @@ def embedded_cues(path: Path, stream: int, track: Track) -> list[Cue]:
             f"Subtitle track {track.number} of {path.name!r} consists of pictures ({track.codec}), not of text.",
             hint="Read it from the screen with the 'text' analyzer if it is burnt in, or put a .srt file beside the video.",
         )
-    with opened_container(path) as container:
+    with open_container(path) as container:
         chosen = container.streams[stream]
         discard_other_streams(container, chosen)
         return _cues(container, chosen, path)

@@ -3,7 +3,7 @@
 from analyzer_agent.protocols.analyzer import Analyzer, Grain, Spec
 from analyzer_agent.protocols.engine import Availability, Engine, EngineConfig, EngineSpec, WeightCaches
 from analyzer_agent.protocols.model import ChatModel, Reply, Vision
-from analyzer_agent.protocols.video import Cue, Frame, Pixels, Track, Video
+from analyzer_agent.protocols.video import Cue, Frame, FrameQuery, Pixels, Track, Video
 
 __all__ = [
     "Analyzer",
@@ -14,6 +14,7 @@ __all__ = [
     "EngineConfig",
     "EngineSpec",
     "Frame",
+    "FrameQuery",
     "Grain",
     "Pixels",
     "Reply",

@@ -48,6 +48,17 @@ class Track:
     digest: str = ""
 
 
+class FrameQuery(NamedTuple):
+    """The arguments of `Video.frames`."""
+
+    span: TimeRange
+    fps: float | None = None
+    instants: Sequence[int] | None = None
+    keyframes: bool = False
+    order: Literal["rgb", "bgr"] = "rgb"
+    pixels: Pixels | None = None
+
+
 class Video(Protocol):
     """An open media file, as analyzers read it. Times are ms on the presentation timeline."""
 
@@ -84,6 +95,10 @@ class Video(Protocol):
             order: the channel order of the images.
             pixels: the only pixels used; an image may hold just these, rows x columns x 3.
         """
+        return self.read_frames(FrameQuery(span, fps, instants, keyframes, order, pixels))
+
+    def read_frames(self, query: FrameQuery) -> Iterator[Frame]:
+        """Yield the frames of a query; a class that implements `Video` defines this method."""
 
     def audio(self, span: TimeRange, rate: int = 16_000, track: int = 1) -> "NDArray[np.float32]":
         """Return float32[span.length * rate // 1000], mono, -1..1, silence where there is none.

@@ -10,9 +10,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from analyzer_agent.protocols import Analyzer, Cue, Engine, EngineConfig, Frame, Grain, Pixels, Reply, Spec, Track
+from analyzer_agent.protocols import Analyzer, Cue, Engine, EngineConfig, Frame, FrameQuery, Grain, Reply, Spec, Track, Video
 from analyzer_agent.records import JSON, Observation, ToolCall
 from analyzer_agent.timeline import TimeRange, grid_step, instants, sample_end
 
@@ -64,7 +64,7 @@ class ScriptedModel:
         return answer
 
 
-class FakeVideo:
+class FakeVideo(Video):
     """A `Video` without a file. `reads` holds the ranges that were read, in ms.
 
     Args:
@@ -101,16 +101,7 @@ class FakeVideo:
         self.reads: list[TimeRange] = []
         self._picture_at, self._sound, self._cues = picture_at, sound, cues
 
-    def frames(
-        self,
-        span: TimeRange,
-        fps: float | None = None,
-        *,
-        instants: Sequence[int] | None = None,
-        keyframes: bool = False,
-        order: Literal["rgb", "bgr"] = "rgb",
-        pixels: Pixels | None = None,
-    ) -> Iterator[Frame]:
+    def read_frames(self, query: FrameQuery) -> Iterator[Frame]:
         """Yield frames as described at `Video.frames`.
 
         Frame k appears at `start + k * 1000 / rate` ms, rounded up. The first frame of each second
@@ -119,22 +110,23 @@ class FakeVideo:
         import numpy as np
 
         assert self.picture is not None, "this video has no picture"
-        for t in self._wanted(span, fps, instants, int(self.rate) if keyframes else 1):
+        for t in self._wanted(query):
             assert 0 <= t < self.duration, f"there is no frame at {t} ms: the video is {self.duration} ms long"
             pts = self._pts(self._number(t))
             self.reads.append(TimeRange(pts, pts + 1))
             image = self._picture_at(pts) if self._picture_at else np.zeros((self.size[1], self.size[0], 3), np.uint8)
-            yield Frame(t, pts, image if order == "rgb" else image[..., ::-1].copy())
+            yield Frame(t, pts, image if query.order == "rgb" else image[..., ::-1].copy())
 
-    def _wanted(self, span: TimeRange, fps: float | None, at: Sequence[int] | None, each: int) -> Sequence[int]:
+    def _wanted(self, query: FrameQuery) -> Sequence[int]:
         assert self.picture is not None
-        if at is not None:
-            return at
-        if fps is not None:
-            return instants(span, grid_step(1 / fps), self.picture)
-        part = span.within(self.picture)
+        if query.instants is not None:
+            return query.instants
+        if query.fps is not None:
+            return instants(query.span, grid_step(1 / query.fps), self.picture)
+        part = query.span.within(self.picture)
         if part is None:
             return []
+        each = int(self.rate) if query.keyframes else 1
         numbers = range(self._number(part.start), self._number(part.end - 1) + 1)
         return [self._pts(n) for n in numbers if self._pts(n) >= part.start and n % each == 0]
 

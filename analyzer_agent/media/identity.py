@@ -1,11 +1,12 @@
-"""The fingerprint of a file's content, used as the id of a video."""
+"""The id of a video: a fingerprint of the file's content, or, without a file, of its name."""
 
-import hashlib
 import os
+from hashlib import blake2b
 from pathlib import Path
 
 _BLOCKS = 64
 _BLOCK = 16 * 1024
+_NAMED = "named-"
 
 
 def fingerprint(path: Path) -> str:
@@ -17,7 +18,7 @@ def fingerprint(path: Path) -> str:
     Raises:
         OSError: the file cannot be read.
     """
-    digest = hashlib.blake2b(digest_size=16)
+    digest = blake2b(digest_size=16)
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         digest.update(size.to_bytes(8, "big"))
@@ -26,3 +27,13 @@ def fingerprint(path: Path) -> str:
             file.seek(at)
             digest.update(file.read(_BLOCK))
     return digest.hexdigest()
+
+
+def named_id(name: str) -> str:
+    """Return the id of a video without a file; its prefix distinguishes it from fingerprints."""
+    return _NAMED + blake2b(name.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
+
+
+def is_named(video: str) -> bool:
+    """Return whether `video` is the id of a video without a file."""
+    return video.startswith(_NAMED)
