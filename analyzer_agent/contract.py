@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from analyzer_agent.errors import PluginError
-from analyzer_agent.records import UNHEARD, Observation, Sample
+from analyzer_agent.records import GAP, UNHEARD, Observation, Sample
 from analyzer_agent.timeline import TimeRange, grid_step
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def grain_fault(spec: "Spec", grain: "Grain", expected: "Grain | None", found: S
             return f"no observation may cross its grain: {text!r} at {span} lies outside of {grain.span}"
         if grain.step and span.start not in grain.instants:
             return f"an observation must start at an instant of its grain: {text!r} at {span} does not"
-        if not isinstance(one, Sample) and one.kind not in (*spec.kinds, UNHEARD):
+        if not isinstance(one, Sample) and one.kind not in (*spec.kinds, UNHEARD, GAP):
             return f"{text!r} is of the kind {one.kind!r}, which kinds={spec.kinds!r} does not name"
         # Only for plug-ins: serializing each detail twice slows storing by 10 %.
         if spec.source and (not isinstance(text, str) or not _is_json(dict(one.detail))):

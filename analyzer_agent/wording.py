@@ -175,6 +175,10 @@ def quote(text: str, longest: int | None = _LONGEST_QUOTE) -> str:
     return f'"{flat if longest is None else truncated(flat, longest)}"'
 
 
+_EXPLAINED = ("failed", "undecodable", "encrypted", "other_track", "too_small", "unreadable_cue")
+"""The reasons whose details people are shown."""
+
+
 def left_lines(left: Sequence[Unexamined], names: Mapping[str, str], *, unseen: bool = True, brief: bool = False) -> Iterator[str]:
     """Yield the lines about unexamined ranges and voices that were not understood.
 
@@ -233,7 +237,8 @@ def unexamined_in_brief(left: Sequence[Unexamined], names: Mapping[str, str]) ->
 def _unexamined(left: Iterable[Unexamined], names: Mapping[str, str]) -> list[str]:
     groups: dict[tuple[str, str, str], list[TimeRange]] = {}
     for u in left:
-        reason = f"{u.reason}: {one_line(u.detail)}" if u.reason == "failed" and u.detail else u.reason
+        reason = u.reason.replace("_", " ")
+        reason = f"{reason}: {one_line(u.detail)}" if u.reason in _EXPLAINED and u.detail else reason
         groups.setdefault((u.analyzer, reason, u.video), []).append(u.span)
     alike: dict[tuple[tuple[TimeRange, ...], str, str], list[str]] = {}
     for (analyzer, reason, video), spans in groups.items():

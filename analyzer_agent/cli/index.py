@@ -95,7 +95,7 @@ def run_index(session: "Session", wanted: Sequence[str] | None, every: float | N
                 drawer.draw(warning)
     _tell_skipped(session, results, wanted)
     names = {session_video.video.id: session_video.title for session_video in session.session_videos}
-    left = [u for result in results for u in result.not_examined if u.reason in ("budget", "not_understood")]
+    left = [u for result in results for u in result.not_examined if u.reason not in ("unseen", "failed", "unavailable")]
     for line in left_lines(left, names):
         warn(line)
     return results

@@ -5,12 +5,12 @@ Reading never analyzes; to join, it reads up to `CONTEXT_MS` around the requeste
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from analyzer_agent.evidence.shots import join_shots
 from analyzer_agent.evidence.tracks import is_piece, join_tracks, merged_track
 from analyzer_agent.protocols import Spec
-from analyzer_agent.records import UNHEARD, Note, Provenance, Unexamined
+from analyzer_agent.records import GAP, UNHEARD, Note, Provenance, Reason, Unexamined
 from analyzer_agent.storage import CHAPTER, Store, gc_paused
 from analyzer_agent.timeline import TimeRange, merge, sample_end
 
@@ -19,7 +19,7 @@ CONTEXT_MS = 600_000
 
 _FIRST_CONTEXT_MS = 10_000
 _SPEECH_GAP_MS = 1_500
-_SEPARATE_KINDS = ("scene", "subtitle", "look", "voice", "motion", "speech", "moment", CHAPTER)
+_SEPARATE_KINDS = ("scene", "subtitle", "look", "voice", "motion", "speech", "moment", CHAPTER, GAP)
 """Kinds whose adjacent equal texts are separate; only pieces marked `continues` are joined."""
 
 
@@ -104,7 +104,7 @@ class NoteReader:
             video: the video id.
             span: the range, in ms.
             keys: only notes with these cache keys.
-            kinds: only these kinds; by default all but chapters and voice without words.
+            kinds: only these kinds; by default all but chapters, voice without words and gaps.
             filters: filters of the analyzers, in addition to their defaults.
             grid: only samples on this grid, so that a coarse request gives the same result whether
                 or not a finer one came before.
@@ -115,7 +115,7 @@ class NoteReader:
         while True:
             window = TimeRange(max(0, span.start - margin), span.end + margin)
             notes = self.store.notes.read(video, window, keys=asked, kinds=kinds)
-            notes = notes if kinds else [note for note in notes if note.kind not in (CHAPTER, UNHEARD)]
+            notes = notes if kinds else [note for note in notes if note.kind not in (CHAPTER, UNHEARD, GAP)]
             chosen = notes if grid is None else self._on_grid(video, notes, grid, window)
             runs = self._tracks([note for note in chosen if is_piece(note)], filters or {}, provenances)
             others = [note for note in chosen if not is_piece(note)]
@@ -128,10 +128,20 @@ class NoteReader:
             margin = min(margin * 4, CONTEXT_MS)
 
     def unheard(self, video: str, span: TimeRange, keys: Iterable[str] | None = None) -> list[Unexamined]:
-        """Return the parts of `span` that contain a voice without recognised words."""
-        runs = self.merged_notes(video, span, keys=keys, kinds=[UNHEARD])
+        """Return the parts of `span` that were analyzed but not examined, such as undecodable ones.
+
+        Voice without recognised words is among them.
+        """
+        found: dict[tuple[str, Reason, str], list[TimeRange]] = {}
+        for run in self.merged_notes(video, span, keys=keys, kinds=[UNHEARD, GAP]):
+            detail = run.notes[0].observation.detail
+            reason = cast(Reason, detail.get("reason", "not_understood"))
+            if part := run.span.within(span):
+                found.setdefault((run.notes[0].analyzer, reason, str(detail.get("explanation", ""))), []).append(part)
         return [
-            Unexamined(run.notes[0].analyzer, part, "not_understood", "", video) for run in runs for part in [run.span.within(span)] if part
+            Unexamined(analyzer, part, reason, explanation, video)
+            for (analyzer, reason, explanation), parts in found.items()
+            for part in merge(parts)
         ]
 
     def merged_note_of(self, note: Note) -> MergedNote:

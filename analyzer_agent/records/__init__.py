@@ -12,9 +12,10 @@ from analyzer_agent.records.answers import (
     Unexamined,
     Usage,
 )
-from analyzer_agent.records.notes import JSON, KINDS, UNHEARD, JoinedNote, Note, Observation, Provenance, Sample, Word
+from analyzer_agent.records.notes import GAP, JSON, KINDS, UNHEARD, JoinedNote, Note, Observation, Provenance, Sample, Unread, Word, gap
 
 __all__ = [
+    "GAP",
     "JSON",
     "KINDS",
     "UNHEARD",
@@ -32,6 +33,8 @@ __all__ = [
     "ToolCall",
     "ToolResult",
     "Unexamined",
+    "Unread",
     "Usage",
     "Word",
+    "gap",
 ]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from analyzer_agent.records.notes import JSON
+from analyzer_agent.records.notes import JSON, Unread
 from analyzer_agent.sanitize import truncated
 from analyzer_agent.timeline import TimeRange, seconds
 
@@ -12,7 +12,7 @@ Confidence = Literal["high", "medium", "low"]
 
 Finished = Literal["answered", "not_found", "out_of_steps", "out_of_budget"]
 
-Reason = Literal["unseen", "failed", "unavailable", "budget", "not_understood"]
+Reason = Literal["unseen", "failed", "unavailable", "budget", "not_understood"] | Unread
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from analyzer_agent.timeline import TimeRange
 
@@ -10,6 +10,12 @@ JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON
 
 UNHEARD = "unheard"
 """Marks voice without recognised words. The text is empty: searches miss it, answers report it."""
+
+GAP = "gap"
+"""Marks what an analyzer could not examine within a covered grain; made by `gap`."""
+
+Unread = Literal["undecodable", "encrypted", "other_track", "too_small", "unreadable_cue"]
+"""Why a part of a covered grain could not be examined."""
 
 KINDS = (
     "scene",
@@ -26,6 +32,7 @@ KINDS = (
     "moment",
     "chapter",
     UNHEARD,
+    GAP,
 )
 """The kinds that built-in analyzers yield; plug-ins may add their own."""
 
@@ -43,6 +50,15 @@ class Observation:
     text: str
     score: float | None = None
     detail: Mapping[str, JSON] = field(default_factory=dict)
+
+
+def gap(span: TimeRange, reason: Unread, explanation: str = "") -> Observation:
+    """Return the observation that `span` was not examined although its grain was analyzed.
+
+    It is stored with the grain, and read back as `Unexamined`: searches miss it, answers report it.
+    """
+    detail: dict[str, JSON] = {"reason": reason}
+    return Observation(span, GAP, "", None, detail | ({"explanation": explanation} if explanation else {}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,4 +64,9 @@ _REASONS = {
     "unseen": "Not examined, because it failed too often:",
     "unavailable": "Not examined, because it cannot run here:",
     "not_understood": "Not understood, there is voice without words:",
+    "undecodable": "Not examined, because it cannot be decoded:",
+    "encrypted": "Not examined, because it is encrypted:",
+    "other_track": "Not examined, because it is on another track:",
+    "too_small": "Not examined, because it is too small for the engine:",
+    "unreadable_cue": "Not examined, because the subtitle file cannot be read there:",
 }
