@@ -222,9 +222,9 @@ class TestPython:
         ],
     )
     def test_refused_when_made(self, said: dict[str, Any], told: str, hint: str) -> None:
-        for make in (lambda: Settings(**said), lambda: Settings().changed(**said)):
+        for make in (Settings, Settings().changed):
             with pytest.raises(AgentError) as refused:
-                make()
+                make(**said)
             assert str(refused.value) == told and hint in refused.value.hint
 
     def test_paths_as_text(self) -> None:

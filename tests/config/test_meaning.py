@@ -1,5 +1,7 @@
 """Analyzers go by several names: their own, their tool's, that of their notes, that of an engine that only they have."""
 
+from pathlib import Path
+
 import pytest
 
 from analyzer_agent import Session
@@ -22,11 +24,11 @@ from cli_kit import PRICE, Cli, talk
         ("rapidocr", "text", "rapidocr"),
     ],
 )
-def test_an_analyzer_by_any_name(name, analyzer, engine):
+def test_an_analyzer_by_any_name(name: str, analyzer: str, engine: str) -> None:
     assert resolve_name(name) == (analyzer, engine)
 
 
-def test_names_that_say_nothing_or_too_much():
+def test_names_that_say_nothing_or_too_much() -> None:
     with pytest.raises(AgentError) as unknown:
         resolve_name("spech")
     assert str(unknown.value) == "Unknown analyzer 'spech'." and unknown.value.hint.startswith(
@@ -39,7 +41,7 @@ def test_names_that_say_nothing_or_too_much():
         resolve_names(["whisper"], {"transcribe_speech": "pocketsphinx"})
 
 
-def test_kinds_by_any_name():
+def test_kinds_by_any_name() -> None:
     assert [resolve_kinds(name) for name in ("object", "objects", "detect_objects", "transcribe_speech")] == [
         *(("object",), ("object",), ("object",), ("speech",)),
     ]
@@ -47,7 +49,7 @@ def test_kinds_by_any_name():
         resolve_kinds("whisper")
 
 
-def test_everywhere_on_the_command_line(tmp_path):
+def test_everywhere_on_the_command_line(tmp_path: Path) -> None:
     cli, video = Cli(tmp_path), talk(tmp_path / "talk.mp4")
     for name in ("read_subtitles", "subtitle"):
         (row,) = cli.json("index", video, "--with", name, "--json", "--quiet")["indexed"]
@@ -62,7 +64,7 @@ def test_everywhere_on_the_command_line(tmp_path):
     assert "Deleted 2 notes" in cli("cache", "clear", "--analyzer", "read_subtitles", "--yes").stdout
 
 
-def test_everywhere_in_python(tmp_path):
+def test_everywhere_in_python(tmp_path: Path) -> None:
     video = talk(tmp_path / "talk.mp4")
     with Session(video, store=tmp_path / "s.db", tools=["read_subtitles", "pocketsphinx"]) as session:
         assert session.settings.tools == ("subtitles", "speech") and session.settings.engine == {"speech": "pocketsphinx"}

@@ -266,7 +266,12 @@ def free_port() -> int:
 def cancelled_after(model: ChatModel, on_text: Any, delay: float = 0.4) -> float:
     """Seconds between the cancel and the return."""
     cancel, moments = threading.Event(), []
-    timer = threading.Timer(delay, lambda: (moments.append(time.monotonic()), cancel.set()))
+
+    def stop() -> None:
+        moments.append(time.monotonic())
+        cancel.set()
+
+    timer = threading.Timer(delay, stop)
     timer.start()
     with pytest.raises(Cancelled):
         model.complete(ASK, TOOLS, on_text, cancel=cancel)

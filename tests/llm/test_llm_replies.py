@@ -38,7 +38,8 @@ def said(reply: Reply) -> dict[str, Any]:
     """The reply as the message that goes back, through JSON as a checkpoint would take it."""
     calls = [{"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}} for c in reply.calls]
     message = {"role": "assistant", "content": reply.text or None, "tool_calls": calls, "state": reply.state}
-    return json.loads(json.dumps(message))
+    back: dict[str, Any] = json.loads(json.dumps(message))
+    return back
 
 
 def results(reply: Reply) -> list[dict[str, Any]]:
@@ -168,7 +169,8 @@ class TestReasoning:
         server.says("Done.")
         open_model(model, api=api, base_url=server.url).complete(messages, TOOLS)
         body = server.requests[-1].body
-        return body.get("input") or body["messages"]
+        messages_sent: list[dict[str, Any]] = body.get("input") or body["messages"]
+        return messages_sent
 
     def test_it_is_dropped_when_the_model_changes(self, server: OpenAIServer) -> None:
         reply = self.first(server)

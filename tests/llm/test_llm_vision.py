@@ -16,8 +16,8 @@ from openai_server import OpenAIServer
 
 
 def decoded(data: bytes) -> Any:
-    with av.open(io.BytesIO(data)) as container:
-        return next(container.decode(video=0)).to_ndarray(format="rgb24")
+    with av.open(io.BytesIO(data), "r") as container:
+        return next(container.decode(container.streams.video[0])).to_ndarray(format="rgb24")
 
 
 def pictures(body: dict[str, Any]) -> list[Any]:

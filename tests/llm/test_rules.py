@@ -29,6 +29,7 @@ from analyzer_agent.testing import FakeAnalyzer, FakeVideo
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
 from analyzer_agent.toolbox.scheduler import run_calls
+from generators import result_of
 
 Said = Sequence[tuple[float, float, str]]
 TOOLS = {
@@ -65,12 +66,7 @@ def ask(tmp_path: Path) -> Callable[..., Answer]:
             toolbox = Toolbox(store, session_videos, {name: tool(name, found, duration) for name, found in events.items()})
             limits, model = Limits(steps), RulesManager()
             agent = Agent(toolbox, model, lambda state: brief(toolbox, limits, state), saver, limits)
-            running = agent.ask("t", question, options, 1)
-            while True:
-                try:
-                    next(running)
-                except StopIteration as end:
-                    return build_answer(outcome_of(end.value), toolbox, model, "t", 0)
+            return build_answer(outcome_of(result_of(agent.ask("t", question, options, 1))), toolbox, model, "t", 0)
 
     return asked
 
@@ -390,7 +386,7 @@ def test_the_question_is_the_last_one_even_with_history_and_a_closing_word() -> 
     history = [{"role": "user", "content": "Old?"}, {"role": "assistant", "content": "Old answer."}]
     messages = conversation("What is the price?")
     asked = [messages[0], *history, messages[1], {"role": "user", "content": "This is the last of 1 steps. Call finish now."}]
-    only = [tool for tool in OFFERED if tool["function"]["name"] == "finish"]  # type: ignore[index]
+    only = [tool for tool in OFFERED if tool["function"]["name"] == "finish"]
     assert RulesManager().complete(asked, only).calls[0].name == "finish"
     first = RulesManager().complete(asked, OFFERED).calls[0]
     assert json.loads(first.arguments)["query"] == "price"
@@ -425,12 +421,7 @@ class TestWhichVideos:
                     run_calls(toolbox, calls, lambda event: None, None, threading.Event())
                 limits, model = Limits(steps), RulesManager()
                 agent = Agent(toolbox, model, lambda state: brief(toolbox, limits, state), saver, limits)
-                running = agent.ask("t", question, (), 1)
-                while True:
-                    try:
-                        next(running)
-                    except StopIteration as end:
-                        return build_answer(outcome_of(end.value), toolbox, model, "t", 0)
+                return build_answer(outcome_of(result_of(agent.ask("t", question, (), 1))), toolbox, model, "t", 0)
 
         return asked
 

@@ -1,6 +1,7 @@
 """Times in a question tell the rules manager where to look; they are not words that a note must hold."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ TOOLS = [{"function": {"name": name}} for name in ("search_notes", "read_screen_
 
 
 def step(question: str, *done: tuple[str, str]) -> Reply:
-    messages = [{"role": "system", "content": BRIEFING}, {"role": "user", "content": question}]
+    messages: list[dict[str, Any]] = [{"role": "system", "content": BRIEFING}, {"role": "user", "content": question}]
     for n, (tool, result) in enumerate(done):
         made = call(tool, f"c{n}")
         calls = [{"id": made.id, "type": "function", "function": {"name": made.name, "arguments": made.arguments}}]
@@ -25,12 +26,12 @@ def step(question: str, *done: tuple[str, str]) -> Reply:
 
 
 @pytest.mark.parametrize("question", ["Which cafe is shown at 0:24?", "Which cafe is shown between 0:20 and 0:30?"])
-def test_times_are_not_searched_for(question):
+def test_times_are_not_searched_for(question: str) -> None:
     (first,) = step(question).calls
     assert (first.name, json.loads(first.arguments)["query"]) == ("search_notes", "cafe")
 
 
-def test_a_note_need_not_hold_the_time():
+def test_a_note_need_not_hold_the_time() -> None:
     found = '<notes>\n#31 0:22-0:28 text "CAFE LUNA"\n</notes>'
     (last,) = step("Which cafe is shown at 0:24?", ("read_screen_text", found)).calls
     assert last.name == "finish" and json.loads(last.arguments)["notes"] == [31]
