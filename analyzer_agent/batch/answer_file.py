@@ -66,7 +66,7 @@ def read_answer_file(out: Path) -> AnswerFileContents:
         if "error" in record:
             continue
         answered[name] = str(record.get("session", ""))
-        if (chosen := chosen_right(record.get("gold"), record)) is not None:
+        if (chosen := chosen_right(record)) is not None:
             right[name] = chosen
         if (how := answer_settings(record)) not in made:
             made.append(how)
@@ -107,8 +107,9 @@ def _settings_text(how: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     return ", ".join([made_by(how), *(f"{name} {ours.get(name, 'none')}" for name in differ)])
 
 
-def chosen_right(gold: Any, record: Mapping[str, Any]) -> bool | None:
+def chosen_right(record: Mapping[str, Any]) -> bool | None:
     """Return whether a choice was right (a failed one never); None without options or gold."""
+    gold = record.get("gold")
     if not isinstance(gold, Mapping) or not gold.get("options"):
         return None
     answer = gold.get("answer")

@@ -1,12 +1,12 @@
 """Count the progress of a run: answers, cost, accuracy and remaining time."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from analyzer_agent.batch.answer_file import chosen_right
-from analyzer_agent.batch.questions import Question
-from analyzer_agent.records import JSON
+from analyzer_agent.records import Usage
 
 
 @dataclass
@@ -22,28 +22,21 @@ class Tally:
     failed: int = 0
     judged: int = 0
     right: int = 0
-    llm_calls: int = 0
-    tokens: int = 0
-    analyzer_s: float = 0.0
+    usage: Usage = Usage()
     clock: Callable[[], float] = time.monotonic
     began: float = field(init=False)
 
     def __post_init__(self) -> None:
         self.began = self.clock()
 
-    def add(self, question: Question, record: "dict[str, JSON]") -> None:
-        """Count an answered or failed question."""
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Count an answered or failed question by its line in the answer file."""
         self.done += 1
         self.failed += "error" in record
-        gold = {"answer": question.answer, "options": question.options}
-        if (right := chosen_right(gold, record)) is not None:
+        if (right := chosen_right(record)) is not None:
             self.judged += 1
             self.right += right
-        usage = record.get("usage")
-        if isinstance(usage, dict):
-            self.llm_calls += int(usage["llm_calls"])
-            self.tokens += int(usage["input_tokens"]) + int(usage["output_tokens"])
-            self.analyzer_s += float(usage["analyzer_seconds"])
+        self.usage += Usage.from_dict(record.get("usage") or {})
 
     @property
     def accuracy(self) -> float | None:

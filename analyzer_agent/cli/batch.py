@@ -45,11 +45,13 @@ def batch(questions: str, out: str, workers: int, videos: str | None, map_file: 
     """
     settings = settings_of(flags)
     from analyzer_agent.batch import prepare
+    from analyzer_agent.evals.formats import read_questions
 
-    beside = {"videos": Path(videos) if videos else None, "map": Path(map_file) if map_file else None}
-    with closing(prepare(Path(questions), Path(out), settings, mix=mix, **beside)) as run:
+    mapped = Path(map_file) if map_file else None
+    found = read_questions(Path(questions), Path(videos) if videos else None, mapped)
+    with closing(prepare(found, Path(out), settings, mix=mix)) as run:
         _require_videos(run)
-        if beside["map"] and beside["map"] not in run.questions.used:
+        if mapped and mapped not in found.used:
             warn(f"--map is ignored: no video of these questions is in {one_line(str(map_file))}.")
         _answer(run, workers, out, flags)
 
@@ -68,7 +70,7 @@ def _answer(run: "Batch", workers: int, out: str, flags: Mapping[str, Any]) -> N
         if run.todo:
             drawer.count(0, tally.total, f"opening {one_line(Path(run.todo[0].video).name)}")
         for one in run.run(workers):
-            tally.add(one.question, one.record)
+            tally.add(one.record)
             result = one.record["error"]["message"] if one.failed else one.record["answer"]
             drawer.note(
                 f"{tally.done}/{tally.total} {one_line(one.id)}: {'failed: ' if one.failed else ''}{truncated(one_line(result), 100)}"
@@ -103,8 +105,8 @@ def _so_far(tally: "Tally") -> str:
     """Return the figures of a run so far: right choices, cost, and the estimated time left."""
     parts = [] if tally.accuracy is None else [f"{tally.right} of {tally.judged} choices right ({tally.accuracy:.1%})"]
     parts += [f"{tally.failed} failed"] if tally.failed else []
-    parts += [f"{tally.llm_calls} LLM calls, {tally.tokens} tokens"] if tally.llm_calls else []
-    parts += [f"{tally.analyzer_s:.3g} analyzer seconds"]
+    parts += [f"{tally.usage.llm_calls} LLM calls, {tally.usage.tokens} tokens"] if tally.usage.llm_calls else []
+    parts += [f"{tally.usage.analyzer_ms / 1000:.3g} analyzer seconds"]
     if tally.left_s is not None and tally.done < tally.total:
         parts.append(f"about {amount(round(tally.left_s * 1000))} left")
     return ", ".join(parts)

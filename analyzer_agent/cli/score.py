@@ -4,7 +4,7 @@ import sys
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +18,12 @@ from analyzer_agent.cli.wrapping import echo
 from analyzer_agent.errors import AgentError
 
 if TYPE_CHECKING:
-    from analyzer_agent.evals.score import Gold, Judge, ScoredRun, Section
+    from analyzer_agent.evals.score import Judge, ScoredRun, Section
     from analyzer_agent.evals.score.answer_file import Scored
     from analyzer_agent.evals.score.sections import Cell
+    from analyzer_agent.questions import Gold
 
 _WIDTH = 78
-_GOLD = ("answer", "options", "type", "dataset", "group", "duration_group", "extra")
 
 
 @click.command()
@@ -82,17 +82,9 @@ def score(answers: str, other: str | None, form: str, as_object: bool, **flags: 
 def _golds(questions: str | None) -> "Mapping[str, Gold] | None":
     if questions is None:
         return None
-    from analyzer_agent.batch.questions import read_questions
-    from analyzer_agent.evals.score import gold_of
-    from analyzer_agent.timeline import seconds
+    from analyzer_agent.evals.formats import read_questions
 
-    golds = {}
-    for question in map(asdict, read_questions(Path(questions).expanduser())):
-        spans = [[seconds(span["start"]), seconds(span["end"])] for span in question.get("evidence") or ()]
-        length = question.get("duration")
-        given = {name: question.get(name) for name in _GOLD} | {"evidence": spans}
-        golds[question["id"]] = gold_of(given | {"duration": None if length is None else seconds(length)})
-    return golds
+    return {question.id: question.gold for question in read_questions(Path(questions).expanduser())}
 
 
 def _tell_mixed(file: Path, items: "Sequence[Scored]") -> None:

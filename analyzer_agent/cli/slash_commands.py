@@ -8,6 +8,7 @@ from analyzer_agent.cli.answer_text import cited
 from analyzer_agent.cli.safe_json import one_line
 from analyzer_agent.cli.sessions import as_table, sessions_in
 from analyzer_agent.cli.wrapping import echo, wrapped
+from analyzer_agent.records import Usage
 from analyzer_agent.timeline import seconds
 from analyzer_agent.wording import quote
 
@@ -77,8 +78,6 @@ def _notes(session: "Session", words: str) -> None:
 
 def _cost(session: "Session") -> None:
     answers = [turn["answer"] for turn in session.store.history.turns(session.name) if turn["answer"]]
-    used = [answer["usage"] for answer in answers if answer.get("usage")]
-    tokens = sum(u["input_tokens"] + u["output_tokens"] for u in used)
-    new, reused = (sum(u[f"media_seconds_{which}"] for u in used) for which in ("analyzed", "reused"))
-    busy = seconds(round(sum(u["analyzer_seconds"] for u in used) * 1000))
-    echo(f"  {len(answers)} answered, {new:g} new media-seconds ({busy:g} s of analyzing), {reused:g} reused, {tokens} tokens")
+    used = sum((Usage.from_dict(answer.get("usage") or {}) for answer in answers), Usage())
+    new, reused, busy = (seconds(ms) for ms in (used.media_ms_analyzed, used.media_ms_reused, used.analyzer_ms))
+    echo(f"  {len(answers)} answered, {new:g} new media-seconds ({busy:g} s of analyzing), {reused:g} reused, {used.tokens} tokens")

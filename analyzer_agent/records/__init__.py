@@ -10,9 +10,9 @@ from analyzer_agent.records.answers import (
     ToolCall,
     ToolResult,
     Unexamined,
-    Usage,
 )
 from analyzer_agent.records.notes import GAP, JSON, KINDS, UNHEARD, JoinedNote, Note, Observation, Provenance, Sample, Unread, Word, gap
+from analyzer_agent.records.usage import Usage
 
 __all__ = [
     "GAP",

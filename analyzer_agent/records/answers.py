@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from analyzer_agent.records.notes import JSON, Unread
+from analyzer_agent.records.usage import Usage
 from analyzer_agent.sanitize import truncated
 from analyzer_agent.timeline import TimeRange, seconds
 
@@ -112,19 +113,6 @@ class TokenUsage:
     output_tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """The cost of one question; times are ms, and media time counts once per analyzer."""
-
-    llm_calls: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    analyzer_ms: int = 0
-    media_ms_analyzed: int = 0
-    media_ms_reused: int = 0
-    wall_ms: int = 0
-
-
 @dataclass(frozen=True, slots=True, repr=False)
 class Answer:
     """An answer with its evidence; `mode` is "manager" or the name of a baseline.
@@ -190,14 +178,6 @@ class Answer:
                 | ({"refused": s.text} if s.refused else {})
                 for s in self.steps
             ],
-            "usage": {
-                "llm_calls": self.usage.llm_calls,
-                "input_tokens": self.usage.input_tokens,
-                "output_tokens": self.usage.output_tokens,
-                "analyzer_seconds": seconds(self.usage.analyzer_ms),
-                "media_seconds_analyzed": seconds(self.usage.media_ms_analyzed),
-                "media_seconds_reused": seconds(self.usage.media_ms_reused),
-                "wall_seconds": seconds(self.usage.wall_ms),
-            },
+            "usage": self.usage.to_dict(),
             **{name: getattr(self, name) for name in ("manager", "model", "session")},
         }

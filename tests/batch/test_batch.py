@@ -8,6 +8,7 @@ import pytest
 
 from analyzer_agent.batch import prepare
 from analyzer_agent.config import Settings
+from analyzer_agent.evals.formats import read_questions
 from cli_kit import PRICE, Cli, talk, wait_for
 from openai_server import OpenAIServer
 
@@ -211,7 +212,7 @@ def test_answers_by_other_engines_are_not_added_to(cli, folder):
 def test_two_runs_do_not_write_to_one_file(cli, folder):
     out, path = folder / "out.jsonl", questions(folder, asked("a"), asked("b"))
     settings = Settings(store=folder / "s.db", manager="rules", tools=("subtitles",))
-    run = prepare(path, out, settings).run()
+    run = prepare(read_questions(path), out, settings).run()
     next(run)
     assert cli("batch", path, "--out", out, "--tools", "subtitles", code=1).stderr == (
         f"Error: Another batch is writing to '{out}'.\nHint: Wait until it is done, or give another --out.\n"
@@ -292,7 +293,7 @@ def test_a_wrong_line_is_named_before_anything_runs(cli, folder):
 
 def test_a_line_is_on_disk_when_its_question_is_told(folder):
     path, out = questions(folder, asked("a"), asked("b", question=OTHER)), folder / "out.jsonl"
-    run = prepare(path, out, Settings(store=folder / "s.db", manager="rules", tools=("subtitles",)))
+    run = prepare(read_questions(path), out, Settings(store=folder / "s.db", manager="rules", tools=("subtitles",)))
     for count, done in enumerate(run.run(), 1):
         assert len(out.read_text().splitlines()) == count and json.loads(out.read_text().splitlines()[-1]) == done.record
 
@@ -301,11 +302,11 @@ def test_stopping_keeps_what_is_answered_and_the_rest_is_asked_later(folder):
     path, out = questions(folder, asked("a"), asked("b"), asked("c", video="other.mp4")), folder / "out.jsonl"
     settings = Settings(store=folder / "s.db", manager="rules", tools=("subtitles",))
     before = threading.active_count()
-    running = prepare(path, out, settings).run()
+    running = prepare(read_questions(path), out, settings).run()
     assert next(running).id == "a"
     running.close()
     wait_for(lambda: threading.active_count() <= before)
     assert list(answers(out)) == ["a"]
-    rest = prepare(path, out, settings)
+    rest = prepare(read_questions(path), out, settings)
     assert [q.id for q in rest.todo] == ["b", "c"]
     assert [done.id for done in rest.run(2)] and set(answers(out)) == {"a", "b", "c"}

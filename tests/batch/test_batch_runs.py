@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from analyzer_agent.batch import Batch, Question, Questions, Tally, prepare
+from analyzer_agent.batch import Batch, Tally, prepare
 from analyzer_agent.config import Settings
+from analyzer_agent.questions import Gold, Question, Questions
 from analyzer_agent.timeline import TimeRange
 from cli_kit import PRICE, Cli, talk
 from openai_server import OpenAIServer
@@ -46,11 +47,10 @@ def manager(body: dict[str, Any]) -> Turn:
 
 
 def run_of(folder: Path, questions: Sequence[Question], url: str = "") -> Batch:
-    """Prepare a run of these questions, without their file."""
-    (folder / "one.jsonl").write_text(json.dumps({"id": "x", "video": "talk.mp4", "question": PRICE}))
+    """Prepare a run of these questions."""
     how = {"base_url": url, "model": "m"} if url else {"manager": "rules"}
     settings = Settings(store=folder / "s.db", tools=("subtitles",), **how)  # type: ignore[arg-type]
-    return replace(prepare(folder / "one.jsonl", folder / "out.jsonl", settings), questions=Questions(tuple(questions), "own"))
+    return prepare(Questions(tuple(questions)), folder / "out.jsonl", settings)
 
 
 def rows(folder: Path) -> dict[str, dict[str, Any]]:
@@ -98,8 +98,9 @@ def test_after_a_failure_the_rest_of_its_conversation_waits_for_a_rerun(folder: 
 
 def test_gold_reaches_the_answer_file_and_never_the_manager(folder: Path) -> None:
     gold = Question(
-        "q", folder / "talk.mp4", PRICE, ("ten", "forty"), answer=1, evidence=(TimeRange(1000, 1800),), type="SECRETTYPE",
-        dataset="nextgqa", group="SECRETGROUP", duration=123_456, extra={"note": "SECRETEXTRA"},
+        "q", folder / "talk.mp4", PRICE, Gold(
+            1, (TimeRange(1000, 1800),), ("ten", "forty"), "SECRETTYPE", "nextgqa", "SECRETGROUP", 123_456, extra={"note": "SECRETEXTRA"},
+        )
     )  # fmt: skip
     with OpenAIServer() as server:
         server.calls(LOOK)
@@ -112,10 +113,10 @@ def test_gold_reaches_the_answer_file_and_never_the_manager(folder: Path) -> Non
         "group": "SECRETGROUP", "duration": 123.456, "duration_group": "", "extra": {"note": "SECRETEXTRA"},
     }  # fmt: skip
     tally = Tally(2)
-    tally.add(gold, done.record)
-    tally.add(gold, {"error": {}})
+    tally.add(done.record)
+    tally.add({"error": {}, "gold": done.record["gold"]})
     assert (tally.done, tally.failed, tally.judged, tally.right, tally.accuracy) == (2, 1, 2, 1, 0.5), "a failed question counts as wrong"
-    assert tally.llm_calls == 2 and tally.tokens > 0
+    assert tally.usage.llm_calls == 2 and tally.usage.tokens > 0
 
 
 def test_subtitles_that_a_benchmark_brings_are_read(cli: Cli, folder: Path) -> None:

@@ -12,9 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analyzer_agent.batch.questions import Question, missing_videos, read_questions
+from analyzer_agent.batch import missing_videos
 from analyzer_agent.errors import AgentError
+from analyzer_agent.evals.formats import read_questions
 from analyzer_agent.installing import pip_install
+from analyzer_agent.questions import Gold, Question
 from analyzer_agent.timeline import TimeRange
 
 FIRST = '{"id": "first", "video": "v.mp4", "question": "Q?"}'
@@ -53,9 +55,8 @@ def test_all_fields_of_a_line(tmp_path):
     line |= {"from": "0:01", "to": 9.5, "evidence": [[4, "0:05.5"], ["1:00", "1:02"]], "conversation": "c", "note": "mine", "tags": [1]}
     found = read_questions(written(tmp_path, line))
     assert (found.format, found.used, len(found)) == ("own", (), 1)
-    assert found[0] == Question(
-        *("7", video, "Which?", ("red", "green"), 1000, 9500, 1, (TimeRange(4000, 5500), TimeRange(60000, 62000)), "colour", "c")
-    )
+    gold = Gold(1, (TimeRange(4000, 5500), TimeRange(60000, 62000)), ("red", "green"), "colour")
+    assert found[0] == Question("7", video, "Which?", gold, 1000, 9500, "c")
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,7 @@ def test_a_wrong_line_is_named(tmp_path, line, why):
     ],
 )
 def test_an_answer_is_an_index_a_letter_or_a_text(tmp_path, options, answer, index):
-    assert one(tmp_path, options=options, answer=answer).answer == index
+    assert one(tmp_path, options=options, answer=answer).gold.answer == index
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_an_answer_that_names_no_option_or_several_is_refused(tmp_path, options,
 
 @pytest.mark.parametrize(("answer", "text"), [("forty", "forty"), (40, "40"), (1.5, "1.5"), (None, None)])
 def test_an_open_answer_is_a_text(tmp_path, answer, text):
-    assert one(tmp_path, answer=answer).answer == text
+    assert one(tmp_path, answer=answer).gold.answer == text
 
 
 def test_gold_is_not_in_the_repr(tmp_path):
@@ -414,8 +415,8 @@ def test_whatever_a_file_holds_gives_questions_or_a_message(tmp_path, file, besi
     else:
         assert found and len({q.id for q in found}) == len(found)
         for question in found:
-            f"{question} {question.answer} {question.video}".encode()
-            assert question.answer is None or not question.options or 0 <= question.answer < len(question.options)
+            f"{question} {question.gold.answer} {question.video}".encode()
+            assert question.gold.answer is None or not question.options or 0 <= question.gold.answer < len(question.options)
         missing_videos(found)
 
 

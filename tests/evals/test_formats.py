@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from analyzer_agent.batch.questions import read_questions
 from analyzer_agent.errors import AgentError
+from analyzer_agent.evals.formats import read_questions
 from analyzer_agent.timeline import TimeRange
 
 NEXT = {
@@ -112,9 +112,9 @@ def test_nextqa(tmp_path):
     video = empty(tmp_path / "videos" / "1106" / "4010069381.mp4")
     found = read(tmp_path, table(NEXTQA, NEXTQA | {"qid": "7", "answer": ""}), {"map_vid_vidorID.json": {"4010069381": "1106/4010069381"}})
     first, second = found
-    assert (first.id, first.dataset, first.type, first.video) == ("4010069381_6", "nextqa", "CH", video)
-    assert first.options == ("roll it", "tap", "strum", "hit", "pat") and (first.answer, second.answer) == (3, None)
-    assert first.extra == {"video": "4010069381", "qid": "6"} and first.evidence == () and first.duration is None
+    assert (first.id, first.gold.dataset, first.gold.type, first.video) == ("4010069381_6", "nextqa", "CH", video)
+    assert first.options == ("roll it", "tap", "strum", "hit", "pat") and (first.gold.answer, second.gold.answer) == (3, None)
+    assert first.gold.extra == {"video": "4010069381", "qid": "6"} and first.gold.evidence == () and first.gold.duration is None
     assert found.used == (tmp_path / "map_vid_vidorID.json",)
 
 
@@ -135,40 +135,40 @@ def test_nextgqa_takes_spans_and_lengths_from_beside(tmp_path):
     found = read(
         tmp_path, table(NEXTGQA), {"gsub_val.json": spans, "gsub_test.json": {"1": {"location": {}}}, "frame2time_val.json": {"1": [0]}}
     )
-    assert (found[0].dataset, found[0].answer, found[0].duration) == ("nextgqa", 3, 34_000)
-    assert found[0].evidence == (TimeRange(1200, 5800), TimeRange(12_100, 17_000))
+    assert (found[0].gold.dataset, found[0].gold.answer, found[0].gold.duration) == ("nextgqa", 3, 34_000)
+    assert found[0].gold.evidence == (TimeRange(1200, 5800), TimeRange(12_100, 17_000))
     assert found.used == (tmp_path / "gsub_val.json",), "the other split's file says nothing about this one"
 
 
 def test_a_number_is_an_index_in_nextqa_and_a_text_in_nextgqa(tmp_path):
     digits = {"a0": "1", "a1": "2", "a2": "3", "a3": "4", "a4": "0"}
     for row, index in ((NEXTQA, 2), (INTENTQA, 2), (NEXTGQA, 1)):
-        assert read(tmp_path, table(row | digits | {"answer": "2"}))[0].answer == index
+        assert read(tmp_path, table(row | digits | {"answer": "2"}))[0].gold.answer == index
 
 
 def test_spaces_around_options_do_not_hide_the_right_one(tmp_path):
-    assert read(tmp_path, table(NEXTGQA | {"a3": " hit "}))[0].answer == 3
+    assert read(tmp_path, table(NEXTGQA | {"a3": " hit "}))[0].gold.answer == 3
 
 
 def test_intentqa(tmp_path):
     (question,) = read(tmp_path, table(INTENTQA))
-    assert (question.id, question.dataset, question.answer) == ("4010069381_6", "intentqa", 3)
+    assert (question.id, question.gold.dataset, question.gold.answer) == ("4010069381_6", "intentqa", 3)
 
 
 def test_egoschema(tmp_path):
     video = empty(tmp_path / "videos" / "001934bb.mp4")
     other = EGOSCHEMA | {"q_uid": "ffff"}
     found = read(tmp_path, as_list(EGOSCHEMA, other), {"subset_answers.json": {"001934bb": 3}})
-    assert [(q.id, q.answer) for q in found] == [("001934bb", 3), ("ffff", None)]
+    assert [(q.id, q.gold.answer) for q in found] == [("001934bb", 3), ("ffff", None)]
     assert found[0].video == video and found[0].options == tuple(f"C does {n}" for n in range(5))
-    assert found[0].extra == {"q_uid": "001934bb"} and found.used == (tmp_path / "subset_answers.json",)
+    assert found[0].gold.extra == {"q_uid": "001934bb"} and found.used == (tmp_path / "subset_answers.json",)
 
 
 @pytest.mark.parametrize("gold", ["truth", "answer"])
 def test_egoschema_under_its_ids(tmp_path, gold):
     row = {name: value for name, value in EGOSCHEMA.items() if name != "q_uid"}
     (question,) = read(tmp_path, json.dumps({"001934bb": row | {gold: 4}}))
-    assert (question.id, question.answer, question.dataset) == ("001934bb", 4, "egoschema")
+    assert (question.id, question.gold.answer, question.gold.dataset) == ("001934bb", 4, "egoschema")
 
 
 def test_videomme_in_all_its_shapes(tmp_path):
@@ -179,26 +179,31 @@ def test_videomme_in_all_its_shapes(tmp_path):
     shapes += [table(VIDEOMME | {"options": cell}) for cell in (json.dumps(VIDEOMME["options"]), python, pandas)]
     for text in shapes:
         (question,) = read(tmp_path, text)
-        assert (question.id, question.type, question.dataset, question.answer) == ("001-1", "Counting Problem", "videomme", 2)
+        assert (question.id, question.gold.type, question.gold.dataset, question.gold.answer) == (
+            "001-1",
+            "Counting Problem",
+            "videomme",
+            2,
+        )
         assert question.options == ("Apples.", "It's candles.", '"Berries".', "The same.")
-        assert (question.video, question.subtitles, question.duration_group) == (video, subtitles, "short")
-        assert question.extra == {"video_id": "001", "duration": "short", "domain": "Knowledge", "sub_category": "Humanity & History"}
+        assert (question.video, question.subtitles, question.gold.duration_group) == (video, subtitles, "short")
+        assert question.gold.extra == {"video_id": "001", "duration": "short", "domain": "Knowledge", "sub_category": "Humanity & History"}
 
 
 def test_videomme_template(tmp_path):
     video = empty(tmp_path / "001.mp4")
     found = read(tmp_path, as_list(TEMPLATE))
-    assert [(q.id, q.options, q.answer, q.video) for q in found] == [("001-1", ("x", "y"), 1, video), ("001-2", ("p", "q"), 0, video)]
-    assert found[0].extra == {"video_id": "001", "duration": "short", "domain": "Knowledge", "sub_category": "Humanity & History"}
+    assert [(q.id, q.options, q.gold.answer, q.video) for q in found] == [("001-1", ("x", "y"), 1, video), ("001-2", ("p", "q"), 0, video)]
+    assert found[0].gold.extra == {"video_id": "001", "duration": "short", "domain": "Knowledge", "sub_category": "Humanity & History"}
 
 
 def test_longvideobench(tmp_path):
     video, subtitles = empty(tmp_path / "videos" / "86CxyhFV9MI.webm"), empty(tmp_path / "subtitles" / "86CxyhFV9MI_en.json")
     secret = {name: value for name, value in LONGVIDEOBENCH.items() if name != "correct_choice"} | {"id": "b"}
     first, second = read(tmp_path, as_list(LONGVIDEOBENCH, secret))
-    assert (first.id, first.type, first.answer, second.answer) == ("86CxyhFV9MI_0", "TOS", 1, None)
-    assert (first.video, first.subtitles, first.duration, first.duration_group) == (video, subtitles, 190_160, "600")
-    assert first.extra == {"starting_timestamp_for_subtitles": 5} and first.evidence == ()
+    assert (first.id, first.gold.type, first.gold.answer, second.gold.answer) == ("86CxyhFV9MI_0", "TOS", 1, None)
+    assert (first.video, first.subtitles, first.gold.duration, first.gold.duration_group) == (video, subtitles, 190_160, "600")
+    assert first.gold.extra == {"starting_timestamp_for_subtitles": 5} and first.gold.evidence == ()
 
 
 def test_vnbench(tmp_path):
@@ -206,9 +211,11 @@ def test_vnbench(tmp_path):
     shuffles = [VNBENCH | {"try": n} for n in range(4)]
     for text in (as_list(*shuffles), as_lines(*shuffles)):
         found = read(tmp_path, text)
-        assert [q.id for q in found] == [f"v_Pk_ord_insert2_{n}" for n in range(4)] and {q.group for q in found} == {"v_Pk_ord_insert2"}
-        assert (found[0].video, found[0].type, found[0].answer, found[3].extra) == (video, "ord_insert2", 1, {"try": 3})
-        assert found[0].evidence == (TimeRange(3000, 4000), TimeRange(10_500, 11_500))
+        assert [q.id for q in found] == [f"v_Pk_ord_insert2_{n}" for n in range(4)] and {q.gold.group for q in found} == {
+            "v_Pk_ord_insert2"
+        }
+        assert (found[0].video, found[0].gold.type, found[0].gold.answer, found[3].gold.extra) == (video, "ord_insert2", 1, {"try": 3})
+        assert found[0].gold.evidence == (TimeRange(3000, 4000), TimeRange(10_500, 11_500))
 
 
 @pytest.mark.parametrize(
@@ -224,19 +231,19 @@ def test_vnbench(tmp_path):
 )
 def test_vnbench_gold_is_a_text_first(tmp_path, options, gold, index):
     row = {name: value for name, value in VNBENCH.items() if not name.startswith("gt")}
-    assert read(tmp_path, as_list(row | {"options": options} | gold))[0].answer == index
+    assert read(tmp_path, as_list(row | {"options": options} | gold))[0].gold.answer == index
 
 
 def test_lvbench(tmp_path):
     video = empty(tmp_path / "Cm73ma6Ibcs.mp4")
     first, second = read(tmp_path, as_lines(LVBENCH, {"key": "x", "qa": []}))
-    assert (first.id, first.question, first.answer, first.video) == ("55", "What year appears?", 3, video)
-    assert first.options == ("1636", "1366", "1363", "1633") and first.evidence == (TimeRange(15_000, 79_000),)
-    assert first.type == "key information retrieval, reasoning" and first.extra["question_type"] == [
+    assert (first.id, first.question, first.gold.answer, first.video) == ("55", "What year appears?", 3, video)
+    assert first.options == ("1636", "1366", "1363", "1633") and first.gold.evidence == (TimeRange(15_000, 79_000),)
+    assert first.gold.type == "key information retrieval, reasoning" and first.gold.extra["question_type"] == [
         "key information retrieval",
         "reasoning",
     ]
-    assert (second.answer, second.evidence, second.question) == (0, (), "Who wins?")
+    assert (second.gold.answer, second.gold.evidence, second.question) == (0, (), "Who wins?")
 
 
 def test_activitynetqa(tmp_path):
@@ -244,7 +251,7 @@ def test_activitynetqa(tmp_path):
     other = ACTIVITYNETQA | {"question_id": "v_x_1", "video_name": "x"}
     gold = [{"answer": "yes", "type": 3, "question_id": "v_TIEzvhv6xaI_2"}]
     found = read(tmp_path, as_list(ACTIVITYNETQA, other), {"val_a.json": gold, "test_a.json": [], "train_q.json": [ACTIVITYNETQA]})
-    assert [(q.id, q.answer, q.type, q.options) for q in found] == [("v_TIEzvhv6xaI_2", "yes", "3", ()), ("v_x_1", None, "", ())]
+    assert [(q.id, q.gold.answer, q.gold.type, q.options) for q in found] == [("v_TIEzvhv6xaI_2", "yes", "3", ()), ("v_x_1", None, "", ())]
     assert found[0].video == video and found.used == (tmp_path / "val_a.json",)
 
 
@@ -252,7 +259,7 @@ def test_msrvttqa(tmp_path):
     video = empty(tmp_path / "TestVideo" / "video6513.mp4")
     for text in (as_list(MSRVTTQA), table(MSRVTTQA_TABLE)):
         (question,) = read(tmp_path, text, videos=tmp_path)
-        assert (question.id, question.answer, question.type, question.video) == ("158581", "couch", "14", video)
+        assert (question.id, question.gold.answer, question.gold.type, question.video) == ("158581", "couch", "14", video)
 
 
 # --- what a wrong one is told --------------------------------------------------------------------------------------------
@@ -353,7 +360,9 @@ SAMPLES = {
 def test_published_records_are_read(shared, name):
     dataset, count, answered, used = SAMPLES[name]
     found = read_questions(shared / "questions" / name)
-    assert {q.dataset for q in found} == {dataset} and len(found) == count and sum(q.answer is not None for q in found) == answered
+    assert (
+        {q.gold.dataset for q in found} == {dataset} and len(found) == count and sum(q.gold.answer is not None for q in found) == answered
+    )
     assert [path.name for path in found.used] == used
 
 
@@ -361,12 +370,12 @@ def test_published_records_are_read(shared, name):
 def test_published_records_say_what_they_say(shared):
     folder = shared / "questions"
     first = read_questions(folder / "nextqa_val.sample.csv")[0]
-    assert (first.options[first.answer], first.video) == ("roll the handle", (folder / "1106" / "4010069381").resolve())
+    assert (first.options[first.gold.answer], first.video) == ("roll the handle", (folder / "1106" / "4010069381").resolve())
     first = read_questions(folder / "intentqa_val.sample.csv")[0]
-    assert first.options[first.answer] == "move left right to balance"
+    assert first.options[first.gold.answer] == "move left right to balance"
     last = read_questions(folder / "longvideobench_val.sample.json")[2]
-    assert last.options[last.answer] == "Extending his palm forward while facing the camera" and last.duration == 468_480
-    assert [q.answer for q in read_questions(folder / "activitynetqa_val_q.sample.json")][:3] == ["yes", "no", "no"]
+    assert last.options[last.gold.answer] == "Extending his palm forward while facing the camera" and last.gold.duration == 468_480
+    assert [q.gold.answer for q in read_questions(folder / "activitynetqa_val_q.sample.json")][:3] == ["yes", "no", "no"]
 
 
 @pytest.mark.shared
@@ -391,7 +400,7 @@ def test_published_videomme_template_is_read(shared, tmp_path):
     excerpt = (shared / "questions" / "videomme_result_template.excerpt.txt").read_text(encoding="utf-8")
     whole = excerpt[: excerpt.rindex("{\n")].rstrip().rstrip(",").replace('",\n            }', '"\n            }') + "]}]"
     found = read(tmp_path, whole)
-    assert [(q.id, q.options[q.answer][:24], q.dataset) for q in found] == [
+    assert [(q.id, q.options[q.gold.answer][:24], q.gold.dataset) for q in found] == [
         ("001-1", "Berries.", "videomme"),
         ("001-2", "It is a news report that", "videomme"),
     ]

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from analyzer_agent.errors import AgentError
-from analyzer_agent.evals.score.answer_file import Cost, Gold, Scored, common_questions, dataset_of, option_index, read_answers
+from analyzer_agent.evals.score.answer_file import Scored, common_questions, dataset_of, read_answers
 from analyzer_agent.evals.score.grading import f1, is_absent, is_right, normalized
+from analyzer_agent.questions import Gold, option_index
 from analyzer_agent.records import Answer, Citation, Usage
 from analyzer_agent.timeline import TimeRange
 from score_kit import ABCDE, failed, gold, joined, line, open_one, write
@@ -32,7 +33,7 @@ def test_a_line_as_the_program_writes_it(tmp_path):
         text="Forty.",
         choice="B",
         cited=(TimeRange(1000, 1800),),
-        cost=Cost(calls=2, steps=0, tokens=120, analyzer=1.5, analyzed=4.0, reused=6.0, wall=2.5),
+        usage=answer.usage,
         by="gpt-5.4 (manager)",
     )
     assert one.outcome == "answered" and one.picked == 1 and is_right(one)
@@ -81,7 +82,7 @@ def test_open_answers_and_what_is_not_there(tmp_path, text, finished, right_answ
 
 def test_failures_cost_nothing_and_are_wrong(tmp_path):
     (one,) = joined(tmp_path, failed("q", gold(0)))
-    assert (one.outcome, one.cost, one.picked, is_right(one)) == ("failed", None, None, False)
+    assert (one.outcome, one.usage, one.picked, is_right(one)) == ("failed", None, None, False)
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,13 @@ import sys
 import pytest
 
 from analyzer_agent.errors import AgentError, Unavailable
-from analyzer_agent.evals.score.answer_file import Gold, Scored
+from analyzer_agent.evals.score.answer_file import Scored
 from analyzer_agent.evals.score.captions import captions, words
 from analyzer_agent.evals.score.judge import Judge, JudgeVerdict, judged, verdict_of
 from analyzer_agent.evals.score.open_ended import open_answers, read_counts, vocabulary
 from analyzer_agent.llm import open_model
 from analyzer_agent.protocols import Reply
+from analyzer_agent.questions import Gold
 from analyzer_agent.testing import ScriptedModel
 from openai_server import OpenAIServer
 from score_kit import gold, joined, line, open_one

@@ -12,7 +12,7 @@ import av
 import pytest
 
 from analyzer_agent.config import Settings
-from analyzer_agent.evals.score.answer_file import Gold, Scored
+from analyzer_agent.evals.score.answer_file import Scored
 from analyzer_agent.evals.score.judge import Judge
 from analyzer_agent.evidence.merging import MergedNote
 from analyzer_agent.evidence.rendering import as_line
@@ -22,6 +22,7 @@ from analyzer_agent.llm import open_model
 from analyzer_agent.llm.rules.manager import RulesManager
 from analyzer_agent.llm.rules.tool_output_parser import parse_note_lines
 from analyzer_agent.media import MissingVideo
+from analyzer_agent.questions import Gold
 from analyzer_agent.records import Answer, Note, Observation
 from analyzer_agent.session import Session, available_tools
 from analyzer_agent.storage import Store

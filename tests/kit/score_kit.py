@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from analyzer_agent.evals.score.answer_file import Gold, Scored, read_answers
+from analyzer_agent.evals.score.answer_file import Scored, read_answers
+from analyzer_agent.questions import Gold
 
 ABCDE = ("one", "two", "three", "four", "five")
 NO_COST = {"analyzer_seconds": 0.0, "media_seconds_analyzed": 0.0, "media_seconds_reused": 0.0, "wall_seconds": 0.0}

@@ -6,8 +6,8 @@ from typing import Any
 
 from analyzer_agent.evals.formats.fields import MAX_OPTIONS, FieldReader, abbreviated, is_whole
 from analyzer_agent.evals.formats.parsing import parse_json
-from analyzer_agent.evals.formats.question import Question
 from analyzer_agent.evals.formats.source import Source
+from analyzer_agent.questions import Gold, Question
 from analyzer_agent.timeline import TimeRange
 
 EXAMPLE_LINE = '{"id": "q1", "video": "talk.mp4", "question": "What does it cost?", "options": ["10", "20"], "from": 0, "to": "1:30"}'
@@ -41,12 +41,14 @@ def own_format(row: FieldReader, source: Source) -> Iterator[Question]:
         id=row.label("id"),
         video=video,
         question=row.text("question"),
-        options=options,
+        gold=Gold(
+            answer=row.choice(options, "index", "letter", "text") if options else _open(row),
+            evidence=_evidence(row),
+            options=options,
+            type=_optional(row, "type") or "",
+        ),
         start=start,
         end=end,
-        answer=row.choice(options, "index", "letter", "text") if options else _open(row),
-        evidence=_evidence(row),
-        type=_optional(row, "type") or "",
         conversation=_optional(row, "conversation"),
     )
 

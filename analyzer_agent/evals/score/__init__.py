@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from analyzer_agent.evals.score.answer_file import Gold, Scored, common_questions, dataset_of, gold_of, read_answers
+from analyzer_agent.evals.score.answer_file import Scored, common_questions, dataset_of, read_answers
 from analyzer_agent.evals.score.benchmark_rules import benchmark_score, lvbench_types
 from analyzer_agent.evals.score.comparison import COSTS, Right, compare
 from analyzer_agent.evals.score.evidence import certificates, evidence
@@ -17,16 +17,16 @@ from analyzer_agent.evals.score.judge import Judge, JudgeVerdict, judged
 from analyzer_agent.evals.score.open_ended import open_answers, open_questions, read_counts, vocabulary
 from analyzer_agent.evals.score.sections import Cell, Section, grouped, percent, shares
 from analyzer_agent.evals.score.submission import submit
+from analyzer_agent.questions import Gold
+from analyzer_agent.records import Usage
 
 __all__ = [
-    "Gold",
     "Judge",
     "ScoredRun",
     "Section",
     "common_questions",
     "compare_runs",
     "dataset_of",
-    "gold_of",
     "read_answers",
     "read_counts",
     "score_run",
@@ -156,12 +156,13 @@ def _captions(known: Sequence[Scored]) -> Section | None:
 
 
 def _cost_section(run: ScoredRun) -> Section:
-    costs = [one.cost for one in run.items if one.cost]
+    costs = [(one, one.usage) for one in run.items if one.usage]
     rows: list[tuple[Cell, ...]] = []
     for name, amount in COSTS.items():
-        whole = sum(map(amount, costs))
+        whole = sum(amount(one, usage) for one, usage in costs)
         rows.append((name, whole, whole / len(costs) if costs else None))
-    reused, analyzed = sum(cost.reused for cost in costs), sum(cost.analyzed for cost in costs)
-    rows.append(("cache hits %", 100 * reused / (reused + analyzed) if reused + analyzed else None, None))
+    used = sum((usage for _, usage in costs), Usage())
+    media = used.media_ms_analyzed + used.media_ms_reused
+    rows.append(("cache hits %", 100 * used.media_ms_reused / media if media else None, None))
     note = "Of the questions that did not fail. Cache hits: media time that was known already."
     return Section("cost", "Cost", ("measure", "total", "per question"), rows, note)

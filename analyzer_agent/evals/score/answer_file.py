@@ -1,51 +1,21 @@
 """Read an answer file, and join each answer with its gold data."""
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from math import isfinite
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from analyzer_agent.errors import AgentError, near
+from analyzer_agent.questions import Gold, option_index
+from analyzer_agent.records import Usage
 from analyzer_agent.timeline import TimeRange, parse
 from analyzer_agent.toolbox.citations import strip_invalid
-from analyzer_agent.wording import letter_index, made_by
+from analyzer_agent.wording import made_by
 
 AnswerOutcome = Literal["answered", "unparsed", "abstained", "failed"]
 
 _ANSWER_FILE_HINT = "Give a file that `analyzer-agent batch QUESTIONS --out FILE` wrote; running that again repairs one that a crash tore."
-_LETTER = re.compile(r"\(?([A-Za-z])\)?[.:]?")
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """The cost of an answer; times in seconds. Media time counts once per analyzer."""
-
-    calls: int = 0
-    steps: int = 0
-    tokens: int = 0
-    analyzer: float = 0.0
-    analyzed: float = 0.0
-    reused: float = 0.0
-    wall: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Gold:
-    """Gold data. `answer` is the index of the right option, a text, or None if unpublished."""
-
-    answer: int | str | None = None
-    evidence: tuple[TimeRange, ...] = ()
-    options: tuple[str, ...] = ()
-    type: str = ""
-    dataset: str = "own"
-    group: str = ""
-    duration: int | None = None
-    """Duration of the video in ms."""
-    duration_group: str = ""
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +32,8 @@ class Scored:
     choice: str = ""
     """The choice as written by the model."""
     cited: tuple[TimeRange, ...] = ()
-    cost: Cost | None = None
+    steps: int = 0
+    usage: Usage | None = None
     """None if the question failed."""
     by: str = ""
     """Model and mode: `gpt-5.4 (manager)`; "" if the question failed."""
@@ -127,43 +98,6 @@ def read_answers(path: Path, golds: Mapping[str, Gold] | None = None) -> list[Sc
     return list(found.values())
 
 
-def gold_of(given: Mapping[str, Any]) -> Gold:
-    """Parse the `gold` object of a line, with times in seconds.
-
-    Raises:
-        ValueError, TypeError, KeyError: a field is not in the form that `batch` writes.
-    """
-    options = tuple(str(option) for option in given.get("options") or ())
-    answer = given.get("answer")
-    if answer is not None and (isinstance(answer, bool) or not isinstance(answer, int | str)):
-        raise ValueError(f"the gold answer {answer!r} is neither the number of an option nor a text")
-    if options and isinstance(answer, str):
-        answer = options.index(answer) if answer in options else option_index(answer, options)
-        if answer is None:
-            raise ValueError(f"the gold answer {given['answer']!r} is none of the options")
-    if isinstance(answer, int) and not 0 <= answer < (len(options) or 26):
-        raise ValueError(f"the gold answer {answer!r} is not the number of an option")
-    duration = given.get("duration")
-    return Gold(
-        answer=answer,
-        evidence=tuple(_span(start, end) for start, end in given.get("evidence") or ()),
-        options=options,
-        type=str(given.get("type") or ""),
-        dataset=str(given.get("dataset") or "own"),
-        group=str(given.get("group") or ""),
-        duration=None if duration is None else parse(duration),
-        duration_group=str(given.get("duration_group") or ""),
-        extra=dict(given.get("extra") or {}),
-    )
-
-
-def option_index(choice: str, options: Sequence[str]) -> int | None:
-    """Return the index of an option letter (`B`, `b`, `B.` or `(B)`); None if it is not one."""
-    match = _LETTER.fullmatch(choice.strip())
-    at = letter_index(match[1]) if match else -1
-    return at if 0 <= at < (len(options) or 26) else None
-
-
 def dataset_of(runs: Iterable[Sequence[Scored]]) -> str:
     """Return the benchmark of the answers, "own" by default.
 
@@ -208,7 +142,7 @@ def _scored(line: Mapping[str, Any], golds: Mapping[str, Gold]) -> Scored:
     if not isinstance(line, dict):
         raise ValueError("it is not a JSON object")
     id = str(line["id"])
-    gold = golds.get(id) or gold_of(line.get("gold") or {})
+    gold = golds.get(id) or Gold.from_dict(line.get("gold") or {})
     asked = str(line.get("question") or "")
     if "error" in line:
         return Scored(id, gold, asked)
@@ -219,31 +153,8 @@ def _scored(line: Mapping[str, Any], golds: Mapping[str, Gold]) -> Scored:
         finished=str(line["finished"]),
         text=strip_invalid(str(line.get("answer") or ""), ())[0],
         choice=str(line.get("choice") or ""),
-        cited=tuple(_span(c["start"], c["end"]) for c in line.get("citations") or ()),
-        cost=_cost(line),
+        cited=tuple(TimeRange(parse(c["start"]), parse(c["end"])) for c in line.get("citations") or ()),
+        steps=len(line.get("steps") or ()),
+        usage=Usage.from_dict(line.get("usage") or {}),
         by=made_by(line) if "manager" in line else "",
     )
-
-
-def _cost(line: Mapping[str, Any]) -> Cost:
-    usage = line.get("usage") or {}
-    return Cost(
-        calls=int(_amount(usage, "llm_calls")),
-        steps=len(line.get("steps") or ()),
-        tokens=int(_amount(usage, "input_tokens") + _amount(usage, "output_tokens")),
-        analyzer=_amount(usage, "analyzer_seconds"),
-        analyzed=_amount(usage, "media_seconds_analyzed"),
-        reused=_amount(usage, "media_seconds_reused"),
-        wall=_amount(usage, "wall_seconds"),
-    )
-
-
-def _amount(usage: Mapping[str, Any], name: str) -> float:
-    value = usage.get(name) or 0
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value < 0:
-        raise ValueError(f"{name!r} is {value!r}, not an amount")
-    return float(value)
-
-
-def _span(start: Any, end: Any) -> TimeRange:
-    return TimeRange(parse(start), parse(end))

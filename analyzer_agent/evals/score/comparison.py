@@ -7,23 +7,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from analyzer_agent.evals.score.answer_file import Cost, Scored
+from analyzer_agent.evals.score.answer_file import Scored
 from analyzer_agent.evals.score.grading import has_gold
 from analyzer_agent.evals.score.sections import Cell, Section, grouped
+from analyzer_agent.records import Usage
 
 Right: TypeAlias = Callable[[Scored], bool]
 
 RESAMPLES = 10_000
 SEED = 0
 
-COSTS: Mapping[str, Callable[[Cost], float]] = {
-    "calls of the model": lambda cost: cost.calls,
-    "steps": lambda cost: cost.steps,
-    "tokens": lambda cost: cost.tokens,
-    "analyzer seconds": lambda cost: cost.analyzer,
-    "media-seconds used": lambda cost: cost.analyzed + cost.reused,
-    "of these newly analyzed": lambda cost: cost.analyzed,
-    "wall seconds": lambda cost: cost.wall,
+COSTS: Mapping[str, Callable[[Scored, Usage], float]] = {
+    "calls of the model": lambda one, usage: usage.llm_calls,
+    "steps": lambda one, usage: one.steps,
+    "tokens": lambda one, usage: usage.tokens,
+    "analyzer seconds": lambda one, usage: usage.analyzer_ms / 1000,
+    "media-seconds used": lambda one, usage: (usage.media_ms_analyzed + usage.media_ms_reused) / 1000,
+    "of these newly analyzed": lambda one, usage: usage.media_ms_analyzed / 1000,
+    "wall seconds": lambda one, usage: usage.wall_ms / 1000,
 }
 """The kinds of cost, in display order."""
 
@@ -103,11 +104,11 @@ def _accuracy(first: Sequence[Scored], second: Sequence[Scored], rights: Mapping
 
 
 def _costs(first: Sequence[Scored], second: Sequence[Scored]) -> Section | None:
-    pairs = [(a, b) for a, b in zip(first, second, strict=True) if a.cost and b.cost]
+    pairs = [(a, b) for a, b in zip(first, second, strict=True) if a.usage and b.usage]
     units = _units(pairs)
     if not units:
         return None
-    of_a, of_b = ([_cost_means(pair[side].cost for pair in unit) for unit in units] for side in (0, 1))
+    of_a, of_b = ([_summed_costs(pair[side] for pair in unit) for unit in units] for side in (0, 1))
     changes = bootstrap([[b - a for a, b in zip(x, y, strict=True)] for x, y in zip(of_a, of_b, strict=True)])
     rows = [
         (name, sum(x[n] for x in of_a) / len(units), sum(y[n] for y in of_b) / len(units), change.mean, change.low, change.high)
@@ -117,9 +118,9 @@ def _costs(first: Sequence[Scored], second: Sequence[Scored]) -> Section | None:
     return Section("cost_difference", "Is B cheaper?", ("per unit", "A", "B", "B - A", "low", "high"), rows, note)
 
 
-def _cost_means(costs: Iterable[Cost | None]) -> list[float]:
-    known = [cost for cost in costs if cost]
-    return [sum(map(amount, known)) for amount in COSTS.values()]
+def _summed_costs(answers: Iterable[Scored]) -> list[float]:
+    known = [(one, one.usage) for one in answers if one.usage]
+    return [sum(amount(one, usage) for one, usage in known) for amount in COSTS.values()]
 
 
 def _units(pairs: Sequence[tuple[Scored, Scored]]) -> list[list[tuple[Scored, Scored]]]:

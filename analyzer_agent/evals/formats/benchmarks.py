@@ -1,4 +1,4 @@
-"""Readers of multiple-choice benchmarks, one each.
+"""Readers of the benchmarks' question files, one each.
 
 Files are read as published: unused fields may be missing, and so may secret gold answers.
 """
@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from analyzer_agent.evals.formats.fields import FieldReader, is_whole
-from analyzer_agent.evals.formats.question import Question
 from analyzer_agent.evals.formats.source import Source
+from analyzer_agent.questions import Gold, Question
 from analyzer_agent.timeline import TimeRange, parse
 from analyzer_agent.wording import option_letter
 
@@ -34,13 +34,15 @@ def nextqa(row: FieldReader, source: Source) -> Iterator[Question]:
         id=f"{video}_{qid}",
         video=source.video(*filter(None, (path, video))),
         question=row.text("question"),
-        options=options,
-        answer=row.choice(options, *(_option_labels(row, "answer", options, "index") if maybe_text else ("index",))),
-        evidence=tuple(row.span(pair, "location") for pair in located.get("location", {}).get(qid, ())),
-        type=row.report_text("type"),
-        dataset="intentqa" if "lemma" in row.values else "nextgqa" if located else "nextqa",
-        duration=FieldReader(located, row.place, row.hint).time("duration"),
-        extra={"video": video, "qid": qid},
+        gold=Gold(
+            options=options,
+            answer=row.choice(options, *(_option_labels(row, "answer", options, "index") if maybe_text else ("index",))),
+            evidence=tuple(row.span(pair, "location") for pair in located.get("location", {}).get(qid, ())),
+            type=row.report_text("type"),
+            dataset="intentqa" if "lemma" in row.values else "nextgqa" if located else "nextqa",
+            duration=FieldReader(located, row.place, row.hint).time("duration"),
+            extra={"video": video, "qid": qid},
+        ),
     )
 
 
@@ -53,10 +55,12 @@ def egoschema(row: FieldReader, source: Source) -> Iterator[Question]:
         id=uid,
         video=source.video(uid),
         question=row.text("question"),
-        options=options,
-        answer=FieldReader({"answer": known}, row.place, row.hint).choice(options, "index"),
-        dataset="egoschema",
-        extra={"q_uid": uid},
+        gold=Gold(
+            options=options,
+            answer=FieldReader({"answer": known}, row.place, row.hint).choice(options, "index"),
+            dataset="egoschema",
+            extra={"q_uid": uid},
+        ),
     )
 
 
@@ -77,18 +81,20 @@ def _videomme(video: FieldReader, row: FieldReader, source: Source) -> Question:
         id=row.label("question_id"),
         video=source.video(name),
         question=row.text("question"),
-        options=options,
-        answer=row.choice(options, "letter"),
-        type=row.report_text("task_type"),
-        dataset="videomme",
-        duration_group=length,
         subtitles=source.subtitles(f"{name}.srt"),
-        extra={
-            "video_id": video.report_text("video_id"),
-            "duration": length,
-            "domain": video.report_text("domain", "video_category"),
-            "sub_category": video.report_text("sub_category", "video_subcategory"),
-        },
+        gold=Gold(
+            options=options,
+            answer=row.choice(options, "letter"),
+            type=row.report_text("task_type"),
+            dataset="videomme",
+            duration_group=length,
+            extra={
+                "video_id": video.report_text("video_id"),
+                "duration": length,
+                "domain": video.report_text("domain", "video_category"),
+                "sub_category": video.report_text("sub_category", "video_subcategory"),
+            },
+        ),
     )
 
 
@@ -102,14 +108,16 @@ def longvideobench(row: FieldReader, source: Source) -> Iterator[Question]:
         id=row.label("id"),
         video=source.video(*_candidate_file_names(row.path("video_path"))),
         question=row.text("question"),
-        options=options,
-        answer=row.choice(options, "index", name="correct_choice"),
-        type=row.report_text("question_category"),
-        dataset="longvideobench",
-        duration=row.time("duration"),
-        duration_group=row.report_text("duration_group"),
         subtitles=source.subtitles(subtitles) if subtitles else None,
-        extra={"starting_timestamp_for_subtitles": row.values.get("starting_timestamp_for_subtitles")},
+        gold=Gold(
+            options=options,
+            answer=row.choice(options, "index", name="correct_choice"),
+            type=row.report_text("question_category"),
+            dataset="longvideobench",
+            duration=row.time("duration"),
+            duration_group=row.report_text("duration_group"),
+            extra={"starting_timestamp_for_subtitles": row.values.get("starting_timestamp_for_subtitles")},
+        ),
     )
 
 
@@ -127,13 +135,15 @@ def vnbench(row: FieldReader, source: Source) -> Iterator[Question]:
         id=row.label("question_id") if "question_id" in row.values else f"{group}_{shuffle}",
         video=source.video(*_candidate_file_names(video)),
         question=row.text("question"),
-        options=options,
-        answer=_needle_answer(row, options),
-        evidence=tuple(_needles(row)),
-        type=kind,
-        dataset="vnbench",
-        group=group,
-        extra={"try": int(shuffle) if shuffle.isdigit() and shuffle.isascii() else shuffle},
+        gold=Gold(
+            options=options,
+            answer=_needle_answer(row, options),
+            evidence=tuple(_needles(row)),
+            type=kind,
+            dataset="vnbench",
+            group=group,
+            extra={"try": int(shuffle) if shuffle.isdigit() and shuffle.isascii() else shuffle},
+        ),
     )
 
 
@@ -151,13 +161,49 @@ def lvbench(video: FieldReader, source: Source) -> Iterator[Question]:
             id=row.label("uid"),
             video=source.video(key),
             question=text,
-            options=options,
-            answer=row.choice(options, "letter"),
-            evidence=tuple(_referenced_ranges(row.report_text("time_reference"))),
-            type=", ".join(kinds),
-            dataset="lvbench",
-            extra={"key": key, "question_type": kinds},
+            gold=Gold(
+                options=options,
+                answer=row.choice(options, "letter"),
+                evidence=tuple(_referenced_ranges(row.report_text("time_reference"))),
+                type=", ".join(kinds),
+                dataset="lvbench",
+                extra={"key": key, "question_type": kinds},
+            ),
         )
+
+
+def activitynetqa(row: FieldReader, source: Source) -> Iterator[Question]:
+    """Yield a question of ActivityNet-QA; answers and types are in the file named `..._a`."""
+    answers = source.companion(("*_a.json", "*_a.*.json"), _answers)
+    id, name = row.label("question_id"), row.path("video_name")
+    gold = FieldReader(answers.get(id) or {}, row.place, row.hint)
+    yield Question(
+        id=id,
+        video=source.video(f"v_{name}", name),
+        question=row.text("question"),
+        gold=Gold(
+            answer=gold.report_text("answer") or None,
+            type=gold.report_text("type"),
+            dataset="activitynetqa",
+            extra={"video_name": name},
+        ),
+    )
+
+
+def msrvttqa(row: FieldReader, source: Source) -> Iterator[Question]:
+    """Yield a question of MSRVTT-QA, from the published list or a table made from it."""
+    name = row.path("video_id")
+    yield Question(
+        id=row.label("id", "qid"),
+        video=source.video(f"video{name}", name),
+        question=row.text("question"),
+        gold=Gold(
+            answer=row.report_text("answer") or None,
+            type=row.report_text("category_id", "type"),
+            dataset="msrvttqa",
+            extra={"video_id": name},
+        ),
+    )
 
 
 def _nested(row: FieldReader, name: str) -> Iterator[FieldReader]:
@@ -217,3 +263,9 @@ def _located(document: Any) -> Mapping[str, Any] | None:
 
 def _numbers(document: Any) -> Mapping[str, Any] | None:
     return document if isinstance(document, dict) and all(map(is_whole, document.values())) else None
+
+
+def _answers(document: Any) -> Mapping[str, Any] | None:
+    if not isinstance(document, list) or not all(isinstance(one, dict) and isinstance(one.get("question_id"), str) for one in document):
+        return None
+    return {one["question_id"]: one for one in document}
