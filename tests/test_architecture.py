@@ -5,8 +5,9 @@ import json
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import pytest
 
@@ -58,7 +59,7 @@ DECLARED_UPWARD = {
     ("briefing", "graph"),
 }
 
-DOORS = {
+DOORS: dict[str, str | tuple[str, ...]] = {
     "av": "media",
     "openai": "llm.openai_",
     "langgraph": "graph",
@@ -107,28 +108,29 @@ class Import(NamedTuple):
     at_top: bool
 
 
-def dotted(path):
+def dotted(path: Path) -> str:
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
 
 
-def imports_in(module, source):
+def imports_in(module: str, source: str) -> Iterator[Import]:
     tree = ast.parse(source)
     hidden = {id(n) for block in ast.walk(tree) if _is_type_checking(block) for child in block.body for n in ast.walk(child)}
     for node in ast.walk(tree):
         for target in _targets(node, module):
+            assert isinstance(node, ast.stmt | ast.expr)
             yield Import(module, target, node.lineno, id(node) in hidden, node in tree.body)
 
 
-def _is_type_checking(node):
+def _is_type_checking(node: ast.AST) -> TypeGuard[ast.If]:
     return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
 
 
-def _targets(node, module):
+def _targets(node: ast.AST, module: str) -> list[str]:
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if isinstance(node, ast.ImportFrom):
-        assert node.level == 0, f"{module}:{node.lineno} imports relatively"
+        assert node.level == 0 and node.module, f"{module}:{node.lineno} imports relatively"
         if node.module == "analyzer_agent":
             return [f"analyzer_agent.{alias.name}" for alias in node.names]
         return [node.module]
@@ -143,21 +145,21 @@ OURS = [found for found in IMPORTS if found.target.split(".")[0] == "analyzer_ag
 THEIRS = [found for found in IMPORTS if found not in OURS and found.target.split(".")[0] not in sys.stdlib_module_names - {"sqlite3"}]
 
 
-def unit(module):
+def unit(module: str) -> str:
     """Return the package that a module belongs to; those of evals depend on different layers."""
     first, *rest = module.removeprefix("analyzer_agent.").split(".")
     return f"{first}.{rest[0]}" if first == "evals" and rest else first
 
 
-def where(found):
+def where(found: Import) -> str:
     return f"{found.module}:{found.line} imports {found.target}"
 
 
-def test_every_module_has_its_place():
+def test_every_module_has_its_place() -> None:
     assert {unit(dotted(path)) for path in FILES} <= set(MAY_IMPORT)
 
 
-def test_modules_import_lower_layers_only():
+def test_modules_import_lower_layers_only() -> None:
     wrong = [
         where(found)
         for found in OURS
@@ -169,23 +171,23 @@ def test_modules_import_lower_layers_only():
     assert wrong == []
 
 
-def test_only_the_session_and_the_doors_import_evals():
+def test_only_the_session_and_the_doors_import_evals() -> None:
     packages = {name for name, below in MAY_IMPORT.items() if any(one.startswith("evals") for one in below)}
     assert packages == {"session", "cli"}
 
 
-def test_imports_that_go_upward_are_late_or_for_the_type_checker():
+def test_imports_that_go_upward_are_late_or_for_the_type_checker() -> None:
     upward = [found for found in OURS if (unit(found.module), unit(found.target)) in DECLARED_UPWARD]
     assert [where(found) for found in upward if found.at_top] == []
 
 
-def test_answers_and_briefing_use_of_the_evidence_only_how_it_is_told():
+def test_answers_and_briefing_use_of_the_evidence_only_how_it_is_told() -> None:
     used = {f.target for f in OURS if unit(f.module) in ("answers", "briefing") and unit(f.target) == "evidence"}
     assert used <= {"analyzer_agent.evidence.rendering"}
 
 
 @pytest.mark.parametrize("library", sorted({found.target.split(".")[0] for found in THEIRS} - {"numpy"}))
-def test_each_library_has_one_door(library):
+def test_each_library_has_one_door(library: str) -> None:
     assert library in DOORS, (
         f"{library!r} has no door; it is imported in {sorted({f.module for f in THEIRS if f.target.startswith(library)})}"
     )
@@ -194,13 +196,13 @@ def test_each_library_has_one_door(library):
     assert [where(found) for found in users if not found.module.startswith(door)] == []
 
 
-def test_heavy_libraries_are_imported_late():
+def test_heavy_libraries_are_imported_late() -> None:
     heavy = {"openai", "langgraph", "langchain_core", "langsmith", *(name for name, door in DOORS.items() if "engines" in door)}
     at_top = [where(found) for found in THEIRS if found.at_top and found.target.split(".")[0] in heavy]
     assert [w for w in at_top if not w.startswith(("graph:", "graph.", "llm.openai"))] == []
 
 
-def test_the_walk_sees_every_form_of_import():
+def test_the_walk_sees_every_form_of_import() -> None:
     source = """
 import a.b
 from c import d
@@ -219,18 +221,18 @@ def late():
     }
 
 
-def test_analyzers_know_neither_media_nor_models():
+def test_analyzers_know_neither_media_nor_models() -> None:
     wrong = [where(f) for f in OURS if unit(f.module) == "tools" and unit(f.target) in ("media", "llm", "storage", "session")]
     wrong += [where(f) for f in OURS if unit(f.target) == "prompts" and f.module.startswith("tools") and "engines" not in f.module]
     assert wrong == []
 
 
-def test_analyzers_reach_libraries_through_engines():
+def test_analyzers_reach_libraries_through_engines() -> None:
     analyzers = [f for f in THEIRS if f.module.startswith("tools") and not f.module.startswith("tools.engines.")]
     assert [where(f) for f in analyzers if f.target.split(".")[0] != "numpy"] == []
 
 
-def test_the_library_neither_prints_nor_reads_the_environment():
+def test_the_library_neither_prints_nor_reads_the_environment() -> None:
     wrong = []
     for path in FILES:
         if unit(dotted(path)) in ("cli", "__main__"):
@@ -243,12 +245,12 @@ def test_the_library_neither_prints_nor_reads_the_environment():
     assert wrong == []
 
 
-def test_files_stay_small():
+def test_files_stay_small() -> None:
     long = {dotted(path): count for path in FILES if (count := len(path.read_text(encoding="utf-8").splitlines())) > 340}
     assert long == {}
 
 
-def modules_after(*command):
+def modules_after(*command: str) -> set[str]:
     """Run Python code and return the names of the modules that it left loaded."""
     code = f"import json, sys\n{command[0]}\nsys.stderr.write('MODULES' + json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
@@ -274,21 +276,21 @@ HEAVY = {
 }
 
 
-def test_importing_is_cheap():
+def test_importing_is_cheap() -> None:
     assert modules_after("import analyzer_agent; analyzer_agent.Session") & (HEAVY - {"av"}) == set()
     assert modules_after("import analyzer_agent") & HEAVY == set()
     assert modules_after("import analyzer_agent.storage") & {"numpy", "pandas"} == set()
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["ask", "--help"], ["weights", "pull", "--help"], ["weights", "list"]])
-def test_help_is_cheap(arguments):
+def test_help_is_cheap(arguments: list[str]) -> None:
     run = (
         f"import runpy\nsys.argv = ['analyzer-agent', *{arguments!r}]\ntry:\n    runpy.run_module('analyzer_agent', run_name='__main__')\n"
     )
     assert modules_after(run + "except SystemExit as end:\n    assert not end.code") & HEAVY == set()
 
 
-def test_ruff_and_mypy_look_at_every_file():
+def test_ruff_and_mypy_look_at_every_file() -> None:
     tracked = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True)
     if tracked.returncode:
         pytest.skip("needs a git checkout to know which files are the project's")

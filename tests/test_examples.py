@@ -33,7 +33,7 @@ class TestService:
         pytest.importorskip("fastapi", reason="needs the extra 'dev'")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # which client it wants changes with its version
-            testclient = pytest.importorskip("fastapi.testclient", reason="needs the extra 'dev'", exc_type=Exception)
+            testclient = pytest.importorskip("fastapi.testclient", reason="needs the extra 'dev'", exc_type=Exception)  # type: ignore[arg-type]
             app = runpy.run_path(str(EXAMPLES / "fastapi_app.py"))["create_app"]
             settings = Settings(store=tmp_path / "s.db", manager="rules", tools=("subtitles",))
             with testclient.TestClient(app(sample_path(), settings)) as client:

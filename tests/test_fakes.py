@@ -1,5 +1,7 @@
 """The fakes that this package and plug-ins are tested with: they keep the contracts, and fail loudly where these end."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,22 +15,22 @@ from analyzer_agent.timeline import TimeRange
 # --- the model --------------------------------------------------------------------------------------------------------
 
 
-def test_a_script_is_played_once_and_kept_with_what_was_sent():
+def test_a_script_is_played_once_and_kept_with_what_was_sent() -> None:
     model = ScriptedModel(Reply("one"), lambda messages: Reply(messages[-1]["content"].upper()))
-    heard = []
+    heard: list[str] = []
     assert model.complete([{"content": "a"}], [], heard.append).text == "one"
     assert model.complete([{"content": "b"}], [{"tool": 1}]).text == "B"
     assert heard == ["one"] and model.requests == [([{"content": "a"}], []), ([{"content": "b"}], [{"tool": 1}])]
 
 
-def test_a_script_that_runs_out_fails_the_test():
+def test_a_script_that_runs_out_fails_the_test() -> None:
     model = ScriptedModel(Reply("only"))
     model.complete([{"content": "a"}], [])
     with pytest.raises(AssertionError, match=r"the script ran out at request 2: .*'b'"):
         model.complete([{"content": "b"}], [])
 
 
-def test_a_call_is_written_as_a_model_writes_it():
+def test_a_call_is_written_as_a_model_writes_it() -> None:
     assert call("find_x", ranges=[[0, 8]]) == ToolCall("call-find_x", "find_x", '{"ranges": [[0, 8]]}')
     assert call("find_x", "id-1", name="n").id == "id-1"
 
@@ -37,7 +39,7 @@ def test_a_call_is_written_as_a_model_writes_it():
 
 
 @given(st.integers(1, 60), st.integers(0, 3_000), st.integers(0, 4_999), st.integers(1, 2_000))
-def test_frames_come_at_their_times_whatever_the_rate(rate, start, begin, length):
+def test_frames_come_at_their_times_whatever_the_rate(rate: int, start: int, begin: int, length: int) -> None:
     video = FakeVideo(5_000, rate=rate, start=start)
     times = [start + -(-k * 1000 // rate) for k in range(6 * rate)]
     times = [t for t in times if t < 5_000]
@@ -48,7 +50,7 @@ def test_frames_come_at_their_times_whatever_the_rate(rate, start, begin, length
     assert video.reads[-1] == TimeRange(shown, shown + 1)
 
 
-def test_frames_on_a_grid_and_in_either_order():
+def test_frames_on_a_grid_and_in_either_order() -> None:
     video = FakeVideo(4_000, picture_at=lambda ms: np.full((2, 2, 3), (ms // 1000, 0, 9), np.uint8))
     frames = list(video.frames(TimeRange(0, 4_000), 1))
     assert [f.t for f in frames] == [0, 1_000, 2_000, 3_000] and [int(f.image[0, 0, 0]) for f in frames] == [0, 1, 2, 3]
@@ -56,7 +58,7 @@ def test_frames_on_a_grid_and_in_either_order():
     assert swapped.image[0, 0].tolist() == [9, 0, 1]
 
 
-def test_sound_is_as_long_as_asked_and_silent_after_its_end():
+def test_sound_is_as_long_as_asked_and_silent_after_its_end() -> None:
     video = FakeVideo(3_000, sound=np.ones(16_000, np.float32))
     samples = video.audio(TimeRange(500, 2_000))
     assert len(samples) == 24_000 and samples[:8_000].all() and not samples[8_000:].any()
@@ -74,12 +76,12 @@ def test_sound_is_as_long_as_asked_and_silent_after_its_end():
         lambda: FakeVideo(1_000, cues=[Cue(TimeRange(0, 1), "x")]).subtitles(2),
     ],
 )
-def test_what_is_not_there_is_an_error(misuse):
+def test_what_is_not_there_is_an_error(misuse: Callable[[], object]) -> None:
     with pytest.raises(AssertionError, match="no "):
         misuse()
 
 
-def test_no_frames_of_sound_only():
+def test_no_frames_of_sound_only() -> None:
     video = FakeVideo(1_000)
     video.picture = None
     with pytest.raises(AssertionError, match="no picture"):
@@ -89,7 +91,7 @@ def test_no_frames_of_sound_only():
 # --- the analyzer -----------------------------------------------------------------------------------------------------
 
 
-def test_an_analyzer_that_does_not_sample_cuts_at_edges_and_says_so():
+def test_an_analyzer_that_does_not_sample_cuts_at_edges_and_says_so() -> None:
     analyzer = FakeAnalyzer([(TimeRange(5, 25), "x")], kind="motion")
     grains = [Grain(TimeRange(n, n + 10)) for n in (0, 10, 20, 30)]
     found = list(analyzer.analyze(FakeVideo(40), grains))
@@ -103,13 +105,13 @@ def test_an_analyzer_that_does_not_sample_cuts_at_edges_and_says_so():
     assert found[3][1] == [] and {o.kind for o in pieces} == {"motion"}
 
 
-def test_an_analyzer_that_samples_sees_what_is_there_at_each_instant():
+def test_an_analyzer_that_samples_sees_what_is_there_at_each_instant() -> None:
     analyzer = FakeAnalyzer([(TimeRange(900, 1_100), "flash"), (TimeRange(200, 800), "missed")])
     ((_, found),) = analyzer.analyze(FakeVideo(1_500), [Grain(TimeRange(0, 1_500), 1_000, (0, 1_000))])
     assert [(o.span, o.text) for o in found] == [(TimeRange(1_000, 1_500), "flash")]
 
 
-def test_a_spec_around_an_analyzer():
+def test_a_spec_around_an_analyzer() -> None:
     analyzer = FakeAnalyzer([], kind="motion")
     spec = fake_spec(analyzer, name="mine", step=1_000, grain=16_000, context=5)
     assert spec.bind({"any": 1}) is analyzer

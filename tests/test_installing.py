@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 import sys
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -79,7 +80,7 @@ def test_cuda_is_brought_where_there_is_a_gpu_alone(monkeypatch: pytest.MonkeyPa
 
 def test_environments_that_uv_made_have_no_pip(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installing, "find_spec", lambda name: None)
-    monkeypatch.setattr(installing.shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
     assert installing.pip_install("lap") == f"uv pip install --python {shlex.quote(sys.executable)} lap"
 
 

@@ -119,8 +119,18 @@ class TestStopping:
 
     def test_stop_from_elsewhere(self, talks: Make) -> None:
         begun = threading.Event()
-        talk = talks(calls(call("find_fake", ranges=[[0, 60]])), tools=[Tool(fake_spec(Watched(lambda: (begun.set(), time.sleep(0.05)))))])
-        threading.Thread(target=lambda: (begun.wait(5), talk.agent._nodes.cancel.set())).start()
+
+        def work() -> None:
+            begun.set()
+            time.sleep(0.05)
+
+        talk = talks(calls(call("find_fake", ranges=[[0, 60]])), tools=[Tool(fake_spec(Watched(work)))])
+
+        def stop() -> None:
+            assert begun.wait(5)
+            talk.agent._nodes.cancel.set()
+
+        threading.Thread(target=stop).start()
         with pytest.raises(Cancelled):
             talk.ask()
 

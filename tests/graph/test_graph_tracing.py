@@ -50,8 +50,9 @@ class Collector:
 class TestTracing:
     @pytest.fixture
     def collector(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-        from langsmith.utils import get_env_var
+        from langsmith import utils
 
+        get_env_var: Any = utils.get_env_var  # typed without the cache that it has
         collector = Collector()
         for name in ("LANGSMITH", "LANGCHAIN"):
             monkeypatch.setenv(f"{name}_TRACING", "true")

@@ -53,6 +53,7 @@ class Obedient:
 
     def __init__(self) -> None:
         self.plan: Sequence[Call] = ()
+        self.url = ""
         self.careless = False
         """Whether its first answer cites a note that there is not."""
         self.obeyed: list[str] = []
@@ -94,7 +95,7 @@ def model() -> Iterator[Obedient]:
     obedient = Obedient()
     with OpenAIServer() as server:
         server.answer = obedient
-        obedient.url = server.url  # type: ignore[attr-defined]
+        obedient.url = server.url
         yield obedient
 
 
@@ -112,7 +113,10 @@ def opened(model: Obedient, clip: Path, tmp_path: Path) -> Iterator[Open]:
     sessions = []
 
     def open_(*videos: Path | str, analyzer: FakeAnalyzer | None = None, **more: Any) -> Session:
-        given = {"model": open_model("m", api="chat", base_url=model.url), "settings": Settings(store=tmp_path / "store.db")} | more  # type: ignore[attr-defined]
+        given: dict[str, Any] = {
+            "model": open_model("m", api="chat", base_url=model.url),
+            "settings": Settings(store=tmp_path / "store.db"),
+        } | more
         session = Session(*(videos or [clip]), **given)
         if analyzer:
             tool = Tool(fake_spec(analyzer, grain=1000))
@@ -207,8 +211,12 @@ def test_what_a_model_repeats_in_its_calls_and_in_a_wrong_answer(opened: Open, m
     session, texts = opened(analyzer=planted(list(TEXTS.values()))), list(TEXTS.values())
     model.careless = True
     for n, text in enumerate(texts[::5]):
-        look = ("find_fake", {"ranges": [[5 * n, 5 * n + 1]]})
-        wrong = [("search_notes", {"query": text}), ("read_notes", {"range": text}), ("search_notes", {"query": "x", "kinds": [text]})]
+        look: tuple[str, Mapping[str, Any]] = ("find_fake", {"ranges": [[5 * n, 5 * n + 1]]})
+        wrong: list[tuple[str, Mapping[str, Any]]] = [
+            ("search_notes", {"query": text}),
+            ("read_notes", {"range": text}),
+            ("search_notes", {"query": "x", "kinds": [text]}),
+        ]
         model.plan = [look, *wrong, ("read_notes", {text: text, "range": [0, 1]}), ("find_fake", {"ranges": [[text, 1]]}), look]
         answer = session.ask(QUESTION)
         assert steps(answer) == model.plan and not answer.steps[-1].refused
@@ -354,7 +362,7 @@ def test_frames_and_the_question_alone(opened: Open, model: Obedient, tmp_path: 
     paths = [talk(tmp_path / evil), talk(tmp_path / "calm.mp4")]
     (tmp_path / evil).with_suffix(".srt").write_text(f"1\n00:00:00,000 --> 00:00:02,000\n{ORDER}\n")
     for mode in ("frames", "blind"):
-        settings = Settings(store=tmp_path / "store.db", mode=mode, frames=2, base_url=model.url)  # type: ignore[attr-defined]
+        settings = Settings(store=tmp_path / "store.db", mode=mode, frames=2, base_url=model.url)
         opened(*paths, settings=settings).ask(QUESTION)
     assert model.obeyed == [] and ORDER not in json.dumps(model.bodies)
 
@@ -447,8 +455,8 @@ def test_imported_notes_on_the_terminal(cli: Cli, tmp_path: Path) -> None:
 def test_question_files(cli: Cli, tmp_path: Path) -> None:
     texts = [text for text in TEXTS.values() if len(text) < 1000][::4]
     video = talk(tmp_path / "talk.mp4")
-    fields = [{"id": f"{n} {text}", "type": text, "options": [text, "forty", "lots"]} for n, text in enumerate(texts)]
-    lines = [{"video": str(video), "question": PRICE, "answer": 1} | field for field in fields]
+    fields: list[dict[str, Any]] = [{"id": f"{n} {text}", "type": text, "options": [text, "forty", "lots"]} for n, text in enumerate(texts)]
+    lines: list[dict[str, Any]] = [{"video": str(video), "question": PRICE, "answer": 1} | field for field in fields]
     lines.append({"id": "gone", "video": f"gone {TEXTS['escape']}.mp4", "question": PRICE})
     file, out = tmp_path / "q.jsonl", tmp_path / "out.jsonl"
     file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))

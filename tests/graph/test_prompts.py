@@ -18,6 +18,7 @@ from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeAnalyzer, FakeEngine, FakeVideo, call, fake_spec
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
+from generators import result_of
 
 FOLDER = Path(prompts.__file__).parent
 PLACEHOLDERS = {
@@ -93,12 +94,7 @@ def told(toolbox: Toolbox, limits: Limits | None = None, **state: Any) -> list[s
 
 
 def look(toolbox: Toolbox, wanted: ToolCall) -> str:
-    running = toolbox.run(wanted)
-    while True:
-        try:
-            next(running)
-        except StopIteration as end:
-            return str(end.value.text)
+    return result_of(toolbox.run(wanted)).text
 
 
 FAKE = Tool(fake_spec(FakeAnalyzer([(TimeRange(1000, 2000), "EXIT")])))

@@ -108,7 +108,9 @@ class Manager:
     """Reads the subtitles, then answers at length; keeps how long the last request of each round was."""
 
     def __init__(self, answer: str) -> None:
-        self.answer, self.sizes, self.seen = answer, [], []
+        self.answer = answer
+        self.sizes: list[int] = []
+        self.seen: list[Any] = []
 
     def __call__(self, body: dict[str, Any]) -> Turn:
         if body["messages"][-1]["role"] != "tool":

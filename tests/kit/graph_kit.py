@@ -15,6 +15,7 @@ from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo, ScriptedModel, call, fake_spec
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
+from generators import result_of
 
 LOOK = call("find_fake", ranges=[["0:00", "0:10"]])
 EVENTS = [(TimeRange(3000, 5000), "It costs forty")]
@@ -56,11 +57,7 @@ class Talk:
         return self.finish(self.agent.ask("t", question, options, self.asked))
 
     def finish(self, running: Generator[Any, None, State]) -> Answer:
-        while True:
-            try:
-                self.events.append(next(running))
-            except StopIteration as end:
-                return build_answer(outcome_of(end.value), self.toolbox, self.model, "t", 0)
+        return build_answer(outcome_of(result_of(running, self.events)), self.toolbox, self.model, "t", 0)
 
     def sent(self, at: int) -> list[Mapping[str, Any]]:
         return self.model.requests[at][0]

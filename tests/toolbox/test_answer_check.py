@@ -78,7 +78,7 @@ def test_valid_marks_in_all_shapes(text: str, kept: str, cited: list[int]) -> No
 def test_marks_of_notes_that_were_not_shown_are_stripped_and_listed(text: str, kept: str, lost: list[str]) -> None:
     verdict = checked(text, 12)
     assert (verdict.text, list(verdict.unsupported)) == (kept, lost)
-    assert verdict.cited[0] == 12 and "not shown" in verdict.problem
+    assert verdict.cited[0] == 12 and verdict.problem and "not shown" in verdict.problem
 
 
 MARK = st.builds(
@@ -153,7 +153,7 @@ class TestDraft:
     @pytest.mark.parametrize("arguments", ["{", "[]", "null", '{"answer": 3}', "{}", "", "[" * 100_000, '{"answer": ' + "1" * 5000 + "}"])
     def test_broken_arguments_are_sent_back(self, arguments: str) -> None:
         draft = parse_finish_call([ToolCall("1", "finish", arguments)], "", ())
-        assert draft.text == "" and "finish" in draft.complaint
+        assert draft.text == "" and draft.complaint and "finish" in draft.complaint
 
     def test_plain_text(self) -> None:
         assert parse_finish_call([], " Forty [#12]. ", ()) == DraftAnswer("Forty [#12].")

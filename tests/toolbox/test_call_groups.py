@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,9 @@ class Eye:
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(tmp_path_factory.mktemp("film") / "film.mp4", Clip(times=range(0, SECONDS * 1000, 100), rate=10, gop=25, bframes=2))
+    return write(
+        tmp_path_factory.mktemp("film") / "film.mp4", Clip(times=range(0, SECONDS * 1000, 100), rate=Fraction(10), gop=25, bframes=2)
+    )
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """Long videos: what a step costs in tokens does not grow with the length, and only a part of a long video is looked at for a question."""
 
 import json
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,15 @@ from analyzer_agent.graph import Agent, Limits, open_saver, outcome_of
 from analyzer_agent.llm.rules.manager import RulesManager
 from analyzer_agent.llm.rules.tool_output_parser import parse_note_lines
 from analyzer_agent.llm.rules.window_schedule import LONG_VIDEO_MS, schedule_windows
-from analyzer_agent.protocols import Analyzer, Reply, Spec
+from analyzer_agent.protocols import Reply
 from analyzer_agent.records import Answer, Observation, Unexamined
 from analyzer_agent.storage import Store
-from analyzer_agent.testing import FakeAnalyzer, FakeVideo, ScriptedModel, call
+from analyzer_agent.testing import FakeAnalyzer, FakeVideo, ScriptedModel, call, fake_spec
 from analyzer_agent.timeline import TimeRange, clock, total
 from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
 from analyzer_agent.toolbox.analyzer_call import bind_analyzer
 from analyzer_agent.toolbox.result_text import examined_text
+from generators import result_of
 
 MINUTE, HOUR = 60_000, 3_600_000
 ANALYZERS = {
@@ -43,8 +45,8 @@ def box(store: Store, duration: int, needles: Mapping[str, int] | None = None) -
         events = [(TimeRange(at, at + 2_000), f"{name} number {at // 20_000}") for at in range(0, duration, 20_000)]
         if needles and name in needles:
             events.append((TimeRange(needles[name], needles[name] + 3_000), NEEDLES[name]))
-        found: Analyzer = FakeAnalyzer(sorted(events), kind=kind)
-        tools[name] = Tool(Spec(name, tool, f"Find {name}.", grain, lambda options, engine, found=found: found, (kind,)))
+        found = FakeAnalyzer(sorted(events), kind=kind)
+        tools[name] = Tool(replace(fake_spec(found, name=name, grain=grain), tool=tool))
     return Toolbox(store, [SessionVideo(film.name, film, TimeRange(0, duration))], tools)
 
 
@@ -52,15 +54,7 @@ def asked(toolbox: Toolbox, model: Any, path: Path, question: str, *options: str
     limits = Limits()
     with open_saver(str(path)) as saver:
         agent = Agent(toolbox, model, lambda state: brief(toolbox, limits, state), saver, limits)
-        return build_answer(outcome_of(_last(agent.ask(question, question, options, 1))), toolbox, model, "t", 0)
-
-
-def _last(running: Generator[Any, None, Any]) -> Any:
-    while True:
-        try:
-            next(running)
-        except StopIteration as end:
-            return end.value
+        return build_answer(outcome_of(result_of(agent.ask(question, question, options, 1))), toolbox, model, "t", 0)
 
 
 def analyzed(toolbox: Toolbox, name: str) -> list[TimeRange]:
@@ -140,7 +134,7 @@ class TestRulesOnLongVideos:
     def test_what_is_covered_is_free(self, tmp_path: Path) -> None:
         with Store(tmp_path / "s.db") as store:
             toolbox = box(store, HOUR, {"motion": 59 * MINUTE})
-            _last(toolbox.run(call("find_motion", ranges=[[0, 3600]])))
+            result_of(toolbox.run(call("find_motion", ranges=[[0, 3600]])))
             answer = asked(toolbox, RulesManager(), tmp_path / "s.db", "When does something move?")
         assert answer.usage.media_ms_analyzed == 0 and "not at all of it" not in answer.text
 

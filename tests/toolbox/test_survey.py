@@ -1,6 +1,6 @@
 """The survey: what it runs, when it is offered, what it tells."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,12 @@ import pytest
 from analyzer_agent.briefing import brief
 from analyzer_agent.graph import Limits
 from analyzer_agent.llm.rules.tool_output_parser import parse_note_lines
-from analyzer_agent.protocols import Spec
 from analyzer_agent.records import ToolResult
 from analyzer_agent.storage import Store
-from analyzer_agent.testing import FakeAnalyzer, FakeVideo, call
+from analyzer_agent.testing import FakeAnalyzer, FakeVideo, call, fake_spec
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
+from generators import result_of
 
 EVENTS = {"voice": (10_000, "voice", "voice"), "motion": (5_000, "movement", "motion"), "text": (1_000, "EXIT", "text")}
 START: Any = {"step": 0, "analyzer_ms": 0, "input_tokens": 0, "output_tokens": 0}
@@ -34,18 +34,14 @@ def box(store: Store, duration: int = 60_000, names: tuple[str, ...] = ("voice",
         at, text, kind = EVENTS[name]
         times = range(at, duration, every) if every else (at,)
         found = FakeAnalyzer([(TimeRange(t, t + 900), f"{text} {t}" if every else text) for t in times], kind=kind)
-        tools[name] = Tool(Spec(name, f"find_{name}", f"Find {name}.", 10_000, lambda options, engine, found=found: found, (kind,)))
+        tools[name] = Tool(fake_spec(found, name=name, grain=10_000))
     return Toolbox(store, [SessionVideo(film.name, film, TimeRange(0, duration))], tools, **more)
 
 
 def run(toolbox: Toolbox, **more: Any) -> tuple[list[Any], ToolResult]:
     events: list[Any] = []
-    running: Generator[Any, None, ToolResult] = toolbox.run(call("survey"), **more)
-    while True:
-        try:
-            events.append(next(running))
-        except StopIteration as end:
-            return events, end.value
+    result = result_of(toolbox.run(call("survey"), **more), events)
+    return events, result
 
 
 def offered(toolbox: Toolbox) -> list[str]:

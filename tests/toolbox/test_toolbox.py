@@ -23,6 +23,7 @@ from analyzer_agent.testing import FakeAnalyzer, FakeEngine, FakeVideo, call, fa
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox, fenced_result
 from analyzer_agent.toolbox.arguments import decode, time_range, time_ranges
+from generators import result_of
 
 SCOPE = TimeRange(0, 60_000)
 CLASSES = {"classes": {"type": "array", "items": {"type": "string"}}, "min_score": {"type": "number"}}
@@ -75,13 +76,9 @@ def done(toolbox: Toolbox, wanted: ToolCall, **more: Any) -> ToolResult:
 
 
 def played(toolbox: Toolbox, wanted: ToolCall, **more: Any) -> tuple[list[Any], ToolResult]:
-    events = []
-    running = toolbox.run(wanted, **more)
-    while True:
-        try:
-            events.append(next(running))
-        except StopIteration as end:
-            return events, end.value
+    events: list[Any] = []
+    result = result_of(toolbox.run(wanted, **more), events)
+    return events, result
 
 
 def analyzed(toolbox: Toolbox, name: str = "fake") -> list[TimeRange]:
