@@ -2,49 +2,51 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from analyzer_agent.errors import AgentError
 from analyzer_agent.importing.detect import read_document
+from analyzer_agent.importing.model import Document
 from transcripts import SRT, WHISPERX
 
 
-def told(data, every=1000):
+def told(data: Any, every: int = 1000) -> Document:
     data = data if isinstance(data, bytes) else (data if isinstance(data, str) else json.dumps(data)).encode()
     return read_document(data, Path("file"), every)
 
 
-def short(document):
+def short(document: Document) -> list[tuple[int, int, str]]:
     return [(e.start, e.end, e.text) for e in document.entries]
 
 
-def test_srt():
+def test_srt() -> None:
     found = told(SRT)
     assert (found.form, found.engine, found.kind) == ("srt", "srt-file", "subtitle")
     assert short(found) == [(1000, 2500, "Good morning\neverybody."), (2000, 4000, "7")]
 
 
-def test_vtt():
+def test_vtt() -> None:
     head = "WEBVTT - talk\n\nNOTE\na remark\n\nSTYLE\n::cue { color: red }\n\nfirst\n"
     text = f"{head}00:01.5 --> 00:02.250 align:start\n<v Ann>a &amp; b\n\n01:00:00.000 --> 01:00:01.000\nc\n"
     assert told(text).form == "vtt" and short(told(text)) == [(1500, 2250, "a & b"), (3_600_000, 3_601_000, "c")]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
-def test_encodings_and_line_ends(encoding):
+def test_encodings_and_line_ends(encoding: str) -> None:
     data = "1\r\n00:00:01,000 --> 00:00:02,000\r\nSchöne Grüße\r\n".encode(encoding)
     assert short(told(data)) == [(1000, 2000, "Schöne Grüße")]
 
 
-def test_whisperx_keeps_words_and_fills_times_that_are_missing():
+def test_whisperx_keeps_words_and_fills_times_that_are_missing() -> None:
     found = told(WHISPERX)
     (entry,) = found.entries
     assert (found.form, found.kind, entry.language, entry.text, entry.score) == ("whisperx", "speech", "en", "It costs 40 dollars.", 0.7)
     assert entry.words == (("It", 1000, 1200, 0.9), ("costs", 1300, 1800, 0.7), ("40", 1800, 2400, None), ("dollars.", 2400, 3000, 0.5))
 
 
-def test_faster_whisper():
+def test_faster_whisper() -> None:
     words = [
         {"start": 0.0, "end": 0.4, "word": " Hello", "probability": 0.75},
         {"start": 0.4, "end": 1, "word": " there", "probability": 0.25},
@@ -57,7 +59,7 @@ def test_faster_whisper():
 
 
 @pytest.mark.parametrize("mark", [",", ";", "\t"])
-def test_csv(mark):
+def test_csv(mark: str) -> None:
     rows = [
         ["start", "end", "text", "kind", "score", "other"],
         ["1:04.2", "65", '"a, b; c"', "text", "0.5", "x"],
@@ -70,13 +72,13 @@ def test_csv(mark):
     ]
 
 
-def test_caption_lists():
+def test_caption_lists() -> None:
     for given in ({"0": "a", "2": "b"}, ["a", None, "b"]):
         found = told(given, every=2000)
         assert found.kind == "caption" and [e for e in short(found) if e[2]] == [(0, 2000, "a"), (4000, 6000, "b")]
 
 
-def test_overlapping_and_equal_cues_are_kept():
+def test_overlapping_and_equal_cues_are_kept() -> None:
     text = "\n\n".join(f"{n}\n00:00:01,000 --> 00:00:09,000\nsame" for n in range(3))
     assert len(told(text).entries) == 3
 
@@ -106,13 +108,13 @@ def test_overlapping_and_equal_cues_are_kept():
         ("[" * 100_000, "file, line 1: it is not valid JSON."),
     ],
 )
-def test_what_is_wrong_is_named(text, why):
+def test_what_is_wrong_is_named(text: str, why: str) -> None:
     with pytest.raises(AgentError) as caught:
         told(text)
     assert str(caught.value).startswith(why.replace("record 1: the", "segment 1: the").replace("record 1: 'end'", "segment 1: 'end'"))
     assert "Accepted: SRT; WebVTT; " in caught.value.hint
 
 
-def test_control_characters_and_lone_surrogates_are_left_out():
+def test_control_characters_and_lone_surrogates_are_left_out() -> None:
     found = told('["a\\u001b[31mb\\u0000c\\ud800\\u009b", "x\\ny"]')
     assert [e.text for e in found.entries] == ["a[31mbc", "x\ny"]

@@ -7,12 +7,17 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from analyzer_agent.evidence.gap_runner import GapRunner
 from analyzer_agent.evidence.provenance import BoundAnalyzer, make_provenance
+from analyzer_agent.protocols import Grain, Video
+from analyzer_agent.records import Observation
 from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo, fake_spec
 from analyzer_agent.timeline import TimeRange
@@ -25,14 +30,14 @@ DURATION = 800_000
 class Dawdling(FakeAnalyzer):
     """Takes a few ms for each grain, some of them before and some after what it finds is handed over."""
 
-    def analyze(self, video, grains):
+    def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
         for grain in grains:
             time.sleep(0.001)
             yield from super().analyze(video, [grain])
             time.sleep(0.001)
 
 
-def work(path):
+def work(path: Path) -> None:
     """Look at the whole video at three steps, coarse to fine, and for pieces."""
     video = FakeVideo(DURATION)
     events = [(TimeRange(n, n + 9_500), f"event {n}") for n in range(0, DURATION, 10_000)]
@@ -51,7 +56,7 @@ def work(path):
                 pass
 
 
-def killed(action, ripe, after):
+def killed(action: Callable[[], object], ripe: Callable[[], bool], after: float) -> bool:
     """Run `action` in a child, kill it `after` seconds after `ripe()` holds, and tell whether that hit it."""
     child = os.fork()
     if not child:
@@ -74,7 +79,7 @@ def killed(action, ripe, after):
     return os.WIFSIGNALED(status)
 
 
-def notes_made(path):
+def notes_made(path: Path) -> int:
     """How many notes were ever stored: what tells how far the work is, however slow the machine."""
     if not path.exists():
         return 0
@@ -83,7 +88,11 @@ def notes_made(path):
         return (db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'notes'").fetchone() or (0,))[0] if made else 0
 
 
-def contents(path, columns="video, key, kind, start_ms, end_ms, text, score, detail"):
+def noted(path: Path, goal: int) -> Callable[[], bool]:
+    return lambda: notes_made(path) >= goal
+
+
+def contents(path: Path, columns: str = "video, key, kind, start_ms, end_ms, text, score, detail") -> tuple[list[Any], list[Any], int]:
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         notes = sorted(db.execute(f"SELECT {columns} FROM notes"))
@@ -92,17 +101,19 @@ def contents(path, columns="video, key, kind, start_ms, end_ms, text, score, det
         return notes, covered, indexed
 
 
-def grains_done(path):
+def grains_done(path: Path) -> tuple[int, int]:
+    """How many grains are done, and the sum of their steps (ms)."""
     if not path.exists():
-        return 0
+        return 0, 0
     with closing(sqlite3.connect(path, timeout=30)) as db:
         made = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'coverage'").fetchone()
-        return db.execute("SELECT count(*), coalesce(sum(step_ms), 0) FROM coverage").fetchone() if made else 0
+        grains, steps = db.execute("SELECT count(*), coalesce(sum(step_ms), 0) FROM coverage").fetchone() if made else (0, 0)
+        return grains, steps
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked children")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_killed_thirty_times_is_as_good_as_never(tmp_path):
+def test_killed_thirty_times_is_as_good_as_never(tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole.db", tmp_path / "broken.db"
     pick = random.Random(7)
     work(whole)
@@ -111,10 +122,10 @@ def test_killed_thirty_times_is_as_good_as_never(tmp_path):
     hits, partial, seen = 0, 0, set()
     for _ in range(KILLS):
         goal = notes_made(broken) + pick.randrange(0, stride)
-        hit = killed(lambda: work(broken), lambda goal=goal: notes_made(broken) >= goal, pick.uniform(0, 0.006))
+        hit = killed(lambda: work(broken), noted(broken, goal), pick.uniform(0, 0.006))
         state = grains_done(broken)
         hits += hit
-        partial += hit and state not in (0, final)
+        partial += hit and state not in ((0, 0), final)
         seen.add(state)
     assert hits >= 25, f"only {hits} of {KILLS} kills hit the work"
     assert partial >= 10 and len(seen) >= 8, f"{partial} kills left partial coverage, {len(seen)} different states"
@@ -136,7 +147,7 @@ with Session(sys.argv[1], store=sys.argv[2], manager="rules", tools=("motion", "
 
 
 @pytest.mark.slow
-def test_real_analyzers_killed_at_random(tmp_path):
+def test_real_analyzers_killed_at_random(tmp_path: Path) -> None:
     """The same through the front door, with the analyzers that need no weights, on a clip made here."""
     pytest.importorskip("cv2")
     pytest.importorskip("scenedetect")
@@ -153,12 +164,13 @@ def test_real_analyzers_killed_at_random(tmp_path):
             [sys.executable, "-c", INDEX, str(clip), str(broken)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT
         )
         for _ in range(pick.randrange(1, 4)):
+            assert child.stdout
             child.stdout.readline()
         time.sleep(pick.uniform(0, 0.15))
         child.kill()
         child.communicate()
         states.add(grains_done(broken))
-    assert len(states - {0, grains_done(whole)}) >= 1, f"no kill left partial coverage: {states}"
+    assert len(states - {(0, 0), grains_done(whole)}) >= 1, f"no kill left partial coverage: {states}"
     subprocess.run([sys.executable, "-c", INDEX, str(clip), str(broken)], check=True, cwd=ROOT, capture_output=True)
     assert contents(broken) == contents(whole)
     assert {row[2] for row in contents(whole)[0]} == {"motion", "scene", "subtitle"}

@@ -5,6 +5,7 @@ import itertools
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -56,7 +57,7 @@ print("done", flush=True)
 
 
 @pytest.mark.parametrize("step", [0, 1_000])
-def test_eight_processes_at_once(tmp_path, step):
+def test_eight_processes_at_once(tmp_path: Path, step: int) -> None:
     command = [sys.executable, "-c", CHILD, str(tmp_path)]
     children = [
         subprocess.Popen(
@@ -65,8 +66,9 @@ def test_eight_processes_at_once(tmp_path, step):
         for n in range(PROCESSES)
     ]
     for child in children:
-        assert child.stdout.readline() == "ready\n", child.stderr.read()
+        assert child.stdout and child.stdout.readline() == "ready\n", child.stderr and child.stderr.read()
     for child in children:
+        assert child.stdin
         child.stdin.write("go\n")
         child.stdin.flush()
     told = [child.communicate(timeout=60) for child in children]
@@ -85,7 +87,7 @@ def test_eight_processes_at_once(tmp_path, step):
     assert rows == sorted(expected(step))
 
 
-def expected(step):
+def expected(step: int) -> list[tuple[int, int, str]]:
     events = [(TimeRange(n, n + 9_000), f"event {n}") for n in range(0, DURATION, 10_000)]
     whole = TimeRange(0, DURATION)
     if step:

@@ -2,7 +2,11 @@
 
 import random
 import sqlite3
+from collections.abc import Iterator, Sequence
 from itertools import count
+from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
 
@@ -16,17 +20,17 @@ FREQUENCIES = [1 / (n + 1) for n in range(len(WORDS))]
 
 
 @pytest.fixture
-def store(tmp_path):
+def store(tmp_path: Path) -> Iterator[Store]:
     with Store(tmp_path / "s.db") as opened:
         yield opened
 
 
-def put(store, found, video="v", analyzer="talk", lane=""):
+def put(store: Store, found: Sequence[tuple[int, str, str]], video: str = "v", analyzer: str = "talk", lane: str = "") -> None:
     """Store (start, kind, text) in grains of 10 s, as an engine in a lane of its own."""
     key = f"{analyzer}:{lane}"
     store.notes.add_video(video, video, f"/{video}", 10**8)
     store.notes.add_provenance(Provenance(key, analyzer, "1", "e", 0, "", lane, {}))
-    grains = {}
+    grains: dict[TimeRange, list[Observation]] = {}
     for start, kind, text in found:
         grain = TimeRange(start // GRAIN * GRAIN, start // GRAIN * GRAIN + GRAIN)
         grains.setdefault(grain, []).append(Observation(TimeRange(start, start + 1_000), kind, text))
@@ -35,23 +39,27 @@ def put(store, found, video="v", analyzer="talk", lane=""):
         store.ledger.commit(video, key, grain, 0, (), notes, 1)
 
 
-def drawn(chance, notes, kinds=("text",), longest=9):
+def drawn(chance: Random, notes: int, kinds: tuple[str, ...] = ("text",), longest: int = 9) -> list[tuple[int, str, str]]:
     """Return notes, ten in each grain, whose words have Zipf's frequencies."""
     return [
         (n * 1_000, chance.choice(kinds), " ".join(chance.choices(WORDS, FREQUENCIES, k=chance.randint(1, longest)))) for n in range(notes)
     ]
 
 
-def found(store, query, **where):
+def found(store: Store, query: str, **where: Any) -> list[int]:
     return [note.id for note in store.notes.search(query, **({"videos": ["v"]} | where))]
 
 
-def rows(store):
+Row = tuple[int, str, str, int, int, str]
+"""Id, video, kind, start and end (ms) and text of a note."""
+
+
+def rows(store: Store) -> list[Row]:
     with store.connections.read() as db:
         return db.execute("SELECT id, video, kind, start_ms, end_ms, text FROM notes ORDER BY id").fetchall()
 
 
-def ranked(notes, query):
+def ranked(notes: Sequence[Row], query: str) -> list[tuple[float, int, int]]:
     """Return (rank, start, id) of what a plain FTS5 table finds, best first."""
     plain = sqlite3.connect(":memory:")
     plain.execute("CREATE VIRTUAL TABLE f USING fts5(text, kind, video, start UNINDEXED, tokenize='porter unicode61 remove_diacritics 2')")
@@ -60,13 +68,13 @@ def ranked(notes, query):
     return sorted(plain.execute("SELECT rank, start, rowid FROM f WHERE f MATCH ?", [match]).fetchall())
 
 
-def holding(notes, *wanted):
+def holding(notes: Sequence[Row], *wanted: str) -> list[int]:
     """Return the ids of the notes that hold all of the words, of any kind and time."""
     return [note[0] for note in notes if set(wanted) <= set(note[5].split())]
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_order_is_that_of_sqlite_where_words_are_rare(store, seed):
+def test_the_order_is_that_of_sqlite_where_words_are_rare(store: Store, seed: int) -> None:
     chance = random.Random(seed)
     put(store, drawn(chance, 300))
     for length in (1, 2, 4, 6):
@@ -75,7 +83,7 @@ def test_the_order_is_that_of_sqlite_where_words_are_rare(store, seed):
 
 
 @pytest.fixture
-def bounded(monkeypatch):
+def bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make words frequent that are in more than 40 notes, with as few candidates."""
     monkeypatch.setattr(search, "RARE_WORD_NOTES", 40)
     monkeypatch.setattr(search, "_NEWEST", 40)
@@ -83,7 +91,7 @@ def bounded(monkeypatch):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_every_match_of_a_rare_word_is_found_and_comes_first(store, bounded, seed):
+def test_every_match_of_a_rare_word_is_found_and_comes_first(store: Store, bounded: None, seed: int) -> None:
     """Among frequent words, wherever it is."""
     chance = random.Random(seed)
     texts = drawn(chance, 1_000)
@@ -97,7 +105,7 @@ def test_every_match_of_a_rare_word_is_found_and_comes_first(store, bounded, see
     assert sum(abs(told.index(id) - best.index(id)) for id in best[:8]) <= 16, "among them about SQLite's order, but for its tf"
 
 
-def test_the_oldest_note_of_another_video_is_found(store, bounded):
+def test_the_oldest_note_of_another_video_is_found(store: Store, bounded: None) -> None:
     put(store, [(0, "text", "the needle of the person")], video="first")
     for n in range(3):
         put(store, drawn(random.Random(n), 300), video=f"v{n}")
@@ -105,7 +113,7 @@ def test_the_oldest_note_of_another_video_is_found(store, bounded):
     assert (told[0].text, told[0].video) == ("the needle of the person", "first")
 
 
-def test_notes_with_both_of_two_frequent_words_come_first_however_old(store, bounded):
+def test_notes_with_both_of_two_frequent_words_come_first_however_old(store: Store, bounded: None) -> None:
     words = [f"x{n}" for n in range(300)]
     texts = [f"{first} {word}" for word in words for first in ("alpha", "beta", "gamma", "delta", "epsilon")]
     random.Random(1).shuffle(texts)
@@ -114,7 +122,7 @@ def test_notes_with_both_of_two_frequent_words_come_first_however_old(store, bou
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_filters_are_served_wherever_the_notes_lie(store, bounded, seed):
+def test_filters_are_served_wherever_the_notes_lie(store: Store, bounded: None, seed: int) -> None:
     """Videos and kinds analyzed by turns, so that their ids alternate: few matches in a place are all found among very many others."""
     chance = random.Random(seed)
     numbers = count()
@@ -138,7 +146,7 @@ def test_filters_are_served_wherever_the_notes_lie(store, bounded, seed):
     assert set(found(store, "person", kinds=["speech"])) == {n[0] for n in notes if (n[1], n[2], n[5]) == ("v", "speech", "person")}
 
 
-def test_a_bounded_search_stays_in_its_place(store, bounded):
+def test_a_bounded_search_stays_in_its_place(store: Store, bounded: None) -> None:
     for video in ("v", "w"):
         put(store, drawn(random.Random(1), 400, ("text", "speech")), video)
     span = TimeRange(100_000, 300_000)
@@ -148,34 +156,34 @@ def test_a_bounded_search_stays_in_its_place(store, bounded):
     assert len({note.id for note in told}) == len(told)
 
 
-def test_words_of_kinds_and_videos_are_not_found_as_words(store):
+def test_words_of_kinds_and_videos_are_not_found_as_words(store: Store) -> None:
     put(store, [(0, "speech", "good morning")], video="harbour")
     assert found(store, "speech", videos=["harbour"]) == found(store, "harbour", videos=["harbour"]) == []
     assert found(store, "mornings", videos=["harbour"]) == [1]
 
 
-def test_a_kind_with_a_strange_name(store, bounded):
+def test_a_kind_with_a_strange_name(store: Store, bounded: None) -> None:
     for n in range(3):
         put(store, [(at * 1_000, 'my "odd" kind-1', "the person") for at in range(60)], video=f"v {n}?")
     assert len(found(store, "the person", videos=["v 1?"], kinds=['my "odd" kind-1'])) >= 20
     assert found(store, "the person", videos=["v 1?"], kinds=["my odd kind"]) == []
 
 
-def test_notes_are_fetched_as_they_are_asked_for(store):
+def test_notes_are_fetched_as_they_are_asked_for(store: Store) -> None:
     put(store, drawn(random.Random(1), 300))
-    statements = []
+    statements: list[str] = []
     with store.connections.read() as db:
         db.conn.set_trace_callback(statements.append)
     next(store.notes.search("the", videos=["v"]))
     assert sum("FROM notes n JOIN provenances" in statement for statement in statements) == 1
 
 
-def test_all_words_together_the_newest_first(store, bounded):
+def test_all_words_together_the_newest_first(store: Store, bounded: None) -> None:
     for video in ("v", "w"):
         put(store, drawn(random.Random(2), 400, ("text", "speech")), video)
     notes = rows(store)
 
-    def held(query, **where):
+    def held(query: str, **where: Any) -> list[int]:
         return [note.id for note in store.notes.holding(query, **({"videos": ["v", "w"]} | where))]
 
     assert held("the person") == sorted(holding(notes, "the", "person"), reverse=True)
@@ -184,7 +192,7 @@ def test_all_words_together_the_newest_first(store, bounded):
     assert held("") == held("the", videos=[]) == held("the absent") == []
 
 
-def test_a_text_that_stays_is_found_once(store):
+def test_a_text_that_stays_is_found_once(store: Store) -> None:
     from analyzer_agent.evidence.library_search import search_videos
     from analyzer_agent.evidence.merging import NoteReader
 

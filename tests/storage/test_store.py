@@ -5,7 +5,9 @@ import json
 import os
 import sqlite3
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,26 +21,26 @@ SPAN = TimeRange(0, 8_000)
 
 
 @pytest.fixture
-def store(tmp_path):
+def store(tmp_path: Path) -> Iterator[Store]:
     with Store(tmp_path / "s.db") as opened:
         opened.notes.add_video("v", "v.mp4", "/v.mp4", 60_000)
         opened.notes.add_provenance(RECIPE)
         yield opened
 
 
-def put(store, span=SPAN, *found, step=0, instants=(), video="v"):
+def put(store: Store, span: TimeRange = SPAN, *found: Observation, step: int = 0, instants: tuple[int, ...] = (), video: str = "v") -> None:
     store.ledger.claim(video, RECIPE.key, [span])
     store.ledger.commit(video, RECIPE.key, span, step, instants, found, 1)
 
 
-def seen(text, start=0, end=1_000, **detail):
+def seen(text: str, start: int = 0, end: int = 1_000, **detail: Any) -> Observation:
     return Observation(TimeRange(start, end), "text", text, 0.5, detail)
 
 
 # --- opening ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_store_is_made_with_its_folders_and_opens_again(tmp_path):
+def test_a_store_is_made_with_its_folders_and_opens_again(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "s.db"
     for _ in range(2):
         with Store(path) as opened:
@@ -46,34 +48,34 @@ def test_a_store_is_made_with_its_folders_and_opens_again(tmp_path):
     assert sqlite3.connect(path).execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_tables_are_named_for_people(store):
+def test_tables_are_named_for_people(store: Store) -> None:
     with store.connections.read() as db:
         names = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     assert {"videos", "provenances", "notes", "notes_fts", "coverage", "claims", "sessions", "turns", "tool_calls", "speeds"} <= names
 
 
-def refused(action):
+def refused(action: Callable[..., Any]) -> str:
     with pytest.raises(StoreError) as told:
         action()
     assert told.value.hint and isinstance(told.value, AgentError)
     return str(told.value)
 
 
-def test_a_file_that_is_no_database(tmp_path):
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("these are not the notes you are looking for" * 50)
     assert "it is not an SQLite database" in refused(lambda: Store(tmp_path / "notes.txt"))
 
 
-def test_a_folder_in_place_of_the_file(tmp_path):
+def test_a_folder_in_place_of_the_file(tmp_path: Path) -> None:
     assert "it is a folder" in refused(lambda: Store(tmp_path))
 
 
-def test_a_folder_that_cannot_be_made(tmp_path):
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert "cannot be made" in refused(lambda: Store(tmp_path / "file" / "s.db"))
 
 
-def test_a_damaged_store(tmp_path):
+def test_a_damaged_store(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
     with Store(path) as opened:
         opened.notes.add_video("v", "v", "v", 1)
@@ -88,7 +90,7 @@ def test_a_damaged_store(tmp_path):
     assert "it is damaged" in message and repr(str(path)) in message
 
 
-def test_a_full_disk_keeps_what_was_finished(store):
+def test_a_full_disk_keeps_what_was_finished(store: Store) -> None:
     put(store, SPAN, seen("kept"))
     with store.connections.read() as db:
         pages = db.execute("PRAGMA page_count").fetchone()[0]
@@ -102,7 +104,7 @@ def test_a_full_disk_keeps_what_was_finished(store):
     assert len(store.notes.read("v", TimeRange(0, 60_000))) == 2
 
 
-def as_somebody_else(action, path):
+def as_somebody_else(action: Callable[..., Any], path: Path) -> str:
     """Run `action` in a child that may not write `path`, and return what it was told."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -126,7 +128,7 @@ def as_somebody_else(action, path):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="acts as another user in a forked child")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_store_that_may_not_be_written(tmp_path):
+def test_a_store_that_may_not_be_written(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
     Store(path).close()
     for parent in list(path.parents)[:-2]:
@@ -141,13 +143,13 @@ def test_a_store_that_may_not_be_written(tmp_path):
         tmp_path.chmod(0o755)
 
 
-def test_a_write_to_a_read_only_store(store):
+def test_a_write_to_a_read_only_store(store: Store) -> None:
     with store.connections.read() as db:
         db.execute("PRAGMA query_only = 1")
     assert "it cannot be written" in refused(lambda: store.notes.add_video("w", "w", "w", 1))
 
 
-def test_a_store_that_stays_locked(tmp_path, monkeypatch):
+def test_a_store_that_stays_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.1)
     path = tmp_path / "s.db"
     with Store(path) as opened:
@@ -159,7 +161,7 @@ def test_a_store_that_stays_locked(tmp_path, monkeypatch):
         opened.notes.add_video("v", "v", "v", 1)
 
 
-def test_a_failed_commit_leaves_a_connection_that_works(store):
+def test_a_failed_commit_leaves_a_connection_that_works(store: Store) -> None:
     """A deferred constraint fails in COMMIT itself, after the block."""
     with store.connections.write() as db:
         db.execute("CREATE TABLE parent (id INTEGER PRIMARY KEY)")
@@ -172,10 +174,10 @@ def test_a_failed_commit_leaves_a_connection_that_works(store):
         assert db.execute("SELECT count(*) FROM child").fetchone()[0] == 0
 
 
-def test_connections_of_ended_threads_are_closed(store):
+def test_connections_of_ended_threads_are_closed(store: Store) -> None:
     opened = []
 
-    def work():
+    def work() -> None:
         with store.connections.read() as db:
             opened.append(db.conn)
 
@@ -189,10 +191,10 @@ def test_connections_of_ended_threads_are_closed(store):
             conn.execute("SELECT 1")
 
 
-def test_threads_write_side_by_side(store):
+def test_threads_write_side_by_side(store: Store) -> None:
     errors = []
 
-    def work(number):
+    def work(number: int) -> None:
         try:
             for n in range(20):
                 store.history.add_speed("fake", "e", "cpu", 10, 5)
@@ -213,7 +215,7 @@ def test_threads_write_side_by_side(store):
 # --- notes, coverage, claims ------------------------------------------------------------------------------------------
 
 
-def test_a_note_comes_back_as_it_went_with_its_provenance(store):
+def test_a_note_comes_back_as_it_went_with_its_provenance(store: Store) -> None:
     found = Observation(TimeRange(10, 990), "object", "2 × Katze\n“hi”", 0.25, {"boxes": [[0.1, 2]], "language": "中文", "none": None})
     put(store, SPAN, found)
     (note,) = store.notes.read("v", SPAN)
@@ -222,24 +224,24 @@ def test_a_note_comes_back_as_it_went_with_its_provenance(store):
     assert store.notes.get([note.id, 999]) == {note.id: note} and store.notes.get([]) == {}
 
 
-def test_reading_goes_by_overlap(store):
+def test_reading_goes_by_overlap(store: Store) -> None:
     put(store, TimeRange(0, 60_000), seen("long", 0, 50_000), seen("short", 10_000, 11_000))
 
-    def read(start, end):
+    def read(start: int, end: int) -> list[str]:
         return [note.text for note in store.notes.read("v", TimeRange(start, end))]
 
     assert read(40_000, 41_000) == ["long"] and read(10_999, 12_000) == ["long", "short"]
     assert read(11_000, 12_000) == ["long"] and read(50_000, 60_000) == []
 
 
-def test_a_grain_is_committed_whole_or_not_at_all(store):
+def test_a_grain_is_committed_whole_or_not_at_all(store: Store) -> None:
     store.ledger.claim("v", RECIPE.key, [SPAN])
     with pytest.raises(TypeError):
         store.ledger.commit("v", RECIPE.key, SPAN, 0, (), [seen("ok"), seen("bad", what=object())], 1)
     assert store.notes.read("v", SPAN) == [] and store.ledger.covered("v", [RECIPE.key], SPAN) == []
 
 
-def test_nothing_is_stored_without_a_claim(store):
+def test_nothing_is_stored_without_a_claim(store: Store) -> None:
     with pytest.raises(ClaimLost):
         store.ledger.commit("v", RECIPE.key, SPAN, 0, (), [seen("x")], 1)
     with pytest.raises(ClaimLost):
@@ -247,7 +249,7 @@ def test_nothing_is_stored_without_a_claim(store):
     assert store.notes.read("v", SPAN) == [] and store.ledger.failures("v", RECIPE.key, SPAN) == []
 
 
-def test_a_claim_holds_against_others_until_given_back(store):
+def test_a_claim_holds_against_others_until_given_back(store: Store) -> None:
     other = Ledger(store.connections)
     grains = [TimeRange(n * 8_000, n * 8_000 + 8_000) for n in range(3)]
     assert store.ledger.claim("v", RECIPE.key, grains[:2]) == grains[:2]
@@ -258,7 +260,7 @@ def test_a_claim_holds_against_others_until_given_back(store):
     assert other.claim("v", RECIPE.key, grains[:2]) == grains[:2]
 
 
-def test_clearing_makes_whoever_is_refining_look_at_all_of_it_again(store):
+def test_clearing_makes_whoever_is_refining_look_at_all_of_it_again(store: Store) -> None:
     put(store, SPAN, seen("at 0"), step=4_000, instants=(0, 4_000))
     store.ledger.claim("v", RECIPE.key, [SPAN])
     store.maintenance.clear(video="v")
@@ -267,33 +269,33 @@ def test_clearing_makes_whoever_is_refining_look_at_all_of_it_again(store):
     assert store.ledger.covered("v", [RECIPE.key], SPAN) == []
 
 
-def test_a_video_seen_again_keeps_its_notes_under_its_new_name(store):
+def test_a_video_seen_again_keeps_its_notes_under_its_new_name(store: Store) -> None:
     put(store, SPAN, seen("x"))
     store.notes.add_video("v", "renamed.mp4", "/elsewhere/renamed.mp4", 60_000)
     assert len(store.notes.read("v", SPAN)) == 1
     assert [(video.name, video.path) for video in store.maintenance.videos()] == [("renamed.mp4", "/elsewhere/renamed.mp4")]
 
 
-def test_facts_of_an_engine_are_kept(store):
+def test_facts_of_an_engine_are_kept(store: Store) -> None:
     assert store.notes.facts(RECIPE.key) == {} == store.notes.facts("unknown")
     store.notes.set_facts(RECIPE.key, {"classes": ["cat"]})
     assert store.notes.facts(RECIPE.key) == {"classes": ["cat"]}
 
 
-def test_the_schema_keeps_no_secret_columns(store):
+def test_the_schema_keeps_no_secret_columns(store: Store) -> None:
     with store.connections.read() as db:
         columns = {c for (t,) in db.execute("SELECT name FROM sqlite_master WHERE type='table'") for c in _columns(db, t)}
     assert not {c for c in columns if "token" in c or "secret" in c or "api_key" in c}
 
 
-def _columns(db, table):
+def _columns(db: Any, table: str) -> list[str]:
     return [row[1] for row in db.execute(f"PRAGMA table_info('{table}')")]
 
 
 # --- history ----------------------------------------------------------------------------------------------------------
 
 
-def test_sessions_turns_and_calls(store):
+def test_sessions_turns_and_calls(store: Store) -> None:
     assert store.history.open_session("s", ["v"]) == ["v"]
     assert store.history.open_session("s", ["other"]) == ["v"], "a session keeps the videos that it was begun with"
     turn = store.history.begin_turn("s", "When?", "rules", "", "digest")
@@ -309,14 +311,14 @@ def test_sessions_turns_and_calls(store):
     assert (call["start_ms"], call["end_ms"], call["reused_ms"], call["analyzed_ms"], call["wall_ms"]) == (0, 8_000, 3_000, 5_000, 42)
 
 
-def test_speeds_add_up(store):
+def test_speeds_add_up(store: Store) -> None:
     assert store.history.speed("fake", "e", "cpu") is None
     store.history.add_speed("fake", "e", "cpu", 8_000, 0)
     store.history.add_speed("fake", "e", "cpu", 8_000, 3_999)
     assert store.history.speed("fake", "e", "cpu") == 4.0
 
 
-def test_the_store_needs_no_particular_place(tmp_path, monkeypatch):
+def test_the_store_needs_no_particular_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Store(Path("s.db")).close()
     assert (tmp_path / "s.db").exists()

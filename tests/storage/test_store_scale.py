@@ -2,8 +2,10 @@
 
 import random
 import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import pytest
 from sqlite_utils import Database
@@ -18,12 +20,12 @@ MINUTE = 60_000
 
 
 @pytest.fixture
-def store(tmp_path):
+def store(tmp_path: Path) -> Iterator[Store]:
     with Store(tmp_path / "s.db") as opened:
         yield opened
 
 
-def known(store, *names, tier=0, video="v"):
+def known(store: Store, *names: str, tier: int = 0, video: str = "v") -> list[str]:
     """Make a video and recipes known, and return their keys."""
     store.notes.add_video(video, video, f"/{video}", 10**9)
     for name in names:
@@ -31,16 +33,18 @@ def known(store, *names, tier=0, video="v"):
     return [f"{name}:{tier}" for name in names]
 
 
-def put(store, key, span, *found, step=0, instants=(), video="v"):
+def put(
+    store: Store, key: str, span: TimeRange, *found: Observation, step: int = 0, instants: Sequence[int] = (), video: str = "v"
+) -> None:
     store.ledger.claim(video, key, [span])
     store.ledger.commit(video, key, span, step, instants, found, 1)
 
 
-def seen(kind, start, length, text=None):
+def seen(kind: str, start: int, length: int, text: str | None = None) -> Observation:
     return Observation(TimeRange(start, start + length), kind, text or f"the word {start}", 0.5, {"n": start})
 
 
-def minutes(store, number, video="v", names=("speech", "text")):
+def minutes(store: Store, number: int, video: str = "v", names: Sequence[str] = ("speech", "text")) -> None:
     """Store so many minutes in grains of ten seconds with a note every second, and of a minute with one note."""
     known(store, *names, "voice", video=video)
     for at in range(0, number * MINUTE, MINUTE):
@@ -55,11 +59,12 @@ def minutes(store, number, video="v", names=("speech", "text")):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_reading_gives_what_a_plain_filter_gives(store, seed):
+def test_reading_gives_what_a_plain_filter_gives(store: Store, seed: int) -> None:
     """Notes and grains of all lengths, also very long ones of one kind; a better engine hides what a weaker one saw."""
     chance = random.Random(seed)
     keys = [*known(store, "a", "b"), *known(store, "a", tier=1)]
-    stored, looked = [], []
+    stored: list[tuple[str, Observation]] = []
+    looked: list[tuple[str, TimeRange]] = []
     for key in keys:
         for start in range(0, 600_000, 20_000):
             if chance.random() < 0.6:
@@ -88,11 +93,11 @@ def test_reading_gives_what_a_plain_filter_gives(store, seed):
         assert store.ledger.covered("v", ["b:0"], span) == [Covered(grain, 0, "b:0") for grain in grains]
 
 
-def _order(o):
+def _order(o: Observation) -> tuple[TimeRange, str, str]:
     return (o.span, o.kind, o.text)
 
 
-def test_failures_of_a_range(store):
+def test_failures_of_a_range(store: Store) -> None:
     (key,) = known(store, "a")
     spans = [TimeRange(0, 5_000), TimeRange(5_000, 65_000), TimeRange(70_000, 75_000)]
     for span in spans:
@@ -102,11 +107,11 @@ def test_failures_of_a_range(store):
         assert store.ledger.failures("v", key, asked) == [Failed(span, key, 1, "broken") for span in spans if span.overlaps(asked)]
 
 
-def test_the_state_changes_with_what_is_known_and_not_else(store):
+def test_the_state_changes_with_what_is_known_and_not_else(store: Store) -> None:
     key, search, chapters = known(store, "a", "moments", "overview")
     span, states = TimeRange(0, 8_000), [store.notes.state("v")]
 
-    def changed(action):
+    def changed(action: Callable[[], object]) -> bool:
         action()
         states.append(store.notes.state("v"))
         return states[-1] not in states[:-1]
@@ -127,7 +132,7 @@ def test_the_state_changes_with_what_is_known_and_not_else(store):
 
 # --- what it takes ----------------------------------------------------------------------------------------------------
 
-ASKED = {
+ASKED: dict[str, Callable[[Store, TimeRange], object]] = {
     "read": lambda store, span: store.notes.read("v", span),
     "read kinds": lambda store, span: store.notes.read("v", span, kinds=["speech"]),
     "brief": lambda store, span: store.notes.brief("v", span, ["speech", "text"]),
@@ -148,9 +153,9 @@ ASKED = {
 
 
 @contextmanager
-def traced(store):
+def traced(store: Store) -> Iterator[list[str]]:
     """Collect the statements that are run, with their values."""
-    statements = []
+    statements: list[str] = []
     with store.connections.read() as db:
         db.conn.set_trace_callback(statements.append)
         yield statements
@@ -161,13 +166,15 @@ SMALL = re.compile(r"SCAN (s|l|k|claims|videos|looks|shelves|keys)\b(?! USING)|S
 
 
 @pytest.mark.parametrize("what", [*ASKED, "search"])
-def test_no_question_scans_a_table(store, what):
+def test_no_question_scans_a_table(store: Store, what: str) -> None:
     """Claims are those of running processes; the index of words is only read where a word stands in it."""
     minutes(store, 3)
     span = TimeRange(MINUTE, MINUTE + 10_000)
-    asked = ASKED.get(what, lambda store, span: list(store.notes.search("the word", videos=["v"], span=span, kinds=["speech"])))
     with traced(store) as statements:
-        asked(store, span)
+        if what == "search":
+            list(store.notes.search("the word", videos=["v"], span=span, kinds=["speech"]))
+        else:
+            ASKED[what](store, span)
     plans = {}
     with store.connections.read() as db:
         for statement in statements:
@@ -181,11 +188,11 @@ def test_no_question_scans_a_table(store, what):
             assert not scanned or SMALL.match(step), f"{step}: {statement}"
 
 
-def steps(store, asked):
+def steps(store: Store, asked: Callable[[], object]) -> int:
     """Return how many steps SQLite's machine takes, in tens."""
     taken = [0]
 
-    def count():
+    def count() -> None:
         taken[0] += 1
 
     with store.connections.read() as db:
@@ -196,7 +203,7 @@ def steps(store, asked):
 
 
 @pytest.mark.parametrize("what", ASKED)
-def test_what_it_takes_does_not_grow(store, what):
+def test_what_it_takes_does_not_grow(store: Store, what: str) -> None:
     """Not with the length of the video, asked at its end, nor with other videos. A read is one of ten seconds."""
     minutes(store, 4)
     small = steps(store, lambda: ASKED[what](store, TimeRange(3 * MINUTE, 3 * MINUTE + 10_000)))
@@ -206,7 +213,7 @@ def test_what_it_takes_does_not_grow(store, what):
     assert large <= small * 1.3 + 5
 
 
-def test_a_search_takes_no_more_than_its_bound(store, monkeypatch):
+def test_a_search_takes_no_more_than_its_bound(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     from analyzer_agent.storage import search
 
     monkeypatch.setattr(search, "RARE_WORD_NOTES", 100)
@@ -220,7 +227,7 @@ def test_a_search_takes_no_more_than_its_bound(store, monkeypatch):
 # --- stores of earlier versions ---------------------------------------------------------------------------------------
 
 
-def test_a_store_of_an_earlier_version_is_made_quick_and_keeps_what_it_has(tmp_path):
+def test_a_store_of_an_earlier_version_is_made_quick_and_keeps_what_it_has(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     old = Database(path)
     migrations.apply(old, stop_before="m004_bounds")
@@ -248,7 +255,7 @@ def test_a_store_of_an_earlier_version_is_made_quick_and_keeps_what_it_has(tmp_p
                 db.execute("INSERT INTO notes_fts (notes_fts, rank) VALUES ('integrity-check', 1)")
 
 
-def test_refining_leaves_the_words_as_they_are(store):
+def test_refining_leaves_the_words_as_they_are(store: Store) -> None:
     (key,) = known(store, "a")
     put(store, key, TimeRange(0, 8_000), seen("text", 0, 8_000, "first"), step=8_000, instants=[0])
     with store.connections.read() as db:

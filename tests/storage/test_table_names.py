@@ -1,5 +1,7 @@
 """A store from before the tables were renamed opens with everything that it holds."""
 
+from pathlib import Path
+
 from sqlite_utils import Database
 
 from analyzer_agent.storage import Store
@@ -9,7 +11,7 @@ from analyzer_agent.timeline import TimeRange
 RENAMED = {"keys": "provenances", "looks": "coverage_stats", "shelves": "note_extents"}
 
 
-def test_renaming_tables_keeps_rows_ids_and_references(tmp_path):
+def test_renaming_tables_keeps_rows_ids_and_references(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     old = Database(path)
     migrations.apply(old, stop_before="m006_table_names")
