@@ -1,12 +1,19 @@
 """Build the messages for a language model, in the format of the Chat Completions API."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from analyzer_agent.fencing import fenced
 from analyzer_agent.prompts import render
-from analyzer_agent.protocols import Reply
+from analyzer_agent.protocols import ChatModel, Reply
+from analyzer_agent.records import QuestionRecord
 from analyzer_agent.wording import option_letter
+
+
+def system_message(model: ChatModel, text: str, record: Callable[[], QuestionRecord]) -> dict[str, Any]:
+    """Return the system message; a model that reads records gets the question's `record` with it."""
+    message = {"role": "system", "content": text}
+    return message | {"record": record()} if getattr(model, "reads_records", False) else message
 
 
 def question_message(question: str, options: Sequence[str]) -> str:

@@ -33,7 +33,7 @@ MODULES = frozenset(
     scheduler schemas score search sections session session_video sessions setting settings shared_decoding shared_pass shots single_call
     slash_commands source sources speech spoken_words sqlite_import state storage stream_end submission subtitle_formats subtitles
     summarizer summary support survey tables tags tally telemetry_off testing text text_matching threads timeline to_observations
-    tool_output_parser toolbox tools tracing tracks transcribe transcriber turn_queue ultralytics ultralytics_tracks unused_flags video
+    toolbox tools tracing tracks transcribe transcriber turn_queue ultralytics ultralytics_tracks unused_flags video
     usage video_list video_summary vision vocabulary voice weights whisper_files window_schedule wording wrapping yolo_files
     """.split()  # noqa: SIM905
 )

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from analyzer_agent.evidence.merging import MergedNote
 from analyzer_agent.evidence.spoken_words import words_of
 from analyzer_agent.fencing import quoted
-from analyzer_agent.records import JoinedNote, Word
+from analyzer_agent.records import JoinedNote, ShownNote, Word
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, clock, merge
 
@@ -29,8 +29,8 @@ def as_line(run: MergedNote, video: str = "", times: str = "") -> str:
 
 def as_text(
     runs: Sequence[MergedNote], *, names: Mapping[str, str] | None = None, tokens: int = DEFAULT_TOKENS, fold: bool = True
-) -> tuple[str, list[int]]:
-    """Return the lines that fit into `tokens`, and the ids in them.
+) -> tuple[str, list[ShownNote]]:
+    """Return the lines that fit into `tokens`, and the notes in them.
 
     Args:
         runs: the notes in the order to show.
@@ -40,7 +40,7 @@ def as_text(
     """
     groups = fold_repeats(runs) if fold else [[run] for run in runs]
     lines: list[str] = []
-    shown: list[int] = []
+    shown: list[ShownNote] = []
     room = tokens * CHARS_PER_TOKEN
     for at, group in enumerate(groups):
         line = group_line(group, (names or {}).get(group[0].video, ""))
@@ -49,7 +49,7 @@ def as_text(
             lines.append(f"... {left} more; narrow the range, or use search_notes")
             break
         lines.append(line)
-        shown.append(group[0].id)
+        shown.append(shown_note(group))
         room -= len(line) + 1
     return "\n".join(lines), shown
 
@@ -71,6 +71,12 @@ def group_line(group: Sequence[MergedNote], video: str = "") -> str:
     spans = [f"{clock(r.span.start)}-{clock(r.span.end)}" for r in again]
     more = f" and {len(spans) - _REPEATS_SHOWN} more times until {clock(again[-1].span.end)}" if len(spans) > _REPEATS_SHOWN else ""
     return f"{as_line(first, video)} again at {', '.join(spans[:_REPEATS_SHOWN])}{more}"
+
+
+def shown_note(group: Sequence[MergedNote]) -> ShownNote:
+    """Return the record of a group's line."""
+    first = group[0]
+    return ShownNote(first.id, first.video, first.span, first.kind, quoted(first.text)[1:-1], first.uncertain, len(group))
 
 
 def spans_text(spans: Iterable[TimeRange]) -> str:

@@ -15,12 +15,13 @@ from analyzer_agent.events import SentBack, TextDelta, Thinking, Verifying, Warn
 from analyzer_agent.fencing import inline, unfenced
 from analyzer_agent.graph import history
 from analyzer_agent.graph.state import Limits, State, answer_of, answer_row, call_row, calls_of, last_text, result_row, results_of
-from analyzer_agent.messages import assistant_message, rejection_messages, tool_message, verification_prompt
+from analyzer_agent.messages import assistant_message, rejection_messages, system_message, tool_message, verification_prompt
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols import ChatModel, Reply
-from analyzer_agent.records import ToolResult
+from analyzer_agent.records import QuestionRecord, ToolResult
 from analyzer_agent.toolbox import MergedNote, Toolbox
 from analyzer_agent.toolbox.answer_check import NO_ANSWER, CheckedAnswer, check_and_return, parse_finish_call
+from analyzer_agent.toolbox.coverage import video_records
 from analyzer_agent.toolbox.evidence_judge import notes_text, parse_judgement, second_look
 from analyzer_agent.toolbox.scheduler import run_calls, spent_ms
 from analyzer_agent.toolbox.schemas import judge_tool
@@ -54,7 +55,8 @@ class Nodes:
         step = state["step"] + 1
         write(Thinking(step, self.limits.steps))
         stopped = self.limits.reached(state, step)
-        messages = [{"role": "system", "content": self.brief(state)}, *history.messages(state.get("earlier", [])), *state["messages"]]
+        system = system_message(self.model, self.brief(state), lambda: self._record(state))
+        messages = [system, *history.messages(state.get("earlier", [])), *state["messages"]]
         tools = self.toolbox.schemas(state["options"])
         if stopped:
             messages.append({"role": "user", "content": render("out_of_steps", why=self.limits.sentence(stopped))})
@@ -68,6 +70,10 @@ class Nodes:
             "calls": [call_row(call) for call in reply.calls],
             **_usage_update(state, reply),
         }
+
+    def _record(self, state: State) -> QuestionRecord:
+        tools = tuple(tool.spec.tool for tool in self.toolbox.offered)
+        return QuestionRecord(state["question"], tuple(state["options"]), video_records(self.toolbox), tools, tuple(results_of(state)))
 
     def after_think(self, state: State) -> str:
         """Return the next node: act if there are calls and no limit is reached."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypedDict
 
-from analyzer_agent.records import ToolCall, ToolResult, Unexamined
+from analyzer_agent.records import ShownNote, ToolCall, ToolResult, Unexamined
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox.answer_check import CheckedAnswer, Outcome, StopReason
 
@@ -132,7 +132,8 @@ def results_of(state: State) -> list[ToolResult]:
 def _result(row: Mapping[str, Any]) -> ToolResult:
     span = TimeRange(**row["span"]) if row["span"] else None
     left = tuple(Unexamined(**{**u, "span": TimeRange(**u["span"])}) for u in row["not_examined"])
-    fields = {**row, "span": span, "not_examined": left, "note_ids": tuple(row["note_ids"])}
+    shown = tuple(ShownNote(**{**n, "span": TimeRange(**n["span"]), "words": tuple(n["words"])}) for n in row.get("shown", ()))
+    fields = {**row, "span": span, "not_examined": left, "note_ids": tuple(row["note_ids"]), "shown": shown}
     if "refused" in fields:  # older checkpoints hold a flag instead of the reason
         fields["refusal"] = str(row["text"]).removeprefix("Refused: ") if fields.pop("refused") else None
     return ToolResult(**fields)

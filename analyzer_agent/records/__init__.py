@@ -11,7 +11,22 @@ from analyzer_agent.records.answers import (
     ToolResult,
     Unexamined,
 )
-from analyzer_agent.records.notes import GAP, JSON, KINDS, UNHEARD, JoinedNote, Note, Observation, Provenance, Sample, Unread, Word, gap
+from analyzer_agent.records.notes import (
+    GAP,
+    JSON,
+    KINDS,
+    UNHEARD,
+    JoinedNote,
+    Note,
+    Observation,
+    Provenance,
+    Sample,
+    ShownNote,
+    Unread,
+    Word,
+    gap,
+)
+from analyzer_agent.records.questions import QuestionRecord, VideoRecord
 from analyzer_agent.records.usage import Usage
 
 __all__ = [
@@ -27,14 +42,17 @@ __all__ = [
     "Note",
     "Observation",
     "Provenance",
+    "QuestionRecord",
     "Reason",
     "Sample",
+    "ShownNote",
     "TokenUsage",
     "ToolCall",
     "ToolResult",
     "Unexamined",
     "Unread",
     "Usage",
+    "VideoRecord",
     "Word",
     "gap",
 ]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from analyzer_agent.records.notes import JSON, Unread
+from analyzer_agent.records.notes import JSON, ShownNote, Unread
 from analyzer_agent.records.usage import Usage
 from analyzer_agent.sanitize import truncated
 from analyzer_agent.timeline import TimeRange, seconds
@@ -45,7 +45,8 @@ class ToolResult:
     """The result of one tool call: `text` for the model, `note_ids` it may cite, and the cost.
 
     `found` counts notes after joining; `text` may fold several into one line or omit some.
-    `refusal` is the reason why the call was not executed, None if it was.
+    `refusal` is the reason why the call was not executed, None if it was. `shown` are the lines of
+    `text` as records.
     """
 
     call_id: str
@@ -60,6 +61,7 @@ class ToolResult:
     not_examined: tuple[Unexamined, ...] = ()
     refusal: str | None = None
     found: int = 0
+    shown: tuple[ShownNote, ...] = ()
 
     def __repr__(self) -> str:
         from analyzer_agent.wording import finished

@@ -140,6 +140,26 @@ class JoinedNote:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownNote:
+    """A note as a line of a tool result shows it: `text` is cleaned and truncated to one line.
+
+    `video` is the video's id. `times` counts the occurrences of a text that is shown once for
+    several. In an overview, `part` is the number of the part, from 1, and `words` are the part's
+    distinctive words.
+    """
+
+    id: int
+    video: str
+    span: TimeRange
+    kind: str
+    text: str
+    uncertain: bool = False
+    times: int = 1
+    part: int = 0
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """The origin of a note: everything that changes what an analyzer stores. `key` is its hash.
 

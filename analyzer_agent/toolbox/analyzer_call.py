@@ -111,13 +111,14 @@ def run_call(store: Store, reader: NoteReader, request: AnalyzerRequest) -> Gene
     return ToolResult(
         request.call.id,
         fenced_result(examined_text(who, ranges, left, bool(shown), more), lines),
-        tuple(shown),
+        tuple(note.id for note in shown),
         TimeRange(ranges[0].start, ranges[-1].end),
         outcome.reused_ms,
         outcome.analyzed_ms,
         args=request.args,
         not_examined=tuple(left),
         found=len(runs),
+        shown=tuple(shown),
     )
 
 
@@ -152,6 +153,7 @@ def run_calls_in_order(store: Store, reader: NoteReader, requests: Sequence[Anal
         analyzed_ms=sum(result.analyzed_ms for result in results),
         not_examined=tuple(u for result in results for u in result.not_examined),
         found=sum(result.found for result in results),
+        shown=tuple(note for result in results for note in result.shown),
     )
 
 

@@ -1,13 +1,17 @@
 """Coverage of a session's videos: the analyzed ranges and the gaps, as ranges and as text."""
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from analyzer_agent.evidence.merging import NoteReader
 from analyzer_agent.evidence.rendering import spans_text
-from analyzer_agent.records import Unexamined
+from analyzer_agent.records import Unexamined, VideoRecord
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, merge
 from analyzer_agent.toolbox.session_video import SessionVideo, Tool, missing_input
+
+if TYPE_CHECKING:
+    from analyzer_agent.toolbox import Toolbox
 
 
 def covered(
@@ -29,6 +33,25 @@ def covered(
         spans = [c.span.within(limit) for c in store.ledger.covered(session_video.video.id, [provenance.key], limit)]
         done.setdefault(provenance.analyzer, []).extend(span for span in spans if span)
     return {analyzer: merge(spans) for analyzer, spans in done.items() if spans}
+
+
+def video_records(toolbox: "Toolbox") -> tuple[VideoRecord, ...]:
+    """Return the facts about a session's videos, for a manager that reads records."""
+    return tuple(_video_record(toolbox, session_video) for session_video in toolbox.session_videos.values())
+
+
+def _video_record(toolbox: "Toolbox", session_video: SessionVideo) -> VideoRecord:
+    scope, specs = session_video.scope, toolbox.reader.specs
+    whole = [name for name, spans in toolbox.covered(session_video).items() if spans == [scope] and name in specs]
+    lacking = [tool.spec.tool for tool in toolbox.offered if missing_input(tool.spec, session_video)]
+    return VideoRecord(
+        session_video.video.id,
+        session_video.name,
+        scope,
+        frozenset(specs[name].tool for name in whole),
+        # Nobody knows what a missing file holds.
+        frozenset() if session_video.unavailable_reason else frozenset(lacking),
+    )
 
 
 def unexamined(

@@ -29,7 +29,9 @@ def read_notes(reader: NoteReader, session_video: SessionVideo, call: ToolCall, 
     runs = reader.merged_notes(session_video.video.id, span, kinds=args.get("kinds"))
     lines, shown = as_text(runs)
     head = f"Notes on {span}" if shown else f"There are no notes on {span}. {coverage_sentence(reader, [session_video], span)}"
-    return ToolResult(call.id, fenced_result(head, lines), tuple(shown), span, args=args, found=len(runs))
+    return ToolResult(
+        call.id, fenced_result(head, lines), tuple(note.id for note in shown), span, args=args, found=len(runs), shown=tuple(shown)
+    )
 
 
 def search_notes(reader: NoteReader, session_videos: Mapping[str, SessionVideo], call: ToolCall, args: Mapping[str, Any]) -> ToolResult:
@@ -49,7 +51,9 @@ def search_notes(reader: NoteReader, session_videos: Mapping[str, SessionVideo],
     head = f"Notes that match {query}, best first"
     if not shown:
         head = f"No note matches {query}. {coverage_sentence(reader, chosen, span)}"
-    return ToolResult(call.id, fenced_result(head, lines), tuple(shown), span, args=args, found=len(inside))
+    return ToolResult(
+        call.id, fenced_result(head, lines), tuple(note.id for note in shown), span, args=args, found=len(inside), shown=tuple(shown)
+    )
 
 
 def searched_range(session_videos: Mapping[str, SessionVideo], args: Mapping[str, Any]) -> TimeRange:

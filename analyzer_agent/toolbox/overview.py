@@ -10,9 +10,9 @@ from itertools import zip_longest
 from typing import Any
 
 from analyzer_agent.evidence.merging import NoteReader
-from analyzer_agent.evidence.rendering import CHARS_PER_TOKEN, DEFAULT_TOKENS, as_line
+from analyzer_agent.evidence.rendering import CHARS_PER_TOKEN, DEFAULT_TOKENS, as_line, shown_note
 from analyzer_agent.evidence.summary import Part, SummaryCache, store_chapters
-from analyzer_agent.records import ToolCall, ToolResult
+from analyzer_agent.records import ShownNote, ToolCall, ToolResult
 from analyzer_agent.sanitize import truncated
 from analyzer_agent.timeline import TimeRange, total
 from analyzer_agent.toolbox.arguments import time_range
@@ -42,12 +42,13 @@ def overview(
             call.id, f"There are no notes to tell of {span}. {coverage_sentence(reader, [session_video], span)}", (), span, args=args
         )
     head = f"{span} in parts. Call it with the range of a part to see that one in parts, or read its notes with read_notes"
-    return ToolResult(call.id, fenced_result(head, lines), tuple(shown), span, args=args)
+    ids = [n for at, own in enumerate(kept, 1) for n in (own, *(note.id for note in shown if note.part == at)) if n is not None]
+    return ToolResult(call.id, fenced_result(head, lines), tuple(dict.fromkeys(ids)), span, args=args, shown=tuple(shown))
 
 
 def parts_text(
     reader: NoteReader, session_video: SessionVideo, parts: Sequence[Part], kept: Sequence[int | None] = (), tokens: int = DEFAULT_TOKENS
-) -> tuple[str, list[int]]:
+) -> tuple[str, list[ShownNote]]:
     """Render parts as text.
 
     Args:
@@ -58,11 +59,11 @@ def parts_text(
         tokens: the approximate length limit.
 
     Returns:
-        The text, and the ids of the notes that it shows.
+        The text, and the notes that it shows, without those that stand for the parts.
     """
     room = tokens * CHARS_PER_TOKEN // max(1, len(parts))
     lines: list[str] = []
-    shown: list[int] = []
+    shown: list[ShownNote] = []
     for number, (part, own) in enumerate(zip_longest(parts, kept), 1):
         runs = [part.shot, *part.runs] if part.shot else part.runs
         about = f", words: {', '.join(word[:_MIN_TEXT_CHARS] for word in part.words)}" if part.words else ""
@@ -70,9 +71,10 @@ def parts_text(
             : room // 2
         ]
         text = max(_MIN_TEXT_CHARS, (room - len(heading)) // max(1, len(runs)) - _LINE_OVERHEAD_CHARS)
-        lines += [heading, *(as_line(replace(run, text=truncated(run.text, text))) for run in runs)]
-        shown += [*([own] if own else []), *(run.id for run in runs)]
-    return "\n".join(lines), list(dict.fromkeys(shown))
+        told = [replace(run, text=truncated(run.text, text)) for run in runs]
+        lines += [heading, *(as_line(run) for run in told)]
+        shown += [replace(shown_note([run]), part=number, words=part.words) for run in told]
+    return "\n".join(lines), shown
 
 
 def _coverage_of_part(reader: NoteReader, session_video: SessionVideo, span: TimeRange) -> str:

@@ -7,7 +7,7 @@ from analyzer_agent.events import Event, ToolFinished, ToolStarted
 from analyzer_agent.evidence.merging import MergedNote, NoteReader
 from analyzer_agent.evidence.rendering import CHARS_PER_TOKEN, DEFAULT_TOKENS, as_text
 from analyzer_agent.evidence.summary import SummaryCache
-from analyzer_agent.records import ToolCall, ToolResult
+from analyzer_agent.records import ShownNote, ToolCall, ToolResult
 from analyzer_agent.storage import Store
 from analyzer_agent.toolbox import analyzer_call
 from analyzer_agent.toolbox.overview import parts_text
@@ -88,12 +88,13 @@ def run_survey(
     return ToolResult(
         call.id,
         fenced_result("\n".join(heads), lines),
-        tuple(shown),
+        tuple(note.id for note in shown),
         session_video.scope,
         sum(result.reused_ms for result in results),
         sum(result.analyzed_ms for result in results),
         not_examined=tuple(left for result in results for left in result.not_examined),
         found=len(runs),
+        shown=tuple(shown),
     )
 
 
@@ -111,7 +112,7 @@ def _without_call_events(looks: Generator[Event, None, list[ToolResult]]) -> Gen
 
 def _description(
     reader: NoteReader, summaries: SummaryCache, session_video: SessionVideo, runs: Sequence[MergedNote]
-) -> tuple[str, list[int]]:
+) -> tuple[str, list[ShownNote]]:
     """Return the notes in time order, or as an overview in parts if they are too long."""
     in_time = sorted(runs, key=lambda run: (run.span.start, run.id))
     lines, shown = as_text(in_time, tokens=len(in_time) * DEFAULT_TOKENS)

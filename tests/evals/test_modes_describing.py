@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analyzer_agent.evals.modes import Description, describe
-from analyzer_agent.llm.rules.tool_output_parser import parse_note_lines
 from analyzer_agent.protocols import Grain, Spec
 from analyzer_agent.records import Observation
 from analyzer_agent.storage import Store
@@ -19,6 +18,7 @@ from analyzer_agent.testing import FakeAnalyzer, FakeVideo, fake_spec
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
 from cli_kit import Cli, talk
+from note_lines import parse_note_lines
 
 Said = Sequence[tuple[float, float, str]]
 

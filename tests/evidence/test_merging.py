@@ -431,8 +431,8 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_text_from_a_video_stays_one_quotation(text: str) -> None:
-    line, ids = as_text([run(7, 0, 1_000, text)])
-    assert re.fullmatch(r'#7 0:00-0:01 text "[^"]*"', line) and ids == [7]
+    line, (shown,) = as_text([run(7, 0, 1_000, text)])
+    assert re.fullmatch(r'#7 0:00-0:01 text "[^"]*"', line) and shown.id == 7 and line.endswith(f'"{shown.text}"')
     assert len(line.splitlines()) == 1 and not any(category(c) == "Cc" or bidirectional(c) in TURNS for c in line)
 
 
@@ -444,9 +444,9 @@ def test_any_text_is_one_quotation_of_bounded_length(text: str) -> None:
 
 def test_repeats_are_told_once_with_their_times() -> None:
     again = [run(n, n * 10_000, n * 10_000 + 1_000, "logo") for n in range(6)]
-    text, ids = as_text([*again, run(9, 70_000, 71_000, "other")])
+    text, shown = as_text([*again, run(9, 70_000, 71_000, "other")])
     first = '#0 0:00-0:01 text "logo" again at 0:10-0:11, 0:20-0:21, 0:30-0:31 and 2 more times until 0:51'
-    assert text.splitlines() == [first, '#9 1:10-1:11 text "other"'] and ids == [0, 9]
+    assert text.splitlines() == [first, '#9 1:10-1:11 text "other"'] and [(note.id, note.times) for note in shown] == [(0, 6), (9, 1)]
     assert len(as_text(again, fold=False)[0].splitlines()) == 6
 
 
@@ -456,11 +456,11 @@ def test_the_same_words_said_twice_are_two_findings() -> None:
 
 def test_what_does_not_fit_is_counted_with_a_way_out() -> None:
     runs = [run(n, n * 1_000, n * 1_000 + 500, f"text number {n}") for n in range(100)]
-    text, ids = as_text(runs, tokens=50)
+    text, shown = as_text(runs, tokens=50)
     *lines, last = text.splitlines()
-    assert ids == list(range(len(lines))) and sum(len(line) + 1 for line in lines) <= 201
+    assert [note.id for note in shown] == list(range(len(lines))) and sum(len(line) + 1 for line in lines) <= 201
     assert last == f"... {100 - len(lines)} more; narrow the range, or use search_notes"
-    assert as_text(runs[:1], tokens=1)[1] == [0], "one finding is always shown"
+    assert [note.id for note in as_text(runs[:1], tokens=1)[1]] == [0], "one finding is always shown"
 
 
 def test_ranges_as_text() -> None:

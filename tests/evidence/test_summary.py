@@ -13,13 +13,13 @@ import pytest
 from analyzer_agent.evidence.merging import NoteReader
 from analyzer_agent.evidence.rendering import CHARS_PER_TOKEN, DEFAULT_TOKENS
 from analyzer_agent.evidence.summary import MAX_PARTS, SummaryCache, summarize
-from analyzer_agent.llm.rules.tool_output_parser import parse_note_lines
 from analyzer_agent.records import Observation, Provenance, ToolResult
 from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeVideo, call
 from analyzer_agent.timeline import TimeRange, parse, seconds
 from analyzer_agent.toolbox import SessionVideo, Toolbox
 from generators import result_of
+from note_lines import parse_note_lines
 
 MINUTE, HOUR = 60_000, 3_600_000
 COMMON = "and the that with this from have will".split()  # noqa: SIM905

@@ -20,7 +20,6 @@ from analyzer_agent.fencing import as_name, echoes_fenced, fenced, quoted, unfen
 from analyzer_agent.importing import prepare
 from analyzer_agent.llm import open_model
 from analyzer_agent.llm.rules.manager import RulesManager
-from analyzer_agent.llm.rules.tool_output_parser import parse_note_lines
 from analyzer_agent.media import MissingVideo
 from analyzer_agent.questions import Gold
 from analyzer_agent.records import Answer, Note, Observation
@@ -34,6 +33,7 @@ from analyzer_agent.toolbox.result_text import fenced_result as told_fenced
 from cli_kit import PRICE, Cli, talk
 from injections import ORDER, TEXTS, harmless, outside
 from media_maker import Clip, Text, drawn, write
+from note_lines import parse_note_lines
 from openai_server import OpenAIServer, Turn
 
 COUNT = len(TEXTS)

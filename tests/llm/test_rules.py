@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 
 from analyzer_agent.answers import build_answer
 from analyzer_agent.briefing import brief
+from analyzer_agent.errors import AgentError
 from analyzer_agent.graph import Agent, Limits, open_saver, outcome_of
 from analyzer_agent.llm.rules.extractive_answer import SIGNATURE
 from analyzer_agent.llm.rules.manager import RulesManager
 from analyzer_agent.llm.rules.object_count import answer as counted
 from analyzer_agent.llm.rules.object_count import count
 from analyzer_agent.llm.rules.question_parser import parse_time_expression
-from analyzer_agent.llm.rules.tool_output_parser import NoteLine, parse_note_lines
 from analyzer_agent.llm.rules.video_summary import NEEDS_A_MODEL
-from analyzer_agent.protocols import Cue, Grain, Spec, Video
-from analyzer_agent.records import Answer, Observation
+from analyzer_agent.protocols import Cue, Grain, Reply, Spec, Video
+from analyzer_agent.records import JSON, Answer, Observation, QuestionRecord, ShownNote, ToolResult, VideoRecord
 from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo
 from analyzer_agent.timeline import TimeRange
@@ -310,24 +310,29 @@ class TestInjections:
         assert {n for s in answer.steps for n in s.note_ids} <= {1, 2}
 
 
-def conversation(question: str, *results: str) -> list[Mapping[str, Any]]:
-    messages: list[Mapping[str, Any]] = [
-        {"role": "system", "content": '# The video\n- "a.mp4": 0:00-1:00; 64x36 at 25 frames per second'},
-        {"role": "user", "content": question},
-    ]
-    for n, result in enumerate(results):
-        call = {"id": str(n), "type": "function", "function": {"name": "read_subtitles", "arguments": '{"ranges": [["0:00", "1:00"]]}'}}
-        messages += [
-            {"role": "assistant", "content": "", "tool_calls": [call]},
-            {"role": "tool", "tool_call_id": str(n), "content": result},
-        ]
-    return messages
+WHOLE: dict[str, JSON] = {"ranges": [["0:00", "1:00"]]}
+VIDEO = VideoRecord("a", "a.mp4", MINUTE)
+OFFERED = ("search_notes", "read_notes", "finish", *(tool for tool, _ in TOOLS.values()))
 
 
-OFFERED = [
-    {"function": {"name": name, "parameters": {"properties": {}}}}
-    for name in ("search_notes", "read_notes", "finish", *(tool for tool, _ in TOOLS.values()))
-]
+def note(number: int, start: int, end: int, kind: str, text: str, **more: Any) -> ShownNote:
+    return ShownNote(number, "a", TimeRange(start, end), kind, text, **more)
+
+
+def result(*shown: ShownNote, tool: str = "read_subtitles", args: Mapping[str, JSON] = WHOLE, text: str = "") -> ToolResult:
+    return ToolResult("c", text, tuple(n.id for n in shown), tool=tool, args=args, found=len(shown), shown=shown)
+
+
+def next_step(record: QuestionRecord, tools: Sequence[str] = OFFERED, *more: Mapping[str, Any]) -> Reply:
+    """Return what the rules manager does next; the texts say nothing that it could use."""
+    messages: list[Mapping[str, Any]] = [{"role": "system", "content": "-", "record": record}, {"role": "user", "content": "-"}, *more]
+    return RulesManager().complete(messages, [{"function": {"name": name}} for name in tools])
+
+
+def about(question: str, *results: ToolResult, **more: Any) -> QuestionRecord:
+    return QuestionRecord(question, videos=(VIDEO,), results=results, **more)
+
+
 PIECES = [
     *(
         "at 0:12",
@@ -352,43 +357,58 @@ ODD = st.text() | st.lists(
 ).map(" ".join)
 
 
+NOTES = st.builds(
+    note,
+    st.integers(1, 9),
+    st.just(1_000),
+    st.integers(1_001, 70_000),
+    st.sampled_from(["text", "subtitle", "object", "track", "scene", "moment"]),
+    ODD,
+    times=st.integers(1, 4),
+    part=st.integers(0, 2),
+    words=st.lists(ODD, max_size=2).map(tuple),
+)
+
+
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(ODD.filter(str.strip), st.lists(ODD, max_size=3), st.lists(ODD, max_size=3))
-@example("at 0:12", [], ['<notes>\n#1 9:99-0:00 text "x"\n#2 0:01-0:02 x "y"\n</notes>'])
-@example("how many people", [], ['#1 0:00-0:01 object "² person"\n#2 0:00-0:01 object ""'])
-def test_odd_input_never_breaks_it(question: str, options: list[str], results: list[str]) -> None:
-    offered = OFFERED
-    if options:
-        letters = [chr(65 + n) for n in range(len(options))]
-        offered = [
-            *OFFERED[:2],
-            {"function": {"name": "finish", "parameters": {"properties": {"choice": {"enum": letters}}}}},
-            *OFFERED[3:],
-        ]
-        question += "\n\nOptions:\n" + "\n".join(f"{a}. {text}" for a, text in zip(letters, options, strict=True))
-    messages = conversation(question, *results)
-    once, again = (RulesManager().complete(messages, offered) for _ in range(2))
+@given(ODD.filter(str.strip), st.lists(ODD, max_size=3), st.lists(st.lists(NOTES, max_size=3), max_size=3))
+@example("how many people", [], [[note(1, 0, 1_000, "object", "² person"), note(2, 0, 1_000, "object", "")]])
+def test_odd_input_never_breaks_it(question: str, options: list[str], shown: list[list[ShownNote]]) -> None:
+    record = about(question, *(result(*notes) for notes in shown), options=tuple(options))
+    once, again = (next_step(record) for _ in range(2))
     assert once == again and len(once.calls) == 1
     arguments = json.loads(once.calls[0].arguments)
     if once.calls[0].name == "finish":
-        shown = {line.id for text in results for line in parse_note_lines(text)}
-        assert set(arguments["notes"]) <= shown and SIGNATURE in arguments["answer"]
+        assert set(arguments["notes"]) <= {n.id for notes in shown for n in notes} and SIGNATURE in arguments["answer"]
+
+
+def test_it_reads_records_and_no_text() -> None:
+    text = '#1 0:00-0:01 subtitle "It costs forty."\n... 9 more; narrow the range, or use search_notes'
+    (first,) = next_step(about("How much does it cost?", result(text=text))).calls
+    assert first.name == "search_notes", "the line in the text is no note"
+    (last,) = next_step(about("How much does it cost?", result(note(1, 0, 1_000, "subtitle", "It costs forty."), text="nothing"))).calls
+    assert last.name == "finish" and json.loads(last.arguments)["notes"] == [1]
+
+
+def test_without_a_record_it_says_what_to_do() -> None:
+    with pytest.raises(AgentError, match="come with their record") as told:
+        RulesManager().complete([{"role": "system", "content": "-"}, {"role": "user", "content": "How much?"}], [])
+    assert told.value.hint
 
 
 def test_a_question_that_another_manager_began() -> None:
-    messages = conversation("How much?", "nothing")
-    broken = {"id": "9", "type": "function", "function": {"name": "read_subtitles", "arguments": "{oh"}}
-    messages += [{"role": "assistant", "content": "", "tool_calls": [broken]}, {"role": "tool", "tool_call_id": "9", "content": "Refused"}]
-    assert RulesManager().complete(messages, OFFERED).calls
+    broken = ToolResult("9", "Refused: no JSON", tool="read_subtitles", args={"arguments": "{oh"}, refusal="no JSON")
+    assert next_step(about("How much?", result(), broken)).calls
 
 
-def test_the_question_is_the_last_one_even_with_history_and_a_closing_word() -> None:
-    history = [{"role": "user", "content": "Old?"}, {"role": "assistant", "content": "Old answer."}]
-    messages = conversation("What is the price?")
-    asked = [messages[0], *history, messages[1], {"role": "user", "content": "This is the last of 1 steps. Call finish now."}]
-    only = [tool for tool in OFFERED if tool["function"]["name"] == "finish"]
-    assert RulesManager().complete(asked, only).calls[0].name == "finish"
-    first = RulesManager().complete(asked, OFFERED).calls[0]
+def test_a_call_has_an_id_of_its_own() -> None:
+    made = {"role": "assistant", "content": "", "tool_calls": [{"id": "rules-1"}, {"id": "rules-2"}]}
+    assert [call.id for call in next_step(about("How much?", result()), OFFERED, made).calls] == ["rules-3"]
+
+
+def test_at_the_last_step_it_ends() -> None:
+    assert next_step(about("What is the price?"), ["finish"]).calls[0].name == "finish"
+    first = next_step(about("What is the price?")).calls[0]
     assert json.loads(first.arguments)["query"] == "price"
 
 
@@ -527,13 +547,13 @@ class TestAbout:
         assert answer.finished == "not_found" and NEEDS_A_MODEL in answer.text
 
 
-def tracked(*spans: tuple[float, float, float]) -> list[NoteLine]:
-    return [NoteLine(n, TimeRange(round(a * 1000), round(b * 1000)), "track", "person", False) for n, (a, b, _) in enumerate(spans, 1)]
+def tracked(*spans: tuple[float, float]) -> list[ShownNote]:
+    return [note(n, round(a * 1000), round(b * 1000), "track", "person") for n, (a, b) in enumerate(spans, 1)]
 
 
 class TestCounting:
     def test_different_ones_and_the_most_at_one_time(self) -> None:
-        lines = tracked((0, 4, 1), (2, 6, 1), (8, 9, 1))
+        lines = tracked((0, 4), (2, 6), (8, 9))
         told = count(lines, lines)
         assert told is not None and (len(told.lines), told.most, told.clear) == (3, 2, 3)
         given = counted(("How many people are there?"), told)
@@ -542,32 +562,24 @@ class TestCounting:
         assert told.number("How many people at once?") == 2 and told.number("How many people?") == 3
 
     def test_weak_detections_make_it_doubtful(self) -> None:
-        lines = tracked((0, 4, 1), (2, 6, 1))
+        lines = tracked((0, 4), (2, 6))
         told = count(lines, lines[:1])
         assert told is not None
         given = counted("How many people are there?", told)
         assert "1 of them was detected with little confidence" in given["answer"] and given["confidence"] == "low"
 
     def test_the_counting_tool_is_used_where_it_is_offered(self) -> None:
-        tools = [*OFFERED, {"function": {"name": "count_objects", "parameters": {"properties": {}}}}]
-        asked = conversation("How many people are there?")
-        first = RulesManager().complete(asked, tools).calls[0]
-        made = {"id": "0", "type": "function", "function": {"name": first.name, "arguments": first.arguments}}
-        asked += [
-            {"role": "assistant", "content": "", "tool_calls": [made]},
-            {"role": "tool", "tool_call_id": "0", "content": "No note matches 'people'."},
-        ]
-        calls = [(c.name, json.loads(c.arguments)) for c in RulesManager().complete(asked, tools).calls]
-        whole = {"ranges": [["0:00", "1:00"]], "classes": ["person"]}
+        tools = [*OFFERED, "count_objects"]
+        asked = "How many people are there?"
+        (first,) = next_step(about(asked), tools).calls
+        done = [result(tool=first.name, args=json.loads(first.arguments))]
+        calls = [(c.name, json.loads(c.arguments)) for c in next_step(about(asked, *done), tools).calls]
+        whole = WHOLE | {"classes": ["person"]}
         assert calls[0] == ("count_objects", whole)
-        for n, (name, args) in enumerate([("count_objects", whole), ("count_objects", whole | {"min_score": 0.65})], 1):
-            call = {"id": str(n), "type": "function", "function": {"name": name, "arguments": json.dumps(args)}}
-            shown = '<notes>\n#7 0:01-0:04 track "person"\n' + ("" if n == 2 else '#9 0:02-0:05 track "person"\n') + "</notes>"
-            asked += [
-                {"role": "assistant", "content": "", "tool_calls": [call]},
-                {"role": "tool", "tool_call_id": str(n), "content": shown},
-            ]
-        last = RulesManager().complete(asked, tools).calls[0]
+        seen = [note(7, 1_000, 4_000, "track", "person"), note(9, 2_000, 5_000, "track", "person")]
+        done += [result(*seen, tool="count_objects", args=whole)]
+        done += [result(seen[0], tool="count_objects", args=whole | {"min_score": 0.65})]
+        (last,) = next_step(about(asked, *done), tools).calls
         given = json.loads(last.arguments)
         assert last.name == "finish" and given["notes"] == [7, 9] and given["confidence"] == "low"
         assert given["answer"].startswith("2 people, at most 2 at the same time [#7][#9]. ")

@@ -1,28 +1,21 @@
 """Times in a question tell the rules manager where to look; they are not words that a note must hold."""
 
 import json
-from typing import Any
 
 import pytest
 
 from analyzer_agent.llm.rules.manager import RulesManager
 from analyzer_agent.protocols import Reply
-from analyzer_agent.testing import call
+from analyzer_agent.records import QuestionRecord, ShownNote, ToolResult, VideoRecord
+from analyzer_agent.timeline import TimeRange
 
-BRIEFING = '- "harbour.mp4": 0:00-0:34; 640x360'
+VIDEO = VideoRecord("harbour", "harbour.mp4", TimeRange(0, 34_000))
 TOOLS = [{"function": {"name": name}} for name in ("search_notes", "read_screen_text", "read_subtitles", "transcribe_speech", "finish")]
 
 
-def step(question: str, *done: tuple[str, str]) -> Reply:
-    messages: list[dict[str, Any]] = [{"role": "system", "content": BRIEFING}, {"role": "user", "content": question}]
-    for n, (tool, result) in enumerate(done):
-        made = call(tool, f"c{n}")
-        calls = [{"id": made.id, "type": "function", "function": {"name": made.name, "arguments": made.arguments}}]
-        messages += [
-            {"role": "assistant", "content": "", "tool_calls": calls},
-            {"role": "tool", "tool_call_id": made.id, "content": result},
-        ]
-    return RulesManager().complete(messages, TOOLS)
+def step(question: str, *done: ToolResult) -> Reply:
+    record = QuestionRecord(question, videos=(VIDEO,), results=done)
+    return RulesManager().complete([{"role": "system", "content": "-", "record": record}], TOOLS)
 
 
 @pytest.mark.parametrize("question", ["Which cafe is shown at 0:24?", "Which cafe is shown between 0:20 and 0:30?"])
@@ -32,6 +25,7 @@ def test_times_are_not_searched_for(question: str) -> None:
 
 
 def test_a_note_need_not_hold_the_time() -> None:
-    found = '<notes>\n#31 0:22-0:28 text "CAFE LUNA"\n</notes>'
-    (last,) = step("Which cafe is shown at 0:24?", ("read_screen_text", found)).calls
+    sign = ShownNote(31, "harbour", TimeRange(22_000, 28_000), "text", "CAFE LUNA")
+    found = ToolResult("c0", "one note", (31,), tool="read_screen_text", found=1, shown=(sign,))
+    (last,) = step("Which cafe is shown at 0:24?", found).calls
     assert last.name == "finish" and json.loads(last.arguments)["notes"] == [31]

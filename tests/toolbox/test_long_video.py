@@ -14,7 +14,6 @@ from analyzer_agent.answers import build_answer
 from analyzer_agent.briefing import brief
 from analyzer_agent.graph import Agent, Limits, open_saver, outcome_of
 from analyzer_agent.llm.rules.manager import RulesManager
-from analyzer_agent.llm.rules.tool_output_parser import parse_note_lines
 from analyzer_agent.llm.rules.window_schedule import LONG_VIDEO_MS, schedule_windows
 from analyzer_agent.protocols import Reply
 from analyzer_agent.records import Answer, Observation, Unexamined
@@ -25,6 +24,7 @@ from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
 from analyzer_agent.toolbox.analyzer_call import bind_analyzer
 from analyzer_agent.toolbox.result_text import examined_text
 from generators import result_of
+from note_lines import parse_note_lines
 
 MINUTE, HOUR = 60_000, 3_600_000
 ANALYZERS = {

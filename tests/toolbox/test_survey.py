@@ -8,13 +8,13 @@ import pytest
 
 from analyzer_agent.briefing import brief
 from analyzer_agent.graph import Limits
-from analyzer_agent.llm.rules.tool_output_parser import parse_note_lines
 from analyzer_agent.records import ToolResult
 from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo, call, fake_spec
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
 from generators import result_of
+from note_lines import parse_note_lines
 
 EVENTS = {"voice": (10_000, "voice", "voice"), "motion": (5_000, "movement", "motion"), "text": (1_000, "EXIT", "text")}
 START: Any = {"step": 0, "analyzer_ms": 0, "input_tokens": 0, "output_tokens": 0}

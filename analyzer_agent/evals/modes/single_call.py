@@ -8,11 +8,13 @@ from typing import Any
 from analyzer_agent.errors import Cancelled
 from analyzer_agent.events import Event, Thinking
 from analyzer_agent.evidence.merging import MergedNote
-from analyzer_agent.messages import assistant_message, question_message, rejection_messages
+from analyzer_agent.messages import assistant_message, question_message, rejection_messages, system_message
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols import ChatModel
+from analyzer_agent.records import QuestionRecord, ShownNote
 from analyzer_agent.toolbox import Toolbox
 from analyzer_agent.toolbox.answer_check import CheckedAnswer, Outcome, check_and_return, parse_finish_call
+from analyzer_agent.toolbox.coverage import video_records
 from analyzer_agent.toolbox.schemas import finish_tool
 
 _MAX_CALLS = 2
@@ -42,6 +44,7 @@ def ask_and_check(
     content: str | Sequence[Mapping[str, Any]],
     write: Callable[[Event], None],
     evidence: Mapping[int, MergedNote | None] | None,
+    shown: Sequence[ShownNote] = (),
 ) -> Outcome:
     """Return the model's checked answer.
 
@@ -52,8 +55,14 @@ def ask_and_check(
         write: receives the events.
         evidence: the citable items by number, with their notes if known; None if no citation is
             required.
+        shown: the notes in `content`.
     """
-    messages: list[Mapping[str, Any]] = [{"role": "system", "content": system}, {"role": "user", "content": content}]
+
+    def record() -> QuestionRecord:
+        return QuestionRecord(context.question, tuple(context.options), video_records(context.toolbox), described=tuple(shown))
+
+    first = system_message(context.model, system, record)
+    messages: list[Mapping[str, Any]] = [first, {"role": "user", "content": content}]
     inputs = outputs = 0
     for number in range(1, _MAX_CALLS + 1):
         write(Thinking(number, _MAX_CALLS))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from analyzer_agent.evals.modes.description import Description, describe
 from analyzer_agent.evals.modes.single_call import QuestionContext, ask_and_check
 from analyzer_agent.events import Event
-from analyzer_agent.evidence.rendering import spans_text
+from analyzer_agent.evidence.rendering import shown_note, spans_text
 from analyzer_agent.messages import question_message
 from analyzer_agent.prompts import render
 from analyzer_agent.records import ToolCall, ToolResult, Unexamined
@@ -34,9 +34,9 @@ class Summarizer:
         told = describe(toolbox, tokens=room)
         content = f"{_as_evidence(told, results, toolbox)}\n\n{question_message(context.question, context.options)}"
         videos = "\n".join(f'- "{session_video.name}": {session_video.scope}' for session_video in toolbox.session_videos.values())
-        outcome = ask_and_check(
-            context, render("summarizer", videos=videos), content, write, {line.id: line.runs[0] for line in told.lines}
-        )
+        evidence = {line.id: line.runs[0] for line in told.lines}
+        shown = [shown_note(line.runs) for line in told.lines]
+        outcome = ask_and_check(context, render("summarizer", videos=videos), content, write, evidence, shown)
         answer = replace(outcome.answer, stopped=_stop_reason(results))
         return replace(outcome, answer=answer, steps=results, analyzer_ms=spent_ms(results))
 

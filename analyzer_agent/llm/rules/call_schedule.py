@@ -109,7 +109,7 @@ class CallSchedule:
 
     @cached_property
     def _made(self) -> set[str]:
-        return {key((result.name, result.arguments)) for result in self.talk.results}
+        return {key((result.tool, result.args)) for result in self.talk.results}
 
     @property
     def sampled(self) -> str:
@@ -121,7 +121,7 @@ class CallSchedule:
             for call in self._of(video):
                 if key(call) in self._made and not self.costless(call) and "min_score" not in call[1]:
                     looked[call[0]] = looked.get(call[0], 0) + _length(call)
-        whole = clock(sum(scope.length for scope in self.talk.videos.values()))
+        whole = clock(sum(video.scope.length for video in self.talk.videos.values()))
         told = ", ".join(f"{tool} at {clock(ms)}" for tool, ms in looked.items())
         return f"Looked at in spread windows, not at all of it: {told} of {whole}." if told else ""
 

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from analyzer_agent.llm.rules.text_matching import content_stems, stem_overlap, tokens
-from analyzer_agent.llm.rules.tool_output_parser import NoteLine
+from analyzer_agent.records import ShownNote
 
 SIGNATURE = "(Found by keyword rules, without a language model.)"
 
 _HIGH_CONFIDENCE_SCORE, _MEDIUM_CONFIDENCE_SCORE = 0.75, 0.5
 _MAX_QUOTED_PASSAGES = 3
+_MAX_GROUPED_LINES = 5
+_CUE_GAP_MS = 1_000
 _NOUNS = {"scene": "shot", "motion": "movement", "voice": "stretch of speech", "object": "sighting", "track": "object"}
 _NUMBER_WORDS = dict(enumerate("zero one two three four five six seven eight nine ten eleven twelve".split()))  # noqa: SIM905
 
@@ -30,7 +32,7 @@ class Passage:
         enough: whether the passage is good enough to be quoted.
     """
 
-    lines: tuple[NoteLine, ...]
+    lines: tuple[ShownNote, ...]
     text: str
     score: float = 0.0
     enough: bool = False
@@ -42,6 +44,27 @@ class Passage:
     @property
     def start(self) -> int:
         return self.lines[0].span.start
+
+
+def group_lines(lines: Sequence[ShownNote]) -> list[list[ShownNote]]:
+    """Group subtitle cues that form one sentence, and text lines that are visible together."""
+    ordered = sorted(lines, key=lambda n: (n.video, n.kind, n.span.start))
+    found: list[list[ShownNote]] = []
+    for line in ordered:
+        last = found[-1][-1] if found else None
+        if last and line.kind == "subtitle" == last.kind and line.video == last.video and _continues(last, line):
+            found[-1].append(line)
+        elif line.kind == "text":
+            together = [n for n in ordered if n.kind == "text" and n.video == line.video and n.span.overlaps(line.span)]
+            if together[:_MAX_GROUPED_LINES] not in found:
+                found.append(together[:_MAX_GROUPED_LINES])
+        else:
+            found.append([line])
+    return found
+
+
+def _continues(last: ShownNote, line: ShownNote) -> bool:
+    return line.span.start - last.span.end <= _CUE_GAP_MS and not last.text.rstrip().endswith((".", "!", "?"))
 
 
 def finish_arguments(

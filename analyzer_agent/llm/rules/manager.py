@@ -1,7 +1,7 @@
 """The manager without a language model: keyword routing and extractive answers.
 
-It implements the same protocol as a language model and sees only what one would see: the question,
-the tools and their results. Every answer says that keyword rules found it.
+It implements the same protocol as a language model, but reads records instead of messages: the
+question, the videos, and the results of the calls. Every answer says that keyword rules found it.
 """
 
 import json
@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from analyzer_agent.errors import AgentError
 from analyzer_agent.llm.rules import object_count, video_list, video_summary
 from analyzer_agent.llm.rules.call_schedule import CallSchedule
-from analyzer_agent.llm.rules.extractive_answer import Passage, choose_option, finish_arguments
+from analyzer_agent.llm.rules.extractive_answer import Passage, choose_option, finish_arguments, group_lines
 from analyzer_agent.llm.rules.question_parser import LISTING_TOOLS, among_asked, counts, is_open_ended, route_tools, topic_stems
 from analyzer_agent.llm.rules.question_state import Call, QuestionState, key
 from analyzer_agent.llm.rules.text_matching import (
@@ -24,9 +25,8 @@ from analyzer_agent.llm.rules.text_matching import (
     subject_stems,
     tokens,
 )
-from analyzer_agent.llm.rules.tool_output_parser import NoteLine, group_lines
 from analyzer_agent.protocols import Reply
-from analyzer_agent.records import ToolCall
+from analyzer_agent.records import QuestionRecord, ShownNote, ToolCall
 from analyzer_agent.timeline import clock
 
 STOP_SCORE, QUOTE_SCORE, QUOTE_SCORE_WITHOUT_VERBS = 0.75, 0.6, 0.5
@@ -45,6 +45,7 @@ class RulesManager:
 
     manager = "rules"
     model = "rules"
+    reads_records = True
 
     def complete(
         self,
@@ -55,11 +56,17 @@ class RulesManager:
         cancel: threading.Event | None = None,
         must_call: bool = False,
     ) -> Reply:
-        """Return the next planned calls, or a call of finish once the notes answer the question."""
-        talk = QuestionState.read(messages, tools)
-        plan = AnswerPlan(talk)
+        """Return the next planned calls, or a call of finish once the notes answer the question.
+
+        Raises:
+            AgentError: there is no record with the system message.
+        """
+        record = messages[0].get("record")
+        if not isinstance(record, QuestionRecord):
+            raise AgentError("The rules manager answers only questions that come with their record.", hint="Name a language model.")
+        plan = AnswerPlan(QuestionState.of(record, frozenset(tool["function"]["name"] for tool in tools)))
         following = plan.next_calls() or [("finish", plan.finish())]
-        made = len(talk.results) + 1
+        made = 1 + sum(len(message.get("tool_calls") or ()) for message in messages)
         return Reply(calls=tuple(ToolCall(f"rules-{n}", name, json.dumps(args)) for n, (name, args) in enumerate(following, made)))
 
 
@@ -73,7 +80,7 @@ class AnswerPlan:
         self.among = asked is not None
         """Whether the question asks which of several videos contain something."""
         self.question = talk.question if asked is None else asked
-        overviews = video_summary.TOOL in talk.tools or any(result.name == video_summary.TOOL for result in talk.results)
+        overviews = video_summary.TOOL in talk.tools or any(result.tool == video_summary.TOOL for result in talk.results)
         self.about = overviews and not talk.options and talk.part is None and video_summary.asks_for_summary(talk.question)
         self.route = [tool for tool in route_tools(self.question, talk.offered) if tool in talk.offered]
         if self.among and not set(self.route) & set(LISTING_TOOLS) and "read_screen_text" not in self.route[:1]:
@@ -91,7 +98,7 @@ class AnswerPlan:
 
     def _wanted_calls(self) -> list[Call]:
         talk = self.talk
-        made = {key((result.name, result.arguments)) for result in talk.results}
+        made = {key((result.tool, result.args)) for result in talk.results}
         if self.about:
             return video_summary.next_calls(talk, made)
         rest = [left for batch in self._batches if (left := [call for call in batch if key(call) not in made])]
@@ -104,7 +111,7 @@ class AnswerPlan:
 
     def _look_around(self) -> list[Call]:
         """After a hit by search alone, read the notes around it to quote whole sentences."""
-        if not self.talk.results or self.talk.results[-1].name != "search_notes":
+        if not self.talk.results or self.talk.results[-1].tool != "search_notes":
             return []
         best = max(self.units, key=lambda unit: unit.score).lines[0]
         span = [clock(max(0, best.span.start - _CONTEXT_MS)), clock(best.span.end + _CONTEXT_MS)]
@@ -130,8 +137,8 @@ class AnswerPlan:
 
     def _search_each(self) -> list[Call]:
         """After a truncated search of all videos, search each video without a hit separately."""
-        first = next((result for result in self.talk.results if result.name == "search_notes"), None)
-        if first is None or len(first.lines) < _SEARCH_LIMIT:
+        first = next((result for result in self.talk.results if result.tool == "search_notes"), None)
+        if first is None or len(first.shown) < _SEARCH_LIMIT:
             return []
         shown = {unit.lines[0].video for unit in self.units if unit.enough}
         name, arguments = self._search()
@@ -145,7 +152,7 @@ class AnswerPlan:
         inside = [line for line in self.talk.notes if self.talk.holds(line)]
         return [self._scored(lines) for lines in group_lines(inside)]
 
-    def _scored(self, lines: Sequence[NoteLine]) -> Passage:
+    def _scored(self, lines: Sequence[ShownNote]) -> Passage:
         kind = lines[0].kind
         wanted = topic_stems(self.question, kind)
         text = (" / " if kind == "text" else " ").join(line.text for line in lines)
@@ -182,7 +189,7 @@ class AnswerPlan:
         if told:
             return object_count.answer(self.question, told, left=left, cut=talk.cut)
         outside = talk.part is not None and not any(talk.inside(video) for video in talk.videos)
-        ran = [result.name for result in talk.results if result.name != "finish" and not result.text.startswith("Refused: ")]
+        ran = [result.tool for result in talk.results if not result.refused]
         used = ran or ["the description"] * bool(talk.notes)
         return finish_arguments(self.question, self.units, used, cut=talk.cut, outside=outside, left=left, stopped=self._stopped)
 
@@ -193,7 +200,7 @@ class AnswerPlan:
         return limited and bool(self._wanted_calls())
 
     def _count(self) -> object_count.ObjectCount | None:
-        shown = [result for result in self.talk.results if result.name == object_count.TOOL]
-        tracks = [line for result in shown for line in result.lines if line.kind == "track" and self.talk.holds(line)]
-        clear = [line for result in shown if "min_score" in result.arguments for line in result.lines]
+        shown = [result for result in self.talk.results if result.tool == object_count.TOOL]
+        tracks = [line for result in shown for line in result.shown if line.kind == "track" and self.talk.holds(line)]
+        clear = [line for result in shown if "min_score" in result.args for line in result.shown]
         return object_count.count(tracks, clear)

@@ -7,7 +7,7 @@ from typing import Any
 
 from analyzer_agent.llm.rules.extractive_answer import SIGNATURE
 from analyzer_agent.llm.rules.question_parser import class_words
-from analyzer_agent.llm.rules.tool_output_parser import NoteLine
+from analyzer_agent.records import ShownNote
 
 TOOL = "count_objects"
 CLEAR_SCORE = 0.65
@@ -27,7 +27,7 @@ class ObjectCount:
         clear: the number of tracks that reach `CLEAR_SCORE`.
     """
 
-    lines: tuple[NoteLine, ...]
+    lines: tuple[ShownNote, ...]
     most: int
     clear: int
 
@@ -36,7 +36,7 @@ class ObjectCount:
         return self.most if re.search(_AT_ONCE, question, re.I) else len(self.lines)
 
 
-def count(tracks: Sequence[NoteLine], clear: Sequence[NoteLine]) -> ObjectCount | None:
+def count(tracks: Sequence[ShownNote], clear: Sequence[ShownNote]) -> ObjectCount | None:
     """Count tracks, None if there are none; `clear` are the tracks that reach `CLEAR_SCORE`."""
     found = tuple(sorted({line.id: line for line in tracks}.values(), key=lambda line: (line.video, line.span.start)))
     if not found:

@@ -34,12 +34,6 @@ LISTING_TOOLS = {
 }
 """Tools whose notes answer by their presence, not by their words: kind of note by tool."""
 
-TOOL_ANALYZERS = {
-    "find_scenes": "scenes", "find_motion": "motion", "find_voice": "voice", "detect_objects": "objects", "count_objects": "tracks",
-    "read_subtitles": "subtitles", "transcribe_speech": "speech", "read_screen_text": "text",
-}  # fmt: skip
-"""The tools that questions are routed to: analyzer name, as in the briefing, by tool."""
-
 _CLASSES = {
     "people": "person", "persons": "person", "person": "person", "man": "person", "men": "person", "woman": "person", "women": "person",
     "child": "person", "children": "person", "somebody": "person", "anyone": "person", "pedestrian": "person", "pedestrians": "person",

@@ -1,18 +1,18 @@
 """Answers to "what is this video about": its parts with their distinctive words.
 
-The parts are parsed from the result of the overview. Real summaries need a language model.
+The parts are those of the overview. Real summaries need a language model.
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, groupby
 from typing import Any
 
 from analyzer_agent.llm.rules.extractive_answer import SIGNATURE
 from analyzer_agent.llm.rules.question_state import Call, QuestionState, key
 from analyzer_agent.llm.rules.text_matching import content_stems, plain_words, stem
-from analyzer_agent.llm.rules.tool_output_parser import NoteLine, parse_note_lines
+from analyzer_agent.records import ShownNote
 from analyzer_agent.timeline import TimeRange, clock
 
 TOOL = "overview"
@@ -51,7 +51,6 @@ _REQUEST_WORDS = frozenset(
     """.split()  # noqa: SIM905
 )
 _PARTS_SHOWN, _WORDS_SHOWN, _VIDEOS_SHOWN = 6, 5, 10
-_PART = re.compile(r"^part \d+, [\d:.]+-[\d:.]+(?: \(#\d+\))?(?:, words: (?P<words>[^;\n]*))?; ", re.M)
 
 
 def asks_for_summary(question: str) -> bool:
@@ -64,19 +63,14 @@ class OverviewPart:
     """A part of an overview: its distinctive words, and its most informative note."""
 
     words: tuple[str, ...]
-    line: NoteLine
+    line: ShownNote
 
 
-def parts_of(overview: str, kinds: Collection[str] = ()) -> list[OverviewPart]:
-    """Parse the parts of an overview; parts without notes (of `kinds`, if given) are left out."""
-    heads = list(_PART.finditer(overview))
-    ends = [head.start() for head in heads[1:]] + [len(overview)]
-    found = []
-    for head, end in zip(heads, ends, strict=False):
-        lines = sorted((line for line in parse_note_lines(overview[head.end() : end]) if not kinds or line.kind in kinds), key=_rank)
-        if lines:
-            found.append(OverviewPart(tuple(plain_words(head["words"] or "")), lines[0]))
-    return found
+def parts_of(overview: Iterable[ShownNote], kinds: Collection[str] = ()) -> list[OverviewPart]:
+    """Return the parts of an overview; parts without notes (of `kinds`, if given) are left out."""
+    lines = [line for line in overview if line.part and (not kinds or line.kind in kinds)]
+    best = [min(part, key=_rank) for _, part in groupby(lines, key=lambda line: line.part)]
+    return [OverviewPart(tuple(plain_words(" ".join(line.words))), line) for line in best]
 
 
 def next_calls(talk: QuestionState, made: Collection[str]) -> list[Call]:
@@ -89,31 +83,31 @@ def next_calls(talk: QuestionState, made: Collection[str]) -> list[Call]:
     silent = [video for video in talk.videos if not parts_of(overview_of(talk, video), SUMMARY_KINDS)]
     for tool in _FALLBACK_TOOLS:
         looks: list[Call] = [
-            (tool, {"ranges": [_clocks(talk.videos[video])], **named[video]})
+            (tool, {"ranges": [_clocks(talk.videos[video].scope)], **named[video]})
             for video in silent
             if tool in talk.tools and not talk.useless(tool, video) and not talk.done(tool, video) and not _has_words(talk, video)
         ]
         looks = [call for call in looks if key(call) not in made]
         if looks:
             return _first_calls(looks, talk)
-    again: list[Call] = [(TOOL, {"range": _clocks(talk.videos[video]), **named[video]}) for video in silent]
+    again: list[Call] = [(TOOL, {"range": _clocks(talk.videos[video].scope), **named[video]}) for video in silent]
     return [call for call in again if key(call) not in made]
 
 
-def overview_of(talk: QuestionState, video: str) -> str:
-    """Return the text of the latest overview of a video, "" if there is none."""
-    own = (r.text for r in reversed(talk.results) if r.name == TOOL and r.arguments.get("video", video) == video)
-    return next(own, "")
+def overview_of(talk: QuestionState, video: str) -> Sequence[ShownNote]:
+    """Return the notes in the latest overview of a video, none if there is no overview."""
+    own = (r.shown for r in reversed(talk.results) if r.tool == TOOL and r.args.get("video", video) == video)
+    return next(own, ())
 
 
-def answer(overviews: Mapping[str, str], left: str = "") -> dict[str, Any]:
+def answer(overviews: Mapping[str, Sequence[ShownNote]], left: str = "") -> dict[str, Any]:
     """Return the arguments of finish: the parts of one video, or one line for each of several.
 
     Args:
-        overviews: text of the overview by video.
+        overviews: the notes of the overview by video.
         left: a sentence on unexamined parts, "" if there are none.
     """
-    told = {video: parts for video, text in overviews.items() if (parts := parts_of(text))}
+    told = {video: parts for video, notes in overviews.items() if (parts := parts_of(notes))}
     if not told:
         text, chosen = "There are no notes to tell of yet.", list[OverviewPart]()
     elif len(overviews) == 1:
@@ -134,12 +128,12 @@ def answer(overviews: Mapping[str, str], left: str = "") -> dict[str, Any]:
 
 def _has_words(talk: QuestionState, video: str) -> bool:
     """Return whether subtitles or speech of a video have been shown for this question."""
-    return any(line.kind in ("subtitle", "speech") for line in talk.notes if line.video in ("", video))
+    return any(line.kind in ("subtitle", "speech") for line in talk.notes if line.video == video)
 
 
 def _first_calls(looks: list[Call], talk: QuestionState) -> list[Call]:
     """Return the first calls, up to `_STEP_MS` of video in one step."""
-    lengths = accumulate(talk.videos[call[1].get("video", next(iter(talk.videos)))].length for call in looks)
+    lengths = accumulate(talk.videos[call[1].get("video", next(iter(talk.videos)))].scope.length for call in looks)
     return [call for at, (call, length) in enumerate(zip(looks, lengths, strict=True)) if not at or length <= _STEP_MS]
 
 
@@ -147,7 +141,7 @@ def _clocks(span: TimeRange) -> list[str]:
     return [clock(span.start), clock(span.end)]
 
 
-def _rank(line: NoteLine) -> tuple[int, int]:
+def _rank(line: ShownNote) -> tuple[int, int]:
     return SUMMARY_KINDS.index(line.kind) if line.kind in SUMMARY_KINDS else len(SUMMARY_KINDS), line.span.start
 
 
