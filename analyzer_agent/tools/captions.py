@@ -6,17 +6,16 @@ captioned separately, so changes between two frames are not described.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.sanitize import truncated
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.support.sampling import observe_grains
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 MAX_CAPTION_CHARS = 400
 """Maximum stored length of a caption, in characters; models may exceed one sentence."""
@@ -30,7 +29,7 @@ class Captioner(Protocol):
     batch: int
     """Preferred number of images per call."""
 
-    def caption(self, images: "Sequence[NDArray[np.uint8]]") -> Sequence[str]:
+    def caption(self, images: Sequence[NDArray[np.uint8]]) -> Sequence[str]:
         """Return a sentence about each image, or "" for none.
 
         Args:
@@ -53,7 +52,7 @@ class Captions(Analyzer):
         return observe_grains(video, grains, self._engine.get, look, observe)
 
 
-def look(captioner: Captioner, images: "Sequence[NDArray[np.uint8]]") -> list[str]:
+def look(captioner: Captioner, images: Sequence[NDArray[np.uint8]]) -> list[str]:
     """Return the captioner's normalized text for each image (H x W x 3, uint8, BGR)."""
     return [tidy(text) for text in captioner.caption(images)]
 

@@ -8,17 +8,16 @@ The model and its prompt are left to the engine.
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.sanitize import truncated
 from analyzer_agent.timeline import TimeRange, clock, grid_step, instants, sample_end
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 FRAMES_PER_REQUEST, FRAMES_PER_SHEET = 8, 16
 """Frames per request as separate images, and as one contact sheet."""
@@ -35,7 +34,7 @@ _CLOCK = re.compile(r"\d+(?::\d\d)+(?:\.\d+)?")
 class FrameAnswerer(Protocol):
     """Interface of an engine that answers questions about images."""
 
-    def answer(self, question: str, images: "Sequence[NDArray[np.uint8]]", times: Sequence[str], *, sheet: bool) -> str:
+    def answer(self, question: str, images: Sequence[NDArray[np.uint8]], times: Sequence[str], *, sheet: bool) -> str:
         """Answer a question about frames; "" if they do not show the answer.
 
         Args:

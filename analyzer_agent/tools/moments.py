@@ -5,17 +5,16 @@ relative: some frame is always the most similar, even if nothing matches.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation, Sample
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.support.sampling import observe_grains
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 MAX_LIKENESS_DROP = 0.02
 """Maximum difference in similarity between a moment's best sample and its other samples."""
@@ -30,14 +29,14 @@ class Embedder(Protocol):
     batch: int
     """Preferred number of images per call."""
 
-    def image_features(self, images: "Sequence[NDArray[np.uint8]]") -> "Sequence[NDArray[np.float32]]":
+    def image_features(self, images: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.float32]]:
         """Return a vector (float32[D]) for each image.
 
         Args:
             images: H x W x 3, uint8, BGR. The vector of one does not depend on the others.
         """
 
-    def text_features(self, texts: Sequence[str]) -> "Sequence[NDArray[np.float32]]":
+    def text_features(self, texts: Sequence[str]) -> Sequence[NDArray[np.float32]]:
         """Return a vector (float32[D]) for each text."""
 
 
@@ -67,8 +66,6 @@ class Moments(Analyzer):
         """
         if not samples or "description" not in filters:
             return
-        import numpy as np
-
         description = filters["description"]
         if not description.strip():
             raise ToolRefusal("'description' is empty. Say what the picture shows: a red ferry at a pier.")
@@ -115,11 +112,11 @@ def _are_adjacent(spans: Sequence[TimeRange], one: int, other: int) -> bool:
     return first >= 0 and last < len(spans) and spans[first].end == spans[last].start
 
 
-def _look(embedder: Embedder, images: "Sequence[NDArray[np.uint8]]") -> "Sequence[NDArray[np.float32]]":
+def _look(embedder: Embedder, images: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.float32]]:
     return embedder.image_features(images)
 
 
-def _observe(span: TimeRange, frame: Frame, vector: "NDArray[np.float32]") -> list[Observation]:
+def _observe(span: TimeRange, frame: Frame, vector: NDArray[np.float32]) -> list[Observation]:
     return [Sample(span, "moment", "", vector=vector.astype("float16").tobytes())]
 
 

@@ -7,16 +7,15 @@ person may be the same person (see `tracks`).
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.support.sampling import min_score_filter, names_filter, observe_grains
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 STORED_SCORE = 0.1
 """Boxes below this score (0 to 1) are not stored."""
@@ -35,9 +34,7 @@ class ObjectDetector(Protocol):
     batch: int
     """Preferred number of images per call."""
 
-    def detect(
-        self, images: "Sequence[NDArray[np.uint8]]", floor: float, vocabulary: Sequence[str] = ()
-    ) -> Sequence[Sequence[DetectedBox]]:
+    def detect(self, images: Sequence[NDArray[np.uint8]], floor: float, vocabulary: Sequence[str] = ()) -> Sequence[Sequence[DetectedBox]]:
         """Return the detected boxes of each image.
 
         Args:
@@ -73,7 +70,7 @@ class Objects(Analyzer):
         """Yield each grain with one observation per class and instant, best score first."""
         return observe_grains(video, grains, self._engine.get, self._look, observe)
 
-    def _look(self, detector: ObjectDetector, images: "Sequence[NDArray[np.uint8]]") -> Sequence[Sequence[DetectedBox]]:
+    def _look(self, detector: ObjectDetector, images: Sequence[NDArray[np.uint8]]) -> Sequence[Sequence[DetectedBox]]:
         return detector.detect(images, STORED_SCORE, self.vocabulary)
 
 

@@ -6,7 +6,10 @@ not depend on the requested range. A word belongs to the grain in which it start
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.protocols import Analyzer, Engine, Grain, Spec, Video
@@ -15,10 +18,6 @@ from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.languages import code_of
 from analyzer_agent.tools.support.audio_chunks import CONTEXT_MS, SAMPLE_RATE
 from analyzer_agent.tools.support.transcriber import HeardWord, Recognizer, Said, Transcriber, sound
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 SENTENCE_PAUSE_MS = 800
 """A pause longer than this, in ms, ends a sentence."""
@@ -88,7 +87,7 @@ class Speech(Analyzer):
         if self.params["hotwords"] and not self.recognizer.takes_hotwords:
             raise ToolRefusal(f"{self.engine} cannot use hotwords; leave them out")
 
-    def language(self, video: Video, samples: "NDArray[np.float32]", around: str) -> str:
+    def language(self, video: Video, samples: NDArray[np.float32], around: str) -> str:
         """Return the language in which to transcribe a window.
 
         Args:
@@ -120,9 +119,7 @@ class Speech(Analyzer):
             self._languages[video.id] = self.recognizer.language(voice)[0] if len(voice) else fallback
         return self._languages[video.id]
 
-    def _first_voice(self, video: Video) -> "NDArray[np.float32]":
-        import numpy as np
-
+    def _first_voice(self, video: Video) -> NDArray[np.float32]:
         parts: list[NDArray[np.float32]] = []
         found = 0
         for start in range(0, video.duration, _LANGUAGE_WINDOW_MS):
@@ -162,7 +159,7 @@ class _Listening:
     def recognizer(self) -> Recognizer:
         return self._speech.recognizer
 
-    def language(self, samples: "NDArray[np.float32]", around: str) -> str:
+    def language(self, samples: NDArray[np.float32], around: str) -> str:
         return self._speech.language(self._video, samples, around)
 
 

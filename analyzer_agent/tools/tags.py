@@ -5,17 +5,16 @@ group, so a picture that fits none of them gives low scores to several.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.support import vocabulary
 from analyzer_agent.tools.support.sampling import min_score_filter, names_filter, observe_grains
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 STORED_SCORE = 0.05
 """Labels below this score (0 to 1) are not stored."""
@@ -31,7 +30,7 @@ class Tagger(Protocol):
     batch: int
     """Preferred number of images per call."""
 
-    def probabilities(self, images: "Sequence[NDArray[np.uint8]]", groups: Sequence[Sequence[str]]) -> Sequence[Sequence[Sequence[float]]]:
+    def probabilities(self, images: Sequence[NDArray[np.uint8]], groups: Sequence[Sequence[str]]) -> Sequence[Sequence[Sequence[float]]]:
         """Return the probabilities of the texts of each group, for each image.
 
         Args:
@@ -62,7 +61,7 @@ class Tags(Analyzer):
         """Yield each grain with the best labels at its instants, highest score of a group first."""
         return observe_grains(video, grains, self._engine.get, self._look, self._observe)
 
-    def _look(self, tagger: Tagger, images: "Sequence[NDArray[np.uint8]]") -> Sequence[Sequence[Sequence[float]]]:
+    def _look(self, tagger: Tagger, images: Sequence[NDArray[np.uint8]]) -> Sequence[Sequence[Sequence[float]]]:
         return tagger.probabilities(images, self._prompts)
 
     def _observe(self, span: TimeRange, frame: Frame, fits: Sequence[Sequence[float]]) -> Iterator[Observation]:

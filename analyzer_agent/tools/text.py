@@ -7,7 +7,10 @@ them (`support.frame_dedup`).
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
@@ -16,10 +19,6 @@ from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.engines.opencv import look_alike
 from analyzer_agent.tools.support.frame_dedup import COARSEST_MS, deduplicated
 from analyzer_agent.tools.support.sampling import ascending_runs, frame_span, min_score_filter
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 STORED_SCORE = 0.3
 """Lines below this score (0 to 1) are noise and are not stored."""
@@ -34,7 +33,7 @@ Line: TypeAlias = tuple[str, float, tuple[float, float, float, float]]
 class TextReader(Protocol):
     """Interface of an OCR engine."""
 
-    def read(self, image: "NDArray[np.uint8]", languages: Sequence[str]) -> Sequence[Line]:
+    def read(self, image: NDArray[np.uint8], languages: Sequence[str]) -> Sequence[Line]:
         """Return the lines of text in an image, in any order; equal images give equal lines.
 
         Args:
@@ -66,7 +65,7 @@ class ScreenText(Analyzer):
                 looked = islice(found, len(grain.instants))
                 yield grain, [one for frame, lines in looked for one in observe(frame_span(video, grain, frame), frame, lines)]
 
-    def _read(self, image: "NDArray[np.uint8]") -> list[Line]:
+    def _read(self, image: NDArray[np.uint8]) -> list[Line]:
         reader: TextReader = self._engine.get()
         return reading_order(tidy(reader.read(image, self.languages)))
 

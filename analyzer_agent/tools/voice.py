@@ -5,17 +5,16 @@ after a fixed lead-in, so both sides of a grain's edge see the same values.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from analyzer_agent.protocols import Analyzer, Engine, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.speech import TRACK_OPTION, check_track
 from analyzer_agent.tools.support.audio_chunks import SAMPLE_RATE
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 WINDOW_MS = 32
 """Length of a detector window, in ms: one probability each."""
@@ -38,7 +37,7 @@ THRESHOLD = 0.5
 class VoiceDetector(Protocol):
     """Interface of a voice activity detection engine; equal input gives equal output."""
 
-    def probabilities(self, samples: "NDArray[np.float32]") -> "NDArray[np.float32]":
+    def probabilities(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the probability of voice for each 32 ms window, the last one padded.
 
         Args:
@@ -78,16 +77,14 @@ class Voice(Analyzer):
             known = {at: known[at] if at in known else self._block(video, at) for at in blocks}
             yield grain, self._pieces(known, reach, grain.span)
 
-    def _block(self, video: Video, at: int) -> "NDArray[np.float32]":
+    def _block(self, video: Video, at: int) -> NDArray[np.float32]:
         begin, end = at * BLOCK_MS, min((at + 1) * BLOCK_MS, video.duration)
         lead = max(begin - RUN_UP_MS, 0)
         samples = video.audio(TimeRange(lead, end), SAMPLE_RATE, self._track)
         detector: VoiceDetector = self._engine.get()
         return detector.probabilities(samples)[(begin - lead) // WINDOW_MS :]
 
-    def _pieces(self, blocks: Mapping[int, "NDArray[np.float32]"], reach: TimeRange, grain: TimeRange) -> list[Observation]:
-        import numpy as np
-
+    def _pieces(self, blocks: Mapping[int, NDArray[np.float32]], reach: TimeRange, grain: TimeRange) -> list[Observation]:
         first = min(blocks) * BLOCK_MS // WINDOW_MS
         probs = np.concatenate([blocks[at] for at in sorted(blocks)])
         low, high = reach.start // WINDOW_MS, -(-reach.end // WINDOW_MS)
@@ -102,14 +99,12 @@ class Voice(Analyzer):
         return found
 
 
-def runs(voiced: "NDArray[np.bool_]") -> list[tuple[int, int]]:
+def runs(voiced: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """Return the voices as half-open ranges of windows.
 
     Pauses shorter than `MAX_BRIDGED_GAP_MS` are bridged, then voices shorter than `MIN_VOICE_MS`
     are dropped.
     """
-    import numpy as np
-
     steps = np.diff(np.concatenate(([0], voiced.astype(np.int8), [0])))
     joined: list[tuple[int, int]] = []
     for start, end in zip(np.flatnonzero(steps == 1).tolist(), np.flatnonzero(steps == -1).tolist(), strict=True):

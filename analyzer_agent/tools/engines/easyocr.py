@@ -15,7 +15,10 @@ from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from analyzer_agent.errors import ToolRefusal, Unavailable, require
 from analyzer_agent.installing import VISION, install_extra, vision_size
@@ -23,10 +26,6 @@ from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
 from analyzer_agent.tools.engines.adaptive_batch import retry_with_room
 from analyzer_agent.tools.engines.gpu import real_device, torch_device
 from analyzer_agent.tools.engines.telemetry_off import temporary_environment
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 _DETECTOR = "craft_mlt_25k.pth"
 
@@ -50,7 +49,7 @@ class EasyOcr:
         self._readers: dict[tuple[str, ...], Any] = {}
         self._lock = threading.Lock()
 
-    def read(self, image: "NDArray[np.uint8]", languages: Sequence[str]) -> list[tuple[str, float, tuple[float, float, float, float]]]:
+    def read(self, image: NDArray[np.uint8], languages: Sequence[str]) -> list[tuple[str, float, tuple[float, float, float, float]]]:
         """Return the lines of an image with `easyocr.Reader.readtext` and its defaults.
 
         Args:

@@ -12,7 +12,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from analyzer_agent.errors import Unavailable, require
 from analyzer_agent.installing import pip_install
@@ -22,10 +25,6 @@ from analyzer_agent.tools.engines.gpu import has_gpu_driver
 from analyzer_agent.tools.engines.telemetry_off import runtime_telemetry_off
 from analyzer_agent.tools.engines.whisper_files import INSTALL_HINT, locate
 from analyzer_agent.tools.languages import code_of, unsupported_language_reason
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 _RATE = 16_000
 
@@ -99,13 +98,11 @@ class Silero:
             vad: Any = require("faster_whisper", "", "Voice detection").vad
             self._options, self._stamps, self._model = vad.VadOptions, vad.get_speech_timestamps, vad.get_vad_model()
 
-    def probabilities(self, samples: "NDArray[np.float32]") -> "NDArray[np.float32]":
+    def probabilities(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the probability of voice per 32 ms of `samples` (float32[n], mono, 16 kHz).
 
         The result is float32[ceil(n / 512)], 0 to 1; the last window is padded.
         """
-        import numpy as np
-
         count = -(-len(samples) // 512)
         # The model overwrites the end of its input, so append a window of padding.
         padded = np.zeros((count + 1) * 512, np.float32)
@@ -113,7 +110,7 @@ class Silero:
         out: NDArray[np.float32] = np.asarray(self._model(padded), np.float32).reshape(-1)[:count]
         return out
 
-    def voiced(self, samples: "NDArray[np.float32]", silence: int, pad: int) -> list[tuple[int, int]]:
+    def voiced(self, samples: NDArray[np.float32], silence: int, pad: int) -> list[tuple[int, int]]:
         """Return the stretches of voice as (start, end) in ms with `get_speech_timestamps`.
 
         They are separated by at least `silence` ms and padded by `pad` ms.
@@ -152,18 +149,18 @@ class Whisper:
             time.sleep(0.001)
         del self._model  # also drops the cached encoder output
 
-    def windows(self, samples: "NDArray[np.float32]") -> list[list[tuple[int, int]]]:
+    def windows(self, samples: NDArray[np.float32]) -> list[list[tuple[int, int]]]:
         """Return the stretches of voice, grouped into windows of at most 30 s."""
         return _padded(_windows(self._silero.voiced(samples, _MIN_SILENCE_MS, 0)), len(samples) * 1000 // _RATE)
 
-    def language(self, samples: "NDArray[np.float32]") -> tuple[str, float]:
+    def language(self, samples: NDArray[np.float32]) -> tuple[str, float]:
         """Detect the language of the first 30 s with `WhisperModel.detect_language`."""
         # Without the last frame, as in `transcribe`, so that `words` reuses the encoder output.
         features = self._model.feature_extractor(samples[: _WINDOW_MS * _RATE // 1000])[..., :-1]
         code, probability, _ = retry_with_room(lambda: self._model.detect_language(features=features), make_room=self._make_room)
         return str(code), float(probability)
 
-    def words(self, samples: "NDArray[np.float32]", language: str, hotwords: str) -> list[tuple[str, int, int, float]]:
+    def words(self, samples: NDArray[np.float32], language: str, hotwords: str) -> list[tuple[str, int, int, float]]:
         """Transcribe a window with `WhisperModel.transcribe`.
 
         Returns:
@@ -177,7 +174,7 @@ class Whisper:
         # forbidding repeated 3-grams is.
         return (self._text(samples, language, hotwords, no_repeat_ngram_size=3) if found.loops else found).words
 
-    def _text(self, samples: "NDArray[np.float32]", language: str, hotwords: str, **more: Any) -> "_Text":
+    def _text(self, samples: NDArray[np.float32], language: str, hotwords: str, **more: Any) -> "_Text":
         how = {"language": language, "hotwords": hotwords or None, "temperature": 0.0, "word_timestamps": True} | more
 
         def work() -> list[Any]:
@@ -236,8 +233,6 @@ def _remembering(encode: Callable[..., Any]) -> Callable[..., Any]:
     last: list[tuple[Any, Any]] = []
 
     def remembered(features: Any) -> Any:
-        import numpy as np
-
         known = [output for one, output in last if np.array_equal(one, features)]
         if not known:
             last[:] = [(features, encode(features))]
@@ -248,8 +243,6 @@ def _remembering(encode: Callable[..., Any]) -> Callable[..., Any]:
 
 def _open(folder: Path, device: str) -> Any:
     """Open the model; on a GPU also run it once, since a missing cuBLAS only fails on first use."""
-    import numpy as np
-
     with runtime_telemetry_off():
         library = require("faster_whisper", "", "Speech recognition")
     kind, _, index = device.partition(":")

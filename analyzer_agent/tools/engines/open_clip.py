@@ -13,7 +13,10 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from analyzer_agent.errors import AgentError, Unavailable, require
 from analyzer_agent.installing import VISION, install_extra, vision_size
@@ -26,14 +29,10 @@ from analyzer_agent.tools.engines.telemetry_off import temporary_environment
 from analyzer_agent.tools.support import vocabulary
 from analyzer_agent.tools.weights.catalog import published, usual_size
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 MAX_CAPTION_TOKENS = 30
 """Maximum tokens of a caption including the start token, as in `open_clip.CoCa.generate`."""
 
-PreparedImage: TypeAlias = "NDArray[np.uint8] | Any"
+PreparedImage: TypeAlias = NDArray[np.uint8] | Any
 """A BGR image (H x W x 3, uint8), or the tensor that `prepare` made from one."""
 
 _COCA_BATCHES, _CLIP_BATCHES, _TEXT_BATCH = (8, 32), (4, 64), 64
@@ -56,13 +55,12 @@ class _OpenClipModel:
         self._batches = AdaptiveBatch(self.batch, fill=True, make_room=config.make_room, release=self._release)
         self._text_batches = AdaptiveBatch(_TEXT_BATCH, make_room=config.make_room, release=self._release)
 
-    def prepare(self, image: "NDArray[np.uint8]") -> Any:
+    def prepare(self, image: NDArray[np.uint8]) -> Any:
         """Preprocess an image (H x W x 3, uint8, BGR) with open_clip's transform.
 
         Takes no lock. All methods accept the result in place of an image, so that preprocessing
         can overlap with inference.
         """
-        import numpy as np
         from PIL import Image
 
         return self._transform(Image.fromarray(np.ascontiguousarray(image[..., ::-1])))
@@ -139,7 +137,7 @@ class Clip(_OpenClipModel):
             texts = self._texts(tuple(map(tuple, groups)))
             return self._batches.run(prepared, lambda batch: self._fit(batch, texts))
 
-    def image_features(self, images: Sequence[PreparedImage]) -> "list[NDArray[np.float32]]":
+    def image_features(self, images: Sequence[PreparedImage]) -> list[NDArray[np.float32]]:
         """Return the embedding of each image with `open_clip.CLIP.encode_image`.
 
         Returns:
@@ -149,14 +147,14 @@ class Clip(_OpenClipModel):
             Unavailable: memory is too short for a single image.
         """
 
-        def work(batch: Sequence[Any]) -> "list[NDArray[np.float32]]":
+        def work(batch: Sequence[Any]) -> list[NDArray[np.float32]]:
             return list(self._model.encode_image(self._pixels(batch), normalize=True).float().cpu().numpy())
 
         prepared = self._prepared(images)
         with self._running():
             return self._batches.run(prepared, work)
 
-    def text_features(self, texts: Sequence[str]) -> "list[NDArray[np.float32]]":
+    def text_features(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
         """Embed each text with `open_clip.CLIP.encode_text`: float32[D], L2-normalised."""
         with self._running():
             return [features.cpu().numpy() for features in self._encode(texts)]

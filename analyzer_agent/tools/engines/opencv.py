@@ -8,15 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from analyzer_agent.errors import require
 from analyzer_agent.installing import install_extra
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 _PURPOSE = "Reading pictures"
 _COLUMNS, _TILE, _STRIP, _GAP = 4, 256, 22, 4
@@ -54,7 +53,7 @@ def _cv2() -> Any:
     return require("cv2", "", _PURPOSE)
 
 
-def resize(image: "NDArray[np.uint8]", size: tuple[int, int], interpolation: int) -> "NDArray[np.uint8]":
+def resize(image: NDArray[np.uint8], size: tuple[int, int], interpolation: int) -> NDArray[np.uint8]:
     """Resize an image to (width, height) pixels with `cv2.resize`, unless it has that size."""
     if (image.shape[1], image.shape[0]) == size:
         return image
@@ -62,13 +61,11 @@ def resize(image: "NDArray[np.uint8]", size: tuple[int, int], interpolation: int
     return resized
 
 
-def contact_sheet(images: "Sequence[NDArray[np.uint8]]", labels: Sequence[str]) -> "NDArray[np.uint8]":
+def contact_sheet(images: Sequence[NDArray[np.uint8]], labels: Sequence[str]) -> NDArray[np.uint8]:
     """Tile images (H x W x 3, uint8, BGR) of one size, four per row, each below its label.
 
     A tile is 256 x 256 pixels, so that vision models do not downscale a sheet of 16.
     """
-    import numpy as np
-
     cv2 = _cv2()
     height, width = images[0].shape[:2]
     factor = min((_TILE - _GAP) / width, (_TILE - _STRIP) / height)
@@ -85,7 +82,7 @@ def contact_sheet(images: "Sequence[NDArray[np.uint8]]", labels: Sequence[str]) 
     return sheet
 
 
-def look_alike(one: "NDArray[np.uint8]", other: "NDArray[np.uint8]") -> bool:
+def look_alike(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
     """Tell whether two images (H x W x 3, uint8, BGR) can share an OCR result.
 
     They can if no stroke of text may have appeared, disappeared or changed. Colour is compared in
@@ -97,9 +94,7 @@ def look_alike(one: "NDArray[np.uint8]", other: "NDArray[np.uint8]") -> bool:
     return all(_band_alike(one, other, top) for top in range(0, one.shape[0], _BAND_ROWS))
 
 
-def _band_alike(one: "NDArray[np.uint8]", other: "NDArray[np.uint8]", top: int) -> bool:
-    import numpy as np
-
+def _band_alike(one: NDArray[np.uint8], other: NDArray[np.uint8], top: int) -> bool:
     cv2 = _cv2()
     rows = slice(max(0, top - _NEIGHBOUR_PIXELS), top + _BAND_ROWS + _NEIGHBOUR_PIXELS)
     # The rows of overlap around the band have incomplete neighbourhoods.
@@ -127,8 +122,8 @@ class FoundRegion:
 class SmallPicture(NamedTuple):
     """A downscaled picture: blurred colour (H x W x 3, uint8, BGR), and grey (H x W, float32)."""
 
-    colour: "NDArray[np.uint8]"
-    grey: "NDArray[np.float32]"
+    colour: NDArray[np.uint8]
+    grey: NDArray[np.float32]
 
 
 class OpenCV:
@@ -137,7 +132,7 @@ class OpenCV:
     def __init__(self) -> None:
         self._cv2 = _cv2()
 
-    def small(self, image: "NDArray[np.uint8]") -> SmallPicture:
+    def small(self, image: NDArray[np.uint8]) -> SmallPicture:
         """Downscale and slightly blur an image (H x W x 3, uint8, BGR) for motion detection."""
         cv2 = self._cv2
         height, width = image.shape[:2]
@@ -149,7 +144,7 @@ class OpenCV:
         """Return the median picture, which leaves out passing objects."""
         return self._picture(_median([picture.colour for picture in pictures]))
 
-    def stirred(self, now: SmallPicture, neighbours: Sequence[SmallPicture]) -> "NDArray[np.uint8] | None":
+    def stirred(self, now: SmallPicture, neighbours: Sequence[SmallPicture]) -> NDArray[np.uint8] | None:
         """Return the mask of the pixels in which `now` differs from all of `neighbours`.
 
         `neighbours` are the pictures before and after in time. Cuts and lasting changes of light
@@ -158,8 +153,6 @@ class OpenCV:
         Returns:
             H x W, uint8, 0 or 255; None if it would be all 0.
         """
-        import numpy as np
-
         mask = np.full(now.grey.shape, 255, dtype=np.uint8)
         reach = self._cv2.getStructuringElement(self._cv2.MORPH_ELLIPSE, (9, 9))
         for other in neighbours:
@@ -168,26 +161,20 @@ class OpenCV:
                 return None
         return mask
 
-    def moving(self, mask: "NDArray[np.uint8]", now: SmallPicture, background: SmallPicture) -> FoundRegion | None:
+    def moving(self, mask: NDArray[np.uint8], now: SmallPicture, background: SmallPicture) -> FoundRegion | None:
         """Return the moving region: the part of the mask that also differs from the background.
 
         Specks are dropped, and so are soft shadows, since these arrive before their object and
         leave after it.
         """
-        import numpy as np
-
         found = self._cv2.morphologyEx(mask & self._changed(now, background), self._cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
         return self._region(found, now, background)
 
-    def _picture(self, colour: "NDArray[np.uint8]") -> SmallPicture:
-        import numpy as np
-
+    def _picture(self, colour: NDArray[np.uint8]) -> SmallPicture:
         return SmallPicture(colour, np.asarray(self._cv2.cvtColor(colour, self._cv2.COLOR_BGR2GRAY), dtype=np.float32))
 
-    def _changed(self, now: SmallPicture, other: SmallPicture) -> "NDArray[np.uint8]":
+    def _changed(self, now: SmallPicture, other: SmallPicture) -> NDArray[np.uint8]:
         """Return the mask (0 or 255) of changed pixels, after matching brightness and contrast."""
-        import numpy as np
-
         slope, offset = _light(other.grey, now.grey)
         change = np.abs(now.grey - (slope * other.grey + offset))
         level = float(np.clip(_NOISE_FACTOR * np.median(change[_EVERY_OTHER_PIXEL]), _MIN_NOISE_THRESHOLD, _MAX_NOISE_THRESHOLD))
@@ -195,10 +182,8 @@ class OpenCV:
         opened: NDArray[np.uint8] = self._cv2.morphologyEx(mask, self._cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
         return opened
 
-    def _region(self, mask: "NDArray[np.uint8]", now: SmallPicture, background: SmallPicture) -> FoundRegion | None:
+    def _region(self, mask: NDArray[np.uint8], now: SmallPicture, background: SmallPicture) -> FoundRegion | None:
         """Return the region of the mask, without specks and soft shadows."""
-        import numpy as np
-
         height, width = mask.shape
         count, labels, stats, centres = self._cv2.connectedComponentsWithStats(mask, connectivity=8)
         kept = [i for i in range(1, count) if stats[i, 4] >= _MIN_REGION_SHARE * width * height]
@@ -217,15 +202,13 @@ class OpenCV:
 
     def _shade(
         self, now: SmallPicture, background: SmallPicture, around: tuple[slice, slice]
-    ) -> "tuple[NDArray[Any], NDArray[Any], NDArray[Any]]":
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Return the shadow features of each pixel.
 
         Returns:
             The brightness relative to the background, its gradient per pixel, and whether the pixel
             may be in shadow.
         """
-        import numpy as np
-
         slope, offset = _light(background.grey, now.grey)
         ground = np.maximum(slope * background.colour[around].astype(np.float32) + offset, 1)
         colour = now.colour[around].astype(np.float32)
@@ -238,23 +221,19 @@ class OpenCV:
         return ratio, softly, (dimmed > _DARKEST_SHADOW) & (dimmed < 1) & (tint < _SAME_TINT)
 
 
-def _is_shadow(part: "NDArray[Any]", ratio: "NDArray[Any]", softly: "NDArray[Any]", like: "NDArray[Any]") -> bool:
+def _is_shadow(part: NDArray[Any], ratio: NDArray[Any], softly: NDArray[Any], like: NDArray[Any]) -> bool:
     """Tell whether a region is a soft shadow: it only dims the background and has no sharp edge."""
-    import numpy as np
-
     if like[part].mean() < _SHADOW_SHARE:
         return False
     depth = 1 - float(np.percentile(ratio[part], 10))
     return float(np.percentile(softly[part], 90)) < _MAX_SHADOW_SLOPE * depth
 
 
-def _median(images: "Sequence[NDArray[np.uint8]]") -> "NDArray[np.uint8]":
+def _median(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """Return the median of each byte by an odd-even sorting network of whole pictures.
 
     13 times as fast as `np.partition`.
     """
-    import numpy as np
-
     rows = list(images)
     for turn in range(len(rows)):
         for i in range(turn % 2, len(rows) - 1, 2):
@@ -262,7 +241,7 @@ def _median(images: "Sequence[NDArray[np.uint8]]") -> "NDArray[np.uint8]":
     return rows[len(rows) // 2]
 
 
-def _light(other: "NDArray[np.float32]", now: "NDArray[np.float32]") -> tuple[float, float]:
+def _light(other: NDArray[np.float32], now: NDArray[np.float32]) -> tuple[float, float]:
     """Fit slope and offset that map the grey levels of `other` to those of `now`.
 
     The line is fitted twice, the second time without the pixels that deviate from it, since those

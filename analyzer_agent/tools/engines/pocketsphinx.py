@@ -10,17 +10,16 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from analyzer_agent.errors import require
 from analyzer_agent.installing import pip_install
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
 from analyzer_agent.tools.engines.faster_whisper import Silero, find_silero, load_silero
 from analyzer_agent.tools.languages import code_of
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 _RATE = 16_000
 _MIN_SILENCE_MS, _VOICE_PAD_MS = 700, 250
@@ -48,7 +47,7 @@ class Pocketsphinx:
         self._silero = silero
         self._lock = threading.Lock()
 
-    def windows(self, samples: "NDArray[np.float32]") -> list[list[tuple[int, int]]]:
+    def windows(self, samples: NDArray[np.float32]) -> list[list[tuple[int, int]]]:
         """Return each stretch of voice as a window, in ms.
 
         Args:
@@ -56,10 +55,10 @@ class Pocketsphinx:
         """
         return [[stretch] for stretch in self._silero.voiced(samples, _MIN_SILENCE_MS, _VOICE_PAD_MS)]
 
-    def language(self, samples: "NDArray[np.float32]") -> tuple[str, float]:
+    def language(self, samples: NDArray[np.float32]) -> tuple[str, float]:
         return "en", 1.0
 
-    def words(self, samples: "NDArray[np.float32]", language: str, hotwords: str) -> list[tuple[str, int, int, float]]:
+    def words(self, samples: NDArray[np.float32], language: str, hotwords: str) -> list[tuple[str, int, int, float]]:
         """Transcribe a window; fillers and noise are dropped.
 
         Args:
@@ -70,8 +69,6 @@ class Pocketsphinx:
         Returns:
             (text, start ms, end ms, probability) of each word.
         """
-        import numpy as np
-
         pcm = (np.clip(samples, -1.0, 1.0) * 32767).astype(np.int16)
         with self._lock:
             # Otherwise the noise filter would carry its state over from the previous stretch.

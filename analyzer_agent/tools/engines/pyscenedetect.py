@@ -7,16 +7,15 @@ from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from analyzer_agent.errors import require
 from analyzer_agent.installing import install_extra
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec, Pixels
 from analyzer_agent.tools.engines import opencv
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 _PURPOSE = "Finding scenes"
 _MILLISECONDS = Fraction(1, 1000)
@@ -40,7 +39,7 @@ class PySceneDetectPass:
         self._interpolation: int = scenedetect.SceneManager().interpolation.value
         self.pixels = _pixels(size, self._size, self._interpolation)
 
-    def push(self, pts: int, image: "NDArray[np.uint8]") -> list[int]:
+    def push(self, pts: int, image: NDArray[np.uint8]) -> list[int]:
         """Process the next frame and return the starts of shots that are now certain, in ms.
 
         Args:
@@ -92,8 +91,6 @@ def _pixels(size: tuple[int, int], small: tuple[int, int], interpolation: int) -
     Exactness is verified on noise, since OpenCV's rounding may vary with its version and the CPU.
     Returns None if the verification fails.
     """
-    import numpy as np
-
     rows = _source_pixels(size[1], small[1])
     # Selecting columns is worthwhile only if few are left.
     pixels = Pixels(_source_pixels(size[0], small[0]) if size[0] % small[0] == 0 else tuple(range(size[0])), rows)

@@ -11,16 +11,15 @@ import threading
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from analyzer_agent.errors import ToolRefusal, Unavailable, require
 from analyzer_agent.installing import install_extra, pip_install
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
 from analyzer_agent.tools.engines.telemetry_off import runtime_telemetry_off
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 _MODELS = {"Det.model_path": "PP-OCRv6_det_small.onnx", "Rec.model_path": "PP-OCRv6_rec_small.onnx"}
 _LANGUAGES = frozenset(
@@ -106,7 +105,7 @@ class RapidOcr:
         self._pipeline = pipeline
         self._lock = threading.Lock()
 
-    def read(self, image: "NDArray[np.uint8]", languages: Sequence[str]) -> list[tuple[str, float, tuple[float, float, float, float]]]:
+    def read(self, image: NDArray[np.uint8], languages: Sequence[str]) -> list[tuple[str, float, tuple[float, float, float, float]]]:
         """Return the lines of an image with `rapidocr.RapidOCR.__call__`.
 
         Args:
@@ -182,8 +181,6 @@ def load(config: EngineConfig) -> RapidOcr:
     if found.missing or folder is None:
         raise Unavailable(f"Reading text on screen: {found.missing}.", hint=found.fix)
     paths = {setting: str(folder / name) for setting, name in _MODELS.items()}
-    import numpy as np
-
     with runtime_telemetry_off():
         pipeline = library.RapidOCR(params=_SETTINGS | paths)
         # Models and onnxruntime are loaded with the first image only.

@@ -28,7 +28,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from analyzer_agent.errors import AgentError, ToolRefusal, Unavailable, require
 from analyzer_agent.installing import VISION, install_extra, pip_install, vision_size
@@ -39,10 +42,6 @@ from analyzer_agent.tools.engines.telemetry_off import runtime_telemetry_off, te
 from analyzer_agent.tools.engines.ultralytics_tracks import follow
 from analyzer_agent.tools.engines.yolo_files import encoder, files, locate, weights_digest
 from analyzer_agent.tools.weights.catalog import usual_size
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 _WEIGHTS_HINT = "analyzer-agent weights pull objects, or --weights objects=FILE, such as yolo11n.pt, an .onnx file or an exported folder"
 _RUNTIMES = {".onnx": "onnxruntime", "_openvino_model": "openvino"}
@@ -74,7 +73,7 @@ class Yolo:
         self._looked_for: tuple[str, ...] = ()
         self.names: Sequence[str] = [] if self._speechless() else list(self._model.names.values())
 
-    def detect(self, images: "Sequence[NDArray[np.uint8]]", floor: float, vocabulary: Sequence[str] = ()) -> list[list[YoloBox]]:
+    def detect(self, images: Sequence[NDArray[np.uint8]], floor: float, vocabulary: Sequence[str] = ()) -> list[list[YoloBox]]:
         """Detect objects with `ultralytics.YOLO.predict(image, conf=floor)`.
 
         Images are batched by shape and batches padded to one size: kernels differ with the batch
@@ -115,14 +114,12 @@ class Yolo:
             gc.collect()
             self._release()
 
-    def _predict(self, images: "list[NDArray[np.uint8]]", floor: float) -> list[list[YoloBox]]:
+    def _predict(self, images: list[NDArray[np.uint8]], floor: float) -> list[list[YoloBox]]:
         results = self._model.predict(images, conf=floor, batch=len(images), **self._how)
         return [_boxes(result) for result in results]
 
     def _open(self) -> Any:
         """Load the model; only the first prediction opens an export and sets its class names."""
-        import numpy as np
-
         model = self._library.YOLO(str(self._path), task=_task(self._path))
         if model.task in _TASKS:
             model.predict(np.zeros((64, 64, 3), np.uint8), **self._how)
@@ -216,8 +213,6 @@ def _text_encoder(place: Callable[[str], Path]) -> Iterator[None]:
 
 def _library() -> Any:
     """Import ultralytics with installing, reporting and logging turned off."""
-    import numpy as np
-
     # Without OMP_NUM_THREADS it would limit the whole process to one thread.
     threads = os.environ.get("OMP_NUM_THREADS") or str(os.cpu_count() or 1)
     with (

@@ -7,16 +7,14 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from analyzer_agent.errors import Unavailable
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec, Vision
 from analyzer_agent.tools.engines import opencv
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 PROMPT = (
     "This is a frame of a video. Say in one plain sentence what it shows: who or what, doing what, where. "
@@ -42,7 +40,7 @@ class VisionCaptions:
     def __init__(self, vision: Vision) -> None:
         self._vision = vision
 
-    def caption(self, images: "Sequence[NDArray[np.uint8]]") -> list[str]:
+    def caption(self, images: Sequence[NDArray[np.uint8]]) -> list[str]:
         """Return the model's sentence about each image (H x W x 3, uint8, BGR); "" for none.
 
         Raises:
@@ -57,7 +55,7 @@ class VisionLooks:
     def __init__(self, vision: Vision) -> None:
         self._vision = vision
 
-    def answer(self, question: str, images: "Sequence[NDArray[np.uint8]]", times: Sequence[str], *, sheet: bool) -> str:
+    def answer(self, question: str, images: Sequence[NDArray[np.uint8]], times: Sequence[str], *, sheet: bool) -> str:
         """Return the model's answer about frames, or "" if it finds that they do not show it.
 
         Args:

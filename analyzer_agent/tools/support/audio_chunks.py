@@ -4,14 +4,11 @@ A recognizer transcribes a word differently if its context changes, so the conte
 on the requested range. Blocks depend only on the track.
 """
 
-from typing import TYPE_CHECKING
+import numpy as np
+from numpy.typing import NDArray
 
 from analyzer_agent.protocols import Video
 from analyzer_agent.timeline import TimeRange
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 SAMPLE_RATE = 16_000
 """Sample rate of all audio analyzers, in Hz."""
@@ -37,14 +34,12 @@ CONTEXT_MS = CHUNK_MS + SEARCH_MS + MARGIN_MS
 _ENERGY_WINDOW_MS, _ENERGY_HOP_MS = 100, 10
 
 
-def quietest_point(samples: "NDArray[np.float32]") -> int:
+def quietest_point(samples: NDArray[np.float32]) -> int:
     """Return the middle of the 100 ms with the least energy, in ms; the first one on ties.
 
     Args:
         samples: float32[n], mono at `SAMPLE_RATE`; if shorter than 100 ms, its middle is returned.
     """
-    import numpy as np
-
     width, hop = _ENERGY_WINDOW_MS * SAMPLE_RATE // 1000, _ENERGY_HOP_MS * SAMPLE_RATE // 1000
     if len(samples) <= width:
         return len(samples) * 1000 // SAMPLE_RATE // 2

@@ -13,15 +13,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import cached_property
 from itertools import groupby
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from analyzer_agent.prefetch import prefetch
 from analyzer_agent.protocols import Frame, Grain, Video
 from analyzer_agent.timeline import TimeRange, first_instant
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 T = TypeVar("T")
 
@@ -38,8 +37,8 @@ _HELD_BYTES = 256 * 1024 * 1024
 def deduplicated(
     video: Video,
     run: Sequence[Grain],
-    alike: "Callable[[NDArray[np.uint8], NDArray[np.uint8]], bool]",
-    read: "Callable[[NDArray[np.uint8]], T]",
+    alike: Callable[[NDArray[np.uint8], NDArray[np.uint8]], bool],
+    read: Callable[[NDArray[np.uint8]], T],
 ) -> Iterator[tuple[Frame, T]]:
     """Yield the BGR frame at each instant of a run, with the reading of its anchor's frame.
 
@@ -99,7 +98,7 @@ def anchor_candidates(instant: int, wide: int, picture: TimeRange) -> list[int]:
 class _LazyReading(Generic[T]):
     """A frame with its reading, computed on first use."""
 
-    def __init__(self, frame: Frame, read: "Callable[[NDArray[np.uint8]], T]") -> None:
+    def __init__(self, frame: Frame, read: Callable[[NDArray[np.uint8]], T]) -> None:
         self.frame = frame
         self._read = read
 
@@ -112,7 +111,7 @@ def _anchor(
     sight: _LazyReading[T],
     chosen: Sequence[int],
     held: Mapping[int, _LazyReading[T]],
-    alike: "Callable[[NDArray[np.uint8], NDArray[np.uint8]], bool]",
+    alike: Callable[[NDArray[np.uint8], NDArray[np.uint8]], bool],
 ) -> _LazyReading[T]:
     others = (held[t] for t in chosen[:-1])
     return next((other for other in others if alike(other.frame.image, sight.frame.image)), sight)

@@ -7,15 +7,14 @@ another language, is transcribed again separately; voice still without words is 
 
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from analyzer_agent.protocols import Video
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.support.audio_chunks import SAMPLE_RATE, AudioChunks
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 Window = Sequence[tuple[int, int]]
 """Stretches of voice as (start, end) in ms, in time order; transcribed as one piece of audio."""
@@ -65,13 +64,13 @@ class Recognizer(Protocol):
     """Supported language codes; if there is one, the language is never detected."""
     takes_hotwords: bool
 
-    def windows(self, samples: "NDArray[np.float32]") -> Sequence[Window]:
+    def windows(self, samples: NDArray[np.float32]) -> Sequence[Window]:
         """Return the stretches of voice, grouped into windows for `words`."""
 
-    def language(self, samples: "NDArray[np.float32]") -> tuple[str, float]:
+    def language(self, samples: NDArray[np.float32]) -> tuple[str, float]:
         """Detect the language of up to 30 s of audio; return its code and probability."""
 
-    def words(self, samples: "NDArray[np.float32]", language: str, hotwords: str) -> HeardWords:
+    def words(self, samples: NDArray[np.float32], language: str, hotwords: str) -> HeardWords:
         """Transcribe a window; `hotwords` are separated by spaces, "" for none."""
 
 
@@ -84,7 +83,7 @@ class Listening(Protocol):
     def recognizer(self) -> Recognizer:
         """The loaded engine; fetch it for each use, since it may be evicted in between."""
 
-    def language(self, samples: "NDArray[np.float32]", around: str) -> str:
+    def language(self, samples: NDArray[np.float32], around: str) -> str:
         """Return the language code for `samples`; `around` is the surrounding language or ""."""
 
 
@@ -121,7 +120,7 @@ class Transcriber:
 class _Block:
     """The audio of a block in windows, each transcribed on first use."""
 
-    def __init__(self, start: int, samples: "NDArray[np.float32]", recognizer: Recognizer) -> None:
+    def __init__(self, start: int, samples: NDArray[np.float32], recognizer: Recognizer) -> None:
         self._start = start
         self._samples = samples
         self._windows = recognizer.windows(samples)
@@ -175,7 +174,7 @@ class _Block:
         return found
 
 
-def sound(samples: "NDArray[np.float32]", window: Window) -> "NDArray[np.float32]":
+def sound(samples: NDArray[np.float32], window: Window) -> NDArray[np.float32]:
     """Return the audio of a window, pauses included."""
     return samples[window[0][0] * SAMPLE_RATE // 1000 : window[-1][1] * SAMPLE_RATE // 1000]
 
