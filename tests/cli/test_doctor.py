@@ -61,12 +61,10 @@ def test_it_shows_no_flag_that_it_ignores(cli, tmp_path):
 
 
 def test_the_line_for_pictures_comes_with_the_one_for_their_weights(cli, monkeypatch):
-    import importlib.util
+    from analyzer_agent.tools.engines import installed
 
-    known = importlib.util.find_spec
-    missing = ("ultralytics", "open_clip")
-    for module in ("ultralytics", "open_clip"):
-        monkeypatch.setattr(f"analyzer_agent.tools.engines.{module}.find_spec", lambda name: None if name in missing else known(name))
+    known = installed.is_installed
+    monkeypatch.setattr(installed, "is_installed", lambda name: name not in ("ultralytics", "open_clip") and known(name))
     lines = cli("doctor").stdout.splitlines()
     at = next(n for n, line in enumerate(lines) if line.startswith("To get objects, counts of objects, captions of frames, tags of frames"))
     assert " GB):" in lines[at] and lines[at + 1] == f"  {install_extra(VISION)}"

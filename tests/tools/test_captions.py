@@ -18,7 +18,7 @@ from analyzer_agent.session import Session, available_tools, choose_vision, engi
 from analyzer_agent.testing import FakeVideo
 from analyzer_agent.timeline import TimeRange, instants
 from analyzer_agent.tools.captions import MAX_CAPTION_CHARS, SPEC, tidy
-from analyzer_agent.tools.engines import open_clip as coca_door
+from analyzer_agent.tools.engines import installed
 from analyzer_agent.tools.engines import vision as vision_door
 from analyzer_agent.tools.support.engine_pool import choose_engines
 from openai_server import OpenAIServer
@@ -115,7 +115,7 @@ def test_a_vision_model_comes_first_then_coca_then_nothing(tmp_path: Path, monke
     assert "vision: no vision model is named (--vision-model NAME" in nothing.reason()
     assert "open_clip: no CoCa weights on this machine (about 1.01 GB: analyzer-agent weights pull captions" in nothing.reason()
 
-    monkeypatch.setattr(coca_door, "find_spec", lambda name: name)
+    monkeypatch.setattr(installed, "is_installed", lambda name: True)
     folder = tmp_path / "open_clip" / "mscoco_finetuned_CoCa-ViT-B-32-laion2B-s13B-b90k"
     folder.mkdir(parents=True)
     (folder / "open_clip_model.safetensors").write_bytes(b"1")
@@ -128,7 +128,7 @@ def test_a_vision_model_comes_first_then_coca_then_nothing(tmp_path: Path, monke
     pinned = choose_engines("captions", ENGINES, EngineConfig(weights_dir=tmp_path, vision=Eyes()), "open_clip").engine
     assert pinned is not None and pinned.name == "open_clip"
 
-    monkeypatch.setattr(coca_door, "find_spec", lambda name: None)
+    monkeypatch.setattr(installed, "is_installed", lambda name: False)
     assert "'open_clip' is not installed" in choose_engines("captions", ENGINES, here).reason()
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import warnings
 import weakref
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -21,7 +22,7 @@ from analyzer_agent.protocols import EngineConfig, Grain, WeightCaches
 from analyzer_agent.records import Note
 from analyzer_agent.testing import FakeVideo
 from analyzer_agent.timeline import TimeRange, instants
-from analyzer_agent.tools.engines import easyocr, gpu, rapidocr
+from analyzer_agent.tools.engines import easyocr, gpu, installed, rapidocr
 from analyzer_agent.tools.text import SHOWN_SCORE, SPEC, Line, reading_order, tidy
 from media_maker import drawn
 
@@ -197,11 +198,11 @@ def test_rapidocr_is_found_without_importing_it() -> None:
 
 
 def test_rapidocr_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(rapidocr, "_folder", lambda: tmp_path)
+    monkeypatch.setattr(rapidocr, "package_folder", lambda name: tmp_path)
     assert "PP-OCRv6_det_small.onnx" in rapidocr.find(EngineConfig()).missing
     with pytest.raises(Unavailable, match=r"PP-OCRv6_det_small\.onnx"):
         rapidocr.load(EngineConfig())
-    monkeypatch.setattr(rapidocr, "_folder", lambda: None)
+    monkeypatch.setattr(installed, "is_installed", lambda name: name != "rapidocr")
     assert rapidocr.find(EngineConfig()).missing == "the package 'rapidocr' is not installed"
 
 
@@ -236,7 +237,7 @@ def test_easyocr_needs_its_weights_and_a_gpu_unless_weights_are_named(
 @needs_easyocr
 def test_easyocr_reads_what_its_own_reader_would_choose_the_recogniser_for(tmp_path: Path) -> None:
     """The truth is `easyocr.Reader` itself, for every language and every pair."""
-    with easyocr._warnings_off():
+    with warnings.catch_warnings(action="ignore"):
         import easyocr as library
         from easyocr.config import all_lang_list, recognition_models
 
@@ -291,7 +292,7 @@ def test_what_easyocr_reads_is_told_in_milliseconds_without_importing_it(tmp_pat
 @pytest.fixture(scope="module")
 def easyocr_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights in EasyOCR's own format, random but for a bias that lets its detector see text everywhere."""
-    with easyocr._warnings_off():
+    with warnings.catch_warnings(action="ignore"):
         import torch
         from easyocr.config import recognition_models
         from easyocr.craft import CRAFT
@@ -331,7 +332,7 @@ def test_easyocr_gives_what_plain_easyocr_gives(trusted: Path) -> None:
     picture = np.ascontiguousarray(drawn("Hello")[..., ::-1])
     lines = easyocr.load(EngineConfig(weights=trusted, device="cpu")).read(picture, ["en"])
     assert sys.path == before
-    with easyocr._warnings_off():
+    with warnings.catch_warnings(action="ignore"):
         import easyocr as library
 
         plain = library.Reader(["en"], gpu=False, model_storage_directory=str(trusted), download_enabled=False, verbose=False).readtext(

@@ -20,6 +20,7 @@ from analyzer_agent.protocols import EngineConfig, Grain
 from analyzer_agent.records import Note, Observation, ToolCall, ToolResult
 from analyzer_agent.testing import FakeVideo
 from analyzer_agent.timeline import TimeRange, clock, instants
+from analyzer_agent.tools.engines import installed
 from analyzer_agent.tools.engines import ultralytics as door
 from analyzer_agent.tools.engines.ultralytics_tracks import follow
 from analyzer_agent.tools.support.engine_pool import EnginePool
@@ -263,7 +264,7 @@ def test_tracks_are_those_of_plain_ultralytics(tmp_path: Path) -> None:
 
 @needs_ultralytics
 def test_the_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(door, "find_spec", lambda name: None if name == "lap" else name)
+    monkeypatch.setattr(installed, "is_installed", lambda name: name != "lap")
     found = door.TRACKS.find(EngineConfig(weights=tmp_path))
     assert (found.missing, found.fix) == ("the package 'lap' is not installed", pip_install("lap"))
     assert not door.ENGINE.find(EngineConfig(weights=tmp_path)).missing, "detecting does without it"

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
-from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer_agent.errors import ToolRefusal, Unavailable, require
-from analyzer_agent.installing import VISION, install_extra, vision_size
+from analyzer_agent.installing import VISION
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
 from analyzer_agent.tools.engines.adaptive_batch import retry_with_room
 from analyzer_agent.tools.engines.gpu import real_device, torch_device
+from analyzer_agent.tools.engines.installed import missing_package, package_folder
 from analyzer_agent.tools.engines.telemetry_off import temporary_environment
 
 _DETECTOR = "craft_mlt_25k.pth"
@@ -67,7 +68,7 @@ class EasyOcr:
         def work() -> Any:
             return self._reader(tuple(languages)).readtext(image)
 
-        with self._lock, _warnings_off():
+        with self._lock, warnings.catch_warnings(action="ignore"):
             found = retry_with_room(work, make_room=self._config.make_room, release=self._release)
         return [(text, float(score), _upright(corners)) for corners, text, score in found]
 
@@ -106,17 +107,6 @@ class EasyOcr:
             sys.path[:] = before
 
 
-class _warnings_off(warnings.catch_warnings):
-    """Silence warnings of EasyOCR's dependencies about its calls, which users cannot fix."""
-
-    def __enter__(self) -> None:
-        super().__enter__()
-        warnings.filterwarnings("ignore", message=".*pin_memory.*")
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        warnings.filterwarnings("ignore", category=FutureWarning)
-        warnings.filterwarnings("ignore", message=".*non-contiguous chunk of memory.*")
-
-
 def _upright(corners: Sequence[Sequence[float]]) -> tuple[float, float, float, float]:
     """Return the upright bounding box `x, y, width, height` of four corners."""
     across, down = [float(x) for x, _ in corners], [float(y) for _, y in corners]
@@ -129,8 +119,7 @@ def _upright(corners: Sequence[Sequence[float]]) -> tuple[float, float, float, f
 @cache
 def _tables() -> Any:
     """Return `easyocr.config`, without importing the package and thereby torch."""
-    package = find_spec("easyocr")
-    spec = spec_from_file_location("easyocr.config", Path(str(package and package.origin)).with_name("config.py"))
+    spec = spec_from_file_location("easyocr.config", Path(package_folder("easyocr") or "", "config.py"))
     tables = module_from_spec(spec)  # type: ignore[arg-type]
     with temporary_environment():  # the module sets a variable
         spec.loader.exec_module(tables)  # type: ignore[union-attr]
@@ -174,8 +163,8 @@ def _file(recogniser: str) -> str:
 
 def unsupported_reason(config: EngineConfig, options: Mapping[str, Any]) -> str | None:
     """Return why the languages of `options` cannot be read, judged by the files in the folder."""
-    if find_spec("easyocr") is None:
-        return "the package 'easyocr' is not installed"
+    if missing := missing_package("easyocr"):
+        return missing.missing
     languages = sorted(set(options.get("languages") or ["en"]))
     if unread := _unread_reason(languages):
         return unread
@@ -209,8 +198,8 @@ def _fetch(folder: Path, languages: Sequence[str] = ()) -> str:
 
 def find(config: EngineConfig) -> Availability:
     """Check for EasyOCR, its weights and a GPU; explicitly configured weights run without one."""
-    if find_spec("easyocr") is None:
-        return Availability(missing="the package 'easyocr' is not installed", fix=install_extra(VISION), size=vision_size())
+    if missing := missing_package("easyocr", extra=VISION):
+        return missing
     folder, device = _folder(config), torch_device(config.device)
     absent = _missing_files(folder)
     if config.weights is None and device == "cpu":
@@ -232,7 +221,7 @@ def load(config: EngineConfig) -> EasyOcr:
     found = find(config)
     if found.missing:
         raise Unavailable(f"Reading text with EasyOCR: {found.missing}.", hint=found.fix)
-    with _warnings_off():
+    with warnings.catch_warnings(action="ignore"):
         library = require("easyocr", VISION, "Reading text with EasyOCR")
     return EasyOcr(library, config, real_device(library.easyocr.torch, config.device, "Reading text with EasyOCR"))
 

@@ -22,6 +22,7 @@ from analyzer_agent.installing import pip_install
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
 from analyzer_agent.tools.engines.adaptive_batch import retry_with_room
 from analyzer_agent.tools.engines.gpu import has_gpu_driver
+from analyzer_agent.tools.engines.installed import missing_package, package_folder
 from analyzer_agent.tools.engines.telemetry_off import runtime_telemetry_off
 from analyzer_agent.tools.engines.whisper_files import INSTALL_HINT, locate
 from analyzer_agent.tools.languages import code_of, unsupported_language_reason
@@ -47,7 +48,7 @@ log = logging.getLogger(__name__)
 
 def find_whisper(config: EngineConfig, folders: Sequence[Path] | None = None) -> Availability:
     """Check whether Whisper can run here, without importing it."""
-    if missing := _missing("faster_whisper", "ctranslate2", "onnxruntime"):
+    if missing := missing_package("faster_whisper", "ctranslate2", "onnxruntime"):
         return missing
     model = locate(config, (config.caches.hub,) if folders is None else folders)
     if isinstance(model, Availability):
@@ -68,21 +69,13 @@ def unsupported_reason(config: EngineConfig, options: Mapping[str, Any]) -> str 
 
 def find_silero(config: EngineConfig) -> Availability:
     """Check whether the voice detector can run here, without importing it."""
-    if missing := _missing("faster_whisper", "onnxruntime"):
+    if missing := missing_package("faster_whisper", "onnxruntime"):
         return missing
-    spec = importlib.util.find_spec("faster_whisper")
-    roots = (spec.submodule_search_locations if spec else None) or []
-    names = sorted(path.stem for root in roots for path in Path(root).glob("assets/silero_vad*.onnx"))
+    names = sorted(path.stem for path in Path(package_folder("faster_whisper") or "").glob("assets/silero_vad*.onnx"))
     if not names:
-        return Availability(
-            missing="faster-whisper is installed without its voice detector", fix=pip_install("--force-reinstall", "faster-whisper")
-        )
+        fix = pip_install("--force-reinstall", "faster-whisper")
+        return Availability(missing="faster-whisper is installed without its voice detector", fix=fix)
     return Availability(weights=f"{names[-1]} (faster-whisper {importlib.metadata.version('faster-whisper')})")
-
-
-def _missing(*packages: str) -> Availability | None:
-    absent = [name for name in packages if importlib.util.find_spec(name) is None]
-    return Availability(missing=f"{absent[0]} is not installed", fix=pip_install("faster-whisper", "onnxruntime")) if absent else None
 
 
 # --- engines --------------------------------------------------------------------------------------

@@ -4,11 +4,11 @@ The result is a forecast; a loaded engine reports its actual device.
 """
 
 import re
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from analyzer_agent.errors import Unavailable
+from analyzer_agent.tools.engines.installed import package_folder
 
 _DRIVER_FILES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd", "C:/Windows/System32/nvcuda.dll")
 """Files of GPU drivers: NVIDIA on Linux, on WSL, AMD, NVIDIA on Windows."""
@@ -28,12 +28,12 @@ def torch_device(wanted: str) -> str:
 
 def torch_build() -> str:
     """Return the CUDA or ROCm version of the installed torch, "cpu" for none, "" without torch."""
-    spec = find_spec("torch")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        told = (Path(folder) / "version.py").read_text(encoding="utf-8")
-        built = re.findall(r"^(?:cuda|hip)\b[^=\n]*=\s*['\"]([^'\"\n]+)", told, re.M)
-        return built[0] if built else "cpu"
-    return ""
+    folder = package_folder("torch")
+    if folder is None:
+        return ""
+    told = (folder / "version.py").read_text(encoding="utf-8")
+    built = re.findall(r"^(?:cuda|hip)\b[^=\n]*=\s*['\"]([^'\"\n]+)", told, re.M)
+    return built[0] if built else "cpu"
 
 
 def real_device(torch: Any, wanted: str, purpose: str) -> str:

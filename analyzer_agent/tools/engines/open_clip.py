@@ -12,18 +12,18 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analyzer_agent.errors import AgentError, Unavailable, require
-from analyzer_agent.installing import VISION, install_extra, vision_size
+from analyzer_agent.installing import VISION
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
 from analyzer_agent.tools.engines import coca
 from analyzer_agent.tools.engines.adaptive_batch import AdaptiveBatch, retry_with_room
 from analyzer_agent.tools.engines.gpu import real_device, torch_device
+from analyzer_agent.tools.engines.installed import missing_package
 from analyzer_agent.tools.engines.open_clip_files import CONFIG, Checkpoint, locate, normalized_name
 from analyzer_agent.tools.engines.telemetry_off import temporary_environment
 from analyzer_agent.tools.support import vocabulary
@@ -185,10 +185,8 @@ class Clip(_OpenClipModel):
 
 
 def _locate(config: EngineConfig, analyzer: str) -> Checkpoint | Availability:
-    for package in ("open_clip", "torch"):
-        if find_spec(package) is None:
-            missing = f"the package {package!r} is not installed"
-            return Availability(missing=missing, fix=install_extra(VISION), size=vision_size())
+    if missing := missing_package("open_clip", "torch", extra=VISION):
+        return missing
     fix = f"analyzer-agent weights pull {analyzer}, or --weights {analyzer}=FILE"
     noun = "CoCa" if analyzer == "captions" else "CLIP"
     found = locate(config, [weights.source for weights in published(analyzer)], noun, fix)

@@ -6,13 +6,13 @@ Imports no library and uses no network; reads only a few blocks of a user's file
 import hashlib
 import re
 from collections.abc import Sequence
-from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
 from analyzer_agent.protocols import Availability, EngineConfig
 from analyzer_agent.tools.engines.huggingface import snapshots
+from analyzer_agent.tools.engines.installed import package_folder
 from analyzer_agent.tools.weights.files import sampled_blocks
 
 CONFIG = "open_clip_config.json"
@@ -79,11 +79,9 @@ def _published(folder: Path) -> Path | None:
 
 def _model(path: Path, label: str) -> str:
     """Return the longest open_clip model name in the label, or "" if none or with a `CONFIG`."""
-    spec = find_spec("open_clip")
-    roots = (spec.submodule_search_locations if spec else None) or []
     if (path.parent / CONFIG).is_file():
         return ""
-    known = (file.stem for root in roots for file in Path(root).glob("model_configs/*.json"))
+    known = (file.stem for file in Path(package_folder("open_clip") or "").glob("model_configs/*.json"))
     return max((name for name in known if f"-{normalized_name(name)}-" in f"-{normalized_name(label)}-"), key=len, default="")
 
 

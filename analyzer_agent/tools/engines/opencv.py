@@ -7,15 +7,14 @@ one, and those that show the background.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analyzer_agent.errors import require
-from analyzer_agent.installing import install_extra
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
+from analyzer_agent.tools.engines.installed import missing_package
 
 _PURPOSE = "Reading pictures"
 _COLUMNS, _TILE, _STRIP, _GAP = 4, 256, 22, 4
@@ -264,9 +263,7 @@ def _light(other: NDArray[np.float32], now: NDArray[np.float32]) -> tuple[float,
 
 
 def _find(config: EngineConfig) -> Availability:
-    if find_spec("cv2") is None:
-        return Availability(missing=f"{_PURPOSE} needs 'cv2', which is not installed.", fix=install_extra())
-    return Availability()
+    return missing_package("cv2") or Availability()
 
 
 def _load(config: EngineConfig) -> OpenCV:

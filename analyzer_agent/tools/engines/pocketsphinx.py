@@ -5,7 +5,6 @@ Stretches of voice are decoded one at a time.
 """
 
 import importlib.metadata
-import importlib.util
 import re
 import threading
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from analyzer_agent.errors import require
 from analyzer_agent.installing import pip_install
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
 from analyzer_agent.tools.engines.faster_whisper import Silero, find_silero, load_silero
+from analyzer_agent.tools.engines.installed import missing_package, package_folder
 from analyzer_agent.tools.languages import code_of
 
 _RATE = 16_000
@@ -87,10 +87,9 @@ class Pocketsphinx:
 
 def find(config: EngineConfig) -> Availability:
     """Check whether pocketsphinx can run here, without importing it."""
-    spec = importlib.util.find_spec("pocketsphinx")
-    if spec is None:
-        return Availability(missing="pocketsphinx is not installed", fix=pip_install("pocketsphinx"))
-    if not any((Path(root) / "model" / "en-us").is_dir() for root in spec.submodule_search_locations or ()):
+    if missing := missing_package("pocketsphinx"):
+        return missing
+    if not Path(package_folder("pocketsphinx") or "", "model", "en-us").is_dir():
         return Availability(missing="pocketsphinx is installed without its model", fix=pip_install("--force-reinstall", "pocketsphinx"))
     silero = find_silero(config)
     if silero.missing:

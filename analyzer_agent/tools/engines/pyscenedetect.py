@@ -6,16 +6,15 @@ The minimum scene length is disabled here (`min_scene_len=0`) and applied when n
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analyzer_agent.errors import require
-from analyzer_agent.installing import install_extra
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec, Pixels
 from analyzer_agent.tools.engines import opencv
+from analyzer_agent.tools.engines.installed import missing_package
 
 _PURPOSE = "Finding scenes"
 _MILLISECONDS = Fraction(1, 1000)
@@ -116,10 +115,7 @@ def _source_pixels(length: int, small: int) -> tuple[int, ...]:
 
 
 def _find(config: EngineConfig) -> Availability:
-    missing = [name for name in ("scenedetect", "cv2") if find_spec(name) is None]
-    if missing:
-        return Availability(missing=f"{_PURPOSE} needs {missing[0]!r}, which is not installed.", fix=install_extra())
-    return Availability()
+    return missing_package("scenedetect", "cv2") or Availability()
 
 
 def _load(config: EngineConfig) -> PySceneDetect:

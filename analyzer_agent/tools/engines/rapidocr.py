@@ -9,7 +9,6 @@ which happens in `load` unless another part of the program imported it before.
 
 import threading
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,67 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer_agent.errors import ToolRefusal, Unavailable, require
-from analyzer_agent.installing import install_extra, pip_install
+from analyzer_agent.installing import pip_install
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
+from analyzer_agent.tools.engines.installed import missing_package, package_folder
 from analyzer_agent.tools.engines.telemetry_off import runtime_telemetry_off
 
 _MODELS = {"Det.model_path": "PP-OCRv6_det_small.onnx", "Rec.model_path": "PP-OCRv6_rec_small.onnx"}
-_LANGUAGES = frozenset(
-    [
-        "af",
-        "az",
-        "bs",
-        "ca",
-        "ch",
-        "chinese_cht",
-        "cs",
-        "cy",
-        "da",
-        "de",
-        "en",
-        "es",
-        "et",
-        "eu",
-        "fi",
-        "fr",
-        "french",
-        "ga",
-        "german",
-        "gl",
-        "hr",
-        "hu",
-        "id",
-        "is",
-        "it",
-        "japan",
-        "ku",
-        "la",
-        "lb",
-        "lt",
-        "lv",
-        "mi",
-        "ms",
-        "mt",
-        "nl",
-        "no",
-        "oc",
-        "pl",
-        "pt",
-        "qu",
-        "rm",
-        "ro",
-        "rs_latin",
-        "sk",
-        "sl",
-        "sq",
-        "sv",
-        "sw",
-        "tl",
-        "tr",
-        "uz",
-        "vi",
-    ]
-)
+_LANGUAGE_CODES = """
+af az bs ca ch chinese_cht cs cy da de en es et eu fi fr french ga german gl hr hu id is it japan ku la lb lt lv mi ms
+mt nl no oc pl pt qu rm ro rs_latin sk sl sq sv sw tl tr uz vi
+"""
+_LANGUAGES = frozenset(_LANGUAGE_CODES.split())
 """Supported languages, from `RapidOCR.list_supported_langs("rec", "PP-OCRv6", "small")`."""
 _OWN_NAMES = {"zh": "ch", "ch_sim": "ch", "ch_tra": "chinese_cht", "ja": "japan"}
 
@@ -144,28 +93,18 @@ def unsupported_reason(config: EngineConfig, options: Mapping[str, Any]) -> str 
     return _unread_reason(options.get("languages") or ["en"])
 
 
-def _folder() -> Path | None:
-    """Return the model folder of the installed wheel, without importing it."""
-    spec = find_spec("rapidocr")
-    return Path(next(iter(spec.submodule_search_locations))) / "models" if spec and spec.submodule_search_locations else None
-
-
-def _reinstall() -> str:
-    return pip_install("--force-reinstall", "--no-deps", "rapidocr>=3.10")
+def _model_paths() -> list[Path]:
+    return [Path(package_folder("rapidocr") or "", "models", name) for name in _MODELS.values()]
 
 
 def find(config: EngineConfig) -> Availability:
     """Check for RapidOCR, onnxruntime and the wheel's models."""
-    folder = _folder()
-    if folder is None or find_spec("onnxruntime") is None:
-        package = "rapidocr" if folder is None else "onnxruntime"
-        return Availability(missing=f"the package {package!r} is not installed", fix=install_extra())
-    absent = [name for name in _MODELS.values() if not (folder / name).is_file()]
+    if missing := missing_package("rapidocr", "onnxruntime"):
+        return missing
+    absent = [path.name for path in _model_paths() if not path.is_file()]
     if absent:
-        return Availability(
-            missing=f"rapidocr's model {absent[0]!r} is not in its package",
-            fix=pip_install("--force-reinstall", "--no-deps", "rapidocr>=3.10"),
-        )
+        fix = pip_install("--force-reinstall", "--no-deps", "rapidocr>=3.10")
+        return Availability(missing=f"rapidocr's model {absent[0]!r} is not in its package", fix=fix)
     return Availability(weights="PP-OCRv6-small")
 
 
@@ -177,10 +116,9 @@ def load(config: EngineConfig) -> RapidOcr:
     """
     library = require("rapidocr", "", "Reading text on screen")
     found = find(config)
-    folder = _folder()
-    if found.missing or folder is None:
+    if found.missing:
         raise Unavailable(f"Reading text on screen: {found.missing}.", hint=found.fix)
-    paths = {setting: str(folder / name) for setting, name in _MODELS.items()}
+    paths = {setting: str(path) for setting, path in zip(_MODELS, _model_paths(), strict=True)}
     with runtime_telemetry_off():
         pipeline = library.RapidOCR(params=_SETTINGS | paths)
         # Models and onnxruntime are loaded with the first image only.

@@ -26,7 +26,6 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +33,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer_agent.errors import AgentError, ToolRefusal, Unavailable, require
-from analyzer_agent.installing import VISION, install_extra, pip_install, vision_size
+from analyzer_agent.installing import VISION, pip_install
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
+from analyzer_agent.tools.engines import installed
 from analyzer_agent.tools.engines.adaptive_batch import AdaptiveBatch, retry_with_room
 from analyzer_agent.tools.engines.gpu import torch_device
 from analyzer_agent.tools.engines.telemetry_off import runtime_telemetry_off, temporary_environment
@@ -194,7 +194,7 @@ def _text_encoder(place: Callable[[str], Path]) -> Iterator[None]:
     Raises:
         Unavailable: the package `clip` is missing.
     """
-    if find_spec("clip") is None:
+    if not installed.is_installed("clip"):
         raise Unavailable("Detecting objects by name needs the package 'clip'.", hint=pip_install(_CLIP_INSTALL_HINT))
     library: Any = require("ultralytics.nn.text_model", VISION, "Detecting objects by name")
 
@@ -237,15 +237,15 @@ def _library() -> Any:
 
 def find(config: EngineConfig) -> Availability:
     """Check for ultralytics, weights and the runtime that they need."""
-    if find_spec("ultralytics") is None:
-        return Availability(missing="the package 'ultralytics' is not installed", fix=install_extra(VISION), size=vision_size())
+    if missing := installed.missing_package("ultralytics", extra=VISION):
+        return missing
     path = locate(config)
     if path is None:
         return Availability(missing="no detector weights are here", fix=_WEIGHTS_HINT, size=usual_size("objects"))
     if not path.exists():
         return Availability(missing=f"the weights {str(path)!r} do not exist", fix=_WEIGHTS_HINT)
     for ending, runtime in _RUNTIMES.items():
-        if path.name.lower().endswith(ending) and find_spec(runtime) is None:
+        if path.name.lower().endswith(ending) and not installed.is_installed(runtime):
             return Availability(missing=f"{path.name!r} needs the package {runtime!r}", fix=pip_install(runtime))
     device = torch_device(config.device) if path.suffix == ".pt" else "cpu"
     return Availability(weights=f"{path.name}:{weights_digest(path)}", device=device, size=sum(file.stat().st_size for file in files(path)))
@@ -253,9 +253,7 @@ def find(config: EngineConfig) -> Availability:
 
 def find_tracks(config: EngineConfig) -> Availability:
     """Check for a detector, and the package that ByteTrack needs."""
-    if find_spec("ultralytics") is not None and find_spec("lap") is None:
-        return Availability(missing="the package 'lap' is not installed", fix=pip_install("lap"))
-    return find(config)
+    return installed.missing_package("ultralytics", extra=VISION) or missing_package("lap", fix=pip_install("lap")) or find(config)
 
 
 def load(config: EngineConfig) -> Yolo:

@@ -20,7 +20,7 @@ import tiny_clip
 from analyzer_agent.errors import Unavailable
 from analyzer_agent.installing import VISION, install_extra
 from analyzer_agent.protocols import EngineConfig
-from analyzer_agent.tools.engines import gpu, open_clip_files
+from analyzer_agent.tools.engines import gpu, installed, open_clip_files
 from analyzer_agent.tools.engines import open_clip as door
 from analyzer_agent.tools.weights.catalog import PUBLISHED
 
@@ -312,7 +312,7 @@ def test_every_published_captioner_and_clip_is_a_model_that_open_clip_knows() ->
 
 @pytest.mark.parametrize("package", ["open_clip", "torch"])
 def test_a_missing_package_is_named(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "find_spec", lambda name: None if name == package else name)
+    monkeypatch.setattr(installed, "is_installed", lambda name: name != package)
     found = door.find_coca(EngineConfig())
     assert repr(package) in found.missing and found.fix == install_extra(VISION)
 

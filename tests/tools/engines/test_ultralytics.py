@@ -16,6 +16,7 @@ import pytest
 from analyzer_agent.errors import ToolRefusal, Unavailable
 from analyzer_agent.protocols import EngineConfig, Grain
 from analyzer_agent.timeline import TimeRange
+from analyzer_agent.tools.engines import installed
 from analyzer_agent.tools.engines import ultralytics as door
 from analyzer_agent.tools.engines.adaptive_batch import AdaptiveBatch
 from analyzer_agent.tools.objects import SPEC, select
@@ -197,7 +198,7 @@ def test_an_encoder_of_words_that_is_missing_is_named_and_not_fetched(speaking: 
     with pytest.raises(Unavailable, match=r"needs 'clip/ViT-B-32.pt', the encoder of words") as caught:
         engine.detect([image], 0.25, ["tripod"])
     assert str(speaking / "alone" / "clip" / "ViT-B-32.pt") in caught.value.hint
-    monkeypatch.setattr(door, "find_spec", lambda name: None)
+    monkeypatch.setattr(installed, "is_installed", lambda name: False)
     with pytest.raises(Unavailable, match="needs the package 'clip'") as caught:
         engine.detect([image], 0.25, ["tripod"])
     assert "ultralytics/CLIP" in caught.value.hint
@@ -263,11 +264,11 @@ _WATCHED = """
     from pathlib import Path
     import numpy as np
     from analyzer_agent.protocols import EngineConfig
-    from analyzer_agent.tools.engines import ultralytics as door
+    from analyzer_agent.tools.engines import installed, ultralytics as door
     weights, missing = Path(sys.argv[1]), sys.argv[2]
     if missing:  # not to be imported, not to be seen by who would install it, overlooked by `find`
         from importlib import metadata
-        version, sys.modules[missing], door.find_spec = metadata.version, None, lambda name: name
+        version, sys.modules[missing], installed.is_installed = metadata.version, None, lambda name: True
         def known(name):
             if name.startswith(missing):
                 raise metadata.PackageNotFoundError(name)
