@@ -253,7 +253,9 @@ def find(config: EngineConfig) -> Availability:
 
 def find_tracks(config: EngineConfig) -> Availability:
     """Check for a detector, and the package that ByteTrack needs."""
-    return installed.missing_package("ultralytics", extra=VISION) or missing_package("lap", fix=pip_install("lap")) or find(config)
+    return (
+        installed.missing_package("ultralytics", extra=VISION) or installed.missing_package("lap", fix=pip_install("lap")) or find(config)
+    )
 
 
 def load(config: EngineConfig) -> Yolo:
