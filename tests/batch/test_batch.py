@@ -3,6 +3,7 @@
 import json
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,12 +17,12 @@ OTHER = "Who says good morning?"
 
 
 @pytest.fixture
-def cli(tmp_path):
+def cli(tmp_path: Path) -> Cli:
     return Cli(tmp_path)
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Path:
     talk(tmp_path / "talk.mp4")
     talk(tmp_path / "other.mp4", cues=[(0, 900, "The parrot costs ninety.")], seconds=1)
     return tmp_path
@@ -33,7 +34,7 @@ def questions(folder: Path, *lines: dict | str) -> Path:
     return path
 
 
-def asked(id: str, video: str = "talk.mp4", question: str = PRICE, **more) -> dict:
+def asked(id: str, video: str = "talk.mp4", question: str = PRICE, **more: Any) -> dict:
     return {"id": id, "video": video, "question": question, **more}
 
 
@@ -46,7 +47,7 @@ def answers(path: Path) -> dict[str, dict]:
 # --- the command ----------------------------------------------------------------------------------------------------
 
 
-def test_each_question_gets_a_line_and_failures_do_not_stop_the_run(cli, folder):
+def test_each_question_gets_a_line_and_failures_do_not_stop_the_run(cli: Cli, folder: Path) -> None:
     path = questions(
         folder, asked("a"), asked("b", video="gone.mp4"), "", asked("c", video="other.mp4", question="What does the parrot cost?")
     )
@@ -70,7 +71,7 @@ def test_each_question_gets_a_line_and_failures_do_not_stop_the_run(cli, folder)
     assert told[2].startswith('1/3 a: Subtitle: "One basket') and told[3].startswith("2/3 b: failed: There is no file")
 
 
-def test_without_any_video_nothing_begins(cli, folder):
+def test_without_any_video_nothing_begins(cli: Cli, folder: Path) -> None:
     result = cli("batch", questions(folder, asked("a", video="gone.mp4")), "--out", folder / "out.jsonl", code=1)
     assert result.stderr.startswith("Error: None of the videos exists; the first is '") and "--videos DIR" in result.stderr
     (folder / "clips").mkdir()
@@ -79,7 +80,7 @@ def test_without_any_video_nothing_begins(cli, folder):
     assert "1 of 1 answered" in cli("batch", folder / "questions.jsonl", *more).stdout
 
 
-def test_a_rerun_asks_only_what_is_left(cli, folder):
+def test_a_rerun_asks_only_what_is_left(cli: Cli, folder: Path) -> None:
     out = folder / "out.jsonl"
     path = questions(folder, asked("a"), asked("b", video="late.mp4"))
     cli("batch", path, "--out", out, "--tools", "subtitles", code=1)
@@ -92,7 +93,7 @@ def test_a_rerun_asks_only_what_is_left(cli, folder):
 
 
 @pytest.mark.parametrize("torn", ['{"id": "b", "answer": "It co', '{"id": "b"', "{", '"'])
-def test_a_line_that_a_crash_tore_is_repaired(cli, folder, torn):
+def test_a_line_that_a_crash_tore_is_repaired(cli: Cli, folder: Path, torn: str) -> None:
     out = folder / "out.jsonl"
     path = questions(folder, asked("a"), asked("b"))
     cli("batch", path, "--out", out, "--tools", "subtitles")
@@ -102,7 +103,7 @@ def test_a_line_that_a_crash_tore_is_repaired(cli, folder, torn):
     assert list(answers(out)) == ["a", "b"] and out.read_text().splitlines()[0] == whole[0]
 
 
-def test_a_last_line_without_its_end_counts(cli, folder):
+def test_a_last_line_without_its_end_counts(cli: Cli, folder: Path) -> None:
     out = folder / "out.jsonl"
     path = questions(folder, asked("a"), asked("b"))
     cli("batch", path, "--out", out, "--tools", "subtitles")
@@ -111,7 +112,7 @@ def test_a_last_line_without_its_end_counts(cli, folder):
     assert list(answers(out)) == ["a", "b"] and out.read_text().endswith("\n")
 
 
-def test_another_file_is_not_overwritten(cli, folder):
+def test_another_file_is_not_overwritten(cli: Cli, folder: Path) -> None:
     out = folder / "notes.txt"
     out.write_text("my notes\nare precious\n")
     result = cli("batch", questions(folder, asked("a")), "--out", out, code=1)
@@ -119,7 +120,7 @@ def test_another_file_is_not_overwritten(cli, folder):
     assert out.read_text() == "my notes\nare precious\n"
 
 
-def test_choices_come_only_from_finish(cli, folder):
+def test_choices_come_only_from_finish(cli: Cli, folder: Path) -> None:
     path = questions(
         folder, asked("a", options=["ten", "forty"]), asked("b", options=["ten", "forty"]), asked("c", options=["ten", "forty"])
     )
@@ -137,7 +138,7 @@ def test_choices_come_only_from_finish(cli, folder):
     assert {name: row["choice"] for name, row in answers(folder / "out.jsonl").items()} == {"a": "B", "b": None, "c": None}
 
 
-def test_each_question_is_a_conversation_of_its_own_and_keeps_its_scope(cli, folder):
+def test_each_question_is_a_conversation_of_its_own_and_keeps_its_scope(cli: Cli, folder: Path) -> None:
     path = questions(
         folder,
         asked("a"),
@@ -152,7 +153,7 @@ def test_each_question_is_a_conversation_of_its_own_and_keeps_its_scope(cli, fol
     assert [rows[name]["finished"] for name in "abd"] == ["answered", "not_found", "answered"]
 
 
-def test_several_workers_answer_the_same(cli, folder):
+def test_several_workers_answer_the_same(cli: Cli, folder: Path) -> None:
     for n in range(4):
         talk(folder / f"{n}.mp4", cues=[(0, 900, f"One basket of fish costs {n}{n} dollars.")], seconds=1)
     path = questions(folder, *(asked(f"{n}{which}", video=f"{n}.mp4") for n in range(4) for which in "xy"))
@@ -162,14 +163,14 @@ def test_several_workers_answer_the_same(cli, folder):
     assert all(f"{name[0]}{name[0]} dollars" in row["answer"] for name, row in rows.items())
 
 
-def test_what_concerns_all_questions_is_told_before_anything_runs(cli, folder):
+def test_what_concerns_all_questions_is_told_before_anything_runs(cli: Cli, folder: Path) -> None:
     path = questions(folder, asked("a"))
     for flags in (("--manager", "openai"), ("--tools", "spech"), ("--store", folder)):
         assert cli("batch", path, "--out", folder / "out.jsonl", *flags, code=1).stderr.startswith("Error: ")
     assert not (folder / "out.jsonl").exists()
 
 
-def test_a_bug_in_one_question_is_its_error_line(cli, folder, monkeypatch):
+def test_a_bug_in_one_question_is_its_error_line(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from analyzer_agent.session import Session
 
     ask = Session.ask
@@ -183,7 +184,7 @@ def test_a_bug_in_one_question_is_its_error_line(cli, folder, monkeypatch):
 # --- one file, one way ----------------------------------------------------------------------------------------------
 
 
-def test_answers_made_in_another_way_are_not_added_to(cli, folder):
+def test_answers_made_in_another_way_are_not_added_to(cli: Cli, folder: Path) -> None:
     out, path = folder / "out.jsonl", questions(folder, asked("a"), asked("b"))
     with OpenAIServer(models=("gpt-5.4",)) as server:
         server.calls(("read_subtitles", {"ranges": [["0:00", "0:02"]]}))
@@ -201,7 +202,7 @@ def test_answers_made_in_another_way_are_not_added_to(cli, folder):
     assert "Warning: out.jsonl mixes answers: 1 of gpt-5.4 (manager), 1 of rules.\n" in cli("score", out).stderr
 
 
-def test_answers_by_other_engines_are_not_added_to(cli, folder):
+def test_answers_by_other_engines_are_not_added_to(cli: Cli, folder: Path) -> None:
     out, path = folder / "out.jsonl", questions(folder, asked("a"))
     cli("batch", path, "--out", out, "--tools", "subtitles", "--quiet")
     questions(folder, asked("a"), asked("b"))
@@ -209,7 +210,7 @@ def test_answers_by_other_engines_are_not_added_to(cli, folder):
     assert said.startswith("Error: out.jsonl holds answers of rules, scenes none; this run is rules, scenes by pyscenedetect")
 
 
-def test_two_runs_do_not_write_to_one_file(cli, folder):
+def test_two_runs_do_not_write_to_one_file(cli: Cli, folder: Path) -> None:
     out, path = folder / "out.jsonl", questions(folder, asked("a"), asked("b"))
     settings = Settings(store=folder / "s.db", manager="rules", tools=("subtitles",))
     run = prepare(read_questions(path), out, settings).run()
@@ -224,7 +225,7 @@ def test_two_runs_do_not_write_to_one_file(cli, folder):
 
 
 @pytest.mark.parametrize("name", ["questions.jsonl", "sub/../questions.jsonl", "link.jsonl", "same.jsonl"])
-def test_the_questions_are_not_written_over(cli, folder, name):
+def test_the_questions_are_not_written_over(cli: Cli, folder: Path, name: str) -> None:
     path = questions(folder, asked("a"))
     (folder / "sub").mkdir()
     (folder / "link.jsonl").symlink_to(path)
@@ -237,7 +238,7 @@ def test_the_questions_are_not_written_over(cli, folder, name):
     assert path.read_bytes() == before
 
 
-def test_what_is_left_without_a_video_is_counted_rightly(cli, folder):
+def test_what_is_left_without_a_video_is_counted_rightly(cli: Cli, folder: Path) -> None:
     out = folder / "out.jsonl"
     path = questions(folder, *(asked(id) for id in "abcd"), asked("e", video="gone.mp4"))
     cli("batch", path, "--out", out, "--tools", "subtitles", code=1)
@@ -245,7 +246,7 @@ def test_what_is_left_without_a_video_is_counted_rightly(cli, folder):
     assert said[0] == f"Error: 1 of 5 questions has no video: '{folder / 'gone.mp4'}' does not exist. All other questions are answered."
 
 
-def test_the_sum_counts_all_answers_of_the_file_and_failed_questions_as_wrong(cli, folder):
+def test_the_sum_counts_all_answers_of_the_file_and_failed_questions_as_wrong(cli: Cli, folder: Path) -> None:
     out, gold = folder / "out.jsonl", {"options": ["ten", "forty dollars"], "answer": 1}
     path = questions(folder, asked("a", **gold), asked("b", **gold | {"answer": 0}))
     cli("batch", path, "--out", out, "--tools", "subtitles")
@@ -255,7 +256,7 @@ def test_the_sum_counts_all_answers_of_the_file_and_failed_questions_as_wrong(cl
     assert shown[1].startswith("2 of 4 choices right (50.0%), 1 failed, ")
 
 
-def test_a_failed_question_keeps_its_line_until_it_is_answered(cli, folder):
+def test_a_failed_question_keeps_its_line_until_it_is_answered(cli: Cli, folder: Path) -> None:
     out, gold = folder / "out.jsonl", {"options": ["ten", "forty dollars"], "answer": 1}
     path = questions(folder, asked("a", **gold), asked("b", video="late.mp4", **gold))
     cli("batch", path, "--out", out, "--tools", "subtitles", code=1)
@@ -271,7 +272,7 @@ def test_a_failed_question_keeps_its_line_until_it_is_answered(cli, folder):
     assert list(answers(out)) == ["a", "b"] and "error" not in answers(out)["b"]
 
 
-def test_a_folder_that_cannot_be_written_is_not_called_a_running_batch(cli, folder):
+def test_a_folder_that_cannot_be_written_is_not_called_a_running_batch(cli: Cli, folder: Path) -> None:
     told = cli("batch", questions(folder, asked("a")), "--out", "/proc/a.jsonl", code=1).stderr
     assert "The answer file '/proc/a.jsonl' cannot be used: " in told
 
@@ -279,7 +280,7 @@ def test_a_folder_that_cannot_be_written_is_not_called_a_running_batch(cli, fold
 # --- the question file ----------------------------------------------------------------------------------------------
 
 
-def test_a_wrong_line_is_named_before_anything_runs(cli, folder):
+def test_a_wrong_line_is_named_before_anything_runs(cli: Cli, folder: Path) -> None:
     path = questions(folder, asked("first"), '{"id": "x", "question": "Q?"}')
     result = cli("batch", path, "--out", folder / "out.jsonl", code=1)
     first, second = result.stderr.splitlines()
@@ -291,14 +292,14 @@ def test_a_wrong_line_is_named_before_anything_runs(cli, folder):
 # --- the library ----------------------------------------------------------------------------------------------------
 
 
-def test_a_line_is_on_disk_when_its_question_is_told(folder):
+def test_a_line_is_on_disk_when_its_question_is_told(folder: Path) -> None:
     path, out = questions(folder, asked("a"), asked("b", question=OTHER)), folder / "out.jsonl"
     run = prepare(read_questions(path), out, Settings(store=folder / "s.db", manager="rules", tools=("subtitles",)))
     for count, done in enumerate(run.run(), 1):
         assert len(out.read_text().splitlines()) == count and json.loads(out.read_text().splitlines()[-1]) == done.record
 
 
-def test_stopping_keeps_what_is_answered_and_the_rest_is_asked_later(folder):
+def test_stopping_keeps_what_is_answered_and_the_rest_is_asked_later(folder: Path) -> None:
     path, out = questions(folder, asked("a"), asked("b"), asked("c", video="other.mp4")), folder / "out.jsonl"
     settings = Settings(store=folder / "s.db", manager="rules", tools=("subtitles",))
     before = threading.active_count()

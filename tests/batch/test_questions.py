@@ -7,6 +7,7 @@ import sys
 import time
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -28,12 +29,12 @@ def written(folder: Path, *lines: dict | str, name: str = "questions.jsonl") -> 
     return path
 
 
-def one(folder: Path, **fields) -> Question:
+def one(folder: Path, **fields: Any) -> Question:
     (question,) = read_questions(written(folder, {"id": "x", "video": "v.mp4", "question": "Q?"} | fields))
     return question
 
 
-def told(folder: Path, **fields) -> str:
+def told(folder: Path, **fields: Any) -> str:
     with pytest.raises(AgentError) as caught:
         one(folder, **fields)
     assert str(caught.value).startswith("questions.jsonl, line 1: ") and "\n" not in str(caught.value)
@@ -49,7 +50,7 @@ def empty(path: Path) -> Path:
 # --- JSON lines ------------------------------------------------------------------------------------------------------
 
 
-def test_all_fields_of_a_line(tmp_path):
+def test_all_fields_of_a_line(tmp_path: Path) -> None:
     video = empty(tmp_path / "talk.mp4")
     line = {"id": 7, "video": "talk.mp4", "question": "Which?", "options": ["red", "green"], "answer": "green", "type": "colour"}
     line |= {"from": "0:01", "to": 9.5, "evidence": [[4, "0:05.5"], ["1:00", "1:02"]], "conversation": "c", "note": "mine", "tags": [1]}
@@ -91,7 +92,7 @@ def test_all_fields_of_a_line(tmp_path):
     ],
     ids=lambda value: value[:60] if value.startswith(("{", "[")) else "",
 )
-def test_a_wrong_line_is_named(tmp_path, line, why):
+def test_a_wrong_line_is_named(tmp_path: Path, line: str, why: str) -> None:
     with pytest.raises(AgentError) as caught:
         read_questions(written(tmp_path, FIRST, line))
     assert str(caught.value) == f"questions.jsonl, line 2: {why}"
@@ -113,7 +114,7 @@ def test_a_wrong_line_is_named(tmp_path, line, why):
         (["0", "1"], 1, 1),  # two readings that agree
     ],
 )
-def test_an_answer_is_an_index_a_letter_or_a_text(tmp_path, options, answer, index):
+def test_an_answer_is_an_index_a_letter_or_a_text(tmp_path: Path, options: list[str], answer: int | str, index: int) -> None:
     assert one(tmp_path, options=options, answer=answer).gold.answer == index
 
 
@@ -129,16 +130,16 @@ def test_an_answer_is_an_index_a_letter_or_a_text(tmp_path, options, answer, ind
         (["B", "A"], "A", "'answer' is ambiguous: 'A' may mean A by its letter, B by its text; change the options or the answer."),
     ],
 )
-def test_an_answer_that_names_no_option_or_several_is_refused(tmp_path, options, answer, why):
+def test_an_answer_that_names_no_option_or_several_is_refused(tmp_path: Path, options: list[str], answer: int | str, why: str) -> None:
     assert told(tmp_path, options=options, answer=answer) == why
 
 
 @pytest.mark.parametrize(("answer", "text"), [("forty", "forty"), (40, "40"), (1.5, "1.5"), (None, None)])
-def test_an_open_answer_is_a_text(tmp_path, answer, text):
+def test_an_open_answer_is_a_text(tmp_path: Path, answer: str | float | None, text: str | None) -> None:
     assert one(tmp_path, answer=answer).gold.answer == text
 
 
-def test_gold_is_not_in_the_repr(tmp_path):
+def test_gold_is_not_in_the_repr(tmp_path: Path) -> None:
     assert "secret" not in repr(one(tmp_path, answer="secret")) and "7000" not in repr(one(tmp_path, evidence=[[7, 8]]))
 
 
@@ -158,7 +159,7 @@ def table(rows: list[dict], delimiter: str = ",") -> str:
     return out.getvalue()
 
 
-def test_a_list_and_a_table_give_what_lines_give(tmp_path):
+def test_a_list_and_a_table_give_what_lines_give(tmp_path: Path) -> None:
     lines = list(read_questions(written(tmp_path, *RECORDS)))
     cells = [{name: json.dumps(value) if isinstance(value, list) else value for name, value in row.items()} for row in RECORDS]
     apart = [{k: v for k, v in row.items() if k != "options"} for row in cells]
@@ -206,7 +207,7 @@ def test_a_list_and_a_table_give_what_lines_give(tmp_path):
         ('[\n{"id": ,}]', "q.csv, line 2: it is not valid JSON (Expecting value at character 8)."),
     ],
 )
-def test_a_wrong_record_is_named(tmp_path, text, why):
+def test_a_wrong_record_is_named(tmp_path: Path, text: str, why: str) -> None:
     path = tmp_path / "q.csv"
     path.write_text(text)
     with pytest.raises(AgentError) as caught:
@@ -214,7 +215,7 @@ def test_a_wrong_record_is_named(tmp_path, text, why):
     assert str(caught.value) == why
 
 
-def test_an_empty_unreadable_or_unknown_file(tmp_path):
+def test_an_empty_unreadable_or_unknown_file(tmp_path: Path) -> None:
     for text in ("", "\n \n", "[]", "{}", "id,video,question\n"):
         with pytest.raises(AgentError, match="holds no question"):
             read_questions(written(tmp_path, text))
@@ -232,7 +233,7 @@ def test_an_empty_unreadable_or_unknown_file(tmp_path):
         assert name in caught.value.hint
 
 
-def test_parquet_needs_a_package(tmp_path, monkeypatch):
+def test_parquet_needs_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "test.parquet"
     path.write_bytes(b"PAR1 and no more")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
@@ -241,7 +242,7 @@ def test_parquet_needs_a_package(tmp_path, monkeypatch):
     assert caught.value.hint == pip_install("pyarrow")
 
 
-def test_parquet_is_read_where_the_package_is(tmp_path):
+def test_parquet_is_read_where_the_package_is(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
     path = tmp_path / "test.parquet"
     parquet.write_table(sys.modules["pyarrow"].Table.from_pylist(RECORDS[:1]), path)
@@ -254,12 +255,12 @@ def test_parquet_is_read_where_the_package_is(tmp_path):
 # --- videos ----------------------------------------------------------------------------------------------------------
 
 
-def video_of(path: Path, name: str, **where) -> Path:
+def video_of(path: Path, name: str, **where: Any) -> Path:
     (question,) = read_questions(written(path, {"id": "x", "video": name, "question": "Q?"}), **where)
     return question.video
 
 
-def test_videos_are_looked_for_beside_the_file(tmp_path):
+def test_videos_are_looked_for_beside_the_file(tmp_path: Path) -> None:
     talk, clip = empty(tmp_path / "talk.mp4"), empty(tmp_path / "sub" / "videos" / "clip.webm")
     assert video_of(tmp_path / "sub", "../talk.mp4") == talk
     assert video_of(tmp_path / "sub", str(talk)) == talk
@@ -267,7 +268,7 @@ def test_videos_are_looked_for_beside_the_file(tmp_path):
     assert video_of(tmp_path / "sub", "talk.mp4") == (tmp_path / "sub" / "talk.mp4").resolve(), "where it should be"
 
 
-def test_videos_are_looked_for_below_a_folder(tmp_path):
+def test_videos_are_looked_for_below_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "films"
     deep, flat = empty(folder / "1106" / "b" / "deep.MP4"), empty(folder / "flat.mkv")
     empty(tmp_path / "flat.mkv")
@@ -276,19 +277,19 @@ def test_videos_are_looked_for_below_a_folder(tmp_path):
     assert video_of(tmp_path, "none", videos=folder) == (folder / "none").resolve()
 
 
-def test_of_two_extensions_the_first_known_one_counts(tmp_path):
+def test_of_two_extensions_the_first_known_one_counts(tmp_path: Path) -> None:
     empty(tmp_path / "v.webm"), empty(tmp_path / "v.srt")
     best = empty(tmp_path / "v.mp4")
     assert video_of(tmp_path, "v") == best and video_of(tmp_path, "v.webm").name == "v.webm"
 
 
-def test_a_linked_video_keeps_its_name(tmp_path):
+def test_a_linked_video_keeps_its_name(tmp_path: Path) -> None:
     blob = empty(tmp_path / "blobs" / "77f0")
     (tmp_path / "v.mp4").symlink_to(blob)
     assert video_of(tmp_path, "v") == tmp_path.resolve() / "v.mp4"
 
 
-def test_a_name_that_several_videos_have_is_refused(tmp_path):
+def test_a_name_that_several_videos_have_is_refused(tmp_path: Path) -> None:
     empty(tmp_path / "films" / "low" / "v.mp4"), empty(tmp_path / "films" / "high" / "v.mp4")
     with pytest.raises(AgentError, match=r"2 videos below .*films' are called 'v'"):
         video_of(tmp_path, "v", videos=tmp_path / "films")
@@ -297,7 +298,7 @@ def test_a_name_that_several_videos_have_is_refused(tmp_path):
         video_of(tmp_path, "v", videos=tmp_path / "none")
 
 
-def test_missing_videos_are_listed_in_one_go(tmp_path):
+def test_missing_videos_are_listed_in_one_go(tmp_path: Path) -> None:
     empty(tmp_path / "there.mp4")
     names = {"a": "there.mp4", "b": "gone.mp4", "c": "gone.mp4", "d": "lost"}
     found = read_questions(written(tmp_path, *({"id": id, "video": name, "question": "Q?"} for id, name in names.items())))
@@ -308,7 +309,7 @@ def test_missing_videos_are_listed_in_one_go(tmp_path):
 # --- size and robustness -----------------------------------------------------------------------------------------------
 
 
-def test_many_questions_are_read_fast_and_in_little_memory(tmp_path):
+def test_many_questions_are_read_fast_and_in_little_memory(tmp_path: Path) -> None:
     for number in range(500):
         empty(tmp_path / "films" / f"{number % 50}" / f"v{number}.mp4")
     rows = [
@@ -404,7 +405,7 @@ FILES = (
     file=FILES,
     beside=st.none() | VALUES | st.dictionaries(st.sampled_from(["v", "u", "1"]), VALUES | st.fixed_dictionaries({"location": VALUES})),
 )
-def test_whatever_a_file_holds_gives_questions_or_a_message(tmp_path, file, beside):
+def test_whatever_a_file_holds_gives_questions_or_a_message(tmp_path: Path, file: Any, beside: Any) -> None:
     (tmp_path / "questions").write_bytes(file)
     for name in ("map_vid_vidorID.json", "gsub_val.json", "subset_answers.json", "x_a.json"):
         (tmp_path / name).write_bytes(as_json(beside))
@@ -420,7 +421,7 @@ def test_whatever_a_file_holds_gives_questions_or_a_message(tmp_path, file, besi
         missing_videos(found)
 
 
-def test_a_column_of_another_name_is_to_be_renamed(tmp_path):
+def test_a_column_of_another_name_is_to_be_renamed(tmp_path: Path) -> None:
     path = tmp_path / "q.csv"
     path.write_text("id,video,frage,options\na,v,f,x|y\n")
     with pytest.raises(AgentError) as caught:

@@ -3,9 +3,11 @@
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -22,24 +24,24 @@ FRAME, RATE = 0.04, 16_000
 
 
 @pytest.fixture(scope="module")
-def short(tmp_path_factory):
+def short(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Two videos of one minute with their question file, and how often each segment was encoded."""
     return made(tmp_path_factory.mktemp("short"), [plan(1, 1, 3, 15), plan(1, 2, 3, 15)])
 
 
-def made(folder, plans):
+def made(folder: Path, plans: Any) -> Any:
     assert list(build(folder, plans)) == plans
     return folder
 
 
-def rows(path):
+def rows(path: Any) -> Any:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 # --- independent reading: PyAV alone ----------------------------------------------------------------------------------
 
 
-def pictures(path, times):
+def pictures(path: Any, times: Any) -> Any:
     """Return what is shown at times (seconds), decoding from the key frame before each."""
     found = []
     with av.open(str(path)) as file:
@@ -54,7 +56,7 @@ def pictures(path, times):
     return found
 
 
-def samples(path, start=0.0, end=1e9):
+def samples(path: Any, start: float = 0.0, end: float = 1e9) -> Any:
     """Return the sound from start to end (seconds), mono, at 16 kHz, with silence where there is none."""
     with av.open(str(path)) as file:
         if start:
@@ -70,11 +72,11 @@ def samples(path, start=0.0, end=1e9):
     return heard if end == 1e9 else heard[round((start - first) * RATE) :][: round((end - start) * RATE)]
 
 
-def alike(a, b, within):
+def alike(a: Any, b: Any, within: Any) -> Any:
     return (np.abs(a - b) <= within).all(axis=-1)
 
 
-def check_text(path, row):
+def check_text(path: Any, row: Any) -> None:
     """From its first frame to its last a plate stands still; one frame before and one after, it is not there."""
     last = row["end"] - FRAME
     before, first, middle, end, after = pictures(path, [row["start"] - FRAME, row["start"], (row["start"] + last) / 2, last, row["end"]])
@@ -83,7 +85,7 @@ def check_text(path, row):
         assert (still & ~alike(outside, middle, 40)).sum() > 3000, row
 
 
-def check_flight(path, row):
+def check_flight(path: Any, row: Any) -> None:
     """The thing comes in at the start, is in the picture, and is gone at the end."""
     colour = np.array(COLOURS[row["shows"].split()[1]])
     times = (row["start"] - FRAME, row["start"] + 5 * FRAME, (row["start"] + row["end"]) / 2, row["end"] - 5 * FRAME, row["end"])
@@ -91,7 +93,7 @@ def check_flight(path, row):
     assert middle > 800 and first and last and before == after == 0, row
 
 
-def check_speech(path, row):
+def check_speech(path: Any, row: Any) -> None:
     """The recording is heard where it should be: at which shift does the sound agree with it best?"""
     name = "-".join(row["shows"].lower().strip(".").split())
     wanted = samples(VOICES / f"{name}.ogg")
@@ -105,7 +107,7 @@ def check_speech(path, row):
 CHECKS = {"text": check_text, "vision": check_flight, "speech": check_speech}
 
 
-def check_timeline(path, minutes):
+def check_timeline(path: Any, minutes: Any) -> None:
     """Every picture and every AAC frame has the time that its number gives, key frames are at most 2 s apart."""
     with av.open(str(path)) as file:
         video, audio = file.streams.video[0], file.streams.audio[0]
@@ -126,7 +128,7 @@ def check_timeline(path, minutes):
 # --- videos -----------------------------------------------------------------------------------------------------------
 
 
-def test_everything_is_where_the_truth_says(short):
+def test_everything_is_where_the_truth_says(short: Any) -> None:
     found = rows(short / TRUTH)
     assert {row["kind"] for row in found} == set(CHECKS)
     for row in found:
@@ -134,14 +136,14 @@ def test_everything_is_where_the_truth_says(short):
 
 
 @pytest.mark.parametrize("video", ["001min-1.mp4", "001min-2.mp4"])
-def test_no_packet_is_off_and_everything_decodes(short, video):
+def test_no_packet_is_off_and_everything_decodes(short: Any, video: str) -> None:
     check_timeline(short / video, 1)
     with av.open(str(short / video)) as file:
         assert sum(1 for _ in file.decode(video=0)) == 1500
     assert len(samples(short / video)) == 60 * RATE
 
 
-def test_a_needle_that_is_misplaced_is_noticed(short):
+def test_a_needle_that_is_misplaced_is_noticed(short: Any) -> None:
     for kind, off in (("text", 0.04), ("speech", 0.02), ("vision", 0.2)):
         row = next(row for row in rows(short / TRUTH) if row["kind"] == kind)
         for shift in (off, -off):
@@ -149,7 +151,7 @@ def test_a_needle_that_is_misplaced_is_noticed(short):
                 CHECKS[kind](short / row["video"], row | {"start": row["start"] + shift, "end": row["end"] + shift})
 
 
-def test_half_an_hour_uses_its_pool_again_and_stays_in_step(tmp_path, monkeypatch):
+def test_half_an_hour_uses_its_pool_again_and_stays_in_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     encoded, encode = [], segments.encode
     monkeypatch.setattr("benchmarks.needles.encode", lambda segment: encoded.append(segment) or encode(segment))
     plans = [plan(30, 1, 7, 3), plan(2, 1, 7, 1)]
@@ -163,14 +165,16 @@ def test_half_an_hour_uses_its_pool_again_and_stays_in_step(tmp_path, monkeypatc
     assert held[max(held, key=held.get)] > 5, "the same bytes of a key frame come again"
 
 
-def packets(path):
+def packets(path: Any) -> Iterator[Any]:
     with av.open(str(path)) as file:
         for packet in file.demux(video=0):
             if packet.size and packet.is_keyframe:
                 yield hashlib.blake2b(bytes(packet), digest_size=8).hexdigest()
 
 
-def test_the_command_makes_the_same_bytes_again(short, tmp_path, monkeypatch, capsys):
+def test_the_command_makes_the_same_bytes_again(
+    short: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("sys.argv", ["needles", str(tmp_path), "--minutes", "1", "--seed", "3"])
     main()
     assert f"{tmp_path / QUESTIONS}: {len(rows(tmp_path / QUESTIONS))} questions\n" in capsys.readouterr().out
@@ -183,7 +187,7 @@ def test_the_command_makes_the_same_bytes_again(short, tmp_path, monkeypatch, ca
 # --- end to end -------------------------------------------------------------------------------------------------------
 
 
-def test_batch_answers_with_citations_in_the_gold_spans(short, tmp_path):
+def test_batch_answers_with_citations_in_the_gold_spans(short: Any, tmp_path: Path) -> None:
     """The manager is keyword rules: this shows that the instrument works, and is no figure of any model."""
     first = [q for q in rows(short / QUESTIONS) if q["video"] == "001min-1.mp4" and len(q["tags"]) == 1]
     chosen = [next(q for q in first if q["type"] == "retrieval" and q["tags"] == [f"needs:{kind}"]) for kind in ("text", "speech")]
@@ -207,11 +211,11 @@ def test_batch_answers_with_citations_in_the_gold_spans(short, tmp_path):
 # --- questions --------------------------------------------------------------------------------------------------------
 
 
-def all_plans():
+def all_plans() -> Any:
     return [plan(minutes, number, seed, 15) for minutes in (1, 30, 180) for number in (1, 5) for seed in range(40)]
 
 
-def test_questions_are_well_formed():
+def test_questions_are_well_formed() -> None:
     for made in all_plans():
         ids = [question["id"] for question in made.questions]
         assert len(set(ids)) == len(ids) > 3 and len({q["question"] + str(q.get("options")) for q in made.questions}) == len(ids)
@@ -226,7 +230,7 @@ def test_questions_are_well_formed():
                 assert any(needle.start == round(start * 1000) and needle.end <= round(end * 1000) for needle in made.needles)
 
 
-def test_answers_are_true_of_what_is_planted():
+def test_answers_are_true_of_what_is_planted() -> None:
     """Answer every question from the list of needles alone."""
     for made in all_plans():
         for question in made.questions:
@@ -249,7 +253,7 @@ def test_answers_are_true_of_what_is_planted():
                     assert [n.shows for n in made.needles if n is not one and n.start < one.end and one.start < n.end] == [given]
 
 
-def test_the_right_option_may_stand_anywhere():
+def test_the_right_option_may_stand_anywhere() -> None:
     questions = [q for seed in range(200) for q in plan(30, 1, seed, 15).questions if "options" in q]
     for kind in {q["type"] for q in questions}:
         places = Counter(q["answer"] for q in questions if q["type"] == kind)
@@ -259,7 +263,7 @@ def test_the_right_option_may_stand_anywhere():
         )
 
 
-def test_recordings_are_as_long_as_written_and_their_words_survive_the_recognizer():
+def test_recordings_are_as_long_as_written_and_their_words_survive_the_recognizer() -> None:
     truth = rows_of_voices()
     assert [row["text"] for row in truth] == list(SENTENCES)
     values = {topic.form.format(value): value.lower() for topic in TOPICS if topic.kind == "speech" for value in topic.values}
@@ -270,5 +274,5 @@ def test_recordings_are_as_long_as_written_and_their_words_survive_the_recognize
     assert sum(file.stat().st_size for file in VOICES.iterdir()) < 400_000
 
 
-def rows_of_voices():
+def rows_of_voices() -> Any:
     return json.loads((VOICES / "truth.json").read_text(encoding="utf-8"))

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from analyzer_agent.config import Settings, load
+from analyzer_agent.config.settings import Mode
 from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.evals.modes.frames import even_instants
 from analyzer_agent.events import Answered, Event, Progress, ToolFinished, ToolStarted
@@ -52,8 +53,13 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def opened(clip: Path, tmp_path: Path) -> Iterator[Open]:
     sessions = []
 
-    def open_(mode: str, *replies: Any, analyzer: FakeAnalyzer | None = None, **more: Any) -> Session:
-        given = {"name": "t", "store": tmp_path / "store.db", "tools": ("subtitles",), "model": ScriptedModel(*replies)} | more
+    def open_(mode: Mode, *replies: Any, analyzer: FakeAnalyzer | None = None, **more: Any) -> Session:
+        given: dict[str, Any] = {
+            "name": "t",
+            "store": tmp_path / "store.db",
+            "tools": ("subtitles",),
+            "model": ScriptedModel(*replies),
+        } | more
         session = Session(*given.pop("videos", [clip]), settings=Settings(store=given.pop("store")), mode=mode, **given)
         if analyzer:
             session.toolbox = Toolbox(session.store, session.session_videos, {"fake": Tool(fake_spec(analyzer, grain=250))})
@@ -66,7 +72,7 @@ def opened(clip: Path, tmp_path: Path) -> Iterator[Open]:
 
 
 def says(answer: str, *notes: int, **more: Any) -> Reply:
-    given = {"answer": answer, "notes": list(notes), "confidence": "high", "found": True} | more
+    given: dict[str, Any] = {"answer": answer, "notes": list(notes), "confidence": "high", "found": True} | more
     return Reply(calls=(call("finish", **given),), usage=TokenUsage(100, 10))
 
 
@@ -213,8 +219,8 @@ def shown(parts: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
 
 
 def picture(url: str) -> np.ndarray:
-    with av.open(io.BytesIO(base64.b64decode(url.removeprefix("data:image/png;base64,")))) as container:
-        return next(container.decode(video=0)).to_ndarray(format="rgb24")
+    with av.open(io.BytesIO(base64.b64decode(url.removeprefix("data:image/png;base64,"))), "r") as container:
+        return next(container.decode(container.streams.video[0])).to_ndarray(format="rgb24")
 
 
 class TestFrames:

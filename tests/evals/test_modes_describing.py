@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from analyzer_agent.evals.modes import Description, describe
 from analyzer_agent.protocols import Grain, Spec
-from analyzer_agent.records import Observation
+from analyzer_agent.records import JSON, Observation
 from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo, fake_spec
 from analyzer_agent.timeline import TimeRange
@@ -36,7 +36,7 @@ class Cuts(FakeAnalyzer):
             yield grain, [self._shot(a, b, grain.span.end) for a, b in pairwise(edges)]
 
     def _shot(self, a: int, b: int, end: int) -> Observation:
-        marks = {"cut": True, "rate": "25", "first": a == 0, "last": b == end, "until": b}
+        marks: dict[str, JSON] = {"cut": True, "rate": "25", "first": a == 0, "last": b == end, "until": b}
         return Observation(TimeRange(a, b), "scene", "shot", None, marks)
 
 
@@ -59,7 +59,7 @@ Make = Callable[..., Toolbox]
 
 @pytest.fixture
 def boxes(tmp_path: Path) -> Iterator[Make]:
-    stores = []
+    stores: list[Store] = []
 
     def make(*tools: Tool, videos: int = 1, duration: int = 60_000, run: bool = True) -> Toolbox:
         stores.append(store := Store(tmp_path / f"{len(stores)}.db"))

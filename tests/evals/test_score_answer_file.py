@@ -1,6 +1,7 @@
 """Reading answer files: what counts as an answer, an abstention, a failure; and what is refused, with its line."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from analyzer_agent.timeline import TimeRange
 from score_kit import ABCDE, failed, gold, joined, line, open_one, write
 
 
-def test_a_line_as_the_program_writes_it(tmp_path):
+def test_a_line_as_the_program_writes_it(tmp_path: Path) -> None:
     answer = Answer(
         text="Forty [#2].",
         citations=(Citation(2, TimeRange(1000, 1800), "forty dollars"),),
@@ -57,7 +58,9 @@ def test_a_line_as_the_program_writes_it(tmp_path):
         ("CC", "answered", "unparsed", False),
     ],
 )
-def test_only_a_choice_answers_a_multiple_choice_question(tmp_path, choice, finished, outcome, right):
+def test_only_a_choice_answers_a_multiple_choice_question(
+    tmp_path: Path, choice: str | None, finished: str, outcome: str, right: bool
+) -> None:
     (one,) = joined(tmp_path, line("q", choice, gold(2), answer="It is C: three.", finished=finished))
     assert (one.outcome, is_right(one)) == (outcome, right)
 
@@ -74,13 +77,13 @@ def test_only_a_choice_answers_a_multiple_choice_question(tmp_path, choice, fini
         ("A couch.", "answered", "Not in the video.", "answered", False),
     ],
 )
-def test_open_answers_and_what_is_not_there(tmp_path, text, finished, right_answer, outcome, right):
+def test_open_answers_and_what_is_not_there(tmp_path: Path, text: str, finished: str, right_answer: str, outcome: str, right: bool) -> None:
     (one,) = joined(tmp_path, line("q", None, gold(right_answer, options=()), answer=text, finished=finished))
     assert (one.outcome, is_right(one)) == (outcome, right)
     assert is_absent(one) == (right_answer in ("unanswerable", "Not in the video."))
 
 
-def test_failures_cost_nothing_and_are_wrong(tmp_path):
+def test_failures_cost_nothing_and_are_wrong(tmp_path: Path) -> None:
     (one,) = joined(tmp_path, failed("q", gold(0)))
     assert (one.outcome, one.usage, one.picked, is_right(one)) == ("failed", None, None, False)
 
@@ -88,17 +91,18 @@ def test_failures_cost_nothing_and_are_wrong(tmp_path):
 @pytest.mark.parametrize(
     ("written", "index"), [("A", 0), (" e ", 4), ("b:", 1), ("f", None), ("", None), ("AB", None), ("é", None), ("(D)", 3)]
 )
-def test_letters(written, index):
+def test_letters(written: str, index: int | None) -> None:
     assert option_index(written, ABCDE) == index
 
 
-def test_normalised_words_by_hand():
+def test_normalised_words_by_hand() -> None:
     assert normalized("  The man's AN-thology, a (1st) Theatre! ") == "mans anthology 1st theatre"
     assert f1("a red big car", "the red car") == pytest.approx(2 * (2 / 3) * 1 / (2 / 3 + 1))
-    assert (f1("car car", "car"), f1("", "the"), f1("car", "the"), f1("dog", "car")) == (pytest.approx(2 / 3), 1.0, 0.0, 0.0)
+    assert f1("car car", "car") == pytest.approx(2 / 3)
+    assert (f1("", "the"), f1("car", "the"), f1("dog", "car")) == (1.0, 0.0, 0.0)
 
 
-def test_gold_from_elsewhere_goes_first(tmp_path):
+def test_gold_from_elsewhere_goes_first(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", line("q", "B", gold(0)), line("r", "B"))
     first, second = read_answers(path, {"q": Gold(1, options=ABCDE)})
     assert is_right(first) and second.gold == Gold()
@@ -124,14 +128,14 @@ def test_gold_from_elsewhere_goes_first(tmp_path):
     ],
     ids=lambda value: "" if value.startswith(("{", "[")) else value[:60],
 )
-def test_a_wrong_line_is_named(tmp_path, text, why):
+def test_a_wrong_line_is_named(tmp_path: Path, text: str, why: str) -> None:
     path = write(tmp_path / "answers.jsonl", line("a", "A"), text)
     with pytest.raises(AgentError) as told:
         read_answers(path)
     assert str(told.value).startswith(f"answers.jsonl{why}" if why[0] == " " else f"answers.jsonl, {why}") and told.value.hint
 
 
-def test_files_without_answers(tmp_path):
+def test_files_without_answers(tmp_path: Path) -> None:
     for content, why in ((b"\n\n", "holds no answer"), (b"\xff\xfe", "not UTF-8")):
         (tmp_path / "a").write_bytes(content)
         with pytest.raises(AgentError, match=why):
@@ -140,8 +144,8 @@ def test_files_without_answers(tmp_path):
         read_answers(tmp_path / "none")
 
 
-def test_benchmarks_are_not_mixed():
-    def of(*names):
+def test_benchmarks_are_not_mixed() -> None:
+    def of(*names: str) -> list[Scored]:
         return [Scored(f"q{n}", Gold(0, dataset=name)) for n, name in enumerate(names)]
 
     assert dataset_of([of("egoschema"), [Scored("x", Gold())]]) == "egoschema"
@@ -150,7 +154,7 @@ def test_benchmarks_are_not_mixed():
         dataset_of([of("lvbench"), of("egoschema")])
 
 
-def test_common_questions_share_what_is_right():
+def test_common_questions_share_what_is_right() -> None:
     known, blind = open_one("a", "x", "x"), Scored("a", Gold(), finished="answered", text="y")
     assert [is_right(one) for pair in common_questions([known, open_one("b", "", "")], [blind]) for one in pair] == [True, False]
     assert common_questions([blind], [known])[0][0].gold.answer == "x"

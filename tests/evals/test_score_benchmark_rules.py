@@ -2,22 +2,25 @@
 
 import json
 import random
-import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from analyzer_agent.errors import AgentError
 from analyzer_agent.evals.score import submit
+from analyzer_agent.evals.score.answer_file import Scored
 from analyzer_agent.evals.score.benchmark_rules import RULES, any_letter, benchmark_score, first_letter
 from analyzer_agent.evals.score.grading import has_gold
-from score_kit import failed, gold, joined, line
+from score_kit import failed, gold, joined, line, rows_of
 
 
-def rows(dataset, items):
-    return {row[0]: row[1:] for row in benchmark_score(dataset, items).rows}
+def rows(dataset: str, items: Sequence[Scored]) -> dict[str, Any]:
+    return rows_of(benchmark_score(dataset, items))
 
 
-def submitted(dataset, items, path):
+def submitted(dataset: str, items: Sequence[Scored], path: Path) -> str:
     submit(dataset, items, path)
     return path.read_text(encoding="utf-8")
 
@@ -38,17 +41,17 @@ def submitted(dataset, items, path):
         ("none of the letters stands in these eleven small words at all", ""),
     ],
 )
-def test_videomme_parser(response, letter):
+def test_videomme_parser(response: str, letter: str) -> None:
     assert first_letter(response) == letter
 
 
 @pytest.mark.parametrize(("pred", "letter"), [("B", "B"), ("B. A cow", "B"), ("D or A", "A"), ("CB", "B"), ("E", "E"), ("cow", "cow")])
-def test_vnbench_parser(pred, letter):
+def test_vnbench_parser(pred: str, letter: str) -> None:
     assert any_letter(pred) == letter
 
 
-def test_nextqa_by_hand(tmp_path):
-    def of(answer, kind):
+def test_nextqa_by_hand(tmp_path: Path) -> None:
+    def of(answer: int, kind: str) -> dict[str, Any]:
         return gold(answer, type=kind, dataset="nextqa")
 
     items = joined(
@@ -74,8 +77,8 @@ def test_nextqa_by_hand(tmp_path):
     }
 
 
-def test_videomme_leaves_out_what_has_no_letter(tmp_path):
-    def of(answer, length, domain, kind):
+def test_videomme_leaves_out_what_has_no_letter(tmp_path: Path) -> None:
+    def of(answer: int, length: str, domain: str, kind: str) -> dict[str, Any]:
         extra = {"video_id": "001", "duration": length, "domain": domain, "sub_category": "Law"}
         return gold(answer, options="abcd", type=kind, dataset="videomme", duration_group=length, extra=extra)
 
@@ -104,8 +107,8 @@ def test_videomme_leaves_out_what_has_no_letter(tmp_path):
     ]
 
 
-def test_vnbench_needs_all_four_shuffles(tmp_path):
-    def four(name, kind, *choices):
+def test_vnbench_needs_all_four_shuffles(tmp_path: Path) -> None:
+    def four(name: str, kind: str, *choices: str | None) -> Iterator[dict[str, Any]]:
         for n, choice in enumerate(choices):
             right = gold(n, options="abcd", type=kind, dataset="vnbench", group=name, extra={"try": n})
             yield line(f"{name}_{n}", choice, right, finished="answered" if choice else "not_found")
@@ -132,7 +135,7 @@ def test_vnbench_needs_all_four_shuffles(tmp_path):
     assert pytest.approx(found["overall: mean of the types"][1]) == 100 * vnbench_again(lines)
 
 
-def vnbench_again(lines):
+def vnbench_again(lines: Sequence[dict[str, Any]]) -> float:
     """VNBench's rule by sets: the needles of each type that all four shuffles find, of those that any shuffle speaks of."""
     said = [one for one in lines if one["pred"] is not None]
     kinds = sorted({one["type"] for one in said})
@@ -145,13 +148,13 @@ def vnbench_again(lines):
 
 
 @pytest.mark.shared
-def test_vnbench_published_results(tmp_path, shared):
+def test_vnbench_published_results(tmp_path: Path, shared: Path) -> None:
     """The lines that VNBench publishes for LLaVA, read as answers: its two needles are missed."""
     text = (shared / "questions" / "vnbench_llava_result.sample.jsonl").read_text()
     told = [json.loads(one) for one in text.splitlines()]
     lines = []
     for one in told:
-        name = re.search(r"([^/]+)\.mp4", one["video_path"])[1]
+        name = Path(one["video_path"]).stem
         right = gold(
             "ABCD".index(one["gt"]), options="abcd", type=one["task_type"], dataset="vnbench", group=name, extra={"try": one["try"]}
         )
@@ -160,8 +163,8 @@ def test_vnbench_published_results(tmp_path, shared):
     assert sum(one["pred"] == one["gt"] for one in told) == 2
 
 
-def test_lvbench_counts_what_is_answered_in_each_of_its_types(tmp_path):
-    def of(answer, *kinds):
+def test_lvbench_counts_what_is_answered_in_each_of_its_types(tmp_path: Path) -> None:
+    def of(answer: int, *kinds: str) -> dict[str, Any]:
         return gold(answer, options="abcd", type=", ".join(kinds), dataset="lvbench", extra={"question_type": list(kinds)})
 
     items = joined(
@@ -176,8 +179,8 @@ def test_lvbench_counts_what_is_answered_in_each_of_its_types(tmp_path):
     assert rows("lvbench", items[2:]) == {"overall": (0, None)}
 
 
-def test_longvideobench_by_length_and_category(tmp_path):
-    def of(answer, length, kind):
+def test_longvideobench_by_length_and_category(tmp_path: Path) -> None:
+    def of(answer: int, length: str, kind: str) -> dict[str, Any]:
         return gold(answer, type=kind, dataset="longvideobench", duration_group=length)
 
     items = joined(tmp_path, line("a", "E", of(4, "600", "S2E")), line("b", None, of(1, "15", "S2E")), line("c", "A", of(1, "15", "T3O")))
@@ -186,8 +189,8 @@ def test_longvideobench_by_length_and_category(tmp_path):
     assert json.loads(submitted("longvideobench", items, tmp_path / "o.json")) == {"a": "E", "c": "A"}
 
 
-def test_activitynetqa_letter_by_letter(tmp_path):
-    def of(answer, kind):
+def test_activitynetqa_letter_by_letter(tmp_path: Path) -> None:
+    def of(answer: str, kind: str) -> dict[str, Any]:
         return gold(answer, options=(), type=kind, dataset="activitynetqa")
 
     items = joined(
@@ -207,7 +210,7 @@ def test_activitynetqa_letter_by_letter(tmp_path):
     assert told[0] == {"question_id": "a", "answer": "running"} and [one["question_id"] for one in told] == ["a", "b", "c", "d"]
 
 
-def test_msrvttqa_and_egoschema(tmp_path):
+def test_msrvttqa_and_egoschema(tmp_path: Path) -> None:
     words = joined(
         tmp_path, line("1", None, gold("couch", options=()), answer="couch"), line("2", None, gold("sit", options=()), answer="sits")
     )
@@ -218,14 +221,14 @@ def test_msrvttqa_and_egoschema(tmp_path):
     assert json.loads(submitted("egoschema", items, tmp_path / "o.json")) == {"u1": 3, "z": 0}
 
 
-def test_a_secret_answer_does_not_make_silence_right(tmp_path):
+def test_a_secret_answer_does_not_make_silence_right(tmp_path: Path) -> None:
     lines = [line("v_1", None, gold(None, dataset="nextqa", type="CW")), line("v_2", "B", gold(None, dataset="nextqa", type="CW"))]
     told = json.loads(submitted("nextqa", joined(tmp_path, *lines), tmp_path / "o.json"))
     assert told == {"v_1": {"prediction": -1, "answer": None}, "v_2": {"prediction": 1, "answer": None}}
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_nextgqa_files_give_the_same_figures_again(tmp_path, seed):
+def test_nextgqa_files_give_the_same_figures_again(tmp_path: Path, seed: int) -> None:
     """NExT-GQA's figures once more, in seconds and from its own two files."""
     from analyzer_agent.evals.score.evidence import evidence
 
@@ -251,7 +254,7 @@ def test_nextgqa_files_give_the_same_figures_again(tmp_path, seed):
         ious.append(max(0, *(iou for iou, _ in each)))
         iops.append(max(0, *(iop for _, iop in each)))
         grounded += iops[-1] >= 0.5 and answers[id]["prediction"] == answers[id]["answer"]
-    found = {row[0]: row[1] for row in evidence(items).rows}
+    found = {name: row[0] for name, row in rows_of(evidence(items)).items()}
     assert len(ground) == len(iops) < 60
     assert found["mIoP"] == pytest.approx(100 * sum(iops) / len(iops)) and found["mIoU"] == pytest.approx(100 * sum(ious) / len(ious))
     assert found["IoP@0.5"] == pytest.approx(100 * sum(iop >= 0.5 for iop in iops) / len(iops))
@@ -259,7 +262,7 @@ def test_nextgqa_files_give_the_same_figures_again(tmp_path, seed):
     assert found["Acc@GQA"] == pytest.approx(100 * grounded / len(iops))
 
 
-def test_strict_is_never_above_official(tmp_path):
+def test_strict_is_never_above_official(tmp_path: Path) -> None:
     """Official rules leave out who is silent or count it as wrong: never the other way round."""
     random.seed(0)
     for name in ("videomme", "lvbench", "egoschema", "nextqa", "longvideobench"):
@@ -269,7 +272,7 @@ def test_strict_is_never_above_official(tmp_path):
         assert strict <= rows(name, items)["overall"][1] + 1e-9
 
 
-def test_where_nothing_is_known_there_is_no_rule_and_no_file(tmp_path):
+def test_where_nothing_is_known_there_is_no_rule_and_no_file(tmp_path: Path) -> None:
     items = joined(tmp_path, line("a", "A", gold(0)))
     assert benchmark_score("own", items) is None and benchmark_score("lvbench", []) is None and all(map(has_gold, items))
     with pytest.raises(AgentError, match="No submission file is known for the benchmark 'own'"):
@@ -278,5 +281,5 @@ def test_where_nothing_is_known_there_is_no_rule_and_no_file(tmp_path):
         submit("lvbench", items, tmp_path)
 
 
-def test_every_rule_says_what_it_does():
+def test_every_rule_says_what_it_does() -> None:
     assert all(rule.note.endswith((".", ")")) and rule.title for rule in RULES.values())

@@ -1,6 +1,8 @@
 """The command `score`, as people use it: what it prints, writes and refuses."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,16 +12,16 @@ from score_kit import failed, gold, line, write
 
 
 @pytest.fixture
-def cli(tmp_path):
+def cli(tmp_path: Path) -> Cli:
     return Cli(tmp_path)
 
 
-def of(answer, **more):
+def of(answer: int, **more: Any) -> dict[str, Any]:
     return gold(answer, dataset="nextgqa", **more)
 
 
 @pytest.fixture
-def answers(tmp_path):
+def answers(tmp_path: Path) -> Path:
     usage = {"analyzer_seconds": 2.0, "media_seconds_analyzed": 30.0, "media_seconds_reused": 10.0, "wall_seconds": 4.0}
     return write(
         tmp_path / "a.jsonl",
@@ -46,11 +48,11 @@ Strict: who abstains, fails or cannot be parsed is wrong.
 """
 
 
-def squeezed(text):
+def squeezed(text: str) -> list[str]:
     return [" ".join(part.split()) for part in text.splitlines()]
 
 
-def test_the_table(cli, answers):
+def test_the_table(cli: Cli, answers: Path) -> None:
     shown = cli("score", answers).stdout
     wanted = squeezed(TABLE.format(path=answers))
     assert squeezed(shown)[: len(wanted)] == wanted
@@ -65,7 +67,7 @@ def test_the_table(cli, answers):
     assert max(len(text) for text in shown.splitlines()[1:]) <= 80
 
 
-def test_the_other_formats_hold_the_same(cli, answers):
+def test_the_other_formats_hold_the_same(cli: Cli, answers: Path) -> None:
     found = cli.json("score", answers, "--json")
     assert (found["dataset"], found["questions"], found["answers"]) == ("nextgqa", 5, [str(answers)])
     assert found == cli.json("score", answers, "--format", "json")
@@ -81,7 +83,7 @@ def test_the_other_formats_hold_the_same(cli, answers):
     assert "## Answers\n\n| measure | % | questions |\n|---|---:|---:|\n| accuracy, strict | 20.00 | 5 |\n" in shown
 
 
-def test_two_runs(cli, answers, tmp_path):
+def test_two_runs(cli: Cli, answers: Path, tmp_path: Path) -> None:
     other = write(tmp_path / "b.jsonl", line("v2_0", "C"), line("v1_1", "A"), line("v1_0", "A"), line("extra", "A"))
     shown = squeezed(cli("score", answers, other).stdout)
     for row in (
@@ -97,7 +99,7 @@ def test_two_runs(cli, answers, tmp_path):
     assert found["measure"] == "accuracy, strict %" and found["B_minus_A"] == pytest.approx(200 / 3)
 
 
-def test_submission_files(cli, answers, tmp_path):
+def test_submission_files(cli: Cli, answers: Path, tmp_path: Path) -> None:
     result = cli("score", answers, "--submission", tmp_path / "out" / "val-res.json")
     assert result.stderr.splitlines() == [
         f"Written: {tmp_path}/out/val-res.json, without 3 of 5 questions, which have no answer.",
@@ -106,7 +108,7 @@ def test_submission_files(cli, answers, tmp_path):
     assert json.loads((tmp_path / "out" / "val-res_ground.json").read_text()) == {"v1_0": [0.0, 10.0], "v1_1": [5.0, 10.0]}
 
 
-def test_a_judge(cli, tmp_path):
+def test_a_judge(cli: Cli, tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", line("q", None, gold("couch", options=()), answer="On a sofa [#1]."))
     with OpenAIServer() as server:
         server.says('{"correct": "yes", "score": 4}')
@@ -119,26 +121,26 @@ def test_a_judge(cli, tmp_path):
     assert (tmp_path / "a.jsonl.judge.jsonl").exists()
 
 
-def test_a_judge_needs_a_way_to_it(cli, answers):
+def test_a_judge_needs_a_way_to_it(cli: Cli, answers: Path) -> None:
     told = cli("score", answers, "--judge", "gpt-5.4", code=1).stderr
     assert told == "Error: There is no key for the judge.\nHint: Set OPENAI_API_KEY, or --base-url for a local server.\n"
     flags = ("--judge", "m", "--offline", "--base-url", "http://example.com/v1")
     assert cli("score", answers, *flags, code=1).stderr.startswith("Error: --offline forbids a judge on the network.\nHint: ")
 
 
-def test_training_answers(cli, tmp_path):
+def test_training_answers(cli: Cli, tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", line("q", None, gold("couch", options=()), answer="couch"))
     (tmp_path / "train.json").write_text('{"couch": 5}')
     assert "rare 1 100.00" in squeezed(cli("score", path, "--train-answers", tmp_path / "train.json").stdout)
 
 
-def test_without_gold_cost_is_told_and_the_hint_says_what_to_do(cli, tmp_path):
+def test_without_gold_cost_is_told_and_the_hint_says_what_to_do(cli: Cli, tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", line("q", None, answer="couch"))
     shown = cli("score", path).stdout
     assert "accuracy, strict - 0" in squeezed(shown) and "--questions" in shown and "tokens 15 15.00" in squeezed(shown)
 
 
-def test_questions_that_were_not_asked_are_told(cli, tmp_path):
+def test_questions_that_were_not_asked_are_told(cli: Cli, tmp_path: Path) -> None:
     write(tmp_path / "q.jsonl", *({"id": id, "video": "v.mp4", "question": "What?"} for id in "abc"))
     path = write(tmp_path / "a.jsonl", line("b", None, answer="couch"))
     assert cli("score", path, "--questions", tmp_path / "q.jsonl").stderr == "Not counted: 2 of 3 questions, which were not asked.\n"
@@ -163,7 +165,7 @@ def test_questions_that_were_not_asked_are_told(cli, tmp_path):
         ),
     ],
 )
-def test_wrong_input(cli, answers, tmp_path, monkeypatch, arguments, told):
+def test_wrong_input(cli: Cli, answers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], told: str) -> None:
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "mixed.jsonl", line("v1_0", "A", gold(0, dataset="egoschema")))
     write(tmp_path / "foreign.jsonl", line("x", "A"))
@@ -174,11 +176,11 @@ def test_wrong_input(cli, answers, tmp_path, monkeypatch, arguments, told):
 
 
 @pytest.mark.parametrize("flags", [("--submission", "x"), ("--train-answers", "x"), ("--text-metrics",)])
-def test_what_takes_one_file_is_refused_for_two(cli, answers, flags):
+def test_what_takes_one_file_is_refused_for_two(cli: Cli, answers: Path, flags: tuple[str, ...]) -> None:
     assert f"{flags[0]} takes one answer file." in cli("score", answers, answers, *flags, code=2).stderr
 
 
-def test_scoring_loads_nothing_heavy(cli, answers):
+def test_scoring_loads_nothing_heavy(cli: Cli, answers: Path) -> None:
     code = "import sys; from analyzer_agent.cli import main; main.main(['score', sys.argv[1]], standalone_mode=False); print(*sys.modules)"
     process = cli.process(answers, python=("-c", code))
     loaded = set(process.communicate()[0].splitlines()[-1].split())

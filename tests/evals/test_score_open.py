@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,14 +16,10 @@ from analyzer_agent.protocols import Reply
 from analyzer_agent.questions import Gold
 from analyzer_agent.testing import ScriptedModel
 from openai_server import OpenAIServer
-from score_kit import gold, joined, line, open_one
+from score_kit import gold, joined, line, open_one, rows_of
 
 
-def rows(section):
-    return {row[0]: row[1:] for row in section.rows}
-
-
-def test_words_by_hand(tmp_path):
+def test_words_by_hand(tmp_path: Path) -> None:
     items = joined(
         tmp_path,
         line("a", None, gold("the couch", options=()), answer="A couch [#1]."),  # exact
@@ -31,21 +28,21 @@ def test_words_by_hand(tmp_path):
         line("d", None, gold("not in the video", options=()), finished="not_found"),  # rightly so
         line("e", "A", gold(0)),  # has options
     )
-    assert rows(open_answers(items)) == {"exact match": (4, 50.0), "token F1": (4, 62.5)}
+    assert rows_of(open_answers(items)) == {"exact match": (4, 50.0), "token F1": (4, 62.5)}
     assert open_answers(items[4:]) is None
 
 
-def test_rare_and_unseen_answers_by_hand():
+def test_rare_and_unseen_answers_by_hand() -> None:
     counts = {"yes": 101, "no": 100, "couch": 11, "sofa": 10, "cat": 1}
     said = [("yes", "yes"), ("yes", "no"), ("no", "no"), ("couch", "x"), ("sofa", "sofa"), ("cat", "dog"), ("emu", "emu"), ("emu", "emu")]
     items = [open_one(f"q{n}", text, right) for n, (right, text) in enumerate(said)]
     section = vocabulary(items, counts)
-    assert rows(section) == {
+    assert rows_of(section) == {
         **{"base": (2, 50.0), "common": (2, 50.0), "rare": (2, 50.0), "unseen": (2, 100.0), "total": (8, 62.5)},
         # yes 1/2, no 1, couch 0, sofa 1, cat 0, emu 1
         "mean of all answers": (6, pytest.approx(100 * 3.5 / 6)),
     }
-    assert [row[0] for row in section.rows][:4] == ["base", "common", "rare", "unseen"] and vocabulary([], counts) is None
+    assert list(rows_of(section))[:4] == ["base", "common", "rare", "unseen"] and vocabulary([], counts) is None
 
 
 @pytest.mark.parametrize(
@@ -58,13 +55,13 @@ def test_rare_and_unseen_answers_by_hand():
     ],
     ids=["texts", "records", "counts", "csv"],
 )
-def test_training_answers(tmp_path, text):
+def test_training_answers(tmp_path: Path, text: str) -> None:
     (tmp_path / "train").write_text(text)
     assert read_counts(tmp_path / "train") == {"yes": 2, "no": 1}
 
 
 @pytest.mark.parametrize("text", ["[1, 2]", '[{"a": 1}]', '{"yes": "often"}', "id,word\n1,yes\n", "", "[]", "[" * 100_000, '["yes"'])
-def test_files_that_hold_no_training_answers(tmp_path, text):
+def test_files_that_hold_no_training_answers(tmp_path: Path, text: str) -> None:
     (tmp_path / "train").write_text(text)
     with pytest.raises(AgentError, match=r"train holds no answer|train does not hold training answers") as told:
         read_counts(tmp_path / "train")
@@ -76,56 +73,56 @@ def test_files_that_hold_no_training_answers(tmp_path, text):
 PAIRS = [("a man plays the guitar", "A man plays guitar."), ("the dog runs", "the dog runs"), ("a red car", "blue sky")]
 
 
-def test_words_are_split():
+def test_words_are_split() -> None:
     assert words("The man's 2nd, RED-hot car_park!") == "the man's 2nd red hot car park"
 
 
-def test_the_package_is_named_where_it_is_missing(monkeypatch):
+def test_the_package_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pycocoevalcap", None)
     with pytest.raises(Unavailable) as told:
         captions([])
     assert str(told.value).startswith("BLEU needs 'pycocoevalcap'")
 
 
-def test_bleu_and_cider_by_hand(monkeypatch):
+def test_bleu_and_cider_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two answers word for word: all precisions are 1, all vectors alike, and CIDEr's scale is 10."""
     pytest.importorskip("pycocoevalcap", reason="needs the extra `score`")
     monkeypatch.setattr("shutil.which", lambda name: None)
     right = ("one man plays the guitar", "the white dog runs away")
     section = captions([open_one(f"q{n}", text.upper(), text) for n, text in enumerate(right)])
-    found = rows(section)
+    found = rows_of(section)
     assert [found[f"BLEU-{n}"] for n in range(1, 5)] == [(2, pytest.approx(100, abs=1e-3))] * 4
-    assert found["CIDEr"] == (2, pytest.approx(1000)) and "METEOR" not in found and "needs Java" in section.note
+    assert found["CIDEr"] == (2, pytest.approx(1000)) and "METEOR" not in found and section and "needs Java" in section.note
     # 4 of 5 words, shorter by one: exp(1 - 5/4) * 4/4
-    bleu = rows(captions([open_one("q", "one man plays guitar", right[0])]))["BLEU-1"][1]
+    bleu = rows_of(captions([open_one("q", "one man plays guitar", right[0])]))["BLEU-1"][1]
     assert bleu == pytest.approx(100 * 2.718281828**-0.25, abs=1e-3)
 
 
-def test_bleu_as_nltk_has_it(monkeypatch):
+def test_bleu_as_nltk_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pycocoevalcap", reason="needs the extra `score`")
     nltk = pytest.importorskip("nltk.translate.bleu_score", reason="another program to compare with; nltk is no part of the project")
     monkeypatch.setattr("shutil.which", lambda name: None)
-    found = rows(captions([open_one(f"q{n}", given, right) for n, (right, given) in enumerate(PAIRS)]))
+    found = rows_of(captions([open_one(f"q{n}", given, right) for n, (right, given) in enumerate(PAIRS)]))
     ours, golds = [words(given).split() for _, given in PAIRS], [[words(right).split()] for right, _ in PAIRS]
     for n in (1, 2):
         assert found[f"BLEU-{n}"][1] == pytest.approx(100 * nltk.corpus_bleu(golds, ours, weights=[1 / n] * n), abs=1e-3)
 
 
-def test_silence_has_no_words(monkeypatch):
+def test_silence_has_no_words(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pycocoevalcap", reason="needs the extra `score`")
     monkeypatch.setattr("shutil.which", lambda name: None)
     silent = [Scored("q", Gold("the dog runs"), finished="not_found", text="the dog runs")]
-    assert rows(captions(silent))["BLEU-1"][1] == pytest.approx(0, abs=1e-6)
+    assert rows_of(captions(silent))["BLEU-1"][1] == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.slow
-def test_meteor_where_java_is():
+def test_meteor_where_java_is() -> None:
     pytest.importorskip("pycocoevalcap", reason="needs the extra `score`")
     import shutil
 
     if shutil.which("java") is None:
         pytest.skip("needs Java")
-    found = rows(captions([open_one("q", "the dog runs away", "the dog runs away")]))
+    found = rows_of(captions([open_one("q", "the dog runs away", "the dog runs away")]))
     assert found["METEOR"] == (1, pytest.approx(100, abs=1))
 
 
@@ -140,7 +137,7 @@ def test_meteor_where_java_is():
         ('Sure: {"correct": "yes", "score": 4.0} as both say so {.', JudgeVerdict(True, 4)),
     ],
 )
-def test_verdicts(reply, verdict):
+def test_verdicts(reply: str, verdict: JudgeVerdict) -> None:
     assert verdict_of(reply) == verdict
 
 
@@ -152,12 +149,12 @@ def test_verdicts(reply, verdict):
     ],
     ids=lambda text: text[:40],
 )
-def test_replies_that_are_no_verdict(reply):
+def test_replies_that_are_no_verdict(reply: str) -> None:
     with pytest.raises(ValueError):
         verdict_of(reply)
 
 
-def test_replies_are_kept_and_nothing_is_asked_twice(tmp_path):
+def test_replies_are_kept_and_nothing_is_asked_twice(tmp_path: Path) -> None:
     items = [open_one("a", "a sofa", "couch", question="Where?"), open_one("b", "dog", "cat"), open_one("c", "x", "not found")]
     items.append(Scored("d", Gold("cat"), finished="not_found", text="no cat"))
     cache = tmp_path / "a.judge.jsonl"
@@ -177,28 +174,29 @@ def test_replies_are_kept_and_nothing_is_asked_twice(tmp_path):
     records = [json.loads(text) for text in cache.read_text().split("\n") if text]
     assert [(one["model"], one["id"]) for one in records] == [("m", "a"), ("m", "b"), ("other", "a"), ("other", "b")]
     section = judged(items, first, "m")
-    assert rows(section)["right %"] == (4, 25.0) and rows(section)["mean score, 0 to 5"] == (4, 1.25) and "judge is m" in section.note
+    assert rows_of(section)["right %"] == (4, 25.0) and rows_of(section)["mean score, 0 to 5"] == (4, 1.25)
+    assert section and "judge is m" in section.note
 
 
-def test_a_judge_that_is_never_understood_is_given_up_and_remembered(tmp_path):
+def test_a_judge_that_is_never_understood_is_given_up_and_remembered(tmp_path: Path) -> None:
     cache, item = tmp_path / "j", open_one("a", "x", "y")
     model = ScriptedModel(*[Reply("I would say yes.")] * 3)
     judge = Judge(model, cache)
     assert judge.judge([item]) == {"a": JudgeVerdict(None, None)} and judge.asked == 3
     assert [len(messages) for messages, _ in model.requests] == [1, 3, 5] and "no JSON object" in model.requests[1][0][2]["content"]
     assert Judge(ScriptedModel(), cache).judge([item]) == {"a": JudgeVerdict(None, None)}
-    found = rows(judged([item], {"a": JudgeVerdict(None, None)}, "m"))
+    found = rows_of(judged([item], {"a": JudgeVerdict(None, None)}, "m"))
     assert (
         found["right %"] == (1, 0.0) and found["mean score, 0 to 5"] == (0, None) and found["not judged: replies could not be read"][0] == 1
     )
 
 
-def test_a_second_reply_counts(tmp_path):
+def test_a_second_reply_counts(tmp_path: Path) -> None:
     judge = Judge(ScriptedModel(Reply("Hm."), Reply('{"correct": "yes", "score": 5}')), tmp_path / "j")
     assert judge.judge([open_one("a", "x", "y")]) == {"a": JudgeVerdict(True, 5)} and judge.asked == 2
 
 
-def test_what_a_crash_tore_is_judged_again_and_spoils_nothing(tmp_path):
+def test_what_a_crash_tore_is_judged_again_and_spoils_nothing(tmp_path: Path) -> None:
     cache, items = tmp_path / "j", [open_one("a", "x", "y"), open_one("b", "x", "z")]
     yes = Reply('{"correct": "yes", "score": 5}')
     Judge(ScriptedModel(yes, yes), cache).judge(items)
@@ -207,7 +205,7 @@ def test_what_a_crash_tore_is_judged_again_and_spoils_nothing(tmp_path):
     assert Judge(ScriptedModel(), cache).judge(items) == dict.fromkeys("ab", JudgeVerdict(True, 5))
 
 
-def test_a_server_that_fails_keeps_what_was_judged(tmp_path):
+def test_a_server_that_fails_keeps_what_was_judged(tmp_path: Path) -> None:
     items = [open_one("a", "x", "y"), open_one("b", "x", "z")]
     with OpenAIServer() as server:
         server.says('{"correct": "yes", "score": 5}')
@@ -219,7 +217,7 @@ def test_a_server_that_fails_keeps_what_was_judged(tmp_path):
         assert judge.judge(items)["b"] == JudgeVerdict(False, 0) and judge.asked == 1
 
 
-def test_a_place_that_cannot_be_written(tmp_path):
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(AgentError, match="cannot be kept"):
         Judge(ScriptedModel(), tmp_path)
     with pytest.raises(AgentError, match="cannot be kept"):

@@ -73,7 +73,7 @@ class Clip:
     """A video to write: `times` in ms are when frames appear."""
 
     codec: str = "libx264"
-    times: Sequence[int] = field(default_factory=lambda: [i * 40 for i in range(50)])
+    times: Sequence[int | Fraction] = field(default_factory=lambda: [i * 40 for i in range(50)])
     rate: Fraction = Fraction(25)
     size: tuple[int, int] = (64, 48)
     gop: int = 12

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from analyzer_agent.evals.score.answer_file import Scored, read_answers
+from analyzer_agent.evals.score.sections import Section
 from analyzer_agent.questions import Gold
 
 ABCDE = ("one", "two", "three", "four", "five")
@@ -52,3 +53,9 @@ def joined(folder: Path, *lines: Mapping[str, Any]) -> list[Scored]:
 
 def open_one(id: str, text: str, right: str, **more: Any) -> Scored:
     return Scored(id, Gold(answer=right), finished="answered", text=text, **more)
+
+
+def rows_of(section: Section | None) -> dict[str, Any]:
+    """Return the rows of a table by their first cell."""
+    assert section is not None
+    return {str(name): tuple(cells) for name, *cells in section.rows}

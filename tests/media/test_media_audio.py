@@ -47,7 +47,7 @@ def sound(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def test_audio_only(sound: Path) -> None:
     video = open_video(sound)
     assert video.picture is None
-    assert (video.rate, video.size) == (0, (0, 0))
+    assert (video.rate, video.size) == (Fraction(0), (0, 0))
     assert len(video.audio_tracks) == 1
     assert abs(video.duration - 12_000) <= 100
     assert video.readable == TimeRange(0, video.duration)

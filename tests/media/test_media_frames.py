@@ -175,8 +175,11 @@ def test_groups_without_a_wanted_instant_are_not_decoded(tmp_path: Path, monkeyp
     video = open_video(write(tmp_path / "a.mp4", replace(LONG, gop=10, bframes=0, options={"x264-params": "scenecut=0"})))
     decoded = []
     original = PacketReader.decode
-    monkeypatch.setattr(
-        PacketReader, "decode", lambda self, packet, **kwargs: decoded.append(packet.pts) or original(self, packet, **kwargs)
-    )
+
+    def counted(self: PacketReader, packet: Any, **more: Any) -> Any:
+        decoded.append(packet.pts)
+        return original(self, packet, **more)
+
+    monkeypatch.setattr(PacketReader, "decode", counted)
     assert len(list(video.frames(TimeRange(0, video.duration), 1))) == 10
     assert len(decoded) < 80

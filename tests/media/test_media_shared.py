@@ -1,6 +1,7 @@
 """Real footage: what is known of it has to be found."""
 
 import re
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ def test_sampled_frames_are_the_ones_shown(shared: Path, name: str) -> None:
 
 def test_counter(shared: Path) -> None:
     video = open_video(shared / "media" / "counter.mp4")
-    assert (video.duration, video.rate, video.size, video.picture) == (3000, 10, (1920, 1080), TimeRange(0, 3000))
+    assert (video.duration, video.rate, video.size, video.picture) == (3000, Fraction(10), (1920, 1080), TimeRange(0, 3000))
     assert [frame.pts for frame in video.frames(TimeRange(0, 3000))] == list(range(0, 3000, 100))
 
 
@@ -56,7 +57,7 @@ def test_late_start(shared: Path) -> None:
 
 def test_two_pictures_two_sounds_two_subtitles(shared: Path) -> None:
     video = open_video(shared / "media" / "nasa_webb.mp4")
-    assert (video.duration, video.picture, video.size, video.rate) == (13_056, TimeRange(0, 13_000), (320, 180), 25)
+    assert (video.duration, video.picture, video.size, video.rate) == (13_056, TimeRange(0, 13_000), (320, 180), Fraction(25))
     assert [(track.number, track.language) for track in video.audio_tracks] == [(1, "eng"), (2, "eng")]
     expected = sidecar_cues(shared / "media" / "nasa_webb.truth.srt")
     assert len(expected) == len(re.findall("-->", (shared / "media" / "nasa_webb.truth.srt").read_text()))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from analyzer_agent.errors import MediaError
 from analyzer_agent.media import MediaFile, open_video, packet_reader, shared_pass
+from analyzer_agent.media.container import open_container
 from analyzer_agent.protocols import Frame
 from analyzer_agent.timeline import TimeRange
 from media_maker import Clip, write
@@ -32,14 +34,18 @@ def video(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return open_video(write(tmp_path_factory.mktemp("together") / name, clip))
 
 
+Wish = dict[str, Any]
+"""Arguments of `frames`."""
+
+
 def same(one: list[Frame], other: list[Frame]) -> bool:
     return [(f.t, f.pts) for f in one] == [(f.t, f.pts) for f in other] and all(
         np.array_equal(f.image, g.image) for f, g in zip(one, other, strict=True)
     )
 
 
-def read_all(seats: list[MediaFile], wishes: list[dict]) -> list[list[Frame]]:
-    def read(decode_view: MediaFile, wish: dict) -> list[Frame]:
+def read_all(seats: list[MediaFile], wishes: list[Wish]) -> list[list[Frame]]:
+    def read(decode_view: MediaFile, wish: Wish) -> list[Frame]:
         with decode_view:
             return list(decode_view.frames(**wish))
 
@@ -57,7 +63,7 @@ wishes = st.one_of(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(asked=st.lists(wishes, min_size=1, max_size=4))
-def test_each_reader_gets_what_it_gets_alone(video: MediaFile, asked: list[dict]) -> None:
+def test_each_reader_gets_what_it_gets_alone(video: MediaFile, asked: list[Wish]) -> None:
     together = read_all(video.shared_views(len(asked)), asked)
     for wish, found in zip(asked, together, strict=True):
         assert same(found, list(video.frames(**wish))), wish
@@ -65,21 +71,18 @@ def test_each_reader_gets_what_it_gets_alone(video: MediaFile, asked: list[dict]
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(asked=st.lists(wishes, min_size=2, max_size=3), stop=st.integers(0, 20))
-def test_a_reader_that_stops_early_takes_nothing_from_the_others(video: MediaFile, asked: list[dict], stop: int) -> None:
+def test_a_reader_that_stops_early_takes_nothing_from_the_others(video: MediaFile, asked: list[Wish], stop: int) -> None:
     def some(decode_view: MediaFile) -> list[Frame]:
-        frames = decode_view.frames(**asked[0])
+        frames: Any = decode_view.frames(**asked[0])
         found = [frame for _, frame in zip(range(stop), frames, strict=False)]
-        frames.close()  # type: ignore[attr-defined]
+        frames.close()
         decode_view.close()
         return found
 
     seats = video.shared_views(len(asked))
     with ThreadPoolExecutor(len(asked)) as pool:
         first = pool.submit(some, seats[0])
-        others = [
-            pool.submit(lambda decode_view, wish: list(decode_view.frames(**wish)), *pair)
-            for pair in zip(seats[1:], asked[1:], strict=True)
-        ]
+        others = [pool.submit(lambda pair: list(pair[0].frames(**pair[1])), pair) for pair in zip(seats[1:], asked[1:], strict=True)]
     assert same(first.result(), list(video.frames(**asked[0]))[:stop])
     for wish, found in zip(asked[1:], others, strict=True):
         assert same(found.result(), list(video.frames(**wish)))
@@ -107,7 +110,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 def test_one_pass_decodes_for_all(tmp_path: Path, opened: list[int]) -> None:
     video = open_video(write(tmp_path / "a.mp4", Clip(codec="libx264", bframes=2, gop=12)))
     whole = TimeRange(0, video.duration)
-    asked = [{"span": whole}, {"span": whole, "fps": 5.0}, {"span": whole, "fps": 2.0, "order": "bgr"}]
+    asked: list[Wish] = [{"span": whole}, {"span": whole, "fps": 5.0}, {"span": whole, "fps": 2.0, "order": "bgr"}]
     list(video.frames(whole))
     alone = opened[1]
     opened[:] = [0, 0]
@@ -128,7 +131,8 @@ def test_nobody_waits_for_one_that_has_left(tmp_path: Path) -> None:
 def patient(video: MediaFile, count: int, patience: float) -> list[MediaFile]:
     seats = video.shared_views(count)
     for decode_view in seats:
-        shares = decode_view._shared.func.__self__  # type: ignore[attr-defined]
+        taken: Any = decode_view._shared
+        shares = taken.func.__self__
         shares._patience = shares._stalled = patience
     return seats
 
@@ -136,7 +140,7 @@ def patient(video: MediaFile, count: int, patience: float) -> list[MediaFile]:
 def test_one_that_does_not_come_is_waited_for_no_longer_than_patience(tmp_path: Path) -> None:
     video = open_video(write(tmp_path / "a.mp4"))
     seats = patient(video, 2, 0.3)
-    wish = {"span": TimeRange(0, video.duration), "fps": 10.0}
+    wish: Wish = {"span": TimeRange(0, video.duration), "fps": 10.0}
     began = time.monotonic()
     found = list(seats[0].frames(**wish))
     assert 0.3 <= time.monotonic() - began < 5
@@ -148,7 +152,7 @@ def test_one_that_does_not_come_is_waited_for_no_longer_than_patience(tmp_path: 
 def test_one_that_takes_nothing_is_left_behind_and_still_gets_all(tmp_path: Path) -> None:
     video = open_video(write(tmp_path / "a.mp4", Clip(times=range(0, 3000, 40))))
     seats = patient(video, 2, 0.3)
-    wish = {"span": TimeRange(0, video.duration)}
+    wish: Wish = {"span": TimeRange(0, video.duration)}
     slow = seats[0].frames(**wish)
     quick: list[Frame] = []
     reader = threading.Thread(target=lambda: quick.extend(seats[1].frames(**wish)))
@@ -193,7 +197,7 @@ def test_parts_are_decoded_side_by_side_where_there_is_an_index(
 @settings(max_examples=40, deadline=None)
 @given(asked=st.lists(st.tuples(wishes, st.integers(1, 60)), min_size=1, max_size=6), name=st.sampled_from(["a.mp4", "b.mp4"]))
 def test_a_part_reads_the_same_whatever_it_read_before(
-    tmp_path_factory: pytest.TempPathFactory, asked: list[tuple[dict, int]], name: str
+    tmp_path_factory: pytest.TempPathFactory, asked: list[tuple[Wish, int]], name: str
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("os.cpu_count", lambda: 2)
@@ -211,8 +215,12 @@ def test_a_part_reads_the_same_whatever_it_read_before(
 def test_a_part_opens_the_file_once_as_long_as_it_is_read_forward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = list[Path]()
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    real = packet_reader.open_container
-    monkeypatch.setattr(packet_reader, "open_container", lambda path, *more: opened.append(path) or real(path, *more))  # type: ignore[func-returns-value]
+
+    def counted(path: Path, *more: Any) -> Any:
+        opened.append(path)
+        return open_container(path, *more)
+
+    monkeypatch.setattr(packet_reader, "open_container", counted)
     video = open_video(write(tmp_path / "a.mp4", Clip(times=range(0, 8000, 40))))
     with video.parallel_views(2)[0] as view:
         opened.clear()

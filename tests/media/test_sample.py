@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ def structure(path: Path) -> dict[str, Any]:
     """Everything about a clip that should not depend on the version of an encoder."""
     with av.open(str(path)) as clip:
         picture = clip.streams.video[0]
+        assert clip.duration
         return {
             "streams": [(stream.type, stream.codec.canonical_name, stream.language) for stream in clip.streams],
             "size": [picture.width, picture.height],
@@ -46,9 +48,11 @@ def cues(path: Path) -> list[dict[str, Any]]:
     found = []
     with av.open(str(path)) as clip:
         stream = clip.streams.subtitles[0]
+        context: Any = stream.codec_context
         for packet in clip.demux(stream):
-            for line in stream.codec_context.decode(packet) if packet.size > 2 else ():
+            for line in context.decode(packet) if packet.size > 2 else ():
                 text = line.dialogue.decode().replace("\\N", "\n")
+                assert packet.pts is not None and packet.duration is not None
                 start, end = (float(t * packet.time_base) for t in (packet.pts, packet.pts + packet.duration))
                 found.append({"start": start, "end": end, "language": stream.language, "text": text})
     return found
@@ -69,7 +73,7 @@ def sound() -> np.ndarray:
     return np.concatenate([piece.to_ndarray().reshape(-1) for piece in pieces])
 
 
-def test_the_clip_is_small_and_has_the_streams_it_should():
+def test_the_clip_is_small_and_has_the_streams_it_should() -> None:
     assert CLIP.stat().st_size < 1_000_000
     assert structure(CLIP) == {
         "streams": [("video", "h264", "und"), ("audio", "aac", "eng"), ("subtitle", "mov_text", "eng")],
@@ -83,14 +87,15 @@ def test_the_clip_is_small_and_has_the_streams_it_should():
     assert 25 <= TRUTH["duration"] <= 40
 
 
-def test_seeking_in_the_clip_is_cheap():
+def test_seeking_in_the_clip_is_cheap() -> None:
     with av.open(str(CLIP)) as clip:
-        keys = [float(packet.pts * packet.time_base) for packet in clip.demux(video=0) if packet.is_keyframe and packet.size]
+        packets = [packet for packet in clip.demux(video=0) if packet.is_keyframe and packet.size]
+        keys = [float(packet.pts * packet.time_base) for packet in packets if packet.pts is not None]
     assert set(CUTS) <= set(keys)
     assert max(np.diff([*keys, TRUTH["duration"]])) <= 2
 
 
-def test_the_truth_covers_the_clip_and_stays_within_it():
+def test_the_truth_covers_the_clip_and_stays_within_it() -> None:
     shots = TRUTH["shots"]
     assert [shot["start"] for shot in shots] == [0, *(shot["end"] for shot in shots[:-1])]
     assert shots[-1]["end"] == TRUTH["duration"]
@@ -101,7 +106,7 @@ def test_the_truth_covers_the_clip_and_stays_within_it():
 
 @pytest.mark.parametrize("detector", ["AdaptiveDetector", "ContentDetector"])
 @pytest.mark.parametrize("shortest", [0, 15])
-def test_shots_are_found_to_the_frame(detector, shortest):
+def test_shots_are_found_to_the_frame(detector: str, shortest: int) -> None:
     import scenedetect
 
     found = scenedetect.detect(str(CLIP), getattr(scenedetect, detector)(min_scene_len=shortest))
@@ -109,7 +114,7 @@ def test_shots_are_found_to_the_frame(detector, shortest):
 
 
 @pytest.fixture(scope="module")
-def read():
+def read() -> Callable[[np.ndarray], list[str]]:
     """RapidOCR as the text analyzer uses it, small pictures not enlarged, and with every faint find kept."""
     from rapidocr import RapidOCR
 
@@ -118,7 +123,9 @@ def read():
 
 
 @pytest.mark.parametrize("t", sorted({int((text["start"] + text["end"]) / 2) for text in TRUTH["texts"]} | {0}))
-def test_lettering_is_read_exactly_and_nothing_else_is_read(t, frames, read):
+def test_lettering_is_read_exactly_and_nothing_else_is_read(
+    t: int, frames: dict[float, np.ndarray], read: Callable[[np.ndarray], list[str]]
+) -> None:
     assert read(frames[t][:, :, ::-1]) == sorted(text["text"] for text in TRUTH["texts"] if text["start"] <= t < text["end"])
 
 
@@ -129,21 +136,21 @@ def recognize(sound: np.ndarray) -> list[str]:
     decoder.start_utt()
     decoder.process_raw(sound.tobytes(), full_utt=True)
     decoder.end_utt()
-    return decoder.hyp().hypstr.split()
+    return str(decoder.hyp().hypstr).split()
 
 
 @pytest.mark.parametrize("line", TRUTH["speech"], ids=lambda line: line["text"])
-def test_each_sentence_is_heard_word_for_word(line, sound):
+def test_each_sentence_is_heard_word_for_word(line: Any, sound: np.ndarray) -> None:
     start, end = (round(t * RATE) for t in (line["start"] - 0.25, line["end"] + 0.25))
     assert recognize(sound[start:end]) == words(line["text"])
 
 
 @pytest.mark.slow
-def test_the_whole_sound_is_heard_word_for_word(sound):
+def test_the_whole_sound_is_heard_word_for_word(sound: np.ndarray) -> None:
     assert recognize(sound) == [word for line in TRUTH["speech"] for word in words(line["text"])]
 
 
-def test_things_move_when_the_truth_says_so_and_only_then():
+def test_things_move_when_the_truth_says_so_and_only_then() -> None:
     """A change between neighbouring frames, away from cuts and from lettering that changes, is somebody moving."""
     jumps = {*CUTS, *(text["start"] for text in TRUTH["texts"])}
     moving, before = {}, None
@@ -160,7 +167,7 @@ def test_things_move_when_the_truth_says_so_and_only_then():
     assert [t for t in still if moving[t]] == []
 
 
-def test_questions_are_about_the_clip():
+def test_questions_are_about_the_clip() -> None:
     asked = [json.loads(line) for line in (EXAMPLES / "questions.jsonl").read_text(encoding="utf-8").splitlines()]
     assert len({question["id"] for question in asked}) == len(asked) >= 8
     for question in asked:
@@ -171,7 +178,7 @@ def test_questions_are_about_the_clip():
 
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("flite"), reason="needs the command 'flite' (Debian package flite) for the voices")
-def test_the_script_makes_the_clip_again(tmp_path):
+def test_the_script_makes_the_clip_again(tmp_path: Path) -> None:
     if not hasattr(pytest.importorskip("cv2"), "FontFace"):
         pytest.skip("needs OpenCV 5 or newer, for the font that is built into it")
     if not hasattr(SubtitleSet, "create"):

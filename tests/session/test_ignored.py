@@ -1,6 +1,8 @@
 """Flags that have no effect beside others are told; a model that was named and cannot be asked is an error."""
 
 import shlex
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,7 @@ RULES = "--manager rules asks no language model"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ignored")
     talk(folder / "talk.mp4")
     (folder / "model.toml").write_text('model = "m"\n')
@@ -34,7 +36,9 @@ def folder(tmp_path_factory):
     ],
 )
 @pytest.mark.parametrize("command", ["ask", "batch"])
-def test_a_model_that_was_named_needs_a_key(folder, monkeypatch, flags, variables, command):
+def test_a_model_that_was_named_needs_a_key(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, flags: str, variables: dict[str, str], command: str
+) -> None:
     monkeypatch.chdir(folder)
     typed = ["ask", "talk.mp4", PRICE] if command == "ask" else ["batch", "q.jsonl", "--out", "o.jsonl"]
     said = Cli(folder)(*typed, *flags.split(), code=1, **variables).stderr.splitlines()
@@ -42,12 +46,12 @@ def test_a_model_that_was_named_needs_a_key(folder, monkeypatch, flags, variable
 
 
 @pytest.mark.parametrize("given", [{"vision_model": "v"}, {"verify": "always"}])
-def test_a_model_that_was_named_in_python_needs_a_key(folder, tmp_path, given):
+def test_a_model_that_was_named_in_python_needs_a_key(folder: Path, tmp_path: Path, given: dict[str, str]) -> None:
     with pytest.raises(AgentError, match=NO_KEY):
         Session(folder / "talk.mp4", store=tmp_path / "s.db", **given)
 
 
-def test_what_no_model_is_asked_for_needs_none(folder, monkeypatch):
+def test_what_no_model_is_asked_for_needs_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     assert Cli(folder)("index", "talk.mp4", "--with", "subtitles", "--config", "model.toml", "-q").stderr == ""
 
@@ -95,7 +99,7 @@ def test_what_no_model_is_asked_for_needs_none(folder, monkeypatch):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_flag_without_effect_is_told(folder, monkeypatch, typed, told):
+def test_a_flag_without_effect_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch, typed: str, told: Any) -> None:
     monkeypatch.chdir(folder)
     said = Cli(folder)(*shlex.split(typed), "--quiet").stderr.splitlines()
     assert [line.removeprefix("Warning: ") for line in said if "ignored" in line] == told

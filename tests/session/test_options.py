@@ -1,13 +1,16 @@
 """Options that the user gives to analyzers: what is refused, what calls use, and which notes are shown."""
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from analyzer_agent import AgentError, Session
 from analyzer_agent.config import Settings
 from analyzer_agent.evidence.merging import NoteReader
-from analyzer_agent.records import Observation, Provenance, ToolCall
+from analyzer_agent.records import Observation, Provenance, ToolCall, ToolResult
 from analyzer_agent.session.options import options_of, prefer_options, with_defaults
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange
@@ -31,7 +34,9 @@ from media_maker import Clip, write
         ("scenes", "detector", "content", "content"),
     ],
 )
-def test_values_are_read_as_the_schema_wants_them(analyzer, option, given, value):
+def test_values_are_read_as_the_schema_wants_them(
+    analyzer: str, option: str, given: str | int | list[str], value: str | list[str] | float
+) -> None:
     (found,) = options_of(Settings(options={analyzer: {option: given}})).values()
     assert found == {option: value}
 
@@ -52,13 +57,13 @@ def test_values_are_read_as_the_schema_wants_them(analyzer, option, given, value
         ({"scenes": {"detector": "magic"}}, "'magic' is not valid: choose one of adaptive, content.", ""),
     ],
 )
-def test_what_an_analyzer_does_not_take_is_refused(given, told, hint):
+def test_what_an_analyzer_does_not_take_is_refused(given: dict[str, Any], told: str, hint: str) -> None:
     with pytest.raises(AgentError) as refused:
         options_of(Settings(options=given))
     assert told in str(refused.value) and refused.value.hint.startswith(hint)
 
 
-def test_they_are_the_defaults_of_calls():
+def test_they_are_the_defaults_of_calls() -> None:
     spec = with_defaults(speech.SPEC, {"language": "fr"})
     assert spec.complete({})["language"] == "fr" and spec.complete({"language": "de"})["language"] == "de"
     assert spec.options_schema["language"]["default"] == "fr", "the model is told"
@@ -68,16 +73,16 @@ def test_they_are_the_defaults_of_calls():
 @pytest.mark.parametrize(
     ("said", "code"), [("en", "en"), ("English", "en"), ("en-US", "en"), ("pt_BR", "pt"), (" FR ", "fr"), ("auto", "auto"), ("xx", "xx")]
 )
-def test_languages_are_understood(said, code):
+def test_languages_are_understood(said: str, code: str) -> None:
     assert code_of(said) == code
 
 
-def test_the_languages_are_those_of_whisper():
+def test_the_languages_are_those_of_whisper() -> None:
     tokenizer = pytest.importorskip("faster_whisper.tokenizer")
     assert set(WHISPER) == set(tokenizer._LANGUAGE_CODES)
 
 
-def test_a_language_that_no_engine_knows_is_told_before_anything_runs(cli, tmp_path):
+def test_a_language_that_no_engine_knows_is_told_before_anything_runs(cli: Cli, tmp_path: Path) -> None:
     result = cli("ask", talk(tmp_path / "talk.mp4"), "What?", "--engine", "speech=pocketsphinx", "--language", "French", code=1)
     assert result.stderr.startswith("Error: speech.language=French cannot be used: pocketsphinx knows English alone, not 'fr'.\nHint: ")
 
@@ -86,21 +91,21 @@ def test_a_language_that_no_engine_knows_is_told_before_anything_runs(cli, tmp_p
 
 
 @pytest.fixture
-def cli(tmp_path):
+def cli(tmp_path: Path) -> Cli:
     return Cli(tmp_path)
 
 
 @pytest.fixture
-def video(tmp_path):
+def video(tmp_path: Path) -> Path:
     return write(tmp_path / "v.mp4", Clip(times=range(0, 2_000, 40)))
 
 
-def detectors(session, runs):
+def detectors(session: Session, runs: Any) -> set[str]:
     return {session.store.notes.provenance(run.notes[0].key).params["detector"] for run in runs}
 
 
-def test_every_way_of_reading_shows_what_was_made_with_them(tmp_path, video):
-    def opened(**options):
+def test_every_way_of_reading_shows_what_was_made_with_them(tmp_path: Path, video: Path) -> None:
+    def opened(**options: Any) -> Session:
         return Session(video, store=tmp_path / "s.db", manager="rules", tools=("scenes",), options=options)
 
     whole = json.dumps({"ranges": [["0:00", "0:02"]]})
@@ -121,7 +126,7 @@ def test_every_way_of_reading_shows_what_was_made_with_them(tmp_path, video):
         assert detectors(session, session.toolbox.reader.merged_notes(session_video.video.id, session_video.scope)) == {"adaptive"}
 
 
-def consume(running):
+def consume(running: Iterator[Any]) -> ToolResult:
     while True:
         try:
             next(running)
@@ -132,7 +137,7 @@ def consume(running):
 # --- the command line ---------------------------------------------------------------------------------------------------
 
 
-def test_on_the_command_line(cli, video):
+def test_on_the_command_line(cli: Cli, video: Path) -> None:
     index = ("index", video, "--with", "scenes", "--quiet", "--json")
     new = lambda *flags, **env: cli.json(*index, *flags, **env)["indexed"][0]["new_seconds"]  # noqa: E731
     assert new("--option", "scenes.detector=content") == 2.0
@@ -142,14 +147,14 @@ def test_on_the_command_line(cli, video):
     assert "choose one of adaptive, content." in result.stderr
 
 
-def test_notes_are_read_with_the_same_options(cli, video):
+def test_notes_are_read_with_the_same_options(cli: Cli, video: Path) -> None:
     for detector in ("content", "adaptive"):
         cli("index", video, "--with", "scenes", "--quiet", "-O", f"scenes.detector={detector}")
     last, chosen = (cli.json("notes", video, "--json", *flags)[0]["id"] for flags in ((), ("-O", "scenes.detector=content")))
     assert last > chosen == 1
 
 
-def test_the_flags_of_speech(cli, tmp_path):
+def test_the_flags_of_speech(cli: Cli, tmp_path: Path) -> None:
     told = cli.json("config", "list", "--json", "--language", "en", "--hotwords", "Ada Lovelace", "--track", "2", "-O", "text.languages=de")
     (row,) = [row for row in told["settings"] if row["name"] == "options"]
     assert row["from"] == "flag" and row["value"] == {
@@ -160,7 +165,7 @@ def test_the_flags_of_speech(cli, tmp_path):
     assert result.stderr == "Error: There is no audio track 2: there is one audio track.\nHint: Choose --track from 1 to 1.\n"
 
 
-def test_notes_are_those_of_the_track_that_is_asked_for(tmp_path):
+def test_notes_are_those_of_the_track_that_is_asked_for(tmp_path: Path) -> None:
     with Store(tmp_path / "s.db") as store:
         store.notes.add_video("v", "v", "v", 1_000)
         whole = TimeRange(0, 1_000)
@@ -175,7 +180,7 @@ def test_notes_are_those_of_the_track_that_is_asked_for(tmp_path):
         assert read() == ["said on 2"]
 
 
-def heard(store, **made):
+def heard(store: Store, **made: Any) -> None:
     """Store what speech heard in a video with some options."""
     params = {"track": 1, "language": "auto", "hotwords": ""} | made
     lane = "" if params["track"] == 1 else f"track {params['track']}"
@@ -199,7 +204,9 @@ def heard(store, **made):
         ({"track": 2}, "track=2"),
     ],
 )
-def test_speech_heard_with_other_options_never_replaces_that_of_the_readers(tmp_path, options, shown):
+def test_speech_heard_with_other_options_never_replaces_that_of_the_readers(
+    tmp_path: Path, options: dict[str, str | int], shown: str
+) -> None:
     with Store(tmp_path / "s.db") as store:
         store.notes.add_video("v", "v", "v", 1_000)
         for made in ({}, {"hotwords": "Ada"}, {"track": 2}, {"language": "fr"}):
@@ -210,7 +217,7 @@ def test_speech_heard_with_other_options_never_replaces_that_of_the_readers(tmp_
         assert [note.text for note in store.notes.search("usual language hotwords track", videos=["v"])] == [shown]
 
 
-def test_speech_heard_with_other_options_is_shown_and_marked_where_there_is_no_other(cli, tmp_path):
+def test_speech_heard_with_other_options_is_shown_and_marked_where_there_is_no_other(cli: Cli, tmp_path: Path) -> None:
     video = talk(tmp_path / "talk.mp4")
     with Session(video, store=cli.store, manager="rules") as session:
         (session_video,) = session.session_videos
