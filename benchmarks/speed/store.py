@@ -87,8 +87,8 @@ def _questions(store: Store, videos: list[str], length: int) -> Iterator[tuple[s
     yield "notes of 1 to 10 min", 20, read
     yield "notes of 1 to 10 min, joined for reading", 60, runs
     yield "state, recipes and coverage", 20, state
-    yield "search for 1 to 6 words", 20, search
-    yield "search for 1 to 6 words, joined", 20, find
+    yield "search for 1 to 6 words", 40, search
+    yield "search for 1 to 6 words, joined", 40, find
 
 
 def _p95(asked: list[_Ask]) -> float:

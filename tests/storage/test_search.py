@@ -87,7 +87,6 @@ def bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make words frequent that are in more than 40 notes, with as few candidates."""
     monkeypatch.setattr(search, "RARE_WORD_NOTES", 40)
     monkeypatch.setattr(search, "_NEWEST", 40)
-    monkeypatch.setattr(search, "_NEWEST_AT_LEAST", 20)
 
 
 @pytest.mark.parametrize("seed", range(5))
