@@ -94,8 +94,13 @@ class Maintenance:
         order = {name: n for n, name in enumerate(known)}
         return [
             StoredShare(
-                *(known[group[0]], *group[1:], counted.get(group, 0), _covered(rows)),
-                *(sum(row["wall_ms"] for row in rows), vectors.get(group, 0)),
+                known[group[0]],
+                analyzer=group[1],
+                engine=group[2],
+                notes=counted.get(group, 0),
+                covered_ms=_covered(rows),
+                wall_ms=sum(row["wall_ms"] for row in rows),
+                vectors=vectors.get(group, 0),
             )
             for group, rows in sorted(groups.items(), key=lambda item: (order[item[0][0]], item[0]))
         ]
@@ -121,15 +126,11 @@ class Maintenance:
         with self._at.write() as db:
             notes = db.execute(f"DELETE FROM notes WHERE id IN (SELECT c.id FROM notes c {chosen})", args).rowcount
             db.execute(f"DELETE FROM vectors WHERE rowid IN (SELECT c.rowid FROM vectors c {chosen})", args)
-            db.execute(f"DELETE FROM coverage WHERE (video, key) IN (SELECT c.video, c.key FROM coverage c {chosen})", args)
-            db.execute(
-                "UPDATE coverage_stats SET changes = changes + 1 WHERE (video, key) IN (SELECT c.video, "
-                f"c.key FROM coverage_stats c {chosen})",
-                args,
-            )
-            db.execute(f"DELETE FROM note_extents WHERE (video, key) IN (SELECT c.video, c.key FROM note_extents c {chosen})", args)
-            # A process that is refining deleted coverage must lose its claim and start over.
-            db.execute(f"DELETE FROM claims WHERE (video, key) IN (SELECT c.video, c.key FROM claims c {chosen})", args)
+            # Claims, too: a process that is refining deleted coverage must start over.
+            for table in ("coverage", "note_extents", "claims"):
+                db.execute(f"DELETE FROM {table} WHERE (video, key) IN (SELECT c.video, c.key FROM {table} c {chosen})", args)
+            changed = f"SELECT c.video, c.key FROM coverage_stats c {chosen}"
+            db.execute(f"UPDATE coverage_stats SET changes = changes + 1 WHERE (video, key) IN ({changed})", args)
         return Cleared(notes, sum(share.covered_ms for share in shares), self._shrink())
 
     def _shrink(self) -> bool:

@@ -6,6 +6,7 @@ Joining pieces into whole notes is up to `evidence.merging`.
 import json
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -71,22 +72,8 @@ class Notes:
             if db.execute("SELECT 1 FROM provenances WHERE key = ?", [provenance.key]).fetchone():
                 return
         with self._at.write() as db:
-            db.execute(
-                "INSERT OR IGNORE INTO provenances (key, analyzer, version, engine, tier, weights, lane, params, uncertain) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    *(
-                        provenance.key,
-                        provenance.analyzer,
-                        provenance.version,
-                        provenance.engine,
-                        provenance.tier,
-                        provenance.weights,
-                        provenance.lane,
-                    ),
-                    *(json.dumps(provenance.params, sort_keys=True), provenance.uncertain),
-                ],
-            )
+            row = asdict(provenance) | {"params": json.dumps(provenance.params, sort_keys=True)}
+            db.table("provenances").insert(row, ignore=True)
 
     def provenances(self, *, video: str | None = None, analyzer: str | None = None) -> list[Provenance]:
         """Return the known provenances, oldest first; with `video`, those that cover part of it."""
@@ -100,12 +87,12 @@ class Notes:
             args.append(video)
         with self._at.read() as db:
             rows = db.query(f"SELECT k.* FROM {source} WHERE {' AND '.join(where)} ORDER BY k.id", args)
-            return [_recipe(row) for row in rows]
+            return [_provenance(row) for row in rows]
 
     def provenance(self, key: str) -> Provenance:
         """Return the provenance of notes with this key."""
         with self._at.read() as db:
-            return _recipe(next(db.query("SELECT * FROM provenances WHERE key = ?", [key])))
+            return _provenance(next(db.query("SELECT * FROM provenances WHERE key = ?", [key])))
 
     def facts(self, key: str) -> Mapping[str, JSON]:
         """Return `Analyzer.facts` of the engine behind `key`, as of its last load."""
@@ -129,7 +116,7 @@ class Notes:
         Sampling engines compete per instant: a better one with a step of 8 s does not hide the
         samples of another in between. With `keys`, only those engines compete.
         """
-        provenances = self._recipes(video, keys)
+        provenances = self._provenances(video, keys)
         sql, args = _notes_query(
             "n.id, n.key, n.kind, n.start_ms, n.end_ms, n.text, n.score, n.detail",
             video,
@@ -145,7 +132,7 @@ class Notes:
     @gc_paused()
     def brief(self, video: str, span: TimeRange, kinds: Iterable[str]) -> list[NoteSummary]:
         """Return the notes of `read` that start in `span`, without details: far faster."""
-        provenances = self._recipes(video, None)
+        provenances = self._provenances(video, None)
         sql, args = _notes_query(
             "n.id, n.key, k.analyzer, n.kind, n.start_ms, n.end_ms, n.text, n.score",
             video,
@@ -186,7 +173,7 @@ class Notes:
             shown: set[int] = set()
             for video in {note.video for note in known.values()}:
                 if video not in rivals:
-                    rivals[video] = self._rivals(self._recipes(video, None))
+                    rivals[video] = self._rivals(self._provenances(video, None))
                 shown.update(note.id for note in self._visible(video, [n for n in known.values() if n.video == video], rivals[video]))
             yield from (known[n] for n in page if n in shown)
 
@@ -205,7 +192,7 @@ class Notes:
         with self._at.read() as db:
             return {row[0]: _note(row[8], row[9], row) for row in db.execute(sql, wanted)}
 
-    def _recipes(self, video: str, keys: Iterable[str] | None) -> list[Provenance]:
+    def _provenances(self, video: str, keys: Iterable[str] | None) -> list[Provenance]:
         allowed = None if keys is None else set(keys)
         return [provenance for provenance in self.provenances(video=video) if allowed is None or provenance.key in allowed]
 
@@ -291,9 +278,9 @@ def _note(video: str, analyzer: str, row: Sequence[Any]) -> Note:
     return Note(id, video, analyzer, key, Observation(TimeRange(start, end), kind, text, score, known))
 
 
-def _recipe(row: Mapping[str, Any]) -> Provenance:
-    plain = {name: row[name] for name in ("key", "analyzer", "version", "engine", "tier", "weights", "lane")}
-    return Provenance(**plain, params=json.loads(row["params"]), uncertain=bool(row["uncertain"]))
+def _provenance(row: Mapping[str, Any]) -> Provenance:
+    columns = {field.name: row[field.name] for field in fields(Provenance)}
+    return Provenance(**columns | {"params": json.loads(row["params"]), "uncertain": bool(row["uncertain"])})
 
 
 class Vectors:
