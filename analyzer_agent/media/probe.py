@@ -14,13 +14,12 @@ from analyzer_agent.media.container import (
     clock_of,
     decode_packet,
     discard_other_streams,
-    has_estimated_duration,
     not_media,
     open_container,
     packets,
 )
 from analyzer_agent.media.frame_converter import orientation_of
-from analyzer_agent.media.stream_end import declared_duration, declared_end, stream_ends
+from analyzer_agent.media.stream_end import DURATION_TOLERANCE_S, StreamEnds, declared_duration, stream_ends
 from analyzer_agent.protocols import Track
 from analyzer_agent.timeline import TimeRange, clock
 
@@ -29,20 +28,11 @@ if TYPE_CHECKING:
     from av.frame import Frame
     from av.stream import Stream
 
-STILL_MS = 1000
-"""Duration of an image, in ms."""
+_STILL_S = Fraction(1)
+"""Duration of an image, in seconds."""
 
 _FIRST_PACKETS = 500
 """Number of packets to try before a stream counts as not decodable."""
-
-_PADDING_TOLERANCE_S = Fraction(1, 4)
-"""Seconds by which the last packet may exceed an exact end in the header (padding, not played)."""
-
-_TRUNCATION_WINDOW_S = 5
-"""A stream whose last packet lies within this many seconds of the end of the data was truncated."""
-
-_DURATION_TOLERANCE_S = 1
-"""Seconds by which ends may differ without being reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +100,10 @@ def inspect(path: Path) -> Layout:
         if video is None and not any(_first(path, stream) for stream in audio):
             raise not_media(path)
         streams = [*([video] if video is not None else []), *audio]
-        reach = _StreamEnds.of(container, streams, still, _frame_duration(video))
-        problems += reach.problems
+        if still:
+            reach = StreamEnds({stream.index: _STILL_S for stream in streams})
+        else:
+            reach = stream_ends(container, streams, _frame_duration(video))
         picture = _picture(video, first, reach, still) if video is not None and first is not None else None
         sounds = [_sound(stream, number, reach) for number, stream in enumerate(audio, 1)]
         texts = [(stream.index, _track(stream, number)) for number, stream in enumerate(container.streams.subtitles, 1)]
@@ -131,48 +123,6 @@ def has_sound(path: Path) -> bool:
     """
     with open_container(path) as container:
         return bool(_choose(container)[1])
-
-
-@dataclass(slots=True)
-class _StreamEnds:
-    """The ends of streams, in seconds; `readable` is the end of the data, if they end early."""
-
-    ends: dict[int, Fraction]
-    readable: Fraction | None = None
-    problems: list[str] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, container: "InputContainer", streams: "Sequence[Stream]", still: bool, usual: Fraction) -> "_StreamEnds":
-        """Compare the ends in the header with the last packets; `usual` is a frame in seconds."""
-        if still:
-            return cls({stream.index: Fraction(STILL_MS, 1000) for stream in streams})
-        found = stream_ends(container, streams, usual)
-        # For formats without an index, libav estimates the duration from the bit rate.
-        trusted = not has_estimated_duration(container)
-        reach = cls({})
-        for stream in streams:
-            end = found.get(stream.index, Fraction(0))
-            claim = declared_end(container, stream)
-            slack = _PADDING_TOLERANCE_S if stream.type == "audio" else 0
-            if claim is not None and (claim <= end <= claim + slack or (claim > end and (trusted or not end))):
-                reach.ends[stream.index] = claim
-                reach._note_missing(claim, end)
-            else:
-                reach.ends[stream.index] = end
-        whole = declared_duration(container)
-        if whole is not None and trusted:
-            reach._compare(whole, max(found.values(), default=Fraction(0)))
-        return reach
-
-    def _note_missing(self, claim: Fraction, end: Fraction) -> None:
-        if claim - end > _DURATION_TOLERANCE_S:
-            self.readable = end if self.readable is None else min(self.readable, end)
-
-    def _compare(self, whole: Fraction, last: Fraction) -> None:
-        """Use the container's duration if its streams declare none (Matroska)."""
-        if self.readable is None and whole - max(self.ends.values()) > _DURATION_TOLERANCE_S:
-            self.readable = last
-            self.ends = {index: whole if last - end < _TRUNCATION_WINDOW_S else end for index, end in self.ends.items()}
 
 
 def _choose(container: "InputContainer") -> "tuple[Stream | None, list[Stream]]":
@@ -207,7 +157,7 @@ def _first(path: Path, stream: "Stream") -> "Frame | None":
         return next(iter(decode_packet(lambda: own.codec_context.decode(None)) or []), None)  # type: ignore[attr-defined]
 
 
-def _picture(video: "Stream", frame: "Frame", reach: _StreamEnds, still: bool) -> PictureStream:
+def _picture(video: "Stream", frame: "Frame", reach: StreamEnds, still: bool) -> PictureStream:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -232,7 +182,7 @@ def _picture(video: "Stream", frame: "Frame", reach: _StreamEnds, still: bool) -
     )
 
 
-def _sound(stream: "Stream", number: int, reach: _StreamEnds) -> SoundStream:
+def _sound(stream: "Stream", number: int, reach: StreamEnds) -> SoundStream:
     at = clock_of(stream.container, stream)  # type: ignore[arg-type]
     start = max(0, at.ms(stream.start_time)) if stream.start_time is not None else 0
     context = stream.codec_context
@@ -260,7 +210,7 @@ def _codec(stream: "Stream") -> str:
 def _mismatch(container: "InputContainer", duration: int) -> list[str]:
     whole = declared_duration(container)
     claimed = duration if whole is None else _round_up(whole)
-    if abs(claimed - duration) <= _DURATION_TOLERANCE_S * 1000:
+    if abs(claimed - duration) <= DURATION_TOLERANCE_S * 1000:
         return []
     return [f"the container says {clock(claimed)}, picture and sound end at {clock(duration)}"]
 

@@ -1,4 +1,4 @@
-"""Find the ends of a container's streams by reading packets, without decoding.
+"""Find the ends of a container's streams, from its header and by reading packets, without decoding.
 
 Ends are seconds on the presentation timeline.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from analyzer_agent.media.container import StreamClock, clock_of, has_arbitrary_start
+from analyzer_agent.media.container import StreamClock, clock_of, has_arbitrary_start, has_estimated_duration
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -21,9 +21,57 @@ _TAIL_S = 1
 _BISECTION_STOP_S = 2
 """Length in seconds at which bisecting for the last readable time stops; the rest is read."""
 
+_PADDING_TOLERANCE_S = Fraction(1, 4)
+"""Seconds by which the last packet may exceed an exact end in the header (padding, not played)."""
+
+_TRUNCATION_WINDOW_S = 5
+"""A stream whose last packet lies within this many seconds of the end of the data was truncated."""
+
+DURATION_TOLERANCE_S = 1
+"""Seconds by which ends may differ without being reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnds:
+    """The ends of streams in seconds, by index; `readable` is the end of the data, if they end early."""
+
+    ends: dict[int, Fraction]
+    readable: Fraction | None = None
+
+
+def stream_ends(container: "InputContainer", streams: Sequence["Stream"], usual: Fraction) -> StreamEnds:
+    """Compare the ends that the header declares with the last packets.
+
+    Args:
+        container: the open container.
+        streams: the streams of interest.
+        usual: duration of a frame in seconds, for packets without a duration.
+    """
+    last = _packet_ends(container, streams, usual)
+    # For formats without an index, libav estimates the duration from the bit rate.
+    trusted = not has_estimated_duration(container)
+    ends: dict[int, Fraction] = {}
+    missing: list[Fraction] = []
+    for stream in streams:
+        end = ends[stream.index] = last.get(stream.index, Fraction(0))
+        declared = _declared_end(container, stream)
+        slack = _PADDING_TOLERANCE_S if stream.type == "audio" else 0
+        if declared is not None and (declared <= end <= declared + slack or (declared > end and (trusted or not end))):
+            ends[stream.index] = declared
+            if declared - end > DURATION_TOLERANCE_S:
+                missing.append(end)
+    if missing:
+        return StreamEnds(ends, min(missing))
+    whole = declared_duration(container)
+    if whole is None or not trusted or whole - max(ends.values()) <= DURATION_TOLERANCE_S:
+        return StreamEnds(ends)
+    # The container declares a duration and its streams none (Matroska).
+    data_end = max(last.values(), default=Fraction(0))
+    return StreamEnds({index: whole if data_end - end < _TRUNCATION_WINDOW_S else end for index, end in ends.items()}, data_end)
+
 
 @dataclass(slots=True)
-class _StreamEnd:
+class _LastPacket:
     """The last packet of a stream; `usual` is the default duration of a frame in seconds."""
 
     clock: StreamClock
@@ -55,7 +103,7 @@ class _StreamEnd:
         return last + ((self.pts - self.before) * self.clock.base if self.before is not None else 0)
 
 
-def declared_end(container: "InputContainer", stream: "Stream") -> Fraction | None:
+def _declared_end(container: "InputContainer", stream: "Stream") -> Fraction | None:
     """Return the end of a stream according to the header, in seconds, or None."""
     if stream.duration is None or stream.duration <= 0:
         return None
@@ -72,17 +120,12 @@ def declared_duration(container: "InputContainer") -> Fraction | None:
     return Fraction(start + container.duration, 1_000_000)
 
 
-def stream_ends(container: "InputContainer", streams: Sequence["Stream"], usual: Fraction) -> dict[int, Fraction]:
-    """Return the ends of streams, in seconds by index; streams without packets are left out.
+def _packet_ends(container: "InputContainer", streams: Sequence["Stream"], usual: Fraction) -> dict[int, Fraction]:
+    """Return the ends of the last packets by stream index; streams without packets are left out.
 
     Reads the tail if the container is seekable, else the whole file.
-
-    Args:
-        container: the open container.
-        streams: the streams of interest.
-        usual: duration of a frame in seconds, for packets without a duration.
     """
-    found = {s.index: _StreamEnd(clock_of(container, s), usual if s.type == "video" else Fraction(0)) for s in streams}
+    found = {s.index: _LastPacket(clock_of(container, s), usual if s.type == "video" else Fraction(0)) for s in streams}
     for stream in streams:
         if found[stream.index].pts is None:
             _read_tail(container, stream, streams, found)
@@ -92,8 +135,8 @@ def stream_ends(container: "InputContainer", streams: Sequence["Stream"], usual:
     return {index: end for index, end in known.items() if end is not None}
 
 
-def _read_tail(container: "InputContainer", stream: "Stream", streams: Sequence["Stream"], found: dict[int, _StreamEnd]) -> None:
-    end = declared_end(container, stream) or declared_duration(container)
+def _read_tail(container: "InputContainer", stream: "Stream", streams: Sequence["Stream"], found: dict[int, _LastPacket]) -> None:
+    end = _declared_end(container, stream) or declared_duration(container)
     if end is None:
         _read(container, streams, found)
         return
@@ -119,7 +162,7 @@ def _readable(container: "InputContainer", stream: "Stream", seconds: Fraction) 
         return False
 
 
-def _read(container: "InputContainer", streams: Sequence["Stream"], found: dict[int, _StreamEnd]) -> None:
+def _read(container: "InputContainer", streams: Sequence["Stream"], found: dict[int, _LastPacket]) -> None:
     import av
 
     try:
