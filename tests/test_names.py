@@ -22,7 +22,7 @@ MODULES = frozenset(
     audio audio_chunks batch benchmark_rules benchmarks briefing cache call_groups call_schedule captions catalog chat
     checkpoints citations cli coca common comparison config container contract conversation coverage csv_format cues database
     default_paths demo describe description detect doctor download easyocr engine engine_pool engines errors evals events evidence
-    evidence_judge extractive_answer fakes faster_whisper fencing fields file files folders formats frame_converter
+    evidence_judge extractive_answer fakes faster_whisper fencing fields file file_import files folders formats frame_converter
     frame_dedup frames gap_runner gpu grading graph hardware help history http huggingface identity import_notes importing index indexing
     installing interrupt json_formats judge keyboard languages ledger library_search llm local look maintenance manager
     media memory merging messages migrations missing_video model modes moments motion native nodes note_formats

@@ -1,9 +1,4 @@
-"""Import of analysis results made by other programs, such as subtitles and transcripts, as notes.
-
-An import acts as an engine of the matching analyzer with default options. Its notes are therefore
-read, searched and cited like all others, and a covered request runs nothing. The cache key is made
-from the file's content.
-"""
+"""`prepare` parses a file and fits it to a video; `Import.run` stores its notes."""
 
 import re
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
@@ -19,7 +14,7 @@ from analyzer_agent.evidence.plan import grains_of
 from analyzer_agent.evidence.provenance import IMPORTED, BoundAnalyzer, make_provenance
 from analyzer_agent.importing.align import by_analyzer, clip_to_span, shift_earlier
 from analyzer_agent.importing.detect import read_document
-from analyzer_agent.importing.model import FORMATS_TEXT, Document, Entry
+from analyzer_agent.importing.model import Document, Entry
 from analyzer_agent.importing.to_observations import cut_at_grains, sampled_observations
 from analyzer_agent.media import MediaFile, MissingVideo
 from analyzer_agent.protocols import Analyzer, Grain, Spec, Video
@@ -27,8 +22,6 @@ from analyzer_agent.records import JSON, Observation
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import FINEST_STEP, TimeRange, grid_step
 from analyzer_agent.tools.support.engine_pool import ImportedEngine
-
-__all__ = ["FORMATS_TEXT", "Import", "ImportResult", "prepare"]
 
 _READER_VERSION = "1"
 """A part of the cache key; to be changed when the same file would give different notes."""
