@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +29,17 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def questions(folder: Path, *lines: dict | str) -> Path:
+def questions(folder: Path, *lines: Mapping[str, Any] | str) -> Path:
     path = folder / "questions.jsonl"
     path.write_text("".join(f"{line if isinstance(line, str) else json.dumps(line)}\n" for line in lines), encoding="utf-8")
     return path
 
 
-def asked(id: str, video: str = "talk.mp4", question: str = PRICE, **more: Any) -> dict:
+def asked(id: str, video: str = "talk.mp4", question: str = PRICE, **more: Any) -> dict[str, Any]:
     return {"id": id, "video": video, "question": question, **more}
 
 
-def answers(path: Path) -> dict[str, dict]:
+def answers(path: Path) -> dict[str, dict[str, Any]]:
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert len({row["id"] for row in rows}) == len(rows), "one line for each question"
     return {row["id"]: row for row in rows}
@@ -247,7 +248,8 @@ def test_what_is_left_without_a_video_is_counted_rightly(cli: Cli, folder: Path)
 
 
 def test_the_sum_counts_all_answers_of_the_file_and_failed_questions_as_wrong(cli: Cli, folder: Path) -> None:
-    out, gold = folder / "out.jsonl", {"options": ["ten", "forty dollars"], "answer": 1}
+    out = folder / "out.jsonl"
+    gold: dict[str, Any] = {"options": ["ten", "forty dollars"], "answer": 1}
     path = questions(folder, asked("a", **gold), asked("b", **gold | {"answer": 0}))
     cli("batch", path, "--out", out, "--tools", "subtitles")
     questions(folder, *(asked(id, **gold) for id in "abc"), asked("d", video="gone.mp4", **gold))
@@ -257,7 +259,8 @@ def test_the_sum_counts_all_answers_of_the_file_and_failed_questions_as_wrong(cl
 
 
 def test_a_failed_question_keeps_its_line_until_it_is_answered(cli: Cli, folder: Path) -> None:
-    out, gold = folder / "out.jsonl", {"options": ["ten", "forty dollars"], "answer": 1}
+    out = folder / "out.jsonl"
+    gold: dict[str, Any] = {"options": ["ten", "forty dollars"], "answer": 1}
     path = questions(folder, asked("a", **gold), asked("b", video="late.mp4", **gold))
     cli("batch", path, "--out", out, "--tools", "subtitles", code=1)
     cli("batch", path, "--out", out, "--tools", "subtitles", code=1)  # begins nothing: the video is still missing
@@ -303,7 +306,7 @@ def test_stopping_keeps_what_is_answered_and_the_rest_is_asked_later(folder: Pat
     path, out = questions(folder, asked("a"), asked("b"), asked("c", video="other.mp4")), folder / "out.jsonl"
     settings = Settings(store=folder / "s.db", manager="rules", tools=("subtitles",))
     before = threading.active_count()
-    running = prepare(read_questions(path), out, settings).run()
+    running: Any = prepare(read_questions(path), out, settings).run()
     assert next(running).id == "a"
     running.close()
     wait_for(lambda: threading.active_count() <= before)

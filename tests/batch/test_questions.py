@@ -6,6 +6,7 @@ import json
 import sys
 import time
 import tracemalloc
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from analyzer_agent.timeline import TimeRange
 FIRST = '{"id": "first", "video": "v.mp4", "question": "Q?"}'
 
 
-def written(folder: Path, *lines: dict | str, name: str = "questions.jsonl") -> Path:
+def written(folder: Path, *lines: Mapping[str, Any] | str, name: str = "questions.jsonl") -> Path:
     path = folder / name
     path.write_text("".join(f"{line if isinstance(line, str) else json.dumps(line)}\n" for line in lines), encoding="utf-8")
     return path
@@ -145,13 +146,13 @@ def test_gold_is_not_in_the_repr(tmp_path: Path) -> None:
 
 # --- the other shapes ------------------------------------------------------------------------------------------------
 
-RECORDS = [
+RECORDS: list[dict[str, Any]] = [
     {"id": "a", "video": "v.mp4", "question": "Which, of these?", "options": ["red, or so", 'the "green"'], "answer": "B", "from": "0:01"},
     {"id": "b", "video": "v.mp4", "question": "Two\nlines", "answer": "forty", "evidence": [[1, 2]], "type": "open", "conversation": "c"},
 ]
 
 
-def table(rows: list[dict], delimiter: str = ",") -> str:
+def table(rows: Sequence[Mapping[str, Any]], delimiter: str = ",") -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, list(dict.fromkeys(name for row in rows for name in row)), delimiter=delimiter)
     writer.writeheader()
@@ -405,7 +406,7 @@ FILES = (
     file=FILES,
     beside=st.none() | VALUES | st.dictionaries(st.sampled_from(["v", "u", "1"]), VALUES | st.fixed_dictionaries({"location": VALUES})),
 )
-def test_whatever_a_file_holds_gives_questions_or_a_message(tmp_path: Path, file: Any, beside: Any) -> None:
+def test_whatever_a_file_holds_gives_questions_or_a_message(tmp_path: Path, file: bytes, beside: object) -> None:
     (tmp_path / "questions").write_bytes(file)
     for name in ("map_vid_vidorID.json", "gsub_val.json", "subset_answers.json", "x_a.json"):
         (tmp_path / name).write_bytes(as_json(beside))
@@ -417,7 +418,8 @@ def test_whatever_a_file_holds_gives_questions_or_a_message(tmp_path: Path, file
         assert found and len({q.id for q in found}) == len(found)
         for question in found:
             f"{question} {question.gold.answer} {question.video}".encode()
-            assert question.gold.answer is None or not question.options or 0 <= question.gold.answer < len(question.options)
+            right = question.gold.answer
+            assert right is None or not question.options or (isinstance(right, int) and 0 <= right < len(question.options))
         missing_videos(found)
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +15,7 @@ import pytest
 
 from benchmarks.needles import QUESTIONS, TRUTH, build, plan, segments
 from benchmarks.needles.__main__ import main
+from benchmarks.needles.plan import Plan, Segment
 from benchmarks.needles.stock import ABSENT, NOWHERE, SENTENCES, TOPICS
 from cli_kit import Cli
 
@@ -24,24 +25,24 @@ FRAME, RATE = 0.04, 16_000
 
 
 @pytest.fixture(scope="module")
-def short(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two videos of one minute with their question file, and how often each segment was encoded."""
     return made(tmp_path_factory.mktemp("short"), [plan(1, 1, 3, 15), plan(1, 2, 3, 15)])
 
 
-def made(folder: Path, plans: Any) -> Any:
+def made(folder: Path, plans: Sequence[Plan]) -> Path:
     assert list(build(folder, plans)) == plans
     return folder
 
 
-def rows(path: Any) -> Any:
+def rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 # --- independent reading: PyAV alone ----------------------------------------------------------------------------------
 
 
-def pictures(path: Any, times: Any) -> Any:
+def pictures(path: Path, times: Iterable[float]) -> list[np.ndarray]:
     """Return what is shown at times (seconds), decoding from the key frame before each."""
     found = []
     with av.open(str(path)) as file:
@@ -49,34 +50,39 @@ def pictures(path: Any, times: Any) -> Any:
             file.seek(max(0, round((time - 0.1) * 1_000_000)))
             shown = None
             for frame in file.decode(video=0):
+                assert frame.time is not None
                 if frame.time > time + 0.001:
                     break
                 shown = frame
+            assert shown is not None
             found.append(shown.to_ndarray(format="rgb24").astype(int))
     return found
 
 
-def samples(path: Any, start: float = 0.0, end: float = 1e9) -> Any:
+def samples(path: Path, start: float = 0.0, end: float = 1e9) -> np.ndarray:
     """Return the sound from start to end (seconds), mono, at 16 kHz, with silence where there is none."""
     with av.open(str(path)) as file:
         if start:
             file.seek(max(0, round((start - 0.5) * 1_000_000)))
-        resampler, pieces, first = av.AudioResampler("fltp", "mono", RATE), [], None
+        resampler, first = av.AudioResampler("fltp", "mono", RATE), None
+        pieces: list[np.ndarray] = []
         for frame in file.decode(audio=0):
+            assert frame.time is not None
             if frame.time >= end:
                 break
             first = frame.time if first is None else first
             pieces += [part.to_ndarray()[0] for part in resampler.resample(frame)]
         pieces += [part.to_ndarray()[0] for part in resampler.resample(None)]
     heard = np.concatenate(pieces)
+    assert first is not None
     return heard if end == 1e9 else heard[round((start - first) * RATE) :][: round((end - start) * RATE)]
 
 
-def alike(a: Any, b: Any, within: Any) -> Any:
-    return (np.abs(a - b) <= within).all(axis=-1)
+def alike(a: np.ndarray, b: np.ndarray, within: int) -> np.ndarray:
+    return np.asarray(np.all(np.abs(a - b) <= within, axis=-1))
 
 
-def check_text(path: Any, row: Any) -> None:
+def check_text(path: Path, row: Mapping[str, Any]) -> None:
     """From its first frame to its last a plate stands still; one frame before and one after, it is not there."""
     last = row["end"] - FRAME
     before, first, middle, end, after = pictures(path, [row["start"] - FRAME, row["start"], (row["start"] + last) / 2, last, row["end"]])
@@ -85,7 +91,7 @@ def check_text(path: Any, row: Any) -> None:
         assert (still & ~alike(outside, middle, 40)).sum() > 3000, row
 
 
-def check_flight(path: Any, row: Any) -> None:
+def check_flight(path: Path, row: Mapping[str, Any]) -> None:
     """The thing comes in at the start, is in the picture, and is gone at the end."""
     colour = np.array(COLOURS[row["shows"].split()[1]])
     times = (row["start"] - FRAME, row["start"] + 5 * FRAME, (row["start"] + row["end"]) / 2, row["end"] - 5 * FRAME, row["end"])
@@ -93,7 +99,7 @@ def check_flight(path: Any, row: Any) -> None:
     assert middle > 800 and first and last and before == after == 0, row
 
 
-def check_speech(path: Any, row: Any) -> None:
+def check_speech(path: Path, row: Mapping[str, Any]) -> None:
     """The recording is heard where it should be: at which shift does the sound agree with it best?"""
     name = "-".join(row["shows"].lower().strip(".").split())
     wanted = samples(VOICES / f"{name}.ogg")
@@ -107,7 +113,7 @@ def check_speech(path: Any, row: Any) -> None:
 CHECKS = {"text": check_text, "vision": check_flight, "speech": check_speech}
 
 
-def check_timeline(path: Any, minutes: Any) -> None:
+def check_timeline(path: Path, minutes: int) -> None:
     """Every picture and every AAC frame has the time that its number gives, key frames are at most 2 s apart."""
     with av.open(str(path)) as file:
         video, audio = file.streams.video[0], file.streams.audio[0]
@@ -116,6 +122,7 @@ def check_timeline(path: Any, minutes: Any) -> None:
         keys = []
         for packet in file.demux():
             if packet.size:
+                assert packet.pts is not None
                 times[packet.stream.type].append(packet.pts * packet.time_base)
                 assert packet.dts == packet.pts
                 if packet.stream.type == "video" and packet.is_keyframe:
@@ -128,7 +135,7 @@ def check_timeline(path: Any, minutes: Any) -> None:
 # --- videos -----------------------------------------------------------------------------------------------------------
 
 
-def test_everything_is_where_the_truth_says(short: Any) -> None:
+def test_everything_is_where_the_truth_says(short: Path) -> None:
     found = rows(short / TRUTH)
     assert {row["kind"] for row in found} == set(CHECKS)
     for row in found:
@@ -136,14 +143,14 @@ def test_everything_is_where_the_truth_says(short: Any) -> None:
 
 
 @pytest.mark.parametrize("video", ["001min-1.mp4", "001min-2.mp4"])
-def test_no_packet_is_off_and_everything_decodes(short: Any, video: str) -> None:
+def test_no_packet_is_off_and_everything_decodes(short: Path, video: str) -> None:
     check_timeline(short / video, 1)
     with av.open(str(short / video)) as file:
         assert sum(1 for _ in file.decode(video=0)) == 1500
     assert len(samples(short / video)) == 60 * RATE
 
 
-def test_a_needle_that_is_misplaced_is_noticed(short: Any) -> None:
+def test_a_needle_that_is_misplaced_is_noticed(short: Path) -> None:
     for kind, off in (("text", 0.04), ("speech", 0.02), ("vision", 0.2)):
         row = next(row for row in rows(short / TRUTH) if row["kind"] == kind)
         for shift in (off, -off):
@@ -153,7 +160,12 @@ def test_a_needle_that_is_misplaced_is_noticed(short: Any) -> None:
 
 def test_half_an_hour_uses_its_pool_again_and_stays_in_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     encoded, encode = [], segments.encode
-    monkeypatch.setattr("benchmarks.needles.encode", lambda segment: encoded.append(segment) or encode(segment))
+
+    def counted(segment: Segment) -> Any:
+        encoded.append(segment)
+        return encode(segment)
+
+    monkeypatch.setattr("benchmarks.needles.encode", counted)
     plans = [plan(30, 1, 7, 3), plan(2, 1, 7, 1)]
     made(tmp_path, plans)
     row_of = [segment for each in plans for segment in each.segments]
@@ -162,10 +174,10 @@ def test_half_an_hour_uses_its_pool_again_and_stays_in_step(tmp_path: Path, monk
     for row in rows(tmp_path / TRUTH):
         CHECKS[row["kind"]](tmp_path / row["video"], row)
     held = Counter(packets(tmp_path / "030min-1.mp4"))
-    assert held[max(held, key=held.get)] > 5, "the same bytes of a key frame come again"
+    assert max(held.values()) > 5, "the same bytes of a key frame come again"
 
 
-def packets(path: Any) -> Iterator[Any]:
+def packets(path: Path) -> Iterator[str]:
     with av.open(str(path)) as file:
         for packet in file.demux(video=0):
             if packet.size and packet.is_keyframe:
@@ -173,7 +185,7 @@ def packets(path: Any) -> Iterator[Any]:
 
 
 def test_the_command_makes_the_same_bytes_again(
-    short: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    short: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.argv", ["needles", str(tmp_path), "--minutes", "1", "--seed", "3"])
     main()
@@ -187,7 +199,7 @@ def test_the_command_makes_the_same_bytes_again(
 # --- end to end -------------------------------------------------------------------------------------------------------
 
 
-def test_batch_answers_with_citations_in_the_gold_spans(short: Any, tmp_path: Path) -> None:
+def test_batch_answers_with_citations_in_the_gold_spans(short: Path, tmp_path: Path) -> None:
     """The manager is keyword rules: this shows that the instrument works, and is no figure of any model."""
     first = [q for q in rows(short / QUESTIONS) if q["video"] == "001min-1.mp4" and len(q["tags"]) == 1]
     chosen = [next(q for q in first if q["type"] == "retrieval" and q["tags"] == [f"needs:{kind}"]) for kind in ("text", "speech")]
@@ -211,7 +223,7 @@ def test_batch_answers_with_citations_in_the_gold_spans(short: Any, tmp_path: Pa
 # --- questions --------------------------------------------------------------------------------------------------------
 
 
-def all_plans() -> Any:
+def all_plans() -> list[Plan]:
     return [plan(minutes, number, seed, 15) for minutes in (1, 30, 180) for number in (1, 5) for seed in range(40)]
 
 
@@ -246,8 +258,8 @@ def test_answers_are_true_of_what_is_planted() -> None:
                     last = question["question"].endswith("last?")
                     assert given == sorted(options, key=lambda option: times[option][0])[-1 if last else 0]
                 case "counting":
-                    told = max((told for told in times if told in question["question"]), key=len)
-                    assert int(given) == len(times[told]) == len(question["evidence"])
+                    counted = max((shown for shown in times if shown in question["question"]), key=len)
+                    assert int(given) == len(times[counted]) == len(question["evidence"])
                 case "combined":
                     one = next(n for n in made.needles if f'"{n.shows}"' in question["question"])
                     assert [n.shows for n in made.needles if n is not one and n.start < one.end and one.start < n.end] == [given]
@@ -274,5 +286,6 @@ def test_recordings_are_as_long_as_written_and_their_words_survive_the_recognize
     assert sum(file.stat().st_size for file in VOICES.iterdir()) < 400_000
 
 
-def rows_of_voices() -> Any:
-    return json.loads((VOICES / "truth.json").read_text(encoding="utf-8"))
+def rows_of_voices() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((VOICES / "truth.json").read_text(encoding="utf-8"))
+    return found

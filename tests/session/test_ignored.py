@@ -46,7 +46,7 @@ def test_a_model_that_was_named_needs_a_key(
 
 
 @pytest.mark.parametrize("given", [{"vision_model": "v"}, {"verify": "always"}])
-def test_a_model_that_was_named_in_python_needs_a_key(folder: Path, tmp_path: Path, given: dict[str, str]) -> None:
+def test_a_model_that_was_named_in_python_needs_a_key(folder: Path, tmp_path: Path, given: dict[str, Any]) -> None:
     with pytest.raises(AgentError, match=NO_KEY):
         Session(folder / "talk.mp4", store=tmp_path / "s.db", **given)
 

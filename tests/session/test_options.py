@@ -1,7 +1,7 @@
 """Options that the user gives to analyzers: what is refused, what calls use, and which notes are shown."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +9,15 @@ import pytest
 
 from analyzer_agent import AgentError, Session
 from analyzer_agent.config import Settings
-from analyzer_agent.evidence.merging import NoteReader
-from analyzer_agent.records import Observation, Provenance, ToolCall, ToolResult
+from analyzer_agent.evidence.merging import MergedNote, NoteReader
+from analyzer_agent.records import JSON, Observation, Provenance, ToolCall
 from analyzer_agent.session.options import options_of, prefer_options, with_defaults
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools import speech
 from analyzer_agent.tools.languages import WHISPER, code_of
 from cli_kit import Cli, talk
+from generators import result_of
 from media_maker import Clip, write
 
 
@@ -100,7 +101,7 @@ def video(tmp_path: Path) -> Path:
     return write(tmp_path / "v.mp4", Clip(times=range(0, 2_000, 40)))
 
 
-def detectors(session: Session, runs: Any) -> set[str]:
+def detectors(session: Session, runs: Iterable[MergedNote]) -> set[JSON]:
     return {session.store.notes.provenance(run.notes[0].key).params["detector"] for run in runs}
 
 
@@ -111,9 +112,9 @@ def test_every_way_of_reading_shows_what_was_made_with_them(tmp_path: Path, vide
     whole = json.dumps({"ranges": [["0:00", "0:02"]]})
     with opened(scenes={"detector": "content"}) as session:
         session.toolbox.force = False
-        consume(session.toolbox.run(ToolCall("1", "find_scenes", whole)))
+        result_of(session.toolbox.run(ToolCall("1", "find_scenes", whole)))
         explicit = json.dumps({"ranges": [["0:00", "0:02"]], "detector": "adaptive"})
-        result = consume(session.toolbox.run(ToolCall("2", "find_scenes", explicit)))
+        result = result_of(session.toolbox.run(ToolCall("2", "find_scenes", explicit)))
         assert detectors(session, session.toolbox.evidence(result.note_ids).values()) == {"adaptive"}, "what the model asks for wins"
         # What was found last would be shown, were it not for what the user said.
         session_video = session.session_videos[0]
@@ -126,20 +127,13 @@ def test_every_way_of_reading_shows_what_was_made_with_them(tmp_path: Path, vide
         assert detectors(session, session.toolbox.reader.merged_notes(session_video.video.id, session_video.scope)) == {"adaptive"}
 
 
-def consume(running: Iterator[Any]) -> ToolResult:
-    while True:
-        try:
-            next(running)
-        except StopIteration as end:
-            return end.value
-
-
 # --- the command line ---------------------------------------------------------------------------------------------------
 
 
 def test_on_the_command_line(cli: Cli, video: Path) -> None:
-    index = ("index", video, "--with", "scenes", "--quiet", "--json")
-    new = lambda *flags, **env: cli.json(*index, *flags, **env)["indexed"][0]["new_seconds"]  # noqa: E731
+    def new(*flags: str, **env: str) -> Any:
+        return cli.json("index", video, "--with", "scenes", "--quiet", "--json", *flags, **env)["indexed"][0]["new_seconds"]
+
     assert new("--option", "scenes.detector=content") == 2.0
     assert new(ANALYZER_AGENT_OPTIONS="scenes.detector=content") == 0.0
     assert new() == 2.0
@@ -174,15 +168,14 @@ def test_notes_are_those_of_the_track_that_is_asked_for(tmp_path: Path) -> None:
             store.notes.add_provenance(provenance)
             store.ledger.claim("v", provenance.key, [whole])
             store.ledger.commit("v", provenance.key, whole, 0, [], [Observation(whole, "speech", f"said on {track}")], 1)
-        read = lambda: [note.text for note in store.notes.read("v", whole)]  # noqa: E731
-        assert read() == ["said on 1", "said on 2"]
+        assert [note.text for note in store.notes.read("v", whole)] == ["said on 1", "said on 2"]
         store.notes.prefer({"speech": {"track": 2}})
-        assert read() == ["said on 2"]
+        assert [note.text for note in store.notes.read("v", whole)] == ["said on 2"]
 
 
 def heard(store: Store, **made: Any) -> None:
     """Store what speech heard in a video with some options."""
-    params = {"track": 1, "language": "auto", "hotwords": ""} | made
+    params: dict[str, Any] = {"track": 1, "language": "auto", "hotwords": ""} | made
     lane = "" if params["track"] == 1 else f"track {params['track']}"
     name = " ".join(f"{option}={value}" for option, value in made.items()) or "usual"
     provenance = Provenance(f"speech:{name}", "speech", "3", "e", 0, "", lane, params)

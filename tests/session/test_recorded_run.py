@@ -8,6 +8,7 @@ from typing import Any
 
 from analyzer_agent import Session
 from analyzer_agent.protocols import Reply
+from analyzer_agent.records import ToolCall
 from analyzer_agent.sample import sample_path
 from analyzer_agent.testing import ScriptedModel, call
 from places import ROOT
@@ -30,7 +31,7 @@ def replayed(turn: Sequence[tuple[str, dict[str, Any]]]) -> Callable[[Sequence[M
         def now(recorded: str) -> int:
             return int(shown[plain(RUN["notes"][recorded])])
 
-        calls = []
+        calls: list[ToolCall] = []
         for name, arguments in turn:
             if name == "finish":
                 answer = re.sub(r"\[#(\d+)\]", lambda m: f"[#{now(m[1])}]", arguments["answer"])

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -43,7 +44,12 @@ def opened(clip: Path, tmp_path: Path) -> Iterator[Callable[..., Session]]:
     sessions = []
 
     def open_(*replies: Any, analyzer: FakeAnalyzer | None = None, grain: int = 250, **more: Any) -> Session:
-        given = {"name": "t", "store": tmp_path / "store.db", "tools": ("subtitles",), "model": ScriptedModel(*replies)} | more
+        given: dict[str, Any] = {
+            "name": "t",
+            "store": tmp_path / "store.db",
+            "tools": ("subtitles",),
+            "model": ScriptedModel(*replies),
+        } | more
         session = Session(*given.pop("videos", [clip]), settings=Settings(store=given.pop("store")), **given)
         if analyzer:
             fake(session, analyzer, grain)
@@ -67,7 +73,8 @@ JUDGED = Reply(calls=(call("judge", sufficient=True, missing=""),))
 
 
 def says(answer: str, *notes: int, **more: Any) -> Reply:
-    return Reply(calls=(call("finish", answer=answer, notes=list(notes), **({"confidence": "high", "found": True} | more)),))
+    given: dict[str, Any] = {"answer": answer, "notes": list(notes), "confidence": "high", "found": True} | more
+    return Reply(calls=(call("finish", **given),))
 
 
 def test_a_question_on_a_real_file(opened: Callable[..., Session]) -> None:
@@ -126,7 +133,12 @@ class TestRefusedAtOnce:
 
         closed = []
         plain = MediaFile.close
-        monkeypatch.setattr(MediaFile, "close", lambda self: (closed.append(self.name), plain(self))[1])
+
+        def close(self: MediaFile) -> None:
+            closed.append(self.name)
+            plain(self)
+
+        monkeypatch.setattr(MediaFile, "close", close)
         with pytest.raises(AgentError, match="beyond the end"):
             Session(clip, settings=Settings(store=tmp_path / "s.db", start_ms=9000))
         assert closed == ["pier.mp4"]
@@ -353,6 +365,7 @@ def test_a_language_model_end_to_end(opened: Callable[..., Session], api: Any) -
         model = open_model("m", api=api, base_url=server.url, api_key="sk-test-secret")
         session = opened(model=model)
         events = list(session.stream("What does a crate cost?"))
+        assert isinstance(events[-1], Answered)
         first = events[-1].answer
         second = session.ask("Where are we?")
     assert first.text == "A crate costs forty pounds [#2]." and first.citations[0].text == "A crate costs forty pounds."
@@ -489,9 +502,9 @@ class TestNotes:
         ],
     )
     def test_wrong(self, session: Session, given: dict[str, Any], told: str, hint: str) -> None:
-        for read in (lambda: session.notes(**given), lambda: session.search("crate", **given)):
+        for read in (session.notes, partial(session.search, "crate")):
             with pytest.raises(AgentError) as refused:
-                read()
+                read(**given)
             assert str(refused.value) == told and refused.value.hint == hint
 
     def test_words_with_their_times(self, opened: Callable[..., Session]) -> None:

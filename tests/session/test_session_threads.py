@@ -153,10 +153,20 @@ class TestTwoThreads:
         assert [result.tool for result in told[0]] == ["find_fake"]
 
 
+def slow_work(begun: threading.Event) -> Callable[[], object]:
+    """Say that it has begun, and take its time."""
+
+    def work() -> None:
+        begun.set()
+        time.sleep(0.05)
+
+    return work
+
+
 class TestStopping:
     def test_only_what_runs_is_stopped(self, opened: Callable[..., Session]) -> None:
         at_work = threading.Event()
-        session = opened(3, each=lambda: (at_work.set(), time.sleep(0.05)))
+        session = opened(3, each=slow_work(at_work))
         first, told = in_thread(lambda: session.ask("0"))
         assert at_work.wait(10)
         second, answered = in_thread(lambda: session.ask("1"))
@@ -169,7 +179,7 @@ class TestStopping:
 
     def test_closing_ends_what_runs_and_turns_away_what_waits(self, opened: Callable[..., Session]) -> None:
         at_work = threading.Event()
-        session = opened(3, each=lambda: (at_work.set(), time.sleep(0.05)))
+        session = opened(3, each=slow_work(at_work))
         first, told = in_thread(lambda: session.ask("0"))
         assert at_work.wait(10)
         second, turned_away = in_thread(lambda: session.ask("1"))
@@ -289,7 +299,7 @@ class TestAsyncio:
 
     def test_a_cancelled_task_stops_its_question_alone(self, opened: Callable[..., Session]) -> None:
         at_work = threading.Event()
-        session = opened(3, each=lambda: (at_work.set(), time.sleep(0.05)))
+        session = opened(3, each=slow_work(at_work))
 
         async def cancel() -> str:
             first = asyncio.create_task(session.aask("0"))
