@@ -148,7 +148,8 @@ def best_matches(db: Database, query: Sequence[str], place: SearchScope) -> Iter
     counted = {word: _counted(db, word) for word in query}
     rare = [word for word, (count, _) in counted.items() if count <= RARE_WORD_NOTES]
     # The same number of newest notes reaches back further for a rarer word.
-    frequent = sorted(set(query) - set(rare), key=lambda word: counted[word][1])[:_MAX_FREQUENT_WORDS]
+    others = [word for word in counted if word not in rare]
+    frequent = sorted(others, key=lambda word: counted[word][1])[:_MAX_FREQUENT_WORDS]
     seen: set[int] = set()
     for group in _groups(db, rare, frequent, place, counted[frequent[0]][1] if frequent else 0):
         yield from (id for id in group if id not in seen)

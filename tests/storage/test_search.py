@@ -104,6 +104,14 @@ def test_every_match_of_a_rare_word_is_found_and_comes_first(store: Store, bound
     assert sum(abs(told.index(id) - best.index(id)) for id in best[:8]) <= 16, "among them about SQLite's order, but for its tf"
 
 
+def test_frequent_words_are_ranked_by_sqlite_among_the_newest(store: Store, bounded: None) -> None:
+    put(store, drawn(random.Random(5), 400))
+    notes = rows(store)
+    newest = holding(notes, "the")[-40:]
+    assert len(holding(notes, "the")) > 100
+    assert found(store, "the") == [id for _, _, id in ranked(notes, "the") if id in newest]
+
+
 def test_the_oldest_note_of_another_video_is_found(store: Store, bounded: None) -> None:
     put(store, [(0, "text", "the needle of the person")], video="first")
     for n in range(3):
