@@ -139,8 +139,8 @@ class _TrackDecoder:
         for packet in packets(self._container, self._stream, self._path, lambda: clock(self._at.ms(self._reached))):
             if packet.pts is not None:
                 self._reached = max(self._reached, packet.pts)
-            yield from decode_packet(packet.decode) or []  # type: ignore[misc]
-        yield from decode_packet(lambda: context.decode(None)) or []
+            yield from decode_packet(packet.decode)  # type: ignore[misc]
+        yield from decode_packet(lambda: context.decode(None))
 
     def _place(self, frame: "AudioFrame", cursor: int | None) -> int:
         if frame.pts is None:

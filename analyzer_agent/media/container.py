@@ -154,16 +154,14 @@ def packets(
                 ) from error
 
 
-def decode_packet(decode: Callable[[], list[_T]]) -> list[_T] | None:
-    """Return the decoder's output for a packet, or None if the packet is damaged."""
+def decode_packet(decode: Callable[[], list[_T]]) -> list[_T]:
+    """Return the decoder's output for a packet: nothing if the packet is damaged."""
     import av
 
     try:
         return decode()
-    except EOFError:
+    except av.FFmpegError:  # an EOFError of libav, too
         return []
-    except av.FFmpegError:
-        return None
 
 
 _ADDRESS = re.compile(r"(?:^|/)(https?|ftps?|file|s3|gs|rts?ps?|rtmps?|udp|srt|mms):/", re.IGNORECASE)

@@ -156,15 +156,14 @@ class PacketReader:
         if self.spacing and packet.dts is not None:
             heappush(self._times, packet.dts)
         context.skip_frame = "NONREF" if skip else "DEFAULT"
-        frames = decode_packet(packet.decode)
-        yield from self._clean(frames or [])
+        yield from self._clean(decode_packet(packet.decode))
 
     def drain(self) -> "Iterator[VideoFrame]":
         """Yield the frames that the decoder still holds."""
         if self._drained:
             return
         self._drained = True
-        yield from self._clean(decode_packet(lambda: self.stream.codec_context.decode(None)) or [])
+        yield from self._clean(decode_packet(lambda: self.stream.codec_context.decode(None)))
 
     def begin_at(self, key: "Packet[VideoStream]") -> None:
         """Flush the decoder and start at a key frame; frames shown before it are dropped."""

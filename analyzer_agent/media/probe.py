@@ -45,7 +45,6 @@ class PictureStream:
         rate: average frames per second.
         size: width and height in pixels, after turning.
         turn: how to make frames upright: degrees clockwise, after a horizontal flip if true.
-        still: whether the file is an image.
         spacing: 0, or the ticks between frames if packets have no pts (raw H.264, AVI).
     """
 
@@ -57,18 +56,16 @@ class PictureStream:
     rate: Fraction
     size: tuple[int, int]
     turn: tuple[int, bool]
-    still: bool
     spacing: int
 
 
 @dataclass(frozen=True, slots=True)
 class SoundStream:
-    """An audio stream: its index in the container, and its sample rate in Hz."""
+    """An audio stream; `stream` is its index in the container."""
 
     stream: int
     track: Track
     span: TimeRange
-    rate: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +147,11 @@ def _first(path: Path, stream: "Stream") -> "Frame | None":
         own = container.streams[stream.index]
         discard_other_streams(container, own)
         for count, packet in enumerate(packets(container, own, path, lambda: clock(0))):
-            for frame in decode_packet(packet.decode) or []:
+            for frame in decode_packet(packet.decode):
                 return frame  # type: ignore[return-value]
             if count > _FIRST_PACKETS:
                 return None
-        return next(iter(decode_packet(lambda: own.codec_context.decode(None)) or []), None)  # type: ignore[attr-defined]
+        return next(iter(decode_packet(lambda: own.codec_context.decode(None))), None)  # type: ignore[attr-defined]
 
 
 def _picture(video: "Stream", frame: "Frame", reach: StreamEnds, still: bool) -> PictureStream:
@@ -177,7 +174,6 @@ def _picture(video: "Stream", frame: "Frame", reach: StreamEnds, still: bool) ->
         rate=Fraction(1) if still else Fraction(video.average_rate or video.guessed_rate or 0),
         size=(frame.height, frame.width) if turn[0] % 180 else (frame.width, frame.height),
         turn=turn,
-        still=still,
         spacing=round(_frame_duration(video) / at.base) if unstamped else 0,
     )
 
@@ -185,9 +181,8 @@ def _picture(video: "Stream", frame: "Frame", reach: StreamEnds, still: bool) ->
 def _sound(stream: "Stream", number: int, reach: StreamEnds) -> SoundStream:
     at = clock_of(stream.container, stream)  # type: ignore[arg-type]
     start = max(0, at.ms(stream.start_time)) if stream.start_time is not None else 0
-    context = stream.codec_context
     span = TimeRange(start, max(start, _round_up(reach.ends[stream.index])))
-    return SoundStream(stream.index, _track(stream, number), span, context.sample_rate)  # type: ignore[attr-defined]
+    return SoundStream(stream.index, _track(stream, number), span)
 
 
 def _track(stream: "Stream", number: int) -> Track:

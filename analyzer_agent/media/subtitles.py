@@ -110,7 +110,7 @@ def _cues(container: "InputContainer", stream: "Stream", path: Path) -> list[Cue
 def _cue(packet: "Packet[Stream]", at: StreamClock) -> Iterator[Cue]:
     if packet.pts is None:
         return
-    lines = [strip_markup(_text(rect)) for rect in decode_packet(packet.decode) or []]
+    lines = [strip_markup(_text(rect)) for rect in decode_packet(packet.decode)]
     text = "\n".join(line for line in lines if line)
     end = at.ms(packet.pts + (packet.duration or 0))
     if text and end > 0:
