@@ -1,7 +1,10 @@
 """`ask`: answers on stdout, progress on stderr, settings from flags, environment and file."""
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -21,23 +24,23 @@ Confidence: medium
 
 
 @pytest.fixture
-def cli(tmp_path):
+def cli(tmp_path: Path) -> Cli:
     return Cli(tmp_path)
 
 
 @pytest.fixture
-def video(tmp_path):
+def video(tmp_path: Path) -> Path:
     return talk(tmp_path / "talk.mp4")
 
 
-def test_the_answer_with_its_evidence_and_cost(cli, video):
+def test_the_answer_with_its_evidence_and_cost(cli: Cli, video: Path) -> None:
     shown = cli("ask", video, PRICE).stdout
     assert shown.startswith(ANSWER + "Cost: 2 new media-seconds, 0 reused, ") and shown.endswith(" s\n")
     again = cli("ask", video, PRICE).stdout
     assert again.startswith(ANSWER + "Cost: 0 new media-seconds, 0 reused, ")
 
 
-def test_progress_goes_to_stderr_and_quiet_shows_none(cli, video):
+def test_progress_goes_to_stderr_and_quiet_shows_none(cli: Cli, video: Path) -> None:
     missing, *told = cli("ask", video, PRICE).stderr.splitlines()
     assert missing.startswith("Cannot run here: ") and missing.endswith(". analyzer-agent doctor explains why.")
     assert told[0] == 'search_notes "basket fish cost": 0 notes'
@@ -48,8 +51,8 @@ def test_progress_goes_to_stderr_and_quiet_shows_none(cli, video):
     assert "read_subtitles 0:00-0:02: 2 notes, nothing new, 2 s reused" in reused
 
 
-def test_what_cannot_run_is_told_once_per_store(cli, video, tmp_path):
-    def told(*more):
+def test_what_cannot_run_is_told_once_per_store(cli: Cli, video: Path, tmp_path: Path) -> None:
+    def told(*more: object) -> bool:
         return "Cannot run here: " in cli("ask", video, PRICE, *more).stderr
 
     assert not told("--quiet") and told() and not told()
@@ -57,13 +60,15 @@ def test_what_cannot_run_is_told_once_per_store(cli, video, tmp_path):
     assert told("--store", tmp_path / "other.db")
 
 
-def test_what_cannot_run_is_told_again_when_more_cannot(tmp_path):
+def test_what_cannot_run_is_told_again_when_more_cannot(tmp_path: Path) -> None:
     with Store(tmp_path / "s.db") as store:
 
-        def told(missing, tools=()):
-            toolbox = SimpleNamespace(missing=dict.fromkeys(missing, "no weights"), tools=dict.fromkeys(tools))
-            notes = []
-            warn_of_unavailable(SimpleNamespace(toolbox=toolbox, store=store), SimpleNamespace(note=notes.append))
+        def told(missing: Sequence[str], tools: Sequence[str] = ()) -> list[str]:
+            session: Any = SimpleNamespace(store=store)
+            session.toolbox = SimpleNamespace(missing=dict.fromkeys(missing, "no weights"), tools=dict.fromkeys(tools))
+            notes: list[str] = []
+            progress: Any = SimpleNamespace(note=notes.append)
+            warn_of_unavailable(session, progress)
             return notes
 
         assert told(["objects"]) == ["Cannot run here: objects. analyzer-agent doctor explains why."] and told(["objects"]) == []
@@ -71,7 +76,7 @@ def test_what_cannot_run_is_told_again_when_more_cannot(tmp_path):
         assert len(told(["objects", "captions"])) == 1, "it could in between"
 
 
-def test_json_is_one_object_with_the_fields_of_the_contract(cli, video):
+def test_json_is_one_object_with_the_fields_of_the_contract(cli: Cli, video: Path) -> None:
     given = cli.json("ask", video, PRICE, "--json", "--session", "prices")
     assert list(given) == [
         *("question", "answer", "choice", "finished", "confidence", "citations", "unsupported", "not_examined", "mode", "steps", "usage"),
@@ -93,19 +98,19 @@ def test_json_is_one_object_with_the_fields_of_the_contract(cli, video):
     assert given["usage"]["media_seconds_analyzed"] == 2.0 and given["steps"][1]["tool"] == "read_subtitles"
 
 
-def test_not_found_tells_what_was_not_examined_and_is_no_failure(cli, video):
+def test_not_found_tells_what_was_not_examined_and_is_no_failure(cli: Cli, video: Path) -> None:
     shown = cli("ask", video, "What is said about the orchestra?", "--tools", "subtitles,scenes").stdout
     assert shown.startswith("Not found: ")
     assert "Not examined: scenes 0:00-0:02 (unseen)\n" in shown
 
 
-def test_several_videos_are_told_apart(cli, video, tmp_path):
+def test_several_videos_are_told_apart(cli: Cli, video: Path, tmp_path: Path) -> None:
     other = talk(tmp_path / "other.mp4", cues=[(200, 900, "The parrot costs ninety.")], seconds=1)
     shown = cli("ask", video, other, "How much does the parrot cost?").stdout
     assert '  [#3] other.mp4 0:00.2-0:00.9 subtitle, pyav: "The parrot costs ninety."' in shown
 
 
-def test_escape_sequences_from_a_video_never_reach_the_terminal(cli, tmp_path):
+def test_escape_sequences_from_a_video_never_reach_the_terminal(cli: Cli, tmp_path: Path) -> None:
     evil = "\x1b]0;owned\x07\x1b[2J\x9b31mOne basket of fish costs [bold]forty[/bold] dollars\u202e now"
     video = talk(tmp_path / "evil.mp4", cues=[(0, 900, evil)], seconds=1)
     for arguments in (("ask", video, PRICE), ("notes", video), ("notes", video, "--format", "srt"), ("notes", video, "--format", "csv")):
@@ -117,12 +122,12 @@ def test_escape_sequences_from_a_video_never_reach_the_terminal(cli, tmp_path):
     assert "\x1b[2J" in json.loads(raw)["citations"][0]["text"]
 
 
-def test_scope_is_respected(cli, video):
+def test_scope_is_respected(cli: Cli, video: Path) -> None:
     given = cli.json("ask", video, "What is said about the basket?", "--json", "--to", "0:00.9", "--tools", "subtitles")
     assert given["finished"] == "not_found" and given["steps"][1]["args"] == {"ranges": [["0:00", "0:00.9"]]}
 
 
-def test_flags_win_over_environment_over_file_over_defaults(cli, video, tmp_path):
+def test_flags_win_over_environment_over_file_over_defaults(cli: Cli, video: Path, tmp_path: Path) -> None:
     config = tmp_path / "c.toml"
     config.write_text(f'manager = "openai"\nstore = "{tmp_path}/file.db"\nmax_steps = 3\n')
     cli("ask", video, PRICE, "--config", config, "--manager", "rules")
@@ -134,7 +139,7 @@ def test_flags_win_over_environment_over_file_over_defaults(cli, video, tmp_path
     assert (tmp_path / "flag.db").exists() and not (tmp_path / "unused.db").exists()
 
 
-def test_the_users_own_file_is_read_where_there_is_one(cli, video, tmp_path):
+def test_the_users_own_file_is_read_where_there_is_one(cli: Cli, video: Path, tmp_path: Path) -> None:
     folder = tmp_path / "xdg_config_home" / "analyzer-agent"
     folder.mkdir(parents=True)
     (folder / "config.toml").write_text(f'store = "{tmp_path}/own.db"\n')
@@ -143,19 +148,19 @@ def test_the_users_own_file_is_read_where_there_is_one(cli, video, tmp_path):
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_flags_may_stand_before_or_after_the_arguments(cli, video, tmp_path, before):
+def test_flags_may_stand_before_or_after_the_arguments(cli: Cli, video: Path, tmp_path: Path, before: bool) -> None:
     flags, rest = ["--store", tmp_path / "s.db", "--tools", "subtitles"], [video, PRICE]
     cli("ask", *(flags + rest if before else rest + flags))
     assert (tmp_path / "s.db").exists()
 
 
-def test_refresh_looks_again(cli, video):
+def test_refresh_looks_again(cli: Cli, video: Path) -> None:
     cli("ask", video, PRICE, "--tools", "subtitles")
     again = cli.json("ask", video, "What about the orchestra?", "--json", "--tools", "subtitles", "--refresh")
     assert again["usage"]["media_seconds_analyzed"] == 2.0
 
 
-def test_a_language_model_answers(cli, video):
+def test_a_language_model_answers(cli: Cli, video: Path) -> None:
     with OpenAIServer() as server:
         server.calls(("read_subtitles", {"ranges": [["0:00", "0:02"]]}))
         server.calls(("finish", {"answer": "It costs forty [#2].", "notes": [2], "confidence": "high", "found": True}))
@@ -164,7 +169,7 @@ def test_a_language_model_answers(cli, video):
     assert "2 model calls (22 tokens in, 14 out)" in shown
 
 
-def test_claims_without_evidence_are_marked(cli, video):
+def test_claims_without_evidence_are_marked(cli: Cli, video: Path) -> None:
     with OpenAIServer() as server:
         for _ in range(2):
             server.calls(("finish", {"answer": "It costs ten [#77].", "notes": [77], "confidence": "high", "found": True}))
@@ -172,7 +177,7 @@ def test_claims_without_evidence_are_marked(cli, video):
     assert shown.startswith("It costs ten.\n  Without evidence: It costs ten [#77].\n") and "Confidence: low" in shown
 
 
-def test_people_see_the_names_of_their_files(cli, tmp_path):
+def test_people_see_the_names_of_their_files(cli: Cli, tmp_path: Path) -> None:
     name = "Frau Ångström – final (2).mp4"
     (tmp_path / "b").mkdir()
     one, other = talk(tmp_path / name), talk(tmp_path / "b" / name, cues=[(200, 900, "The parrot costs ninety.")], sound=False, seconds=1)
@@ -198,7 +203,7 @@ def test_people_see_the_names_of_their_files(cli, tmp_path):
         assert shown is talked or name in shown.output
 
 
-def test_names_that_a_model_writes_are_told_as_the_files_are_called(cli, tmp_path):
+def test_names_that_a_model_writes_are_told_as_the_files_are_called(cli: Cli, tmp_path: Path) -> None:
     video, other = talk(tmp_path / "my talk.mp4"), talk(tmp_path / "my talk 2.mp4", seconds=1)
     with OpenAIServer() as server:
         server.calls(("read_subtitles", {"video": "my_talk.mp4", "ranges": [["0:00", "0:02"]]}))
@@ -208,7 +213,7 @@ def test_names_that_a_model_writes_are_told_as_the_files_are_called(cli, tmp_pat
     assert asked.stdout.startswith("In my talk.mp4 it costs forty [#2], not in (my talk 2.mp4).\n")
 
 
-def test_what_was_not_examined_is_summed_up_unless_all_is_wanted(cli, tmp_path):
+def test_what_was_not_examined_is_summed_up_unless_all_is_wanted(cli: Cli, tmp_path: Path) -> None:
     folder = tmp_path / "talks"
     folder.mkdir()
     for n in range(5):
@@ -222,7 +227,7 @@ def test_what_was_not_examined_is_summed_up_unless_all_is_wanted(cli, tmp_path):
     assert "The steps were used up before it was done. Allow more: --max-steps 10" in few
 
 
-def test_the_hint_for_more_steps_names_the_command_that_helps(cli, tmp_path):
+def test_the_hint_for_more_steps_names_the_command_that_helps(cli: Cli, tmp_path: Path) -> None:
     folder = tmp_path / "talks"
     folder.mkdir()
     for n in range(2):
@@ -231,7 +236,7 @@ def test_the_hint_for_more_steps_names_the_command_that_helps(cli, tmp_path):
     assert "The steps were used up before it was done. Allow more: --max-steps 5\n" in shown
 
 
-def test_of_one_video_at_most_three_parts_are_listed():
+def test_of_one_video_at_most_three_parts_are_listed() -> None:
     left = [Unexamined(f"a{n}", TimeRange(n, n + 1), "unseen", "", "v") for n in range(5)]
     told = unexamined_in_brief(left, {"v": "talk.mp4"})
     assert told.endswith("a2 0:00.002-0:00.003 (unseen); and 2 more; -v lists them") and told.count(";") == 4
@@ -242,14 +247,14 @@ def test_of_one_video_at_most_three_parts_are_listed():
     )
 
 
-def test_a_refresh_that_stored_notes_make_void_is_told(cli, video):
+def test_a_refresh_that_stored_notes_make_void_is_told(cli: Cli, video: Path) -> None:
     told = "Warning: --refresh: stored notes answered, nothing was analyzed again. To analyze again: analyzer-agent index VIDEO --refresh\n"
     assert told not in cli("ask", video, PRICE, "--quiet", "--refresh").stderr
     assert told in cli("ask", video, PRICE, "--quiet", "--refresh").stderr
     assert told not in cli("ask", video, PRICE, "--quiet").stderr
 
 
-def test_an_analyzer_that_applies_to_no_video_is_told(cli, tmp_path):
+def test_an_analyzer_that_applies_to_no_video_is_told(cli: Cli, tmp_path: Path) -> None:
     silent = talk(tmp_path / "silent.mp4", sound=False)
     shown = cli("ask", silent, PRICE, "--tools", "speech,subtitles", "--quiet")
     assert "Warning: Skipped: silent.mp4 has no sound, so speech has nothing to look at.\n" in shown.stderr

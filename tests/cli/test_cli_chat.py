@@ -4,26 +4,28 @@ import os
 import signal
 import sqlite3
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cli_kit import PRICE, Cli, read_until, talk, wait_for
+from cli_kit import PRICE, Cli, read_until, talk, type_line, wait_for
 from openai_server import OpenAIServer
 
 COST = 'Subtitle: "One basket of fish costs forty dollars." [#2]. (Found by keyword rules, without a language model.)\n'
 
 
 @pytest.fixture
-def cli(tmp_path):
+def cli(tmp_path: Path) -> Cli:
     return Cli(tmp_path)
 
 
 @pytest.fixture
-def video(tmp_path):
+def video(tmp_path: Path) -> Path:
     return talk(tmp_path / "talk.mp4")
 
 
-def test_questions_are_answered_and_the_session_can_be_taken_up(cli, video):
+def test_questions_are_answered_and_the_session_can_be_taken_up(cli: Cli, video: Path) -> None:
     first = cli("chat", video, "--session", "fish", stdin=f"{PRICE}\n\nWho says good morning?\n")
     assert first.stdout.count("Confidence: ") == 2 and first.stdout.startswith(COST)
     assert first.stderr.startswith("Session fish starts: talk.mp4\n")
@@ -33,11 +35,11 @@ def test_questions_are_answered_and_the_session_can_be_taken_up(cli, video):
     assert again.stdout.startswith("  2 answered, ") and "not asked" not in again.stdout
 
 
-def test_without_a_question_there_is_nothing_to_go_on_with(cli, video):
+def test_without_a_question_there_is_nothing_to_go_on_with(cli: Cli, video: Path) -> None:
     assert "To continue later" not in cli("chat", video, stdin="").stderr
 
 
-def test_commands(cli, video):
+def test_commands(cli: Cli, video: Path) -> None:
     shown = cli(
         "chat", video, "--session", "s", stdin=f"/notes\n{PRICE}\n/notes\n/notes morning\n/notes parrot\n/sessions\n/dance\n/help\n"
     ).stdout
@@ -51,7 +53,7 @@ def test_commands(cli, video):
     assert "Unknown command '/dance'. Choose from: /help, /notes [WORDS], /sessions, /more, /cost, /quit, /q.\n  /help " in shown
 
 
-def test_where_something_is_left_to_look_at_it_offers_to_look_further(cli, video):
+def test_where_something_is_left_to_look_at_it_offers_to_look_further(cli: Cli, video: Path) -> None:
     nowhere = {"answer": "It is not there.", "notes": [], "confidence": "low", "found": False}
     early = ("read_subtitles", {"ranges": [["0:00", "0:01"]]})
     with OpenAIServer() as server:
@@ -66,7 +68,7 @@ def test_where_something_is_left_to_look_at_it_offers_to_look_further(cli, video
     assert "It costs forty [#2]." in result.stdout
 
 
-def test_a_moved_file_is_asked_for_and_recognised(cli, video):
+def test_a_moved_file_is_asked_for_and_recognised(cli: Cli, video: Path) -> None:
     cli("chat", video, "--session", "s", stdin=f"{PRICE}\n")
     moved = video.rename(video.with_name("moved.mp4"))
     said = cli("chat", "--session", "s", code=1).stderr
@@ -75,7 +77,7 @@ def test_a_moved_file_is_asked_for_and_recognised(cli, video):
     assert "Cost: 0 new media-seconds" in again
 
 
-def test_an_unknown_session(cli, video):
+def test_an_unknown_session(cli: Cli, video: Path) -> None:
     assert cli("chat", "--session", "none", code=1).stderr.startswith("Error: There is no session 'none': the store ")
     cli("chat", video, "--session", "s", stdin=f"{PRICE}\n")
     said = cli("chat", "--session", "none", code=1).stderr
@@ -83,7 +85,7 @@ def test_an_unknown_session(cli, video):
     cli("chat", code=2)
 
 
-def test_a_question_that_fails_does_not_end_the_chat(cli, video):
+def test_a_question_that_fails_does_not_end_the_chat(cli: Cli, video: Path) -> None:
     with OpenAIServer() as server:
         server.fails(403, "not for you")
         server.calls(("read_subtitles", {"ranges": [["0:00", "0:02"]]}))
@@ -98,7 +100,7 @@ END = ("finish", {"answer": "It costs forty [#2].", "notes": [2], "confidence": 
 YES, NO = (("judge", {"sufficient": good, "missing": "What kind of fish."}) for good in (True, False))
 
 
-def shown_by(cli, video, *turns):
+def shown_by(cli: Cli, video: Path, *turns: str | tuple[str, Any]) -> str:
     """What chat prints when a server speaks (text) or makes a call (name and arguments), turn by turn."""
     with OpenAIServer() as server:
         for turn in turns:
@@ -106,12 +108,12 @@ def shown_by(cli, video, *turns):
         return cli("chat", video, "--base-url", server.url, "--model", "m", "--quiet", stdin=f"{PRICE}\n").stdout
 
 
-def test_text_is_streamed_and_told_once(cli, video):
+def test_text_is_streamed_and_told_once(cli: Cli, video: Path) -> None:
     shown = shown_by(cli, video, LOOK, "It costs forty [#2].", YES)
     assert shown.startswith('It costs forty [#2].\n  [#2] 0:01-0:01.8 subtitle, pyav: "One basket of fish costs forty dollars."\n')
 
 
-def test_text_that_was_not_accepted_is_withdrawn_and_followed_by_the_answer(cli, video):
+def test_text_that_was_not_accepted_is_withdrawn_and_followed_by_the_answer(cli: Cli, video: Path) -> None:
     shown = shown_by(cli, video, LOOK, "It costs forty.", "It costs forty [#2] or ten [#9].", YES)
     assert shown.startswith(
         "It costs forty.\n(Withdrawn: no note is cited.)\n"
@@ -119,13 +121,13 @@ def test_text_that_was_not_accepted_is_withdrawn_and_followed_by_the_answer(cli,
     )
 
 
-def test_text_whose_evidence_does_not_suffice_is_withdrawn(cli, video):
+def test_text_whose_evidence_does_not_suffice_is_withdrawn(cli: Cli, video: Path) -> None:
     shown = shown_by(cli, video, LOOK, "Herring costs forty [#2].", NO, "Fish costs forty [#2].", NO)
     assert shown.startswith("Herring costs forty [#2].\n(Withdrawn: What kind of fish.)\nFish costs forty [#2].\n  [#2] ")
     assert "\n  Not proved: What kind of fish.\nConfidence: low\n" in shown
 
 
-def test_progress_and_text_do_not_run_into_each_other(cli, video):
+def test_progress_and_text_do_not_run_into_each_other(cli: Cli, video: Path) -> None:
     turns = (LOOK, "It costs forty.", END, NO, "Fish costs forty [#2].", YES)
     with OpenAIServer() as server:
         for turn in turns:
@@ -136,8 +138,8 @@ def test_progress_and_text_do_not_run_into_each_other(cli, video):
     assert "(Withdrawn: no note is cited.)" in shown.stdout and "no note is cited" not in shown.stderr, "told once"
 
 
-def test_what_is_said_beside_a_call_is_not_withdrawn(cli, video):
-    def end(*notes):
+def test_what_is_said_beside_a_call_is_not_withdrawn(cli: Cli, video: Path) -> None:
+    def end(*notes: int) -> tuple[str, Any]:
         return ("finish", {"answer": "It costs forty.", "notes": [*notes], "confidence": "high", "found": True})
 
     with OpenAIServer() as server:
@@ -148,15 +150,14 @@ def test_what_is_said_beside_a_call_is_not_withdrawn(cli, video):
     assert shown.startswith("Let me look.\nI know.\nIt costs forty.\n  [#2] ")
 
 
-def test_ctrl_c_stops_the_question_and_keeps_the_chat(cli, video):
+def test_ctrl_c_stops_the_question_and_keeps_the_chat(cli: Cli, video: Path) -> None:
     with OpenAIServer() as server:
         server.calls(("read_subtitles", {"ranges": [["0:00", "0:02"]]}))
         server.hangs()
         server.calls(("read_subtitles", {"ranges": [["0:00", "0:02"]]}))
         server.calls(("finish", {"answer": "It costs forty [#2].", "notes": [2], "confidence": "high", "found": True}))
         with cli.process("chat", video, "--session", "s", "--base-url", server.url, "--model", "m") as process:
-            process.stdin.write("Hang?\n")
-            process.stdin.flush()
+            type_line(process, "Hang?")
             wait_for(lambda: len(server.requests) == 2)
             process.send_signal(signal.SIGINT)
             read_until(process, "Stopped. Finished work is stored.")
@@ -167,15 +168,14 @@ def test_ctrl_c_stops_the_question_and_keeps_the_chat(cli, video):
 
 @pytest.mark.parametrize(("before", "after"), [((LOOK,), (END, YES)), ((LOOK, END), (YES,))], ids=["thinking", "verifying"])
 @pytest.mark.skipif(os.name != "posix", reason="kills a process, which takes POSIX signals")
-def test_a_killed_question_goes_on_at_the_next_start(cli, video, before, after):
+def test_a_killed_question_goes_on_at_the_next_start(cli: Cli, video: Path, before: tuple[Any, ...], after: tuple[Any, ...]) -> None:
     with OpenAIServer() as server:
         for call in before:
             server.calls(call)
         server.hangs()
         flags = ("--base-url", server.url, "--model", "m")
         with cli.process("chat", video, "--session", "s", *flags) as process:
-            process.stdin.write(f"{PRICE}\n")
-            process.stdin.flush()
+            type_line(process, PRICE)
             wait_for(lambda: len(server.requests) == len(before) + 1)
             process.kill()
         for call in after:
@@ -189,11 +189,11 @@ def test_a_killed_question_goes_on_at_the_next_start(cli, video, before, after):
     assert "interrupted" not in cli("chat", "--session", "s", stdin="").stderr
 
 
-def test_ctrl_d_at_the_prompt_leaves_with_0(cli, video):
+def test_ctrl_d_at_the_prompt_leaves_with_0(cli: Cli, video: Path) -> None:
     assert cli("chat", video, stdin="").stdout == ""
 
 
-def test_ctrl_c_at_the_prompt_leaves_with_130(cli, video):
+def test_ctrl_c_at_the_prompt_leaves_with_130(cli: Cli, video: Path) -> None:
     with cli.process("chat", video) as process:
         read_until(process, "starts")
         process.send_signal(signal.SIGINT)
@@ -201,7 +201,7 @@ def test_ctrl_c_at_the_prompt_leaves_with_130(cli, video):
     assert process.returncode == 130 and "To continue later: " not in rest, "nothing was asked"
 
 
-def test_sessions_are_listed_with_their_videos_and_first_questions(cli, video, tmp_path):
+def test_sessions_are_listed_with_their_videos_and_first_questions(cli: Cli, video: Path, tmp_path: Path) -> None:
     assert cli("sessions").stderr == "No sessions yet. Start one: analyzer-agent chat VIDEO\n"
     assert cli.json("sessions", "--json") == []
     cli("chat", video, "--session", "fish", stdin=f"{PRICE}\nWho says good morning?\n")
@@ -217,7 +217,7 @@ def test_sessions_are_listed_with_their_videos_and_first_questions(cli, video, t
     assert first == {"name": "fish", "videos": ["talk.mp4"], "first_question": PRICE, "questions": 2}
 
 
-def test_a_session_about_another_film_is_not_gone_on_with(cli, video, tmp_path):
+def test_a_session_about_another_film_is_not_gone_on_with(cli: Cli, video: Path, tmp_path: Path) -> None:
     cli("chat", video, "--session", "my fish", stdin=f"{PRICE}\n")
     copy = tmp_path / "copy.mp4"
     copy.write_bytes(video.read_bytes())
@@ -231,7 +231,7 @@ def test_a_session_about_another_film_is_not_gone_on_with(cli, video, tmp_path):
         ]
 
 
-def test_how_to_go_on_repeats_the_flags_that_it_takes(cli, video, tmp_path):
+def test_how_to_go_on_repeats_the_flags_that_it_takes(cli: Cli, video: Path, tmp_path: Path) -> None:
     store = tmp_path / "a store.db"
     cli("chat", video, "--session", "s", "--store", store, stdin=f"{PRICE}\n")
     with OpenAIServer() as server:

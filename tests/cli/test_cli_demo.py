@@ -5,8 +5,9 @@ import re
 import select
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,12 +16,12 @@ from cli_kit import PRICE, Cli, talk
 
 
 @pytest.fixture
-def cli(tmp_path):
+def cli(tmp_path: Path) -> Cli:
     return Cli(tmp_path)
 
 
 @pytest.mark.slow
-def test_the_demo_answers_cites_and_ends_with_what_to_try_next(cli, tmp_path):
+def test_the_demo_answers_cites_and_ends_with_what_to_try_next(cli: Cli, tmp_path: Path) -> None:
     code = (
         "import socket, sys\n"
         "def refuse(*_): raise AssertionError('the demo used the network')\n"
@@ -45,7 +46,7 @@ def test_the_demo_answers_cites_and_ends_with_what_to_try_next(cli, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_demo_hears_with_whisper_where_its_weights_are(cli, tmp_path):
+def test_the_demo_hears_with_whisper_where_its_weights_are(cli: Cli, tmp_path: Path) -> None:
     import tiny_whisper
 
     weights = tiny_whisper.make(tmp_path / "own" / "speech" / "faster-whisper-tiny").parents[1]
@@ -56,11 +57,11 @@ def test_the_demo_hears_with_whisper_where_its_weights_are(cli, tmp_path):
 
 
 @pytest.fixture
-def terminal(cli):
+def terminal(cli: Cli) -> Callable[..., tuple[int, str]]:
     """Run a command on a terminal of its own; gives what appears there."""
     pty = pytest.importorskip("pty", reason="needs POSIX terminals")
 
-    def run(*arguments, keys: Sequence[tuple[str, str]] = ()) -> tuple[int, str]:
+    def run(*arguments: Any, keys: Sequence[tuple[str, str]] = ()) -> tuple[int, str]:
         import subprocess
         import sys
 
@@ -69,7 +70,8 @@ def terminal(cli):
         decline_whisper(cli.folder)
 
         ours, theirs = pty.openpty()
-        env = {n: v for n, v in (os.environ | environment(cli.folder, TERM="xterm", COLUMNS="100")).items() if v is not None}  # type: ignore[operator]
+        changes = {**os.environ, **environment(cli.folder, TERM="xterm", COLUMNS="100")}
+        env = {n: v for n, v in changes.items() if v is not None}
         command = [sys.executable, "-m", "analyzer_agent", *map(str, arguments)]
         process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=env, cwd=cli.folder, start_new_session=True)
         os.close(theirs)
@@ -97,7 +99,7 @@ def plainly(shown: str) -> str:
     return re.sub(r"\x1b\[[0-?]*[ -/]*[@-~]", "", shown).replace("\r", "")
 
 
-def test_on_a_terminal_calls_become_lines_and_the_cursor_comes_back(terminal, tmp_path):
+def test_on_a_terminal_calls_become_lines_and_the_cursor_comes_back(terminal: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
     code, shown = terminal("ask", talk(tmp_path / "talk.mp4"), PRICE)
     lines = plainly(shown)
     assert code == 0 and "✓ read_subtitles 0:00-0:02: 2 notes, 2 s new in " in lines
@@ -105,21 +107,21 @@ def test_on_a_terminal_calls_become_lines_and_the_cursor_comes_back(terminal, tm
     assert shown.count("\x1b[?25h") >= shown.count("\x1b[?25l")
 
 
-def test_markup_and_escapes_from_a_video_do_nothing_on_a_terminal(terminal, tmp_path):
+def test_markup_and_escapes_from_a_video_do_nothing_on_a_terminal(terminal: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
     evil = "\x1b]0;owned\x07\x1b[2JOne basket of fish costs [bold]:smile: forty[/bold] \x9b7m dollars"
     _, shown = terminal("ask", talk(tmp_path / "evil.mp4", cues=[(0, 900, evil)], seconds=1), PRICE)
     assert "costs [bold]:smile: forty[/bold]" in plainly(shown)
     assert "\x1b]0;" not in shown and "\x1b[2J" not in shown and "\x9b" not in shown
 
 
-def test_a_chat_on_a_terminal(terminal, tmp_path):
+def test_a_chat_on_a_terminal(terminal: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
     video = talk(tmp_path / "talk.mp4")
     code, shown = terminal("chat", video, "--session", "s", keys=[("> ", f"{PRICE}\n"), ("> ", "\x04")])
     assert code == 0 and "One basket of fish costs forty" in plainly(shown)
     assert "To continue later: analyzer-agent chat --session s" in plainly(shown)
 
 
-def test_a_chat_asks_before_a_long_step(terminal, tmp_path, cli):
+def test_a_chat_asks_before_a_long_step(terminal: Callable[..., tuple[int, str]], tmp_path: Path, cli: Cli) -> None:
     video = talk(tmp_path / "talk.mp4")
     cli("index", video, "--with", "scenes")
     import sqlite3

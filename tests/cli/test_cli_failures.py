@@ -15,28 +15,28 @@ USAGE = "Usage: main ask [OPTIONS] VIDEO|FOLDER... QUESTION\nTry 'main ask --hel
 
 
 @pytest.fixture
-def cli(tmp_path):
+def cli(tmp_path: Path) -> Cli:
     return Cli(tmp_path)
 
 
 @pytest.fixture
-def video(tmp_path):
+def video(tmp_path: Path) -> Path:
     return talk(tmp_path / "talk.mp4")
 
 
 @pytest.fixture
-def silent(tmp_path):
+def silent(tmp_path: Path) -> Path:
     return talk(tmp_path / "silent.mp4", sound=False)
 
 
-def failed(cli, *arguments, code=1, **env) -> str:
+def failed(cli: Cli, *arguments: object, code: int = 1, **env: str) -> str:
     """Run a command that must fail without a word on stdout; returns what it said."""
     result = cli(*arguments, code=code, **env)
     assert result.stdout == ""
     return result.stderr
 
 
-def test_a_missing_file(cli):
+def test_a_missing_file(cli: Cli) -> None:
     assert failed(cli, "ask", "nowhere.mp4", "What?") == (
         "Error: There is no file 'nowhere.mp4'.\nHint: Check the path; relative paths start at the current folder.\n"
     )
@@ -46,14 +46,14 @@ def test_a_missing_file(cli):
     ("data", "message"), [(b"", "is empty (0 bytes)"), (b"these are words, not pictures\n" * 40, "is not a video")], ids=["empty", "text"]
 )
 @pytest.mark.parametrize("command", ["ask", "index", "notes"])
-def test_not_a_video(cli, tmp_path, data, message, command):
+def test_not_a_video(cli: Cli, tmp_path: Path, data: bytes, message: str, command: str) -> None:
     path = tmp_path / "x.mp4"
     path.write_bytes(data)
     said = failed(cli, command, path, *([PRICE] if command == "ask" else [])).splitlines()
     assert len(said) == 2 and said[0].startswith("Error: 'x.mp4' ") and message in said[0] and said[1].startswith("Hint: ")
 
 
-def test_a_truncated_video_says_what_still_works(cli, tmp_path):
+def test_a_truncated_video_says_what_still_works(cli: Cli, tmp_path: Path) -> None:
     from media_maker import Clip, write
 
     whole = write(tmp_path / "whole.mkv", Clip(times=range(0, 8000, 40), size=(320, 240), gop=10))
@@ -65,7 +65,7 @@ def test_a_truncated_video_says_what_still_works(cli, tmp_path):
     assert cli("index", cut, "--with", "scenes,motion,text", "--to", advised).exit_code == 0
 
 
-def test_what_is_known_of_a_truncated_video_can_be_read(cli, tmp_path):
+def test_what_is_known_of_a_truncated_video_can_be_read(cli: Cli, tmp_path: Path) -> None:
     from media_maker import Clip, write
 
     whole = write(tmp_path / "whole.mkv", Clip(times=range(0, 8000, 40), size=(320, 240), gop=10))
@@ -87,7 +87,7 @@ def test_what_is_known_of_a_truncated_video_can_be_read(cli, tmp_path):
     ],
     ids=["no question", "two videos", "no video", "empty question"],
 )
-def test_ask_wants_a_video_and_a_question(cli, video, arguments, message):
+def test_ask_wants_a_video_and_a_question(cli: Cli, video: Path, arguments: list[str], message: str) -> None:
     said = failed(cli, "ask", *(a.format(video=video) for a in arguments), code=2)
     example = 'For example: analyzer-agent ask talk.mp4 "What does it cost?"'
     assert said == f"{USAGE}Error: {message.format(video=video)} {example}\n"
@@ -111,25 +111,25 @@ def test_ask_wants_a_video_and_a_question(cli, video, arguments, message):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_flags_that_cannot_be_meant(cli, video, flags, code, message):
+def test_flags_that_cannot_be_meant(cli: Cli, video: Path, flags: list[str], code: int, message: str) -> None:
     said = failed(cli, "ask", video, PRICE, *flags, code=code).splitlines()
     errors = [line for line in said if line.startswith("Error: ")]
     assert errors == [f"Error: {message}"]
     assert code == 2 or said[1].startswith("Hint: ")
 
 
-def test_valid_names_are_listed(cli, video):
+def test_valid_names_are_listed(cli: Cli, video: Path) -> None:
     assert f"Choose from: {ANALYZERS}" in failed(cli, "ask", video, PRICE, "--tools", "speach")
     assert "Its engines are: whisper, pocketsphinx." in failed(cli, "ask", video, PRICE, "--engine", "speech=wisper")
 
 
-def test_speech_of_a_video_without_sound(cli, silent):
+def test_speech_of_a_video_without_sound(cli: Cli, silent: Path) -> None:
     assert failed(cli, "index", silent, "--with", "speech", "--quiet") == (
         "Error: silent.mp4 has no sound, so speech has nothing to look at.\nHint: Leave it out of --with, or choose another video.\n"
     )
 
 
-def test_weights_that_are_missing_are_told_at_once(cli, video):
+def test_weights_that_are_missing_are_told_at_once(cli: Cli, video: Path) -> None:
     started = time.monotonic()
     said = failed(cli, "ask", video, PRICE, "--weights", "speech=/no/such/folder").splitlines()
     assert said[0].startswith("Error: speech cannot run with '/no/such/folder': ") and said[1].startswith("Hint: ")
@@ -138,18 +138,18 @@ def test_weights_that_are_missing_are_told_at_once(cli, video):
     assert said[0] == "Error: speech cannot run with 'whisper': no Whisper weights on this machine."
 
 
-def test_an_analyzer_that_a_flag_leaves_out_is_not_said_to_fail(cli, video):
+def test_an_analyzer_that_a_flag_leaves_out_is_not_said_to_fail(cli: Cli, video: Path) -> None:
     said = failed(cli, "index", video, "--with", "speech", "--tools", "subtitles")
     assert said.startswith("Error: --tools leaves out 'speech': this session has only subtitles.\n")
 
 
-def test_options_before_the_command(cli):
+def test_options_before_the_command(cli: Cli) -> None:
     told = cli("--store", "x", "notes", "K", code=2).stderr
     assert "Options come after the command: analyzer-agent notes K --store x" in told
     assert "No such option" in cli("--store", code=2).stderr
 
 
-def test_a_missing_package_is_named(cli, video):
+def test_a_missing_package_is_named(cli: Cli, video: Path) -> None:
     code = "import sys; sys.modules['rapidocr'] = None; from analyzer_agent.cli import main; main()"
     with cli.process("index", video, "--with", "text", python=["-c", code]) as process:
         said = process.communicate(timeout=60)
@@ -160,14 +160,14 @@ def test_a_missing_package_is_named(cli, video):
 # --- the language model ---------------------------------------------------------------------------------------------
 
 
-def test_a_missing_key(cli, video):
+def test_a_missing_key(cli: Cli, video: Path) -> None:
     assert failed(cli, "ask", video, PRICE, "--manager", "openai") == (
         "Error: There is no key for the language model.\n"
         "Hint: Set OPENAI_API_KEY, or --base-url for a local server, or use --manager rules, which needs neither.\n"
     )
 
 
-def test_a_wrong_key_is_told_without_showing_it(cli, video):
+def test_a_wrong_key_is_told_without_showing_it(cli: Cli, video: Path) -> None:
     with OpenAIServer(key="right") as server:
         flags = ("--base-url", server.url, "--model", "m", "--quiet")
         said = failed(cli, "ask", video, PRICE, *flags, OPENAI_API_KEY="sk-wrong-0123456789").splitlines()
@@ -175,12 +175,12 @@ def test_a_wrong_key_is_told_without_showing_it(cli, video):
     assert "sk-wrong-0123456789" not in " ".join(said)
 
 
-def test_an_endpoint_that_nobody_listens_on(cli, video):
+def test_an_endpoint_that_nobody_listens_on(cli: Cli, video: Path) -> None:
     said = failed(cli, "ask", video, PRICE, "--base-url", "http://127.0.0.1:9/v1", "--quiet").splitlines()
     assert said[0].startswith("Error: Cannot reach the language model at http://127.0.0.1:9/v1") and said[1].startswith("Hint: ")
 
 
-def test_offline_never_asks_a_model_over_the_network(cli, video):
+def test_offline_never_asks_a_model_over_the_network(cli: Cli, video: Path) -> None:
     said = failed(cli, "ask", video, PRICE, "--offline", OPENAI_API_KEY="sk-x")
     assert said.startswith("Error: --offline forbids asking a language model over the network.\nHint: ")
 
@@ -188,7 +188,7 @@ def test_offline_never_asks_a_model_over_the_network(cli, video):
 # --- the store ------------------------------------------------------------------------------------------------------
 
 
-def test_a_store_that_is_no_database(cli, video, tmp_path):
+def test_a_store_that_is_no_database(cli: Cli, video: Path, tmp_path: Path) -> None:
     (tmp_path / "notes.db").write_text("hello, this is a text file and not a database\n" * 50)
     said = failed(cli, "ask", video, PRICE, "--store", tmp_path / "notes.db").splitlines()
     assert said == [
@@ -197,7 +197,7 @@ def test_a_store_that_is_no_database(cli, video, tmp_path):
     ]
 
 
-def test_a_damaged_store(cli, video):
+def test_a_damaged_store(cli: Cli, video: Path) -> None:
     cli("ask", video, PRICE)
     data = bytearray(cli.store.read_bytes())
     data[4096:] = b"\xff" * (len(data) - 4096)
@@ -208,7 +208,7 @@ def test_a_damaged_store(cli, video):
     assert said[0] == f"Error: The store '{cli.store}': it is damaged." and said[1].startswith("Hint: Move it away")
 
 
-def test_a_store_in_a_place_that_cannot_be(cli, video, tmp_path):
+def test_a_store_in_a_place_that_cannot_be(cli: Cli, video: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     said = failed(cli, "ask", video, PRICE, "--store", tmp_path / "file" / "store.db").splitlines()
     assert said[0].startswith(f"Error: The store's folder '{tmp_path}/file' cannot be made") and said[1].startswith("Hint: ")
@@ -233,7 +233,7 @@ main()
 @pytest.mark.parametrize(
     "command", [["ask", "{video}", PRICE, "--quiet"], ["index", "{video}", "--with", "subtitles", "--quiet"]], ids=["ask", "index"]
 )
-def test_a_store_that_must_not_be_written(cli, video, command):
+def test_a_store_that_must_not_be_written(cli: Cli, video: Path, command: list[str]) -> None:
     cli("ask", video, PRICE)
     for file in cli.store.parent.iterdir():
         file.chmod(0o444)
@@ -246,7 +246,7 @@ def test_a_store_that_must_not_be_written(cli, video, command):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files, which takes Linux")
-def test_a_full_disk_is_told_and_loses_nothing(cli, video, tmp_path):
+def test_a_full_disk_is_told_and_loses_nothing(cli: Cli, video: Path, tmp_path: Path) -> None:
     cli("index", video, "--with", "subtitles")
     known = cli.json("notes", video, "--json")
     limit = cli.store.stat().st_size + 40_000
@@ -267,7 +267,7 @@ def test_a_full_disk_is_told_and_loses_nothing(cli, video, tmp_path):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="writes to a device that is always full, which takes Linux")
 @pytest.mark.parametrize("command", [["notes", "--json"], ["index", "--with", "subtitles"], ["ask", PRICE]], ids=" ".join)
-def test_output_that_cannot_be_written(cli, video, command):
+def test_output_that_cannot_be_written(cli: Cli, video: Path, command: list[str]) -> None:
     name, *more = command
     with open("/dev/full", "w") as full, cli.process(name, video, *more, "--quiet", stdout=full) as process:
         said = process.communicate(timeout=60)[1]
@@ -279,13 +279,13 @@ def test_output_that_cannot_be_written(cli, video, command):
 
 
 @pytest.mark.parametrize("command", ["ask", "index", "notes"])
-def test_a_name_that_no_file_can_have(cli, command):
+def test_a_name_that_no_file_can_have(cli: Cli, command: str) -> None:
     said = failed(cli, command, f"{'x' * 300}.mp4", *([PRICE] if command == "ask" else [])).splitlines()
     assert said[0].startswith("Error: 'xxx") and said[0].endswith("…' cannot be used: File name too long.") and len(said[0]) < 200
     assert said[1:] == ["Hint: Check the path and its permissions."]
 
 
-def test_amounts_read_well():
+def test_amounts_read_well() -> None:
     from analyzer_agent.wording import amount
 
     assert [amount(ms) for ms in (0, 17, 3140, 99_940, 99_960, 171_700, 3_725_000)] == [
@@ -297,8 +297,8 @@ def test_amounts_read_well():
 # --- bugs and interruptions -----------------------------------------------------------------------------------------
 
 
-def test_a_bug_is_one_line_that_names_a_log_file(cli, video, monkeypatch, tmp_path):
-    def broken(*_, **__):
+def test_a_bug_is_one_line_that_names_a_log_file(cli: Cli, video: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("\x1b[2Jlater")
 
     monkeypatch.setattr("analyzer_agent.session.Session.stream", broken)
@@ -309,7 +309,7 @@ def test_a_bug_is_one_line_that_names_a_log_file(cli, video, monkeypatch, tmp_pa
     assert log.is_relative_to(tmp_path) and "Traceback" in log.read_text() and "in broken" in log.read_text()
 
 
-def test_a_log_that_has_no_folder_goes_to_the_temporary_one(cli, video, monkeypatch, tmp_path):
+def test_a_log_that_has_no_folder_goes_to_the_temporary_one(cli: Cli, video: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "xdg_state_home").write_text("not a folder")
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
@@ -318,7 +318,7 @@ def test_a_log_that_has_no_folder_goes_to_the_temporary_one(cli, video, monkeypa
     assert f"Details are in {tmp_path}/temporary/analyzer-agent-" in said
 
 
-def test_a_bug_is_one_line_even_where_no_log_can_be_written(cli, video, monkeypatch, tmp_path):
+def test_a_bug_is_one_line_even_where_no_log_can_be_written(cli: Cli, video: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "xdg_state_home").write_text("not a folder")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "xdg_state_home"))
     monkeypatch.setattr("analyzer_agent.session.Session.stream", lambda *_: 1 / 0)
@@ -326,7 +326,7 @@ def test_a_bug_is_one_line_even_where_no_log_can_be_written(cli, video, monkeypa
     assert said == "Error: a bug in analyzer-agent (ZeroDivisionError: division by zero). No log could be written.\n"
 
 
-def test_ctrl_c_ends_a_question_with_130_and_keeps_what_is_there(cli, tmp_path):
+def test_ctrl_c_ends_a_question_with_130_and_keeps_what_is_there(cli: Cli, tmp_path: Path) -> None:
     with OpenAIServer() as server:
         server.calls(("read_subtitles", {"ranges": [["0:00", "0:02"]]}))
         server.hangs()

@@ -5,6 +5,7 @@ import io
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,17 +14,17 @@ from media_maker import Clip, Tone, write
 
 
 @pytest.fixture
-def cli(tmp_path):
+def cli(tmp_path: Path) -> Cli:
     return Cli(tmp_path)
 
 
 @pytest.fixture
-def video(tmp_path):
+def video(tmp_path: Path) -> Path:
     return talk(tmp_path / "talk.mp4")
 
 
 @pytest.fixture
-def known(cli, video):
+def known(cli: Cli, video: Path) -> Path:
     cli("index", video, "--with", "subtitles")
     return video
 
@@ -31,7 +32,7 @@ def known(cli, video):
 # --- index ----------------------------------------------------------------------------------------------------------
 
 
-def test_index_tells_what_was_covered(cli, video):
+def test_index_tells_what_was_covered(cli: Cli, video: Path) -> None:
     first = cli("index", video, "--with", "subtitles,scenes", "--quiet").stdout.splitlines()
     assert first[0].split() == ["analyzer", "new", "reused", "notes", "took"]
     assert first[1].split()[:6] == ["subtitles", "2.0", "s", "0.0", "s", "2"]
@@ -42,7 +43,7 @@ def test_index_tells_what_was_covered(cli, video):
     assert row == {"video": "talk.mp4", "analyzer": "subtitles", "new_seconds": 0.0, "reused_seconds": 2.0, "notes": 2, "not_examined": []}
 
 
-def test_progress_counts_notes_as_the_table_does(cli, tmp_path):
+def test_progress_counts_notes_as_the_table_does(cli: Cli, tmp_path: Path) -> None:
     again = talk(tmp_path / "again.mp4", cues=[(n * 500, n * 500 + 100, "la") for n in range(20)], seconds=10, sound=False)
     spots = write(tmp_path / "spots.mp4", replace(Clip(times=range(0, 4000, 40)), tones=(Tone(end=4.0),)))
     many = talk(tmp_path / "many.mp4", cues=[(n * 100, n * 100 + 90, f"word{n} " * 40) for n in range(190)], seconds=20, sound=False)
@@ -55,7 +56,7 @@ def test_progress_counts_notes_as_the_table_does(cli, tmp_path):
     assert table["subtitles"] == "190", "more than a model is shown at once"
 
 
-def test_index_tells_what_a_spent_budget_leaves(cli, video):
+def test_index_tells_what_a_spent_budget_leaves(cli: Cli, video: Path) -> None:
     shown = cli("index", video, "--with", "motion,scenes", "--tools", "motion,scenes", "--max-analyzer-seconds", "0", "--quiet")
     rows = [re.split(r"  +", line.strip()) for line in shown.stdout.splitlines()]
     assert rows[0] == ["analyzer", "new", "reused", "not examined", "notes", "took"]
@@ -65,12 +66,12 @@ def test_index_tells_what_a_spent_budget_leaves(cli, video):
     assert "not examined" not in whole.stdout and "Not examined" not in whole.stderr
 
 
-def test_index_respects_the_scope(cli, video):
+def test_index_respects_the_scope(cli: Cli, video: Path) -> None:
     (row,) = cli.json("index", video, "--with", "motion", "--to", "0.5", "--every", "0.125", "--json", "--quiet")["indexed"]
     assert row["analyzer"] == "motion" and row["new_seconds"] == 2.0, "one grain, which is the whole of so short a clip"
 
 
-def test_an_analyzer_that_does_not_apply_is_a_warning_unless_it_was_named(cli, tmp_path):
+def test_an_analyzer_that_does_not_apply_is_a_warning_unless_it_was_named(cli: Cli, tmp_path: Path) -> None:
     silent = talk(tmp_path / "silent.mp4", sound=False, cues=())
     result = cli("index", silent, "--tools", "scenes,speech,subtitles", "--quiet")
     assert result.stderr.splitlines() == [
@@ -82,7 +83,7 @@ def test_an_analyzer_that_does_not_apply_is_a_warning_unless_it_was_named(cli, t
     assert named.stdout.splitlines()[1].startswith("scenes"), "what does apply is done all the same"
 
 
-def test_several_videos_have_rows_of_their_own(cli, video, tmp_path):
+def test_several_videos_have_rows_of_their_own(cli: Cli, video: Path, tmp_path: Path) -> None:
     other = talk(tmp_path / "other.mp4", cues=(), seconds=1)
     result = cli("index", video, other, "--with", "scenes,subtitles", "--quiet")
     rows = [line.split()[:2] for line in result.stdout.splitlines()]
@@ -98,7 +99,7 @@ def test_several_videos_have_rows_of_their_own(cli, video, tmp_path):
     )
 
 
-def test_unknown_names_are_told_before_anything_runs(cli, video):
+def test_unknown_names_are_told_before_anything_runs(cli: Cli, video: Path) -> None:
     result = cli("index", video, "--with", "subtitles,spech", "--quiet", code=1)
     assert (
         result.stderr.startswith("Error: Unknown analyzer 'spech'.\nHint: Did you mean 'speech'? Choose from: scenes, ")
@@ -109,10 +110,10 @@ def test_unknown_names_are_told_before_anything_runs(cli, video):
     cli("index", video, "--every", "0", code=2)
 
 
-def test_an_analyzer_that_failed_is_an_error(cli, video, monkeypatch):
+def test_an_analyzer_that_failed_is_an_error(cli: Cli, video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from analyzer_agent.errors import MediaError
 
-    def broken(*_, **__):
+    def broken(*_: object, **__: object) -> None:
         raise MediaError("the track cannot be read", hint="Get the file again.")
 
     monkeypatch.setattr("analyzer_agent.media.MediaFile.subtitles", broken)
@@ -124,7 +125,7 @@ def test_an_analyzer_that_failed_is_an_error(cli, video, monkeypatch):
 # --- notes ----------------------------------------------------------------------------------------------------------
 
 
-def test_notes_as_a_table(cli, known):
+def test_notes_as_a_table(cli: Cli, known: Path) -> None:
     assert cli("notes", known).stdout == (
         "note  time           kind      engine  text\n"
         '#1    0:00.1-0:00.9  subtitle  pyav    "Good morning everybody."\n'
@@ -132,7 +133,7 @@ def test_notes_as_a_table(cli, known):
     )
 
 
-def test_notes_as_json_and_json_lines(cli, known):
+def test_notes_as_json_and_json_lines(cli: Cli, known: Path) -> None:
     whole = cli.json("notes", known, "--json")
     assert whole[1] == {
         **{"id": 2, "video": "talk.mp4", "kind": "subtitle", "analyzer": "subtitles", "engine": "pyav"},
@@ -143,7 +144,7 @@ def test_notes_as_json_and_json_lines(cli, known):
     cli("notes", known, "--json", "--format", "csv", code=2)
 
 
-def test_notes_as_subtitles(cli, known):
+def test_notes_as_subtitles(cli: Cli, known: Path) -> None:
     assert cli("notes", known, "--format", "srt").stdout == (
         "1\n00:00:00,100 --> 00:00:00,900\nGood morning everybody.\n\n"
         "2\n00:00:01,000 --> 00:00:01,800\nOne basket of fish costs forty dollars.\n"
@@ -158,7 +159,7 @@ SAID = "One basket of fish costs forty dollars, she says, and that is far too mu
 
 
 @pytest.fixture
-def spoken(cli, tmp_path):
+def spoken(cli: Cli, tmp_path: Path) -> Path:
     """A clip with subtitles, cuts and speech, whose words have times."""
     video = talk(tmp_path / "spoken.mp4", seconds=8)
     words = [{"word": f" {word}", "start": n / 4, "end": (n + 1) / 4, "probability": 0.5} for n, word in enumerate(SAID.split())]
@@ -169,7 +170,7 @@ def spoken(cli, tmp_path):
     return video
 
 
-def test_subtitles_hold_what_is_said_and_nothing_else(cli, spoken):
+def test_subtitles_hold_what_is_said_and_nothing_else(cli: Cli, spoken: Path) -> None:
     srt = cli("notes", spoken, "-f", "srt").stdout
     assert [block.splitlines()[2:] for block in srt.strip().split("\n\n")] == [
         ["One basket of fish costs", "forty dollars, she says,"],
@@ -184,7 +185,7 @@ def test_subtitles_hold_what_is_said_and_nothing_else(cli, spoken):
     assert "shot 1" in cli("notes", spoken, "-f", "srt", "--kind", "scene,speech").stdout
 
 
-def test_subtitle_files_are_read_back_the_same(cli, spoken, tmp_path):
+def test_subtitle_files_are_read_back_the_same(cli: Cli, spoken: Path, tmp_path: Path) -> None:
     from analyzer_agent.importing import subtitle_formats as own
     from analyzer_agent.media.subtitles import sidecar_cues
 
@@ -198,7 +199,7 @@ def test_subtitle_files_are_read_back_the_same(cli, spoken, tmp_path):
         assert [(cue.span.start, cue.span.end) for cue in cues] == [(0, 2250), (2250, 5250), (5250, 6250)]
 
 
-def test_words_with_their_times(cli, spoken):
+def test_words_with_their_times(cli: Cli, spoken: Path) -> None:
     (note,) = cli.json("notes", spoken, "--kind", "speech", "--json", "--words")
     assert note["words"][1] == {"word": "basket", "start": 0.25, "end": 0.5, "probability": 0.5}
     assert " ".join(word["word"] for word in note["words"]) == note["text"]
@@ -209,12 +210,12 @@ def test_words_with_their_times(cli, spoken):
     assert "words" not in cli.json("notes", spoken, "--kind", "speech", "--json")[0]
 
 
-def test_flags_that_a_format_has_no_use_for(cli, known):
+def test_flags_that_a_format_has_no_use_for(cli: Cli, known: Path) -> None:
     assert "--words needs one of the formats json, jsonl, csv, vtt." in cli("notes", known, "--words", code=2).stderr
     assert "--max-line needs one of the formats srt, vtt." in cli("notes", known, "--json", "--max-line", "30", code=2).stderr
 
 
-def test_awkward_text_survives_each_format(cli, tmp_path):
+def test_awkward_text_survives_each_format(cli: Cli, tmp_path: Path) -> None:
     text = 'He said "a, b"\n\nand <i>x</i> & y --> z | *w*'
     video = talk(tmp_path / "odd.mp4", cues=())
     (tmp_path / "odd.srt").write_text(f"1\n00:00:00,000 --> 00:00:01,000\n{text.replace(chr(10) * 2, chr(10))}\n", encoding="utf-8")
@@ -231,28 +232,31 @@ def test_awkward_text_survives_each_format(cli, tmp_path):
     assert flat.replace('"', "'") in cli("notes", video).stdout
 
 
-def test_notes_can_be_chosen(cli, known):
+def test_notes_can_be_chosen(cli: Cli, known: Path) -> None:
     cli("index", known, "--with", "scenes")
-    ids = lambda *flags: [row["id"] for row in cli.json("notes", known, "--json", *flags)]  # noqa: E731
+
+    def ids(*flags: str) -> list[int]:
+        return [row["id"] for row in cli.json("notes", known, "--json", *flags)]
+
     assert ids("--kind", "subtitle") == [1, 2] and ids("--kind", "scene,subtitle") == [3, 1, 2]
     assert ids("--kind", "subtitle", "--from", "0.95") == [2] and ids("--kind", "subtitle", "--to", "0:01") == [1]
     assert ids("--search", "fish morning", "--kind", "subtitle") in ([1, 2], [2, 1]) and ids("--search", "fish") == [2]
 
 
-def test_a_renamed_or_copied_file_has_the_same_notes(cli, known, tmp_path):
+def test_a_renamed_or_copied_file_has_the_same_notes(cli: Cli, known: Path, tmp_path: Path) -> None:
     before = cli("notes", known).stdout
     copy = tmp_path / "a copy of it.mp4"
     copy.write_bytes(known.read_bytes())
     assert cli("notes", copy).stdout == before
 
 
-def test_notes_make_nothing(cli, video):
+def test_notes_make_nothing(cli: Cli, video: Path) -> None:
     result = cli("notes", video)
     assert (result.stdout, result.stderr) == ("", "No notes on talk.mp4 yet. To analyze it: analyzer-agent index VIDEO.\n")
     assert not cli.store.exists()
 
 
-def test_no_match_is_told_apart_from_no_notes(cli, known):
+def test_no_match_is_told_apart_from_no_notes(cli: Cli, known: Path) -> None:
     result = cli("notes", known, "--search", "parrot")
     assert (result.stdout, result.stderr) == ("", "No notes on talk.mp4 match.\n")
 
@@ -260,7 +264,7 @@ def test_no_match_is_told_apart_from_no_notes(cli, known):
 # --- cache ----------------------------------------------------------------------------------------------------------
 
 
-def test_stats(cli, known):
+def test_stats(cli: Cli, known: Path) -> None:
     cli("index", known, "--with", "scenes")
     lines = cli("cache", "stats").stdout.splitlines()
     assert [line.split() for line in lines[:3]] == [
@@ -274,21 +278,21 @@ def test_stats(cli, known):
     assert given["bytes"] >= cli.store.stat().st_size
 
 
-def test_stats_of_nothing(cli):
+def test_stats_of_nothing(cli: Cli) -> None:
     assert cli("cache", "stats").stdout == f"{cli.store}: nothing yet\n"
     assert cli("cache", "clear", "--yes").stdout == f"{cli.store}: nothing to clear\n"
     assert not cli.store.exists()
 
 
 @pytest.mark.parametrize("command", [["notes", "VIDEO"], ["search", "fish"], ["sessions"], ["cache", "stats"], ["cache", "clear"]])
-def test_a_store_that_is_named_must_exist_where_it_is_only_read(cli, known, command):
+def test_a_store_that_is_named_must_exist_where_it_is_only_read(cli: Cli, known: Path, command: list[str]) -> None:
     (cli.folder / "mine.db").touch()
     arguments = [str(known) if word == "VIDEO" else word for word in command]
     told = cli(*arguments, "--store", cli.folder / "mime.db", code=1).stderr
     assert told.startswith(f"Error: There is no store at '{cli.folder / 'mime.db'}'.\nHint: Did you mean '") and "mine.db" in told
 
 
-def test_clearing_asks_first(cli, known):
+def test_clearing_asks_first(cli: Cli, known: Path) -> None:
     result = cli("cache", "clear", stdin="n\n")
     assert result.stderr.endswith("Nothing was deleted.\n")
     *rows, total = result.stdout.splitlines()
@@ -299,7 +303,7 @@ def test_clearing_asks_first(cli, known):
     assert cli.json("notes", known, "--json") == []
 
 
-def test_cleared_notes_are_taken_anew_under_new_numbers(cli, known):
+def test_cleared_notes_are_taken_anew_under_new_numbers(cli: Cli, known: Path) -> None:
     cli("cache", "clear", "--yes")
     (row,) = cli.json("index", known, "--with", "subtitles", "--json", "--quiet")["indexed"]
     assert row["new_seconds"] == 2.0
@@ -307,10 +311,13 @@ def test_cleared_notes_are_taken_anew_under_new_numbers(cli, known):
     assert [note["id"] for note in cli.json("notes", known, "--json", "--search", "fish")] == [4]
 
 
-def test_clearing_only_some(cli, known, tmp_path):
+def test_clearing_only_some(cli: Cli, known: Path, tmp_path: Path) -> None:
     other = talk(tmp_path / "other.mp4", seconds=3)
     cli("index", known, other, "--with", "scenes,subtitles")
-    left = lambda: [(c["video"], c["analyzer"]) for c in cli.json("cache", "stats", "--json")["covered"]]  # noqa: E731
+
+    def left() -> list[tuple[str, str]]:
+        return [(c["video"], c["analyzer"]) for c in cli.json("cache", "stats", "--json")["covered"]]
+
     cli("cache", "clear", "--yes", "--video", other, "--analyzer", "scenes")
     assert left() == [("talk.mp4", "scenes"), ("talk.mp4", "subtitles"), ("other.mp4", "subtitles")]
     cli("cache", "clear", "--yes", "--engine", "pyscenedetect")
@@ -319,7 +326,7 @@ def test_clearing_only_some(cli, known, tmp_path):
     assert left() == [("other.mp4", "subtitles")]
 
 
-def test_clearing_what_is_not_there(cli, known):
+def test_clearing_what_is_not_there(cli: Cli, known: Path) -> None:
     assert cli("cache", "clear", "--yes", "--video", "no.mp4", code=1).stderr == (
         "Error: The store has no video 'no.mp4'.\nHint: It has: talk.mp4.\n"
     )
@@ -328,7 +335,7 @@ def test_clearing_what_is_not_there(cli, known):
     )
 
 
-def test_answers_keep_what_they_cited(cli, known):
+def test_answers_keep_what_they_cited(cli: Cli, known: Path) -> None:
     cli("chat", known, "--session", "s", stdin=f"{PRICE}\n")
     cli("cache", "clear", "--yes")
     from analyzer_agent.storage import Store
@@ -340,7 +347,7 @@ def test_answers_keep_what_they_cited(cli, known):
 # --- chapters ---------------------------------------------------------------------------------------------------------
 
 
-def test_chapters(cli, known):
+def test_chapters(cli: Cli, known: Path) -> None:
     lines = cli("notes", known, "--chapters").stdout.splitlines()
     assert lines[0].startswith("part 1, 0:00-0:02, words: ") and lines[0].endswith("; looked at by subtitles")
     assert [line.split()[0] for line in lines[1:]] == ["#1", "#2"] and CUES[1][2] in lines[2]
@@ -348,17 +355,17 @@ def test_chapters(cli, known):
     assert part.startswith("part 1, 0:01-0:02")
 
 
-def test_chapters_of_what_nobody_looked_at(cli, video):
+def test_chapters_of_what_nobody_looked_at(cli: Cli, video: Path) -> None:
     result = cli("notes", video, "--chapters")
     assert result.stdout == "" and "No notes on talk.mp4 yet." in result.stderr
 
 
 @pytest.mark.parametrize("other", [("--kind", "text"), ("--search", "x"), ("--format", "csv"), ("--json",)])
-def test_chapters_are_not_a_table(cli, video, other):
+def test_chapters_are_not_a_table(cli: Cli, video: Path, other: tuple[str, ...]) -> None:
     assert "--chapters can be combined with --from and --to only." in cli("notes", video, "--chapters", *other, code=2).stderr
 
 
-def test_long_texts_are_cut_but_with_full(cli, tmp_path):
+def test_long_texts_are_cut_but_with_full(cli: Cli, tmp_path: Path) -> None:
     long = " ".join(f"word{n}" for n in range(100))
     video = talk(tmp_path / "long.mp4", cues=[(100, 1900, long)])
     cli("index", video, "--with", "subtitles")

@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -12,12 +13,12 @@ TWICE = ((100, 700, "The captain is named Margaret."), (800, 1300, "We have fish
 
 
 @pytest.fixture
-def cli(tmp_path):
+def cli(tmp_path: Path) -> Cli:
     return Cli(tmp_path)
 
 
 @pytest.fixture
-def talks(tmp_path, cli):
+def talks(tmp_path: Path, cli: Cli) -> Path:
     folder = tmp_path / "talks"
     folder.mkdir()
     talk(folder / "a.mp4", cues=MORNING)
@@ -27,7 +28,7 @@ def talks(tmp_path, cli):
     return folder
 
 
-def test_the_whole_store_by_video_with_counts(cli, talks):
+def test_the_whole_store_by_video_with_counts(cli: Cli, talks: Path) -> None:
     shown = cli("search", "captain")
     assert shown.stdout == (
         '"captain": 3 found in 2 of 3 videos\n'
@@ -40,7 +41,7 @@ def test_the_whole_store_by_video_with_counts(cli, talks):
     assert shown.stderr == "", "the words of subtitles are known"
 
 
-def test_all_words_count_and_any_where_no_note_holds_all(cli, talks):
+def test_all_words_count_and_any_where_no_note_holds_all(cli: Cli, talks: Path) -> None:
     assert cli("search", "captain", "named").stdout.startswith('"captain named": 2 found in 2 of 3 videos\n')
     assert cli("search", "captain named").stdout.startswith('"captain named": 2 found in 2 of 3 videos\n')
     some = cli("search", "captain", "orchestra", "fish").stdout
@@ -48,7 +49,7 @@ def test_all_words_count_and_any_where_no_note_holds_all(cli, talks):
     assert cli("search", "orchestra").stdout == 'No note holds "orchestra" (3 videos searched).\n'
 
 
-def test_named_videos_and_folders_only(cli, talks):
+def test_named_videos_and_folders_only(cli: Cli, talks: Path) -> None:
     assert cli("search", "captain", talks / "a.mp4").stdout.startswith('"captain": 1 found in 1 of 1 video\n')
     assert cli("search", "captain", talks).stdout == cli("search", "captain").stdout
     assert "There is no file 'gone.mp4'" in cli("search", "captain", "gone.mp4", code=1).stderr
@@ -57,7 +58,7 @@ def test_named_videos_and_folders_only(cli, talks):
     assert "There is no word to search for in '?!'." in cli("search", "?!", talks, code=2).stderr
 
 
-def test_times_kinds_and_limit(cli, talks):
+def test_times_kinds_and_limit(cli: Cli, talks: Path) -> None:
     assert cli("search", "captain", "--from", "1.3").stdout.splitlines()[1:] == [
         "a.mp4: 1",
         '  [#2] 0:01-0:01.8 subtitle: "The captain is named Charles."',
@@ -69,7 +70,7 @@ def test_times_kinds_and_limit(cli, talks):
     assert "Unknown kind 'smell'" in cli("search", "captain", "--kind", "smell", code=1).stderr
 
 
-def test_what_nobody_listened_to_is_told_with_the_command_that_helps(cli, talks, tmp_path):
+def test_what_nobody_listened_to_is_told_with_the_command_that_helps(cli: Cli, talks: Path, tmp_path: Path) -> None:
     new = talk(tmp_path / "new one.mp4", cues=())
     shown = cli("search", "captain", talks / "a.mp4", new)
     assert shown.stdout.startswith('"captain": 1 found in 1 of 2 videos\n')
@@ -80,7 +81,7 @@ def test_what_nobody_listened_to_is_told_with_the_command_that_helps(cli, talks,
     assert "There are no notes to search yet" in fresh("search", "captain", code=1).stderr
 
 
-def test_only_what_has_sound_can_be_listened_to(cli, talks, tmp_path):
+def test_only_what_has_sound_can_be_listened_to(cli: Cli, talks: Path, tmp_path: Path) -> None:
     silent = talk(tmp_path / "silent.mp4", cues=(), sound=False)
     gone = talk(tmp_path / "gone.mp4", cues=())
     cli("index", silent, gone, "--with", "motion", "--quiet")
@@ -91,14 +92,14 @@ def test_only_what_has_sound_can_be_listened_to(cli, talks, tmp_path):
     assert shown.stderr == "Not examined for speech: 1 of 5 videos: gone.mp4.\n", "no command that cannot work"
 
 
-def test_what_a_failed_command_named_is_not_searched(cli, talks, tmp_path):
+def test_what_a_failed_command_named_is_not_searched(cli: Cli, talks: Path, tmp_path: Path) -> None:
     silent = talk(tmp_path / "silent.mp4", cues=(), sound=False)
     cli("transcribe", silent, "--quiet", code=1)
     assert cli("search", "captain").stdout.startswith('"captain": 3 found in 2 of 3 videos\n')
     assert " notes on 3 videos, " in cli("cache", "stats").stdout, "both count the same"
 
 
-def test_a_phrase_in_quotes_is_found_as_a_whole(cli, talks):
+def test_a_phrase_in_quotes_is_found_as_a_whole(cli: Cli, talks: Path) -> None:
     assert cli("search", '"captain is named"').stdout.startswith("\"'captain is named'\": 2 found in 2 of 3 videos\n")
     assert cli("search", '"captain is named" margaret').stdout.splitlines()[1:] == [
         "b.mp4: 1",
@@ -109,7 +110,7 @@ def test_a_phrase_in_quotes_is_found_as_a_whole(cli, talks):
     assert cli("search", '"captain"', '"sleeps').stdout.startswith("\"'captain' 'sleeps\": 1 found in 1 of 3 videos\n")
 
 
-def test_json(cli, talks):
+def test_json(cli: Cli, talks: Path) -> None:
     given = cli.json("search", "captain", "--json", "--limit", "1")
     assert list(given) == ["query", "searched", "all_words", "cut", "videos", "not_examined"]
     assert [(one["video"], one["count"], len(one["hits"])) for one in given["videos"]] == [("b.mp4", 2, 1), ("a.mp4", 1, 1)]
@@ -118,9 +119,9 @@ def test_json(cli, talks):
     assert (given["searched"], given["all_words"], given["cut"], given["not_examined"]) == (3, True, False, [])
 
 
-def test_nothing_is_written(cli, talks):
+def test_nothing_is_written(cli: Cli, talks: Path) -> None:
     # Its contents, not its bytes: SQLite may move committed pages from its log into the file at any close.
-    def contents():
+    def contents() -> list[str]:
         with closing(sqlite3.connect(cli.store)) as db:
             return list(db.iterdump())
 
@@ -129,7 +130,7 @@ def test_nothing_is_written(cli, talks):
     assert contents() == before
 
 
-def test_alike_names_are_told_apart(cli, talks, tmp_path):
+def test_alike_names_are_told_apart(cli: Cli, talks: Path, tmp_path: Path) -> None:
     (tmp_path / "more").mkdir()
     other = talk(tmp_path / "more" / "a.mp4", cues=((0, 900, "A captain here too."),), seconds=1)
     cli("index", other, "--with", "subtitles", "--quiet")

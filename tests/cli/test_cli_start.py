@@ -3,6 +3,8 @@
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -33,19 +35,19 @@ COMMANDS = [
 ]
 
 
-def test_the_commands_are_these():
+def test_the_commands_are_these() -> None:
     assert sorted(main.commands) == COMMANDS
 
 
 @pytest.mark.parametrize("arguments", [[], *([name] for name in COMMANDS), ["cache", "stats"], ["cache", "clear"]], ids=" ".join)
-def test_each_command_explains_itself(tmp_path, arguments):
+def test_each_command_explains_itself(tmp_path: Path, arguments: list[str]) -> None:
     shown = Cli(tmp_path)(*arguments, "--help").stdout
     assert shown.startswith(f"Usage: main {' '.join(arguments)}".rstrip()) and "--help" in shown
     assert "\\b" not in shown, "an escape that click does not read"
 
 
-def test_every_option_has_help():
-    def walk(command, path):
+def test_every_option_has_help() -> None:
+    def walk(command: click.Command, path: str) -> Iterator[str]:
         for name, inner in getattr(command, "commands", {}).items():
             yield from walk(inner, f"{path} {name}")
         for parameter in command.params:
@@ -55,7 +57,7 @@ def test_every_option_has_help():
     assert list(walk(main, "")) == []
 
 
-def test_many_options_are_shown_in_groups_and_rare_ones_on_demand(tmp_path):
+def test_many_options_are_shown_in_groups_and_rare_ones_on_demand(tmp_path: Path) -> None:
     shown, whole = (Cli(tmp_path)("ask", flag).stdout for flag in ("--help", "--help-all"))
     headings = ["Options:", "Part of the video:", "Answering:", "Limits:", "Analyzers:", "Store and settings:"]
     assert [line for line in shown.splitlines() if line.endswith(":") and line[:1] != " "] == headings
@@ -64,8 +66,8 @@ def test_many_options_are_shown_in_groups_and_rare_ones_on_demand(tmp_path):
     assert "--help-all" not in Cli(tmp_path)("cache", "clear", "--help").stdout
 
 
-def test_every_long_command_shows_its_options_in_groups():
-    def walk(command):
+def test_every_long_command_shows_its_options_in_groups() -> None:
+    def walk(command: click.Command) -> Iterator[click.Command]:
         for inner in getattr(command, "commands", {}).values():
             yield from walk(inner)
         yield command
@@ -74,12 +76,12 @@ def test_every_long_command_shows_its_options_in_groups():
     assert [command.name for command, count in options.items() if count > 14 and not isinstance(command, Command)] == []
 
 
-def test_version(tmp_path):
+def test_version(tmp_path: Path) -> None:
     assert Cli(tmp_path)("--version").stdout == f"analyzer-agent, version {__version__}\n"
 
 
 @pytest.mark.parametrize("arguments", ["['--help']", "['ask', '--help']", "['--version']"])
-def test_help_imports_nothing_heavy(arguments):
+def test_help_imports_nothing_heavy(arguments: str) -> None:
     code = f"""
 import sys
 from analyzer_agent.cli import main
@@ -95,7 +97,7 @@ assert not loaded, loaded
     assert ran.returncode == 0, ran.stderr
 
 
-def test_help_is_quick():
+def test_help_is_quick() -> None:
     def user_seconds() -> float:
         import resource
 

@@ -1,6 +1,9 @@
 """`transcribe`: what is said, on stdout or in files, in the formats that people use."""
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,20 +13,21 @@ SAID = ("One basket of fish costs forty dollars, she says.", "That is far too mu
 
 
 @pytest.fixture
-def cli(tmp_path):
+def cli(tmp_path: Path) -> Cli:
     return Cli(tmp_path)
 
 
 @pytest.fixture
-def video(tmp_path):
+def video(tmp_path: Path) -> Path:
     return talk(tmp_path / "talk.mp4", seconds=8)
 
 
-def transcript(texts=SAID, step=0.4):
+def transcript(texts: Sequence[str] = SAID, step: float = 0.4) -> list[dict[str, Any]]:
     """Return sentences as faster-whisper writes them, a word every `step` seconds and a second between sentences."""
-    segments, at = [], 0.0
+    segments: list[dict[str, Any]] = []
+    at = 0.0
     for text in texts:
-        words = [
+        words: list[dict[str, Any]] = [
             {"word": f" {word}", "start": at + n * step, "end": at + (n + 1) * step, "probability": 0.5}
             for n, word in enumerate(text.split())
         ]
@@ -33,14 +37,14 @@ def transcript(texts=SAID, step=0.4):
 
 
 @pytest.fixture
-def heard(cli, video, tmp_path):
+def heard(cli: Cli, video: Path, tmp_path: Path) -> Path:
     """The clip, transcribed elsewhere before."""
     (tmp_path / "said.json").write_text(json.dumps(transcript(step=0.3)), encoding="utf-8")
     cli("import-notes", "--video", video, tmp_path / "said.json")
     return video
 
 
-def test_to_stdout(cli, heard):
+def test_to_stdout(cli: Cli, heard: Path) -> None:
     assert cli("transcribe", heard).stdout == "".join(f"{text}\n" for text in SAID)
     assert cli("transcribe", heard, "-f", "tsv").stdout == f"start\tend\ttext\n0\t2700\t{SAID[0]}\n3700\t5200\t{SAID[1]}\n"
     srt = cli("transcribe", heard, "-f", "srt").stdout
@@ -52,11 +56,11 @@ def test_to_stdout(cli, heard):
     assert "words" not in cli.json("transcribe", heard, "-f", "json")["segments"][0]
 
 
-def test_only_a_part(cli, heard):
+def test_only_a_part(cli: Cli, heard: Path) -> None:
     assert cli("transcribe", heard, "--from", "3").stdout == f"{SAID[1]}\n"
 
 
-def test_to_files(cli, heard, tmp_path):
+def test_to_files(cli: Cli, heard: Path, tmp_path: Path) -> None:
     out = tmp_path / "talk.en.vtt"
     result = cli("transcribe", heard, "-o", out)
     assert result.stdout == "" and result.stderr.endswith(f"Wrote {out}\n")
@@ -67,7 +71,7 @@ def test_to_files(cli, heard, tmp_path):
     ]
 
 
-def test_nothing_is_replaced_unasked(cli, heard, tmp_path):
+def test_nothing_is_replaced_unasked(cli: Cli, heard: Path, tmp_path: Path) -> None:
     out = tmp_path / "mine.srt"
     out.write_text("mine", encoding="utf-8")
     result = cli("transcribe", heard, "-o", out, code=1)
@@ -77,7 +81,7 @@ def test_nothing_is_replaced_unasked(cli, heard, tmp_path):
     assert out.read_text(encoding="utf-8").startswith("1\n00:00:00,000")
 
 
-def test_several_videos_need_a_folder(cli, heard, tmp_path):
+def test_several_videos_need_a_folder(cli: Cli, heard: Path, tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     other = talk(tmp_path / "b" / "talk.mp4")
     assert "Several transcripts need a folder, such as: -o transcripts" in cli("transcribe", heard, other, code=2).stderr
@@ -86,7 +90,7 @@ def test_several_videos_need_a_folder(cli, heard, tmp_path):
     assert result.stderr.startswith("Error: Two videos would be written to ")
 
 
-def test_where_it_goes_is_understood(cli, heard, tmp_path):
+def test_where_it_goes_is_understood(cli: Cli, heard: Path, tmp_path: Path) -> None:
     assert (
         "A transcript ends in .txt, .srt, .vtt, .tsv, .json, not in .mp4"
         in cli("transcribe", heard, "-o", tmp_path / "x.mp4", code=2).stderr
@@ -98,13 +102,13 @@ def test_where_it_goes_is_understood(cli, heard, tmp_path):
     assert cli("transcribe", heard, "srt", code=1).stderr.startswith("Error: There is no file 'srt'.")
 
 
-def test_a_place_that_cannot_be_written(cli, heard, tmp_path):
+def test_a_place_that_cannot_be_written(cli: Cli, heard: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     result = cli("transcribe", heard, "-o", tmp_path / "file" / "x.srt", code=1)
     assert "cannot be written" in result.stderr and "Hint: Choose another place with -o." in result.stderr
 
 
-def test_a_video_without_sound(cli, heard, tmp_path):
+def test_a_video_without_sound(cli: Cli, heard: Path, tmp_path: Path) -> None:
     silent = talk(tmp_path / "silent.mp4", sound=False)
     result = cli("transcribe", heard, silent, "-o", tmp_path / "out", "-f", "txt", "--quiet")
     assert (tmp_path / "out" / "talk.txt").exists() and not (tmp_path / "out" / "silent.txt").exists()
@@ -115,7 +119,7 @@ def test_a_video_without_sound(cli, heard, tmp_path):
     ]
 
 
-def test_a_weak_engine_is_told(cli, video, tmp_path):
+def test_a_weak_engine_is_told(cli: Cli, video: Path, tmp_path: Path) -> None:
     pytest.importorskip("pocketsphinx")
     result = cli("transcribe", video, "--engine", "speech=pocketsphinx", "--quiet")
     if result.stdout:
@@ -124,7 +128,7 @@ def test_a_weak_engine_is_told(cli, video, tmp_path):
         assert result.stderr == "No speech was found in talk.mp4.\n"
 
 
-def test_what_it_writes_can_be_imported(cli, heard, tmp_path):
+def test_what_it_writes_can_be_imported(cli: Cli, heard: Path, tmp_path: Path) -> None:
     cli("transcribe", heard, "-f", "json", "--words", "-o", tmp_path / "again.json")
     store = ("--store", tmp_path / "other.db")
     cli("import-notes", "--video", heard, tmp_path / "again.json", *store)

@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,21 +18,21 @@ from cli_kit import PRICE, Cli, talk
 
 
 @pytest.fixture
-def cli(tmp_path):
+def cli(tmp_path: Path) -> Cli:
     return Cli(tmp_path)
 
 
 @pytest.fixture
-def settings(tmp_path):
+def settings(tmp_path: Path) -> Settings:
     return Settings(store=tmp_path / "store.db", manager="rules")
 
 
-def found(findings, section, name="") -> Finding:
+def found(findings: Iterable[Finding], section: str, name: str = "") -> Finding:
     (one,) = (f for f in findings if f.section == section and (not name or f.name == name))
     return one
 
 
-def test_the_command_prints_each_section_with_fixes(cli):
+def test_the_command_prints_each_section_with_fixes(cli: Cli) -> None:
     shown = cli("doctor").stdout
     heads = [line for line in shown.splitlines() if line and not line.startswith(" ")]
     sections = ["Python", "Packages", "OpenCV", "GPU", "Analyzers", "Weights", "Manager", "Settings", "Store"]
@@ -50,7 +51,7 @@ def test_the_command_prints_each_section_with_fixes(cli):
     assert not cli.store.exists(), "looking makes nothing"
 
 
-def test_it_shows_no_flag_that_it_ignores(cli, tmp_path):
+def test_it_shows_no_flag_that_it_ignores(cli: Cli, tmp_path: Path) -> None:
     listed = cli("doctor", "--help").stdout
     assert not [flag for flag in ("--refresh", "--max-steps", "--max-tokens", "--frames", "--engine", "--quiet") if flag in listed]
     names = {f["analyzer"] for f in cli.json("doctor", "--json", "--tools", "speech,scenes")["findings"] if f["analyzer"]}
@@ -60,7 +61,7 @@ def test_it_shows_no_flag_that_it_ignores(cli, tmp_path):
     assert f"  BAD  folder: No weights in '{tmp_path}'.\n       fix: Fill it: " in cli("doctor", "--weights", tmp_path, code=1).stdout
 
 
-def test_the_line_for_pictures_comes_with_the_one_for_their_weights(cli, monkeypatch):
+def test_the_line_for_pictures_comes_with_the_one_for_their_weights(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     from analyzer_agent.tools.engines import installed
 
     known = installed.is_installed
@@ -71,7 +72,7 @@ def test_the_line_for_pictures_comes_with_the_one_for_their_weights(cli, monkeyp
     assert lines[at + 2] == "  analyzer-agent weights pull objects captions tags"
 
 
-def test_json(cli):
+def test_json(cli: Cli) -> None:
     given = cli.json("doctor", "--json")
     assert given["ok"] is True
     assert all(set(f) == {"section", "name", "state", "detail", "fix", "size", "analyzer"} for f in given["findings"])
@@ -81,7 +82,7 @@ def test_json(cli):
     }
 
 
-def test_it_is_quick_and_loads_nothing_heavy(cli):
+def test_it_is_quick_and_loads_nothing_heavy(cli: Cli) -> None:
     code = (
         "import sys; from analyzer_agent.cli import main\n"
         "try: main(['doctor', '--json'])\n"
@@ -96,23 +97,23 @@ def test_it_is_quick_and_loads_nothing_heavy(cli):
     assert json.loads(out)["ok"] and after.ru_utime - before.ru_utime < 2, "processor time, which other processes do not stretch"
 
 
-def test_the_key_is_never_shown(cli):
+def test_the_key_is_never_shown(cli: Cli) -> None:
     result = cli("doctor", OPENAI_API_KEY="sk-very-secret")
     assert "the endpoint of OpenAI, a key is set; not tried" in result.stdout and "very-secret" not in result.stdout + result.stderr
 
 
-def test_a_manager_without_a_key_is_broken(cli):
+def test_a_manager_without_a_key_is_broken(cli: Cli) -> None:
     result = cli("doctor", "--manager", "openai", code=1)
     assert "  BAD  openai: There is no key for the language model.\n       fix: Set OPENAI_API_KEY" in result.stdout
 
 
-def test_own_weights_that_are_not_there(settings, tmp_path):
+def test_own_weights_that_are_not_there(settings: Settings, tmp_path: Path) -> None:
     settings = Settings(store=settings.store, manager="rules", weights={"speech": tmp_path / "nowhere"})
     whisper = found(doctor.analyzers(settings), "analyzers", "speech: whisper")
     assert whisper.state == "missing" and "nowhere" in whisper.detail and whisper.fix
 
 
-def test_measured_speeds(cli, tmp_path):
+def test_measured_speeds(cli: Cli, tmp_path: Path) -> None:
     cli("ask", talk(tmp_path / "talk.mp4"), PRICE)
     speeds = [f for f in cli.json("doctor", "--json")["findings"] if f["section"] == "speeds"]
     assert [f["name"].split(" on ")[0] for f in speeds] == ["subtitles: pyav"] and "media-seconds per second" in speeds[0]["detail"]
@@ -121,7 +122,7 @@ def test_measured_speeds(cli, tmp_path):
 # --- the store ------------------------------------------------------------------------------------------------------
 
 
-def test_a_store_in_a_place_that_cannot_be_written(settings, tmp_path):
+def test_a_store_in_a_place_that_cannot_be_written(settings: Settings, tmp_path: Path) -> None:
     folder = tmp_path / "locked"
     folder.mkdir()
     folder.chmod(0o500)
@@ -131,13 +132,13 @@ def test_a_store_in_a_place_that_cannot_be_written(settings, tmp_path):
     assert store.state == "broken" and store.fix == "choose another place with --store FILE"
 
 
-def test_a_store_that_is_a_folder_or_damaged(cli, tmp_path):
+def test_a_store_that_is_a_folder_or_damaged(cli: Cli, tmp_path: Path) -> None:
     assert f"  BAD  store: {tmp_path}" in cli("doctor", "--store", tmp_path, code=1).stdout
     (tmp_path / "s.db").write_bytes(b"no database\n" * 500)
     assert "it is not an SQLite database" in cli("doctor", "--store", tmp_path / "s.db", code=1).stdout
 
 
-def test_little_room(settings, monkeypatch):
+def test_little_room(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=5_000_000))
     disk = found(doctor.store(settings), "store", "disk")
     assert (disk.state, disk.detail) == ("weak", "0.0 GB free") and disk.fix
@@ -154,7 +155,7 @@ def installation(folder: Path, name: str, version: str) -> None:
 
 
 @pytest.fixture
-def cv2(tmp_path, monkeypatch):
+def cv2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Finding]:
     def put(headless: bool, gl: bool, beside: bool) -> Finding:
         installation(tmp_path / "site", "cv2", f'opencv_version = "5.0.0"\nheadless = {headless}\n')
         monkeypatch.setattr(doctor, "_folder", lambda module: tmp_path / "site" / module)
@@ -165,25 +166,25 @@ def cv2(tmp_path, monkeypatch):
     return put
 
 
-def test_opencv_as_it_should_be(cv2):
+def test_opencv_as_it_should_be(cv2: Callable[..., Finding]) -> None:
     assert cv2(headless=True, gl=False, beside=False) == Finding("opencv", "cv2", "works", "the headless build is in place")
 
 
-def test_the_other_opencv_was_installed_last_and_libgl_is_missing(cv2):
+def test_the_other_opencv_was_installed_last_and_libgl_is_missing(cv2: Callable[..., Finding]) -> None:
     trap = cv2(headless=False, gl=False, beside=True)
     assert (trap.state, trap.fix) == ("broken", reinstall_opencv()) and "libGL.so.1 is missing" in trap.detail
 
 
-def test_the_other_opencv_with_libgl_works_for_now(cv2):
+def test_the_other_opencv_with_libgl_works_for_now(cv2: Callable[..., Finding]) -> None:
     trap = cv2(headless=False, gl=True, beside=True)
     assert (trap.state, trap.fix) == ("weak", reinstall_opencv())
 
 
-def test_both_with_the_headless_one_on_top(cv2):
+def test_both_with_the_headless_one_on_top(cv2: Callable[..., Finding]) -> None:
     assert cv2(headless=True, gl=False, beside=True).state == "works"
 
 
-def test_a_missing_core_package_is_broken(cli):
+def test_a_missing_core_package_is_broken(cli: Cli) -> None:
     code = (
         "import importlib.metadata as m; known = m.version\n"
         "def version(name):\n"
@@ -200,7 +201,7 @@ def test_a_missing_core_package_is_broken(cli):
     assert "  no   text: rapidocr: the package" in out
 
 
-def test_gpus(tmp_path, monkeypatch):
+def test_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "nvidia-smi"
     program.write_text("#!/bin/sh\necho 'NVIDIA X1, 40000 MiB'\n")
     program.chmod(0o755)
@@ -215,7 +216,7 @@ def test_gpus(tmp_path, monkeypatch):
     assert none.state == "missing" and none.detail.startswith("no NVIDIA GPU seen")
 
 
-def test_a_gpu_probe_that_hangs_does_not_hold_up(tmp_path, monkeypatch):
+def test_a_gpu_probe_that_hangs_does_not_hold_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "nvidia-smi"
     program.write_text("#!/bin/sh\nexec sleep 60\n")
     program.chmod(0o755)

@@ -40,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("entry", WRONG, ids=[entry[0].removeprefix("$ ") for entry in WRONG])
-def test_a_wrong_input_is_told_with_a_way_out(folder, monkeypatch, entry):
+def test_a_wrong_input_is_told_with_a_way_out(folder: Path, monkeypatch: pytest.MonkeyPatch, entry: list[str]) -> None:
     monkeypatch.chdir(folder)
     typed, *wanted = entry
     result = Cli(folder)(*shlex.split(typed.removeprefix("$ ")), code=2 if len(wanted) == 1 else 1)

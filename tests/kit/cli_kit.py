@@ -45,6 +45,13 @@ def wait_for(done: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.01)
 
 
+def type_line(process: "subprocess.Popen[str]", text: str) -> None:
+    """Type a line into a process."""
+    assert process.stdin
+    process.stdin.write(f"{text}\n")
+    process.stdin.flush()
+
+
 def read_until(process: "subprocess.Popen[str]", text: str) -> str:
     """Read stderr up to the line that holds `text`; an AssertionError if the process ends without it."""
     assert process.stderr is not None
