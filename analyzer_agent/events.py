@@ -1,6 +1,6 @@
 """The events of a question. The library emits them; the interface decides how to show them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -120,3 +120,10 @@ class Answered(_Happened):
 
 
 Event: TypeAlias = Thinking | TextDelta | Verifying | SentBack | ToolStarted | Progress | Waiting | ToolFinished | Warned | Answered
+
+Emit: TypeAlias = Callable[[Event], None]
+"""The sink of a question's events. Any thread may call it."""
+
+
+def discard(_event: Event) -> None:
+    """Do nothing: the sink of whoever needs no events."""

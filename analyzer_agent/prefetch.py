@@ -1,10 +1,9 @@
 """Prefetching and parallel mapping of iterators in threads."""
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -12,7 +11,6 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _END_OF_ITEMS: Any = object()
-_wait_times = threading.local()
 
 
 def prefetch(items: Iterator[T], depth: int) -> Generator[T, None, None]:
@@ -29,7 +27,7 @@ def prefetch(items: Iterator[T], depth: int) -> Generator[T, None, None]:
     worker = pool.submit(threading.current_thread).result()
     try:
         fetched = deque(pool.submit(next, items, _END_OF_ITEMS) for _ in range(depth))
-        while (item := _timed(fetched.popleft())) is not _END_OF_ITEMS:
+        while (item := fetched.popleft().result()) is not _END_OF_ITEMS:
             fetched.append(pool.submit(next, items, _END_OF_ITEMS))
             yield item
     finally:
@@ -66,16 +64,3 @@ def parallel_map(
             for task in begun:
                 task.cancel()
             stop()
-
-
-def seconds_waited() -> float:
-    """Return the total time, in seconds, that this thread has waited in `prefetch` for items."""
-    return getattr(_wait_times, "seconds", 0.0)
-
-
-def _timed(item: "Future[T]") -> T:
-    began = time.monotonic()
-    try:
-        return item.result()
-    finally:
-        _wait_times.seconds = seconds_waited() + time.monotonic() - began

@@ -19,7 +19,7 @@ PREDICATE = re.compile(
 MODULES = frozenset(
     """
     adaptive_batch advice aliases align analyzer analyzer_call answer_check answer_file answer_text answers approval arguments ask assembly
-    audio audio_chunks batch benchmark_rules benchmarks briefing cache call_groups call_schedule captions catalog chat
+    audio audio_chunks batch benchmark_rules benchmarks briefing cache call_schedule captions catalog chat
     checkpoints citations cli coca common comparison config container contract conversation coverage csv_format cues database
     default_paths demo describe description detect doctor download easyocr engine engine_pool engines errors evals events evidence
     evidence_judge extractive_answer fakes faster_whisper fencing fields file file_import files folders formats frame_converter
@@ -30,9 +30,9 @@ MODULES = frozenset(
     openai_responses openai_text opencv options overview packages packet_reader parsing plan plugins pocketsphinx
     prefetch probe progress prompt prompts protocols provenance pyscenedetect question_file question_parser question_state questions
     quotation_check rapidocr readers records rendering result_text rules runner safe_json sample sample_search sampling sanitize scenes
-    scheduler schemas score search sections session session_video sessions setting settings shared_decoding shared_pass shots single_call
+    scheduler schemas score search sections session session_video sessions setting settings shots single_call
     slash_commands source sources speech spoken_words sqlite_import state storage stream_end submission subtitle_formats subtitles
-    summarizer summary support survey tables tags tally telemetry_off testing text text_matching threads timeline to_observations
+    summarizer summary support survey tables tags tally telemetry_off testing text text_matching timeline to_observations
     toolbox tools tracing tracks transcribe transcriber turn_queue ultralytics ultralytics_tracks unused_flags video
     usage video_list video_summary vision vocabulary voice weights whisper_files window_schedule wording wrapping yolo_files
     """.split()  # noqa: SIM905

@@ -281,8 +281,7 @@ def _import_subtitles(question: Question, settings: Settings) -> None:
     begins = question.gold.extra.get("starting_timestamp_for_subtitles")
     starts_at = round(float(begins) * 1000) if isinstance(begins, int | float) else 0
     with open_or_find_imported(question.video, settings) as video, Store(settings.store) as store:
-        for _ in prepare_import(question.subtitles, video, kind="subtitle", starts_at=starts_at).run(store):
-            pass
+        prepare_import(question.subtitles, video, kind="subtitle", starts_at=starts_at).run(store)
 
 
 def _scoped_settings(settings: Settings, question: Question) -> Settings:

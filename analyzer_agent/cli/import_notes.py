@@ -1,6 +1,6 @@
 """`import-notes`: store transcripts, captions and the like from other programs as notes."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +71,7 @@ def import_notes(file: str, video: str, duration: str | None, every: float, star
         for problem in plan.problems:
             warn(problem)
         with Store(settings.store) as store:
-            done = _done(plan.run(store))
+            done = plan.run(store)
     _show(plan, done, known.name, as_object)
 
 
@@ -103,15 +103,6 @@ def _video(given: str, duration: str | None, settings: "Settings") -> "MediaFile
     if Path(given).exists():
         raise AgentError(f"{given!r} is a file, so its duration is known.", hint="Leave out --duration.")
     return MissingVideo(given, parse(duration))
-
-
-def _done(running: "Generator[Any, None, list[ImportResult]]") -> "list[ImportResult]":
-    while True:
-        try:
-            next(running)
-        except StopIteration as end:
-            done: list[ImportResult] = end.value
-            return done
 
 
 def _show(plan: "Import", done: "Sequence[ImportResult]", name: str, as_object: bool) -> None:

@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 
 from analyzer_agent.contract import contract_error, grain_fault, item_fault
 from analyzer_agent.errors import AgentError, Cancelled, MediaError, StoreError, ToolRefusal
-from analyzer_agent.events import Progress, Waiting
+from analyzer_agent.events import Emit, Progress, Waiting
 from analyzer_agent.evidence.plan import CoverageIndex, Plan, cut_to_grain, grain_work_ms, grains_of, new_share_ms, root_of
 from analyzer_agent.evidence.provenance import BoundAnalyzer, serving_keys
-from analyzer_agent.prefetch import seconds_waited
 from analyzer_agent.protocols import Grain, Video
 from analyzer_agent.records import Observation, Reason, Sample, Unexamined
 from analyzer_agent.storage import LEASE_S, ClaimLost, Ledger, Store
@@ -90,29 +89,27 @@ class GapRunner:
         self,
         plan: Plan,
         call_id: str,
+        emit: Emit,
         *,
         budget_ms: int | None = None,
         cancel: threading.Event | None = None,
-        shared: bool = False,
-    ) -> Generator[Progress | Waiting, None, GatherOutcome]:
+    ) -> GatherOutcome:
         """Analyze the grains to do. Finished grains stay stored, whatever happens.
 
         Args:
             plan: the plan.
             call_id: id of the tool call, for events.
+            emit: receives `Progress` after each grain, and `Waiting`.
             budget_ms: limit of the analyzer's time; None for no limit.
             cancel: stops the run when set.
-            shared: frames come from a shared decoding pass, so that waiting for them does not count
-                as the analyzer's time.
 
         Raises:
             AgentError: the analyzer cannot run at all.
             Cancelled: `cancel` was set.
             PluginError: a plug-in breaks the contract of analyzers (RuntimeError for a built-in).
         """
-        state = _RunState(
-            plan, GatherOutcome(self.keys, plan.reused_ms, unexamined=list(plan.given_up)), call_id, budget_ms, cancel, shared
-        )
+        outcome = GatherOutcome(self.keys, plan.reused_ms, unexamined=list(plan.given_up))
+        state = _RunState(plan, outcome, call_id, emit, budget_ms, cancel)
         pending = list(plan.todo)
         waited_for = None
         while pending and not state.exhausted():
@@ -124,23 +121,23 @@ class GapRunner:
                 pending = self._still_missing(pending, state)
                 mine = [g for g in pending if g.span in claimed]
                 if mine:
-                    lost = yield from self._analyze(mine, state)
+                    lost = self._analyze(mine, state)
                     pending = [g for g in pending if g.span not in claimed or g.span in lost]
             if pending and not mine:
                 if pending[0].span != waited_for:
                     waited_for = pending[0].span
-                    yield Waiting(call_id, self.job.spec.tool, waited_for)
+                    emit(Waiting(call_id, self.job.spec.tool, waited_for))
                 self._wait(cancel)
-        state.outcome.unexamined += [self._unexamined(g.span, "budget") for g in pending]
-        return state.outcome
+        outcome.unexamined += [self._unexamined(g.span, "budget") for g in pending]
+        return outcome
 
-    def _analyze(self, grains: Sequence[Grain], state: "_RunState") -> Generator[Progress, None, set[TimeRange]]:
+    def _analyze(self, grains: Sequence[Grain], state: "_RunState") -> set[TimeRange]:
         """Analyze claimed grains and commit each at once; return those lost to another process."""
         queue, lost, streak = deque(grains), set[TimeRange](), 0
         while queue and not state.exhausted():
             first = queue[0]
             try:
-                yield from self._stream(queue, lost, state)
+                self._stream(queue, lost, state)
             except _GrainFailed as failure:
                 if not queue:
                     raise failure.error from failure
@@ -152,7 +149,7 @@ class GapRunner:
         state.outcome.unexamined += [self._unexamined(g.span, reason) for g in queue]
         return lost
 
-    def _stream(self, queue: deque[Grain], lost: set[TimeRange], state: "_RunState") -> Iterator[Progress]:
+    def _stream(self, queue: deque[Grain], lost: set[TimeRange], state: "_RunState") -> None:
         """Run the analyzer over `queue`, removing each grain once it is stored."""
         state.start()
         with closing(self._results(tuple(queue))) as results:
@@ -168,7 +165,7 @@ class GapRunner:
                     queue.popleft()
                 else:
                     queue.popleft()
-                    yield self._progress(grain, sum(not isinstance(o, Sample) for o in found), wall_ms, state)
+                    self._finish(grain, sum(not isinstance(o, Sample) for o in found), wall_ms, state)
                 if state.cancel is not None and state.cancel.is_set():
                     raise Cancelled
                 if state.exhausted():
@@ -193,12 +190,13 @@ class GapRunner:
         stored = [cut_to_grain(o, size) for o in found] if 0 < size < grain.step else found
         self.ledger.commit(self.video.id, self.key, grain.span, grain.step, grain.instants, stored, wall_ms)
 
-    def _progress(self, grain: Grain, found: int, wall_ms: int, state: "_RunState") -> Progress:
+    def _finish(self, grain: Grain, found: int, wall_ms: int, state: "_RunState") -> None:
+        """Count a stored grain and its speed, and report the progress."""
         media_ms = state.plan.share[grain.span]
         state.outcome.analyzed_ms += media_ms
         provenance = self.job.provenance
         self.store.history.add_speed(provenance.analyzer, provenance.engine, self.job.device, grain_work_ms(self.job.spec, grain), wall_ms)
-        return Progress(state.call_id, self.job.spec.tool, grain.span, state.outcome.analyzed_ms, state.plan.new_ms, found)
+        state.emit(Progress(state.call_id, self.job.spec.tool, grain.span, state.outcome.analyzed_ms, state.plan.new_ms, found))
 
     def _record_failure(self, grain: Grain, error: Exception, state: "_RunState") -> None:
         log.warning("%s failed on %s", self.job.spec.name, grain.span, exc_info=error)
@@ -276,23 +274,20 @@ class _RunState:
     plan: Plan
     outcome: GatherOutcome
     call_id: str
+    emit: Emit
     budget_ms: int | None
     cancel: threading.Event | None
-    shared: bool
     began: float = 0.0
 
     def start(self) -> None:
         """Start the analyzer's stopwatch."""
-        self.began = self._now()
-
-    def _now(self) -> float:
-        return time.monotonic() - (seconds_waited() if self.shared else 0)
+        self.began = time.monotonic()
 
     def exhausted(self) -> bool:
         return self.budget_ms is not None and self.outcome.wall_ms >= self.budget_ms
 
     def lap(self) -> int:
         """Add the time since `start` to the outcome and return it, in ms."""
-        wall_ms = round((self._now() - self.began) * 1000)
+        wall_ms = round((time.monotonic() - self.began) * 1000)
         self.outcome.wall_ms += wall_ms
         return wall_ms

@@ -7,16 +7,15 @@ are in `nodes`.
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import END, START, StateGraph
 
-from analyzer_agent.events import Event
+from analyzer_agent.events import Emit
 from analyzer_agent.graph.checkpoints import open_saver, prune
 from analyzer_agent.graph.nodes import Nodes
 from analyzer_agent.graph.state import Limits, State, outcome_of
@@ -25,7 +24,6 @@ from analyzer_agent.messages import question_message
 from analyzer_agent.protocols import ChatModel
 from analyzer_agent.toolbox import Toolbox
 from analyzer_agent.toolbox.answer_check import NO_ANSWER
-from analyzer_agent.toolbox.scheduler import run_in_thread
 
 __all__ = ["NO_ANSWER", "Agent", "Limits", "State", "open_saver", "outcome_of"]
 
@@ -70,11 +68,11 @@ class Agent:
     # --- running --------------------------------------------------------------------------------------------------
 
     def ask(
-        self, thread: str, question: str, options: Sequence[str], turn: int, cancel: threading.Event | None = None
-    ) -> Generator[Event, None, State]:
-        """Run a new question in a thread; setting `cancel` stops it.
+        self, thread: str, question: str, options: Sequence[str], turn: int, emit: Emit, cancel: threading.Event | None = None
+    ) -> State:
+        """Run a new question of a conversation (`thread`); setting `cancel` stops it.
 
-        An interrupted question of the thread is dropped.
+        An interrupted question of the conversation is dropped.
         """
         fresh: State = {
             "question": question,
@@ -86,13 +84,18 @@ class Agent:
             "doubted": None,
             "stopped": None,
             "turn": turn,
+            "step": 0,
+            "sent_back": 0,
+            "llm_calls": 0,
+            "input_tokens": 0,
+            "output_tokens": 0,
+            "analyzer_ms": 0,
         }
-        zeros = dict.fromkeys(("step", "sent_back", "llm_calls", "input_tokens", "output_tokens", "analyzer_ms"), 0)
-        return self._run(thread, {**fresh, **zeros}, cancel)
+        return self._run(thread, fresh, emit, cancel)
 
-    def resume(self, thread: str, cancel: threading.Event | None = None) -> Generator[Event, None, State]:
+    def resume(self, thread: str, emit: Emit, cancel: threading.Event | None = None) -> State:
         """Resume the interrupted question from its last checkpoint."""
-        return self._run(thread, None, cancel)
+        return self._run(thread, None, emit, cancel)
 
     def interrupted(self, thread: str) -> State | None:
         """Return the state of an interrupted question, or None."""
@@ -103,27 +106,16 @@ class Agent:
         """Delete the checkpoints of a thread."""
         self.saver.delete_thread(thread)
 
-    def _run(self, thread: str, start: Mapping[str, Any] | None, cancel: threading.Event | None) -> Generator[Event, None, State]:
-        """Run the graph in a separate thread and yield its events."""
-        cancel = self._nodes.cancel = cancel or threading.Event()
-        with self.toolbox.store.connections.explained():  # the checkpointer writes to the same file
-            return (yield from run_in_thread(lambda write: self._work(thread, start, write), cancel))
-
-    def _work(self, thread: str, start: Mapping[str, Any] | None, write: Callable[[Event], None]) -> State:
-        config = _config(thread, self.limits)
-        try:
-            with tracing_disabled(), closing(self._events(start, config)) as events:
-                for event in events:
-                    write(event)
-            return self.graph.get_state(config).values  # type: ignore[return-value]
-        finally:
+    def _run(self, thread: str, start: State | None, emit: Emit, cancel: threading.Event | None) -> State:
+        self._nodes.emit, self._nodes.cancel = emit, cancel or threading.Event()
+        with self.toolbox.store.connections.explained(), tracing_disabled():  # the checkpointer writes to the same file
             try:
-                prune(self.saver, thread)
-            except sqlite3.Error:
-                log.warning("the old checkpoints of %r stay", thread, exc_info=True)
-
-    def _events(self, start: Mapping[str, Any] | None, config: RunnableConfig) -> Generator[Event, None, None]:
-        yield from self.graph.stream(start, config, stream_mode="custom", durability="sync")  # type: ignore[call-overload]
+                return cast(State, self.graph.invoke(start, _config(thread, self.limits), durability="sync"))
+            finally:
+                try:
+                    prune(self.saver, thread)
+                except sqlite3.Error:
+                    log.warning("the old checkpoints of %r stay", thread, exc_info=True)
 
 
 def _config(thread: str, limits: Limits) -> RunnableConfig:

@@ -8,10 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from langgraph.config import get_stream_writer
-
 from analyzer_agent.errors import AgentError
-from analyzer_agent.events import SentBack, TextDelta, Thinking, Verifying, Warned
+from analyzer_agent.events import Emit, SentBack, TextDelta, Thinking, Verifying, Warned, discard
 from analyzer_agent.fencing import inline, unfenced
 from analyzer_agent.graph import history
 from analyzer_agent.graph.state import Limits, State, answer_of, answer_row, call_row, calls_of, last_text, result_row, results_of
@@ -23,7 +21,7 @@ from analyzer_agent.toolbox import MergedNote, Toolbox
 from analyzer_agent.toolbox.answer_check import NO_ANSWER, CheckedAnswer, check_and_return, parse_finish_call
 from analyzer_agent.toolbox.coverage import video_records
 from analyzer_agent.toolbox.evidence_judge import notes_text, parse_judgement, second_look
-from analyzer_agent.toolbox.scheduler import run_calls, spent_ms
+from analyzer_agent.toolbox.scheduler import spent_ms
 from analyzer_agent.toolbox.schemas import judge_tool
 
 _SEND_BACK_LIMIT = 1
@@ -37,7 +35,7 @@ _FINISH_ALONE = "Not accepted: call finish alone, after you have read the result
 
 @dataclass
 class Nodes:
-    """The nodes of one conversation. Setting `cancel` stops the running question."""
+    """The nodes of one conversation. Setting `cancel` stops the running question; `emit` receives its events."""
 
     toolbox: Toolbox
     model: ChatModel
@@ -45,15 +43,15 @@ class Nodes:
     limits: Limits
     verifies: Literal["auto", "always", "never"]
     stream_text: bool
+    emit: Emit = discard
     cancel: threading.Event = field(default_factory=threading.Event)
 
     # --- think ----------------------------------------------------------------------------------------------------
 
     def think(self, state: State) -> dict[str, Any]:
         """Request the next calls, or the answer, from the model."""
-        write = get_stream_writer()
         step = state["step"] + 1
-        write(Thinking(step, self.limits.steps))
+        self.emit(Thinking(step, self.limits.steps))
         stopped = self.limits.reached(state, step)
         system = system_message(self.model, self.brief(state), lambda: self._record(state))
         messages = [system, *history.messages(state.get("earlier", [])), *state["messages"]]
@@ -61,7 +59,7 @@ class Nodes:
         if stopped:
             messages.append({"role": "user", "content": render("out_of_steps", why=self.limits.sentence(stopped))})
             tools = tools[-1:]
-        on_text = (lambda text: write(TextDelta(text))) if self.stream_text else None
+        on_text = (lambda text: self.emit(TextDelta(text))) if self.stream_text else None
         reply = self.model.complete(messages, tools, on_text, None, self.cancel)
         return {
             "step": step,
@@ -84,10 +82,9 @@ class Nodes:
 
     def act(self, state: State) -> dict[str, Any]:
         """Run the calls of the last reply."""
-        write = get_stream_writer()
         calls, earlier = calls_of(state), results_of(state)
         budget = None if self.limits.analyzer_ms is None else max(0, self.limits.analyzer_ms - state["analyzer_ms"])
-        results = run_calls(self.toolbox, [c for c in calls if c.name != "finish"], write, budget, self.cancel)
+        results = self.toolbox.scheduler.run([c for c in calls if c.name != "finish"], self.emit, budget, self.cancel)
         texts = iter([_result_message(result, [*earlier, *results[:at]]) for at, result in enumerate(results)])
         answers = [tool_message(c.id, _FINISH_ALONE if c.name == "finish" else next(texts)) for c in calls]
         return {
@@ -133,7 +130,7 @@ class Nodes:
 
         If not, the answer is sent back the first time, and marked after that.
         """
-        get_stream_writer()(Verifying())
+        self.emit(Verifying())
         answer = _checked(state)
         runs = list(self.toolbox.evidence(answer.cited).values())
         notes = notes_text(self.toolbox, runs)
@@ -157,7 +154,7 @@ class Nodes:
         try:
             return self.model.complete(messages, [judge_tool()], None, None, self.cancel, must_call=True)
         except AgentError as error:
-            get_stream_writer()(Warned(f"The answer was not verified: {error}"))
+            self.emit(Warned(f"The answer was not verified: {error}"))
             return Reply()
 
     def after_verify(self, state: State) -> str:
@@ -181,7 +178,7 @@ class Nodes:
         return f"[#{number} {run.span}]" + (f" ({self.toolbox.names[run.video]})" if len(self.toolbox.session_videos) > 1 else "")
 
     def _back(self, state: State, draft: str, why: str, complaint: str) -> dict[str, Any]:
-        get_stream_writer()(SentBack(draft, unfenced(why)))
+        self.emit(SentBack(draft, unfenced(why)))
         return {"messages": [*state["messages"], *rejection_messages([call.id for call in calls_of(state)], complaint)], "calls": []}
 
 

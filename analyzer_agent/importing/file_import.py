@@ -1,14 +1,14 @@
 """`prepare` parses a file and fits it to a video; `Import.run` stores its notes."""
 
 import re
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 
 from analyzer_agent import tools
 from analyzer_agent.errors import AgentError, near
-from analyzer_agent.events import Progress, Waiting
+from analyzer_agent.events import discard
 from analyzer_agent.evidence.gap_runner import GapRunner
 from analyzer_agent.evidence.plan import grains_of
 from analyzer_agent.evidence.provenance import IMPORTED, BoundAnalyzer, make_provenance
@@ -75,8 +75,8 @@ class Import:
     weights: str
     specs: Mapping[str, Spec]
 
-    def run(self, store: Store) -> Generator[Progress | Waiting, None, list[ImportResult]]:
-        """Store the notes and yield progress; grains stored by an earlier import are skipped.
+    def run(self, store: Store) -> list[ImportResult]:
+        """Store the notes; grains stored by an earlier import are skipped.
 
         Raises:
             StoreError: the store cannot be written.
@@ -87,7 +87,7 @@ class Import:
             job = self._job(name, entries)
             gap_runner = GapRunner(store, self.video, job)
             store.notes.set_facts(job.provenance.key, {"file": self.file})
-            outcome = yield from gap_runner.run(gap_runner.plan_of(self._grains(self.specs[name])), f"import-{name}")
+            outcome = gap_runner.run(gap_runner.plan_of(self._grains(self.specs[name])), f"import-{name}", discard)
             done.append(ImportResult(name, self.engine, len(entries), outcome.analyzed_ms))
         return done
 

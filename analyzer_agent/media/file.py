@@ -1,11 +1,11 @@
 """`MediaFile`: the `Video` that analyzers read, backed by a file."""
 
 import os
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from copy import copy
 from fractions import Fraction
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -17,7 +17,6 @@ from analyzer_agent.media.frames import FrameRequest
 from analyzer_agent.media.identity import fingerprint
 from analyzer_agent.media.packet_reader import PacketReader
 from analyzer_agent.media.probe import Layout, PictureStream, inspect
-from analyzer_agent.media.shared_pass import SharedPass, Source
 from analyzer_agent.protocols import Cue, Frame, FrameQuery, Track, Video
 from analyzer_agent.timeline import TimeRange, clock, grid_step, instants
 
@@ -81,8 +80,6 @@ class MediaFile(Video):
         self.subtitle_tracks: Sequence[Track] = (*(track for _, track in layout.texts), *beside)
         self._closed = False
         self._threads = 0
-        self._shared: Source | None = None
-        self._leave: Callable[[], None] = lambda: None
         self._keeps, self._kept = False, list[PacketReader]()
         """Whether a reader stays open between calls, and the open one, if any."""
 
@@ -103,22 +100,8 @@ class MediaFile(Video):
         For a parallel view this also closes the container that it holds open between calls.
         """
         self._closed = True
-        self._leave()
         while self._kept:
             self._kept.pop().close()
-
-    def shared_views(self, count: int) -> "list[MediaFile]":
-        """Return `count` views that share one decoding pass for overlapping requests.
-
-        Each view is for one thread. The pass begins when every view has requested frames or is
-        closed. Closing a view does not affect the others.
-        """
-        shared = SharedPass(self._decoded, count)
-        views = [copy(self) for _ in range(count)]
-        for number, view in enumerate(views):
-            view._shared = partial(shared.read, number)
-            view._leave = partial(shared.leave, number)
-        return views
 
     def parallel_views(self, parts: int) -> "list[MediaFile]":
         """Return at most `parts` views for parallel dense reading; none if that is not faster.
@@ -132,7 +115,7 @@ class MediaFile(Video):
         """
         cores = os.cpu_count() or 1
         readers = min(parts, cores, _MAX_PARALLEL_READERS)
-        if readers < 2 or self._shared is not None or not self._indexed:
+        if readers < 2 or not self._indexed:
             return []
         views = [copy(self) for _ in range(readers)]
         for view in views:
@@ -197,7 +180,7 @@ class MediaFile(Video):
         there = [t for t in wanted if self._is_readable(t)]
         wish = FrameRequest(instants=tuple(max(picture.first, at.ticks(t)) for t in there))
         last: tuple[int | None, NDArray[np.uint8]] | None = None
-        with closing(self._source(wish)) as shown:
+        with closing(self._decoded(wish)) as shown:
             for index, frame in shown:
                 if last is None or last[0] != frame.pts:
                     last = frame.pts, paint(frame)
@@ -211,7 +194,7 @@ class MediaFile(Video):
         end = span.end if self.duration == self.promised else min(span.end, self.duration)
         start = max(picture.first, at.ticks(span.start - 1) + 1) if span.start else picture.first
         early = None
-        with closing(self._source(FrameRequest(start, at.ticks(end - 1) + 1, keys=keyframes))) as decoded:
+        with closing(self._decoded(FrameRequest(start, at.ticks(end - 1) + 1, keys=keyframes))) as decoded:
             for _, frame in decoded:
                 shown = at.ms(frame.pts or 0)
                 if shown <= 0:
@@ -223,9 +206,6 @@ class MediaFile(Video):
                 yield Frame(shown, shown, paint(frame))
         if early is not None:
             yield Frame(0, 0, paint(early))
-
-    def _source(self, wish: FrameRequest) -> "Generator[tuple[int, VideoFrame], None, None]":
-        return self._decoded(wish) if self._shared is None else self._shared(wish)
 
     def _decoded(self, wish: FrameRequest) -> "Generator[tuple[int, VideoFrame], None, None]":
         picture = self._layout.picture

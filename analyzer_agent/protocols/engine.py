@@ -1,7 +1,7 @@
 """`EngineSpec` and `Engine`: a library with its weights, which an analyzer runs."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,9 +108,6 @@ class Engine(Protocol):
 
     def held(self) -> AbstractContextManager[None]:
         """Return a context manager that keeps the engine loaded."""
-
-    def fits_beside(self, others: Sequence["Engine"]) -> bool:
-        """Estimate whether this engine and `others` fit into memory at the same time."""
 
     def unsupported_reason(self, options: Mapping[str, Any]) -> str | None:
         """Return why the engine cannot serve these options of the analyzer, or None."""

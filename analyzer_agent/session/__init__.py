@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Unpack
 from analyzer_agent import tools as registry
 from analyzer_agent.config import PathLike, SessionOverrides, Settings
 from analyzer_agent.errors import AgentError
-from analyzer_agent.events import Event, ToolStarted
+from analyzer_agent.events import Event, ToolStarted, discard
 from analyzer_agent.media import media_in
 from analyzer_agent.protocols import ChatModel
 from analyzer_agent.records import JoinedNote, ToolResult
@@ -172,13 +172,10 @@ class Session(Conversation):
             AgentError: an analyzer is unknown or cannot run here.
             Cancelled: `cancel` was called.
         """
-        running = self.index_stream(analyzers, every=every)
-        while True:
-            try:
-                next(running)
-            except StopIteration as end:
-                results: list[ToolResult] = end.value
-                return results
+        self._turns.check_open()
+        wanted = chosen_tools(self.toolbox, analyzers)
+        with self._turns.hold() as stop:
+            return run_index(self.toolbox, wanted, every, self.settings.max_analyzer_ms, discard, stop)
 
     def index_stream(
         self, analyzers: Sequence[str] | None = None, *, every: float | None = None
@@ -186,7 +183,7 @@ class Session(Conversation):
         """Run `index`; yield its events and return its results."""
         self._turns.check_open()
         wanted = chosen_tools(self.toolbox, analyzers)
-        return self._turns.read(lambda stop: run_index(self.toolbox, wanted, every, self.settings.max_analyzer_ms, stop))
+        return self._turns.read(lambda turn: run_index(self.toolbox, wanted, every, self.settings.max_analyzer_ms, turn.emit, turn.stop))
 
     def describe(self, analyzers: Sequence[str] | None = None, *, covered: bool = False) -> "Description":
         """Describe all videos in time order from stored notes, within `max_tokens` if set.

@@ -3,12 +3,13 @@
 `Session` opens the store, the videos and the model.
 """
 
-import sys
+import asyncio
 import threading
 import time
 import uuid
-from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, aclosing
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -17,13 +18,12 @@ from analyzer_agent.answers import build_answer, unanswered_record
 from analyzer_agent.briefing import brief
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, Cancelled
-from analyzer_agent.events import Answered, Event, ToolFinished
+from analyzer_agent.events import Answered, Emit, Event, ToolFinished
 from analyzer_agent.prompts import prompts_digest
 from analyzer_agent.protocols import ChatModel
 from analyzer_agent.records import Answer
 from analyzer_agent.session.assembly import choose_mode
-from analyzer_agent.session.threads import iterate_in_thread
-from analyzer_agent.session.turn_queue import TurnQueue
+from analyzer_agent.session.turn_queue import Turn, TurnQueue
 from analyzer_agent.storage import Store
 from analyzer_agent.toolbox import SessionVideo, Toolbox
 from analyzer_agent.toolbox.answer_check import Outcome
@@ -102,15 +102,17 @@ class Conversation:
 
     async def astream(self, question: str, options: Sequence[str] = ()) -> AsyncGenerator[Event, None]:
         """Yield the events of `stream`, for asyncio; closing or cancelling stops the question."""
-        stop = threading.Event()
-
-        def stopped() -> None:
+        stop, loop = threading.Event(), asyncio.get_running_loop()
+        events = self._stream(question, options, stop)
+        reader = ThreadPoolExecutor(1, "asyncio")  # one thread: the turn queue knows readers by their threads
+        try:
+            while (event := await loop.run_in_executor(reader, next, events, None)) is not None:
+                yield event
+        finally:
             stop.set()
             self._turns.wake()
-
-        async with aclosing(iterate_in_thread(lambda: self._stream(question, options, stop), stopped)) as events:
-            async for event in events:
-                yield event
+            reader.submit(events.close)
+            reader.shutdown(wait=False)
 
     def _stream(self, question: str, options: Sequence[str], stop: threading.Event) -> Generator[Event, None, None]:
         self._turns.check_open()
@@ -123,25 +125,27 @@ class Conversation:
         if isinstance(options, str) or len(options) > _MAX_OPTIONS:
             given = "The options are one text." if isinstance(options, str) else f"There are {len(options)} options."
             raise AgentError(given, hint=f"Give a list of at most {_MAX_OPTIONS}: they are lettered from A to Z.")
-        return self._turns.read(lambda stop: self._begun(question, options, stop), stop)
+        return self._turns.read(lambda turn: self._asked(question, options, turn), stop)
 
-    def _begun(self, question: str, options: Sequence[str], stop: threading.Event) -> Generator[Event, None, None]:
+    def _asked(self, question: str, options: Sequence[str], turn: Turn) -> None:
         self._record()
-        turn = self.store.history.begin_turn(self.name, question, self.model.manager, self.model.model, prompts_digest())
-        mode = choose_mode(self.settings)
-        if mode is None:
-            running = self._managed(self._agent.ask(self.name, question, options, turn, stop))
-        else:
-            from analyzer_agent.evals.modes import QuestionContext, answer
+        number = self.store.history.begin_turn(self.name, question, self.model.manager, self.model.model, prompts_digest())
+
+        def run(emit: Emit) -> Outcome:
+            mode = choose_mode(self.settings)
+            if mode is None:
+                return self._outcome(self._agent.ask(self.name, question, options, number, emit, turn.stop))
+            from analyzer_agent.evals.modes import QuestionContext
 
             limits = self.settings.max_analyzer_ms, self.settings.max_tokens
-            running = answer(mode, QuestionContext(question, options, self.toolbox, self.model, stop, *limits))
-        return self._answering(running, turn, question, self.settings.mode)
+            return mode.answer(QuestionContext(question, options, self.toolbox, self.model, turn.stop, *limits), emit)
 
-    def _managed(self, running: Generator[Event, None, "State"]) -> Generator[Event, None, Outcome]:
+        self._answer(turn, number, question, self.settings.mode, run)
+
+    def _outcome(self, state: "State") -> Outcome:
         from analyzer_agent.graph import outcome_of
 
-        return outcome_of((yield from running))
+        return outcome_of(state)
 
     @property
     def interrupted(self) -> str | None:
@@ -159,11 +163,13 @@ class Conversation:
         self._turns.check_open()
         return self._turns.read(self._resumed)
 
-    def _resumed(self, stop: threading.Event) -> Generator[Event, None, None]:
+    def _resumed(self, turn: Turn) -> None:
         state = self._open_state()
         if state is None:
             raise AgentError(f"The session {self.name!r} has no interrupted question.", hint="Ask a new one.")
-        return self._answering(self._managed(self._agent.resume(self.name, stop)), state["turn"], state["question"], "manager")
+        self._answer(
+            turn, state["turn"], state["question"], "manager", lambda emit: self._outcome(self._agent.resume(self.name, emit, turn.stop))
+        )
 
     def cancel(self) -> None:
         """Stop the running question; its notes stay stored. Safe in threads and signal handlers."""
@@ -185,27 +191,25 @@ class Conversation:
                     self.store.history.end_turn(turn["id"], unanswered_record(turn["question"]))
             self._opened = self.name
 
-    def _answering(self, running: Generator[Event, None, Outcome], turn: int, question: str, mode: str) -> Generator[Event, None, None]:
+    def _answer(self, turn: Turn, number: int, question: str, mode: str, run: Callable[[Emit], Outcome]) -> None:
+        """Run a question, and record its calls and its end; the answer comes once all else was read."""
         started = time.monotonic()
+
+        def emit(event: Event) -> None:
+            if isinstance(event, ToolFinished):
+                self.store.history.add_tool_call(self.name, number, event.result)
+            turn.emit(event)
+
         try:
-            while True:
-                event = next(running)
-                if isinstance(event, ToolFinished):
-                    self.store.history.add_tool_call(self.name, turn, event.result)
-                yield event
-        except StopIteration as end:
-            outcome: Outcome = end.value
-        except (Exception, KeyboardInterrupt, GeneratorExit) as stop:
-            running.close()
-            if sys.is_finalizing():  # as after a kill, the question stays open and can be resumed
-                raise
-            stopped = isinstance(stop, KeyboardInterrupt | GeneratorExit | Cancelled)
-            self.store.history.end_turn(turn, unanswered_record(question, None if stopped else str(stop)))
+            outcome = run(emit)
+            took = time.monotonic() - started - self.toolbox.scheduler.seconds_waited(started)
+            turn.wait_for_reader()
+        except Exception as error:
+            self.store.history.end_turn(number, unanswered_record(question, None if isinstance(error, Cancelled) else str(error)))
             raise
-        took = time.monotonic() - started - self.toolbox.consent.waited(started)
         told = build_answer(outcome, self.toolbox, self.model, self.name, round(took * 1000), mode)
-        self.store.history.end_turn(turn, told.to_dict())
-        yield Answered(told)
+        self.store.history.end_turn(number, told.to_dict())
+        turn.emit(Answered(told))
 
     @cached_property
     def _agent(self) -> "Agent":

@@ -1,14 +1,13 @@
 """Indexing: run analyzers over whole videos, without a question."""
 
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 
 from analyzer_agent import tools as registry
 from analyzer_agent.errors import AgentError
-from analyzer_agent.events import Event, Warned
+from analyzer_agent.events import Emit, Warned
 from analyzer_agent.records import ToolCall, ToolResult
 from analyzer_agent.toolbox import Tool, Toolbox
-from analyzer_agent.toolbox.scheduler import run_calls, run_in_thread
 from analyzer_agent.tools.aliases import resolve_name
 
 
@@ -31,15 +30,16 @@ def chosen_tools(toolbox: Toolbox, names: Sequence[str] | None) -> list[Tool]:
 
 
 def run_index(
-    toolbox: Toolbox, wanted: Sequence[Tool], every: float | None, budget_ms: int | None, stop: threading.Event
-) -> Generator[Event, None, list[ToolResult]]:
-    """Run analyzers over the whole scope of all videos; yield events and return the results.
+    toolbox: Toolbox, wanted: Sequence[Tool], every: float | None, budget_ms: int | None, emit: Emit, stop: threading.Event
+) -> list[ToolResult]:
+    """Run analyzers over the whole scope of all videos, and return the results.
 
     Args:
         toolbox: runs the calls.
         wanted: the analyzers.
         every: seconds between samples; None means each analyzer's default.
         budget_ms: the analyzer time for all calls, in ms; None means no limit.
+        emit: receives the events.
         stop: stops the run when set.
     """
     results, calls = list[ToolResult](), list[ToolCall]()
@@ -49,11 +49,13 @@ def run_index(
             if reason := toolbox.missing_input(tool.spec, session_video):
                 why = f"{reason}, so {tool.spec.name} has nothing to look at."
                 results.append(ToolResult(call_id, why, tool=tool.spec.tool, args={"video": session_video.name}, refusal=why))
-                yield Warned(why, call_id)
+                emit(Warned(why, call_id))
             else:
                 calls.append(toolbox.whole_scope_call(tool, session_video, call_id, every))
-    found = yield from run_in_thread(lambda write: run_calls(toolbox, calls, write, budget_ms, stop), stop)
-    yield from (Warned(result.text, result.call_id) for result in found if result.refused)
+    found = toolbox.scheduler.run(calls, emit, budget_ms, stop)
+    for result in found:
+        if result.refused:
+            emit(Warned(result.text, result.call_id))
     return [*results, *found]
 
 

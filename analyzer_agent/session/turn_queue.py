@@ -1,13 +1,17 @@
 """The turn queue: a session runs one question at a time, first in, first out.
 
-The question itself is a generator of events given by the caller.
+Each question runs in a separate thread, which puts its events into a queue; whoever asked reads
+them. So an interruption of the reader reaches the tools at once, and neither thread sees the
+other's context variables.
 """
 
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from inspect import GEN_RUNNING, getgeneratorstate
+from enum import Enum
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from analyzer_agent.errors import AgentError, Cancelled
@@ -16,23 +20,81 @@ from analyzer_agent.events import Answered, Event
 T = TypeVar("T")
 
 
+class _Mark(Enum):
+    """What stands between events: the worker waits to be read up to here, or it has ended."""
+
+    READ_UP = 1
+    END = 2
+
+
 class Turn:
-    """A place in the queue.
+    """A place in the queue, and the thread that works in it.
 
     Attributes:
         stop: ends the turn when set.
-        running: the generator, once started.
         reader: the thread that read the last event; 0 while the next one is awaited.
-        dropped: whether another thread ended the turn.
-        busy: held while the generator runs or is closed.
+        dropped: whether another thread, or another question of the reader, ended the turn.
+        worker: the thread that works, once started.
     """
 
     def __init__(self, stop: threading.Event | None = None) -> None:
         self.stop = stop or threading.Event()
-        self.running: Generator[Event, None, Any] | None = None
         self.reader = 0
         self.dropped = False
-        self.busy = threading.RLock()
+        self.worker: threading.Thread | None = None
+        self._lines: SimpleQueue[Event | _Mark] = SimpleQueue()
+        self._read_up = threading.Event()
+        self._result: Any = None
+        self._failure: BaseException | None = None
+
+    def emit(self, event: Event) -> None:
+        """Give an event to the reader. Thread-safe."""
+        self._lines.put(event)
+
+    def wait_for_reader(self) -> None:
+        """Wait until the reader has taken all events.
+
+        Raises:
+            Cancelled: the turn was stopped.
+        """
+        self._lines.put(_Mark.READ_UP)
+        self._read_up.wait()
+        if self.stop.is_set():
+            raise Cancelled
+
+    def start(self, work: "Callable[[Turn], object]") -> None:
+        """Run `work` in a separate thread."""
+
+        def run() -> None:
+            try:
+                self._result = work(self)
+            except BaseException as error:
+                self._failure = error
+            finally:
+                self._lines.put(_Mark.END)
+
+        self.worker = threading.Thread(target=run, name="agent", daemon=True)
+        self.worker.start()
+
+    def next_event(self) -> Event | None:
+        """Return the next event, None after the last one."""
+        while (line := self._lines.get()) is _Mark.READ_UP:
+            self._read_up.set()
+        return None if isinstance(line, _Mark) else line
+
+    def result(self) -> Any:
+        """Return or raise the outcome of the work, which has ended."""
+        if self._failure is not None:
+            raise self._failure
+        return self._result
+
+    def end(self) -> None:
+        """Stop the work, and wait for its thread."""
+        self.stop.set()
+        self._read_up.set()
+        # While Python exits, other threads no longer run; garbage collection may run in the worker.
+        if self.worker is not None and self.worker is not threading.current_thread() and not sys.is_finalizing():
+            self.worker.join()
 
 
 class TurnQueue:
@@ -58,14 +120,12 @@ class TurnQueue:
         if self._closed:
             raise AgentError("This session is closed.", hint="Open another: Session(...)")
 
-    def read(
-        self, begin: Callable[[threading.Event], Generator[Event, None, T]], stop: threading.Event | None = None
-    ) -> Generator[Event, None, T]:
-        """Wait for the turn, then yield the events of `begin(stop)` and return its result.
+    def read(self, work: Callable[[Turn], T], stop: threading.Event | None = None) -> Generator[Event, None, T]:
+        """Wait for the turn, run `work` in a thread, yield the events that it emits, return its result.
 
         Args:
-            begin: makes the generator; its argument is the event that stops it.
-            stop: that event, for callers that set it themselves; then call `wake`, too.
+            work: gets the turn: it emits events there, and ends soon once `Turn.stop` is set.
+            stop: ends the turn when set, for callers that set it themselves; then call `wake`, too.
 
         Raises:
             AgentError: the session was closed before the turn came.
@@ -74,32 +134,25 @@ class TurnQueue:
         turn = Turn(stop)
         self._wait(turn)
         try:
-            turn.running = begin(turn.stop)
+            turn.start(work)
             self.wake()
-            while True:
-                try:
-                    event = self._next(turn, turn.running)
-                except StopIteration as end:
-                    result: T = end.value
-                    return result
+            while (event := self._next(turn)) is not None:
                 if isinstance(event, Answered):  # the last event: free the queue even if unread
                     self._leave(turn)
                 yield event
+            result: T = turn.result()
+            return result
         finally:
-            try:
-                with turn.busy:
-                    if turn.running:
-                        turn.running.close()
-            finally:
-                self._leave(turn)
+            turn.end()
+            self._leave(turn)
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
-        """Wait for the turn and hold it while the block runs."""
+    def hold(self) -> Iterator[threading.Event]:
+        """Wait for the turn and hold it while the block runs; yield the event that stops it."""
         turn = Turn()
         self._wait(turn)
         try:
-            yield
+            yield turn.stop
         finally:
             self._leave(turn)
 
@@ -141,10 +194,10 @@ class TurnQueue:
                 first = self._line[0] if self._line else None
                 if first is not None:
                     first.stop.set()
-                if first is None or first.running is None:
+                if first is None or first.worker is None:
                     self._moved.wait()
                     continue
-            self._drop(first, by=None)
+            self._drop(first)
 
     def _wait(self, turn: Turn) -> None:
         me = threading.get_ident()
@@ -163,36 +216,24 @@ class TurnQueue:
                     if first.reader != me:
                         self._moved.wait()
                         continue
-                self._drop(first, by=me)
+                self._drop(first)
         except BaseException:
             self._leave(turn)
             raise
 
-    def _next(self, turn: Turn, running: Generator[Event, None, Any]) -> Event:
-        with turn.busy:
-            if turn.dropped:
-                raise Cancelled("The session was closed." if self._closed else "Another question was asked in the same thread.")
-            turn.reader = 0
-            event = next(running)
-            turn.reader = threading.get_ident()
-            return event
+    def _next(self, turn: Turn) -> Event | None:
+        if turn.dropped:
+            raise Cancelled("The session was closed." if self._closed else "Another question was asked in the same thread.")
+        turn.reader = 0
+        event = turn.next_event()
+        turn.reader = threading.get_ident()
+        return event
 
-    def _drop(self, turn: Turn, by: int | None) -> None:
-        """End a turn between two of its events, if thread `by` (None: any) read the last one."""
-        with turn.busy:
-            if by is not None and turn.reader != by:
-                return
-            if (
-                turn.running is not None and getgeneratorstate(turn.running) == GEN_RUNNING
-            ):  # `close` was called by a signal handler, inside the generator's own thread
-                raise Cancelled("The session was closed.")
-            turn.dropped = True
-            turn.stop.set()
-            try:
-                if turn.running is not None:
-                    turn.running.close()
-            finally:
-                self._leave(turn)
+    def _drop(self, turn: Turn) -> None:
+        """End a turn whose events nobody reads on."""
+        turn.dropped = True
+        turn.end()
+        self._leave(turn)
 
     def _leave(self, turn: Turn) -> None:
         with self._moved:

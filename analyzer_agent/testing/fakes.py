@@ -173,8 +173,6 @@ class FakeEngine:
     device: str = "cpu"
     unsupported: Mapping[str, str] = field(default_factory=dict)
     """Options that it cannot serve, each with the reason."""
-    alone: bool = False
-    """Whether `fits_beside` returns False."""
 
     def get(self) -> Any:
         """Return the prepared object."""
@@ -183,10 +181,6 @@ class FakeEngine:
     def held(self) -> AbstractContextManager[None]:
         """Do nothing: a fake is never evicted."""
         return nullcontext()
-
-    def fits_beside(self, others: Sequence[Engine]) -> bool:
-        """Return True, unless `alone` is set."""
-        return not self.alone
 
     def unsupported_reason(self, options: Mapping[str, Any]) -> str | None:
         """Return the prepared reason for the first option in `options` that is set, or None."""

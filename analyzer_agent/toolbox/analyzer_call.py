@@ -4,14 +4,13 @@ Parsing and dispatch of calls belong to `Toolbox`, the free look-ups to `note_to
 """
 
 import threading
-import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 from analyzer_agent.errors import ToolRefusal
-from analyzer_agent.events import Event, ToolStarted
+from analyzer_agent.events import Emit, ToolStarted
 from analyzer_agent.evidence.gap_runner import GapRunner
 from analyzer_agent.evidence.merging import MergedNote, NoteReader, SampleGrid
 from analyzer_agent.evidence.plan import Plan, grain_work_ms
@@ -22,7 +21,6 @@ from analyzer_agent.records import ToolCall, ToolResult
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, clock, first_instant, grid_step, merge
 from analyzer_agent.toolbox import sample_search
-from analyzer_agent.toolbox.approval import ApprovalGate
 from analyzer_agent.toolbox.arguments import closest, time_ranges
 from analyzer_agent.toolbox.result_text import examined_text, fenced_result, track_counts
 from analyzer_agent.toolbox.session_video import SessionVideo, Tool, missing_input
@@ -37,124 +35,136 @@ _MAX_NAMES_LISTED = 100
 
 
 @dataclass(frozen=True)
-class AnalyzerRequest:
-    """A validated call of an analyzer on one video.
+class AnalyzerCall:
+    """A call of an analyzer with decoded arguments.
 
     Attributes:
+        store: the store of notes.
+        reader: reads the notes.
         call: the call as the model wrote it.
         tool: the analyzer with its engines.
-        session_video: the video.
         args: the decoded arguments.
         several: whether the session has more than one video.
         force: whether to analyze covered grains again.
-        consent: the gate for long steps; None approves all of them.
-        budget_ms: the analyzer time that is left, in ms; None means no limit.
+        approves: returns whether a long step may run.
+        emit: receives the events.
         cancel: stops the call when set.
-        shared: whether the frames come from a decoding pass shared with other calls.
     """
 
+    store: Store
+    reader: NoteReader
     call: ToolCall
     tool: Tool
-    session_video: SessionVideo
     args: Mapping[str, Any]
-    several: bool = False
-    force: bool = False
-    consent: ApprovalGate | None = None
-    budget_ms: int | None = None
+    several: bool
+    force: bool
+    approves: Callable[[ToolStarted], bool]
+    emit: Emit
     cancel: threading.Event | None = None
-    shared: bool = False
 
+    def run(self, session_videos: Sequence[SessionVideo], budget_ms: int | None) -> ToolResult:
+        """Run the call on each of these videos in sequence.
 
-def run_call(store: Store, reader: NoteReader, request: AnalyzerRequest) -> Generator[Event, None, ToolResult]:
-    """Run a request; yield its events and return its result.
+        Args:
+            session_videos: the videos, at least one.
+            budget_ms: the analyzer time that is left, in ms; None means no limit.
 
-    Raises:
-        ToolRefusal: an argument is invalid, the video has no input for this analyzer, or the user
-            declined.
-        AgentError: the analyzer cannot run at all.
-        Cancelled: `cancel` was set.
-    """
-    session_video, spec = request.session_video, request.tool.spec
-    only_known = session_video.unavailable_reason or request.tool.unavailable_reason
-    ranges = ranges_of(request.args, session_video)
-    if why := missing_input(spec, session_video):
-        raise ToolRefusal(f"{why}, so {spec.tool} has nothing to look at.")
-    step = _step(spec, request.args)
-    options = {n: v for n, v in request.args.items() if n in spec.options_schema}
-    tool = request.tool.serving(options)
-    job = bind_analyzer(tool, session_video.video, options)
-    gap_runner = GapRunner(store, session_video.video, job)
-    plan = gap_runner.plan(ranges, step, force=request.force and not only_known)
-    if only_known:
-        plan.withhold(spec.name, session_video.video.id, only_known)
-    start = _start(store, request, tool, ranges, plan)
-    yield start
-    _require_approval(request, start)
-    filters = {n: v for n, v in request.args.items() if n in spec.filters_schema}
-    with tool.engine.held() if tool.engine else nullcontext():
-        if plan.todo and tool.engine is not None and request.budget_ms != 0:
-            tool.engine.get()
-        if not only_known:
-            _check_classes(store, filters, job)
-        outcome = yield from gap_runner.run(
-            plan, request.call.id, budget_ms=request.budget_ms, cancel=request.cancel, shared=request.shared
+        Returns:
+            One result with the texts, notes and times of all.
+
+        Raises:
+            ToolRefusal: an argument is invalid, a video has no input for this analyzer, or the user
+                declined.
+            AgentError: the analyzer cannot run at all.
+            Cancelled: `cancel` was set.
+        """
+        results: list[ToolResult] = []
+        for session_video in session_videos:
+            left = None if budget_ms is None else max(0, budget_ms - sum(result.wall_ms for result in results))
+            results.append(self._run_on(session_video, left))
+        if len(results) == 1:
+            return results[0]
+        return replace(
+            results[0],
+            text="\n".join(result.text for result in results),
+            note_ids=tuple(n for result in results for n in result.note_ids),
+            span=None,
+            reused_ms=sum(result.reused_ms for result in results),
+            analyzed_ms=sum(result.analyzed_ms for result in results),
+            not_examined=tuple(u for result in results for u in result.not_examined),
+            found=sum(result.found for result in results),
+            shown=tuple(note for result in results for note in result.shown),
         )
-        grid = _grid(session_video, step)
-        if spec.searched and grid:
-            runs = sample_search.search_samples(store, reader, session_video, ranges, job, filters, grid)
-        else:
-            runs = _read(reader, session_video, ranges, outcome.keys, spec, filters, grid)
-    left = [*outcome.unexamined, *(u for span in ranges for u in reader.unheard(session_video.video.id, span, outcome.keys))]
-    lines, shown = as_text(runs, fold=not spec.searched)
-    more = sample_search.likeness_text(runs, filters, spec) if spec.searched else track_counts(runs, ranges)
-    who = f"{request.call.name}{f' ({start.engine})' if start.engine else ''}{f' on {session_video.name}' if request.several else ''}"
-    return ToolResult(
-        request.call.id,
-        fenced_result(examined_text(who, ranges, left, bool(shown), more), lines),
-        tuple(note.id for note in shown),
-        TimeRange(ranges[0].start, ranges[-1].end),
-        outcome.reused_ms,
-        outcome.analyzed_ms,
-        args=request.args,
-        not_examined=tuple(left),
-        found=len(runs),
-        shown=tuple(shown),
-    )
+
+    def _run_on(self, session_video: SessionVideo, budget_ms: int | None) -> ToolResult:
+        spec = self.tool.spec
+        only_known = session_video.unavailable_reason or self.tool.unavailable_reason
+        ranges = _ranges(self.args, session_video)
+        if why := missing_input(spec, session_video):
+            raise ToolRefusal(f"{why}, so {spec.tool} has nothing to look at.")
+        step = _step(spec, self.args)
+        options = {n: v for n, v in self.args.items() if n in spec.options_schema}
+        tool = self.tool.serving(options)
+        job = bind_analyzer(tool, session_video.video, options)
+        gap_runner = GapRunner(self.store, session_video.video, job)
+        plan = gap_runner.plan(ranges, step, force=self.force and not only_known)
+        if only_known:
+            plan.withhold(spec.name, session_video.video.id, only_known)
+        start = self._start(tool, ranges, plan)
+        self.emit(start)
+        self._require_approval(start)
+        filters = {n: v for n, v in self.args.items() if n in spec.filters_schema}
+        with tool.engine.held() if tool.engine else nullcontext():
+            if plan.todo and tool.engine is not None and budget_ms != 0:
+                tool.engine.get()
+            if not only_known:
+                _check_classes(self.store, filters, job)
+            outcome = gap_runner.run(plan, self.call.id, self.emit, budget_ms=budget_ms, cancel=self.cancel)
+            grid = _grid(session_video, step)
+            if spec.searched and grid:
+                runs = sample_search.search_samples(self.store, self.reader, session_video, ranges, job, filters, grid)
+            else:
+                runs = _read(self.reader, session_video, ranges, outcome.keys, spec, filters, grid)
+        left = [*outcome.unexamined, *(u for span in ranges for u in self.reader.unheard(session_video.video.id, span, outcome.keys))]
+        lines, shown = as_text(runs, fold=not spec.searched)
+        more = sample_search.likeness_text(runs, filters, spec) if spec.searched else track_counts(runs, ranges)
+        who = f"{self.call.name}{f' ({start.engine})' if start.engine else ''}{f' on {session_video.name}' if self.several else ''}"
+        return ToolResult(
+            self.call.id,
+            fenced_result(examined_text(who, ranges, left, bool(shown), more), lines),
+            tuple(note.id for note in shown),
+            TimeRange(ranges[0].start, ranges[-1].end),
+            outcome.reused_ms,
+            outcome.analyzed_ms,
+            outcome.wall_ms,
+            args=self.args,
+            not_examined=tuple(left),
+            found=len(runs),
+            shown=tuple(shown),
+        )
+
+    def _start(self, tool: Tool, ranges: Sequence[TimeRange], plan: Plan) -> ToolStarted:
+        engine = tool.engine.name if tool.engine else ""
+        measured = measured_speed(self.store, tool)
+        estimate = round(sum(grain_work_ms(tool.spec, grain) for grain in plan.todo) / measured) if measured else None
+        return ToolStarted(self.call.id, self.call.name, self.args, ranges, engine, plan.reused_ms, plan.new_ms, estimate)
+
+    def _require_approval(self, start: ToolStarted) -> None:
+        if self.tool.spec.needs == "subtitles":  # reading text is always fast
+            return
+        takes = start.estimate_ms if start.estimate_ms is not None else start.new_ms / _ASSUMED_SPEED
+        if takes > APPROVAL_ABOVE_MS and not self.approves(start):
+            told = f"the user declined this step, which would take about {clock(round(takes))}. Narrow the range."
+            raise ToolRefusal(told, shown="declined")
 
 
-def ranges_of(args: Mapping[str, Any], session_video: SessionVideo) -> list[TimeRange]:
+def _ranges(args: Mapping[str, Any], session_video: SessionVideo) -> list[TimeRange]:
     """Return the merged ranges of a call, clipped to the scope; by default the whole scope.
 
     Raises:
         ToolRefusal: a range is invalid or outside the scope.
     """
     return merge(time_ranges(args["ranges"], session_video.scope)) if "ranges" in args else [session_video.scope]
-
-
-def run_calls_in_order(store: Store, reader: NoteReader, requests: Sequence[AnalyzerRequest]) -> Generator[Event, None, ToolResult]:
-    """Run one call on several videos in sequence; yield and raise like `run_call`.
-
-    Returns:
-        One result with the texts, notes and times of all.
-    """
-    began, results = time.monotonic(), list[ToolResult]()
-    for request in requests:
-        spent = time.monotonic() - began - (request.consent.waited(began, request.call.id) if request.consent else 0)
-        left = None if request.budget_ms is None else max(0, request.budget_ms - round(spent * 1000))
-        results.append((yield from run_call(store, reader, replace(request, budget_ms=left))))
-    if len(results) == 1:
-        return results[0]
-    return replace(
-        results[0],
-        text="\n".join(result.text for result in results),
-        note_ids=tuple(n for result in results for n in result.note_ids),
-        span=None,
-        reused_ms=sum(result.reused_ms for result in results),
-        analyzed_ms=sum(result.analyzed_ms for result in results),
-        not_examined=tuple(u for result in results for u in result.not_examined),
-        found=sum(result.found for result in results),
-        shown=tuple(note for result in results for note in result.shown),
-    )
 
 
 def known_notes(store: Store, reader: NoteReader, tool: Tool, session_video: SessionVideo) -> list[MergedNote]:
@@ -198,22 +208,6 @@ def _step(spec: Spec, args: Mapping[str, Any]) -> int:
         return grid_step(args["every"]) if "every" in args else spec.step
     except ValueError as error:
         raise ToolRefusal(f"'every': {error}.") from error
-
-
-def _start(store: Store, request: AnalyzerRequest, tool: Tool, ranges: Sequence[TimeRange], plan: Plan) -> ToolStarted:
-    engine = tool.engine.name if tool.engine else ""
-    measured = measured_speed(store, tool)
-    estimate = round(sum(grain_work_ms(tool.spec, grain) for grain in plan.todo) / measured) if measured else None
-    return ToolStarted(request.call.id, request.call.name, request.args, ranges, engine, plan.reused_ms, plan.new_ms, estimate)
-
-
-def _require_approval(request: AnalyzerRequest, start: ToolStarted) -> None:
-    if request.tool.spec.needs == "subtitles":  # reading text is always fast
-        return
-    takes = start.estimate_ms if start.estimate_ms is not None else start.new_ms / _ASSUMED_SPEED
-    if request.consent is not None and takes > APPROVAL_ABOVE_MS and not request.consent(start):
-        told = f"the user declined this step, which would take about {clock(round(takes))}. Narrow the range."
-        raise ToolRefusal(told, shown="declined")
 
 
 def _check_classes(store: Store, filters: Mapping[str, Any], job: BoundAnalyzer) -> None:

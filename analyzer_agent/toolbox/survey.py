@@ -1,9 +1,9 @@
 """The survey: all cheap analyzers over a whole video in one call, rendered as one description."""
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from analyzer_agent.events import Event, ToolFinished, ToolStarted
+from analyzer_agent.events import Emit, Event, ToolFinished, ToolStarted
 from analyzer_agent.evidence.merging import MergedNote, NoteReader
 from analyzer_agent.evidence.rendering import CHARS_PER_TOKEN, DEFAULT_TOKENS, as_text
 from analyzer_agent.evidence.summary import SummaryCache
@@ -61,9 +61,10 @@ def run_survey(
     session_video: SessionVideo,
     survey: Survey,
     call: ToolCall,
-    looks: Generator[Event, None, list[ToolResult]],
-) -> Generator[Event, None, ToolResult]:
-    """Run a survey; yield its progress and return one joined result, which names refused analyzers.
+    run: Callable[[Emit], Sequence[ToolResult]],
+    emit: Emit,
+) -> ToolResult:
+    """Run a survey; return one joined result, which names the refused analyzers.
 
     Args:
         reader: reads the notes.
@@ -71,10 +72,17 @@ def run_survey(
         session_video: the video.
         survey: the analyzers.
         call: the call of the model.
-        looks: runs the analyzers over the whole scope; returns their results in order.
+        run: runs the analyzers over the whole scope; returns their results in order.
+        emit: receives the start of the survey and the progress of its analyzers.
     """
-    yield ToolStarted(call.id, call.name, ranges=[session_video.scope], estimate_ms=survey.cost_ms)
-    results = yield from _without_call_events(looks)
+
+    def emit_progress(event: Event) -> None:
+        """Pass on events, except the start and end of calls: to the outside, a survey is one call."""
+        if not isinstance(event, ToolStarted | ToolFinished):
+            emit(event)
+
+    emit(ToolStarted(call.id, call.name, ranges=[session_video.scope], estimate_ms=survey.cost_ms))
+    results = run(emit_progress)
     heads: list[str] = []
     runs: list[MergedNote] = []
     for tool, result in zip(survey.tools, results, strict=True):
@@ -96,18 +104,6 @@ def run_survey(
         found=len(runs),
         shown=tuple(shown),
     )
-
-
-def _without_call_events(looks: Generator[Event, None, list[ToolResult]]) -> Generator[Event, None, list[ToolResult]]:
-    """Pass on events, except the start and end of calls: to the outside, a survey is one call."""
-    while True:
-        try:
-            event = next(looks)
-        except StopIteration as end:
-            results: list[ToolResult] = end.value
-            return results
-        if not isinstance(event, ToolStarted | ToolFinished):
-            yield event
 
 
 def _description(

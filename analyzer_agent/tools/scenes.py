@@ -10,13 +10,12 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
 from queue import SimpleQueue
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.prefetch import parallel_map, prefetch
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Pixels, Spec, Video
 from analyzer_agent.records import JSON, Observation
-from analyzer_agent.shared_decoding import SharedDecodeView, SupportsParallelDecoding
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.support.sampling import adjoining_runs
 
@@ -28,6 +27,21 @@ It starts earlier if that holds fewer frames than the cut finder needs (below th
 second). After a grain, only the frames that its last cuts need are read.
 """
 _PREFETCHED_FRAMES = 4
+
+
+class ParallelView(Video, Protocol):
+    """A view of a video for one thread at a time; whoever asked for it closes it."""
+
+    def close(self) -> None:
+        """Stop reading from this view; the other views are not affected."""
+
+
+@runtime_checkable
+class SupportsParallelDecoding(Protocol):
+    """A video whose parts can be decoded in parallel; one that cannot is decoded in one pass."""
+
+    def parallel_views(self, parts: int) -> Sequence[ParallelView]:
+        """Return at most `parts` views for parallel dense reading; none if that is not faster."""
 
 
 class CutFinder(Protocol):
@@ -71,9 +85,9 @@ class Scenes(Analyzer):
             views = video.parallel_views(len(run)) if isinstance(video, SupportsParallelDecoding) else ()
             yield from self._apart(views, run) if views else self._pass(video, run, _PREFETCHED_FRAMES)
 
-    def _apart(self, views: Sequence[SharedDecodeView], run: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
+    def _apart(self, views: Sequence[ParallelView], run: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
         """Decode each grain separately, in parallel over the views."""
-        free = SimpleQueue[SharedDecodeView]()
+        free = SimpleQueue[ParallelView]()
 
         def look(grain: Grain) -> Sequence[tuple[Grain, Sequence[Observation]]]:
             view = free.get()

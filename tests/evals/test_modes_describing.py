@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analyzer_agent.evals.modes import Description, describe
+from analyzer_agent.events import discard
 from analyzer_agent.protocols import Grain, Spec
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.storage import Store
@@ -80,8 +81,7 @@ def boxes(tmp_path: Path) -> Iterator[Make]:
 def look(toolbox: Toolbox) -> None:
     for tool in toolbox.offered:
         for session_video in toolbox.session_videos.values():
-            for _ in toolbox.run(toolbox.whole_scope_call(tool, session_video, "c")):
-                pass
+            toolbox.run(toolbox.whole_scope_call(tool, session_video, "c"), discard)
 
 
 def scenes(*at: float) -> Tool:
@@ -127,8 +127,7 @@ def test_what_was_asked_before_does_not_change_it(boxes: Make) -> None:
     tool = Tool(fake_spec(sign, name="text", step=4_000))
     fine = boxes(tool, run=False)
     call = fine.whole_scope_call(tool, fine.session_videos["film0.mp4"], "fine", every=0.5)
-    for _ in fine.run(call):
-        pass
+    fine.run(call, discard)
     look(fine)
     seen = [(line.runs[0].span, line.runs[0].text) for line in describe(fine).lines]
     assert seen == [(TimeRange(0, 60_000), "EXIT")]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from analyzer_agent.errors import Cancelled
-from analyzer_agent.events import Progress, Waiting
+from analyzer_agent.events import Event, Progress, Waiting, discard
 from analyzer_agent.evidence import gap_runner
 from analyzer_agent.evidence.gap_runner import GapRunner
 from analyzer_agent.evidence.provenance import BoundAnalyzer
@@ -90,11 +90,8 @@ def test_a_part_that_another_finishes_meanwhile_counts_as_reused(store: Store) -
     desk.ask((0, 8_000), step=2_000)
     desk.ask((8_000, 16_000), step=500)
     desk.analyzer.analyzed.clear()
-    with pytest.raises(StopIteration) as end:
-        running = gap_runner.run(plan, "call")
-        while True:
-            next(running)
-    assert (end.value.value.reused_ms, end.value.value.analyzed_ms) == (12_000, 4_000)
+    outcome = gap_runner.run(plan, "call", discard)
+    assert (outcome.reused_ms, outcome.analyzed_ms) == (12_000, 4_000)
     assert desk.looked_at() == [1_000, 3_000, 5_000, 7_000]
 
 
@@ -155,12 +152,17 @@ def test_threads_on_one_store_share_the_work(store: Store) -> None:
 def test_giving_back_does_not_touch_what_another_call_of_this_process_claimed(store: Store) -> None:
     desk = Desk(store)
     gap_runner = GapRunner(store, desk.video, desk.job)
-    running = gap_runner.run(gap_runner.plan([TimeRange(0, 16_000)]), "call")
-    next(running)
     forced = GapRunner(store, desk.video, desk.job)
-    again = forced.run(forced.plan([TimeRange(0, 8_000)], force=True), "other")
-    claimed = forced.ledger.claim(desk.video.id, desk.key, [TimeRange(0, 8_000)])
-    running.close()
+    claimed = []
+
+    def end_after_the_first_grain(event: Event) -> None:
+        claimed.extend(forced.ledger.claim(desk.video.id, desk.key, [TimeRange(0, 8_000)]))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        gap_runner.run(gap_runner.plan([TimeRange(0, 16_000)]), "call", end_after_the_first_grain)
     assert claimed and len(desk.claims()) == 1
     forced.ledger.release()
-    assert sum(isinstance(e, Progress) for e in again) == 1
+    events: list[Event] = []
+    forced.run(forced.plan([TimeRange(0, 8_000)], force=True), "other", events.append)
+    assert sum(isinstance(e, Progress) for e in events) == 1

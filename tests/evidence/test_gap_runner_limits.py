@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from analyzer_agent.errors import Cancelled
-from analyzer_agent.events import Progress
+from analyzer_agent.events import Event
 from analyzer_agent.evidence.gap_runner import GapRunner
 from analyzer_agent.protocols import Grain, Video
 from analyzer_agent.records import Observation
@@ -56,11 +56,8 @@ def test_failing_spends_the_budget_too(store: Store) -> None:
 def test_cancel_stops_after_the_running_grain(store: Store) -> None:
     desk, cancel = Desk(store, analyzer=Slow(0)), threading.Event()
     gap_runner = GapRunner(store, desk.video, desk.job)
-    running = gap_runner.run(gap_runner.plan([TimeRange(0, 61_000)]), "call", cancel=cancel)
-    assert isinstance(next(running), Progress)
-    cancel.set()
     with pytest.raises(Cancelled):
-        next(running)
+        gap_runner.run(gap_runner.plan([TimeRange(0, 61_000)]), "call", lambda event: cancel.set(), cancel=cancel)
     assert [c.span.start for c in desk.covered()] == [0] and desk.claims() == []
 
 
@@ -75,10 +72,15 @@ def test_cancelled_beforehand_does_nothing(store: Store) -> None:
 def test_an_abandoned_call_gives_its_claims_back(store: Store) -> None:
     desk = Desk(store)
     gap_runner = GapRunner(store, desk.video, desk.job)
-    running = gap_runner.run(gap_runner.plan([TimeRange(0, 61_000)]), "call")
-    next(running)
-    assert len(desk.claims()) == 7
-    running.close()
+    claims = []
+
+    def end_after_the_first_grain(event: Event) -> None:
+        claims.extend(desk.claims())
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        gap_runner.run(gap_runner.plan([TimeRange(0, 61_000)]), "call", end_after_the_first_grain)
+    assert len(claims) == 7
     assert desk.claims() == [] and len(desk.covered()) == 1
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analyzer_agent.events import discard
 from analyzer_agent.evidence.gap_runner import GapRunner
 from analyzer_agent.evidence.merging import CONTEXT_MS, MergedNote, NoteReader, SampleGrid
 from analyzer_agent.evidence.provenance import BoundAnalyzer, make_provenance
@@ -76,8 +77,7 @@ class Shelf:
         provenance = make_provenance(about, analyzer, self.video, tier=tier, uncertain=tier > 0)
         gap_runner = GapRunner(self.store, self.video, BoundAnalyzer(about, analyzer, provenance, pinned=True))
         ranges = [TimeRange(*pair) for pair in spans] or [TimeRange(0, self.video.duration)]
-        for _ in gap_runner.run(gap_runner.plan(ranges, step), "call"):
-            pass
+        gap_runner.run(gap_runner.plan(ranges, step), "call", discard)
         return provenance.key
 
     def told(self, start: int = 0, end: int | None = None, **how: Any) -> list[tuple[int, int, str]]:

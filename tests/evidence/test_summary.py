@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from analyzer_agent.events import discard
 from analyzer_agent.evidence.merging import NoteReader
 from analyzer_agent.evidence.rendering import CHARS_PER_TOKEN, DEFAULT_TOKENS
 from analyzer_agent.evidence.summary import MAX_PARTS, SummaryCache, summarize
@@ -18,7 +19,6 @@ from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeVideo, call
 from analyzer_agent.timeline import TimeRange, parse, seconds
 from analyzer_agent.toolbox import SessionVideo, Toolbox
-from generators import result_of
 from note_lines import parse_note_lines
 
 MINUTE, HOUR = 60_000, 3_600_000
@@ -68,7 +68,7 @@ def quoted(store: Store, result: ToolResult) -> list[int]:
 def told(store: Store, *span: float, duration: int = 3 * HOUR, **more: Any) -> ToolResult:
     toolbox = Toolbox(store, [SessionVideo("v.mp4", FakeVideo(duration, video_id="v"), TimeRange(0, duration))], {}, **more)
     options: dict[str, Any] = {"range": list(span)} if span else {}
-    return result_of(toolbox.run(call("overview", **options)))
+    return toolbox.run(call("overview", **options), discard)
 
 
 class TestParts:

@@ -173,7 +173,7 @@ class TestCheckpoints:
         rows = [{**{n: v for n, v in row.items() if n != "refusal"}, "refused": True, "text": "Refused: there is no sound"}]
         talk.agent.graph.update_state(config, {"verdict": old, "doubted": {}, "results": rows}, as_node="finish")
         assert talk.agent.interrupted("t")
-        answer = talk.finish(talk.agent.resume("t"))
+        answer = talk.finish(talk.agent.resume("t", talk.events.append))
         assert (answer.text, answer.finished) == (NO_ANSWER, "out_of_steps")
         assert [step.refusal for step in answer.steps] == ["there is no sound"]
 

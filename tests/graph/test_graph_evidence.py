@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from analyzer_agent.answers import build_answer
+from analyzer_agent.events import discard
 from analyzer_agent.graph import outcome_of
 from analyzer_agent.protocols import Reply
 from analyzer_agent.records import UNHEARD, Observation
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo, call, fake_spec
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import Tool
-from generators import result_of
 from graph_kit import EVENTS, LOOK, Make, calls, says, talking
 
 
@@ -36,7 +36,7 @@ class TestEvidence:
     def test_a_note_that_exists_but_was_not_shown(self, talks: Make) -> None:
         talks(calls(LOOK), says()).ask()
         other = talks(calls(call("find_fake", ranges=[[30, 40]])), says(), says())
-        state = result_of(other.agent.ask("other", "?", (), 1))
+        state = other.agent.ask("other", "?", (), 1, discard)
         assert build_answer(outcome_of(state), other.toolbox, other.model, "other", 0).citations == ()
 
     @pytest.mark.parametrize("now", [{"videos": [FakeVideo(video_id="other")]}, {"scope": TimeRange(5000, 60_000)}])

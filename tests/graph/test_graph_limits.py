@@ -13,6 +13,7 @@ from analyzer_agent.events import ToolStarted
 from analyzer_agent.graph import NO_ANSWER, Limits
 from analyzer_agent.protocols import Reply
 from analyzer_agent.records import TokenUsage
+from analyzer_agent.session.turn_queue import TurnQueue
 from analyzer_agent.testing import call, fake_spec
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import Tool
@@ -104,7 +105,8 @@ class TestStopping:
             says(),
             tools=[Tool(fake_spec(analyzer))],
         )
-        running = talk.agent.ask("t", "How much?", (), 1)
+        turns = TurnQueue()
+        running = turns.read(lambda turn: talk.agent.ask("t", "How much?", (), 1, turn.emit, turn.stop))
         while not isinstance(next(running), ToolStarted):
             pass
         running.close()

@@ -93,5 +93,5 @@ class TestTracing:
 
         talk = talks(calls(LOOK), says())
         with tracing_context(enabled="local"):
-            for _ in talk.agent.ask("t", "?", (), 1):
-                assert get_tracing_context()["enabled"] == "local"
+            talk.ask("?")
+            assert get_tracing_context()["enabled"] == "local"

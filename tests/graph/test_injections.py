@@ -333,7 +333,7 @@ def test_names_of_videos_that_are_not_here(opened: Open, model: Obedient, tmp_pa
     names = [text.replace("\0", "") for text in TEXTS.values() if len(text) < 1000 and "//" not in text]
     with Store(store) as opened_store:
         for name in names:
-            list(prepare(file, MissingVideo(name, 10_000), span=TimeRange(0, 5_000)).run(opened_store))
+            prepare(file, MissingVideo(name, 10_000), span=TimeRange(0, 5_000)).run(opened_store)
     session = opened(*names)
     handles = [session_video.name for session_video in session.session_videos]
     model.plan = [

@@ -11,6 +11,7 @@ import pytest
 
 from analyzer_agent import prompts
 from analyzer_agent.briefing import brief
+from analyzer_agent.events import discard
 from analyzer_agent.graph import Limits
 from analyzer_agent.protocols import Cue, Track
 from analyzer_agent.records import ToolCall
@@ -18,7 +19,6 @@ from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeAnalyzer, FakeEngine, FakeVideo, call, fake_spec
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
-from generators import result_of
 
 FOLDER = Path(prompts.__file__).parent
 PLACEHOLDERS = {
@@ -94,7 +94,7 @@ def told(toolbox: Toolbox, limits: Limits | None = None, **state: Any) -> list[s
 
 
 def look(toolbox: Toolbox, wanted: ToolCall) -> str:
-    return result_of(toolbox.run(wanted)).text
+    return str(toolbox.run(wanted, discard).text)
 
 
 FAKE = Tool(fake_spec(FakeAnalyzer([(TimeRange(1000, 2000), "EXIT")])))

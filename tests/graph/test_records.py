@@ -82,6 +82,6 @@ def test_a_resumed_question_has_its_records_again(talks: Make) -> None:
     talk = reading(talks, calls(WHOLE), breaks, says())
     with pytest.raises(AgentError):
         talk.ask()
-    talk.finish(talk.agent.resume("t"))
+    talk.finish(talk.agent.resume("t", talk.events.append))
     before, after = records(talk)[1:]
     assert after == before and after.results[0].shown

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from analyzer_agent.events import discard
 from analyzer_agent.records import Note
 from cli_kit import PRICE, Cli, talk
 from transcripts import SRT, WHISPERX
@@ -195,12 +196,9 @@ def test_a_coarse_request_sees_of_lasting_captions_what_samples_would(cli: Cli, 
     with Session("film", store=cli.store, manager="rules") as session:
         from analyzer_agent.testing import call
 
-        running = session.toolbox.run(call("caption_frames", ranges=[["0:00", "1:00"]], every=16))
-        with pytest.raises(StopIteration) as end:
-            while True:
-                next(running)
+        result = session.toolbox.run(call("caption_frames", ranges=[["0:00", "1:00"]], every=16), discard)
     expected = sorted({t // 3000 for t in range(0, 60_000, 16_000)})
-    assert [n for n in range(20) if f'"caption {n}"' in end.value.value.text] == expected == [0, 5, 10, 16]
+    assert [n for n in range(20) if f'"caption {n}"' in result.text] == expected == [0, 5, 10, 16]
 
 
 @pytest.mark.parametrize("form", ["json", "jsonl", "csv"])

@@ -14,7 +14,6 @@ from analyzer_agent.storage import Store
 from analyzer_agent.storage.ledger import Covered, Failed
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo, fake_spec
 from analyzer_agent.timeline import TimeRange, instants, sample_end
-from generators import result_of
 
 GRAIN = 8_000
 EVENTS = [(TimeRange(0, 3_000), "a"), (TimeRange(2_500, 21_000), "b"), (TimeRange(30_000, 30_100), "c"), (TimeRange(24_000, 48_000), "d")]
@@ -56,7 +55,7 @@ class Desk:
         gap_runner = GapRunner(self.store, self.video, self.job)
         ranges = [TimeRange(*pair) for pair in spans] or [TimeRange(0, self.video.duration)]
         plan = gap_runner.plan(ranges, self.step if step is None else step, force=force)
-        return result_of(gap_runner.run(plan, "call", **limits), self.events)
+        return gap_runner.run(plan, "call", self.events.append, **limits)
 
     def stored(self) -> list[Any]:
         """Return the notes as they lie in the store, in time order, without their ids."""

@@ -1,6 +1,6 @@
 """What the tests of the graph share: conversations over fakes, with a scripted model."""
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,6 @@ from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo, ScriptedModel, call, fake_spec
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
-from generators import result_of
 
 LOOK = call("find_fake", ranges=[["0:00", "0:10"]])
 EVENTS = [(TimeRange(3000, 5000), "It costs forty")]
@@ -54,10 +53,10 @@ class Talk:
 
     def ask(self, question: str = "How much?", *options: str) -> Answer:
         self.asked += 1
-        return self.finish(self.agent.ask("t", question, options, self.asked))
+        return self.finish(self.agent.ask("t", question, options, self.asked, self.events.append))
 
-    def finish(self, running: Generator[Any, None, State]) -> Answer:
-        return build_answer(outcome_of(result_of(running, self.events)), self.toolbox, self.model, "t", 0)
+    def finish(self, state: State) -> Answer:
+        return build_answer(outcome_of(state), self.toolbox, self.model, "t", 0)
 
     def sent(self, at: int) -> list[Mapping[str, Any]]:
         return self.model.requests[at][0]

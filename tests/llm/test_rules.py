@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 from analyzer_agent.answers import build_answer
 from analyzer_agent.briefing import brief
 from analyzer_agent.errors import AgentError
+from analyzer_agent.events import discard
 from analyzer_agent.graph import Agent, Limits, open_saver, outcome_of
 from analyzer_agent.llm.rules.extractive_answer import SIGNATURE
 from analyzer_agent.llm.rules.manager import RulesManager
@@ -28,8 +28,6 @@ from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
-from analyzer_agent.toolbox.scheduler import run_calls
-from generators import result_of
 
 Said = Sequence[tuple[float, float, str]]
 TOOLS = {
@@ -66,7 +64,7 @@ def ask(tmp_path: Path) -> Callable[..., Answer]:
             toolbox = Toolbox(store, session_videos, {name: tool(name, found, duration) for name, found in events.items()})
             limits, model = Limits(steps), RulesManager()
             agent = Agent(toolbox, model, lambda state: brief(toolbox, limits, state), saver, limits)
-            return build_answer(outcome_of(result_of(agent.ask("t", question, options, 1))), toolbox, model, "t", 0)
+            return build_answer(outcome_of(agent.ask("t", question, options, 1, discard)), toolbox, model, "t", 0)
 
     return asked
 
@@ -438,10 +436,10 @@ class TestWhichVideos:
                         for n, session_video in enumerate(session_videos)
                         if texts[session_video.video.id]
                     ]
-                    run_calls(toolbox, calls, lambda event: None, None, threading.Event())
+                    toolbox.scheduler.run(calls, discard)
                 limits, model = Limits(steps), RulesManager()
                 agent = Agent(toolbox, model, lambda state: brief(toolbox, limits, state), saver, limits)
-                return build_answer(outcome_of(result_of(agent.ask("t", question, (), 1))), toolbox, model, "t", 0)
+                return build_answer(outcome_of(agent.ask("t", question, (), 1, discard)), toolbox, model, "t", 0)
 
         return asked
 

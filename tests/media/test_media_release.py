@@ -18,26 +18,11 @@ from media_maker import Clip, Tone, write
 ALL = TimeRange(0, 2000)
 
 
-def shared(video: MediaFile) -> None:
-    first, second = video.shared_views(2)
-    second.close()
-    with first:
-        list(first.frames(ALL, 2))
-
-
-def divided(video: MediaFile) -> None:
+def in_parallel(video: MediaFile) -> None:
     for view in video.parallel_views(2):
         with view:
             list(islice(view.frames(ALL), 3))
             list(view.frames(TimeRange(1200, 2000)))
-
-
-def shared_given_up(video: MediaFile) -> None:
-    first, second = video.shared_views(2)
-    second.close()
-    with first:
-        next(first.frames(ALL, 5))
-        next(first.frames(TimeRange(1000, 2000)))
 
 
 def given_up(video: MediaFile) -> None:
@@ -70,9 +55,7 @@ WAYS: dict[str, Callable[[MediaFile], object]] = {
     "key frames": lambda video: list(video.frames(ALL, keyframes=True)),
     "sound": lambda video: video.audio(ALL),
     "opening": lambda video: open_video(video.path),
-    "shared": shared,
-    "shared, given up": shared_given_up,
-    "divided": divided,
+    "in parallel": in_parallel,
     "given up": given_up,
     "closed": closed,
     "failing": failing,

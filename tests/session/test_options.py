@@ -9,6 +9,7 @@ import pytest
 
 from analyzer_agent import AgentError, Session
 from analyzer_agent.config import Settings
+from analyzer_agent.events import discard
 from analyzer_agent.evidence.merging import MergedNote, NoteReader
 from analyzer_agent.records import JSON, Observation, Provenance, ToolCall
 from analyzer_agent.session.options import options_of, prefer_options, with_defaults
@@ -17,7 +18,6 @@ from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools import speech
 from analyzer_agent.tools.languages import WHISPER, code_of
 from cli_kit import Cli, talk
-from generators import result_of
 from media_maker import Clip, write
 
 
@@ -112,9 +112,9 @@ def test_every_way_of_reading_shows_what_was_made_with_them(tmp_path: Path, vide
     whole = json.dumps({"ranges": [["0:00", "0:02"]]})
     with opened(scenes={"detector": "content"}) as session:
         session.toolbox.force = False
-        result_of(session.toolbox.run(ToolCall("1", "find_scenes", whole)))
+        session.toolbox.run(ToolCall("1", "find_scenes", whole), discard)
         explicit = json.dumps({"ranges": [["0:00", "0:02"]], "detector": "adaptive"})
-        result = result_of(session.toolbox.run(ToolCall("2", "find_scenes", explicit)))
+        result = session.toolbox.run(ToolCall("2", "find_scenes", explicit), discard)
         assert detectors(session, session.toolbox.evidence(result.note_ids).values()) == {"adaptive"}, "what the model asks for wins"
         # What was found last would be shown, were it not for what the user said.
         session_video = session.session_videos[0]

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from analyzer_agent.events import discard
 from analyzer_agent.evidence.gap_runner import GapRunner
 from analyzer_agent.evidence.provenance import BoundAnalyzer, make_provenance
 from analyzer_agent.protocols import Grain, Video
@@ -52,8 +53,7 @@ def work(path: Path) -> None:
         ):
             spec = fake_spec(analyzer, name=name, step=step)
             gap_runner = GapRunner(store, video, BoundAnalyzer(spec, analyzer, make_provenance(spec, analyzer, video)))
-            for _ in gap_runner.run(gap_runner.plan([TimeRange(0, DURATION)], step), "call"):
-                pass
+            gap_runner.run(gap_runner.plan([TimeRange(0, DURATION)], step), "call", discard)
 
 
 def killed(action: Callable[[], object], ripe: Callable[[], bool], after: float) -> bool:

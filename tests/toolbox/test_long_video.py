@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from analyzer_agent.answers import build_answer
 from analyzer_agent.briefing import brief
+from analyzer_agent.events import discard
 from analyzer_agent.graph import Agent, Limits, open_saver, outcome_of
 from analyzer_agent.llm.rules.manager import RulesManager
 from analyzer_agent.llm.rules.window_schedule import LONG_VIDEO_MS, schedule_windows
@@ -23,7 +24,6 @@ from analyzer_agent.timeline import TimeRange, clock, total
 from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
 from analyzer_agent.toolbox.analyzer_call import bind_analyzer
 from analyzer_agent.toolbox.result_text import examined_text
-from generators import result_of
 from note_lines import parse_note_lines
 
 MINUTE, HOUR = 60_000, 3_600_000
@@ -54,7 +54,7 @@ def asked(toolbox: Toolbox, model: Any, path: Path, question: str, *options: str
     limits = Limits()
     with open_saver(str(path)) as saver:
         agent = Agent(toolbox, model, lambda state: brief(toolbox, limits, state), saver, limits)
-        return build_answer(outcome_of(result_of(agent.ask(question, question, options, 1))), toolbox, model, "t", 0)
+        return build_answer(outcome_of(agent.ask(question, question, options, 1, discard)), toolbox, model, "t", 0)
 
 
 def analyzed(toolbox: Toolbox, name: str) -> list[TimeRange]:
@@ -134,7 +134,7 @@ class TestRulesOnLongVideos:
     def test_what_is_covered_is_free(self, tmp_path: Path) -> None:
         with Store(tmp_path / "s.db") as store:
             toolbox = box(store, HOUR, {"motion": 59 * MINUTE})
-            result_of(toolbox.run(call("find_motion", ranges=[[0, 3600]])))
+            toolbox.run(call("find_motion", ranges=[[0, 3600]]), discard)
             answer = asked(toolbox, RulesManager(), tmp_path / "s.db", "When does something move?")
         assert answer.usage.media_ms_analyzed == 0 and "not at all of it" not in answer.text
 

@@ -13,7 +13,6 @@ from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo, call, fake_spec
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
-from generators import result_of
 from note_lines import parse_note_lines
 
 EVENTS = {"voice": (10_000, "voice", "voice"), "motion": (5_000, "movement", "motion"), "text": (1_000, "EXIT", "text")}
@@ -40,8 +39,7 @@ def box(store: Store, duration: int = 60_000, names: tuple[str, ...] = ("voice",
 
 def run(toolbox: Toolbox, **more: Any) -> tuple[list[Any], ToolResult]:
     events: list[Any] = []
-    result = result_of(toolbox.run(call("survey"), **more), events)
-    return events, result
+    return events, toolbox.run(call("survey"), events.append, **more)
 
 
 def offered(toolbox: Toolbox) -> list[str]:

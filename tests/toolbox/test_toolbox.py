@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analyzer_agent.errors import Cancelled, MediaError, ToolRefusal
-from analyzer_agent.events import Progress, ToolStarted
+from analyzer_agent.events import Event, Progress, ToolStarted
 from analyzer_agent.protocols import Cue
 from analyzer_agent.records import UNHEARD, ToolCall, ToolResult
 from analyzer_agent.storage import Store
@@ -23,7 +23,7 @@ from analyzer_agent.testing import FakeAnalyzer, FakeEngine, FakeVideo, call, fa
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox, fenced_result
 from analyzer_agent.toolbox.arguments import decode, time_range, time_ranges
-from generators import result_of
+from analyzer_agent.toolbox.scheduler import CallScheduler
 
 SCOPE = TimeRange(0, 60_000)
 CLASSES = {"classes": {"type": "array", "items": {"type": "string"}}, "min_score": {"type": "number"}}
@@ -72,13 +72,14 @@ def finds(*events: tuple[int, int, str], name: str = "fake", step: int = 0, kind
 
 
 def done(toolbox: Toolbox, wanted: ToolCall, **more: Any) -> ToolResult:
+    """Run a call as the scheduler runs it."""
     return played(toolbox, wanted, **more)[1]
 
 
 def played(toolbox: Toolbox, wanted: ToolCall, **more: Any) -> tuple[list[Any], ToolResult]:
     events: list[Any] = []
-    result = result_of(toolbox.run(wanted, **more), events)
-    return events, result
+    (result,) = toolbox.scheduler.run([wanted], events.append, **more)
+    return events[:-1], result  # without `ToolFinished`
 
 
 def analyzed(toolbox: Toolbox, name: str = "fake") -> list[TimeRange]:
@@ -266,7 +267,7 @@ class TestRefusals:
     def test_what_is_covered_needs_no_consent(self, store: Store) -> None:
         toolbox = boxed(store, finds(), videos=[FakeVideo(600_000)], approve=lambda start: True)
         done(toolbox, call("find_fake", ranges=[[0, 600]]))
-        toolbox.consent.approve = lambda start: False
+        toolbox.scheduler = CallScheduler(toolbox, lambda start: False)
         assert not done(toolbox, call("find_fake", ranges=[[0, 600]])).refused
 
     def test_the_time_that_the_user_takes_is_not_the_steps(self, store: Store) -> None:
@@ -278,7 +279,7 @@ class TestRefusals:
         began = time.monotonic()
         result = done(toolbox, call("find_fake", ranges=[[0, 600]]))
         took = round((time.monotonic() - began) * 1000)
-        assert 0 <= result.wall_ms <= took - 1500 and toolbox.consent.waited(began) >= 1.5
+        assert 0 <= result.wall_ms <= took - 1500 and toolbox.scheduler.seconds_waited(began) >= 1.5
 
 
 class TestResults:
@@ -361,10 +362,14 @@ class TestResults:
 
     def test_after_a_cancelled_call_the_next_one_runs(self, store: Store) -> None:
         toolbox = boxed(store, finds((1000, 2000, "A")))
-        running = toolbox.run(call("find_fake", ranges=[[0, 60]]))
-        while not isinstance(next(running), Progress):
-            pass
-        running.close()
+        stop = threading.Event()
+
+        def stop_at_progress(event: Event) -> None:
+            if isinstance(event, Progress):
+                stop.set()
+
+        with pytest.raises(Cancelled):
+            toolbox.run(call("find_fake", ranges=[[0, 60]]), stop_at_progress, cancel=stop)
         assert '"A"' in done(toolbox, call("find_fake", ranges=[[0, 60]])).text
         assert len(analyzed(toolbox)) == len(set(analyzed(toolbox))), "nothing is done twice"
 

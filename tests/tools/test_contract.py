@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from analyzer_agent import tools as registry
+from analyzer_agent.events import discard
 from analyzer_agent.evidence.gap_runner import GapRunner
 from analyzer_agent.evidence.merging import NoteReader
 from analyzer_agent.evidence.provenance import BoundAnalyzer, make_provenance
@@ -110,13 +111,9 @@ def job_of(request: pytest.FixtureRequest) -> Any:
 def ask(store: Store, video: Any, job: BoundAnalyzer, spans: Sequence[TimeRange]) -> int:
     """Gather, and return how many ms were analyzed."""
     gap_runner = GapRunner(store, video, job)
-    running = gap_runner.run(gap_runner.plan(spans, STEPS.get(job.spec.name, job.spec.step)), "call")
-    while True:
-        try:
-            next(running)
-        except StopIteration as end:
-            assert end.value.unexamined == []
-            return int(end.value.analyzed_ms)
+    outcome = gap_runner.run(gap_runner.plan(spans, STEPS.get(job.spec.name, job.spec.step)), "call", discard)
+    assert outcome.unexamined == []
+    return outcome.analyzed_ms
 
 
 def stored(store: Store, video: Any) -> list[Any]:
@@ -188,6 +185,6 @@ def test_a_part_of_a_lasting_thing_tells_what_is_there(analyzer: str, asked: Tim
     bound = spec.bind({}, engine)
     job = BoundAnalyzer(spec, bound, make_provenance(spec, bound, video, weights=engine.weights if engine else ""))
     gap_runner = GapRunner(store, video, job)
-    list(gap_runner.run(gap_runner.plan([asked], spec.step), "call"))
+    gap_runner.run(gap_runner.plan([asked], spec.step), "call", discard)
     runs = NoteReader(store, {analyzer: spec}).merged_notes(video.id, asked)
     assert any(text in run.text and run.span.overlaps(asked) for run in runs), [(run.span, run.text) for run in runs]

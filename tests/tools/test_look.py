@@ -15,7 +15,7 @@ from analyzer_agent import tools as registry
 from analyzer_agent.config import Settings
 from analyzer_agent.doctor import analyzers
 from analyzer_agent.errors import AgentError, ToolRefusal, Unavailable
-from analyzer_agent.events import ToolStarted
+from analyzer_agent.events import discard
 from analyzer_agent.protocols import EngineConfig
 from analyzer_agent.sample import sample_path
 from analyzer_agent.session import Session, available_tools
@@ -54,12 +54,7 @@ class Desk:
         self.box = Toolbox(store, [SessionVideo("film", film, TimeRange(0, duration))], {"look": Tool(SPEC, FakeEngine(looker))})
 
     def look(self, *ranges: list[Any], question: str = QUESTION, **more: Any) -> Any:
-        running = self.box.run(call("look", question=question, ranges=list(ranges), **more))
-        while True:
-            try:
-                next(running)
-            except StopIteration as end:
-                return end.value
+        return self.box.run(call("look", question=question, ranges=list(ranges), **more), discard)
 
     def notes(self) -> list[tuple[int, int, str]]:
         found = self.store.notes.read(self.video.id, TimeRange(0, self.video.duration))
@@ -153,11 +148,9 @@ def test_a_long_answer_is_cut(store: Store) -> None:
 )
 def test_what_cannot_be_asked_is_refused(store: Store, arguments: dict[str, Any], told: str) -> None:
     desk = Desk(store, Looker())
-    running = desk.box.run(call("look", ranges=[[0, 1]], **arguments))
-    with pytest.raises(StopIteration) as end:
-        while True:
-            assert not isinstance(next(running), ToolStarted)
-    assert end.value.value.refused and told in end.value.value.text
+    events: list[Any] = []
+    result = desk.box.run(call("look", ranges=[[0, 1]], **arguments), events.append)
+    assert result.refused and told in result.text and events == []
     (tool,) = (tool["function"] for tool in desk.box.schemas() if tool["function"]["name"] == "look")
     assert tool["parameters"]["required"] == ["ranges", "question"]
     with pytest.raises(Unavailable):

@@ -14,6 +14,7 @@ from analyzer_agent import tools as registry
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import Unavailable
 from analyzer_agent.evals.modes import describe
+from analyzer_agent.events import discard
 from analyzer_agent.protocols import EngineConfig
 from analyzer_agent.sample import sample_path
 from analyzer_agent.session import EnginePool, Session, available_tools, engine_config
@@ -68,12 +69,7 @@ class Desk:
         self.box = Toolbox(store, session_videos, {"moments": Tool(SPEC, FakeEngine(embedder, "clip", weights=weights))})
 
     def run(self, made: Any) -> Any:
-        running = self.box.run(made)
-        while True:
-            try:
-                next(running)
-            except StopIteration as end:
-                return end.value
+        return self.box.run(made, discard)
 
     def find(self, description: str = "a ferry", **more: Any) -> Any:
         return self.run(call("find_moments", description=description, **more))
@@ -319,11 +315,8 @@ def test_likeness_is_what_plain_open_clip_says_of_the_same_frames(weights: Path,
     base = Settings(store=tmp_path / "store.db", manager="rules", weights={"tags": weights}, device="cpu")
     with Session(sample_path(), settings=base) as session:
         video = session.session_videos[0].video
-        running = session.toolbox.run(call("find_moments", description="a boat in a harbour", limit=20))
-        with pytest.raises(StopIteration) as end:
-            while True:
-                next(running)
-        notes = session.store.notes.get(end.value.value.note_ids).values()
+        result = session.toolbox.run(call("find_moments", description="a boat in a harbour", limit=20), discard)
+        notes = session.store.notes.get(result.note_ids).values()
         at = [int(str(note.observation.detail["peak"])) for note in notes]
         order = sorted(at)
         frames = {frame.t: frame.image for frame in video.frames(TimeRange(0, video.duration), instants=order)}

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from analyzer_agent import Session
+from analyzer_agent.events import discard
 from analyzer_agent.media import open_video
 from analyzer_agent.protocols import EngineConfig
 from analyzer_agent.records import ToolCall, ToolResult
@@ -158,16 +159,11 @@ def ask(session: Session, case: Case, span: TimeRange) -> ToolResult:
     if case.every:
         arguments["every"] = case.every
     tool = session.toolbox.tools[case.analyzer]
-    running = session.toolbox.run(ToolCall("call", tool.spec.tool, json.dumps(arguments)))
-    while True:
-        try:
-            next(running)
-        except StopIteration as end:
-            result: ToolResult = end.value
-            # Random weights hear no words in some voices, and tell so.
-            left = [one for one in result.not_examined if one.reason != "not_understood"]
-            assert not result.refused and not left, result.text
-            return result
+    result = session.toolbox.run(ToolCall("call", tool.spec.tool, json.dumps(arguments)), discard)
+    # Random weights hear no words in some voices, and tell so.
+    left = [one for one in result.not_examined if one.reason != "not_understood"]
+    assert not result.refused and not left, result.text
+    return result
 
 
 def stored(session: Session) -> list[Any]:

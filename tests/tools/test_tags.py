@@ -164,13 +164,7 @@ def test_real_tags_of_a_video_are_kept_and_a_new_vocabulary_looks_anew(tmp_path:
 
     def index(**changes: Any) -> tuple[int, list[tuple[str, int, str, float | None]]]:
         with Session(sample_path(), settings=base, **changes) as session:
-            running = session.index_stream(["tags"])
-            while True:
-                try:
-                    next(running)
-                except StopIteration as end:
-                    (result,) = end.value
-                    break
+            (result,) = session.index(["tags"])
             video = session.session_videos[0].video.id
             notes = session.store.notes.read(video, TimeRange(0, 12_000))
         return result.analyzed_ms, [(n.key, n.span.start, n.text, n.observation.score) for n in notes]

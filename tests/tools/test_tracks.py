@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer_agent import Session
+from analyzer_agent.events import discard
 from analyzer_agent.evidence.tracks import box_iou, join_tracks, merged_track, most_at_once
 from analyzer_agent.installing import pip_install
 from analyzer_agent.protocols import EngineConfig, Grain
@@ -282,13 +283,9 @@ def test_detecting_and_counting_load_the_same_weights_once(tmp_path: Path) -> No
 
 def count(session: Session, start: int, end: int, **more: Any) -> tuple[ToolResult, list[Any]]:
     """Ask as a language model would; returns the result and the events before it."""
-    running = session.toolbox.run(ToolCall("call", "count_objects", json.dumps({"ranges": [[clock(start), clock(end)]], **more})))
-    events = []
-    while True:
-        try:
-            events.append(next(running))
-        except StopIteration as done:
-            return done.value, events
+    wanted = ToolCall("call", "count_objects", json.dumps({"ranges": [[clock(start), clock(end)]], **more}))
+    events: list[Any] = []
+    return session.toolbox.run(wanted, events.append), events
 
 
 @pytest.fixture
@@ -344,7 +341,7 @@ def test_the_cost_is_told_from_what_detection_took(session_on: Any) -> None:
     assert started.estimate_ms is None
 
     session = session_on("people_one_by_one.mp4", "yolo11n_int8_openvino_model")
-    list(session.toolbox.run(ToolCall("call", "detect_objects", '{"ranges": [["0:00", "0:08"]]}')))
+    session.toolbox.run(ToolCall("call", "detect_objects", '{"ranges": [["0:00", "0:08"]]}'), discard)
     speed = session.store.history.speed("objects", "ultralytics", "cpu")
     _, (started, *_) = count(session, 8_000, 16_000)
     assert started.estimate_ms == round(8_000 / speed * 4)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer_agent.errors import AgentError
 from analyzer_agent.evals.modes.single_call import QuestionContext, ask_and_check
-from analyzer_agent.events import Event, ToolFinished, ToolStarted
+from analyzer_agent.events import Emit, ToolFinished, ToolStarted, discard
 from analyzer_agent.evidence.gap_runner import GapRunner
 from analyzer_agent.evidence.provenance import BoundAnalyzer, make_provenance
 from analyzer_agent.messages import question_message
@@ -54,7 +54,7 @@ class Frames:
     count: int
     picture: "Callable[[NDArray[np.uint8]], Mapping[str, Any]]"
 
-    def answer(self, context: QuestionContext, write: Callable[[Event], None]) -> Outcome:
+    def answer(self, context: QuestionContext, emit: Emit) -> Outcome:
         """Show the frames, call the model once, and store its sentences on each frame.
 
         Raises:
@@ -64,7 +64,7 @@ class Frames:
         parts: list[Mapping[str, Any]] = [{"type": "text", "text": question_message(context.question, context.options)}]
         for session_video in context.toolbox.session_videos.values():
             at = even_instants(session_video, self.count)
-            write(
+            emit(
                 ToolStarted(
                     _call_id(session_video), LOOK_KIND, _args(context, session_video, at), [session_video.scope], context.model.model
                 )
@@ -76,14 +76,14 @@ class Frames:
         if not shown:
             raise AgentError("There is no picture to show.", hint="Leave out --mode frames, or widen --from and --to.")
         system = render("frames")
-        outcome = ask_and_check(context, system, parts, write, dict.fromkeys(frame.number for frame in shown))
+        outcome = ask_and_check(context, system, parts, emit, dict.fromkeys(frame.number for frame in shown))
         ids = _store_cited(context, shown, outcome.answer, system)
         steps = [
             _step(context, session_video, [frame for frame in shown if frame.session_video is session_video], ids)
             for session_video in context.toolbox.session_videos.values()
         ]
         for step in steps:
-            write(ToolFinished(step))
+            emit(ToolFinished(step))
         return replace(outcome, answer=_renumbered(outcome.answer, ids), steps=steps)
 
 
@@ -190,6 +190,5 @@ def _stored(
     old = read()
     changed = [s for s in spans if s.start in found and (s.start not in old or old[s.start].text != found[s.start].text)]
     for part, force in ((changed, True), ([span for span in spans if span not in changed], False)):
-        for _ in gap_runner.run(gap_runner.plan(part, force=force), _call_id(session_video), cancel=context.cancel):
-            pass
+        gap_runner.run(gap_runner.plan(part, force=force), _call_id(session_video), discard, cancel=context.cancel)
     return {start: note.id for start, note in read().items()}

@@ -1,12 +1,12 @@
 """One model call that ends with `finish`; an answer that fails the checks is sent back once."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from analyzer_agent.errors import Cancelled
-from analyzer_agent.events import Event, Thinking
+from analyzer_agent.events import Emit, Thinking
 from analyzer_agent.evidence.merging import MergedNote
 from analyzer_agent.messages import assistant_message, question_message, rejection_messages, system_message
 from analyzer_agent.prompts import render
@@ -42,7 +42,7 @@ def ask_and_check(
     context: QuestionContext,
     system: str,
     content: str | Sequence[Mapping[str, Any]],
-    write: Callable[[Event], None],
+    emit: Emit,
     evidence: Mapping[int, MergedNote | None] | None,
     shown: Sequence[ShownNote] = (),
 ) -> Outcome:
@@ -52,7 +52,7 @@ def ask_and_check(
         context: the question.
         system: the system prompt.
         content: the message with the question and all evidence.
-        write: receives the events.
+        emit: receives the events.
         evidence: the citable items by number, with their notes if known; None if no citation is
             required.
         shown: the notes in `content`.
@@ -65,7 +65,7 @@ def ask_and_check(
     messages: list[Mapping[str, Any]] = [first, {"role": "user", "content": content}]
     inputs = outputs = 0
     for number in range(1, _MAX_CALLS + 1):
-        write(Thinking(number, _MAX_CALLS))
+        emit(Thinking(number, _MAX_CALLS))
         reply = context.model.complete(messages, [finish_tool(context.options)], None, None, context.cancel)
         inputs, outputs = inputs + reply.usage.input_tokens, outputs + reply.usage.output_tokens
         draft = parse_finish_call(reply.calls, reply.text, context.options)
@@ -83,6 +83,6 @@ def ask_and_check(
 class Blind:
     """Answers from the question and its options."""
 
-    def answer(self, context: QuestionContext, write: Callable[[Event], None]) -> Outcome:
+    def answer(self, context: QuestionContext, emit: Emit) -> Outcome:
         """Ask the model; no analyzer runs and no video is read."""
-        return ask_and_check(context, render("blind"), question_message(context.question, context.options), write, None)
+        return ask_and_check(context, render("blind"), question_message(context.question, context.options), emit, None)

@@ -3,12 +3,12 @@
 Covered ranges are not analyzed again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from analyzer_agent.evals.modes.description import Description, describe
 from analyzer_agent.evals.modes.single_call import QuestionContext, ask_and_check
-from analyzer_agent.events import Event
+from analyzer_agent.events import Emit
 from analyzer_agent.evidence.rendering import shown_note, spans_text
 from analyzer_agent.messages import question_message
 from analyzer_agent.prompts import render
@@ -16,7 +16,7 @@ from analyzer_agent.records import ToolCall, ToolResult, Unexamined
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import Toolbox, fenced_result
 from analyzer_agent.toolbox.answer_check import Outcome, StopReason
-from analyzer_agent.toolbox.scheduler import run_calls, spent_ms
+from analyzer_agent.toolbox.scheduler import spent_ms
 
 DESCRIPTION_TOKENS = 16_000
 """The token budget of a description; also limited to half of the question's budget."""
@@ -26,17 +26,17 @@ DESCRIPTION_TOKENS = 16_000
 class Summarizer:
     """Answers from a description by all analyzers; works with the rules manager, too."""
 
-    def answer(self, context: QuestionContext, write: Callable[[Event], None]) -> Outcome:
+    def answer(self, context: QuestionContext, emit: Emit) -> Outcome:
         """Run the analyzers over the gaps, within the budget, and call the model once."""
         toolbox = context.toolbox
-        results = run_calls(toolbox, _calls(toolbox), write, context.analyzer_ms, context.cancel)
+        results = toolbox.scheduler.run(_calls(toolbox), emit, context.analyzer_ms, context.cancel)
         room = DESCRIPTION_TOKENS if context.tokens is None else min(DESCRIPTION_TOKENS, context.tokens // 2)
         told = describe(toolbox, tokens=room)
         content = f"{_as_evidence(told, results, toolbox)}\n\n{question_message(context.question, context.options)}"
         videos = "\n".join(f'- "{session_video.name}": {session_video.scope}' for session_video in toolbox.session_videos.values())
         evidence = {line.id: line.runs[0] for line in told.lines}
         shown = [shown_note(line.runs) for line in told.lines]
-        outcome = ask_and_check(context, render("summarizer", videos=videos), content, write, evidence, shown)
+        outcome = ask_and_check(context, render("summarizer", videos=videos), content, emit, evidence, shown)
         answer = replace(outcome.answer, stopped=_stop_reason(results))
         return replace(outcome, answer=answer, steps=results, analyzer_ms=spent_ms(results))
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from analyzer_agent.errors import AgentError, Unavailable
 from analyzer_agent.installing import amount_of_bytes
-from analyzer_agent.protocols import Availability, Engine, EngineConfig, EngineSpec
+from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
 from analyzer_agent.tools.engines import memory
 from analyzer_agent.tools.engines.adaptive_batch import is_out_of_memory
 
@@ -66,10 +66,6 @@ class WarmEngine:
         finally:
             with self._pool.counting:
                 self._holders -= 1
-
-    def fits_beside(self, others: Sequence[Engine]) -> bool:
-        """Tell whether it and the others probably fit in memory at once."""
-        return self._pool.fits([self, *(other for other in others if isinstance(other, WarmEngine) and other._pool is self._pool)])
 
     def unsupported_reason(self, options: Mapping[str, Any]) -> str | None:
         """Return why these options of the analyzer are not supported, or None."""
@@ -184,17 +180,6 @@ class EnginePool:
             gc.collect()
             return True
 
-    def fits(self, engines: Sequence[WarmEngine]) -> bool:
-        """Tell whether all of them probably fit in memory, if idle others are evicted."""
-        with self._loading:
-            for device in {engine.device for engine in engines}:
-                wanted = sum(engine.expected for engine in engines if not engine.loaded and _same(engine.device, device))
-                idle = [e for e in self.engines.values() if e not in engines and e.idle and _same(e.device, device)]
-                left = self._meter.free(device)
-                if left is not None and wanted and left + sum(engine.expected for engine in idle) < wanted + self._spare:
-                    return False
-        return True
-
     def close(self) -> None:
         """Unload all idle engines; they reload on their next use."""
         with self._loading:
@@ -233,10 +218,6 @@ class ImportedEngine:
     def held(self) -> AbstractContextManager[None]:
         """Do nothing: there is no engine to protect."""
         return nullcontext()
-
-    def fits_beside(self, others: Sequence[Engine]) -> bool:
-        """Return True: it needs no memory."""
-        return True
 
     def unsupported_reason(self, options: Mapping[str, Any]) -> str | None:
         """Return None: only covered grains are read."""

@@ -1,0 +1,265 @@
+"""Analyzers and note look-ups as the tools of a language model: their schemas, and dispatch.
+
+Models and the agent graph belong to the caller.
+"""
+
+import json
+import re
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from analyzer_agent.errors import ToolRefusal
+from analyzer_agent.events import Emit, ToolStarted
+from analyzer_agent.evidence.merging import MergedNote, NoteReader
+from analyzer_agent.evidence.summary import SummaryCache
+from analyzer_agent.fencing import echoes_fenced
+from analyzer_agent.protocols import Spec
+from analyzer_agent.records import ToolCall, ToolResult, Unexamined
+from analyzer_agent.storage import Store
+from analyzer_agent.timeline import TimeRange, clock
+from analyzer_agent.toolbox import analyzer_call, coverage, note_tools, schemas
+from analyzer_agent.toolbox.analyzer_call import AnalyzerCall
+from analyzer_agent.toolbox.arguments import as_written, closest, decode
+from analyzer_agent.toolbox.overview import overview
+from analyzer_agent.toolbox.scheduler import CallScheduler
+from analyzer_agent.toolbox.session_video import SessionVideo, Tool, missing_input
+from analyzer_agent.toolbox.survey import Survey, run_survey, survey_of
+
+
+class Toolbox:
+    """The tools of one session.
+
+    Args:
+        store: the store of notes.
+        session_videos: the videos, at least one.
+        tools: the analyzers that can run here, by name.
+        missing: the analyzers that cannot run here: reason by name.
+        specs: the specs of all analyzers by name, needed to read notes of earlier sessions; by
+            default those of `tools`.
+        only: the analyzers that the user limits the session to; also hides notes that others left
+            in earlier sessions. None means all.
+        approve: callback before a step whose estimate exceeds `APPROVAL_ABOVE_MS`; False declines
+            the step.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        session_videos: Sequence[SessionVideo],
+        tools: Mapping[str, Tool],
+        missing: Mapping[str, str] | None = None,
+        *,
+        specs: Mapping[str, Spec] | None = None,
+        only: Collection[str] | None = None,
+        approve: Callable[[ToolStarted], bool] | None = None,
+    ) -> None:
+        self.store, self.tools, self.missing = store, dict(tools), dict(missing or {})
+        self.scheduler = CallScheduler(self, approve)
+        self.session_videos = {session_video.name: session_video for session_video in session_videos}
+        self.names = {session_video.video.id: session_video.name for session_video in session_videos}
+        self.titles = {session_video.video.id: session_video.title or session_video.name for session_video in session_videos}
+        self.reader = NoteReader(store, specs or {name: tool.spec for name, tool in self.tools.items()}, only)
+        self.summaries = SummaryCache(self.reader)
+        self.force = False
+        self._by_tool = {tool.spec.tool: tool for tool in self.tools.values() if self._useful(tool.spec)}
+
+    def _useful(self, spec: Spec) -> bool:
+        return any(not missing_input(spec, session_video) for session_video in self.session_videos.values())
+
+    # --- offered tools
+
+    @property
+    def offered(self) -> list[Tool]:
+        """The analyzers that can run here and have input in at least one of the videos."""
+        return list(self._by_tool.values())
+
+    @property
+    def usable_without_query(self) -> list[Tool]:
+        """The offered analyzers that need no query; descriptions are made from their notes."""
+        return [tool for tool in self.offered if not tool.spec.required]
+
+    @property
+    def unavailable(self) -> dict[str, str]:
+        """The tools that cannot run here: reason by tool name."""
+        return {self.reader.specs[name].tool if name in self.reader.specs else name: why for name, why in self.missing.items()}
+
+    def schemas(self, options: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """Return the schemas of all tools; `options` are those of a multiple-choice question."""
+        videos = list(self.session_videos)
+        analyzers = [schemas.analyzer_tool(tool.spec, videos) for tool in self.offered]
+        return [*analyzers, *self._surveying(), *schemas.reading_tools(videos, self._kinds()), schemas.finish_tool(options)]
+
+    def survey(self, session_video: SessionVideo) -> Survey | None:
+        """Return the survey of a video, or None if a survey is not worthwhile."""
+        return survey_of(self.store, session_video, self.offered)
+
+    def _surveying(self) -> list[dict[str, Any]]:
+        names = [name for name, session_video in self.session_videos.items() if self.survey(session_video)]
+        return [schemas.survey_tool(names, len(self.session_videos))] if names else []
+
+    def _kinds(self) -> set[str]:
+        only = self.reader.only
+        return {kind for name, spec in self.reader.specs.items() if only is None or name in only for kind in spec.kinds}
+
+    def resource(self, call: ToolCall) -> str:
+        """Return the resource of a call; calls with different resources may run in parallel."""
+        tool = self._by_tool.get(call.name)
+        return tool.spec.resource if tool else "all" if call.name == schemas.SURVEY else "none"
+
+    def titled(self, text: str) -> str:
+        """Replace the names that models use for the videos by the files' own names, for people."""
+        others = {
+            session_video.name: session_video.title
+            for session_video in self.session_videos.values()
+            if session_video.title not in ("", session_video.name)
+        }
+        if not others:
+            return text
+        names = "|".join(re.escape(name) for name in sorted(others, key=len, reverse=True))
+        return re.sub(rf"(?<!\w)(?:{names})(?!\w)", lambda found: others[found[0]], text)
+
+    def missing_input(self, spec: Spec, session_video: SessionVideo) -> str | None:
+        """Return why a video has no input for an analyzer, as a clause; None if it has."""
+        return missing_input(spec, session_video)
+
+    def speed(self, tool: Tool) -> float | None:
+        """Return the measured speed of a tool's engine, in media-seconds per second, or None."""
+        return analyzer_call.measured_speed(self.store, tool)
+
+    def whole_scope_call(self, tool: Tool, session_video: SessionVideo, call_id: str, every: float | None = None) -> ToolCall:
+        """Return the call that runs an analyzer over the whole scope of a video.
+
+        Args:
+            tool: the analyzer.
+            session_video: the video.
+            call_id: the id of the call.
+            every: seconds between samples; ignored by analyzers that do not sample.
+        """
+        arguments: dict[str, Any] = {"ranges": [[clock(session_video.scope.start), clock(session_video.scope.end)]]}
+        if len(self.session_videos) > 1:
+            arguments["video"] = session_video.name
+        if every is not None and tool.spec.step:
+            arguments["every"] = every
+        return ToolCall(call_id, tool.spec.tool, json.dumps(arguments))
+
+    def known(self, tool: Tool, session_video: SessionVideo) -> list[MergedNote]:
+        """Return the stored notes of an analyzer with its default options; runs nothing."""
+        try:
+            return analyzer_call.known_notes(self.store, self.reader, tool, session_video)
+        except ToolRefusal:  # no engine serves the default options
+            return []
+
+    def evidence(self, ids: Iterable[int]) -> dict[int, MergedNote]:
+        """Return merged notes by id, without those outside the scopes of this session's videos."""
+        scopes = {session_video.video.id: session_video.scope for session_video in self.session_videos.values()}
+        notes = self.store.notes.get(ids).values()
+        runs = {note.id: self.reader.merged_note_of(note) for note in notes if note.video in scopes}
+        return {number: run for number, run in runs.items() if run.span.overlaps(scopes[run.video])}
+
+    # --- running a call
+
+    def run(self, call: ToolCall, emit: Emit, *, budget_ms: int | None = None, cancel: threading.Event | None = None) -> ToolResult:
+        """Run one call and return its result. A refusal is a result, too.
+
+        Args:
+            call: the call, as the model wrote it.
+            emit: receives the events.
+            budget_ms: the analyzer time that is left, in ms; None means no limit.
+            cancel: stops the call when set.
+
+        Raises:
+            AgentError: a person has to act; the question ends.
+            Cancelled: `cancel` was set.
+        """
+        try:
+            result = self._dispatch(call, emit, budget_ms, cancel)
+        except ToolRefusal as refusal:
+            args = as_written(call.arguments)
+            why = echoes_fenced(str(refusal), (call.name, args))
+            result = ToolResult(call.id, f"Refused: {why}", args=args, refusal=refusal.shown or why)
+        return replace(result, tool=call.name)
+
+    def _dispatch(self, call: ToolCall, emit: Emit, budget_ms: int | None, cancel: threading.Event | None) -> ToolResult:
+        if tool := self._by_tool.get(call.name):
+            # Filters are optional here: calls of `index` have none, and store samples for later.
+            args = self._arguments(call, schemas.analyzer_tool(tool.spec, list(self.session_videos)), tool.spec.filters_schema)
+            able = [session_video for session_video in self.session_videos.values() if not missing_input(tool.spec, session_video)]
+            several = len(self.session_videos) > 1
+            session_videos = able if several and "video" not in args else [self._offer(args)]
+            running = AnalyzerCall(self.store, self.reader, call, tool, args, several, self.force, self.scheduler.approves, emit, cancel)
+            return running.run(session_videos, budget_ms)
+        free = [*self._surveying(), *schemas.reading_tools(list(self.session_videos), self._kinds())]
+        readers = {tool["function"]["name"]: tool for tool in free}
+        if call.name not in readers:
+            raise ToolRefusal(self._no_such(call.name))
+        args = self._arguments(call, readers[call.name])
+        if call.name == schemas.SURVEY and (survey := self.survey(session_video := self._offer(args))):
+            calls = [self.whole_scope_call(tool, session_video, call.id) for tool in survey.tools]
+            result = run_survey(
+                self.reader,
+                self.summaries,
+                session_video,
+                survey,
+                call,
+                lambda emit_progress: self.scheduler.run(calls, emit_progress, budget_ms, cancel),
+                emit,
+            )
+            return replace(result, args=as_written(call.arguments))
+        emit(ToolStarted(call.id, call.name, args, self._read_ranges(args)))
+        if call.name == schemas.SEARCH:
+            return note_tools.search_notes(self.reader, self.session_videos, call, args)
+        if call.name == schemas.OVERVIEW:
+            return overview(self.reader, self.summaries, self._offer(args), call, args)
+        return note_tools.read_notes(self.reader, self._offer(args), call, args)
+
+    def _read_ranges(self, args: Mapping[str, Any]) -> list[TimeRange]:
+        """Return the range that a look-up requests, clipped to the scopes; none if it is not given or invalid."""
+        with suppress(ToolRefusal):
+            return [note_tools.searched_range(self.session_videos, args)] if "range" in args else []
+        return []
+
+    def _arguments(self, call: ToolCall, tool: Mapping[str, Any], optional: Collection[str] = ()) -> dict[str, Any]:
+        schema = tool["function"]["parameters"]
+        return decode(call.arguments, schema["properties"], [name for name in schema["required"] if name not in optional])
+
+    def _offer(self, args: Mapping[str, Any]) -> SessionVideo:
+        if len(self.session_videos) == 1:
+            return next(iter(self.session_videos.values()))
+        return self.session_videos[args["video"]]
+
+    def _no_such(self, name: str) -> str:
+        """Return the reason why the tool `name` cannot be called."""
+        if name in self.unavailable:
+            return f"{name} cannot run here: {self.unavailable[name]}"
+        for tool in self.tools.values():
+            if tool.spec.tool == name:
+                reasons = [missing_input(tool.spec, session_video) for session_video in self.session_videos.values()]
+                return f"{'; '.join(reason for reason in reasons if reason)}, so {name} has nothing to look at."
+        valid = [tool["function"]["name"] for tool in self.schemas()]
+        why = "".join(f" {tool} cannot run here: {reason}" for tool, reason in self.unavailable.items())
+        return f"{name!r} is not a tool{closest(name, valid)} Valid ones: {', '.join(valid)}.{why}"
+
+    # --- coverage
+
+    def covered(self, session_video: SessionVideo) -> dict[str, list[TimeRange]]:
+        """Return the ranges of a video that each analyzer has covered, within its scope."""
+        return coverage.covered(self.store, session_video, only=self.reader.only)
+
+    def unexamined(self) -> list[Unexamined]:
+        """Return each analyzer's gaps, the analyzers that cannot run here, and unheard voice.
+
+        Analyzers that need a query are left out: their coverage is never complete.
+        """
+        asked = {name for name, spec in self.reader.specs.items() if spec.required}
+        tools = {name: tool for name, tool in self.tools.items() if name not in asked}
+        missing = {name: why for name, why in self.missing.items() if name not in asked}
+        return coverage.unexamined(self.store, self.session_videos.values(), tools, missing) + self.unheard()
+
+    def unheard(self) -> list[Unexamined]:
+        """Return the ranges with voice whose words were not understood."""
+        return [
+            u for session_video in self.session_videos.values() for u in self.reader.unheard(session_video.video.id, session_video.scope)
+        ]
