@@ -8,12 +8,12 @@ grain do not depend on the requested range. A moving camera counts as motion eve
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
 from analyzer_agent.prefetch import prefetch
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import FINEST_STEP, TimeRange, instants, merge, sample_end
+from analyzer_agent.tools.engines.opencv import FoundRegion, OpenCV, SmallPicture
 from analyzer_agent.tools.support.sampling import adjoining_runs
 
 COMPARISON_LAG_MS = 2 * FINEST_STEP
@@ -34,19 +34,6 @@ _PREFETCHED_FRAMES = 4
 _FULL_STRENGTH_SHARE = 0.25
 """Share of the picture (0 to 1) that counts as full strength."""
 _EVERYWHERE_SHARE = 0.5
-
-
-class MovingRegion(Protocol):
-    """Motion in a picture, in shares of it: area, box `(x, y, w, h)` and centre `(x, y)`."""
-
-    @property
-    def share(self) -> float: ...
-
-    @property
-    def box(self) -> tuple[float, float, float, float]: ...
-
-    @property
-    def centre(self) -> tuple[float, float]: ...
 
 
 class Motion(Analyzer):
@@ -95,7 +82,7 @@ class _Moment:
     """The motion at one instant of the grid, if any."""
 
     span: TimeRange
-    region: MovingRegion | None
+    region: FoundRegion | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +91,17 @@ class _Sample:
 
     t: int
     pts: int
-    image: Any
+    image: SmallPicture
 
 
 @dataclass(slots=True)
 class _MotionDetector:
     """Turn frames into moments; holds only the frames within `_REACH_MS`."""
 
-    engine: Any
+    engine: OpenCV
     picture: TimeRange
     samples: list[_Sample] = field(default_factory=list)
-    background: tuple[int, Any] = (-1, None)
+    background: tuple[int, SmallPicture | None] = (-1, None)
 
     def moments(self, frames: Iterator[Frame]) -> Iterator[_Moment]:
         at = 0
@@ -157,14 +144,16 @@ class _MotionDetector:
                     break
         return found if found or at_end else None
 
-    def _background(self, t: int) -> Any:
+    def _background(self, t: int) -> SmallPicture:
         """Return the background of the second that contains `t` (ms)."""
         second = t // _SECOND_MS * _SECOND_MS
-        if self.background[0] != second:
+        known, background = self.background
+        if background is None or known != second:
             near = TimeRange(max(0, second - BACKGROUND_WINDOW_MS), second + BACKGROUND_WINDOW_MS + 1)
             grid = [s.image for s in self.samples if near.start <= s.t < near.end and (s.t % _SECOND_MS == 0 or s.t <= self.picture.start)]
-            self.background = (second, self.engine.background(grid))
-        return self.background[1]
+            background = self.engine.background(grid)
+            self.background = second, background
+        return background
 
 
 def _pieces(grain: TimeRange, moments: Sequence[_Moment]) -> list[Observation]:
@@ -181,7 +170,7 @@ def _pieces(grain: TimeRange, moments: Sequence[_Moment]) -> list[Observation]:
     return found
 
 
-def _observation(span: TimeRange, regions: Sequence[MovingRegion], continues: bool) -> Observation:
+def _observation(span: TimeRange, regions: Sequence[FoundRegion], continues: bool) -> Observation:
     shares = [region.share for region in regions]
     area, peak = sum(shares) / len(shares), max(shares)
     percent = f"{round(peak * 100)}%" if peak >= 0.01 else "under 1%"
@@ -192,14 +181,14 @@ def _observation(span: TimeRange, regions: Sequence[MovingRegion], continues: bo
     return Observation(span, "motion", text, score=round(min(1.0, peak / _FULL_STRENGTH_SHARE), 3), detail=detail)
 
 
-def _box(regions: Sequence[MovingRegion]) -> list[float]:
+def _box(regions: Sequence[FoundRegion]) -> list[float]:
     """Return the box `[x, y, w, h]` around all regions."""
     left, top = min(r.box[0] for r in regions), min(r.box[1] for r in regions)
     right, bottom = max(r.box[0] + r.box[2] for r in regions), max(r.box[1] + r.box[3] for r in regions)
     return [round(value, 3) for value in (left, top, right - left, bottom - top)]
 
 
-def _where(regions: Sequence[MovingRegion], area: float) -> str:
+def _where(regions: Sequence[FoundRegion], area: float) -> str:
     """Describe where most of the motion is: one of nine places, or everywhere."""
     if area >= _EVERYWHERE_SHARE:
         return "everywhere"

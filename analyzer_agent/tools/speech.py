@@ -6,6 +6,7 @@ not depend on the requested range. A word belongs to the grain in which it start
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from analyzer_agent.records import JSON, UNHEARD, Observation
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.languages import code_of
 from analyzer_agent.tools.support.audio_chunks import CONTEXT_MS, SAMPLE_RATE
-from analyzer_agent.tools.support.transcriber import HeardWord, Recognizer, Said, Transcriber, sound
+from analyzer_agent.tools.support.transcriber import HeardWord, Listening, Recognizer, Said, Transcriber, sound
 
 SENTENCE_PAUSE_MS = 800
 """A pause longer than this, in ms, ends a sentence."""
@@ -63,11 +64,12 @@ class Speech(Analyzer):
                 hotwords.
         """
         self._check(video)
-        hearing, how = Transcriber(video, self._track), _Listening(self, video)
+        how = Listening(self._engine.get, partial(self.language, video), str(self.params["hotwords"]))
+        hearing = Transcriber(video, self._track, how)
         for grain in grains:
             # A word that ends within SENTENCE_PAUSE_MS of the edge can continue into this grain.
             near = TimeRange(max(grain.span.start - SENTENCE_PAUSE_MS, 0), grain.span.end)
-            yield grain, self._pieces(hearing.said(near, how), grain.span)
+            yield grain, self._pieces(hearing.said(near), grain.span)
 
     def facts(self) -> Mapping[str, JSON]:
         """Return the engine's languages as `{"languages": [...]}`; loads the engine."""
@@ -146,21 +148,6 @@ class Speech(Analyzer):
             if piece := gap.within(grain):
                 found.append(Observation(piece, UNHEARD, "", None, {"track": self._track}))
         return found
-
-
-class _Listening:
-    """Callbacks of the transcriber, with the options of a `Speech` and its video."""
-
-    def __init__(self, speech: Speech, video: Video) -> None:
-        self._speech, self._video = speech, video
-        self.hotwords = str(speech.params["hotwords"])
-
-    @property
-    def recognizer(self) -> Recognizer:
-        return self._speech.recognizer
-
-    def language(self, samples: NDArray[np.float32], around: str) -> str:
-        return self._speech.language(self._video, samples, around)
 
 
 def check_track(video: Video, track: int) -> None:

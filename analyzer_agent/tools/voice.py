@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from analyzer_agent.protocols import Analyzer, Engine, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
-from analyzer_agent.timeline import TimeRange
+from analyzer_agent.timeline import TimeRange, merge
 from analyzer_agent.tools.speech import TRACK_OPTION, check_track
 from analyzer_agent.tools.support.audio_chunks import SAMPLE_RATE
 
@@ -89,8 +89,7 @@ class Voice(Analyzer):
         probs = np.concatenate([blocks[at] for at in sorted(blocks)])
         low, high = reach.start // WINDOW_MS, -(-reach.end // WINDOW_MS)
         found = []
-        for start, end in runs(probs[low - first : high - first] >= THRESHOLD):
-            voice = TimeRange((low + start) * WINDOW_MS, (low + end) * WINDOW_MS)
+        for voice in _voices(probs[low - first : high - first] >= THRESHOLD, low):
             if piece := voice.within(grain):
                 score = float(probs[piece.start // WINDOW_MS - first : -(-piece.end // WINDOW_MS) - first].mean())
                 detail: dict[str, JSON] = {"track": self._track}
@@ -99,20 +98,16 @@ class Voice(Analyzer):
         return found
 
 
-def runs(voiced: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Return the voices as half-open ranges of windows.
+def _voices(voiced: NDArray[np.bool_], begin: int) -> list[TimeRange]:
+    """Return the voices among windows, of which the first has the number `begin`.
 
     Pauses shorter than `MAX_BRIDGED_GAP_MS` are bridged, then voices shorter than `MIN_VOICE_MS`
     are dropped.
     """
     steps = np.diff(np.concatenate(([0], voiced.astype(np.int8), [0])))
-    joined: list[tuple[int, int]] = []
-    for start, end in zip(np.flatnonzero(steps == 1).tolist(), np.flatnonzero(steps == -1).tolist(), strict=True):
-        if joined and (start - joined[-1][1]) * WINDOW_MS < MAX_BRIDGED_GAP_MS:
-            joined[-1] = (joined[-1][0], end)
-        else:
-            joined.append((start, end))
-    return [(start, end) for start, end in joined if (end - start) * WINDOW_MS >= MIN_VOICE_MS]
+    starts, ends = (np.flatnonzero(steps == way) + begin for way in (1, -1))
+    pieces = (TimeRange(start * WINDOW_MS, end * WINDOW_MS) for start, end in zip(starts.tolist(), ends.tolist(), strict=True))
+    return [voice for voice in merge(pieces, MAX_BRIDGED_GAP_MS - 1) if voice.length >= MIN_VOICE_MS]
 
 
 SPEC = Spec(

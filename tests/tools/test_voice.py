@@ -67,7 +67,7 @@ def test_another_track_is_another_lane() -> None:
 
 @pytest.fixture(scope="module")
 def silero() -> faster_whisper.Silero:
-    return faster_whisper.load_silero(EngineConfig())
+    return faster_whisper.Silero()
 
 
 def test_silero_is_found_in_milliseconds_with_its_version() -> None:

@@ -51,14 +51,7 @@ class EasyOcr:
         self._lock = threading.Lock()
 
     def read(self, image: NDArray[np.uint8], languages: Sequence[str]) -> list[tuple[str, float, tuple[float, float, float, float]]]:
-        """Return the lines of an image with `easyocr.Reader.readtext` and its defaults.
-
-        Args:
-            image: H x W x 3, uint8, BGR.
-            languages: EasyOCR language codes.
-
-        Returns:
-            Text, score (0 to 1) and upright box `x, y, width, height` in pixels of each line.
+        """Read as `tools.text.TextReader` says, with `easyocr.Reader.readtext` and its defaults.
 
         Raises:
             ToolRefusal: EasyOCR does not support a language, or not in this combination.

@@ -92,10 +92,7 @@ class Silero:
             self._options, self._stamps, self._model = vad.VadOptions, vad.get_speech_timestamps, vad.get_vad_model()
 
     def probabilities(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the probability of voice per 32 ms of `samples` (float32[n], mono, 16 kHz).
-
-        The result is float32[ceil(n / 512)], 0 to 1; the last window is padded.
-        """
+        """Return the probability of voice per 32 ms, as `tools.voice.VoiceDetector` says."""
         count = -(-len(samples) // 512)
         # The model overwrites the end of its input, so append a window of padding.
         padded = np.zeros((count + 1) * 512, np.float32)
@@ -155,9 +152,6 @@ class Whisper:
 
     def words(self, samples: NDArray[np.float32], language: str, hotwords: str) -> list[tuple[str, int, int, float]]:
         """Transcribe a window with `WhisperModel.transcribe`.
-
-        Returns:
-            (text, start ms, end ms, probability) of each word.
 
         Raises:
             Unavailable: memory is too short.
@@ -302,11 +296,6 @@ def _own_device(wanted: str) -> str:
     return wanted if wanted.startswith("cuda") else "cpu"
 
 
-def load_silero(config: EngineConfig) -> Silero:
-    """Load the voice detector; it runs on the CPU."""
-    return Silero()
-
-
 WHISPER = EngineSpec(
     name="whisper",
     tier=0,
@@ -320,6 +309,6 @@ SILERO = EngineSpec(
     name="silero",
     tier=0,
     find=find_silero,
-    load=load_silero,
+    load=lambda _config: Silero(),
     about="The Silero voice detector inside faster-whisper's wheel.",
 )

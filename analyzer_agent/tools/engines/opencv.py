@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer_agent.errors import require
-from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
+from analyzer_agent.protocols import Availability, EngineSpec
 from analyzer_agent.tools.engines.installed import missing_package
 
 _PURPOSE = "Reading pictures"
@@ -262,12 +262,10 @@ def _light(other: NDArray[np.float32], now: NDArray[np.float32]) -> tuple[float,
     return slope, offset
 
 
-def _find(config: EngineConfig) -> Availability:
-    return missing_package("cv2") or Availability()
-
-
-def _load(config: EngineConfig) -> OpenCV:
-    return OpenCV()
-
-
-ENGINE = EngineSpec(name="opencv", tier=0, find=_find, load=_load, about="OpenCV on the CPU, no weights")
+ENGINE = EngineSpec(
+    name="opencv",
+    tier=0,
+    find=lambda _config: missing_package("cv2") or Availability(),
+    load=lambda _config: OpenCV(),
+    about="OpenCV on the CPU, no weights",
+)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from analyzer_agent.errors import require
 from analyzer_agent.installing import pip_install
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
-from analyzer_agent.tools.engines.faster_whisper import Silero, find_silero, load_silero
+from analyzer_agent.tools.engines.faster_whisper import Silero, find_silero
 from analyzer_agent.tools.engines.installed import missing_package, package_folder
 from analyzer_agent.tools.languages import code_of
 
@@ -48,27 +48,14 @@ class Pocketsphinx:
         self._lock = threading.Lock()
 
     def windows(self, samples: NDArray[np.float32]) -> list[list[tuple[int, int]]]:
-        """Return each stretch of voice as a window, in ms.
-
-        Args:
-            samples: float32[n], mono, 16 kHz.
-        """
+        """Return each stretch of voice as a window, in ms."""
         return [[stretch] for stretch in self._silero.voiced(samples, _MIN_SILENCE_MS, _VOICE_PAD_MS)]
 
     def language(self, samples: NDArray[np.float32]) -> tuple[str, float]:
         return "en", 1.0
 
     def words(self, samples: NDArray[np.float32], language: str, hotwords: str) -> list[tuple[str, int, int, float]]:
-        """Transcribe a window; fillers and noise are dropped.
-
-        Args:
-            samples: float32[n], mono, 16 kHz.
-            language: ignored.
-            hotwords: ignored.
-
-        Returns:
-            (text, start ms, end ms, probability) of each word.
-        """
+        """Transcribe a window without fillers and noise; language and hotwords are ignored."""
         pcm = (np.clip(samples, -1.0, 1.0) * 32767).astype(np.int16)
         with self._lock:
             # Otherwise the noise filter would carry its state over from the previous stretch.
@@ -106,7 +93,7 @@ def unsupported_reason(config: EngineConfig, options: Mapping[str, Any]) -> str 
 
 def load(config: EngineConfig) -> Pocketsphinx:
     """Load the decoder with the model from its wheel, and the voice detector."""
-    return Pocketsphinx(load_silero(config))
+    return Pocketsphinx(Silero())
 
 
 ENGINE = EngineSpec(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer_agent.errors import require
-from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec, Pixels
+from analyzer_agent.protocols import Availability, EngineSpec, Pixels
 from analyzer_agent.tools.engines import opencv
 from analyzer_agent.tools.engines.installed import missing_package
 
@@ -114,12 +114,10 @@ def _source_pixels(length: int, small: int) -> tuple[int, ...]:
     return tuple(at + fewer * (2 * min(small - 1, int(at // left)) + 1) for at in range(length - 2 * fewer * small))
 
 
-def _find(config: EngineConfig) -> Availability:
-    return missing_package("scenedetect", "cv2") or Availability()
-
-
-def _load(config: EngineConfig) -> PySceneDetect:
-    return PySceneDetect()
-
-
-ENGINE = EngineSpec(name="pyscenedetect", tier=0, find=_find, load=_load, about="PySceneDetect's own detectors, on the CPU")
+ENGINE = EngineSpec(
+    name="pyscenedetect",
+    tier=0,
+    find=lambda _config: missing_package("scenedetect", "cv2") or Availability(),
+    load=lambda _config: PySceneDetect(),
+    about="PySceneDetect's own detectors, on the CPU",
+)

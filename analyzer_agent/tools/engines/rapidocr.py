@@ -55,14 +55,9 @@ class RapidOcr:
         self._lock = threading.Lock()
 
     def read(self, image: NDArray[np.uint8], languages: Sequence[str]) -> list[tuple[str, float, tuple[float, float, float, float]]]:
-        """Return the lines of an image with `rapidocr.RapidOCR.__call__`.
+        """Read as `tools.text.TextReader` says, with `rapidocr.RapidOCR.__call__`.
 
-        Args:
-            image: H x W x 3, uint8, BGR.
-            languages: checked only; one model reads all supported ones.
-
-        Returns:
-            Text, score (0 to 1) and upright box `x, y, width, height` in pixels of each line.
+        The languages are only checked: one model reads all supported ones.
 
         Raises:
             ToolRefusal: the model does not support a language.

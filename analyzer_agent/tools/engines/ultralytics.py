@@ -74,19 +74,12 @@ class Yolo:
         self.names: Sequence[str] = [] if self._speechless() else list(self._model.names.values())
 
     def detect(self, images: Sequence[NDArray[np.uint8]], floor: float, vocabulary: Sequence[str] = ()) -> list[list[YoloBox]]:
-        """Detect objects with `ultralytics.YOLO.predict(image, conf=floor)`.
+        """Detect as `tools.objects.ObjectDetector` says, with `ultralytics.YOLO.predict`.
 
         Images are batched by shape and batches padded to one size: kernels differ with the batch
         size, and letterboxing with the shapes in a batch, and the boxes of an image must not depend
-        on its neighbours. Oriented boxes are replaced by their upright bounding boxes.
-
-        Args:
-            images: H x W x 3, uint8, BGR.
-            floor: minimum score, 0 to 1.
-            vocabulary: classes for `set_classes`, in place of those of the weights.
-
-        Returns:
-            Class, score (0 to 1) and box `x, y, width, height` in pixels of each object, per image.
+        on its neighbours. Oriented boxes are replaced by their upright bounding boxes. The classes
+        of a vocabulary are set by `set_classes`.
 
         Raises:
             ToolRefusal: a vocabulary is given for weights with fixed classes, or none for weights

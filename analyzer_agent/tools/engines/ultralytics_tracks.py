@@ -20,15 +20,8 @@ _PURPOSE = "Counting objects"
 def follow(frames: Sequence[Sequence[tuple[str, float, tuple[float, float, float, float]]]], memory: int) -> list[list[int | None]]:
     """Track boxes like `ultralytics.YOLO.track(frame, tracker="bytetrack.yaml", persist=True)`.
 
-    Tracks start with boxes that score at least 0.25 and continue with weaker ones. Classes are
-    ignored.
-
-    Args:
-        frames: per frame, boxes as (class, score, `x, y, width, height` in pixels).
-        memory: a track without a box for this many frames ends.
-
-    Returns:
-        For each box of each frame, the number of its track, or None.
+    Arguments and result are those of `tools.tracks.Tracker`. Tracks start with boxes that score at
+    least 0.25 and continue with weaker ones. Classes are ignored.
     """
     trackers: Any = require("ultralytics.trackers.byte_tracker", VISION, _PURPOSE)
     results: Any = require("ultralytics.engine.results", VISION, _PURPOSE)

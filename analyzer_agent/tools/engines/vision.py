@@ -41,7 +41,7 @@ class VisionCaptions:
         self._vision = vision
 
     def caption(self, images: Sequence[NDArray[np.uint8]]) -> list[str]:
-        """Return the model's sentence about each image (H x W x 3, uint8, BGR); "" for none.
+        """Caption as `tools.captions.Captioner` says.
 
         Raises:
             AgentError: the model cannot be reached or refuses.
@@ -56,13 +56,7 @@ class VisionLooks:
         self._vision = vision
 
     def answer(self, question: str, images: Sequence[NDArray[np.uint8]], times: Sequence[str], *, sheet: bool) -> str:
-        """Return the model's answer about frames, or "" if it finds that they do not show it.
-
-        Args:
-            question: the question in natural language.
-            images: H x W x 3, uint8, BGR, in time order.
-            times: the clock time of each image.
-            sheet: send them as one contact sheet.
+        """Answer as `tools.look.FrameAnswerer` says.
 
         Raises:
             AgentError: the model cannot be reached or refuses.

@@ -6,7 +6,7 @@ another language, is transcribed again separately; voice still without words is 
 """
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -74,17 +74,16 @@ class Recognizer(Protocol):
         """Transcribe a window; `hotwords` are separated by spaces, "" for none."""
 
 
-class Listening(Protocol):
-    """Callbacks and options of a transcription."""
+class Listening(NamedTuple):
+    """Callbacks and options of a transcription.
 
+    `recognizer` returns the loaded engine, for each use, since it may be evicted in between.
+    `language` returns the language code for samples; it is also given the surrounding one, or "".
+    """
+
+    recognizer: Callable[[], Recognizer]
+    language: Callable[[NDArray[np.float32], str], str]
     hotwords: str
-
-    @property
-    def recognizer(self) -> Recognizer:
-        """The loaded engine; fetch it for each use, since it may be evicted in between."""
-
-    def language(self, samples: NDArray[np.float32], around: str) -> str:
-        """Return the language code for `samples`; `around` is the surrounding language or ""."""
 
 
 class Said(NamedTuple):
@@ -97,21 +96,22 @@ class Said(NamedTuple):
 class Transcriber:
     """Transcribes one track; holds only the audio of the blocks of the last request."""
 
-    def __init__(self, video: Video, track: int) -> None:
+    def __init__(self, video: Video, track: int, how: Listening) -> None:
         self._video = video
+        self._how = how
         self._track = track
         self._blocks = AudioChunks(video, track)
         self._kept: dict[TimeRange, _Block] = {}
 
-    def said(self, span: TimeRange, how: Listening) -> Said:
+    def said(self, span: TimeRange) -> Said:
         """Return the transcript of all windows that overlap `span`."""
         touched = self._blocks.touching(span)
         self._kept = {block: self._kept[block] for block in touched if block in self._kept}
         found = Said([], [])
         for block in touched:
             if block not in self._kept:
-                self._kept[block] = _Block(block.start, self._video.audio(block, SAMPLE_RATE, self._track), how.recognizer)
-            for words, unheard in self._kept[block].said(span, how):
+                self._kept[block] = _Block(block.start, self._video.audio(block, SAMPLE_RATE, self._track), self._how)
+            for words, unheard in self._kept[block].said(span):
                 found.words.extend(words)
                 found.unheard.extend(unheard)
         return found
@@ -120,30 +120,31 @@ class Transcriber:
 class _Block:
     """The audio of a block in windows, each transcribed on first use."""
 
-    def __init__(self, start: int, samples: NDArray[np.float32], recognizer: Recognizer) -> None:
+    def __init__(self, start: int, samples: NDArray[np.float32], how: Listening) -> None:
         self._start = start
         self._samples = samples
-        self._windows = recognizer.windows(samples)
+        self._how = how
+        self._windows = how.recognizer().windows(samples)
         self._said: dict[int, Said] = {}
 
-    def said(self, span: TimeRange, how: Listening) -> Iterator[Said]:
+    def said(self, span: TimeRange) -> Iterator[Said]:
         """Yield the transcript of each window that overlaps `span`."""
         for number, window in enumerate(self._windows):
             if not TimeRange(self._start + window[0][0], self._start + window[-1][1]).overlaps(span):
                 continue
             if number not in self._said:
-                self._said[number] = self._heard(window, how)
+                self._said[number] = self._heard(window)
             yield self._said[number]
 
-    def _heard(self, window: Window, how: Listening) -> Said:
-        words = self._words(window, how, "")
-        words = self._in_other_languages(window, words, how)
+    def _heard(self, window: Window) -> Said:
+        words = self._words(window, "")
+        words = self._in_other_languages(window, words)
         language = words[0].language if words else ""
         # If the whole window gave no words, its stretches are tried one by one.
         gaps = holes(window, words) if words else [[stretch] for stretch in window if len(window) > 1]
         while gaps:
             gap = gaps.pop()
-            more = self._words(_wider(gap, window), how, language) if _voice(gap) >= AGAIN else []
+            more = self._words(_wider(gap, window), language) if _voice(gap) >= AGAIN else []
             if _sure(more) >= _INVENTED:
                 words += more
                 gaps += holes(gap, more)
@@ -154,21 +155,25 @@ class _Block:
             [TimeRange(self._start + gap.start, self._start + gap.end) for gap in unheard],
         )
 
-    def _in_other_languages(self, window: Window, words: list[HeardWord], how: Listening) -> list[HeardWord]:
+    def _in_other_languages(self, window: Window, words: list[HeardWord]) -> list[HeardWord]:
         """Transcribe doubtful parts again in the language detected in them, if it differs."""
         for part in [_wider(part, window) for part in _doubtful(window, words)]:
-            if len(part) < len(window) and (language := how.language(sound(self._samples, part), words[0].language)) != words[0].language:
+            if len(part) == len(window):
+                continue
+            usual = words[0].language
+            language = self._how.language(sound(self._samples, part), usual)
+            if language != usual:
                 rest = [word for word in words if not _within(part, word)]
-                words = sorted([*rest, *self._words(part, how, language)], key=lambda word: word.start)
+                words = sorted([*rest, *self._words(part, language)], key=lambda word: word.start)
         return words
 
-    def _words(self, window: Window, how: Listening, around: str) -> list[HeardWord]:
+    def _words(self, window: Window, around: str) -> list[HeardWord]:
         """Return the words of a window; times in ms from the start of the block."""
         first, last = window[0][0], window[-1][1]
         samples = sound(self._samples, window)
-        language = how.language(samples, around)
+        language = self._how.language(samples, around)
         found = []
-        for text, begin, finish, prob in how.recognizer.words(samples, language, how.hotwords):
+        for text, begin, finish, prob in self._how.recognizer().words(samples, language, self._how.hotwords):
             start = min(max(first + begin, first), last - 1)
             found.append(HeardWord(text, start, min(max(first + finish, start + 1), last), prob, language))
         return found
