@@ -3,9 +3,11 @@
 The folder of real footage is offered where it exists.
 """
 
+import gc
 import os
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -88,6 +90,12 @@ os.environ["YOLO_OFFLINE"] = "true"  # ultralytics looks up two public hosts whe
 for _name in ("HOME", "USERPROFILE", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
     os.environ[_name] = str(_HOME / _name.lower())
     Path(os.environ[_name]).mkdir()
+# The workers of pytest-xdist share the processors, and threads that wait for each other spin.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+_MANY_MODULES = 50
+"""An import of so many is that of a large library."""
+_frozen_at = 0
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -98,6 +106,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out the long files where `--quick` is given."""
     return True if config.getoption("--quick") and collection_path.stem in _LONG else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Spare the garbage collector what large libraries leave for good, such as half a million objects of torch."""
+    global _frozen_at
+    if len(sys.modules) > _frozen_at + _MANY_MODULES:
+        _frozen_at = len(sys.modules)
+        gc.collect()
+        gc.freeze()
 
 
 def pytest_unconfigure() -> None:

@@ -8,10 +8,10 @@ from typing import Any
 from analyzer_agent.tools.engines import ultralytics as door
 
 
-def random_model(folder: Path, name: str, sure: float = -3) -> Path:
+def random_model(folder: Path, name: str, sure: float = -3, size: int = 640) -> Path:
     """Save the smallest random model of an architecture of ultralytics' own, such as "yolo11n-obb", and return where.
 
-    The surer it is, the more it finds.
+    The surer it is, the more it finds. It looks at pictures scaled to `size` pixels.
     """
     path = folder / f"{name}.pt"
     library = door._library()
@@ -27,6 +27,7 @@ def random_model(folder: Path, name: str, sure: float = -3) -> Path:
             torch.nn.init.constant_(extra.logit_scale, 1)
         elif isinstance(extra[-1], torch.nn.Conv2d) and hasattr(head, "proto"):
             torch.nn.init.constant_(extra[-1].bias, 3)  # a mask that covers nothing takes its box with it
+    model.ckpt = {"train_args": {"imgsz": size}}
     model.save(path)
     return path
 

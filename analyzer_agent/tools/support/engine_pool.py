@@ -183,10 +183,11 @@ class EnginePool:
     def close(self) -> None:
         """Unload all idle engines; they reload on their next use."""
         with self._loading:
-            for engine in self.engines.values():
-                if engine.idle:
-                    engine._drop()
-            gc.collect()
+            idle = [engine for engine in self.engines.values() if engine.idle]
+            for engine in idle:
+                engine._drop()
+            if idle:
+                gc.collect()
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
