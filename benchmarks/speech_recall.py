@@ -26,11 +26,12 @@ from rich.console import Console
 from rich.table import Table
 
 from analyzer_agent.media import open_video
-from analyzer_agent.protocols import EngineConfig, Grain
+from analyzer_agent.protocols import EngineConfig
 from analyzer_agent.testing import FakeEngine
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools import speech
 from analyzer_agent.tools.engines import faster_whisper
+from benchmarks.made import observations
 from benchmarks.needles.stock import SENTENCES
 from benchmarks.needles.voices import recording
 
@@ -198,8 +199,7 @@ def _ours(folder: Path) -> Hear:
 
     def hear(samples: "NDArray[np.float32]") -> list[Word]:
         sound: Any = _Sound(samples)
-        analyzer = speech.SPEC.bind({}, FakeEngine(lambda: engine, "whisper"))
-        found = [note for _, notes in analyzer.analyze(sound, [Grain(TimeRange(0, sound.duration))]) for note in notes]
+        found = observations(speech.SPEC, FakeEngine(lambda: engine, "whisper"), sound)
         said: list[Any] = [note.detail["words"] for note in found if note.kind == "speech"]
         return [(word, start / 1000, end / 1000) for words in said for word, start, end, _ in words]
 

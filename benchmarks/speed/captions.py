@@ -6,6 +6,7 @@ nearly always of maximum length, so both ways compute the same number of tokens.
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -16,8 +17,9 @@ from analyzer_agent.media import open_video
 from analyzer_agent.protocols import EngineConfig
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.engines import open_clip as door
+from benchmarks.made import made_once
 from benchmarks.speed.clips import clip
-from benchmarks.speed.measure import Figure, Work, paired, ratios
+from benchmarks.speed.measure import Figure, Work, speedup
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,12 +39,12 @@ def figures(work: Work) -> Iterator[Figure]:
         yield from (Figure(_WHAT, other, target=target, why=missing) for other, (target, _) in against.items())
         return
     images = _images(clip(work.folder, _SECONDS))
-    engine = door.load_coca(EngineConfig(weights=_random(work.folder), device="cpu"))
+    engine = door.load_coca(EngineConfig(weights=random_coca(work.folder), device="cpu"))
     same = _same_words(engine, images)
     for other, (target, how) in against.items():
-        runs = work.runs if how else 1  # beam search takes minutes
-        pairs = paired(partial(engine.caption, images), partial(_generate, engine, images, **how), runs)
-        yield Figure(_WHAT, other, ratios(pairs), target=target, same=same if how else "", seconds=pairs)
+        often = work if how else replace(work, runs=1)  # beam search takes minutes
+        plain = partial(_generate, engine, images, **how)
+        yield speedup(often, _WHAT, other, partial(engine.caption, images), plain, target, same if how else "")
 
 
 def _images(file: Path) -> "list[NDArray[np.uint8]]":
@@ -76,16 +78,17 @@ def _same_words(engine: door.CoCa, images: "Sequence[NDArray[np.uint8]]") -> str
     return f"{len(plain)} sentences"
 
 
-def _random(folder: Path) -> Path:
+def random_coca(folder: Path) -> Path:
     """Return a folder with random weights of the architecture, created on first use."""
+    return made_once(folder / f"random-{_MODEL}", _save_random)
+
+
+def _save_random(folder: Path) -> None:
     import open_clip
     import torch
     from safetensors.torch import save_file
 
-    found = folder / f"random-{_MODEL}"
-    if (found / "open_clip_config.json").exists():
-        return found
-    found.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     model = open_clip.create_model(_MODEL, load_weights=False)
     torch.manual_seed(1)
     for label, value in model.named_parameters():
@@ -95,6 +98,5 @@ def _random(folder: Path) -> Path:
         elif value.ndim == 1 and not label.endswith(".weight"):
             torch.nn.init.normal_(value, std=0.2)
     torch.nn.init.constant_(model.logit_scale, 4.6052)  # log(100), typical after training
-    save_file({label: value.contiguous() for label, value in model.state_dict().items()}, found / "open_clip_model.safetensors")
-    (found / "open_clip_config.json").write_text(json.dumps({"model_cfg": open_clip.get_model_config(_MODEL), "preprocess_cfg": {}}))
-    return found
+    save_file({label: value.contiguous() for label, value in model.state_dict().items()}, folder / "open_clip_model.safetensors")
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": open_clip.get_model_config(_MODEL), "preprocess_cfg": {}}))

@@ -14,35 +14,36 @@ import av
 import cv2
 import numpy as np
 
+from benchmarks.made import encode, made_once
 from benchmarks.needles.scenes import frames
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RATE = 25
+_SIZE = (1280, 720)
 _DRAWN_S = 60
 """Seconds that are drawn and encoded; longer clips repeat their packets."""
 _LIGHT, _HEAVY = (2, {"crf": "23"}), (6, {"b": "4M"})
 """Standard deviation of the camera noise, in levels of 256, and the encoder's rate control."""
 
 
-def clip(folder: Path, seconds: int, size: tuple[int, int] = (1280, 720), key_every: int = 2 * RATE, heavy: bool = False) -> Path:
-    """Return an H.264 clip, created on first use.
+def clip(folder: Path, seconds: int, key_every: int = 2 * RATE, heavy: bool = False) -> Path:
+    """Return an H.264 clip of 720p, created on first use.
 
     Args:
         folder: where it is stored.
         seconds: duration.
-        size: width and height in pixels.
         key_every: key frame interval, in frames.
         heavy: 4 Mbit/s, most of it noise, in place of about 0.1 Mbit/s (x264's crf 23).
     """
-    path = folder / f"{size[1]}p-{seconds}s-key{key_every}{'-4M' * heavy}.mp4"
-    if not path.exists():
-        unfinished = path.with_suffix(".part")
-        drawn = _drawn(folder, min(seconds, _DRAWN_S), size, key_every, heavy)
-        _repeated(drawn, unfinished, seconds)
-        unfinished.rename(path)
-    return path
+    look, shortest = f"key{key_every}{'-4M' * heavy}", min(seconds, _DRAWN_S)
+
+    def make(path: Path) -> None:
+        drawn = folder / f"drawn-{_SIZE[1]}p-{shortest}s-{look}.mp4"
+        _repeat(made_once(drawn, lambda path: _draw(path, shortest, key_every, heavy)), path, seconds)
+
+    return made_once(folder / f"{_SIZE[1]}p-{seconds}s-{look}.mp4", make)
 
 
 def pictures(count: int, size: tuple[int, int]) -> "Iterator[NDArray[np.uint8]]":
@@ -52,31 +53,17 @@ def pictures(count: int, size: tuple[int, int]) -> "Iterator[NDArray[np.uint8]]"
             yield np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
-def _drawn(folder: Path, seconds: int, size: tuple[int, int], key_every: int, heavy: bool) -> Path:
-    path = folder / f"drawn-{size[1]}p-{seconds}s-key{key_every}{'-4M' * heavy}.mp4"
-    if path.exists():
-        return path
-    unfinished = path.with_suffix(".part")
+def _draw(path: Path, seconds: int, key_every: int, heavy: bool) -> None:
     strength, kept = _HEAVY if heavy else _LIGHT
-    noise = [np.random.default_rng(n).normal(0, strength, (size[1], size[0], 3)).astype(np.int8) for n in range(8)]
-    with av.open(str(unfinished), "w", format="mp4") as file:
-        stream = file.add_stream("libx264", RATE)
-        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
-        # Closed GOPs, so that packets can be repeated; B-frames by the encoder's defaults.
-        fixed = {"g": str(key_every), "keyint_min": str(key_every), "sc_threshold": "0", "flags": "+cgop"}
-        stream.options = {"preset": "medium", **kept, **fixed}
-        for number, picture in enumerate(pictures(seconds * RATE, size)):
-            # Without camera noise, pictures would be skipped blocks, unusually fast to decode.
-            noisy = cv2.add(picture, noise[number * 5 % len(noise)], dtype=cv2.CV_8U)
-            frame = av.VideoFrame.from_ndarray(noisy, "rgb24").reformat(format="yuv420p")
-            frame.pts, frame.time_base = number, Fraction(1, RATE)
-            file.mux(stream.encode(frame))
-        file.mux(stream.encode(None))
-    unfinished.rename(path)
-    return path
+    noise = [np.random.default_rng(n).normal(0, strength, (_SIZE[1], _SIZE[0], 3)).astype(np.int8) for n in range(8)]
+    # Without camera noise, pictures would be skipped blocks, unusually fast to decode.
+    noisy = (cv2.add(picture, noise[n * 5 % len(noise)], dtype=cv2.CV_8U) for n, picture in enumerate(pictures(seconds * RATE, _SIZE)))
+    # Closed GOPs, so that packets can be repeated; B-frames by the encoder's defaults.
+    fixed = {"g": str(key_every), "keyint_min": str(key_every), "sc_threshold": "0", "flags": "+cgop"}
+    encode(path, (np.asarray(picture, np.uint8) for picture in noisy), _SIZE, RATE, **kept, **fixed)
 
 
-def _repeated(drawn: Path, path: Path, seconds: int) -> None:
+def _repeat(drawn: Path, path: Path, seconds: int) -> None:
     with av.open(str(drawn)) as source, av.open(str(path), "w", format="mp4") as file:
         old = source.streams.video[0]
         new = file.add_stream_from_template(old)

@@ -74,9 +74,9 @@ def sentence(chance: random.Random, words: int) -> str:
     return " ".join(chance.choices(WORDS, cum_weights=_FREQUENT, k=words))
 
 
-def fill(store: Store, videos: Sequence[str], hours: int, seed: int = 7) -> int:
+def fill(store: Store, videos: Sequence[str], hours: int) -> int:
     """Commit the notes of all engines for `hours` hours of each video; return their number."""
-    chance, notes = random.Random(seed), 0
+    chance, notes = random.Random(7), 0
     for layer in LAYERS:
         store.notes.add_provenance(layer.provenance)
     for video in videos:

@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ import numpy as np
 from analyzer_agent.media import open_video
 from analyzer_agent.timeline import TimeRange
 from benchmarks.speed.clips import clip
-from benchmarks.speed.measure import Figure, Work, paired, ratios
+from benchmarks.speed.measure import Figure, Work, speedup
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,10 +29,10 @@ def figures(work: Work) -> Iterator[Figure]:
     long = clip(work.folder, _SECONDS, key_every=250)
     yield _against_ffmpeg(work, short, _WHAT)
     yield _against_ffmpeg(work, clip(work.folder, _SECONDS, heavy=True), f"{_WHAT}, 4 Mbit/s")
-    yield _figure(work, f"{_WHAT}, key frame every 2 s", "OpenCV, seeking to each", partial(_ours, short, 1.0), partial(_opencv, short), 2)
-    yield _figure(work, f"{_WHAT}, key frame every 10 s", "OpenCV, seeking to each", partial(_ours, long, 1.0), partial(_opencv, long), 4)
+    yield speedup(work, f"{_WHAT}, key frame every 2 s", "OpenCV, seeking to each", partial(_ours, short, 1.0), partial(_opencv, short), 2)
+    yield speedup(work, f"{_WHAT}, key frame every 10 s", "OpenCV, seeking to each", partial(_ours, long, 1.0), partial(_opencv, long), 4)
     plain = partial(_everything, short, 0.1)
-    yield _figure(work, "frames at 0.1 fps, key frame every 2 s", "decoding everything", partial(_ours, short, 0.1), plain, 4)
+    yield speedup(work, "frames at 0.1 fps, key frame every 2 s", "decoding everything", partial(_ours, short, 0.1), plain, 4)
     yield _overview(work, short)
 
 
@@ -45,7 +45,7 @@ def _overview(work: Work, path: Path) -> Figure:
     if seen != _SECONDS // 2:
         raise AssertionError(f"{seen} key frames in {_SECONDS} s with one every 2 s")
     plain = partial(_everything, path, 0.5)
-    return _figure(work, "an overview from key frames alone, one every 2 s", "decoding everything", ours, plain, 8, f"{seen} pictures")
+    return speedup(work, "an overview from key frames alone, one every 2 s", "decoding everything", ours, plain, 8, f"{seen} pictures")
 
 
 def _against_ffmpeg(work: Work, path: Path, what: str) -> Figure:
@@ -60,7 +60,7 @@ def _against_ffmpeg(work: Work, path: Path, what: str) -> Figure:
             return sum(1 for _ in iter(partial(process.stdout.read, 1280 * 720 * 3), b""))
 
     same = _same_as_full_decoding(path)
-    return _figure(work, what, against, partial(_ours, path, 1.0), plain, 1.5, same)
+    return speedup(work, what, against, partial(_ours, path, 1.0), plain, 1.5, same)
 
 
 def _same_as_full_decoding(path: Path) -> str:
@@ -80,13 +80,6 @@ def _same_as_full_decoding(path: Path) -> str:
     if ours != shown:
         raise AssertionError("sampled frames are not those that decoding everything shows")
     return f"{len(ours)} pictures, byte for byte"
-
-
-def _figure(
-    work: Work, what: str, against: str, ours: Callable[[], int], plain: Callable[[], int], target: float, same: str = ""
-) -> Figure:
-    pairs = paired(ours, plain, work.runs)
-    return Figure(what, against, ratios(pairs), target=target, same=same, seconds=pairs)
 
 
 def _sampled(path: Path, fps: float) -> "Iterator[NDArray[np.uint8]]":

@@ -9,10 +9,12 @@ import av
 import cv2
 import numpy as np
 
+from benchmarks.made import made_once
 from benchmarks.needles.sound import RATE as SOUND_RATE
 from benchmarks.needles.voices import lengths, recording
 from benchmarks.speed.clips import RATE, pictures
 
+_SIZE = (1920, 1080)
 _MINUTE = 60
 _AAC = 1024
 
@@ -25,18 +27,18 @@ class _Packet(NamedTuple):
     key: bool
 
 
-def hours(folder: Path, count: int, size: tuple[int, int] = (1920, 1080)) -> Path:
+def hours(folder: Path, count: int) -> Path:
     """Return a noiseless H.264 and AAC file of `count` hours, created on first use."""
-    path = folder / f"{size[1]}p-{count}h.mp4"
-    if path.exists():
-        return path
-    unfinished = path.with_suffix(".part")
-    with av.open(str(unfinished), "w", format="mp4") as file:
+    return made_once(folder / f"1080p-{count}h.mp4", lambda path: _write(path, count))
+
+
+def _write(path: Path, count: int) -> None:
+    with av.open(str(path), "w", format="mp4") as file:
         video = file.add_stream("libx264", RATE)
-        video.width, video.height, video.pix_fmt = *size, "yuv420p"
+        video.width, video.height, video.pix_fmt = *_SIZE, "yuv420p"
         video.options = {"preset": "veryfast", "crf": "32", "g": str(2 * RATE), "flags": "+cgop"}
         audio = file.add_stream("aac", SOUND_RATE, layout="mono")
-        minute = sorted([*_pictures(video, size), *_sounds(audio)], key=lambda packet: packet.dts / (SOUND_RATE if packet.sound else RATE))
+        minute = sorted([*_pictures(video), *_sounds(audio)], key=lambda packet: packet.dts / (SOUND_RATE if packet.sound else RATE))
         for turn in range(count * 60):
             for one in minute:
                 packet = av.Packet(one.data)
@@ -45,12 +47,10 @@ def hours(folder: Path, count: int, size: tuple[int, int] = (1920, 1080)) -> Pat
                 packet.pts, packet.dts, packet.is_keyframe = one.pts + shift, one.dts + shift, one.key
                 packet.duration = _AAC if one.sound else 1
                 file.mux(packet)
-    unfinished.rename(path)
-    return path
 
 
-def _pictures(stream: av.VideoStream, size: tuple[int, int]) -> Iterator[_Packet]:
-    for number, picture in enumerate(pictures(_MINUTE * RATE, size)):
+def _pictures(stream: av.VideoStream) -> Iterator[_Packet]:
+    for number, picture in enumerate(pictures(_MINUTE * RATE, _SIZE)):
         frame = av.VideoFrame.from_ndarray(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420), "yuv420p")
         frame.pts, frame.time_base = number, Fraction(1, RATE)
         yield from map(_encoded, stream.encode(frame))

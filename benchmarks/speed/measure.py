@@ -56,13 +56,6 @@ class Work:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-def timed(work: Callable[[], Any]) -> float:
-    """Return the seconds that `work` takes."""
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
 def paired(ours: Callable[[], Any], plain: Callable[[], Any], runs: int) -> list[tuple[float, float]]:
     """Return (our seconds, plain seconds) per run.
 
@@ -70,15 +63,18 @@ def paired(ours: Callable[[], Any], plain: Callable[[], Any], runs: int) -> list
     """
     pairs = []
     for run in range(runs):
-        if run % 2:
-            other = timed(plain)
-            pairs.append((timed(ours), other))
-        else:
-            mine = timed(ours)
-            pairs.append((mine, timed(plain)))
+        took = {}
+        for way in (plain, ours) if run % 2 else (ours, plain):
+            began = time.perf_counter()
+            way()
+            took[way] = time.perf_counter() - began
+        pairs.append((took[ours], took[plain]))
     return pairs
 
 
-def ratios(pairs: Sequence[tuple[float, float]]) -> list[float]:
-    """Return our speed relative to the plain way, per run."""
-    return [plain / ours for ours, plain in pairs]
+def speedup(
+    work: Work, what: str, against: str, ours: Callable[[], Any], plain: Callable[[], Any], target: float | None = 1.0, same: str = ""
+) -> Figure:
+    """Return our speed relative to the plain way, measured now."""
+    pairs = paired(ours, plain, work.runs)
+    return Figure(what, against, [other / mine for mine, other in pairs], target=target, same=same, seconds=pairs)

@@ -11,10 +11,10 @@ import psutil
 
 from analyzer_agent import tools as registry
 from analyzer_agent.config import Settings
-from analyzer_agent.evidence.plan import grains_of
 from analyzer_agent.media import open_video
 from analyzer_agent.session import EnginePool, available_tools
 from analyzer_agent.timeline import TimeRange
+from benchmarks.made import observations
 from benchmarks.speed.long import hours
 from benchmarks.speed.measure import Figure, Work
 
@@ -50,13 +50,11 @@ def _peak(path: Path, name: str, minutes: int, weights: dict[str, Path]) -> int 
     tool, video = ready[name], open_video(path)
     if tool.engine is not None:
         tool.engine.get()
-    grains = grains_of(tool.spec, video, [TimeRange(video.duration - minutes * 60_000, video.duration)], tool.spec.step)
     before = psutil.Process().memory_info().rss
     most, done = [before], threading.Event()
     watcher = threading.Thread(target=_watch, args=(most, done))
     watcher.start()
-    for _ in tool.spec.bind({}, tool.engine).analyze(video, grains):
-        pass
+    observations(tool.spec, tool.engine, video, TimeRange(video.duration - minutes * 60_000, video.duration))
     done.set()
     watcher.join()
     grown: int = most[0] - before

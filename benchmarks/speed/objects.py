@@ -11,13 +11,14 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from analyzer_agent.media import open_video
-from analyzer_agent.protocols import Engine, EngineConfig, Frame, Grain
-from analyzer_agent.timeline import TimeRange, instants
+from analyzer_agent.protocols import Engine, EngineConfig, Frame
+from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.engines import ultralytics as door
 from analyzer_agent.tools.objects import SPEC, STORED_SCORE, DetectedBox, observe
 from analyzer_agent.tools.support.engine_pool import choose_engines
+from benchmarks.made import made_once, observations
 from benchmarks.speed.clips import RATE, clip
-from benchmarks.speed.measure import Figure, Work, paired, ratios
+from benchmarks.speed.measure import Figure, Work, paired, speedup
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,17 +39,15 @@ def figures(work: Work) -> Iterator[Figure]:
     engine.get()
     model = door._library().YOLO(str(path), task="detect")
     same = _same_boxes(engine, model, file)
-    pairs = paired(partial(_ours, engine, file), partial(_plain, model, file), work.runs)
     against = f"predict(source=file, stream=True, vid_stride={RATE})"
-    yield Figure(f"objects at 1 fps of {_SECONDS} s, 720p, {path.name}", against, ratios(pairs), same=same, seconds=pairs)
+    what = f"objects at 1 fps of {_SECONDS} s, 720p, {path.name}"
+    yield speedup(work, what, against, partial(_ours, engine, file), partial(_plain, model, file), same=same)
     yield _door(work, engine, model, file)
 
 
 def _ours(engine: Engine, file: Path) -> list[Any]:
     with open_video(file) as video:
-        spans = TimeRange(0, video.duration).grains(SPEC.grain, video.duration)
-        grains = [Grain(span, _STEP, tuple(instants(span, _STEP, video.picture or video.readable))) for span in spans]
-        return [seen for _, found in SPEC.bind({}, engine).analyze(video, grains) for seen in found]
+        return observations(SPEC, engine, video)
 
 
 def _plain(model: Any, file: Path) -> list[Any]:
@@ -97,13 +96,14 @@ def _door(work: Work, engine: Engine, model: Any, file: Path) -> Figure:
 
 def random_detector(folder: Path) -> Path:
     """Return a random YOLO11n that finds boxes on most pictures, created on first use."""
-    path = folder / "random-yolo11n.pt"
-    if not path.exists():
-        library = door._library()
-        torch = library.utils.torch
-        torch.manual_seed(3)
-        model = library.YOLO("yolo11n.yaml")
-        for scale in model.model.model[-1].cv3:
-            torch.nn.init.normal_(scale[-1].bias, -3, 1)  # by default, all scores are close to 0
-        model.save(path)
-    return path
+    return made_once(folder / "random-yolo11n.pt", _save_random)
+
+
+def _save_random(path: Path) -> None:
+    library = door._library()
+    torch = library.utils.torch
+    torch.manual_seed(3)
+    model = library.YOLO("yolo11n.yaml")
+    for scale in model.model.model[-1].cv3:
+        torch.nn.init.normal_(scale[-1].bias, -3, 1)  # by default, all scores are close to 0
+    model.save(path)

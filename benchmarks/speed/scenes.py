@@ -13,14 +13,15 @@ import scenedetect
 
 from analyzer_agent.evidence.shots import join_shots
 from analyzer_agent.media import open_video
-from analyzer_agent.protocols import EngineConfig, Grain
+from analyzer_agent.protocols import EngineConfig
 from analyzer_agent.records import Note
 from analyzer_agent.testing import FakeEngine
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.engines.pyscenedetect import ENGINE
 from analyzer_agent.tools.scenes import SPEC
+from benchmarks.made import observations
 from benchmarks.speed.clips import clip
-from benchmarks.speed.measure import Figure, Work, paired, ratios
+from benchmarks.speed.measure import Figure, Work, speedup
 
 _SECONDS = 120
 _DETECTOR = "adaptive"
@@ -32,8 +33,7 @@ def figures(work: Work) -> Iterator[Figure]:
     yield _against_detect(work, clip(work.folder, _SECONDS), "cuts of 2 min, 720p H.264", 1.5)
     heavy = clip(work.folder, _SECONDS, heavy=True)
     yield _against_detect(work, heavy, "cuts of 2 min, 720p H.264, 4 Mbit/s", None)
-    pairs = paired(partial(_decoded, heavy), partial(_plain, heavy), work.runs)
-    yield Figure("of this decoding alone, by as many decoders", _AGAINST, ratios(pairs), target=None, seconds=pairs)
+    yield speedup(work, "of this decoding alone, by as many decoders", _AGAINST, partial(_decoded, heavy), partial(_plain, heavy), None)
 
 
 def _against_detect(work: Work, path: Path, what: str, target: float | None) -> Figure:
@@ -41,16 +41,13 @@ def _against_detect(work: Work, path: Path, what: str, target: float | None) -> 
     cuts = ours()
     if cuts != plain():
         raise AssertionError("the cuts are not those of PySceneDetect")
-    pairs = paired(ours, plain, work.runs)
-    return Figure(what, _AGAINST, ratios(pairs), target=target, same=f"{len(cuts)} cuts", seconds=pairs)
+    return speedup(work, what, _AGAINST, ours, plain, target, f"{len(cuts)} cuts")
 
 
 def _ours(path: Path) -> list[int]:
     """Return the numbers of the frames at which shots start, as read from notes."""
-    analyzer = SPEC.bind({"detector": _DETECTOR}, FakeEngine(ENGINE.load(EngineConfig())))
     with open_video(path) as video:
-        grains = [Grain(span) for span in TimeRange(0, video.duration).grains(SPEC.grain, video.duration)]
-        pieces = [piece for _, found in analyzer.analyze(video, grains) for piece in found]
+        pieces = observations(SPEC, FakeEngine(ENGINE.load(EngineConfig())), video, detector=_DETECTOR)
     notes = [Note(number, video.id, SPEC.name, "", piece) for number, piece in enumerate(pieces, 1)]
     firsts = [notes[shot.ids[0] - 1] for shot in join_shots(notes, _DETECTOR, True)]
     return [int(str(first.observation.detail["frame"])) for first in firsts][1:]

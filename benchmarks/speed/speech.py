@@ -15,10 +15,12 @@ import numpy as np
 from faster_whisper import WhisperModel
 
 from analyzer_agent.media import open_video
-from analyzer_agent.protocols import EngineConfig, Grain
+from analyzer_agent.protocols import EngineConfig
+from analyzer_agent.testing import FakeEngine
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools import speech
 from analyzer_agent.tools.engines import faster_whisper
+from benchmarks.made import made_once, observations
 from benchmarks.needles.stock import SENTENCES
 from benchmarks.needles.voices import recording
 from benchmarks.speed import whispers
@@ -31,14 +33,12 @@ _MINUTES = 11
 """More than one block."""
 
 _RATE = 16_000
-_TOKENS = 90
-"""Maximum tokens per window: speech has about 85, and random weights never stop."""
 
 
 def figures(work: Work) -> Iterator[Figure]:
     """Yield the extra time of transcribing and of reading audio."""
     path = _talk(work.folder)
-    folder = Path(work.options["speech"]) if "speech" in work.options else _weights(work.folder)
+    folder = Path(work.options["speech"]) if "speech" in work.options else whispers.random_whisper(work.folder)
     yield _transcribing(work, path, folder)
     pairs = paired(partial(_sound, path), partial(_plain_sound, path), work.runs)
     yield Figure(f"sound of {_MINUTES} min, AAC", "PyAV: decode, resample", _more(pairs), "%", 10, True, seconds=pairs)
@@ -61,24 +61,11 @@ def _more(pairs: list[tuple[float, float]]) -> list[float]:
     return [100 * (ours / plain - 1) for ours, plain in pairs]
 
 
-class _Ready:
-    """A loaded engine."""
-
-    name, uncertain = "whisper", False
-
-    def __init__(self, loaded: faster_whisper.Whisper) -> None:
-        self._loaded = loaded
-
-    def get(self) -> faster_whisper.Whisper:
-        return self._loaded
-
-
 def _ours(engine: faster_whisper.Whisper, path: Path) -> list[str]:
-    analyzer: Any = speech.SPEC.bind({"language": "en"}, _Ready(engine))  # type: ignore[arg-type]
     with open_video(path) as video:
-        grains = [Grain(span) for span in TimeRange(0, video.duration).grains(speech.SPEC.grain, video.duration)]
-        found = [note for _, notes in analyzer.analyze(video, grains) for note in notes]
-    return [word for note in found if note.kind == "speech" for word, *_ in note.detail["words"]]
+        found = observations(speech.SPEC, FakeEngine(lambda: engine, "whisper"), video, language="en")
+    spoken: list[Any] = [note.detail["words"] for note in found if note.kind == "speech"]
+    return [word for words in spoken for word, *_ in words]
 
 
 def _bare(model: Any, path: Path, samples: "NDArray[np.float32] | None" = None) -> list[str]:
@@ -98,18 +85,12 @@ def _plain_sound(path: Path) -> "NDArray[np.float32]":
         return np.concatenate([part.to_ndarray()[0] for frame in [*container.decode(audio=0), None] for part in resampler.resample(frame)])
 
 
-def _weights(folder: Path) -> Path:
-    made = folder / f"whisper-tiny-{_TOKENS}"
-    if not made.exists():
-        whispers.make(made.with_suffix(".part"), length=_TOKENS).rename(made)
-    return made
-
-
 def _talk(folder: Path) -> Path:
     """Return a file with recorded sentences and pauses, created on first use."""
-    path = folder / f"talk-{_MINUTES}min.m4a"
-    if path.exists():
-        return path
+    return made_once(folder / f"talk-{_MINUTES}min.m4a", _record)
+
+
+def _record(path: Path) -> None:
     random = Random("talk")
     samples = np.zeros(_MINUTES * 60 * _RATE, np.float32)
     at = _RATE
@@ -117,13 +98,10 @@ def _talk(folder: Path) -> Path:
         words = recording(random.choice(SENTENCES), _RATE)
         samples[at : at + len(words)] = words
         at += len(words) + round(random.uniform(0.2, 1.5) * _RATE)
-    unfinished = path.with_suffix(".part")
-    with av.open(str(unfinished), "w", format="mp4") as file:
+    with av.open(str(path), "w", format="mp4") as file:
         stream = file.add_stream("aac", 48_000, layout="stereo")
         frame = av.AudioFrame.from_ndarray(samples[None], "flt", "mono")
         frame.sample_rate, frame.pts = _RATE, 0
         resampler = av.AudioResampler("fltp", "stereo", 48_000, frame_size=1024)
         for part in [*resampler.resample(frame), *resampler.resample(None), None]:
             file.mux(stream.encode(part))
-    unfinished.rename(path)
-    return path

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from analyzer_agent.evidence.merging import NoteReader
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange
+from benchmarks.made import made_once
 from benchmarks.speed.drawn import HOUR, LAYERS, Layer, commit, fill, sentence
 from benchmarks.speed.measure import Figure, Work
 
@@ -38,13 +39,13 @@ def figures(work: Work) -> Iterator[Figure]:
 
 def _built(path: Path, videos: list[str], hours: int) -> Path:
     """Return a store with about a million notes, created on first use."""
-    if not path.exists():
-        unfinished = path.with_suffix(".unfinished")
+
+    def make(unfinished: Path) -> None:
         unfinished.unlink(missing_ok=True)
         with Store(unfinished) as store:
             fill(store, videos, hours)
-        unfinished.rename(path)
-    return path
+
+    return made_once(path, make)
 
 
 def _questions(store: Store, videos: list[str], length: int) -> Iterator[tuple[str, int, Callable[[random.Random], _Ask]]]:

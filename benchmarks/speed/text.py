@@ -4,7 +4,6 @@ import json
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +12,15 @@ import av
 import numpy as np
 
 from analyzer_agent.evidence.merging import merge_notes
+from analyzer_agent.evidence.plan import grains_of
 from analyzer_agent.media import open_video
 from analyzer_agent.protocols import EngineConfig, Grain, Video
 from analyzer_agent.records import Note, Observation
-from analyzer_agent.timeline import TimeRange, instants
+from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools import text
 from analyzer_agent.tools.engines import rapidocr
 from analyzer_agent.tools.support.sampling import frame_span
+from benchmarks.made import encode, made_once
 from benchmarks.speed.measure import Figure, Work, paired
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def figures(work: Work) -> Iterator[Figure]:
     path, truth = slides(work.folder, _SECONDS, _SIZE)
     engine = Counted()
     with open_video(path) as video:
-        grains = grains_of(video, _STEP)
+        grains = grains_of(text.SPEC, video, [TimeRange(0, video.duration)], _STEP)
         ours = folded(found(video, grains, engine))
         calls = engine.calls
         sampled = sum(len(grain.instants) for grain in grains)
@@ -94,13 +95,6 @@ class Counted:
 
 
 # --- reading --------------------------------------------------------------------------------------
-
-
-def grains_of(video: Video, step: int) -> list[Grain]:
-    """Return all grains of a video, with the instants of a step in ms."""
-    assert video.picture is not None
-    spans = TimeRange(0, video.duration).grains(max(text.SPEC.grain, step), video.duration)
-    return [Grain(span, step, tuple(instants(span, step, video.picture))) for span in spans]
 
 
 def found(video: Video, grains: Sequence[Grain], engine: Any) -> list[Observation]:
@@ -152,17 +146,18 @@ def slides(folder: Path, seconds: int, size: tuple[int, int]) -> tuple[Path, lis
     """
     path = folder / f"slides-{size[1]}p-{seconds}s.mp4"
     record = path.with_suffix(".json")
-    if not path.exists():
-        truth, unfinished = plan(seconds), path.with_suffix(".part")
+
+    def make(unfinished: Path) -> None:
+        truth = plan(seconds)
         record.write_text(json.dumps([asdict(line) for line in truth], indent=1) + "\n", encoding="utf-8")
-        _encode(unfinished, truth, seconds, size)
-        unfinished.rename(path)
-    return path, [Shown(**row) for row in json.loads(record.read_text(encoding="utf-8"))]
+        encode(unfinished, _frames(truth, seconds, size), size, RATE, crf="23")
+
+    return made_once(path, make), [Shown(**row) for row in json.loads(record.read_text(encoding="utf-8"))]
 
 
-def plan(seconds: int, seed: int = 7) -> list[Shown]:
+def plan(seconds: int) -> list[Shown]:
     """Return the lines of `seconds` seconds of slides in time order; times fall on frames."""
-    dice, lines, at, end = random.Random(seed), list[Shown](), 0, seconds * 1000
+    dice, lines, at, end = random.Random(7), list[Shown](), 0, seconds * 1000
     while at < end:
         until = at + _whole(dice.choice([6, 12, 20, 28, 34, 40]) * dice.uniform(850, 1000))
         until = end if end - until < 5_000 else until
@@ -184,19 +179,13 @@ def _whole(ms: float) -> int:
     return round(ms * RATE / 1000) * 1000 // RATE
 
 
-def _encode(path: Path, truth: Sequence[Shown], seconds: int, size: tuple[int, int]) -> None:
-    with av.open(str(path), "w", format="mp4") as file:
-        stream = file.add_stream("libx264", RATE)
-        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
-        stream.options = {"preset": "medium", "crf": "23"}
-        before: list[Shown] | None = None
-        for number in range(seconds * RATE):
-            now = [line for line in truth if line.start <= number * 1000 // RATE < line.end]
-            if now != before:
-                frame, before = av.VideoFrame.from_ndarray(_drawn(now, size), "rgb24").reformat(format="yuv420p"), now
-            frame.pts, frame.time_base = number, Fraction(1, RATE)
-            file.mux(stream.encode(frame))
-        file.mux(stream.encode(None))
+def _frames(truth: Sequence[Shown], seconds: int, size: tuple[int, int]) -> Iterator[av.VideoFrame]:
+    before: list[Shown] | None = None
+    for number in range(seconds * RATE):
+        now = [line for line in truth if line.start <= number * 1000 // RATE < line.end]
+        if now != before:
+            frame, before = av.VideoFrame.from_ndarray(_drawn(now, size), "rgb24").reformat(format="yuv420p"), now
+        yield frame
 
 
 def _drawn(lines: Iterable[Shown], size: tuple[int, int]) -> "NDArray[np.uint8]":

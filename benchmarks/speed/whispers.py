@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.made import made_once
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -17,6 +19,8 @@ _VOCABULARY = 51_865
 _STAMPS = 1501
 _MELS, _FRAMES, _LONGEST = 80, 1500, 448
 _SURE = 40.0
+_TOKENS = 90
+"""Maximum tokens per window: speech has about 85, and random weights never stop."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,11 @@ def make(folder: Path, size: Size = TINY, *, seed: int = 0, stop: float = 0.0, l
     _write_tokenizer(folder, vocabulary, specials)
     _write_model(folder, vocabulary, specials, size, _Random(size, seed), stop, length)
     return folder
+
+
+def random_whisper(folder: Path) -> Path:
+    """Return random weights of the size "tiny", created on first use."""
+    return made_once(folder / f"whisper-tiny-{_TOKENS}", lambda path: make(path, length=_TOKENS))
 
 
 def _vocabulary() -> tuple[list[str], list[str]]:

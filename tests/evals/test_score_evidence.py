@@ -55,6 +55,7 @@ def test_union_counts_each_millisecond_once(golds: list[TimeRange], cited: list[
 
 
 @given(SPAN, SPAN)
+@settings(deadline=None)
 def test_one_span_against_one_is_the_same_either_way_where_they_meet(right: TimeRange, given: TimeRange) -> None:
     if given.length and right.length:
         assert best_overlap([right], given) == pytest.approx(union_overlap([right], [given]))

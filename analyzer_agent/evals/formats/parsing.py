@@ -5,6 +5,7 @@ import importlib
 import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from analyzer_agent.installing import pip_install
 
 _PARQUET = b"PAR1"
 _HEAD = 4096
+_JSON_HINT = "Give JSON, one JSON object for each line, or CSV."
 
 
 class Records(NamedTuple):
@@ -32,12 +34,12 @@ def read_records(path: Path) -> Records:
     """
     data = _bytes(path)
     if data.startswith(_PARQUET):
-        return _first(_objects(_parquet(path), path.name))
+        return _records(_objects(_parquet(path), path.name))
     text = _decoded(data, path)
     start = text.lstrip()[:1]
     if start == "[":
-        return _first(_objects(_parse_whole(text, path), path.name))
-    return _object_or_lines(text, path) if start == "{" else _table(text, path.name)
+        return _records(_objects(_parsed(text, path.name), path.name))
+    return _object_or_lines(text, path.name) if start == "{" else _table(text, path.name)
 
 
 def read_json(path: Path) -> Any:
@@ -46,7 +48,7 @@ def read_json(path: Path) -> Any:
     Raises:
         AgentError: the file cannot be read, or is not JSON.
     """
-    return _parse_whole(_decoded(_bytes(path), path), path)
+    return _parsed(_decoded(_bytes(path), path), path.name)
 
 
 def _bytes(path: Path) -> bytes:
@@ -80,28 +82,27 @@ def parse_json(text: str) -> Any:
     return found
 
 
-def _parse_whole(text: str, path: Path) -> Any:
+def _parsed(text: str, name: str, line: int = 0) -> Any:
+    """Parse a file, or its line of this number."""
     try:
         return parse_json(text)
     except json.JSONDecodeError as error:
-        raise _json_error(f"{path.name}, line {error.lineno}", f"{error.msg} at character {error.colno}") from error
+        place, why = f"{name}, line {line or error.lineno}", f"{error.msg} at character {error.colno}"
+        raise AgentError(f"{place}: it is not valid JSON ({why}).", hint=_JSON_HINT) from error
     except (ValueError, RecursionError) as error:
-        raise _json_error(path.name, str(error)) from error
+        place = f"{name}, line {line}" if line else name
+        raise AgentError(f"{place}: it is not valid JSON ({error}).", hint=_JSON_HINT) from error
 
 
-def _json_error(place: str, why: str) -> AgentError:
-    return AgentError(f"{place}: it is not valid JSON ({why}).", hint="Give JSON, one JSON object for each line, or CSV.")
-
-
-def _object_or_lines(text: str, path: Path) -> Records:
+def _object_or_lines(text: str, name: str) -> Records:
     head, _, rest = text.strip().partition("\n")
     if rest and _is_json(head):
-        return _first(_lines(text, path.name))
-    document = _parse_whole(text, path)
+        return _records(_lines(text, name))
+    document = _parsed(text, name)
     if document and all(isinstance(value, dict) for value in document.values()):
         # Records keyed by id, as in derived subsets of EgoSchema.
-        return _first(_objects([{"q_uid": key} | value for key, value in document.items()], path.name))
-    return _first(iter([(f"{path.name}, line 1", document)]))
+        return _records(_objects([{"q_uid": key} | value for key, value in document.items()], name))
+    return _records(iter([(f"{name}, line 1", document)]))
 
 
 def _is_json(text: str) -> bool:
@@ -116,13 +117,8 @@ def _lines(text: str, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
+        given = _parsed(line, name, number)
         place = f"{name}, line {number}"
-        try:
-            given = parse_json(line)
-        except json.JSONDecodeError as error:
-            raise _json_error(place, f"{error.msg} at character {error.pos + 1}") from error
-        except (ValueError, RecursionError) as error:
-            raise _json_error(place, str(error)) from error
         if not isinstance(given, dict):
             raise AgentError(f"{place}: it is not a JSON object.", hint="Each line is one JSON object.")
         yield place, given
@@ -135,16 +131,9 @@ def _objects(given: Sequence[Any], name: str) -> Iterator[tuple[str, dict[str, A
         yield f"{name}, record {number}", value
 
 
-def _first(rows: Iterator[tuple[str, dict[str, Any]]]) -> Records:
+def _records(rows: Iterator[tuple[str, dict[str, Any]]]) -> Records:
     first = next(rows, None)
-    if first is None:
-        return Records((), ())
-    return Records(tuple(first[1]), _chained(first, rows))
-
-
-def _chained(first: tuple[str, dict[str, Any]], rest: Iterator[tuple[str, dict[str, Any]]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    yield first
-    yield from rest
+    return Records((), ()) if first is None else Records(tuple(first[1]), chain([first], rows))
 
 
 def _table(text: str, name: str) -> Records:

@@ -4,8 +4,8 @@ Rules receive the questions with known gold. Strict accuracy is in `grading`.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from analyzer_agent.evals.score.answer_file import Scored
 from analyzer_agent.evals.score.sections import Cell, Section, grouped, percent, shares
@@ -80,10 +80,6 @@ def _extra(name: str) -> Callable[[Scored], list[str]]:
     return lambda one: [value] if isinstance(value := one.gold.extra.get(name), str) and value else []
 
 
-def _overall(one: Scored) -> list[str]:
-    return ["overall"]
-
-
 def _type(one: Scored) -> list[str]:
     return [one.gold.type] if one.gold.type else []
 
@@ -92,9 +88,18 @@ def _length(one: Scored) -> list[str]:
     return [one.gold.duration_group] if one.gold.duration_group else _extra("duration")(one)
 
 
-def _rows(items: Sequence[Scored], right: Callable[[Scored], float], *names: Callable[[Scored], Iterable[str]]) -> Iterable[_Row]:
-    for name in (_overall, *names):
-        yield from shares(grouped(items, name), right)
+def _by(
+    right: Callable[[Scored], float], *names: Callable[[Scored], Iterable[str]], counted: Callable[[Scored], object] = lambda one: True
+) -> Callable[[Sequence[Scored]], Iterable[_Row]]:
+    """Return a rule that counts some questions, in all and in groups by each of `names`."""
+
+    def rows(items: Sequence[Scored]) -> Iterator[_Row]:
+        kept = [one for one in items if counted(one)]
+        yield ("overall", len(kept), percent(map(right, kept)))
+        for name in names:
+            yield from shares(grouped(kept, name), right)
+
+    return rows
 
 
 def _nextqa(items: Sequence[Scored]) -> Iterable[_Row]:
@@ -102,21 +107,6 @@ def _nextqa(items: Sequence[Scored]) -> Iterable[_Row]:
     of = {one.id: "TN" if one.gold.type == "TP" else one.gold.type for one in items}
     groups = grouped(items, lambda one: [of[one.id], of[one.id][:1]])
     yield from shares({f"{name} {told}": groups[name] for name, told in _NEXTQA.items() if name in groups}, _picked_right)
-
-
-def _egoschema(items: Sequence[Scored]) -> Iterable[_Row]:
-    return _rows(items, _picked_right)
-
-
-def _videomme(items: Sequence[Scored]) -> Iterable[_Row]:
-    counted = [one for one in items if first_letter(one.choice)]
-    if not counted:
-        return [("overall", 0, None)]
-    return _rows(counted, lambda one: _letter_right(one, first_letter), _length, _extra("domain"), _extra("sub_category"), _type)
-
-
-def _longvideobench(items: Sequence[Scored]) -> Iterable[_Row]:
-    return _rows(items, _picked_right, _length, _type)
 
 
 def _vnbench(items: Sequence[Scored]) -> Iterable[_Row]:
@@ -130,11 +120,6 @@ def _vnbench(items: Sequence[Scored]) -> Iterable[_Row]:
     shown = [share for _, _, share in rows if share is not None]
     yield ("overall: mean of the types", sum(counted for _, counted, _ in rows), sum(shown) / len(shown) if shown else None)
     yield from rows
-
-
-def _lvbench(items: Sequence[Scored]) -> Iterable[_Row]:
-    counted = [one for one in items if one.picked is not None]
-    return _rows(counted, _picked_right, lvbench_types) if counted else [("overall", 0, None)]
 
 
 def lvbench_types(one: Scored) -> list[str]:
@@ -153,34 +138,40 @@ def _activitynetqa(items: Sequence[Scored]) -> Iterable[_Row]:
     yield from shares(first | ({"free": free} if free else {}) | rest, _words_right)
 
 
-def _msrvttqa(items: Sequence[Scored]) -> Iterable[_Row]:
-    return _rows(items, _words_right)
-
-
 _UNANSWERED_IS_WRONG = "Who does not answer is wrong."
 _NEXTQA_RULE = Rule("NExT-QA", _nextqa, f"{_UNANSWERED_IS_WRONG} TP counts as TN.")
 
 RULES = {
     "nextqa": _NEXTQA_RULE,
     "nextgqa": _NEXTQA_RULE,
-    "intentqa": Rule("IntentQA", _nextqa, f"{_UNANSWERED_IS_WRONG} TP counts as TN."),
-    "egoschema": Rule("EgoSchema", _egoschema, _UNANSWERED_IS_WRONG),
+    "intentqa": replace(_NEXTQA_RULE, title="IntentQA"),
+    "egoschema": Rule("EgoSchema", _by(_picked_right), _UNANSWERED_IS_WRONG),
     "videomme": Rule(
         "Video-MME",
-        _videomme,
+        _by(
+            lambda one: _letter_right(one, first_letter),
+            *(_length, _extra("domain"), _extra("sub_category"), _type),
+            counted=lambda one: first_letter(one.choice),
+        ),
         "The first letter from A to D counts; answers without one leave the denominator, so silence raises this score.",
     ),
     "longvideobench": Rule(
-        "LongVideoBench", _longvideobench, f"{_UNANSWERED_IS_WRONG} (lmms-eval guesses for those; this program never does.)"
+        "LongVideoBench",
+        _by(_picked_right, _length, _type),
+        f"{_UNANSWERED_IS_WRONG} (lmms-eval guesses for those; this program never does.)",
     ),
     "vnbench": Rule(
         "VNBench", _vnbench, "All four shuffles must be right; answers without a choice leave, and if all four do, their question."
     ),
-    "lvbench": Rule("LVBench", _lvbench, "Questions that are not answered leave the denominator; a question may have several types."),
+    "lvbench": Rule(
+        "LVBench",
+        _by(_picked_right, lvbench_types, counted=lambda one: one.picked is not None),
+        "Questions that are not answered leave the denominator; a question may have several types.",
+    ),
     "activitynetqa": Rule(
         "ActivityNet-QA", _activitynetqa, f"{_UNANSWERED_IS_WRONG} The words must be those of the gold, letter by letter."
     ),
     "msrvttqa": Rule(
-        "MSRVTT-QA", _msrvttqa, f"{_UNANSWERED_IS_WRONG} No script is published: as in papers, the words must be those of the gold."
+        "MSRVTT-QA", _by(_words_right), f"{_UNANSWERED_IS_WRONG} No script is published: as in papers, the words must be those of the gold."
     ),
 }

@@ -112,13 +112,8 @@ def _needle(one: Scored) -> Mapping[str, Any]:
     return name | {"type": one.gold.type, "try": one.gold.extra.get("try")}
 
 
-def _lvbench(items: Sequence[Scored]) -> str:
-    """Source: LVBench, lvbench/metrics/compute_accuracy.py."""
-    return _json({one.id: _letter(one.picked) for one in items if one.picked is not None})
-
-
-def _longvideobench(items: Sequence[Scored]) -> str:
-    """Source: lmms-eval, tasks/longvideobench/utils.py, `longvideobench_aggregate_results_for_submission`."""
+def _letters(items: Sequence[Scored]) -> str:
+    """Source: LVBench, lvbench/metrics/compute_accuracy.py; LongVideoBench in lmms-eval, tasks/longvideobench/utils.py."""
     return _json({one.id: _letter(one.picked) for one in items if one.picked is not None})
 
 
@@ -134,7 +129,7 @@ _WRITERS: dict[str, Callable[[Sequence[Scored]], str]] = {
     "intentqa": _nextqa,
     "videomme": _videomme,
     "vnbench": _vnbench,
-    "lvbench": _lvbench,
-    "longvideobench": _longvideobench,
+    "lvbench": _letters,
+    "longvideobench": _letters,
     "activitynetqa": _activitynetqa,
 }

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analyzer_agent.evidence.plan import grains_of
 from analyzer_agent.media import open_video
 from analyzer_agent.protocols import Grain
 from analyzer_agent.testing import FakeVideo
@@ -22,7 +23,8 @@ from analyzer_agent.tools.engines.opencv import look_alike
 from analyzer_agent.tools.support import frame_dedup
 from analyzer_agent.tools.support.frame_dedup import anchor_candidates, coarsest_step, deduplicated
 from analyzer_agent.tools.support.sampling import ascending_runs
-from benchmarks.speed.text import Counted, exhaustive, expected, folded, found, grains_of, slides
+from analyzer_agent.tools.text import SPEC
+from benchmarks.speed.text import Counted, exhaustive, expected, folded, found, slides
 
 SIZE = (640, 360)
 STEPS = (125, 500, 1_000, 2_000, 8_000, 64_000)
@@ -256,7 +258,7 @@ def test_slides_are_read_with_a_fifth_of_the_calls_and_the_same_text(tmp_path: P
     path, truth = slides(tmp_path, 40, (480, 270))
     engine = Counted()
     with open_video(path) as video:
-        grains = grains_of(video, 1_000)
+        grains = grains_of(SPEC, video, [TimeRange(0, video.duration)], 1_000)
         ours, calls = folded(found(video, grains, engine)), engine.calls
         assert ours == folded(exhaustive(video, grains, engine)) == expected(truth, video, 1_000)
         assert len(ours) == 8
