@@ -1,7 +1,7 @@
 """Sound made for tests: a video that is nothing but samples, bursts that stand for words, and engines that hear them."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer_agent.protocols import Analyzer, Cue, Frame, Grain, Track, Video
+from analyzer_agent.protocols import Analyzer, Cue, Frame, FrameQuery, Grain, Track, Video
 from analyzer_agent.records import Observation
 from analyzer_agent.timeline import TimeRange
 
@@ -32,13 +32,9 @@ class SoundVideo:
     rotation: int = 0
     asked: list[TimeRange] = field(default_factory=list)
 
-    @property
-    def audio_tracks(self) -> Sequence[Track]:
-        return [Track(i + 1, "pcm") for i in range(len(self.tracks))]
-
-    @property
-    def subtitle_tracks(self) -> Sequence[Track]:
-        return [track for track, _ in self.cues]
+    def __post_init__(self) -> None:
+        self.audio_tracks: Sequence[Track] = [Track(i + 1, "pcm") for i in range(len(self.tracks))]
+        self.subtitle_tracks: Sequence[Track] = [track for track, _ in self.cues]
 
     def audio(self, span: TimeRange, rate: int = 16_000, track: int = 1) -> NDArray[np.float32]:
         assert rate == RATE * 1000 and span.end <= self.duration
@@ -51,18 +47,8 @@ class SoundVideo:
     def frames(self, *args: Any, **kwargs: Any) -> Iterator[Frame]:
         raise AssertionError("there is no picture")
 
-
-@dataclass
-class Ready:
-    """An engine that is loaded already."""
-
-    loaded: Any
-    name: str = "fake"
-    weights: str = ""
-    uncertain: bool = False
-
-    def get(self) -> Any:
-        return self.loaded
+    def read_frames(self, query: FrameQuery) -> Iterator[Frame]:
+        raise AssertionError("there is no picture")
 
 
 def bursts(duration: int, words: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
@@ -114,6 +100,12 @@ class LevelDetector:
         padded[: len(samples)] = samples
         loud = (padded.reshape(-1, 512) > 0).mean(axis=1)
         return np.convolve(loud, [0.75, 0.25])[:count].astype(np.float32)
+
+
+def words_of(notes: Iterable[Observation]) -> list[tuple[str, int, int, float]]:
+    """Return the words of notes of speech: text, start and end (ms), confidence."""
+    details: list[Any] = [note.detail["words"] for note in notes]
+    return [tuple(word) for words in details for word in words]
 
 
 def cut(duration: int, grain: int) -> list[Grain]:

@@ -16,7 +16,7 @@ from analyzer_agent.config import Settings
 from analyzer_agent.doctor import analyzers
 from analyzer_agent.errors import AgentError, ToolRefusal, Unavailable
 from analyzer_agent.events import discard
-from analyzer_agent.protocols import EngineConfig
+from analyzer_agent.protocols import EngineConfig, Vision
 from analyzer_agent.sample import sample_path
 from analyzer_agent.session import Session, available_tools
 from analyzer_agent.storage import Store
@@ -169,7 +169,7 @@ def test_what_nobody_asked_about_is_no_gap(store: Store) -> None:
 # --- the engine ---------------------------------------------------------------------------------------------------------
 
 
-class Eyes:
+class Eyes(Vision):
     """A vision model that answers what it was made to."""
 
     model = "eyes-1"
@@ -268,8 +268,8 @@ def test_without_a_vision_model_it_says_how_to_name_one(tmp_path: Path) -> None:
 
 
 def decoded(part: Any) -> Any:
-    with av.open(io.BytesIO(base64.b64decode(part["image_url"]["url"].partition(",")[2]))) as container:
-        return next(container.decode(video=0)).to_ndarray(format="rgb24")
+    with av.open(io.BytesIO(base64.b64decode(part["image_url"]["url"].partition(",")[2])), "r") as container:
+        return next(container.decode(container.streams.video[0])).to_ndarray(format="rgb24")
 
 
 def test_a_session_looks_when_its_manager_asks_and_cites_what_was_seen(tmp_path: Path) -> None:

@@ -75,8 +75,9 @@ class Desk:
         return self.run(call("find_moments", description=description, **more))
 
     def notes(self, result: Any) -> list[tuple[int, int, float]]:
-        notes = self.store.notes.get(result.note_ids)
-        return [(notes[n].span.start // 1000, notes[n].span.end // 1000, round(notes[n].observation.score, 2)) for n in result.note_ids]
+        known = self.store.notes.get(result.note_ids)
+        shown = [known[n] for n in result.note_ids]
+        return [(note.span.start // 1000, note.span.end // 1000, round(note.observation.score or 0, 2)) for note in shown]
 
 
 @pytest.fixture

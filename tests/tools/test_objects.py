@@ -16,16 +16,17 @@ from analyzer_agent.timeline import TimeRange, instants
 from analyzer_agent.tools.engines import gpu
 from analyzer_agent.tools.engines import ultralytics as door
 from analyzer_agent.tools.objects import SPEC, DetectedBox, select
+from engines import LoadedEngine
 
 
-class Given:
+class Given(LoadedEngine):
     """An engine whose detector gives prepared boxes and keeps how many pictures came at once."""
 
     name, weights, uncertain = "given", "", False
 
     def __init__(self, *boxes: DetectedBox, batch: int = 1) -> None:
         self.names, self.batch = ["person", "dog"], batch
-        self.boxes, self.sizes, self.loaded = list(boxes), [], 0
+        self.boxes, self.sizes, self.loaded = list(boxes), list[int](), 0
 
     def get(self) -> "Given":
         self.loaded += 1
@@ -162,7 +163,7 @@ def test_weights_are_found_by_name_and_told_apart_by_content(tmp_path: Path, mon
     (tmp_path / "yolo11n.pt").write_bytes(b"1")
     assert door.find(config).weights.startswith("yolo11n.pt:")
     named = EngineConfig(weights=tmp_path / "mine.pt", weights_dir=tmp_path)
-    assert "mine.pt" in door.find(named).missing
+    assert "mine.pt" in (door.find(named).missing or "")
     with pytest.raises(Unavailable, match="mine"):
         door.load(named)
 
@@ -204,5 +205,5 @@ def test_a_missing_package_is_named_with_the_line_that_installs_it(
     monkeypatch.setattr(door, "find_spec", lambda module: None if module == absent else module)
     (tmp_path / name).touch()
     found = door.find(EngineConfig(weights=tmp_path / name))
-    assert repr(absent) in found.missing
+    assert repr(absent) in (found.missing or "")
     assert found.fix == fix

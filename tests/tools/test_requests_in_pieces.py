@@ -26,8 +26,9 @@ from analyzer_agent.sample import sample_path
 from analyzer_agent.timeline import TimeRange, clock
 from analyzer_agent.tools import speech
 from analyzer_agent.tools.engines import pocketsphinx
+from engines import Ready
 from places import SHARED
-from sounds import RATE, Ready, SoundVideo, analyzed, cut
+from sounds import RATE, SoundVideo, analyzed, cut
 
 pytestmark = pytest.mark.slow
 

@@ -16,6 +16,7 @@ from analyzer_agent.testing import FakeVideo
 from analyzer_agent.timeline import TimeRange, first_instant, instants, known_instants, sample_end
 from analyzer_agent.tools import captions, moments, objects, tags, text
 from analyzer_agent.tools.engines import rapidocr
+from engines import LoadedEngine
 
 STEPS = (250, 500, 1_000, 2_000, 4_000, 16_000)
 
@@ -129,6 +130,7 @@ def test_ranges_orders_groupings_and_batches_give_what_the_whole_gives(spec: Spe
 @ALONE
 def test_refining_looks_only_at_the_new_instants(spec: Spec) -> None:
     video = FakeVideo(20_000, start=300, rate=4, picture_at=picture_at)
+    assert video.picture
     span, root = TimeRange(0, 20_000), first_instant(video.picture)
     coarse = found_in(spec, Cheap(), video, grains_of(video, spec, span, 2_000))
     seen = len(video.reads)
@@ -181,14 +183,14 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if not 10 <= number // 4 < 12:
                 shown = f"Number {number // 8 + 11}"
                 ImageDraw.Draw(image).text((14, 30), shown, fill=(10, 20, 30), font=ImageFont.load_default(28))
-            frame = av.VideoFrame.from_image(image)
+            frame = av.VideoFrame.from_ndarray(np.asarray(image), format="rgb24")
             frame.pts = number
             file.mux(stream.encode(frame))
         file.mux(stream.encode(None))
     return path
 
 
-class Loaded:
+class Loaded(LoadedEngine):
     """RapidOCR as the session would hold it."""
 
     name, weights, uncertain = "rapidocr", "", False
@@ -196,7 +198,7 @@ class Loaded:
     def __init__(self) -> None:
         self.reader = rapidocr.ENGINE.load(EngineConfig())
 
-    def get(self) -> rapidocr.RapidOcr:
+    def get(self) -> Any:
         return self.reader
 
 

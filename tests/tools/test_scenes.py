@@ -27,11 +27,12 @@ from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools import scenes
 from analyzer_agent.tools.engines import pyscenedetect
 from analyzer_agent.tools.engines.pyscenedetect import ENGINE
+from engines import LoadedEngine
 
 DETECTORS = {"adaptive": scenedetect.AdaptiveDetector, "content": scenedetect.ContentDetector}
 
 
-class Loaded:
+class Loaded(LoadedEngine):
     """An engine as the session would hand it over."""
 
     name, weights, uncertain = "pyscenedetect", "", False
@@ -217,7 +218,7 @@ def test_pieces_cover_the_picture_and_stay_in_their_grain(clips: dict[str, Path]
 def test_the_first_piece_is_the_first_frame_even_when_it_is_late(clips: dict[str, Path]) -> None:
     video = open_video(clips["late"])
     [(_, pieces)] = bound("content").analyze(video, grains_of(video, 60_000))
-    assert pieces[0].span.start == video.picture.start > 0
+    assert video.picture and pieces[0].span.start == video.picture.start > 0
     assert pieces[0].detail["first"] is True and pieces[0].detail["frame"] == 0
     assert [piece.detail["frame"] for piece in pieces] == [0, 30, 60]
 
@@ -227,7 +228,7 @@ def test_a_wide_picture_is_shrunk_as_scene_manager_does(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "tall.mp4", list(enumerate(looks(kinds, (270, 722)))), Fraction(1, 25), Fraction(25))
     seen: list[tuple[int, ...]] = []
 
-    class Watching(scenedetect.ContentDetector):
+    class Watching(scenedetect.ContentDetector):  # type: ignore[misc]
         def process_frame(self, timecode: Any, frame_img: Any) -> Any:
             seen.append(frame_img.shape)
             return super().process_frame(timecode, frame_img)
@@ -278,7 +279,7 @@ def library_cuts(times: Sequence[int], above: Sequence[bool], rate: Fraction, de
         keep = scenedetect.detector.FlashFilter(scenedetect.detector.FlashFilter.Mode.MERGE, MIN_SCENE_LEN)
         return [cut.pts for code, is_cut in zip(codes, above, strict=True) for cut in keep.filter(code, is_cut)]
 
-    class Fed(scenedetect.AdaptiveDetector):
+    class Fed(scenedetect.AdaptiveDetector):  # type: ignore[misc]
         """The real rule of the adaptive detector, on given scores instead of pictures."""
 
         def _calculate_frame_score(self, timecode: Any, frame_img: Any) -> float:

@@ -15,7 +15,8 @@ from analyzer_agent.protocols import Cue, Track
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools import speech, subtitles, voice
 from analyzer_agent.tools.support import audio_chunks
-from sounds import BurstListener, LevelDetector, Ready, SoundVideo, analyzed, bursts, cut
+from engines import Ready
+from sounds import BurstListener, LevelDetector, SoundVideo, analyzed, bursts, cut, words_of
 
 GRAIN = 12_000
 
@@ -69,7 +70,7 @@ def test_what_is_found_in_a_grain_depends_on_the_grain_alone(name: str, video: S
 @given(video=sounding())
 def test_no_word_is_lost_or_doubled_at_a_seam(video: SoundVideo) -> None:
     found = analyzed(bind("speech"), video, cut(video.duration, GRAIN))
-    words = [word for notes in found.values() for note in notes for word in note.detail["words"]]
+    words = words_of(note for notes in found.values() for note in notes)
     assert [word[0] for word in words] == [cue.text.replace("cue ", "w") for cue in video.subtitles(1)]
     for (_, start, end, _), cue in zip(words, video.subtitles(1), strict=True):
         assert abs(start - cue.span.start) <= 50 and start < end <= video.duration
@@ -81,7 +82,7 @@ def test_a_sentence_goes_on_exactly_where_no_pause_lies_at_the_edge(video: Sound
     found = [notes for _, notes in sorted(analyzed(bind("speech"), video, cut(video.duration, GRAIN)).items())]
     for before, after in itertools.pairwise(found):
         if after:
-            pause = after[0].detail["words"][0][1] - before[-1].detail["words"][-1][2] if before else speech.SENTENCE_PAUSE_MS + 1
+            pause = words_of(after)[0][1] - words_of(before)[-1][2] if before else speech.SENTENCE_PAUSE_MS + 1
             assert after[0].detail.get("continues", False) is (pause <= speech.SENTENCE_PAUSE_MS)
             assert not any("continues" in note.detail for note in after[1:])
 

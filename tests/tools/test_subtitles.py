@@ -2,13 +2,14 @@
 
 import wave
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.media import open_video
 from analyzer_agent.protocols import Cue, Track
-from analyzer_agent.records import Observation
+from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools import subtitles
 from sounds import SoundVideo, analyzed, cut
@@ -26,7 +27,7 @@ def read(video: SoundVideo) -> list[Observation]:
 def test_cues_are_clipped_to_the_video_and_keep_their_end() -> None:
     track = Track(1, "subrip", "eng")
     video = SoundVideo(10_000, cues=[(track, [cue(0, 500, "a"), cue(9_000, 12_000, "b"), cue(10_000, 11_000, "never shown")])])
-    detail = {"track": 1, "language": "eng", "source": ""}
+    detail: dict[str, JSON] = {"track": 1, "language": "eng", "source": ""}
     assert read(video) == [
         Observation(TimeRange(0, 500), "subtitle", "a", None, detail | {"end": 500}),
         Observation(TimeRange(9_000, 10_000), "subtitle", "b", None, detail | {"end": 12_000}),
@@ -63,7 +64,7 @@ def test_an_edited_sidecar_changes_what_is_read(tmp_path: Path) -> None:
         sound.writeframes(bytes(2 * 16_000 * 3))
     bound = subtitles.SPEC.bind({})
     assert bound.inputs(open_video(tmp_path / "talk.wav")) == {}
-    inputs = []
+    inputs: list[Any] = []
     for text in ("<i>first</i>", "second"):
         (tmp_path / "talk.en.srt").write_text(f"1\n00:00:01,000 --> 00:00:02,500\n{text}\n")
         video = open_video(tmp_path / "talk.wav")

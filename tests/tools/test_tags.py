@@ -20,6 +20,7 @@ from analyzer_agent.tools.engines import open_clip as door
 from analyzer_agent.tools.support import vocabulary
 from analyzer_agent.tools.support.engine_pool import choose_engines
 from analyzer_agent.tools.tags import SHOWN_SCORE, SPEC, selected
+from engines import LoadedEngine
 
 ENGINES = registry.load("tags")[1]
 OWN = "[place] a picture of a {}\nshed # mine\nbarn\n\n[mood]\ncalm\nwild\n"
@@ -37,7 +38,7 @@ def own(tmp_path: Path) -> Path:
     return path
 
 
-class Sure:
+class Sure(LoadedEngine):
     """A tagger that gives the scores it was made with, to every group as many as fit."""
 
     name, weights, uncertain, batch = "sure", "w", False, 4
@@ -146,9 +147,9 @@ def test_what_is_wrong_with_a_vocabulary_is_told_with_its_line(text: str, told: 
 
 def test_a_vocabulary_that_cannot_be_used_is_told_before_anything_runs(tmp_path: Path) -> None:
     gone = EngineConfig(vocabulary=tmp_path / "gone.txt")
-    assert "gone.txt' cannot be read" in door.find_clip(gone).missing
+    assert "gone.txt' cannot be read" in (door.find_clip(gone).missing or "")
     (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\x00")
-    assert "is not UTF-8" in door.find_clip(EngineConfig(vocabulary=tmp_path / "bytes.txt")).missing
+    assert "is not UTF-8" in (door.find_clip(EngineConfig(vocabulary=tmp_path / "bytes.txt")).missing or "")
     assert "gone.txt" in choose_engines("tags", ENGINES, gone).reason()
     with pytest.raises(AgentError, match=r"gone\.txt' cannot be read"):
         available_tools(Settings(vocabulary=tmp_path / "gone.txt"))

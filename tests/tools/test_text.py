@@ -24,18 +24,19 @@ from analyzer_agent.testing import FakeVideo
 from analyzer_agent.timeline import TimeRange, instants
 from analyzer_agent.tools.engines import easyocr, gpu, installed, rapidocr
 from analyzer_agent.tools.text import SHOWN_SCORE, SPEC, Line, reading_order, tidy
+from engines import LoadedEngine
 from media_maker import drawn
 
 needs_easyocr = pytest.mark.skipif(find_spec("easyocr") is None, reason="needs easyocr (pip install 'analyzer-agent[vision]')")
 
 
-class Given:
+class Given(LoadedEngine):
     """An engine whose reader gives prepared lines and counts how often it was asked."""
 
     name, weights, uncertain = "given", "", False
 
     def __init__(self, *lines: Line) -> None:
-        self.lines, self.seen, self.loaded = list(lines), [], 0
+        self.lines, self.seen, self.loaded = list(lines), list[tuple[Any, tuple[str, ...]]](), 0
 
     def get(self) -> "Given":
         self.loaded += 1
@@ -149,7 +150,7 @@ def test_what_rapidocr_reads_is_what_the_library_says(reader: Any) -> None:
     assert frozenset(reader._pipeline.list_supported_langs("rec", "PP-OCRv6", "small")) == rapidocr._LANGUAGES
     for languages, why in ((["de", "en"], None), (["ch_sim"], None), (["ko", "en", "ru"], "does not read 'ko', 'ru'; it reads ")):
         told = rapidocr.ENGINE.unsupported_reason(EngineConfig(), {"languages": languages})
-        assert told is None if why is None else told.startswith(why)
+        assert told is None if why is None else told and told.startswith(why)
 
 
 def test_rapidocr_gives_what_plain_rapidocr_gives(reader: Any) -> None:
@@ -199,7 +200,7 @@ def test_rapidocr_is_found_without_importing_it() -> None:
 
 def test_rapidocr_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(rapidocr, "package_folder", lambda name: tmp_path)
-    assert "PP-OCRv6_det_small.onnx" in rapidocr.find(EngineConfig()).missing
+    assert "PP-OCRv6_det_small.onnx" in (rapidocr.find(EngineConfig()).missing or "")
     with pytest.raises(Unavailable, match=r"PP-OCRv6_det_small\.onnx"):
         rapidocr.load(EngineConfig())
     monkeypatch.setattr(installed, "is_installed", lambda name: name != "rapidocr")
@@ -214,14 +215,14 @@ def test_easyocr_needs_its_weights_and_a_gpu_unless_weights_are_named(
     monkeypatch.setattr(gpu, "_DRIVER_FILES", (str(tmp_path / "gpu"),))
     monkeypatch.setattr(gpu, "torch_build", lambda: "13.0")
     folder = tmp_path / "easyocr"
-    assert "craft_mlt_25k.pth" in easyocr.find(EngineConfig(weights=folder)).missing
+    assert "craft_mlt_25k.pth" in (easyocr.find(EngineConfig(weights=folder)).missing or "")
     on_cpu = f"to run it on the CPU all the same: analyzer-agent weights pull text, then --weights text={folder}"
     caches = WeightCaches(easyocr=tmp_path / "none")
     assert easyocr.find(EngineConfig(weights_dir=tmp_path, caches=caches)).fix == on_cpu
-    assert "craft_mlt_25k.pth" in easyocr.find(EngineConfig(weights_dir=tmp_path, device="cuda", caches=caches)).missing
+    assert "craft_mlt_25k.pth" in (easyocr.find(EngineConfig(weights_dir=tmp_path, device="cuda", caches=caches)).missing or "")
     folder.mkdir()
     (folder / "craft_mlt_25k.pth").touch()
-    assert "english_g2.pth" in easyocr.find(EngineConfig(weights=folder)).missing
+    assert "english_g2.pth" in (easyocr.find(EngineConfig(weights=folder)).missing or "")
     (folder / recogniser).touch()
     named = easyocr.find(EngineConfig(weights=folder))
     assert (named.missing, named.device) == (None, "cpu")
@@ -256,8 +257,8 @@ def test_easyocr_reads_what_its_own_reader_would_choose_the_recogniser_for(tmp_p
                 user_network_directory=str(folder),
             )  # fmt: skip
         except (ValueError, FileNotFoundError) as refusal:  # some languages are listed, but their characters are missing
-            assert why.startswith("cannot read" if isinstance(refusal, ValueError) else "does not know") or len(languages) > 1, languages
             assert why, languages
+            assert why.startswith("cannot read" if isinstance(refusal, ValueError) else "does not know") or len(languages) > 1, languages
             continue
         assert why is None, languages
         file = easyocr._file(easyocr._recogniser(languages)[0])
@@ -268,7 +269,7 @@ def test_easyocr_reads_what_its_own_reader_would_choose_the_recogniser_for(tmp_p
     for file in told:
         (folder / file).unlink()
     assert easyocr.unsupported_reason(config, {"languages": ["de"]}) == f"the recogniser 'latin_g2.pth' for de is not in {folder}"
-    assert easyocr.unsupported_reason(config, {"languages": ["en", "xx"]}).startswith("does not know 'xx'; it knows abq, ")
+    assert "does not know 'xx'; it knows abq, " in (easyocr.unsupported_reason(config, {"languages": ["en", "xx"]}) or "")
 
 
 @needs_easyocr
@@ -341,7 +342,7 @@ def test_easyocr_gives_what_plain_easyocr_gives(trusted: Path) -> None:
     sys.path[:] = before
     assert len(lines) == len(plain) > 0
     for (text, score, (x, y, width, height)), (corners, words, confidence) in zip(lines, plain, strict=True):
-        assert (text, score) == (words, pytest.approx(float(confidence)))
+        assert text == words and score == pytest.approx(float(confidence))
         assert [x, y] == [float(v) for v in np.min(corners, axis=0)]
         assert [x + width, y + height] == [float(v) for v in np.max(corners, axis=0)]
 

@@ -12,7 +12,8 @@ from analyzer_agent.media import open_video
 from analyzer_agent.protocols import EngineConfig
 from analyzer_agent.tools import voice
 from analyzer_agent.tools.engines import faster_whisper
-from sounds import LevelDetector, Ready, SoundVideo, analyzed, bursts, cut
+from engines import Ready
+from sounds import LevelDetector, SoundVideo, analyzed, bursts, cut
 
 
 def voices(duration: int, words: list[tuple[int, int]], grain: int) -> list[tuple[int, int, bool]]:

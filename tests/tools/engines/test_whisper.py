@@ -18,7 +18,8 @@ from analyzer_agent.tools.engines import faster_whisper, gpu, whisper_files
 from analyzer_agent.tools.support import transcriber
 from benchmarks.needles.stock import SENTENCES
 from benchmarks.needles.voices import recording
-from sounds import Ready, SoundVideo, analyzed, cut, noise, vowels
+from engines import Ready
+from sounds import SoundVideo, analyzed, cut, noise, vowels, words_of
 
 CPU = "cpu"
 
@@ -36,7 +37,7 @@ def pretend(folder: Path, content: bytes = b"x") -> Path:
 def test_the_best_weights_are_found_in_all_the_usual_places(tmp_path: Path) -> None:
     hub, own = tmp_path / "hub", tmp_path / "own"
     config = EngineConfig(weights_dir=own)
-    assert "no Whisper weights" in faster_whisper.find_whisper(config, [hub]).missing
+    assert "no Whisper weights" in (faster_whisper.find_whisper(config, [hub]).missing or "")
     pretend(own / "tiny")
     assert faster_whisper.find_whisper(config, [hub]).weights.startswith("faster-whisper-tiny ")
     pretend(hub / "models--Systran--faster-whisper-small" / "snapshots" / "0123456789abcdef")
@@ -64,7 +65,8 @@ def test_what_is_missing_is_said_in_one_line_with_its_fix(tmp_path: Path) -> Non
     (incomplete / "tokenizer.json").unlink()
     for weights, missing in ((incomplete, "has no tokenizer.json"), (Path("small"), "'small'"), (Path("smal"), "one of large-v3,")):
         found = faster_whisper.find_whisper(EngineConfig(weights=weights), [tmp_path])
-        assert missing in found.missing and "--weights speech=FOLDER" in found.fix and "\n" not in found.missing + found.fix
+        assert found.missing and missing in found.missing and "--weights speech=FOLDER" in found.fix
+        assert "\n" not in found.missing + found.fix
         with pytest.raises(Unavailable, match="cannot run"):
             faster_whisper.load_whisper(EngineConfig(weights=weights), [tmp_path])
 
@@ -108,9 +110,9 @@ def plain_words(folder: Path, samples: NDArray[np.float32], **how: Any) -> list[
     return [(word.word.strip(), start := round(word.start * 1000), max(round(word.end * 1000), start + 1)) for word in words]
 
 
-def words_of(found: dict[TimeRange, list[Observation]]) -> list[tuple[str, int, int]]:
+def heard_words(found: dict[TimeRange, list[Observation]]) -> list[tuple[str, int, int]]:
     said = [note for notes in found.values() for note in notes if note.kind == "speech"]
-    return [(word, start, end) for note in said for word, start, end, _ in note.detail["words"]]
+    return [(word, start, end) for word, start, end, _ in words_of(said)]
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +152,7 @@ def test_stretches_share_a_window_while_it_has_room(stretches: list[tuple[int, i
 
 def test_whisper_hears_what_the_library_hears(whisper: faster_whisper.Whisper, tiny: Path, talk: NDArray[np.float32]) -> None:
     video = SoundVideo(len(talk) // 16, [talk])
-    heard = words_of(analyzed(speech.SPEC.bind({"language": "en"}, Ready(whisper)), video, cut(video.duration, 0)))
+    heard = heard_words(analyzed(speech.SPEC.bind({"language": "en"}, Ready(whisper)), video, cut(video.duration, 0)))
     plain = []
     for window in whisper.windows(talk):
         first, last = window[0][0], window[-1][1]
@@ -165,7 +167,12 @@ def test_a_window_is_encoded_once_for_its_language_and_its_words(whisper: faster
     expected = whisper.words(samples, "en", "")
     model = whisper._model
     encode = type(model).encode
-    monkeypatch.setattr(model, "encode", faster_whisper._remembering(lambda features: encoded.append(features) or encode(model, features)))
+
+    def counted(features: Any) -> Any:
+        encoded.append(features)
+        return encode(model, features)
+
+    monkeypatch.setattr(model, "encode", faster_whisper._remembering(counted))
     whisper.language(samples)
     assert whisper.words(samples, "en", "") == expected and len(encoded) == 1
     whisper.language(vowels(3.0, 140))
@@ -190,7 +197,7 @@ def test_a_second_track_is_heard_in_the_language_and_with_the_hotwords_asked_for
         notes = [note for notes in found.values() for note in notes]
         assert {note.detail["language"] for note in notes} == {options["language"]}
         assert {note.detail["track"] for note in notes} == {options["track"]}
-        return [word for word, *_ in words_of(found)]
+        return [word for word, *_ in heard_words(found)]
 
     def plain(samples: NDArray[np.float32]) -> list[str]:
         return [word for word, *_ in plain_words(tiny, samples, language="de", hotwords="Webb Goddard")]

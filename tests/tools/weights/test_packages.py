@@ -7,6 +7,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,7 +133,7 @@ def test_a_hub_that_breaks_off_is_left_for_the_registry(hub: WeightsServer, regi
 
 
 def test_ctrl_c_leaves_nothing(registry: Path, tmp_path: Path) -> None:
-    running = download_weights(files(tmp_path / "to"))
+    running: Any = download_weights(files(tmp_path / "to"))
     next(running)  # pip is at work
     running.close()
     assert left(tmp_path / "to") == []

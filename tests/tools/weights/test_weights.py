@@ -285,7 +285,7 @@ def test_what_breaks_off_goes_on(server: WeightsServer, tmp_path: Path) -> None:
 def test_what_was_left_is_gone_on_with_later_or_anew(server: WeightsServer, tmp_path: Path, nobody: WeightCaches, ranges: bool) -> None:
     server.add_asset(PATH, DATA)
     server.ranges = ranges
-    events = download_weights(planned(server, tmp_path, "objects"))
+    events: Any = download_weights(planned(server, tmp_path, "objects"))
     while getattr(next(events), "done", 0) < 500_000:
         pass
     events.close()  # as Ctrl-C does
