@@ -16,10 +16,8 @@ from analyzer_agent.briefing import brief
 from analyzer_agent.errors import AgentError
 from analyzer_agent.events import discard
 from analyzer_agent.graph import Agent, Limits, open_saver, outcome_of
-from analyzer_agent.llm.rules.extractive_answer import SIGNATURE
+from analyzer_agent.llm.rules.answers import SIGNATURE, count_arguments, count_tracks
 from analyzer_agent.llm.rules.manager import RulesManager
-from analyzer_agent.llm.rules.object_count import answer as counted
-from analyzer_agent.llm.rules.object_count import count
 from analyzer_agent.llm.rules.question_parser import parse_time_expression
 from analyzer_agent.llm.rules.video_summary import NEEDS_A_MODEL
 from analyzer_agent.protocols import Cue, Grain, Reply, Spec, Video
@@ -122,7 +120,7 @@ class TestRouting:
     def test_out_of_steps(self, ask: Ask) -> None:
         answer = ask("What is the captain called?", steps=1, **EVERYTHING)
         assert answer.finished == "out_of_steps" and used(answer) == [] and SIGNATURE in answer.text
-        assert answer.text.startswith("Stopped by a limit before it looked at anything. "), "nothing is claimed about notes"
+        assert answer.text.startswith("Stopped by a limit before it analyzed anything. "), "nothing is claimed about notes"
         answer = ask("What is the submarine called?", steps=2, **EVERYTHING)
         assert answer.finished == "out_of_steps"
         assert answer.text.startswith("Stopped by a limit before it found an answer. Used: search_notes. ")
@@ -257,7 +255,7 @@ class TestTimes:
 
     def test_beyond_the_end(self, ask: Ask) -> None:
         answer = ask("What is said at 9:00?", subtitles=self.TALK)
-        assert answer.finished == "not_found" and "the time asked for lies outside of the video" in answer.text
+        assert answer.finished == "not_found" and "the requested time is outside the video" in answer.text
 
 
 class TestSeveralVideos:
@@ -478,7 +476,7 @@ class TestWhichVideos:
     def test_what_was_not_examined_is_told(self, among: Ask) -> None:
         answer = among("Which lectures mention the captain?", *self.SAID, steps=2, known=False)
         assert answer.finished == "out_of_steps" and answer.confidence == "low"
-        assert "Not examined, or not wholly: 4 of 4 videos (film0.mp4, film1.mp4, film2.mp4 and 1 more)." in answer.text
+        assert "Not examined, or only in part: 4 of 4 videos (film0.mp4, film1.mp4, film2.mp4 and 1 more)." in answer.text
 
     def test_nowhere(self, among: Ask) -> None:
         answer = among("Which lectures mention an orchestra?", *self.SAID)
@@ -552,18 +550,18 @@ def tracked(*spans: tuple[float, float]) -> list[ShownNote]:
 class TestCounting:
     def test_different_ones_and_the_most_at_one_time(self) -> None:
         lines = tracked((0, 4), (2, 6), (8, 9))
-        told = count(lines, lines)
+        told = count_tracks(lines, lines)
         assert told is not None and (len(told.lines), told.most, told.clear) == (3, 2, 3)
-        given = counted(("How many people are there?"), told)
+        given = count_arguments(("How many people are there?"), told)
         assert given["answer"].startswith("3 people, at most 2 at the same time [#1][#2][#3]. ")
         assert (given["notes"], given["confidence"]) == ([1, 2, 3], "medium")
         assert told.number("How many people at once?") == 2 and told.number("How many people?") == 3
 
     def test_weak_detections_make_it_doubtful(self) -> None:
         lines = tracked((0, 4), (2, 6))
-        told = count(lines, lines[:1])
+        told = count_tracks(lines, lines[:1])
         assert told is not None
-        given = counted("How many people are there?", told)
+        given = count_arguments("How many people are there?", told)
         assert "1 of them was detected with little confidence" in given["answer"] and given["confidence"] == "low"
 
     def test_the_counting_tool_is_used_where_it_is_offered(self) -> None:

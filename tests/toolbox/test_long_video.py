@@ -14,8 +14,8 @@ from analyzer_agent.answers import build_answer
 from analyzer_agent.briefing import brief
 from analyzer_agent.events import discard
 from analyzer_agent.graph import Agent, Limits, open_saver, outcome_of
+from analyzer_agent.llm.rules.call_schedule import LONG_VIDEO_MS, schedule_windows
 from analyzer_agent.llm.rules.manager import RulesManager
-from analyzer_agent.llm.rules.window_schedule import LONG_VIDEO_MS, schedule_windows
 from analyzer_agent.protocols import Reply
 from analyzer_agent.records import Answer, Observation, Unexamined
 from analyzer_agent.storage import Store
@@ -112,11 +112,8 @@ class TestRulesOnLongVideos:
     def test_it_says_what_was_not_examined(self, tmp_path: Path) -> None:
         with Store(tmp_path / "s.db") as store:
             answer = asked(box(store, 3 * HOUR), RulesManager(), tmp_path / "s.db", "What is the submarine called?")
-        assert answer.text.startswith("Not found in what was looked at: no note holds enough of the question's words.")
-        assert (
-            "Looked at in spread windows, not at all of it: transcribe_speech at 22:00, read_screen_text at 22:00 of 3:00:00."
-            in answer.text
-        )
+        assert answer.text.startswith("Not found in the analyzed parts: no note contains enough of the question's words.")
+        assert "Analyzed only in parts spread over the video: transcribe_speech 22:00, read_screen_text 22:00 of 3:00:00." in answer.text
         unseen = [u.span for u in answer.not_examined if u.analyzer == "speech"]
         assert total(unseen) == 3 * HOUR - 22 * MINUTE
 
@@ -136,7 +133,7 @@ class TestRulesOnLongVideos:
             toolbox = box(store, HOUR, {"motion": 59 * MINUTE})
             toolbox.run(call("find_motion", ranges=[[0, 3600]]), discard)
             answer = asked(toolbox, RulesManager(), tmp_path / "s.db", "When does something move?")
-        assert answer.usage.media_ms_analyzed == 0 and "not at all of it" not in answer.text
+        assert answer.usage.media_ms_analyzed == 0 and "Analyzed only in parts" not in answer.text
 
     def test_a_video_that_is_not_long_is_looked_at_whole(self, tmp_path: Path) -> None:
         with Store(tmp_path / "s.db") as store:

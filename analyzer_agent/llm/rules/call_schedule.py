@@ -4,15 +4,20 @@ Short videos are covered completely, long ones in spread windows; several videos
 """
 
 from collections.abc import Sequence
-from functools import cached_property
 from itertools import zip_longest
 from typing import Any
 
-from analyzer_agent.llm.rules import object_count
-from analyzer_agent.llm.rules.question_parser import LISTING_TOOLS, object_classes
-from analyzer_agent.llm.rules.question_state import Call, QuestionState, key
-from analyzer_agent.llm.rules.window_schedule import LONG_VIDEO_MS, schedule_windows
+from analyzer_agent.llm.rules.answers import CLEAR_SCORE
+from analyzer_agent.llm.rules.question_parser import COUNT_TOOL, LISTING_TOOLS, object_classes
+from analyzer_agent.llm.rules.question_state import Call, QuestionState
 from analyzer_agent.timeline import TimeRange, clock, parse
+
+LONG_VIDEO_MS = 1_800_000
+"""From this length on, all tools together analyze only a quarter of a video per question."""
+
+_MAX_SHARE_DIVISOR = 4
+_SAMPLE_MS = 120_000
+"""A multiple of every built-in analyzer's grain, so that only requested ranges are analyzed."""
 
 _WINDOW_MS = 600_000
 """The most media time of one step, in ms: one window of a video, or several shorter videos."""
@@ -81,7 +86,7 @@ class CallSchedule:
         tools = [tool for tool in self.route if self._helps(tool, video)]
         if inside.length < LONG_VIDEO_MS:
             # Counting needs a single range: an object in two ranges would count twice.
-            return [(tool, [window]) for tool in tools for window in ([inside] if tool == object_count.TOOL else windows)]
+            return [(tool, [window]) for tool in tools for window in ([inside] if tool == COUNT_TOOL else windows)]
         known = [tool for tool in tools if self._known(tool, video)]
         dear = [tool for tool in tools if tool not in known]
         return [(tool, windows) for tool in known] + schedule_windows(inside, dear, max(2, _MAX_CALLS // max(1, len(dear))))
@@ -102,28 +107,24 @@ class CallSchedule:
 
     def _calls(self, tool: str, video: str, ranges: Sequence[TimeRange]) -> list[Call]:
         args: dict[str, Any] = {"ranges": [[clock(span.start), clock(span.end)] for span in ranges]}
-        if tool in ("detect_objects", object_count.TOOL):
+        if tool in ("detect_objects", COUNT_TOOL):
             args["classes"] = self.classes
         args |= {"video": video} if len(self.talk.videos) > 1 else {}
-        return [(tool, args), *([(tool, args | {"min_score": object_count.CLEAR_SCORE})] if tool == object_count.TOOL else [])]
-
-    @cached_property
-    def _made(self) -> set[str]:
-        return {key((result.tool, result.args)) for result in self.talk.results}
+        return [(tool, args), *([(tool, args | {"min_score": CLEAR_SCORE})] if tool == COUNT_TOOL else [])]
 
     @property
     def sampled(self) -> str:
         """A sentence on the share of long videos that the tools covered; "" if there are none."""
         if not self.long:
             return ""
-        looked: dict[str, int] = {}
+        analyzed: dict[str, int] = {}
         for video in self.talk.videos:
             for call in self._of(video):
-                if key(call) in self._made and not self.costless(call) and "min_score" not in call[1]:
-                    looked[call[0]] = looked.get(call[0], 0) + _length(call)
+                if self.talk.is_made(call) and not self.costless(call) and "min_score" not in call[1]:
+                    analyzed[call[0]] = analyzed.get(call[0], 0) + _length(call)
         whole = clock(sum(video.scope.length for video in self.talk.videos.values()))
-        told = ", ".join(f"{tool} at {clock(ms)}" for tool, ms in looked.items())
-        return f"Looked at in spread windows, not at all of it: {told} of {whole}." if told else ""
+        told = ", ".join(f"{tool} {clock(ms)}" for tool, ms in analyzed.items())
+        return f"Analyzed only in parts spread over the video: {told} of {whole}." if told else ""
 
     def unexamined(self) -> list[str]:
         """Return the videos that a tool of the route has not covered completely."""
@@ -134,9 +135,51 @@ class CallSchedule:
         tools = [tool for tool in self.route if self._helps(tool, video) and not self.talk.done(tool, video)]
         if part is None or not tools:
             return False
-        made = [call for call in self._of(video) if key(call) in self._made]
+        made = [call for call in self._of(video) if self.talk.is_made(call)]
         return any(sum(_length(call) for call in made if call[0] == tool) < part.length for tool in tools)
 
 
 def _length(call: Call) -> int:
     return sum(parse(end) - parse(start) for start, end in call[1]["ranges"])
+
+
+# --- sampling of long videos ------------------------------------------------------------------------------------------
+
+
+def schedule_windows(scope: TimeRange, tools: Sequence[str], rounds: int) -> list[tuple[str, list[TimeRange]]]:
+    """Return the windows for each tool, round by round, for a quarter of `scope` in total.
+
+    The first round has one window per tool, as costs may be unknown; each round doubles the number
+    and lies between the windows of earlier rounds.
+
+    Args:
+        scope: the part of the video.
+        tools: the tools, which share the windows.
+        rounds: the most rounds.
+    """
+    slots = scope.grains(_SAMPLE_MS, scope.end)[1 if scope.start % _SAMPLE_MS else 0 :]
+    order = [slots[n] for n in _bit_reversed(len(slots))]
+    room = scope.length // _MAX_SHARE_DIVISOR // _SAMPLE_MS
+    windows = []
+    for number, tool in enumerate(tools):
+        mine = order[: room // len(tools) + (number < room % len(tools))]
+        windows += [(at, number, tool, part) for at, part in enumerate(_rounds_of(mine, rounds))]
+    return [(tool, sorted(part)) for _, _, tool, part in sorted(windows, key=lambda window: window[:2])]
+
+
+def _bit_reversed(count: int) -> list[int]:
+    """Return 0 to `count` - 1 with evenly spread prefixes (bit reversal, van der Corput)."""
+    width = count.bit_length()
+    halved = sorted(range(2**width), key=lambda n: f"{n:0{width}b}"[::-1])
+    return list(dict.fromkeys(n * count >> width for n in halved))
+
+
+def _rounds_of(windows: Sequence[TimeRange], rounds: int) -> list[Sequence[TimeRange]]:
+    """Split windows into rounds of 1, 2, 4, ...; the last round takes the rest."""
+    parts: list[Sequence[TimeRange]] = []
+    at = 0
+    while at < len(windows):
+        size = 2 ** len(parts) if len(parts) + 1 < rounds else len(windows)
+        parts.append(windows[at : at + size])
+        at += size
+    return parts

@@ -11,20 +11,35 @@ from functools import cached_property
 from typing import Any
 
 from analyzer_agent.errors import AgentError
-from analyzer_agent.llm.rules import object_count, video_list, video_summary
+from analyzer_agent.llm.rules import video_summary
+from analyzer_agent.llm.rules.answers import (
+    ObjectCount,
+    Passage,
+    choose_option,
+    count_arguments,
+    count_tracks,
+    finish_arguments,
+    group_lines,
+    video_arguments,
+)
 from analyzer_agent.llm.rules.call_schedule import CallSchedule
-from analyzer_agent.llm.rules.extractive_answer import Passage, choose_option, finish_arguments, group_lines
-from analyzer_agent.llm.rules.question_parser import LISTING_TOOLS, among_asked, counts, is_open_ended, route_tools, topic_stems
-from analyzer_agent.llm.rules.question_state import Call, QuestionState, key
-from analyzer_agent.llm.rules.text_matching import (
+from analyzer_agent.llm.rules.question_parser import (
+    COUNT_TOOL,
+    LISTING_TOOLS,
+    among_asked,
     asks_for_answer_type,
     content_stems,
+    counts,
+    is_open_ended,
     matches_answer_type,
+    route_tools,
     stem,
     stem_overlap,
     subject_stems,
     tokens,
+    topic_stems,
 )
+from analyzer_agent.llm.rules.question_state import Call, QuestionState
 from analyzer_agent.protocols import Reply
 from analyzer_agent.records import QuestionRecord, ShownNote, ToolCall
 from analyzer_agent.timeline import clock
@@ -86,7 +101,7 @@ class AnswerPlan:
         if self.among and not set(self.route) & set(LISTING_TOOLS) and "read_screen_text" not in self.route[:1]:
             self.route = [tool for tool in self.route if tool != "read_screen_text"] or self.route
         self.listed = [tool for tool in self.route if tool in LISTING_TOOLS]
-        self.looks = CallSchedule(talk, self.question, self.route, searched=self.among)
+        self.schedule = CallSchedule(talk, self.question, self.route, searched=self.among)
 
     # --- routing
 
@@ -98,10 +113,9 @@ class AnswerPlan:
 
     def _wanted_calls(self) -> list[Call]:
         talk = self.talk
-        made = {key((result.tool, result.args)) for result in talk.results}
         if self.about:
-            return video_summary.next_calls(talk, made)
-        rest = [left for batch in self._batches if (left := [call for call in batch if key(call) not in made])]
+            return video_summary.next_calls(talk)
+        rest = [left for batch in self._batches if (left := [call for call in batch if not talk.is_made(call)])]
         listing = [batch for batch in rest if batch[0][0] in self.listed]
         if listing and talk.results:
             return listing[0]  # a count is correct only with complete coverage
@@ -120,13 +134,13 @@ class AnswerPlan:
     @cached_property
     def _batches(self) -> list[list[Call]]:
         plan = [[self._search()], *([self._search_each()] if self.among else [])]
-        if not self.looks.long:
-            return [*plan, *self.looks.batches()]
+        if not self.schedule.long:
+            return [*plan, *self.schedule.batches()]
         for costless in (True, False):
-            looks = self.looks.batches(costless)
+            calls = self.schedule.batches(costless)
             # Results of several windows may be truncated, so search them, too.
-            kinds = sorted({_WORD_TOOLS[call[0]] for batch in looks for call in batch if call[0] in _WORD_TOOLS})
-            plan += [*looks, [self._search(kinds)]]
+            kinds = sorted({_WORD_TOOLS[call[0]] for batch in calls for call in batch if call[0] in _WORD_TOOLS})
+            plan += [*calls, [self._search(kinds)]]
         return plan
 
     def _search(self, kinds: Sequence[str] = ()) -> Call:
@@ -177,7 +191,7 @@ class AnswerPlan:
 
     def finish(self) -> dict[str, Any]:
         """Return the arguments of finish: the best passages with citations, or "not found"."""
-        talk, left = self.talk, self.looks.sampled
+        talk, left = self.talk, self.schedule.sampled
         told = self._count() if counts(self.question) else None
         if talk.options:
             number = told.number(self.question) if told else None
@@ -185,9 +199,9 @@ class AnswerPlan:
         if self.about:
             return video_summary.answer({video: video_summary.overview_of(talk, video) for video in talk.videos}, left)
         if self.among:
-            return video_list.answer(self.units, list(talk.videos), self.looks.unexamined())
+            return video_arguments(self.units, list(talk.videos), self.schedule.unexamined())
         if told:
-            return object_count.answer(self.question, told, left=left, cut=talk.cut)
+            return count_arguments(self.question, told, left=left, cut=talk.cut)
         outside = talk.part is not None and not any(talk.inside(video) for video in talk.videos)
         ran = [result.tool for result in talk.results if not result.refused]
         used = ran or ["the description"] * bool(talk.notes)
@@ -199,8 +213,8 @@ class AnswerPlan:
         limited = self.talk.tools == {"finish"} != self.talk.offered and not self.talk.described
         return limited and bool(self._wanted_calls())
 
-    def _count(self) -> object_count.ObjectCount | None:
-        shown = [result for result in self.talk.results if result.tool == object_count.TOOL]
+    def _count(self) -> ObjectCount | None:
+        shown = [result for result in self.talk.results if result.tool == COUNT_TOOL]
         tracks = [line for result in shown for line in result.shown if line.kind == "track" and self.talk.holds(line)]
         clear = [line for result in shown if "min_score" in result.args for line in result.shown]
-        return object_count.count(tracks, clear)
+        return count_tracks(tracks, clear)

@@ -68,6 +68,14 @@ class QuestionState:
         """Whether a result was truncated."""
         return any(result.found > sum(note.times for note in result.shown) for result in self.results)
 
+    @cached_property
+    def _made(self) -> frozenset[str]:
+        return frozenset(_key((result.tool, result.args)) for result in self.results)
+
+    def is_made(self, call: Call) -> bool:
+        """Return whether a call was made for this question."""
+        return _key(call) in self._made
+
     def done(self, tool: str, video: str) -> bool:
         """Return whether a tool has covered all of a video: its calls cost nothing."""
         return tool in self.videos[video].covered_by
@@ -90,8 +98,7 @@ class QuestionState:
         return self.part is None or (part is not None and note.span.overlaps(part))
 
 
-def key(call: Call) -> str:
-    """Return a key by which equal calls are recognised."""
+def _key(call: Call) -> str:
     return json.dumps(call, sort_keys=True)
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import accumulate, groupby
 from typing import Any
 
-from analyzer_agent.llm.rules.extractive_answer import SIGNATURE
-from analyzer_agent.llm.rules.question_state import Call, QuestionState, key
-from analyzer_agent.llm.rules.text_matching import content_stems, plain_words, stem
+from analyzer_agent.llm.rules.answers import arguments
+from analyzer_agent.llm.rules.question_parser import content_stems, plain_words, stem
+from analyzer_agent.llm.rules.question_state import Call, QuestionState
 from analyzer_agent.records import ShownNote
 from analyzer_agent.timeline import TimeRange, clock
 
@@ -73,25 +73,22 @@ def parts_of(overview: Iterable[ShownNote], kinds: Collection[str] = ()) -> list
     return [OverviewPart(tuple(plain_words(" ".join(line.words))), line) for line in best]
 
 
-def next_calls(talk: QuestionState, made: Collection[str]) -> list[Call]:
+def next_calls(talk: QuestionState) -> list[Call]:
     """Return the next calls: overviews, then analyzers for videos without notes, then overviews."""
-    several = len(talk.videos) > 1
-    named: dict[str, dict[str, Any]] = {video: {"video": video} if several else {} for video in talk.videos}
-    first: list[Call] = [(TOOL, args) for args in named.values() if key((TOOL, args)) not in made]
-    if first:
+    named: dict[str, dict[str, Any]] = {video: {"video": video} if len(talk.videos) > 1 else {} for video in talk.videos}
+    if first := _left(talk, [(TOOL, args) for args in named.values()]):
         return first
     silent = [video for video in talk.videos if not parts_of(overview_of(talk, video), SUMMARY_KINDS)]
     for tool in _FALLBACK_TOOLS:
-        looks: list[Call] = [
-            (tool, {"ranges": [_clocks(talk.videos[video].scope)], **named[video]})
-            for video in silent
-            if tool in talk.tools and not talk.useless(tool, video) and not talk.done(tool, video) and not _has_words(talk, video)
-        ]
-        looks = [call for call in looks if key(call) not in made]
-        if looks:
-            return _first_calls(looks, talk)
-    again: list[Call] = [(TOOL, {"range": _clocks(talk.videos[video].scope), **named[video]}) for video in silent]
-    return [call for call in again if key(call) not in made]
+        fit = [v for v in silent if not talk.useless(tool, v) and not talk.done(tool, v) and not _has_words(talk, v)]
+        calls = [(tool, {"ranges": [_clocks(talk.videos[video].scope)], **named[video]}) for video in fit if tool in talk.tools]
+        if left := _left(talk, calls):
+            return _first_calls(left, talk)
+    return _left(talk, [(TOOL, {"range": _clocks(talk.videos[video].scope), **named[video]}) for video in silent])
+
+
+def _left(talk: QuestionState, calls: Sequence[Call]) -> list[Call]:
+    return [call for call in calls if not talk.is_made(call)]
 
 
 def overview_of(talk: QuestionState, video: str) -> Sequence[ShownNote]:
@@ -109,7 +106,7 @@ def answer(overviews: Mapping[str, Sequence[ShownNote]], left: str = "") -> dict
     """
     told = {video: parts for video, notes in overviews.items() if (parts := parts_of(notes))}
     if not told:
-        text, chosen = "There are no notes to tell of yet.", list[OverviewPart]()
+        text, chosen = "There are no notes yet.", list[OverviewPart]()
     elif len(overviews) == 1:
         chosen = _merge_to_few(next(iter(told.values())))
         text = "\n".join(["In parts, by the words that set each apart:", *(f"{n}. {_line(part)}" for n, part in enumerate(chosen, 1))])
@@ -118,12 +115,7 @@ def answer(overviews: Mapping[str, Sequence[ShownNote]], left: str = "") -> dict
         more = [f"... and {len(told) - _VIDEOS_SHOWN} more videos"] if len(told) > _VIDEOS_SHOWN else []
         lines = [f"{video}: {_line(part)}" for video, part in zip(told, chosen, strict=False)]
         text = "\n".join(["By the words that set the parts of each apart:", *lines, *more])
-    return {
-        "answer": "\n".join(part for part in (text, left, f"{NEEDS_A_MODEL} {SIGNATURE}") if part),
-        "notes": [part.line.id for part in chosen],
-        "confidence": "low",
-        "found": bool(chosen),
-    }
+    return arguments("\n".join(part for part in (text, left, NEEDS_A_MODEL) if part), notes=[part.line for part in chosen])
 
 
 def _has_words(talk: QuestionState, video: str) -> bool:
@@ -131,10 +123,10 @@ def _has_words(talk: QuestionState, video: str) -> bool:
     return any(line.kind in ("subtitle", "speech") for line in talk.notes if line.video == video)
 
 
-def _first_calls(looks: list[Call], talk: QuestionState) -> list[Call]:
+def _first_calls(calls: list[Call], talk: QuestionState) -> list[Call]:
     """Return the first calls, up to `_STEP_MS` of video in one step."""
-    lengths = accumulate(talk.videos[call[1].get("video", next(iter(talk.videos)))].scope.length for call in looks)
-    return [call for at, (call, length) in enumerate(zip(looks, lengths, strict=True)) if not at or length <= _STEP_MS]
+    lengths = accumulate(talk.videos[call[1].get("video", next(iter(talk.videos)))].scope.length for call in calls)
+    return [call for at, (call, length) in enumerate(zip(calls, lengths, strict=True)) if not at or length <= _STEP_MS]
 
 
 def _clocks(span: TimeRange) -> list[str]:
