@@ -3,6 +3,8 @@
 import json
 import os
 import re
+from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -22,7 +24,7 @@ ASKED = "What does Nicolas say?"
 
 
 @pytest.fixture(scope="module")
-def long(tmp_path_factory):
+def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An ordinary clip, just long enough that an engine which never ran here is asked for."""
     return talk(tmp_path_factory.mktemp("long") / "long.mp4", cues=(), seconds=61)
 
@@ -34,7 +36,7 @@ def long(tmp_path_factory):
         (140, "transcribe_speech on 61 s with pocketsphinx may take a while (not measured here yet)."),
     ],
 )
-def test_the_question_before_a_long_step_is_seen_and_answered(tmp_path, long, columns, step):
+def test_the_question_before_a_long_step_is_seen_and_answered(tmp_path: Path, long: Path, columns: int, step: str) -> None:
     with Terminal(tmp_path, "chat", long, *HEARING, columns=columns) as terminal:
         terminal.until(lambda lines: lines[-1:] == [">"])
         terminal.send(f"{ASKED}\n")
@@ -52,7 +54,7 @@ def test_the_question_before_a_long_step_is_seen_and_answered(tmp_path, long, co
         assert terminal.end() == 0 and terminal.echoes
 
 
-def test_ctrl_c_at_the_question_declines_it(tmp_path, long):
+def test_ctrl_c_at_the_question_declines_it(tmp_path: Path, long: Path) -> None:
     with Terminal(tmp_path, "chat", long, *HEARING) as terminal:
         terminal.until(prompts)
         terminal.send(f"{ASKED}\n")
@@ -68,17 +70,21 @@ def test_ctrl_c_at_the_question_declines_it(tmp_path, long):
         assert terminal.end() == 0 and terminal.echoes
 
 
-def prompts(lines):
+def ends_with(line: str, lines: list[str]) -> bool:
+    return lines[-1] == line
+
+
+def prompts(lines: list[str]) -> bool:
     return lines[-1:] == [">"]
 
 
-def test_ctrl_c_clears_the_line_and_twice_leaves(tmp_path):
+def test_ctrl_c_clears_the_line_and_twice_leaves(tmp_path: Path) -> None:
     video = talk(tmp_path / "talk.mp4")
     with Terminal(tmp_path, "chat", video, "--offline") as terminal:
         terminal.until(prompts)
         for typed in ("What is", "Who"):
             terminal.send(typed)
-            terminal.until(lambda lines, typed=typed: lines[-1] == f"> {typed}")
+            terminal.until(partial(ends_with, f"> {typed}"))
             terminal.send("\x03")
             lines = terminal.until(prompts)
             assert lines[-2] == "Press Ctrl-C again or Ctrl-D to leave."
@@ -87,7 +93,7 @@ def test_ctrl_c_clears_the_line_and_twice_leaves(tmp_path):
         assert not any(line.startswith("To continue later: ") for line in terminal.screen.lines()), "nothing was asked"
 
 
-def test_words_and_history_of_the_prompt(tmp_path):
+def test_words_and_history_of_the_prompt(tmp_path: Path) -> None:
     video = talk(tmp_path / "talk.mp4")
     with Terminal(tmp_path, "chat", video, "--offline") as terminal:
         terminal.until(prompts)
@@ -105,7 +111,7 @@ def test_words_and_history_of_the_prompt(tmp_path):
         assert terminal.end() == 0
 
 
-def test_a_question_that_is_quit_at_once_leaves_a_terminal_that_echoes(tmp_path, long):
+def test_a_question_that_is_quit_at_once_leaves_a_terminal_that_echoes(tmp_path: Path, long: Path) -> None:
     with Terminal(tmp_path, "ask", long, ASKED, *HEARING) as terminal:
         terminal.until(lambda lines: not terminal.echoes and any("transcribe_speech" in line for line in lines))
         terminal.send("\x03")
@@ -113,11 +119,11 @@ def test_a_question_that_is_quit_at_once_leaves_a_terminal_that_echoes(tmp_path,
         assert terminal.end() == 130 and terminal.echoes
 
 
-def start(number):
+def start(number: int) -> ToolStarted:
     return ToolStarted(f"call-{number}", "transcribe_speech", new_ms=90_000, engine="whisper")
 
 
-def test_always_is_asked_once(monkeypatch, capsys):
+def test_always_is_asked_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     answers = iter(["a\n"])
     monkeypatch.setattr(TerminalApproval, "_answer", lambda self: next(answers))
     permission = TerminalApproval()
@@ -126,12 +132,12 @@ def test_always_is_asked_once(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(("answer", "granted"), [("\n", True), ("Y\n", True), ("yes\n", True), ("n\n", False), ("what?\n", False)])
-def test_answers(monkeypatch, answer, granted):
+def test_answers(monkeypatch: pytest.MonkeyPatch, answer: str, granted: bool) -> None:
     monkeypatch.setattr(TerminalApproval, "_answer", lambda self: answer)
     assert TerminalApproval()(start(1)) is granted
 
 
-def test_what_happens_while_a_question_is_open_is_drawn_after_it(capsys):
+def test_what_happens_while_a_question_is_open_is_drawn_after_it(capsys: pytest.CaptureFixture[str]) -> None:
     drawer = LineDisplay()
     with drawer.asking():
         drawer.note("first")
@@ -140,7 +146,7 @@ def test_what_happens_while_a_question_is_open_is_drawn_after_it(capsys):
     assert capsys.readouterr().err == "first\nWarning: second\n"
 
 
-def test_something_moves_before_the_first_event(tmp_path, long):
+def test_something_moves_before_the_first_event(tmp_path: Path, long: Path) -> None:
     with Terminal(tmp_path, "ask", long, ASKED, *HEARING) as terminal:
         lines = terminal.until(bool)
         assert "opening long.mp4" in lines[0]

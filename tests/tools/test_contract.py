@@ -55,7 +55,8 @@ class Watched:
 
     def frames(self, span: TimeRange, *args: Any, **more: Any) -> Iterator[Frame]:
         for frame in self._file.frames(span, *args, **more):
-            self.pictures.append(frame._replace(image=None))
+            nothing: Any = None  # the times are kept, not the pictures
+            self.pictures.append(frame._replace(image=nothing))
             yield frame
 
     def audio(self, span: TimeRange, rate: int = 16_000, track: int = 1) -> Any:

@@ -28,7 +28,7 @@ from analyzer_agent.tools import speech
 from analyzer_agent.tools.engines import pocketsphinx
 from engines import Ready
 from places import SHARED
-from sounds import RATE, SoundVideo, analyzed, cut
+from sounds import RATE, SoundVideo, analyzed, cut, words_of
 
 pytestmark = pytest.mark.slow
 
@@ -51,7 +51,7 @@ def sample_again_and_again(path: Path, times: int = 2) -> Path:
     with av.open(str(sample_path())) as source, av.open(str(path), "w") as file:
         chosen = [source.streams.video[0], source.streams.audio[0]]
         copies = {stream.index: file.add_stream_from_template(stream) for stream in chosen}
-        packets = [packet for packet in source.demux(*chosen) if packet.dts is not None]
+        packets: list[Any] = [packet for packet in source.demux(*chosen) if packet.dts is not None]
         # Half a second of pause, for the sound begins a little before 0.
         length = max(Fraction(packet.pts + packet.duration) * packet.time_base for packet in packets) + Fraction(1, 2)
         contents = [(p.stream.index, p.pts, p.dts, p.duration, p.time_base, p.is_keyframe, bytes(p)) for p in packets]
@@ -262,7 +262,7 @@ def test_a_seam_in_the_middle_of_a_sentence_costs_no_word_and_doubles_none(
 
     def words(size: int) -> list[tuple[str, int, int]]:
         found = analyzed(bound, video, cut(length, size))
-        return [(text, start, end) for span in sorted(found) for note in found[span] for text, start, end, _ in note.detail["words"]]
+        return [(text, start, end) for span in sorted(found) for text, start, end, _ in words_of(found[span])]
 
     whole, parts = words(0), words(grain)
     assert any(start < grain < end for start, end in spoken(whole)), "the edge lies in a sentence, or nothing is shown"

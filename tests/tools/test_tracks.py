@@ -18,7 +18,7 @@ from analyzer_agent.events import discard
 from analyzer_agent.evidence.tracks import box_iou, join_tracks, merged_track, most_at_once
 from analyzer_agent.installing import pip_install
 from analyzer_agent.protocols import EngineConfig, Grain
-from analyzer_agent.records import Note, Observation, ToolCall, ToolResult
+from analyzer_agent.records import JSON, Note, Observation, ToolCall, ToolResult
 from analyzer_agent.testing import FakeVideo
 from analyzer_agent.timeline import TimeRange, clock, instants
 from analyzer_agent.tools.engines import installed
@@ -26,6 +26,7 @@ from analyzer_agent.tools.engines import ultralytics as door
 from analyzer_agent.tools.engines.ultralytics_tracks import follow
 from analyzer_agent.tools.support.engine_pool import EnginePool
 from analyzer_agent.tools.tracks import CONTEXT_MS, SEAM_MS, SPEC, STEP_MS, selected
+from engines import LoadedEngine
 
 needs_ultralytics = pytest.mark.skipif(
     not (find_spec("ultralytics") and find_spec("lap")), reason="the extra 'gpu' is not installed, so there is no tracker"
@@ -50,7 +51,7 @@ def pieces_of(lives: Sequence[tuple[int, int]], seen_from: Callable[[int], int] 
                 continue
             begin = start - SEAM_MS + seen_from(start)
             near = [t for t in range(begin, start, STEP_MS) if first <= t < last] + [t for t in inside if t >= start + GRAIN - SEAM_MS]
-            detail = {
+            detail: dict[str, JSON] = {
                 "grain": [start, start + GRAIN],
                 "seen": len(inside),
                 "boxes": [[t, lane * 0.1 + (t % 1_000) * 1e-5, 0.1, 0.05, 0.2] for t in near],
@@ -110,7 +111,7 @@ def test_the_most_at_once_is_what_counting_every_instant_gives(given_spans: list
 
 
 def piece(number: int, start: int, rows: Sequence[Sequence[float]], key: str = "k", name: str = "cat") -> Note:
-    detail = {"grain": [start, start + GRAIN], "seen": 2, "boxes": [list(row) for row in rows]}
+    detail: dict[str, JSON] = {"grain": [start, start + GRAIN], "seen": 2, "boxes": [list(row) for row in rows]}
     return Note(number, "v", "tracks", key, Observation(TimeRange(start, start + GRAIN), "track", name, 0.6, detail))
 
 
@@ -185,7 +186,7 @@ class Squares:
         return "square", 0.9, (float(columns.min()), float(rows.min()), *size)
 
 
-class Loaded:
+class Loaded(LoadedEngine):
     """An engine as the session would hold it."""
 
     name, weights, uncertain, config = "ultralytics", "", False, EngineConfig()

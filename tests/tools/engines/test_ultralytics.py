@@ -21,6 +21,7 @@ from analyzer_agent.tools.engines import ultralytics as door
 from analyzer_agent.tools.engines.adaptive_batch import AdaptiveBatch
 from analyzer_agent.tools.objects import SPEC, select
 from benchmarks.speed.objects import random_detector
+from engines import LoadedEngine
 from tiny_yolo import random_model, word_encoders
 
 needs_ultralytics = pytest.mark.skipif(find_spec("ultralytics") is None, reason="needs ultralytics (pip install 'analyzer-agent[vision]')")
@@ -40,7 +41,8 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def detector(weights: Path) -> door.Yolo:
-    return door.ENGINE.load(EngineConfig(weights=weights, device="cpu"))
+    loaded: door.Yolo = door.ENGINE.load(EngineConfig(weights=weights, device="cpu"))
+    return loaded
 
 
 def noise(height: int, width: int, seed: int) -> Any:
@@ -322,13 +324,13 @@ def test_exports_send_nothing_and_a_missing_runtime_is_not_installed(shared: Pat
         assert not list((tmp_path / case / "home").rglob("*"))
 
 
-class Loaded:
+class Loaded(LoadedEngine):
     """The engine as the session would hold it."""
 
     name, weights, uncertain = "ultralytics", "", False
 
     def __init__(self, path: Path) -> None:
-        self.detector = door.ENGINE.load(EngineConfig(weights=path, device="cpu"))
+        self.detector: door.Yolo = door.ENGINE.load(EngineConfig(weights=path, device="cpu"))
 
     def get(self) -> door.Yolo:
         return self.detector
