@@ -36,6 +36,11 @@ def letter_index(letter: str) -> int:
     return ord(letter.upper()) - ord("A")
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: `1 note`, `2 notes`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def amount(ms: int) -> str:
     """Return a duration for people: `8.5 s`, `12:30`."""
     return f"{seconds(ms):.3g} s" if ms < 99_950 else clock(round(ms / 1000) * 1000)
@@ -72,8 +77,7 @@ def finished(result: ToolResult, start: ToolStarted | None) -> str:
     who = subject(start) if start else result.tool
     if result.refusal is not None:
         return f"{who}: {result.refusal}"
-    count = max(result.found, len(result.note_ids))
-    found = f"{count} note{'' if count == 1 else 's'}"
+    found = counted(max(result.found, len(result.note_ids)), "note")
     cost = ""
     if result.analyzed_ms or result.reused_ms:
         cost = f", {amount(result.analyzed_ms)} new in {amount(result.wall_ms)}" if result.analyzed_ms else ", nothing new"
@@ -107,24 +111,18 @@ def event_line(event: events.Event) -> str:
 
 
 def answer_lines(
-    answer: Answer,
-    *,
-    several: bool = False,
-    names: Mapping[str, str] | None = None,
-    full: bool = False,
-    brief: bool = False,
-    helps: str = "",
+    answer: Answer, *, names: Mapping[str, str] | None = None, full: bool = False, brief: bool = False, helps: str = ""
 ) -> Iterator[tuple[Role, str]]:
     """Yield the lines of an answer, each with its role.
 
     Args:
         answer: the answer.
-        several: name the video of each citation.
-        names: video id -> name, if there are several videos.
+        names: video id -> name, if there are several videos; by default, the cited ones count.
         full: do not truncate quotations.
         brief: summarize the unexamined ranges, for a command that lists them with `-v`.
         helps: advice to append if the budget was used up.
     """
+    several = len(names or {citation.video for citation in answer.citations}) > 1
     yield "answer", sanitize(answer.text)
     if answer.choice:
         yield "choice", f"Choice: {one_line(answer.choice)}"
@@ -144,21 +142,22 @@ def answer_lines(
 
 def answer_text(answer: Answer) -> str:
     """Return an answer as the command line prints it."""
-    several = len({citation.video for citation in answer.citations}) > 1
-    return "\n".join(line for _, line in answer_lines(answer, several=several))
+    return "\n".join(line for _, line in answer_lines(answer))
 
 
 def evidence_line(citation: Citation, several: bool, full: bool = False) -> str:
     """Return `[#12] 1:04.2-1:07.9 speech, pocketsphinx, uncertain: "it costs forty"`."""
     name = f"{one_line(citation.video)} " if several else ""
-    by = ", ".join([citation.kind, *([citation.engine] if citation.engine else []), *(["uncertain"] if citation.uncertain else [])])
-    return f"[#{citation.note}] {name}{citation.times} {one_line(by)}: {quote(citation.text, None if full else _LONGEST_QUOTE)}"
+    return f"[#{citation.note}] {name}{citation.times} {_source(citation)}: {quote(citation.text, None if full else _LONGEST_QUOTE)}"
 
 
 def note_line(note: JoinedNote) -> str:
     """Return `[#12] talk.mp4 1:04.2-1:07.9 speech, pocketsphinx, uncertain: "it costs forty"`."""
-    by = ", ".join([note.kind, *([note.engine] if note.engine else []), *(["uncertain"] if note.uncertain else [])])
-    return f"[#{note.id}] {one_line(note.video)} {note.span} {one_line(by)}: {quote(note.text)}"
+    return f"[#{note.id}] {one_line(note.video)} {note.span} {_source(note)}: {quote(note.text)}"
+
+
+def _source(note: Citation | JoinedNote) -> str:
+    return one_line(", ".join(filter(None, (note.kind, note.engine, "uncertain" if note.uncertain else ""))))
 
 
 def made_by(answer: Mapping[str, Any]) -> str:
@@ -190,7 +189,7 @@ def left_lines(left: Sequence[Unexamined], names: Mapping[str, str], *, unseen: 
     """
     gaps = [u for u in left if u.reason != "not_understood"]
     if gaps and (unseen or any(u.reason != "unseen" for u in gaps)):
-        yield f"Not examined: {unexamined_in_brief(gaps, names) if brief else unexamined_line(gaps, names)}"
+        yield f"Not examined: {unexamined_in_brief(gaps, names) if brief else '; '.join(_unexamined(gaps, names))}"
     yield from unheard_lines(left, names)
 
 
@@ -210,11 +209,6 @@ def _parts(ranges: Sequence[TimeRange]) -> str:
 
 def _of(video: str, names: Mapping[str, str]) -> str:
     return f" of {one_line(names[video])}" if len(names) > 1 and video in names else ""
-
-
-def unexamined_line(left: Iterable[Unexamined], names: Mapping[str, str]) -> str:
-    """Return the unexamined ranges on one line, grouped by ranges and reason."""
-    return "; ".join(_unexamined(left, names))
 
 
 def unexamined_in_brief(left: Sequence[Unexamined], names: Mapping[str, str]) -> str:
@@ -254,8 +248,7 @@ def cost_line(answer: Answer) -> str:
     usage = answer.usage
     parts = [f"{_seconds(usage.media_ms_analyzed)} new media-seconds", f"{_seconds(usage.media_ms_reused)} reused"]
     if usage.llm_calls:
-        calls = f"{usage.llm_calls} model call{'' if usage.llm_calls == 1 else 's'}"
-        parts.append(f"{calls} ({usage.input_tokens} tokens in, {usage.output_tokens} out)")
+        parts.append(f"{counted(usage.llm_calls, 'model call')} ({usage.input_tokens} tokens in, {usage.output_tokens} out)")
     return ", ".join([*parts, amount(usage.wall_ms)])
 
 
@@ -279,8 +272,7 @@ def _cited(citation: Citation, several: bool) -> str:
         span = citation.words[0] if citation.words else citation.span
         times = f'<a href="{escape(_url(citation.path))}#t={seconds(span.start)},{seconds(span.end)}">{times}</a>'
     name = f"{escape(citation.video)} " if several else ""
-    by = ", ".join(filter(None, [citation.kind, citation.engine, "uncertain" if citation.uncertain else ""]))
-    return f"[#{citation.note}] {name}{times} {escape(by)}: {escape(quote(citation.text))}"
+    return f"[#{citation.note}] {name}{times} {escape(_source(citation))}: {escape(quote(citation.text))}"
 
 
 def _url(path: str) -> str:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 from analyzer_agent.cli.errors import show_error
-from analyzer_agent.cli.safe_json import one_line
+from analyzer_agent.cli.output import echo
 from analyzer_agent.cli.weights import bring
-from analyzer_agent.cli.wrapping import wrapped
 from analyzer_agent.errors import AgentError
 from analyzer_agent.installing import amount_of_bytes
+from analyzer_agent.sanitize import one_line
 
 if TYPE_CHECKING:
     from analyzer_agent.config import Settings
@@ -55,22 +55,20 @@ def advise(session: "Session", answer: "Answer", err: bool = False) -> None:
     engine = next((cited.engine for cited in answer.citations if cited.analyzer == _SPEECH and cited.uncertain), "")
     if not engine and answer.finished != "answered" and _was_transcribed(session, answer):
         engine = _weak_engine(session)
-    if engine and lacks_whisper(session.settings):
-        _print_advice(engine, err)
+    _advise(session, engine, err)
 
 
 def advise_index(session: "Session", results: "Sequence[ToolResult]") -> None:
     """Print the same advice on stderr, once, if a weak speech engine ran."""
     tool = session.toolbox.tools.get(_SPEECH)
-    listened = tool and any(result.tool == tool.spec.tool and not result.refused for result in results)
-    if listened and (engine := _weak_engine(session)) and lacks_whisper(session.settings):
-        _print_advice(engine, err=True)
+    if tool and any(result.tool == tool.spec.tool and not result.refused for result in results):
+        _advise(session, _weak_engine(session), err=True)
 
 
-def _print_advice(engine: str, err: bool) -> None:
-    way = f"For a far better one (once, {whisper_size()}): analyzer-agent weights pull speech"
-    told = f"Speech was recognised by {one_line(engine)}, a weak engine. {way}"
-    click.echo(click.style(wrapped(told, err=err), fg="yellow"), err=err)
+def _advise(session: "Session", engine: str, err: bool) -> None:
+    if engine and lacks_whisper(session.settings):
+        way = f"For a far better one (once, {whisper_size()}): analyzer-agent weights pull speech"
+        echo(click.style(f"Speech was recognised by {one_line(engine)}, a weak engine. {way}", fg="yellow"), err=err)
 
 
 def whisper_size() -> str:

@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 import click
 
-from analyzer_agent.cli import keyboard
+from analyzer_agent.cli import terminal
+from analyzer_agent.cli.output import text_width
 from analyzer_agent.cli.progress import ProgressDisplay
-from analyzer_agent.cli.safe_json import one_line
-from analyzer_agent.cli.wrapping import text_width
 from analyzer_agent.events import ToolStarted
+from analyzer_agent.sanitize import one_line
 from analyzer_agent.wording import amount
 
 _POLL_S = 0.2
@@ -50,7 +50,7 @@ class TerminalApproval:
         with self._lock:
             if self._always:
                 return True
-            with self._drawer.asking(), keyboard.echo_while_answering():
+            with self._drawer.asking(), terminal.echo_while_answering():
                 click.echo(
                     f"{question(start, self._drawer.titled, shutil.get_terminal_size().columns)}\n{_GO_ON}", nl=False, err=_on_stderr()
                 )

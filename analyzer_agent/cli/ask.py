@@ -5,24 +5,21 @@ from typing import Any
 import click
 
 from analyzer_agent.cli.advice import advise, offer_whisper
-from analyzer_agent.cli.answer_text import print_answer
 from analyzer_agent.cli.common import (
     answer_of,
     chosen,
     explaining,
     open_session,
+    running,
     split_question,
-    warn_of_problems,
     warn_of_reuse,
     warn_of_skipped,
     warn_of_unavailable,
     what_helps,
 )
 from analyzer_agent.cli.help import command
-from analyzer_agent.cli.interrupt import interruptible
 from analyzer_agent.cli.options import settings_of, shared_options
-from analyzer_agent.cli.progress import progress_display
-from analyzer_agent.cli.safe_json import safe_json
+from analyzer_agent.cli.output import print_answer, safe_json
 
 _USAGE = 'For example: analyzer-agent ask talk.mp4 "What does it cost?"'
 
@@ -47,9 +44,8 @@ def ask(arguments: tuple[str, ...], as_object: bool, full: bool, session: str | 
         offer_whisper(paths, settings, flags["quiet"] or as_object)
         opened = open_session(paths, flags["quiet"], name=session, settings=settings)
     with opened as talk:
-        warn_of_problems(talk)
         warn_of_skipped(talk)
-        with progress_display(flags["quiet"], talk.toolbox.titled) as drawer, interruptible(talk.cancel, on_stop=drawer.pause):
+        with running(talk, flags["quiet"]) as drawer:
             if not flags["quiet"]:
                 warn_of_unavailable(talk, drawer)
             answer = answer_of(talk.stream(question), drawer)
@@ -58,7 +54,6 @@ def ask(arguments: tuple[str, ...], as_object: bool, full: bool, session: str | 
         else:
             print_answer(
                 answer,
-                several=len(talk.session_videos) > 1,
                 names=talk.toolbox.titles,
                 full=full,
                 brief=not flags["verbose"],

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer_agent.cli.help import command
-from analyzer_agent.cli.interrupt import interruptible
 from analyzer_agent.cli.options import settings_of, shared_options
-from analyzer_agent.cli.progress import progress_display, warn
-from analyzer_agent.cli.safe_json import one_line
-from analyzer_agent.cli.wrapping import echo
+from analyzer_agent.cli.output import echo, warn
+from analyzer_agent.cli.progress import progress_display
+from analyzer_agent.cli.terminal import interruptible
 from analyzer_agent.errors import AgentError
-from analyzer_agent.sanitize import truncated
+from analyzer_agent.sanitize import one_line, truncated
 from analyzer_agent.wording import amount
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer_agent.cli.options import settings_of, shared_options, store_to_read
-from analyzer_agent.cli.safe_json import one_line, safe_json
-from analyzer_agent.cli.tables import table
-from analyzer_agent.cli.wrapping import echo
+from analyzer_agent.cli.output import echo, safe_json, table
 from analyzer_agent.errors import AgentError
 from analyzer_agent.installing import amount_of_bytes
+from analyzer_agent.sanitize import one_line
 from analyzer_agent.timeline import seconds
+from analyzer_agent.wording import counted
 
 if TYPE_CHECKING:
     from analyzer_agent.storage import Store, StoredShare
@@ -42,8 +42,7 @@ def stats(as_object: bool, **flags: Any) -> None:
         return
     if shares:
         echo(_table(shares))
-    videos = len({share.video.id for share in shares})
-    count = f"{sum(s.notes for s in shares)} notes on {videos} video{'' if videos == 1 else 's'}"
+    count = f"{counted(sum(s.notes for s in shares), 'note')} on {counted(len({s.video.id for s in shares}), 'video')}"
     echo(f"{one_line(str(path))}: {count}, {amount_of_bytes(size)}" if path.exists() else f"{one_line(str(path))}: nothing yet")
 
 
@@ -80,12 +79,9 @@ def clear(video: str | None, analyzer: str | None, engine: str | None, yes: bool
 
 
 def _table(shares: "Sequence[StoredShare]") -> str:
-    searched = ["vectors"] if any(s.vectors for s in shares) else []
-    rows = [
-        [s.video.name, s.analyzer, s.engine, f"{seconds(s.covered_ms):.1f} s", str(s.notes), *(str(s.vectors) for _ in searched)]
-        for s in shares
-    ]
-    return table(["video", "analyzer", "engine", "covered", "notes", *searched], rows, numbers=("covered", "notes", *searched))
+    head = ("video", "analyzer", "engine", "covered", "notes", "vectors")
+    rows = [[s.video.name, s.analyzer, s.engine, f"{seconds(s.covered_ms):.1f} s", str(s.notes), str(s.vectors)] for s in shares]
+    return table(head, rows, numbers=head[3:], without=() if any(s.vectors for s in shares) else ("vectors",))
 
 
 def _video(store: "Store", given: str | None) -> str | None:

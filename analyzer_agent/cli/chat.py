@@ -10,30 +10,28 @@ import click
 from click.core import ParameterSource
 
 from analyzer_agent.cli.advice import advise, offer_whisper
-from analyzer_agent.cli.answer_text import print_answer
 from analyzer_agent.cli.approval import TerminalApproval, can_ask
 from analyzer_agent.cli.common import (
     STARTING,
     chosen,
     explaining,
     open_session,
-    warn_of_problems,
     warn_of_reuse,
     warn_of_skipped,
     warn_of_unavailable,
 )
 from analyzer_agent.cli.errors import INTERRUPTED, show_error
 from analyzer_agent.cli.help import command
-from analyzer_agent.cli.interrupt import interruptible
 from analyzer_agent.cli.options import settings_of, shared_options
+from analyzer_agent.cli.output import Writer, echo, print_answer
 from analyzer_agent.cli.progress import ProgressDisplay, progress_display
-from analyzer_agent.cli.prompt import Prompt
-from analyzer_agent.cli.safe_json import one_line, sanitize
 from analyzer_agent.cli.slash_commands import WORDS, ChatEnded, run_command
-from analyzer_agent.cli.wrapping import Writer, echo
+from analyzer_agent.cli.terminal import Prompt, interruptible
 from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.events import Answered, Event, SentBack, TextDelta, Thinking
 from analyzer_agent.records import Answer
+from analyzer_agent.sanitize import one_line, sanitize
+from analyzer_agent.wording import counted
 
 if TYPE_CHECKING:
     from analyzer_agent.config import Settings
@@ -62,7 +60,6 @@ def chat(videos: tuple[str, ...], session: str | None, **flags: Any) -> None:
         offer_whisper(paths, settings, flags["quiet"])
         opened = open_session(paths, flags["quiet"], name=session, settings=settings, approve=permission)
     with opened as talk:
-        warn_of_problems(talk)
         warn_of_skipped(talk)
         ended = _converse(ChatLoop(talk, flags["quiet"], permission, flags["verbose"]), history_file())
     if ended:
@@ -116,8 +113,7 @@ class ChatLoop:
             echo("Stopped. Finished work is stored.", err=True)
         else:
             if told.answer:
-                several = len(self.session.session_videos) > 1
-                print_answer(told.answer, several=several, told=told.complete(), names=self.session.toolbox.titles, brief=not self.verbose)
+                print_answer(told.answer, streamed=told.complete(), names=self.session.toolbox.titles, brief=not self.verbose)
                 warn_of_reuse(self.session, told.answer)
                 advise(self.session, told.answer)
                 self._offer_more(told.answer)
@@ -199,7 +195,7 @@ def _converse(talk: ChatLoop, history: Path) -> int:
     """
     session, tty = talk.session, sys.stdin.isatty()
     known = session.store.history.turns(session.name)
-    verb = f"continues ({len(known)} question{'' if len(known) == 1 else 's'} so far)" if known else "starts"
+    verb = f"continues ({counted(len(known), 'question')} so far)" if known else "starts"
     names = ", ".join(one_line(session_video.title) for session_video in session.session_videos)
     code, prompt = 0, Prompt(history)
     try:

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer_agent.cli.progress import ProgressDisplay, progress_display, warn
-from analyzer_agent.cli.safe_json import one_line
-from analyzer_agent.cli.wrapping import echo
+from analyzer_agent.cli.output import echo, warn
+from analyzer_agent.cli.progress import ProgressDisplay, progress_display
+from analyzer_agent.cli.terminal import interruptible
 from analyzer_agent.errors import MediaError
 from analyzer_agent.events import Answered, Event
 from analyzer_agent.records import Answer
+from analyzer_agent.sanitize import one_line
+from analyzer_agent.wording import counted
 
 if TYPE_CHECKING:
     from analyzer_agent.session import Session
@@ -32,7 +34,7 @@ STARTING = "starting"
 
 
 def open_session(videos: Sequence[str | Path], quiet: bool, **arguments: Any) -> "Session":
-    """Open a session with these arguments; show a spinner meanwhile.
+    """Open a session with these arguments; show a spinner meanwhile, and warn of problems of the files.
 
     Raises:
         AgentError: see `Session`.
@@ -41,12 +43,23 @@ def open_session(videos: Sequence[str | Path], quiet: bool, **arguments: Any) ->
         drawer.busy(f"opening {Path(videos[0]).name if len(videos) == 1 else f'{len(videos)} videos'}")
         from analyzer_agent.session import Session
 
-        return Session(*videos, **arguments)
+        session = Session(*videos, **arguments)
+    for session_video in session.session_videos:
+        for problem in getattr(session_video.video, "problems", ()):
+            warn(f"{session_video.title}: {problem}")
+    return session
+
+
+@contextmanager
+def running(session: "Session", quiet: bool) -> Iterator[ProgressDisplay]:
+    """Show the progress of a session while the block runs; Ctrl-C stops it."""
+    with progress_display(quiet, session.toolbox.titled) as drawer, interruptible(session.cancel, on_stop=drawer.pause):
+        drawer.busy(STARTING)
+        yield drawer
 
 
 def answer_of(events: Iterable[Event], drawer: ProgressDisplay) -> Answer:
     """Draw the events of a question, and return its answer."""
-    drawer.busy(STARTING)
     for event in events:
         drawer.draw(event)
         if isinstance(event, Answered):
@@ -69,7 +82,7 @@ def chosen(videos: Sequence[str | Path], flags: Mapping[str, Any]) -> tuple[Path
         shown = names if not more else names[:_NAMED]
         warn(f"Skipped, no video or audio: {', '.join(map(one_line, shown))}{more}")
     if found.beside and flags["verbose"] and not flags["quiet"]:
-        echo(f"{found.beside} other file{'' if found.beside == 1 else 's'} skipped", err=True)
+        echo(f"{counted(found.beside, 'other file')} skipped", err=True)
     return found.files
 
 
@@ -83,13 +96,6 @@ def what_helps(session: "Session", answer: Answer, videos: Sequence[str]) -> str
     shown = shlex.join(videos) if len(videos) <= _NAMED else "VIDEO..."
     first = f", or first: analyzer-agent index {shown} --with {','.join(begun)}" if begun else ""
     return f"Allow more: --max-steps {session.settings.max_steps * _MORE_STEPS}{first}"
-
-
-def warn_of_problems(session: "Session") -> None:
-    """Warn of problems of the files, such as a truncated end."""
-    for session_video in session.session_videos:
-        for problem in getattr(session_video.video, "problems", ()):
-            warn(f"{session_video.title}: {problem}")
 
 
 def warn_of_skipped(session: "Session") -> None:

@@ -9,13 +9,12 @@ import click
 
 from analyzer_agent.cli.help import Command
 from analyzer_agent.cli.options import given_by, shared_options
-from analyzer_agent.cli.safe_json import one_line, safe_json
-from analyzer_agent.cli.tables import table
-from analyzer_agent.cli.wrapping import echo
+from analyzer_agent.cli.output import echo, safe_json, table
+from analyzer_agent.sanitize import one_line
 from analyzer_agent.timeline import clock
 
 if TYPE_CHECKING:
-    from analyzer_agent.config import Setting, Settings
+    from analyzer_agent.config import Setting
 
 
 @click.group()
@@ -54,28 +53,27 @@ def list_(as_object: bool, **flags: Any) -> None:
 
     file, given = chosen_file(flags["config"], os.environ), given_by(flags)
     origins = {field: layer.source for layer in layers(given, os.environ, file) for field in layer.values}
-    rows = [_row(setting, load(given, os.environ, file), origins) for setting in SETTINGS.values()]
+    settings = load(given, os.environ, file)
+    rows = [
+        _row(setting.name, _value_as_written(setting, getattr(settings, setting.field)), origins.get(setting.field), _help(setting))
+        for setting in SETTINGS.values()
+    ]
     key = "set" if os.environ.get("OPENAI_API_KEY") else None
-    rows.append(
-        _described("OPENAI_API_KEY", key, "environment" if key else "default", "The key for the language model; never read from a file.")
-    )
+    rows.append(_row("OPENAI_API_KEY", key, key and "environment", "The key for the language model; never read from a file."))
     if as_object:
         click.echo(safe_json({"file": str(file) if file else None, "settings": rows}))
         return
-    lines = [["-" if row["value"] is None else _value_text(row["value"]), row["from"], row["help"]] for row in rows]
-    echo(table(["setting", "value", "from", "help"], [[row["name"], *line] for row, line in zip(rows, lines, strict=True)]))
+    echo(table(["setting", "value", "from", "help"], [[row["name"], _value_text(row["value"]), row["from"], row["help"]] for row in rows]))
 
 
-def _row(setting: "Setting", settings: "Settings", origins: Mapping[str, str]) -> dict[str, Any]:
-    value = getattr(settings, setting.field)
+def _row(name: str, value: Any, source: str | None, help_: str) -> dict[str, Any]:
+    return {"name": name, "value": value, "from": source or "default", "help": help_}
+
+
+def _help(setting: "Setting") -> str:
     choices = f"One of {', '.join(setting.choices)}." if setting.choices else ""
     usual = f"Default: {setting.usual}." if setting.usual else ""
-    help_ = " ".join(filter(None, (setting.help, choices, usual)))
-    return _described(setting.name, _value_as_written(setting, value), origins.get(setting.field, "default"), help_)
-
-
-def _described(name: str, value: Any, source: str, help_: str) -> dict[str, Any]:
-    return {"name": name, "value": value, "from": source, "help": help_}
+    return " ".join(filter(None, (setting.help, choices, usual)))
 
 
 def _value_as_written(setting: "Setting", value: Any) -> Any:
@@ -92,6 +90,8 @@ def _value_as_written(setting: "Setting", value: Any) -> Any:
 
 
 def _value_text(value: Any) -> str:
+    if value is None:
+        return "-"
     if isinstance(value, Mapping):
         return ",".join(f"{name}={given}" for name, given in value.items())
     if isinstance(value, list):

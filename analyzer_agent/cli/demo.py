@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer_agent.cli.advice import lacks_whisper, whisper_size
-from analyzer_agent.cli.answer_text import print_answer
-from analyzer_agent.cli.common import answer_of
-from analyzer_agent.cli.interrupt import interruptible
+from analyzer_agent.cli.common import answer_of, running
 from analyzer_agent.cli.options import settings_of, shared_options
-from analyzer_agent.cli.progress import progress_display
-from analyzer_agent.cli.safe_json import sanitize
-from analyzer_agent.cli.wrapping import echo
+from analyzer_agent.cli.output import echo, print_answer
 from analyzer_agent.installing import program
+from analyzer_agent.sanitize import sanitize
 
 if TYPE_CHECKING:
     from analyzer_agent.config import Settings
@@ -84,7 +81,7 @@ def _run(settings: "Settings", quiet: bool) -> None:
     with Session(clip, settings=settings) as talk:
         for question in QUESTIONS:
             echo(click.style(f"> {question}", fg="cyan", bold=True))
-            with progress_display(quiet) as drawer, interruptible(talk.cancel, on_stop=drawer.pause):
+            with running(talk, quiet) as drawer:
                 answer = answer_of(talk.stream(question), drawer)
             print_answer(answer)
             click.echo()

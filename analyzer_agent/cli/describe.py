@@ -5,15 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer_agent.cli.common import chosen, open_session, warn_of_problems
+from analyzer_agent.cli.common import chosen, open_session, running
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.index import fail_if_incomplete, parse_names, run_index
-from analyzer_agent.cli.interrupt import interruptible
 from analyzer_agent.cli.options import settings_of, shared_options
-from analyzer_agent.cli.progress import progress_display
-from analyzer_agent.cli.safe_json import one_line, safe_json
-from analyzer_agent.cli.wrapping import echo
+from analyzer_agent.cli.output import echo, safe_json
 from analyzer_agent.records import Unexamined
+from analyzer_agent.sanitize import one_line
 
 if TYPE_CHECKING:
     from analyzer_agent.evals.modes import Description, DescriptionLine
@@ -40,8 +38,7 @@ def describe(video: str, names: str | None, covered: bool, as_object: bool, **fl
     if len(files) > 1:
         raise click.UsageError(f"describe takes one video; there are {len(files)} in {one_line(video)}, such as {one_line(str(files[0]))}.")
     with open_session(files, flags["quiet"], settings=settings) as session:
-        warn_of_problems(session)
-        with progress_display(flags["quiet"], session.toolbox.titled) as drawer, interruptible(session.cancel, on_stop=drawer.pause):
+        with running(session, flags["quiet"]) as drawer:
             results = [] if covered else run_index(session, wanted, None, drawer)
         told = session.describe(wanted, covered=covered)
         unseen = session.toolbox.unexamined() if covered else [u for result in results for u in result.not_examined]

@@ -8,9 +8,9 @@ import click
 
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import settings_of, shared_options
-from analyzer_agent.cli.safe_json import one_line, safe_json
-from analyzer_agent.cli.wrapping import echo, terminal_columns
+from analyzer_agent.cli.output import echo, safe_json, terminal_columns
 from analyzer_agent.installing import VISION, amount_of_bytes, install_extra, program
+from analyzer_agent.sanitize import one_line
 
 if TYPE_CHECKING:
     from analyzer_agent.config import Settings

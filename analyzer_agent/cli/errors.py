@@ -19,10 +19,9 @@ from typing import Any
 
 import click
 
-from analyzer_agent.cli.safe_json import one_line, sanitize
-from analyzer_agent.cli.wrapping import echo, wrapped
+from analyzer_agent.cli.output import echo, echo_marked, wrapped
 from analyzer_agent.errors import AgentError, Cancelled
-from analyzer_agent.sanitize import truncated
+from analyzer_agent.sanitize import one_line, truncated
 
 INTERRUPTED = 130
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
@@ -109,11 +108,9 @@ class MainGroup(click.Group):
 
 def show_error(error: AgentError) -> None:
     """Print an error with its hint on stderr."""
-    told = wrapped(f"Error: {sanitize(str(error))}", err=True)
-    click.echo(told.replace("Error:", click.style("Error:", fg="red", bold=True), 1), err=True)
+    echo_marked("Error", str(error), fg="red", bold=True)
     if error.hint:
-        told = wrapped(f"Hint: {sanitize(error.hint)}", err=True)
-        click.echo(told.replace("Hint:", click.style("Hint:", bold=True), 1), err=True)
+        echo_marked("Hint", error.hint, bold=True)
 
 
 def _file_error(error: OSError) -> AgentError:
@@ -130,8 +127,8 @@ def show_bug(bug: Exception, log: "LogFile") -> None:
     """Log the traceback, and print one line that names the log."""
     logging.getLogger("analyzer_agent").error("".join(traceback.format_exception(bug)))
     told = truncated(one_line(f"{type(bug).__name__}: {bug}"), 200)
-    where = f" Details are in {log.path}" if log.path else " No log could be written."
-    echo(f"{click.style('Error:', fg='red', bold=True)} a bug in analyzer-agent ({told}).{where}", err=True)
+    where = f"Details are in {log.path}" if log.path else "No log could be written."
+    echo_marked("Error", f"a bug in analyzer-agent ({told}). {where}", fg="red", bold=True)
 
 
 class LogFile(logging.Handler):

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer_agent.cli.options import TIME, settings_of, shared_options
-from analyzer_agent.cli.progress import warn
-from analyzer_agent.cli.safe_json import one_line, safe_json
-from analyzer_agent.cli.wrapping import echo
+from analyzer_agent.cli.output import echo, safe_json, warn
 from analyzer_agent.errors import AgentError, near
+from analyzer_agent.sanitize import one_line
 from analyzer_agent.timeline import parse, seconds
+from analyzer_agent.wording import counted
 
 if TYPE_CHECKING:
     from analyzer_agent.config import Settings
@@ -111,5 +111,5 @@ def _show(plan: "Import", done: "Sequence[ImportResult]", name: str, as_object: 
         click.echo(safe_json({"video": name, "form": plan.document.form, "imported": rows}))
         return
     for one in done:
-        what = f"{one.notes} note{'' if one.notes == 1 else 's'} by {one.engine} for {one.analyzer}, {plan.span}"
+        what = f"{counted(one.notes, 'note')} by {one.engine} for {one.analyzer}, {plan.span}"
         echo(f"{one_line(name)}: {what}" if one.new_ms else f"{one_line(name)}: {what}: imported before, nothing changed")

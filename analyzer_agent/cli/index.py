@@ -6,17 +6,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer_agent.cli.advice import advise_index
-from analyzer_agent.cli.common import STARTING, chosen, explaining, open_session, warn_of_problems
+from analyzer_agent.cli.common import chosen, explaining, open_session, running
 from analyzer_agent.cli.help import command
-from analyzer_agent.cli.interrupt import interruptible
 from analyzer_agent.cli.options import settings_of, shared_options
-from analyzer_agent.cli.progress import ProgressDisplay, progress_display, warn
-from analyzer_agent.cli.safe_json import one_line, safe_json
-from analyzer_agent.cli.tables import table
-from analyzer_agent.cli.wrapping import echo
+from analyzer_agent.cli.output import echo, safe_json, table, warn
+from analyzer_agent.cli.progress import ProgressDisplay
 from analyzer_agent.errors import AgentError
 from analyzer_agent.events import Warned
 from analyzer_agent.records import ToolResult
+from analyzer_agent.sanitize import one_line
 from analyzer_agent.timeline import seconds
 from analyzer_agent.wording import left_lines
 
@@ -42,8 +40,7 @@ def index(videos: tuple[str, ...], names: str | None, every: float | None, as_ob
     wanted, flags = parse_names(names, flags)
     settings = settings_of(flags)
     with explaining(videos, "--with", names), open_session(chosen(videos, flags), flags["quiet"], settings=settings) as session:
-        warn_of_problems(session)
-        with progress_display(flags["quiet"], session.toolbox.titled) as drawer, interruptible(session.cancel, on_stop=drawer.pause):
+        with running(session, flags["quiet"]) as drawer:
             results = run_index(session, wanted, every, drawer)
         _show(session, results, as_object)
         if not flags["quiet"]:
@@ -75,7 +72,6 @@ def parse_names(names: str | None, flags: Mapping[str, Any]) -> tuple[list[str] 
 
 def run_index(session: "Session", wanted: Sequence[str] | None, every: float | None, drawer: ProgressDisplay) -> list[ToolResult]:
     """Run analyzers, and draw their events."""
-    drawer.busy(STARTING)
     running = session.index_stream(wanted, every=every)
     results: list[ToolResult] = []
     warnings: list[Warned] = []
@@ -148,20 +144,18 @@ def _show(session: "Session", results: Sequence[ToolResult], as_object: bool) ->
     if as_object:
         click.echo(safe_json({"indexed": rows}))
         return
-    several = len(session.session_videos) > 1
-    stopped = any(left["reason"] == "budget" for row in rows for left in row["not_examined"])
-    head = [*(["video"] if several else []), "analyzer", "new", "reused", *([_LEFT] if stopped else []), "notes", "took"]
+    head = ("video", "analyzer", "new", "reused", _LEFT, "notes", "took")
     lines = [
         [
-            *([row["video"]] if several else []),
-            *(str(row["analyzer"]), f"{row['new_seconds']:.1f} s", f"{row['reused_seconds']:.1f} s"),
-            *([f"{_seconds_over_budget(row):.1f} s"] if stopped else []),
-            *(str(row["notes"]), f"{row['wall_seconds']:.1f} s"),
+            *(row["video"], row["analyzer"], f"{row['new_seconds']:.1f} s", f"{row['reused_seconds']:.1f} s"),
+            *(f"{_seconds_over_budget(row):.1f} s", str(row["notes"]), f"{row['wall_seconds']:.1f} s"),
         ]
         for row in rows
     ]
+    stopped = any(left["reason"] == "budget" for row in rows for left in row["not_examined"])
+    without = [*(["video"] if len(session.session_videos) == 1 else []), *([] if stopped else [_LEFT])]
     if lines:
-        echo(table(head, lines, numbers=("new", "reused", *([_LEFT] if stopped else []), "notes", "took")))
+        echo(table(head, lines, numbers=head[2:], without=without))
 
 
 def _seconds_over_budget(row: Mapping[str, Any]) -> float:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from analyzer_agent.cli.safe_json import one_line, safe_json, sanitize
-from analyzer_agent.cli.tables import table
+from analyzer_agent.cli.output import safe_json, table
 from analyzer_agent.records import JoinedNote
+from analyzer_agent.sanitize import one_line, sanitize
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.wording import quote
 
@@ -88,19 +88,16 @@ def write(rows: Sequence[NoteRow], form: str, style: Style | None = None) -> str
 def _table(rows: Sequence[NoteRow], style: Style) -> str:
     if not rows:
         return ""
-    several = len({row.video for row in rows}) > 1
     lines = [
         [
-            f"#{row.id}",
-            *([row.video] if several else []),
-            str(row.span),
-            row.kind,
+            *(f"#{row.id}", row.video, str(row.span), row.kind),
             ", ".join(filter(None, (row.engine, row.options))) + (" (uncertain)" if row.uncertain else ""),
             quote(row.text, None if style.full else _LONGEST),
         ]
         for row in rows
     ]
-    return table(["note", *(["video"] if several else []), "time", "kind", "engine", "text"], lines)
+    without = () if len({row.video for row in rows}) > 1 else ("video",)
+    return table(["note", "video", "time", "kind", "engine", "text"], lines, without=without)
 
 
 def _json(rows: Sequence[NoteRow], style: Style) -> str:

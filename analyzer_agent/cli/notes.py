@@ -1,7 +1,7 @@
 """`notes`: print the stored notes of videos. Runs no analyzer."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,14 +12,14 @@ from analyzer_agent.cli.common import chosen, explaining
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.note_formats import CUES, FORMATS, NoteRow, style_of, style_options, write
 from analyzer_agent.cli.options import settings_of, shared_options, store_to_read
-from analyzer_agent.cli.progress import warn
-from analyzer_agent.cli.safe_json import one_line, sanitize
-from analyzer_agent.cli.wrapping import echo
+from analyzer_agent.cli.output import echo, warn
+from analyzer_agent.sanitize import one_line, sanitize
 
 if TYPE_CHECKING:
     from analyzer_agent.config import Settings
     from analyzer_agent.evidence.merging import MergedNote, NoteReader
     from analyzer_agent.media import MediaFile, MissingVideo
+    from analyzer_agent.protocols import Spec
     from analyzer_agent.records import Provenance
     from analyzer_agent.storage import Store
     from analyzer_agent.timeline import TimeRange
@@ -88,16 +88,6 @@ def notes(
         echo(f"No notes on {name}{_why_none(form, bool(kinds or search))}.", err=True)
 
 
-@contextmanager
-def _opened(path: Path, settings: "Settings") -> "Iterator[MediaFile | MissingVideo]":
-    from analyzer_agent.session import open_or_find_imported
-
-    with open_or_find_imported(path, settings) as file:
-        for problem in file.problems:
-            warn(f"{file.name}: {problem}")
-        yield file
-
-
 def _why_none(form: str, chosen: bool) -> str:
     if chosen:
         return " match"
@@ -113,43 +103,51 @@ def _chapters(path: Path, settings: "Settings") -> str:
     from analyzer_agent.toolbox import SessionVideo
     from analyzer_agent.toolbox.overview import parts_text
 
-    with ExitStack() as opened:
-        file = opened.enter_context(_opened(path, settings))
-        if not settings.store.exists():
+    with _reading(path, settings) as (file, reader, scope):
+        if reader is None:
             return ""
-        reader, scope = opened.enter_context(_reading(file, settings))
         text, shown = parts_text(reader, SessionVideo(file.name, file, scope), summarize(reader, file.id, scope), tokens=_CHAPTER_TOKENS)
     return sanitize(text) if shown else ""
 
 
-@contextmanager
-def _reading(file: "MediaFile | MissingVideo", settings: "Settings") -> "Iterator[tuple[NoteReader, TimeRange]]":
-    """Open the store for reading, and yield the reader with the scope."""
-    from analyzer_agent import tools
-    from analyzer_agent.evidence.merging import NoteReader
-    from analyzer_agent.session import options_of, prefer_options, scope_of
-    from analyzer_agent.storage import Store
-
-    # Notes of a truncated file can be read even though it cannot be analyzed to its end.
-    end = settings.end_ms if settings.end_ms is not None else max(file.duration, (settings.start_ms or 0) + 1)
-    scope = scope_of(file, replace(settings, end_ms=end))
-    with Store(settings.store) as store:
-        specs = {name: spec for name, (spec, _) in tools.load_all().items()}
-        prefer_options(store.notes, options_of(settings), specs)
-        yield NoteReader(store, specs), scope
-
-
 def _rows(path: Path, settings: "Settings", kinds: Sequence[str], search: str | None, only_said: bool) -> list[NoteRow]:
-    with ExitStack() as opened:
-        file = opened.enter_context(_opened(path, settings))
-        if not settings.store.exists():
+    with _reading(path, settings) as (file, reader, scope):
+        if reader is None:
             return []
-        reader, scope = opened.enter_context(_reading(file, settings))
         if search is None:
             runs = reader.merged_notes(file.id, scope, kinds=kinds or None)
         else:
             runs = reader.search(search, [file.id], span=scope, kinds=kinds or None, limit=_SEARCH_LIMIT)
         return [row_of(run, file.name, reader.store) for run in (said(runs, settings) if only_said else runs)]
+
+
+@contextmanager
+def _reading(path: Path, settings: "Settings") -> "Iterator[tuple[MediaFile | MissingVideo, NoteReader | None, TimeRange]]":
+    """Open a video and the store; yield the video, the reader (None without a store) and the scope."""
+    from analyzer_agent import tools
+    from analyzer_agent.session import open_or_find_imported, scope_of
+    from analyzer_agent.storage import Store
+
+    with open_or_find_imported(path, settings) as file:
+        for problem in file.problems:
+            warn(f"{file.name}: {problem}")
+        # Notes of a truncated file can be read even though it cannot be analyzed to its end.
+        end = settings.end_ms if settings.end_ms is not None else max(file.duration, (settings.start_ms or 0) + 1)
+        scope = scope_of(file, replace(settings, end_ms=end))
+        if not settings.store.exists():
+            yield file, None, scope
+            return
+        with Store(settings.store) as store:
+            yield file, reader_of(store, settings, {name: spec for name, (spec, _) in tools.load_all().items()}), scope
+
+
+def reader_of(store: "Store", settings: "Settings", specs: "Mapping[str, Spec]") -> "NoteReader":
+    """Return a reader of the notes of these analyzers that prefers notes made with the options of the settings."""
+    from analyzer_agent.evidence.merging import NoteReader
+    from analyzer_agent.session import options_of, prefer_options
+
+    prefer_options(store.notes, options_of(settings), specs)
+    return NoteReader(store, specs)
 
 
 def row_of(run: "MergedNote", name: str, store: "Store") -> NoteRow:

@@ -10,11 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import click
-
-from analyzer_agent.cli import keyboard
-from analyzer_agent.cli.safe_json import one_line
-from analyzer_agent.cli.wrapping import echo, wrapped
+from analyzer_agent.cli import terminal
+from analyzer_agent.cli.output import echo, warn
 from analyzer_agent.events import (
     Answered,
     Event,
@@ -28,6 +25,7 @@ from analyzer_agent.events import (
     Waiting,
     Warned,
 )
+from analyzer_agent.sanitize import one_line
 from analyzer_agent.wording import amount, estimate, finished, subject
 
 _LINE_INTERVAL_S = 5.0
@@ -64,7 +62,7 @@ class ProgressDisplay:
 
     def note(self, text: str) -> None:
         """Print a permanent line."""
-        self._when_free(lambda: self._note(text))
+        self._when_free(lambda: self._note(self._words(text)))
 
     def count(self, done: int, total: int, text: str) -> None:
         """Show the progress of a batch, with its figures so far."""
@@ -111,16 +109,11 @@ class ProgressDisplay:
         pass
 
 
-def open_display(quiet: bool, titled: Callable[[str], str] = str) -> ProgressDisplay:
+def progress_display(quiet: bool, titled: Callable[[str], str] = str) -> ProgressDisplay:
     """Return the display that suits stderr; `titled` replaces video ids by file names."""
     if quiet:
         return ProgressDisplay(titled)
     return LiveDisplay(titled) if sys.stderr.isatty() else LineDisplay(titled)
-
-
-def warn(text: str) -> None:
-    """Print a warning line on stderr."""
-    click.echo(wrapped(f"Warning: {one_line(text)}", err=True).replace("Warning:", click.style("Warning:", fg="yellow"), 1), err=True)
 
 
 class LineDisplay(ProgressDisplay):
@@ -160,7 +153,7 @@ class LineDisplay(ProgressDisplay):
             self.note(f"{done} of {total}: {text}")
 
     def _note(self, text: str) -> None:
-        echo(self._words(text), err=True)
+        echo(text, err=True)
 
 
 class LiveDisplay(ProgressDisplay):
@@ -184,12 +177,12 @@ class LiveDisplay(ProgressDisplay):
         self._begun: dict[str, ToolStarted] = {}
 
     def __enter__(self) -> "LiveDisplay":
-        keyboard.echo_off()
+        terminal.echo_off()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.pause()
-        keyboard.echo_on()
+        terminal.echo_on()
 
     def busy(self, text: str) -> None:
         """Show a spinner with this text until the first event."""
@@ -202,9 +195,7 @@ class LiveDisplay(ProgressDisplay):
 
     def _draw(self, event: Event) -> None:
         match event:
-            case Thinking():
-                self._set("think", str(event))
-            case Verifying():
+            case Thinking() | Verifying():
                 self._set("think", str(event))
             case SentBack():
                 self._line(("-", "yellow"), str(event))
@@ -214,7 +205,8 @@ class LiveDisplay(ProgressDisplay):
                 self._set(event.call_id, subject(event), total=event.new_ms, far=f"{amount(event.new_ms)} new{estimate(event)}")
             case Progress():
                 far = f"{amount(event.done_ms)} of {amount(event.total_ms)}"
-                self._set(event.call_id, self._subject(event.call_id, event.tool), total=event.total_ms, done=event.done_ms, far=far)
+                begun = self._begun.get(event.call_id)
+                self._set(event.call_id, subject(begun) if begun else event.tool, total=event.total_ms, done=event.done_ms, far=far)
             case Waiting():
                 self._set(event.call_id, f"{event.tool}: waiting for another process that analyzes {event.span}")
             case ToolFinished():
@@ -223,25 +215,18 @@ class LiveDisplay(ProgressDisplay):
                 self._line(mark, finished(event.result, self._begun.pop(event.result.call_id, None)))
             case Warned():
                 self._line(("!", "yellow"), event.text)
-            case TextDelta():
-                self._drop("think")
-                self.pause()
-            case Answered():
+            case TextDelta() | Answered():
                 self._drop("think")
                 self.pause()
 
     def _note(self, text: str) -> None:
         from rich.text import Text
 
-        self._console.print(Text(self._words(text), style="dim"))
+        self._console.print(Text(text, style="dim"))
 
     def _count(self, done: int, total: int, text: str) -> None:
         self._drop("think")
         self._set("count", f"{done} of {total}", total=total, done=done, far=text)
-
-    def _subject(self, call_id: str, tool: str) -> str:
-        begun = self._begun.get(call_id)
-        return subject(begun) if begun else tool
 
     def _set(self, name: str, text: str, *, total: int = 0, done: int = 0, far: str = "") -> None:
         if name not in self._tasks:
@@ -257,10 +242,3 @@ class LiveDisplay(ProgressDisplay):
         from rich.text import Text
 
         self._console.print(Text.assemble(mark, " ", (self._words(text), "dim")))
-
-
-@contextmanager
-def progress_display(quiet: bool, titled: Callable[[str], str] = str) -> Iterator[ProgressDisplay]:
-    """Show progress while the block runs; `titled` replaces video ids by file names."""
-    with open_display(quiet, titled) as drawer:
-        yield drawer

@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer_agent.cli.options import settings_of, shared_options
-from analyzer_agent.cli.progress import warn
-from analyzer_agent.cli.safe_json import one_line, safe_json
-from analyzer_agent.cli.tables import table
-from analyzer_agent.cli.wrapping import echo
+from analyzer_agent.cli.output import echo, safe_json, table, warn
 from analyzer_agent.errors import AgentError
+from analyzer_agent.sanitize import one_line
 
 if TYPE_CHECKING:
     from analyzer_agent.evals.score import Judge, ScoredRun, Section

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer_agent.cli.answer_text import cited
 from analyzer_agent.cli.help import command
-from analyzer_agent.cli.notes import kinds_of, unusual_options
+from analyzer_agent.cli.notes import kinds_of, reader_of, unusual_options
 from analyzer_agent.cli.options import settings_of, shared_options, store_to_read
-from analyzer_agent.cli.safe_json import one_line, safe_json
-from analyzer_agent.cli.wrapping import echo
+from analyzer_agent.cli.output import cited, echo, safe_json
 from analyzer_agent.errors import AgentError, MediaError
+from analyzer_agent.sanitize import one_line
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.wording import quote
+from analyzer_agent.wording import counted, quote
 
 if TYPE_CHECKING:
     from analyzer_agent.config import Settings
@@ -121,14 +120,11 @@ def _find(
 ) -> "LibraryMatches":
     from analyzer_agent import tools
     from analyzer_agent.evidence.library_search import search_videos
-    from analyzer_agent.evidence.merging import NoteReader
-    from analyzer_agent.session import options_of, prefer_options
 
-    specs = tools.known({provenance.analyzer for provenance in store.notes.provenances()})
-    prefer_options(store.notes, options_of(settings), specs)
+    reader = reader_of(store, settings, tools.known({provenance.analyzer for provenance in store.notes.provenances()}))
     scoped = settings.start_ms is not None or settings.end_ms is not None
     span = TimeRange(settings.start_ms or 0, settings.end_ms if settings.end_ms is not None else _MAX_MS) if scoped else None
-    return search_videos(NoteReader(store, specs), words, [place.id for place in places], span=span, kinds=kinds or None, shown=limit)
+    return search_videos(reader, words, [place.id for place in places], span=span, kinds=kinds or None, shown=limit)
 
 
 def _unheard(store: "Store", places: Sequence[SearchedVideo]) -> list[SearchedVideo]:
@@ -150,10 +146,10 @@ def _may_have_sound(place: SearchedVideo) -> bool:
 
 def _text(words: str, found: "LibraryMatches", places: Mapping[str, SearchedVideo], store: "Store") -> str:
     if not found.hits:
-        return f"No note holds {quote(words)} ({_videos(len(places))} searched)."
+        return f"No note holds {quote(words)} ({counted(len(places), 'video')} searched)."
     total = sum(one.count for one in found.hits)
     held = "" if found.all_words else "no note holds all of the words; any of them: "
-    head = f"{quote(words)}: {held}{'more than ' if found.cut else ''}{total} found in {len(found.hits)} of {_videos(len(places))}"
+    head = f"{quote(words)}: {held}{'more than ' if found.cut else ''}{total} found in {len(found.hits)} of {counted(len(places), 'video')}"
     lines = [click.style(head, bold=True)]
     names = _names(places)
     for one in found.hits:
@@ -176,16 +172,12 @@ def _names(places: Mapping[str, SearchedVideo]) -> dict[str, str]:
     return {id: one_line(place.name if alike[place.name] == 1 else place.path) for id, place in places.items()}
 
 
-def _videos(count: int) -> str:
-    return f"{count} video{'' if count == 1 else 's'}"
-
-
 def _unheard_text(unheard: Sequence[SearchedVideo], among: int, named: Sequence[str]) -> str:
     names = ", ".join(one_line(place.name) for place in unheard[:_MAX_NAMES])
     more = f" and {len(unheard) - _MAX_NAMES} more" if len(unheard) > _MAX_NAMES else ""
     there = [place.path for place in unheard if Path(place.path).is_file()]
     hint = f"\nHint: {_how_to_index(named or there[:_MAX_NAMES])}" if there else ""
-    return f"Not examined for speech: {len(unheard)} of {_videos(among)}: {names}{more}.{hint}"
+    return f"Not examined for speech: {len(unheard)} of {counted(among, 'video')}: {names}{more}.{hint}"
 
 
 def _how_to_index(videos: Sequence[str]) -> str:
@@ -195,22 +187,17 @@ def _how_to_index(videos: Sequence[str]) -> str:
 def _object(
     words: str, found: "LibraryMatches", places: Mapping[str, SearchedVideo], unheard: Sequence[SearchedVideo], store: "Store"
 ) -> str:
-    videos = [
-        {
-            "video": places[one.video].name,
-            "path": places[one.video].path,
-            "count": one.count,
-            "hits": [_hit(run, store) for run in one.runs],
-        }
-        for one in found.hits
-    ]
     return safe_json(
         {
             "query": words,
             "searched": len(places),
             "all_words": found.all_words,
             "cut": found.cut,
-            "videos": videos,
+            "videos": [
+                {"video": place.name, "path": place.path, "count": one.count, "hits": [_hit(run, store) for run in one.runs]}
+                for one in found.hits
+                for place in [places[one.video]]
+            ],
             "not_examined": [{"video": place.name, "path": place.path, "analyzer": "speech"} for place in unheard],
         }
     )

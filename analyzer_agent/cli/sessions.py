@@ -8,9 +8,7 @@ import click
 
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import settings_of, shared_options, store_to_read
-from analyzer_agent.cli.safe_json import safe_json
-from analyzer_agent.cli.tables import table
-from analyzer_agent.cli.wrapping import echo
+from analyzer_agent.cli.output import echo, safe_json, table
 from analyzer_agent.wording import quote
 
 if TYPE_CHECKING:

@@ -4,11 +4,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analyzer_agent.cli.answer_text import cited
-from analyzer_agent.cli.safe_json import one_line
+from analyzer_agent.cli.output import cited, echo, wrapped
 from analyzer_agent.cli.sessions import as_table, sessions_in
-from analyzer_agent.cli.wrapping import echo, wrapped
 from analyzer_agent.records import Usage
+from analyzer_agent.sanitize import one_line
 from analyzer_agent.timeline import seconds
 from analyzer_agent.wording import quote
 

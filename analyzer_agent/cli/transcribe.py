@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer_agent.cli.advice import advise_index, offer_whisper
-from analyzer_agent.cli.common import chosen, open_session, warn_of_problems
+from analyzer_agent.cli.common import chosen, open_session, running
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.index import fail_if_incomplete, run_index
-from analyzer_agent.cli.interrupt import interruptible
 from analyzer_agent.cli.note_formats import FORMATS, NoteRow, Style, style_of, style_options, write
 from analyzer_agent.cli.notes import row_of
 from analyzer_agent.cli.options import settings_of, shared_options
-from analyzer_agent.cli.progress import progress_display, warn
-from analyzer_agent.cli.safe_json import one_line, safe_json
-from analyzer_agent.cli.wrapping import echo
+from analyzer_agent.cli.output import echo, safe_json, warn
 from analyzer_agent.errors import AgentError
+from analyzer_agent.sanitize import one_line
 from analyzer_agent.wording import unheard_lines
 
 if TYPE_CHECKING:
@@ -57,8 +55,7 @@ def transcribe(
     with open_session(files, flags["quiet"], settings=settings) as session:
         targets = _targets(files, form, output, overwrite)
         style = style_of(words, max_line, {target.form for target in targets}, _FORMATS)
-        warn_of_problems(session)
-        with progress_display(flags["quiet"], session.toolbox.titled) as drawer, interruptible(session.cancel, on_stop=drawer.pause):
+        with running(session, flags["quiet"]) as drawer:
             results = run_index(session, ["speech"], None, drawer)
         heard = {result.args.get("video") or session.session_videos[0].name: result for result in results if not result.refused}
         weak = False

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer_agent.cli.progress import warn
+from analyzer_agent.cli.output import warn
 
 if TYPE_CHECKING:
     from analyzer_agent.config import Settings

@@ -1,24 +1,22 @@
 """`weights`: list published weights, and download them for this machine or another one."""
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from analyzer_agent.cli.options import settings_of, shared_options
-from analyzer_agent.cli.safe_json import one_line, safe_json
-from analyzer_agent.cli.tables import table
-from analyzer_agent.cli.wrapping import echo
+from analyzer_agent.cli.output import echo, safe_json, table, warn
 from analyzer_agent.errors import AgentError
 from analyzer_agent.installing import amount_of_bytes
+from analyzer_agent.sanitize import one_line
 
 if TYPE_CHECKING:
     from analyzer_agent.config import Settings
     from analyzer_agent.tools.weights.catalog import Weights
-    from analyzer_agent.tools.weights.download import DownloadDone, DownloadProgress, WeightFile
+    from analyzer_agent.tools.weights.download import WeightFile
 
 _LINE_INTERVAL_S = 5.0
 _CODES_SHOWN = 6
@@ -113,9 +111,7 @@ def bring(wanted: Sequence[str], folder: Path, quiet: bool, *, ask: bool = False
         _announce(missing, folder)
         if ask:
             click.confirm("Download them?", default=True, abort=True, err=True)
-        with _display(quiet) as drawer:
-            for event in download.download_weights(missing):
-                drawer.draw(event)
+        _download(missing, quiet)
     _print_progress(files, missing, told_on_stderr)
 
 
@@ -149,7 +145,7 @@ def _announce(missing: "Sequence[WeightFile]", folder: Path) -> None:
     echo(f"{total} to download into {one_line(str(folder))}", err=True)
     for file in missing:
         if not (file.digest or file.unpacked):
-            echo(f"{click.style('Warning:', fg='yellow')} no checksum is available for {file.path.name}", err=True)
+            warn(f"no checksum is available for {file.path.name}")
 
 
 def _print_progress(files: "Sequence[WeightFile]", missing: "Sequence[WeightFile]", err: bool) -> None:
@@ -160,69 +156,28 @@ def _print_progress(files: "Sequence[WeightFile]", missing: "Sequence[WeightFile
         echo(f"{entry.analyzer} {entry.name}: {done}, {one_line(str(place))}", err=err)
 
 
-# --- progress -----------------------------------------------------------------------------------------------------------
-
-
-class _Display(Protocol):
-    def draw(self, event: "DownloadProgress | DownloadDone") -> None: ...
-
-
-class _SilentDisplay:
-    def draw(self, event: "DownloadProgress | DownloadDone") -> None:
-        pass
-
-
-class _LineDisplay:
-    """Prints a line for each finished file, and one every few seconds."""
-
-    def __init__(self) -> None:
-        self._told = time.monotonic()
-
-    def draw(self, event: "DownloadProgress | DownloadDone") -> None:
-        done: int | None = getattr(event, "done", None)
-        if done is not None and time.monotonic() - self._told < _LINE_INTERVAL_S:
-            return
-        self._told = time.monotonic()
-        far = "done" if done is None else amount_of_bytes(done)
-        if done is not None and event.file.size:
-            far += f" of {amount_of_bytes(event.file.size)}"
-        echo(f"{_subject(event.file)}: {far}", err=True)
-
-
-class _LiveDisplay:
-    """Shows a bar per file."""
-
-    def __init__(self, progress: Any) -> None:
-        self._progress = progress
-        self._tasks: dict[Path, Any] = {}
-        self._done = 0
-
-    def draw(self, event: "DownloadProgress | DownloadDone") -> None:
-        file = event.file
-        self._done = getattr(event, "done", self._done)
-        if file.path not in self._tasks:  # bytes of an earlier run must not count towards the speed
-            self._tasks[file.path] = self._progress.add_task(one_line(_subject(file)), total=file.size, completed=self._done)
-        elif hasattr(event, "done"):
-            self._progress.update(self._tasks[file.path], completed=self._done)
-        else:
-            self._progress.update(self._tasks[file.path], total=self._done)
-
-
-def _subject(file: "WeightFile") -> str:
-    return f"{file.weights.analyzer} {file.weights.name}: {file.path.name}"
-
-
-@contextmanager
-def _display(quiet: bool) -> Iterator[_Display]:
-    """Show progress on stderr: bars on a terminal, lines elsewhere, nothing if quiet."""
+def _download(missing: "Sequence[WeightFile]", quiet: bool) -> None:
+    """Download files, with progress on stderr: bars on a terminal, else a line per file and every few seconds."""
     from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield _SilentDisplay() if quiet else _LineDisplay()
-        return
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from analyzer_agent.tools.weights.download import DownloadProgress, download_weights
 
+    console, printed = Console(stderr=True), time.monotonic()
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        yield _LiveDisplay(progress)
+    tasks: dict[Path, TaskID] = {}
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as progress:
+        for event in download_weights(missing):
+            file = event.file
+            subject = one_line(f"{file.weights.analyzer} {file.weights.name}: {file.path.name}")
+            done = event.done if isinstance(event, DownloadProgress) else None
+            if file.path not in tasks:  # bytes of an earlier run must not count towards the speed
+                tasks[file.path] = progress.add_task(subject, total=file.size, completed=done or 0)
+            elif done is not None:
+                progress.update(tasks[file.path], completed=done)
+            else:
+                progress.update(tasks[file.path], total=progress.tasks[tasks[file.path]].completed)
+            if not (quiet or console.is_terminal) and (done is None or time.monotonic() - printed >= _LINE_INTERVAL_S):
+                printed = time.monotonic()
+                of = f" of {amount_of_bytes(file.size)}" if file.size else ""
+                echo(f"{subject}: {'done' if done is None else amount_of_bytes(done) + of}", err=True)

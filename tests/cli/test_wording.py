@@ -34,7 +34,7 @@ Cost: 8.5 new media-seconds, 0 reused, 1.2 s"""
 
 
 def test_an_answer_is_told_as_the_command_line_tells_it(capsys: pytest.CaptureFixture[str]) -> None:
-    from analyzer_agent.cli.answer_text import print_answer
+    from analyzer_agent.cli.output import print_answer
 
     assert str(ANSWER) == TOLD
     print_answer(ANSWER)

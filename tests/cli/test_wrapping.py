@@ -6,10 +6,8 @@ from pathlib import Path
 import click
 import pytest
 
-from analyzer_agent.cli import main, wrapping
-from analyzer_agent.cli.answer_text import cited
-from analyzer_agent.cli.tables import table
-from analyzer_agent.cli.wrapping import Writer, break_line, echo, text_width, wrapped
+from analyzer_agent.cli import main, output
+from analyzer_agent.cli.output import Writer, break_line, cited, echo, table, text_width, wrapped
 from cli_kit import Cli, talk
 
 TEXT = "A spectre is haunting Europe, the spectre of communism; all the powers of old Europe have entered into a holy alliance."
@@ -24,7 +22,7 @@ def command_paths(group: click.Group, before: tuple[str, ...] = ()) -> Iterator[
 @pytest.fixture
 def wide(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def set_to(columns: int) -> None:
-        monkeypatch.setattr(wrapping, "terminal_columns", lambda err=False: columns)
+        monkeypatch.setattr(output, "terminal_columns", lambda err=False: columns)
 
     return set_to
 
