@@ -21,7 +21,6 @@ from analyzer_agent.config import Settings, default_file
 from analyzer_agent.errors import AgentError, PluginError
 from analyzer_agent.installing import pip_install, reinstall_opencv
 from analyzer_agent.protocols import EngineConfig, EngineSpec
-from analyzer_agent.records import JSON
 
 State = Literal["works", "weak", "missing", "broken"]
 
@@ -80,11 +79,6 @@ def examine(settings: Settings, file: Path | None = None) -> Iterator[Finding]:
     yield manager(settings)
     yield Finding("settings", "file", "works", str(file) if file else f"none; {default_file()} would be read")
     yield from store(settings)
-
-
-def as_record(finding: Finding) -> dict[str, JSON]:
-    """Return the object that `doctor --json` prints for a finding."""
-    return {name: getattr(finding, name) for name in ("section", "name", "state", "detail", "fix", "size", "analyzer")}
 
 
 # --- packages -----------------------------------------------------------------------------------

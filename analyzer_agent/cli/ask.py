@@ -26,10 +26,8 @@ _USAGE = 'For example: analyzer-agent ask talk.mp4 "What does it cost?"'
 
 @command()
 @click.argument("arguments", nargs=-1, required=True, metavar="VIDEO|FOLDER... QUESTION")
-@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 @click.option("--full", is_flag=True, help="Print quotations in full.")
-@click.option("--session", metavar="NAME", help="Continue the session of this name, or start it.")
-@shared_options("videos", "scope", "manager", "analyzers", "store")
+@shared_options("session", "json", "videos", "scope", "manager", "analyzers", "store")
 def ask(arguments: tuple[str, ...], as_object: bool, full: bool, session: str | None, **flags: Any) -> None:
     """Ask one QUESTION about one or more videos.
 

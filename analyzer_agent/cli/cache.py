@@ -24,8 +24,7 @@ def cache() -> None:
 
 
 @cache.command()
-@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
-@shared_options("store")
+@shared_options("json", "store")
 def stats(as_object: bool, **flags: Any) -> None:
     """Show the number of notes of each video and analyzer."""
     path = store_to_read(settings_of(flags))

@@ -40,12 +40,11 @@ if TYPE_CHECKING:
 
 @command()
 @click.argument("videos", nargs=-1, metavar="[VIDEO|FOLDER]...")
-@click.option("--session", metavar="NAME", help="Continue the session of this name, or start it. A known session needs no VIDEO.")
-@shared_options("videos", "scope", "manager", "analyzers", "store")
+@shared_options("session", "videos", "scope", "manager", "analyzers", "store")
 def chat(videos: tuple[str, ...], session: str | None, **flags: Any) -> None:
     """Ask several questions about the same videos.
 
-    Continue a session later with --session NAME; an interrupted question resumes at its last step.
+    Continue a session later with --session NAME, which needs no VIDEO; an interrupted question resumes at its last step.
     Ctrl-C stops a question or clears the line. Ctrl-D, or Ctrl-C twice on an empty line, ends the
     chat.
     """

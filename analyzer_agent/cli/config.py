@@ -27,8 +27,7 @@ def config() -> None:
 
 
 @config.command()
-@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
-@shared_options("settings")
+@shared_options("json", "settings")
 def path(as_object: bool, **flags: Any) -> None:
     """Print the path of the settings file, which need not exist."""
     from analyzer_agent.config import chosen_file, default_file
@@ -41,8 +40,7 @@ def path(as_object: bool, **flags: Any) -> None:
 
 
 @config.command("list", cls=Command)
-@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
-@shared_options("scope", "manager", "analyzers", "store")
+@shared_options("json", "scope", "manager", "analyzers", "store")
 def list_(as_object: bool, **flags: Any) -> None:
     """List each setting with its value and origin.
 

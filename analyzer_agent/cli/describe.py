@@ -20,11 +20,9 @@ if TYPE_CHECKING:
 
 @command()
 @click.argument("video")
-@click.option("--with", "names", metavar="A,B", help="Use only these analyzers.  [default: all that can run here]")
 @click.option("--covered", is_flag=True, help="Run no analyzer; describe the stored notes.")
 @click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="Shorten the text to about N tokens.")
-@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
-@shared_options("scope", "analyzers", "store")
+@shared_options("names", "json", "scope", "analyzers", "store")
 def describe(video: str, names: str | None, covered: bool, as_object: bool, **flags: Any) -> None:
     """Print all findings on a VIDEO as one text in time order.
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -25,8 +26,7 @@ _IGNORED = ("engine", "decoder", "refresh", "max_analyzer_seconds", "frames", "v
 
 
 @command()
-@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
-@shared_options("analyzers", "manager", "store", without=_IGNORED)
+@shared_options("json", "analyzers", "manager", "store", without=_IGNORED)
 def doctor(as_object: bool, **flags: Any) -> None:
     """Show what works here, and how to fix what does not.
 
@@ -36,12 +36,12 @@ def doctor(as_object: bool, **flags: Any) -> None:
     """
     settings = settings_of(flags)
     from analyzer_agent.config import chosen_file
-    from analyzer_agent.doctor import as_record, examine
+    from analyzer_agent.doctor import examine
 
     findings = list(examine(settings, chosen_file(flags["config"], os.environ)))
     broken = [finding for finding in findings if finding.state == "broken"]
     if as_object:
-        click.echo(safe_json({"ok": not broken, "findings": [as_record(finding) for finding in findings]}))
+        click.echo(safe_json({"ok": not broken, "findings": [asdict(finding) for finding in findings]}))
     else:
         _show(findings)
         _sum_up(findings, settings)

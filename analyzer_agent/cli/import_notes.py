@@ -46,8 +46,7 @@ For example:
     metavar="TIME",
     help="Set the time in FILE at which the video starts, if it is a cut of a longer one.",
 )
-@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
-@shared_options("scope", "store")
+@shared_options("json", "scope", "store")
 def import_notes(file: str, video: str, duration: str | None, every: float, starts_at: str, as_object: bool, **flags: Any) -> None:
     """Import notes made by other programs.
 

@@ -19,7 +19,9 @@ from analyzer_agent.timeline import seconds
 from analyzer_agent.wording import left_lines
 
 if TYPE_CHECKING:
+    from analyzer_agent.protocols import Spec
     from analyzer_agent.session import Session
+    from analyzer_agent.toolbox import SessionVideo
 
 _LEFT = "not examined"
 _REASONS_SHOWN = 3
@@ -27,10 +29,8 @@ _REASONS_SHOWN = 3
 
 @command()
 @click.argument("videos", nargs=-1, required=True, metavar="VIDEO|FOLDER...")
-@click.option("--with", "names", metavar="A,B", help="Run only these analyzers.  [default: all that can run here]")
 @click.option("--every", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Sample a frame every S seconds.")
-@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
-@shared_options("videos", "scope", "analyzers", "store")
+@shared_options("names", "json", "videos", "scope", "analyzers", "store")
 def index(videos: tuple[str, ...], names: str | None, every: float | None, as_object: bool, **flags: Any) -> None:
     """Run analyzers over videos ahead of questions.
 
@@ -99,22 +99,27 @@ def run_index(session: "Session", wanted: Sequence[str] | None, every: float | N
 
 def _tell_skipped(session: "Session", results: Sequence[ToolResult], wanted: Sequence[str] | None) -> None:
     """Warn of videos that analyzers do not apply to, unless `fail_if_incomplete` raises for it."""
-    tools = {tool.spec.tool: tool for tool in session.toolbox.tools.values()}
-    session_videos = {session_video.name: session_video for session_video in session.session_videos}
     reasons: dict[str, list[str]] = {}
     for result in results:
         if result.refusal is not None:
-            spec = tools[result.tool].spec
-            session_video = session_videos[str(result.args.get("video") or session.session_videos[0].name)]
+            session_video, spec = _examined(session, result)
             reasons.setdefault(spec.name, []).append(session.toolbox.missing_input(spec, session_video) or result.refusal)
     alike: dict[tuple[str, ...], list[str]] = {}
     for name, whys in reasons.items():
-        if wanted is None or len(whys) < len(session_videos):
+        if wanted is None or len(whys) < len(session.session_videos):
             alike.setdefault(tuple(whys), []).append(name)
     for same, names in alike.items():
-        count = f"{len(same)} of {len(session_videos)} skipped" if len(session_videos) > 1 else "Skipped"
+        videos = len(session.session_videos)
+        count = f"{len(same)} of {videos} skipped" if videos > 1 else "Skipped"
         of = "" if wanted and len(wanted) == 1 else f" for {', '.join(names)}"
         warn(session.toolbox.titled(f"{count}{of}: {_first(same)}"))
+
+
+def _examined(session: "Session", result: ToolResult) -> "tuple[SessionVideo, Spec]":
+    """Return the video and the analyzer of a result."""
+    name = str(result.args.get("video") or session.session_videos[0].name)
+    spec = next(tool.spec for tool in session.toolbox.tools.values() if tool.spec.tool == result.tool)
+    return session.toolbox.session_videos[name], spec
 
 
 def _first(reasons: Sequence[str]) -> str:
@@ -123,13 +128,11 @@ def _first(reasons: Sequence[str]) -> str:
 
 
 def _show(session: "Session", results: Sequence[ToolResult], as_object: bool) -> None:
-    specs = {tool.spec.tool: tool.spec for tool in session.toolbox.tools.values()}
-    session_videos = {session_video.name: session_video for session_video in session.session_videos}
     rows: list[dict[str, Any]] = []
     for result in results:
         if result.refused:
             continue
-        session_video, spec = session_videos[str(result.args.get("video") or session.session_videos[0].name)], specs[result.tool]
+        session_video, spec = _examined(session, result)
         rows.append(
             {
                 "video": session_video.title,

@@ -30,16 +30,12 @@ _CHAPTER_TOKENS = 3_000
 
 @command()
 @click.argument("videos", nargs=-1, required=True, metavar="VIDEO|FOLDER...")
-@click.option(
-    "--kind", "kinds", multiple=True, metavar="K", help="Print only notes of this kind (speech, text, scene, ...); may be repeated."
-)
 @click.option("--search", metavar="WORDS", help="Print only notes with any of these words, best first.")
 @click.option("--chapters", is_flag=True, help="Print at most 12 parts of the video, each with typical words and notes.")
 @click.option("--format", "-f", "form", type=click.Choice(list(FORMATS)), help="Print in this format.  [default: table]")
-@click.option("--json", "as_object", is_flag=True, help="Print JSON, like --format json.")
 @click.option("--full", is_flag=True, help="Print texts in the table in full.")
 @style_options(FORMATS)
-@shared_options("videos", "scope", "options", "store")
+@shared_options("kinds", "json", "videos", "scope", "options", "store")
 def notes(
     videos: tuple[str, ...],
     kinds: tuple[str, ...],

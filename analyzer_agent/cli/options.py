@@ -85,6 +85,7 @@ def _option(*names: str, **known: Any) -> Callable[[F], F]:
 _ANALYZERS, _STORE = "Analyzers", "Store and settings"
 _TRACK_HELP = "Use this audio track for speech and voice.  [default: 1]"
 _CONFIG_HELP = "Read settings from this TOML file.  [default: see `config path`]"
+_KIND_HELP = "Only notes of this kind (speech, text, scene, ...). May be repeated."
 _VERBOSE_HELP = "List every range that was not examined and every file that was skipped."
 _OPTIONS: dict[str, Callable[[Any], Any]] = {
     **{setting.name: _declared_option(setting) for setting in SETTINGS.values() if setting.flags is not None},
@@ -97,6 +98,10 @@ _OPTIONS: dict[str, Callable[[Any], Any]] = {
     "track": _option("--track", type=click.IntRange(min=1), metavar="N", help=_TRACK_HELP, heading=_ANALYZERS, rare=True),
     "config": _option("--config", metavar="FILE", envvar=FILE_VARIABLE, help=_CONFIG_HELP, heading=_STORE),
     "quiet": _option("--quiet", "-q", is_flag=True, help="Hide progress.", heading=_STORE),
+    "json": _option("--json", "as_object", is_flag=True, help="Print JSON."),
+    "names": _option("--with", "names", metavar="A,B", help="Use only these analyzers.  [default: all that can run here]"),
+    "kinds": _option("--kind", "kinds", multiple=True, metavar="K", help=_KIND_HELP),
+    "session": _option("--session", metavar="NAME", help="Continue the session of this name, or start it."),
     "recursive": _option("--recursive", "-r", is_flag=True, help="Include the videos in subfolders."),
     "verbose": _option("--verbose", "-v", is_flag=True, help=_VERBOSE_HELP, heading=_STORE),
 }

@@ -3,6 +3,7 @@
 Text from videos is sanitized and never interpreted as markup.
 """
 
+import math
 import sys
 import threading
 import time
@@ -122,34 +123,38 @@ class LineDisplay(ProgressDisplay):
     def __init__(self, titled: Callable[[str], str] = str) -> None:
         super().__init__(titled)
         self._begun: dict[str, ToolStarted] = {}
-        self._told: dict[str, float] = {}
-        self._waiting: set[str] = set()
-        self._counted = -_COUNT_INTERVAL_S
+        self._printed: dict[str, float] = {}
+        """When the last line on a call, a wait or the batch was printed."""
 
     def _draw(self, event: Event) -> None:
         match event:
             case ToolStarted():
                 self._begun[event.call_id] = event
-                self._told[event.call_id] = time.monotonic()
+                self._is_due(event.call_id, _LINE_INTERVAL_S)
                 if event.new_ms:
                     self.note(str(event))
-            case Progress() if time.monotonic() - self._told.get(event.call_id, 0.0) >= _LINE_INTERVAL_S:
-                self._told[event.call_id] = time.monotonic()
+            case Progress() if self._is_due(event.call_id, _LINE_INTERVAL_S):
                 self.note(str(event))
-            case Waiting() if event.call_id not in self._waiting:
-                self._waiting.add(event.call_id)
+            case Waiting() if self._is_due(f"waiting {event.call_id}", math.inf):
                 self.note(str(event))
             case ToolFinished():
-                self._waiting.discard(event.result.call_id)
+                self._printed.pop(f"waiting {event.result.call_id}", None)
                 self.note(finished(event.result, self._begun.pop(event.result.call_id, None)))
             case SentBack():
                 self.note(str(event))
             case Warned():
                 super()._draw(event)
 
+    def _is_due(self, subject: str, interval_s: float) -> bool:
+        """Tell whether the last line on this subject is so long ago; if so, the next one counts from now."""
+        now = time.monotonic()
+        if now - self._printed.get(subject, -math.inf) < interval_s:
+            return False
+        self._printed[subject] = now
+        return True
+
     def _count(self, done: int, total: int, text: str) -> None:
-        if time.monotonic() - self._counted >= _COUNT_INTERVAL_S:
-            self._counted = time.monotonic()
+        if self._is_due("count", _COUNT_INTERVAL_S):
             self.note(f"{done} of {total}: {text}")
 
     def _note(self, text: str) -> None:

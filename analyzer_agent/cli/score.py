@@ -31,14 +31,13 @@ _WIDTH = 78
 @click.option(
     "--format", "form", type=click.Choice(["table", "md", "json"]), default="table", show_default=True, help="Print in this format."
 )
-@click.option("--json", "as_object", is_flag=True, help="Print JSON, like --format json.")
 @click.option("--submission", metavar="FILE", help="Also write the file for the benchmark's own script or server.")
 @click.option("--train-answers", metavar="FILE", help="Report accuracy of rare and unseen answers, given the training set's (JSON or CSV).")
 @click.option("--text-metrics", is_flag=True, help="Also compute BLEU, CIDEr and METEOR of open answers (needs analyzer-agent[score]).")
 @click.option(
     "--judge", metavar="MODEL", help="Let this language model, at --base-url, judge open answers; cache its replies in ANSWERS.judge.jsonl."
 )
-@shared_options("base_url", "api", "offline", "config")
+@shared_options("json", "base_url", "api", "offline", "config")
 def score(answers: str, other: str | None, form: str, as_object: bool, **flags: Any) -> None:
     """Score an answer file of `batch`, or compare two.
 

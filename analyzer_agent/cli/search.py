@@ -45,13 +45,8 @@ class SearchedVideo:
 
 @command()
 @click.argument("arguments", nargs=-1, required=True, metavar="WORDS... [VIDEO|FOLDER]...")
-@click.option(
-    "--kind", "kinds", multiple=True, metavar="K", help="Search only notes of this kind (speech, text, scene, ...); may be repeated."
-)
 @click.option("--limit", type=click.IntRange(min=1), default=3, metavar="N", help="Show N notes of each video.  [default: 3]")
-@click.option("--recursive", "-r", is_flag=True, help="Include the videos in subfolders.")
-@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
-@shared_options("scope", "options", "store")
+@shared_options("kinds", "recursive", "json", "scope", "options", "store")
 def search(arguments: tuple[str, ...], kinds: tuple[str, ...], limit: int, recursive: bool, as_object: bool, **flags: Any) -> None:
     """Find WORDS in the notes: in which videos, how often and when.
 

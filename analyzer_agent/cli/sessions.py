@@ -19,8 +19,7 @@ _MAX_NAMES = 2
 
 
 @command()
-@click.option("--json", "as_object", is_flag=True, help="Print a JSON list.")
-@shared_options("store")
+@shared_options("json", "store")
 def sessions(as_object: bool, **flags: Any) -> None:
     """List the sessions in the store, newest first.
 

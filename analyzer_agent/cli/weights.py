@@ -30,8 +30,7 @@ def weights() -> None:
 
 @weights.command("list")
 @click.argument("analyzers", nargs=-1, metavar="[ANALYZER...]")
-@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
-@shared_options("settings")
+@shared_options("json", "settings")
 def list_(analyzers: tuple[str, ...], as_object: bool, **flags: Any) -> None:
     """List the published weights, and where they are on this machine.
 

@@ -1,7 +1,7 @@
 """The settings, each declared once: `Settings` is the table that readers, flags and docs are made from."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack, cast
@@ -212,7 +212,7 @@ class Settings:
             known = {one.name for one in fields(Settings)}
             for name in named:
                 if name not in known:
-                    raise unknown(name, known)
+                    raise unknown_setting(name, sorted(known))
             return object.__new__(cls)
 
     if TYPE_CHECKING:  # the constructor accepts wider types than the fields have
@@ -267,17 +267,22 @@ SETTINGS: dict[str, Setting] = {one.name: one for one in declared(Settings)}
 _SPEECH_OPTIONS = ("language", "hotwords", "track")
 
 
-def option_hint(name: str) -> str:
-    """Return a hint for an analyzer's option that is given as a setting, "" for any other name."""
-    if name not in _SPEECH_OPTIONS:
-        return ""
-    return f"It is an option of speech: options = {{'speech': {{{name!r}: ...}}}}, in a file [options.speech] with the line {name} = ..."
+def unknown_setting(name: str, valid: Iterable[str], source: str = "", shown: Callable[[str], str] = str) -> AgentError:
+    """Return the error for an unknown setting.
 
-
-def unknown(name: str, known: set[str]) -> AgentError:
-    """Return the error for an unknown setting; `known` are the valid names."""
-    hint = f"In Python it is {SETTINGS[name].field}." if name in SETTINGS else option_hint(name) or did_you_mean(name, known)
-    return AgentError(f"Unknown setting {name!r}.", hint=hint or f"Valid ones: {', '.join(sorted(known))}.")
+    Args:
+        name: the name that was given.
+        valid: the valid names.
+        source: where it was given, such as a file.
+        shown: turns a name into its form in that source.
+    """
+    hint = did_you_mean(name, valid, shown) or f"Valid ones: {', '.join(map(shown, valid))}."
+    if name in _SPEECH_OPTIONS:
+        written = f"options = {{'speech': {{{name!r}: ...}}}}, in a file [options.speech] with the line {name} = ..."
+        hint = f"It is an option of speech: {written}"
+    elif not source and name in SETTINGS:
+        hint = f"In Python it is {SETTINGS[name].field}."
+    return AgentError(f"Unknown setting {shown(name)!r}{f' in {source}' if source else ''}.", hint=hint)
 
 
 def _checked(setting: Setting, shown: str, value: Any, read: Reader) -> Any:

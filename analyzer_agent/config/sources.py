@@ -11,8 +11,8 @@ from typing import Any
 
 from analyzer_agent.config import readers
 from analyzer_agent.config.default_paths import caches, default_file
-from analyzer_agent.config.settings import SETTINGS, PathLike, Settings, option_hint
-from analyzer_agent.errors import AgentError, did_you_mean, near
+from analyzer_agent.config.settings import SETTINGS, PathLike, Settings, unknown_setting
+from analyzer_agent.errors import AgentError, near
 
 ENV_PREFIX = "ANALYZER_AGENT_"
 FILE_VARIABLE = f"{ENV_PREFIX}CONFIG"
@@ -97,8 +97,7 @@ def _read(given: Mapping[str, Any], source: str, shown: Callable[[str], str] = s
     done: dict[str, Any] = {}
     for name, value in given.items():
         if name not in SETTINGS:
-            hint = option_hint(name) or did_you_mean(name, SETTINGS, shown) or f"Valid ones: {', '.join(map(shown, SETTINGS))}."
-            raise AgentError(f"Unknown setting {shown(name)!r} in {source}.", hint=hint)
+            raise unknown_setting(name, SETTINGS, source, shown)
         setting = SETTINGS[name]
         try:
             if name == "weights":
