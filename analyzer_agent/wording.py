@@ -41,6 +41,12 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
+def first_few(items: Sequence[str], most: int, joint: str = ", ", noun: str = "") -> str:
+    """Return the first items, and the number of the others: `a, b and 2 more`."""
+    others = f"{joint if joint != ', ' else ' '}and {len(items) - most} more{noun}" if len(items) > most else ""
+    return joint.join(items[:most]) + others
+
+
 def amount(ms: int) -> str:
     """Return a duration for people: `8.5 s`, `12:30`."""
     return f"{seconds(ms):.3g} s" if ms < 99_950 else clock(round(ms / 1000) * 1000)
@@ -48,8 +54,7 @@ def amount(ms: int) -> str:
 
 def ranges_text(ranges: Sequence[TimeRange]) -> str:
     """Return the first three ranges and the number of further ones."""
-    shown = ", ".join(str(r) for r in ranges[:_RANGES_SHOWN])
-    return shown + (f" and {len(ranges) - _RANGES_SHOWN} more" if len(ranges) > _RANGES_SHOWN else "")
+    return first_few([str(r) for r in ranges], _RANGES_SHOWN)
 
 
 def subject(start: ToolStarted) -> str:
@@ -203,8 +208,7 @@ def unheard_lines(left: Iterable[Unexamined], names: Mapping[str, str]) -> list[
 
 
 def _parts(ranges: Sequence[TimeRange]) -> str:
-    more = f" and {len(ranges) - _PARTS_SHOWN} more parts" if len(ranges) > _PARTS_SHOWN else ""
-    return ", ".join(str(span) for span in ranges[:_PARTS_SHOWN]) + more
+    return first_few([str(span) for span in ranges], _PARTS_SHOWN, noun=" parts")
 
 
 def _of(video: str, names: Mapping[str, str]) -> str:
@@ -218,14 +222,12 @@ def unexamined_in_brief(left: Sequence[Unexamined], names: Mapping[str, str]) ->
     """
     if len(names) <= 1:
         parts = _unexamined(left, names)
-        more = f"; and {len(parts) - _IN_BRIEF} more; -v lists them" if len(parts) > _IN_BRIEF else ""
-        return "; ".join(parts[:_IN_BRIEF]) + more
+        return first_few(parts, _IN_BRIEF, joint="; ", noun="; -v lists them")
     failed = _unexamined([u for u in left if u.reason == "failed"], names)
     told = [f"{failed[0]}{f' and {len(failed) - 1} more failures' if len(failed) > 1 else ''}"] if failed else []
     analyzers = [one_line(name) for name in dict.fromkeys(u.analyzer for u in left)]
-    more = f" and {len(analyzers) - _IN_BRIEF} more" if len(analyzers) > _IN_BRIEF else ""
     which = f"{len({u.video for u in left})} of {len(names)} videos, or parts of them"
-    return "; ".join([*told, f"{which}, by {', '.join(analyzers[:_IN_BRIEF])}{more}; -v lists them"])
+    return "; ".join([*told, f"{which}, by {first_few(analyzers, _IN_BRIEF)}; -v lists them"])
 
 
 def _unexamined(left: Iterable[Unexamined], names: Mapping[str, str]) -> list[str]:

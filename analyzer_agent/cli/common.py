@@ -1,7 +1,4 @@
-"""Helpers shared by commands: parse arguments, open a session, draw events, warn about files.
-
-Printing answers is left to `answer_text`.
-"""
+"""Helpers shared by commands: parse arguments, open a session, draw events, warn about files."""
 
 import os
 import shlex
@@ -19,7 +16,7 @@ from analyzer_agent.errors import MediaError
 from analyzer_agent.events import Answered, Event
 from analyzer_agent.records import Answer
 from analyzer_agent.sanitize import one_line
-from analyzer_agent.wording import counted
+from analyzer_agent.wording import counted, first_few
 
 if TYPE_CHECKING:
     from analyzer_agent.session import Session
@@ -77,10 +74,8 @@ def chosen(videos: Sequence[str | Path], flags: Mapping[str, Any]) -> tuple[Path
 
     found = media_in(videos, recursive=flags["recursive"])
     if found.left_out:
-        names = [path.name for path in found.left_out]
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED and not flags["verbose"] else ""
-        shown = names if not more else names[:_NAMED]
-        warn(f"Skipped, no video or audio: {', '.join(map(one_line, shown))}{more}")
+        names = [one_line(path.name) for path in found.left_out]
+        warn(f"Skipped, no video or audio: {first_few(names, len(names) if flags['verbose'] else _NAMED)}")
     if found.beside and flags["verbose"] and not flags["quiet"]:
         echo(f"{counted(found.beside, 'other file')} skipped", err=True)
     return found.files

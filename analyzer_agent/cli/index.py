@@ -16,7 +16,7 @@ from analyzer_agent.events import Warned
 from analyzer_agent.records import ToolResult
 from analyzer_agent.sanitize import one_line
 from analyzer_agent.timeline import seconds
-from analyzer_agent.wording import left_lines
+from analyzer_agent.wording import first_few, left_lines
 
 if TYPE_CHECKING:
     from analyzer_agent.protocols import Spec
@@ -112,7 +112,7 @@ def _tell_skipped(session: "Session", results: Sequence[ToolResult], wanted: Seq
         videos = len(session.session_videos)
         count = f"{len(same)} of {videos} skipped" if videos > 1 else "Skipped"
         of = "" if wanted and len(wanted) == 1 else f" for {', '.join(names)}"
-        warn(session.toolbox.titled(f"{count}{of}: {_first(same)}"))
+        warn(session.toolbox.titled(f"{count}{of}: {first_few(same, _REASONS_SHOWN, joint='; ')}"))
 
 
 def _examined(session: "Session", result: ToolResult) -> "tuple[SessionVideo, Spec]":
@@ -120,11 +120,6 @@ def _examined(session: "Session", result: ToolResult) -> "tuple[SessionVideo, Sp
     name = str(result.args.get("video") or session.session_videos[0].name)
     spec = next(tool.spec for tool in session.toolbox.tools.values() if tool.spec.tool == result.tool)
     return session.toolbox.session_videos[name], spec
-
-
-def _first(reasons: Sequence[str]) -> str:
-    more = f"; and {len(reasons) - _REASONS_SHOWN} more" if len(reasons) > _REASONS_SHOWN else ""
-    return "; ".join(reasons[:_REASONS_SHOWN]) + more
 
 
 def _show(session: "Session", results: Sequence[ToolResult], as_object: bool) -> None:
@@ -185,6 +180,6 @@ def fail_if_incomplete(results: Sequence[ToolResult], wanted: Sequence[str] | No
         called = any("ranges" in result.args for result in refused)
         hint = "Leave it out of --with, or choose another video."
         raise AgentError(
-            titled(_first([(result.refusal or "").rstrip(".") for result in refused])) + ".",
+            titled(first_few([(result.refusal or "").rstrip(".") for result in refused], _REASONS_SHOWN, joint="; ")) + ".",
             hint="Try other options: see --language, --track and --option." if called else hint,
         )

@@ -4,7 +4,7 @@ import os
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +17,13 @@ from analyzer_agent.cli.output import cited, echo, safe_json
 from analyzer_agent.errors import AgentError, MediaError
 from analyzer_agent.sanitize import one_line
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.wording import counted, quote
+from analyzer_agent.wording import counted, first_few, quote
 
 if TYPE_CHECKING:
     from analyzer_agent.config import Settings
     from analyzer_agent.evidence.library_search import LibraryMatches
     from analyzer_agent.evidence.merging import MergedNote
-    from analyzer_agent.storage import Store
+    from analyzer_agent.storage import KnownVideo, Store
 
 _MAX_MS = 1 << 50
 _MAX_TEXT_CHARS = 100
@@ -31,16 +31,6 @@ _MAX_NAMES = 3
 _WORDS_FIRST = "Words come first, then files and folders: analyzer-agent search price talk.mp4"
 _HEARD = ("speech", "subtitles")
 """The analyzers whose notes hold spoken words."""
-
-
-@dataclass(frozen=True)
-class SearchedVideo:
-    """A video to search; `duration` in ms is 0 if the store does not know the video."""
-
-    id: str
-    name: str
-    path: str
-    duration: int
 
 
 @command()
@@ -98,20 +88,21 @@ def _looks_like_file(word: str) -> bool:
     return os.sep in word or Path(word).suffix.lower() in (".mp4", ".mkv", ".mov", ".webm", ".avi", ".mp3", ".wav", ".m4a")
 
 
-def _places(store: "Store", named: Sequence[str], recursive: bool) -> list[SearchedVideo]:
+def _places(store: "Store", named: Sequence[str], recursive: bool) -> "list[KnownVideo]":
     """Return the videos to search: those that are named, else all that were examined."""
     known = {video.id: video for video in store.maintenance.examined_videos()}
     if not named:
-        all_known = (SearchedVideo(video.id, Path(video.path).name, video.path, video.duration) for video in known.values())
-        return sorted(all_known, key=lambda place: place.path)
+        named_as_files = (replace(video, name=Path(video.path).name) for video in known.values())
+        return sorted(named_as_files, key=lambda place: place.path)
     from analyzer_agent.media import fingerprint, media_in
+    from analyzer_agent.storage import KnownVideo
 
     files = {fingerprint(file): file for file in media_in(named, recursive=recursive).files}
-    return [SearchedVideo(id, file.name, str(file), known[id].duration if id in known else 0) for id, file in files.items()]
+    return [KnownVideo(id, file.name, str(file), known[id].duration if id in known else 0) for id, file in files.items()]
 
 
 def _find(
-    store: "Store", words: str, places: Sequence[SearchedVideo], kinds: Sequence[str], settings: "Settings", limit: int
+    store: "Store", words: str, places: "Sequence[KnownVideo]", kinds: Sequence[str], settings: "Settings", limit: int
 ) -> "LibraryMatches":
     from analyzer_agent import tools
     from analyzer_agent.evidence.library_search import search_videos
@@ -122,14 +113,14 @@ def _find(
     return search_videos(reader, words, [place.id for place in places], span=span, kinds=kinds or None, shown=limit)
 
 
-def _unheard(store: "Store", places: Sequence[SearchedVideo]) -> list[SearchedVideo]:
+def _unheard(store: "Store", places: "Sequence[KnownVideo]") -> "list[KnownVideo]":
     """Return the videos with sound that are not, or not wholly, covered by speech or subtitles."""
     looked = [store.ledger.looked(analyzer) for analyzer in _HEARD]
     left = [p for p in places if not p.duration or not any(TimeRange(0, p.duration) in done.get(p.id, ()) for done in looked)]
     return [place for place in left if _may_have_sound(place)]
 
 
-def _may_have_sound(place: SearchedVideo) -> bool:
+def _may_have_sound(place: "KnownVideo") -> bool:
     """Tell whether a video has sound, as far as is known: one whose file is not there may have some."""
     from analyzer_agent.media import has_sound
 
@@ -139,7 +130,7 @@ def _may_have_sound(place: SearchedVideo) -> bool:
         return False
 
 
-def _text(words: str, found: "LibraryMatches", places: Mapping[str, SearchedVideo], store: "Store") -> str:
+def _text(words: str, found: "LibraryMatches", places: "Mapping[str, KnownVideo]", store: "Store") -> str:
     if not found.hits:
         return f"No note holds {quote(words)} ({counted(len(places), 'video')} searched)."
     total = sum(one.count for one in found.hits)
@@ -161,18 +152,17 @@ def _line(run: "MergedNote", store: "Store") -> str:
     return f"[#{run.id}] {run.span} {kind}: {quote(run.text, _MAX_TEXT_CHARS)}"
 
 
-def _names(places: Mapping[str, SearchedVideo]) -> dict[str, str]:
+def _names(places: "Mapping[str, KnownVideo]") -> dict[str, str]:
     """Return a unique name per video id: the file name, or the path if two names are equal."""
     alike = Counter(place.name for place in places.values())
     return {id: one_line(place.name if alike[place.name] == 1 else place.path) for id, place in places.items()}
 
 
-def _unheard_text(unheard: Sequence[SearchedVideo], among: int, named: Sequence[str]) -> str:
-    names = ", ".join(one_line(place.name) for place in unheard[:_MAX_NAMES])
-    more = f" and {len(unheard) - _MAX_NAMES} more" if len(unheard) > _MAX_NAMES else ""
+def _unheard_text(unheard: "Sequence[KnownVideo]", among: int, named: Sequence[str]) -> str:
+    names = first_few([one_line(place.name) for place in unheard], _MAX_NAMES)
     there = [place.path for place in unheard if Path(place.path).is_file()]
     hint = f"\nHint: {_how_to_index(named or there[:_MAX_NAMES])}" if there else ""
-    return f"Not examined for speech: {len(unheard)} of {counted(among, 'video')}: {names}{more}.{hint}"
+    return f"Not examined for speech: {len(unheard)} of {counted(among, 'video')}: {names}.{hint}"
 
 
 def _how_to_index(videos: Sequence[str]) -> str:
@@ -180,7 +170,7 @@ def _how_to_index(videos: Sequence[str]) -> str:
 
 
 def _object(
-    words: str, found: "LibraryMatches", places: Mapping[str, SearchedVideo], unheard: Sequence[SearchedVideo], store: "Store"
+    words: str, found: "LibraryMatches", places: "Mapping[str, KnownVideo]", unheard: "Sequence[KnownVideo]", store: "Store"
 ) -> str:
     return safe_json(
         {

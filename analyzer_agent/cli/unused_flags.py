@@ -58,18 +58,13 @@ def _vision(settings: "Settings", flags: Mapping[str, Any]) -> str | None:
     return "--offline forbids asking it" if settings.offline else "there is no key and no --base-url for it"
 
 
-def _vocabulary(settings: "Settings", flags: Mapping[str, Any]) -> str | None:
-    chosen = _analyzers(settings, flags)
-    return "only tags uses it" if chosen and "tags" not in chosen else None
-
-
 def _device(settings: "Settings", flags: Mapping[str, Any]) -> str | None:
     from analyzer_agent.tools.engines.gpu import has_gpu_driver
 
     return "no driver for a GPU is installed" if settings.device.startswith("cuda") and not has_gpu_driver() else None
 
 
-def _hearing(*analyzers: str) -> Reason:
+def _only_for(*analyzers: str) -> Reason:
     def reason(settings: "Settings", flags: Mapping[str, Any]) -> str | None:
         chosen = _analyzers(settings, flags)
         return (
@@ -119,9 +114,9 @@ _TABLE: tuple[tuple[tuple[str, ...], Reason], ...] = (
     ((*_LOOKING, "decoder", "from", "to"), _in_mode("--mode blind analyzes nothing", "blind")),
     (_LOOKING, _in_mode("--mode frames runs no analyzer", "frames")),
     (("vision_model",), _vision),
-    (("vocabulary",), _vocabulary),
-    (("language", "hotwords"), _hearing("speech")),
-    (("track",), _hearing("speech", "voice")),
+    (("vocabulary",), _only_for("tags")),
+    (("language", "hotwords"), _only_for("speech")),
+    (("track",), _only_for("speech", "voice")),
     (("every",), _every),
     (("device",), _device),
     (("refresh", "max_analyzer_seconds"), lambda settings, flags: "--covered runs nothing" if flags.get("covered") else None),

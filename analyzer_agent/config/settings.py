@@ -94,11 +94,7 @@ class Settings:
         readers.positive, "Show this many frames of each video with --mode frames.", 16, metavar="N", heading=_ANSWERING, rare=True
     )
     manager: Manager = setting(
-        Manager,
-        "Use a language model or keyword rules.",
-        "auto",
-        more="auto: a model if there is a key or a server.",
-        heading=_ANSWERING,
+        Manager, "Use a language model or keyword rules.", "auto", more="auto: a model if there is a key or a server.", heading=_ANSWERING
     )
     model: str | None = setting(
         readers.text, "Use this language model.", optional=True, usual=DEFAULT_MODEL, metavar="NAME", heading=_ANSWERING
@@ -165,11 +161,7 @@ class Settings:
         readers.device, "Run engines on this device.", "auto", metavar="auto|cpu|cuda:N", rare=True, example="For example: --device cuda:0"
     )
     decoder: str = setting(
-        readers.text,
-        "Decode on the CPU or a device (cuda, ...); frames are bit-identical.",
-        "cpu",
-        metavar="cpu|auto|cuda|...",
-        rare=True,
+        readers.text, "Decode on the CPU or a device (cuda, ...); frames are bit-identical.", "cpu", metavar="cpu|auto|cuda|...", rare=True
     )
     offline: bool = setting(readers.flag, "Never use the network.", False, heading=_STORE)
     start_ms: int | None = setting(
