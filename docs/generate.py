@@ -54,8 +54,9 @@ def settings() -> str:
     ]
     for setting in SETTINGS.values():
         shown = setting.usual or (f"`{setting.usual_text}`" if setting.usual_text else "")
-        choices = f" One of {', '.join(f'`{one}`' for one in setting.choices)}." if setting.choices else ""
-        lines.append(f"| `{setting.name}` | `{setting.field}` | {shown} | {setting.help}{choices} |")
+        choices = f"One of {', '.join(f'`{one}`' for one in setting.choices)}." if setting.choices else ""
+        meaning = " ".join(filter(None, (setting.help, choices, setting.more)))
+        lines.append(f"| `{setting.name}` | `{setting.field}` | {shown} | {meaning} |")
     lines += [
         "",
         "`OPENAI_API_KEY` and `OPENAI_BASE_URL` are read as in OpenAI's own library; a key is never stored.",

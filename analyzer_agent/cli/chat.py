@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 def chat(videos: tuple[str, ...], session: str | None, **flags: Any) -> None:
     """Ask several questions about the same videos.
 
-    Continue a session later with --session NAME, which needs no VIDEO; an interrupted question resumes at its last step.
-    Ctrl-C stops a question or clears the line. Ctrl-D, or Ctrl-C twice on an empty line, ends the
-    chat.
+    Continue a session later with --session NAME, which needs no VIDEO; an interrupted question
+    resumes at its last step. Ctrl-C stops a question or clears the line. Ctrl-D, or Ctrl-C twice on
+    an empty line, ends the chat.
     """
     if not videos and not session:
         raise click.UsageError("Name a video, or a session to continue: chat talk.mp4, or chat --session NAME.")

@@ -52,10 +52,10 @@ def list_(as_object: bool, **flags: Any) -> None:
     file, given = chosen_file(flags["config"], os.environ), given_by(flags)
     origins = {field: layer.source for layer in layers(given, os.environ, file) for field in layer.values}
     settings = load(given, os.environ, file)
-    rows = [
-        _row(setting.name, _value_as_written(setting, getattr(settings, setting.field)), origins.get(setting.field), _help(setting))
-        for setting in SETTINGS.values()
-    ]
+    rows = []
+    for setting in SETTINGS.values():
+        value = _value_as_written(setting, getattr(settings, setting.field))
+        rows.append(_row(setting.name, value, origins.get(setting.field), _help(setting, value)))
     key = "set" if os.environ.get("OPENAI_API_KEY") else None
     rows.append(_row("OPENAI_API_KEY", key, key and "environment", "The key for the language model; never read from a file."))
     if as_object:
@@ -68,9 +68,9 @@ def _row(name: str, value: Any, source: str | None, help_: str) -> dict[str, Any
     return {"name": name, "value": value, "from": source or "default", "help": help_}
 
 
-def _help(setting: "Setting") -> str:
+def _help(setting: "Setting", value: Any) -> str:
     choices = f"One of {', '.join(setting.choices)}." if setting.choices else ""
-    usual = f"Default: {setting.usual}." if setting.usual else ""
+    usual = f"Default: {setting.usual}." if setting.usual and value is None else ""
     return " ".join(filter(None, (setting.help, choices, usual)))
 
 

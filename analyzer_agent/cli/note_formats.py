@@ -6,11 +6,11 @@ import io
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer_agent.cli.output import safe_json, table
+from analyzer_agent.cli.output import markdown_table, safe_json, table
 from analyzer_agent.records import JoinedNote
 from analyzer_agent.sanitize import one_line, sanitize
 from analyzer_agent.timeline import TimeRange
@@ -19,8 +19,6 @@ from analyzer_agent.wording import quote
 if TYPE_CHECKING:
     from analyzer_agent.evidence.cues import WordCue
     from analyzer_agent.evidence.spoken_words import SpokenWord
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 WITH_WORDS = ("json", "jsonl", "csv", "vtt")
 """The formats that support `--words`."""
@@ -54,19 +52,6 @@ class Style:
     full: bool = False
 
 
-def style_options(formats: Collection[str]) -> Callable[[F], F]:
-    """Add the flags of `Style` to a command that writes these formats."""
-    words = ", ".join(form for form in WITH_WORDS if form in formats)
-
-    def decorate(command: F) -> F:
-        command = click.option(
-            "--max-line", type=click.IntRange(min=1), metavar="N", help="Limit the lines of srt and vtt to N columns.  [default: 42]"
-        )(command)
-        return click.option("--words", is_flag=True, help=f"Include the times of words ({words}).")(command)
-
-    return decorate
-
-
 def style_of(words: bool, max_line: int | None, forms: Collection[str], among: Collection[str] = ()) -> Style:
     """Return the style for these formats, out of the command's (`among`; default: all).
 
@@ -80,9 +65,9 @@ def style_of(words: bool, max_line: int | None, forms: Collection[str], among: C
     return Style(max_line or Style.width, words)
 
 
-def write(rows: Sequence[NoteRow], form: str, style: Style | None = None) -> str:
+def write(rows: Sequence[NoteRow], form: str, style: Style) -> str:
     """Return the rows in a format of `FORMATS` without a final line break, or ""."""
-    return FORMATS[form](rows, style or Style()).rstrip("\n")
+    return FORMATS[form](rows, style).rstrip("\n")
 
 
 def _table(rows: Sequence[NoteRow], style: Style) -> str:
@@ -164,19 +149,16 @@ def _cues(rows: Sequence[NoteRow], style: Style) -> "list[tuple[TimeRange, WordC
 
 
 def _markdown(rows: Sequence[NoteRow], _style: Style) -> str:
-    head = ["| note | time | kind | engine | text |", "|---|---|---|---|---|"]
-    return "\n".join(
-        head + [f"| #{row.id} | {row.span} | {row.kind} | {_cell(row.engine, row.uncertain)} | {_escaped(row.text)} |" for row in rows]
-    )
+    cells = [
+        [f"#{row.id}", str(row.span), row.kind, _escaped(row.engine) + (" (uncertain)" if row.uncertain else ""), _escaped(row.text)]
+        for row in rows
+    ]
+    return markdown_table(["note", "time", "kind", "engine", "text"], cells)
 
 
 def _cue(text: str) -> str:
     """Return the lines of a cue without empty ones, which would end it."""
     return re.sub(r"\n\s*\n+", "\n", sanitize(text).strip()).replace("-->", "->") or "-"
-
-
-def _cell(engine: str, uncertain: bool) -> str:
-    return _escaped(engine) + (" (uncertain)" if uncertain else "")
 
 
 def _escaped(text: str) -> str:

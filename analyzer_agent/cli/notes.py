@@ -10,7 +10,7 @@ import click
 
 from analyzer_agent.cli.common import chosen, explaining
 from analyzer_agent.cli.help import command
-from analyzer_agent.cli.note_formats import CUES, FORMATS, NoteRow, style_of, style_options, write
+from analyzer_agent.cli.note_formats import CUES, FORMATS, NoteRow, style_of, write
 from analyzer_agent.cli.options import settings_of, shared_options, store_to_read
 from analyzer_agent.cli.output import echo, warn
 from analyzer_agent.sanitize import one_line, sanitize
@@ -34,8 +34,7 @@ _CHAPTER_TOKENS = 3_000
 @click.option("--chapters", is_flag=True, help="Print at most 12 parts of the video, each with typical words and notes.")
 @click.option("--format", "-f", "form", type=click.Choice(list(FORMATS)), help="Print in this format.  [default: table]")
 @click.option("--full", is_flag=True, help="Print texts in the table in full.")
-@style_options(FORMATS)
-@shared_options("kinds", "json", "videos", "scope", "options", "store")
+@shared_options("kinds", "json", "words", "max_line", "videos", "scope", "options", "store")
 def notes(
     videos: tuple[str, ...],
     kinds: tuple[str, ...],

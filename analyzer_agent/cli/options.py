@@ -86,6 +86,7 @@ _ANALYZERS, _STORE = "Analyzers", "Store and settings"
 _TRACK_HELP = "Use this audio track for speech and voice.  [default: 1]"
 _CONFIG_HELP = "Read settings from this TOML file.  [default: see `config path`]"
 _KIND_HELP = "Only notes of this kind (speech, text, scene, ...). May be repeated."
+_LINE_HELP = "Limit the lines of srt and vtt to N columns.  [default: 42]"
 _VERBOSE_HELP = "List every range that was not examined and every file that was skipped."
 _OPTIONS: dict[str, Callable[[Any], Any]] = {
     **{setting.name: _declared_option(setting) for setting in SETTINGS.values() if setting.flags is not None},
@@ -101,6 +102,8 @@ _OPTIONS: dict[str, Callable[[Any], Any]] = {
     "json": _option("--json", "as_object", is_flag=True, help="Print JSON."),
     "names": _option("--with", "names", metavar="A,B", help="Use only these analyzers.  [default: all that can run here]"),
     "kinds": _option("--kind", "kinds", multiple=True, metavar="K", help=_KIND_HELP),
+    "words": _option("--words", is_flag=True, help="Include the times of words, in json, jsonl, csv and vtt."),
+    "max_line": _option("--max-line", type=click.IntRange(min=1), metavar="N", help=_LINE_HELP),
     "session": _option("--session", metavar="NAME", help="Continue the session of this name, or start it."),
     "recursive": _option("--recursive", "-r", is_flag=True, help="Include the videos in subfolders."),
     "verbose": _option("--verbose", "-v", is_flag=True, help=_VERBOSE_HELP, heading=_STORE),

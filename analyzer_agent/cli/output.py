@@ -165,6 +165,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collectio
     return "\n".join([click.style(lines[0], bold=True), *lines[1:]])
 
 
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collection[str] = ()) -> str:
+    """Return a table in Markdown; `numbers` are the columns to align to the right."""
+    rule = "|".join("---:" if name in numbers else "---" for name in head)
+    return "\n".join([f"| {' | '.join(head)} |", f"|{rule}|", *(f"| {' | '.join(row)} |" for row in rows)])
+
+
 def _padded(cell: str, width: int, right: bool) -> str:
     room = " " * (width - text_width(cell))
     return room + cell if right else cell + room

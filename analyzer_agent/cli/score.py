@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer_agent.cli.options import settings_of, shared_options
-from analyzer_agent.cli.output import echo, safe_json, table, warn
+from analyzer_agent.cli.output import echo, markdown_table, safe_json, table, warn
 from analyzer_agent.errors import AgentError
 from analyzer_agent.sanitize import one_line
 
@@ -183,10 +183,9 @@ def _text(section: "Section") -> str:
 
 
 def _markdown(section: "Section") -> str:
-    head, line = " | ".join(section.head), "|".join(["---", *["---:"] * (len(section.head) - 1)])
-    rows = "\n".join(f"| {' | '.join(_cell_text(cell).replace('|', '/') for cell in row)} |" for row in section.rows)
+    rows = [[_cell_text(cell).replace("|", "/") for cell in row] for row in section.rows]
     note = f"\n\n{section.note}" if section.note else ""
-    return f"## {section.title}\n\n| {head} |\n|{line}|\n{rows}{note}"
+    return f"## {section.title}\n\n{markdown_table(section.head, rows, section.head[1:])}{note}"
 
 
 def _cell_text(cell: "Cell") -> str:

@@ -12,7 +12,7 @@ from analyzer_agent.cli.advice import advise_index, offer_whisper
 from analyzer_agent.cli.common import chosen, open_session, running
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.index import fail_if_incomplete, run_index
-from analyzer_agent.cli.note_formats import FORMATS, NoteRow, Style, style_of, style_options, write
+from analyzer_agent.cli.note_formats import FORMATS, NoteRow, Style, style_of, write
 from analyzer_agent.cli.notes import row_of
 from analyzer_agent.cli.options import settings_of, shared_options
 from analyzer_agent.cli.output import echo, safe_json, warn
@@ -35,8 +35,7 @@ _FORMATS = ("txt", "srt", "vtt", "tsv", "json")
 )
 @click.option("--output", "-o", metavar="FILE|FOLDER", help="Write to this file, or to a file per video in this folder.  [default: stdout]")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
-@style_options(_FORMATS)
-@shared_options("videos", "scope", "engines", "store")
+@shared_options("words", "max_line", "videos", "scope", "engines", "store")
 def transcribe(
     videos: tuple[str, ...], form: str | None, output: str | None, overwrite: bool, words: bool, max_line: int | None, **flags: Any
 ) -> None:

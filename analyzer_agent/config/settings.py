@@ -101,7 +101,8 @@ class Settings:
     )
     base_url: str | None = setting(
         readers.text,
-        "Use this OpenAI-compatible server (Ollama, vLLM, llama.cpp, LM Studio).",
+        "Use this OpenAI-compatible server.",
+        more="Ollama, vLLM, llama.cpp and LM Studio are such servers.",
         optional=True,
         metavar="URL",
         heading=_ANSWERING,
@@ -122,8 +123,9 @@ class Settings:
     )
     options: Mapping[str, Mapping[str, Any]] = setting(
         readers.options,
-        "Set an option of an analyzer, such as text.languages=de,en.",
+        "Set an option of an analyzer.",
         dict,
+        more="For example text.languages=de,en.",
         flags=("--option", "-O"),
         metavar="NAME.OPTION=VALUE",
         repeats=True,
@@ -140,7 +142,7 @@ class Settings:
     )
     weights_dir: Path | None = setting(
         readers.weights,
-        "Use this weights folder, or with NAME=PATH these weights for an analyzer.",
+        "Use this weights folder, or these weights for an analyzer.",
         default_weights,
         name="weights",
         check=readers.path,
@@ -152,7 +154,11 @@ class Settings:
     )
     caches: WeightCaches = field(default_factory=WeightCaches)
     vision_model: str | None = setting(
-        readers.text, "Use this model at the same endpoint for images: captions, look and --mode frames.", optional=True, metavar="NAME"
+        readers.text,
+        "Use this model at the same endpoint for images.",
+        more="For captions, look and --mode frames.",
+        optional=True,
+        metavar="NAME",
     )
     vocabulary: Path | None = setting(
         readers.path, "Read labels for tags from this file instead of the built-in ones.", optional=True, metavar="FILE", rare=True
@@ -161,12 +167,18 @@ class Settings:
         readers.device, "Run engines on this device.", "auto", metavar="auto|cpu|cuda:N", rare=True, example="For example: --device cuda:0"
     )
     decoder: str = setting(
-        readers.text, "Decode on the CPU or a device (cuda, ...); frames are bit-identical.", "cpu", metavar="cpu|auto|cuda|...", rare=True
+        readers.text,
+        "Decode on the CPU or a device (cuda, ...).",
+        "cpu",
+        more="Frames are bit-identical.",
+        metavar="cpu|auto|cuda|...",
+        rare=True,
     )
     offline: bool = setting(readers.flag, "Never use the network.", False, heading=_STORE)
     start_ms: int | None = setting(
         parse,
-        "Start at this time (64.2 or 1:04.2).",
+        "Start at this time.",
+        more="For example 64.2 or 1:04.2.",
         name="from",
         check=readers.milliseconds,
         optional=True,
