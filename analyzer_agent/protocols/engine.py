@@ -83,7 +83,6 @@ class EngineSpec:
     find: Callable[[EngineConfig], Availability]
     load: Callable[[EngineConfig], Any]
     uncertain: bool = False
-    about: str = ""
     resource: Literal["cpu", "gpu", "network", ""] = ""
     takes_weights: bool = True
     unsupported_reason: Callable[[EngineConfig, Mapping[str, Any]], str | None] = lambda _config, _options: None

@@ -79,7 +79,7 @@ SPEC = (
         kinds=("daylight",),
         needs="picture",
     ),
-    EngineSpec(name="logistic", tier=0, find=_find, load=_load, about="A logistic regression over the mean colour."),
+    EngineSpec(name="logistic", tier=0, find=_find, load=_load),
 )
 
 

@@ -225,5 +225,4 @@ ENGINE = EngineSpec(
     find=find,
     load=load,
     unsupported_reason=unsupported_reason,
-    about="CRAFT and a recogniser per script, on a GPU; over 80 languages, those whose weights were put there",
 )

@@ -302,7 +302,6 @@ WHISPER = EngineSpec(
     find=find_whisper,
     load=load_whisper,
     unsupported_reason=unsupported_reason,
-    about="Whisper through faster-whisper (CTranslate2): int8 on a CPU, float16 on a GPU that can.",
 )
 
 SILERO = EngineSpec(
@@ -310,5 +309,4 @@ SILERO = EngineSpec(
     tier=0,
     find=find_silero,
     load=lambda _config: Silero(),
-    about="The Silero voice detector inside faster-whisper's wheel.",
 )

@@ -300,7 +300,6 @@ COCA = EngineSpec(
     tier=1,
     find=find_coca,
     load=load_coca,
-    about="CoCa through open_clip: one short sentence in the style of photo captions; on a GPU if there is one",
 )
 
 CLIP = EngineSpec(
@@ -308,8 +307,7 @@ CLIP = EngineSpec(
     tier=0,
     find=find_clip,
     load=load_clip,
-    about="CLIP through open_clip, zero-shot over a vocabulary; on a GPU if there is one",
     model="clip",
 )
 
-FEATURES = replace(CLIP, find=find_features, about="CLIP through open_clip, with the weights of tags; on a GPU if there is one")
+FEATURES = replace(CLIP, find=find_features)

@@ -267,5 +267,4 @@ ENGINE = EngineSpec(
     tier=0,
     find=lambda _config: missing_package("cv2") or Availability(),
     load=lambda _config: OpenCV(),
-    about="OpenCV on the CPU, no weights",
 )

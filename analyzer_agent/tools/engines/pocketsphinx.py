@@ -103,5 +103,4 @@ ENGINE = EngineSpec(
     load=load,
     unsupported_reason=unsupported_reason,
     uncertain=True,
-    about="A small English recognizer whose model ships in its wheel; about real time, many words wrong.",
 )

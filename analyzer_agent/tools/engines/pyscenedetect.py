@@ -119,5 +119,4 @@ ENGINE = EngineSpec(
     tier=0,
     find=lambda _config: missing_package("scenedetect", "cv2") or Availability(),
     load=lambda _config: PySceneDetect(),
-    about="PySceneDetect's own detectors, on the CPU",
 )

@@ -127,5 +127,4 @@ ENGINE = EngineSpec(
     find=find,
     load=load,
     unsupported_reason=unsupported_reason,
-    about="PP-OCRv6 small on the CPU, models included; English, Chinese, Japanese and other languages in Latin script",
 )

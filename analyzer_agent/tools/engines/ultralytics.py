@@ -287,8 +287,7 @@ ENGINE = EngineSpec(
     tier=0,
     find=find,
     load=load,
-    about="YOLO detectors by ultralytics (AGPL-3.0): .pt, .onnx or an exported folder; on a GPU if there is one",
     model="yolo",
 )
 
-TRACKS = replace(ENGINE, find=find_tracks, about="YOLO detectors with ByteTrack, by ultralytics (AGPL-3.0): the weights of `objects`")
+TRACKS = replace(ENGINE, find=find_tracks)

@@ -124,7 +124,6 @@ ENGINE = EngineSpec(
     tier=0,
     find=find,
     load=load,
-    about="the vision model that the user named, behind an OpenAI-compatible API: one request per picture",
     resource="network",
     takes_weights=False,
 )
@@ -133,5 +132,4 @@ LOOKS = replace(
     ENGINE,
     find=find_looks,
     load=load_looks,
-    about="the vision model that the user named, behind an OpenAI-compatible API: one request per 8 frames, or per sheet of 16",
 )
