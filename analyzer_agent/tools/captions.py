@@ -49,11 +49,10 @@ class Captions(Analyzer):
 
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
         """Yield each grain with one caption per instant."""
-        return observe_grains(video, grains, self._engine.get, look, observe)
+        return observe_grains(video, grains, self._engine.get, _look, observe)
 
 
-def look(captioner: Captioner, images: Sequence[NDArray[np.uint8]]) -> list[str]:
-    """Return the captioner's normalized text for each image (H x W x 3, uint8, BGR)."""
+def _look(captioner: Captioner, images: Sequence[NDArray[np.uint8]]) -> list[str]:
     return [tidy(text) for text in captioner.caption(images)]
 
 

@@ -5,7 +5,7 @@ applies the reader's threshold. Objects are not followed between frames: two obs
 person may be the same person (see `tracks`).
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, TypeAlias, cast
 
@@ -98,17 +98,13 @@ def label(name: str, rows: Sequence[Sequence[float]], min_score: float) -> str:
     return f"{count} {name}" if count else f"{name}?"
 
 
-def select(observation: Observation, classes: Collection[str] = (), min_score: float = COUNTED_SCORE) -> Observation | None:
-    """Filter an observation's boxes by score and recount them.
-
-    Args:
-        observation: an observation of this analyzer.
-        classes: classes to keep, case-insensitive; all if empty.
-        min_score: minimum score of a box, 0 to 1.
+def selected(observation: Observation, filters: Mapping[str, Any]) -> Observation | None:
+    """Keep the boxes that pass the filters `classes` and `min_score`, and count them again.
 
     Returns:
         The observation with the remaining boxes, or None if none remains.
     """
+    classes, min_score = filters.get("classes") or (), filters.get("min_score", COUNTED_SCORE)
     name = str(observation.detail["class"])
     if classes and name.casefold() not in {wanted.casefold() for wanted in classes}:
         return None
@@ -119,11 +115,6 @@ def select(observation: Observation, classes: Collection[str] = (), min_score: f
         return None
     detail = {**observation.detail, "boxes": [list(row) for row in rows]}
     return replace(observation, text=label(name, rows, min_score), score=rows[0][4], detail=detail)
-
-
-def selected(observation: Observation, filters: Mapping[str, Any]) -> Observation | None:
-    """Apply `select` with the given filters of `filters_schema`."""
-    return select(observation, filters.get("classes") or (), filters.get("min_score", COUNTED_SCORE))
 
 
 SPEC = Spec(

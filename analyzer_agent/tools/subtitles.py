@@ -5,10 +5,9 @@ Subtitle formats are left to `media`: `Video.subtitles` returns cues as plain te
 
 import html
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from analyzer_agent.errors import ToolRefusal
-from analyzer_agent.protocols import Analyzer, Cue, Engine, Grain, Spec, Track, Video
+from analyzer_agent.protocols import Analyzer, Cue, Grain, Spec, Track, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
 
@@ -69,16 +68,12 @@ def _note(track: Track, cue: Cue, grain: TimeRange, duration: int) -> Observatio
     return Observation(piece, "subtitle", cue.text, None, detail)
 
 
-def _subtitles(options: Mapping[str, Any], engine: Engine | None) -> Subtitles:
-    return Subtitles()
-
-
 SPEC = Spec(
     name="subtitles",
     tool="read_subtitles",
     description="Read the subtitles in the file or beside it: what is said, as somebody wrote it down. Nearly free; try it before speech.",
     grain=0,
-    factory=_subtitles,
+    factory=lambda _options, _engine: Subtitles(),
     kinds=("subtitle",),
     needs="subtitles",
 )

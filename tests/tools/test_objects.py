@@ -13,9 +13,9 @@ from analyzer_agent.protocols import EngineConfig, Grain
 from analyzer_agent.records import Observation
 from analyzer_agent.testing import FakeVideo
 from analyzer_agent.timeline import TimeRange, instants
-from analyzer_agent.tools.engines import gpu
+from analyzer_agent.tools.engines import gpu, installed
 from analyzer_agent.tools.engines import ultralytics as door
-from analyzer_agent.tools.objects import SPEC, DetectedBox, select
+from analyzer_agent.tools.objects import SPEC, DetectedBox, selected
 from engines import LoadedEngine
 
 
@@ -64,14 +64,14 @@ def test_one_observation_per_class_counts_the_boxes_that_are_likely() -> None:
 def test_select_counts_anew_and_keeps_the_rest() -> None:
     rows = [[0.1, 0.1, 0.2, 0.2, 0.9], [0.3, 0.3, 0.2, 0.2, 0.4], [0.5, 0.5, 0.2, 0.2, 0.15]]
     seen = Observation(TimeRange(0, 1), "object", "2 person", 0.9, {"class": "person", "boxes": rows, "pts": 0})
-    assert select(seen) == Observation(seen.span, "object", "2 person", 0.9, {"class": "person", "boxes": rows[:2], "pts": 0})
-    strict = select(seen, min_score=0.5)
+    assert selected(seen, {}) == Observation(seen.span, "object", "2 person", 0.9, {"class": "person", "boxes": rows[:2], "pts": 0})
+    strict = selected(seen, {"min_score": 0.5})
     assert strict is not None and (strict.text, strict.detail["boxes"]) == ("1 person", rows[:1])
-    lax = select(seen, min_score=0.1)
+    lax = selected(seen, {"min_score": 0.1})
     assert lax is not None and (lax.text, lax.detail["boxes"]) == ("3 person", rows)
-    assert select(seen, ["Person"]) == select(seen)
-    assert select(seen, ["dog"]) is None
-    assert select(seen, min_score=0.95) is None
+    assert selected(seen, {"classes": ["Person"]}) == selected(seen, {})
+    assert selected(seen, {"classes": ["dog"]}) is None
+    assert selected(seen, {"min_score": 0.95}) is None
 
 
 def test_a_doubtful_find_is_read_only_with_a_lower_min_score() -> None:
@@ -85,7 +85,7 @@ def test_a_doubtful_find_is_read_only_with_a_lower_min_score() -> None:
 @pytest.mark.parametrize("score", [0.2496, 0.2494, 0.25, 0.2505])
 def test_what_is_stored_and_what_is_read_count_the_same_boxes(score: float) -> None:
     (seen,) = look(Given(("person", score, (0.0, 0.0, 9.0, 9.0))), FakeVideo(1_000))
-    assert (seen.text == "1 person") == (select(seen) is not None)
+    assert (seen.text == "1 person") == (selected(seen, {}) is not None)
 
 
 def changing(pts: int) -> Any:
@@ -145,13 +145,13 @@ def test_where_weights_would_run_is_told_from_files(
 ) -> None:
     monkeypatch.setattr(gpu, "_DRIVER_FILES", (str(tmp_path),))
     monkeypatch.setattr(gpu, "torch_build", lambda: "13.0")
-    monkeypatch.setattr(door, "find_spec", lambda module: module)
+    monkeypatch.setattr(installed, "is_installed", lambda name: True)
     (tmp_path / name).touch()
     assert door.find(EngineConfig(weights=tmp_path / name, device=wanted)).device == device
 
 
 def test_weights_are_found_by_name_and_told_apart_by_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "find_spec", lambda name: name)
+    monkeypatch.setattr(installed, "is_installed", lambda name: True)
     monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
     config = EngineConfig(weights_dir=tmp_path)
     assert door.find(config).missing == "no detector weights are here"
@@ -169,7 +169,7 @@ def test_weights_are_found_by_name_and_told_apart_by_content(tmp_path: Path, mon
 
 
 def test_an_exported_folder_is_told_apart_by_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "find_spec", lambda name: name)
+    monkeypatch.setattr(installed, "is_installed", lambda name: True)
     folder = tmp_path / "mine_openvino_model"
     folder.mkdir()
     (folder / "mine.bin").write_bytes(b"weights")
@@ -180,7 +180,7 @@ def test_an_exported_folder_is_told_apart_by_every_file(tmp_path: Path, monkeypa
 
 
 def test_weights_are_looked_for_where_ultralytics_is_set_up_to_keep_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "find_spec", lambda name: name)
+    monkeypatch.setattr(installed, "is_installed", lambda name: True)
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     settings = tmp_path / ".config" / "Ultralytics" / "settings.json"
     settings.parent.mkdir(parents=True)
@@ -202,7 +202,7 @@ def test_weights_are_looked_for_where_ultralytics_is_set_up_to_keep_them(tmp_pat
 def test_a_missing_package_is_named_with_the_line_that_installs_it(
     absent: str, name: str, fix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door, "find_spec", lambda module: None if module == absent else module)
+    monkeypatch.setattr(installed, "is_installed", lambda package: package != absent)
     (tmp_path / name).touch()
     found = door.find(EngineConfig(weights=tmp_path / name))
     assert repr(absent) in (found.missing or "")

@@ -20,15 +20,23 @@ BATCHES_BEFORE_GROWTH = 8
 log = logging.getLogger(__name__)
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error means that memory ran out.
+class OutOfMemory(Unavailable):
+    """Memory is too short, and no more can be freed."""
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Tell whether an error, or one that caused it, means that memory ran out.
 
     Recognises torch's OutOfMemoryError and RuntimeErrors of torch's CPU allocator, cuBLAS and
     CTranslate2.
     """
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _OUT_OF_MEMORY_TEXTS)
+    while error is not None:
+        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+            return True
+        if isinstance(error, RuntimeError) and any(sign in str(error) for sign in _OUT_OF_MEMORY_TEXTS):
+            return True
+        error = error.__cause__
+    return False
 
 
 class AdaptiveBatch:
@@ -60,7 +68,7 @@ class AdaptiveBatch:
             work: returns one result per item of a batch, in order.
 
         Raises:
-            Unavailable: memory is too short for a single item.
+            OutOfMemory: memory is too short for a single item.
         """
         done: list[R] = []
         while len(done) < len(items):
@@ -98,7 +106,7 @@ class AdaptiveBatch:
         elif self._make_room():
             log.info("memory ran out with %d at a time; made room, and trying again", count)
         elif count == 1:
-            raise Unavailable("Memory ran out, even with one at a time.", hint="Free some memory, or use --device cpu.")
+            raise OutOfMemory("Memory ran out, even with one at a time.", hint="Free some memory, or use --device cpu.")
         else:
             self.size, self._fitted = count // 2, 0
             log.info("memory ran out with %d at a time; going on with %d", count, self.size)
@@ -110,7 +118,7 @@ def retry_with_room(work: Callable[[], R], *, make_room: Callable[[], bool], rel
     For work that cannot be split into batches.
 
     Raises:
-        Unavailable: memory is too short, and no more can be freed.
+        OutOfMemory: memory is too short, and no more can be freed.
     """
     return AdaptiveBatch(1, make_room=make_room, release=release).run([None], lambda _: [work()])[0]
 
@@ -118,7 +126,7 @@ def retry_with_room(work: Callable[[], R], *, make_room: Callable[[], bool], rel
 def _attempt(work: Callable[[list[T]], Sequence[R]], batch: list[T]) -> Sequence[R] | None:
     try:
         return work(batch)
-    except (RuntimeError, MemoryError) as error:
+    except Exception as error:
         if not is_out_of_memory(error):
             raise
     return None

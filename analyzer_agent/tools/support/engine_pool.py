@@ -14,7 +14,7 @@ from analyzer_agent.errors import AgentError, Unavailable
 from analyzer_agent.installing import amount_of_bytes
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
 from analyzer_agent.tools.engines import memory
-from analyzer_agent.tools.engines.adaptive_batch import is_out_of_memory
+from analyzer_agent.tools.engines.adaptive_batch import OutOfMemory, retry_with_room
 
 SPARE_BYTES = 1 << 30
 """Bytes kept free on a device in addition to the weights, for inference."""
@@ -141,32 +141,17 @@ class EnginePool:
                 if not self.make_room(engine):
                     break
             before = self._meter.used(engine.device)
-            loaded = self._opened(engine)
+            try:
+                loaded = retry_with_room(engine._open, make_room=partial(self.make_room, engine))
+            except OutOfMemory as short:
+                raise Unavailable(
+                    f"Memory ran out while {engine.name!r} was loaded on {engine.device!r}.",
+                    hint="Free some memory, choose smaller weights, or use --device cpu.",
+                ) from short
             after = self._meter.used(engine.device)
             if before is not None and after is not None:
                 engine.size = max(0, after - before)
             return loaded
-
-    def _opened(self, engine: WarmEngine) -> Any:
-        while True:
-            failure = self._attempt(engine)
-            if failure is None:
-                return engine._loaded
-            # The handler has ended, so no traceback keeps the failed attempt's memory alive.
-            if not self.make_room(engine):
-                raise Unavailable(
-                    f"Memory ran out while {engine.name!r} was loaded on {engine.device!r}.",
-                    hint="Free some memory, choose smaller weights, or use --device cpu.",
-                )
-
-    def _attempt(self, engine: WarmEngine) -> str | None:
-        try:
-            engine._open()
-        except Exception as error:
-            if not any(is_out_of_memory(cause) for cause in _causes(error)):
-                raise
-            return str(error)
-        return None
 
     def make_room(self, wanting: WarmEngine) -> bool:
         """Evict the least recently used idle engine on the same device; False if there is none."""
@@ -188,12 +173,6 @@ class EnginePool:
                 engine._drop()
             if idle:
                 gc.collect()
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__
 
 
 def _same(one: str, other: str) -> bool:

@@ -19,7 +19,7 @@ from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.engines import installed
 from analyzer_agent.tools.engines import ultralytics as door
 from analyzer_agent.tools.engines.adaptive_batch import AdaptiveBatch
-from analyzer_agent.tools.objects import SPEC, select
+from analyzer_agent.tools.objects import SPEC, selected
 from benchmarks.speed.objects import random_detector
 from engines import LoadedEngine
 from tiny_yolo import random_model, word_encoders
@@ -374,7 +374,7 @@ def test_people_and_bottles_are_found_when_they_are_there_and_not_when_they_are_
             whole = TimeRange(0, video.duration).grains(SPEC.grain, video.duration)
             grains = [Grain(g, 1_000, tuple(t * 1_000 for t in sorted(wanted) if g.start <= t * 1_000 < g.end)) for g in whole]
             found = [seen for _, some in SPEC.bind({}, engine).analyze(video, grains) for seen in some]
-        shown = [read for seen in found if (read := select(seen, [kind]))]
+        shown = [read for seen in found if (read := selected(seen, {"classes": [kind]}))]
         counted[kind] = {read.span.start // 1_000: read.text for read in shown}
     assert counted["person"] == {t: "1 person" for t in SOMEBODY}
     assert counted["bottle"] == {t: f"{count} bottle" for t, count in BOTTLES.items()}
