@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import log, sqrt
+from math import fsum, log, sqrt
 
 from analyzer_agent.evidence.merging import MergedNote, NoteReader
 from analyzer_agent.records import Observation, Provenance
@@ -209,7 +209,8 @@ def _describe_parts(
 
 def _ranked(part: Iterable[tuple[NoteSummary, list[str]]], weights: Mapping[str, float]) -> list[NoteSummary]:
     """Return the notes by the weight of their distinct words, normalised for length; texts once."""
-    value = {note: sum(weights[word] for word in set(found)) / sqrt(len(found) + 4) for note, found in part if found}
+    # An exact sum does not depend on the order of the set, which differs between processes.
+    value = {note: fsum(weights[word] for word in set(found)) / sqrt(len(found) + 4) for note, found in part if found}
     best: dict[str, NoteSummary] = {}
     for note in sorted(value, key=lambda n: (-value[n], n.start, n.id)):
         best.setdefault(note.text.casefold(), note)

@@ -1,8 +1,11 @@
 """The overview: parts begin where planted topics do, every id in it can be cited, and it is as short for three hours as for a minute."""
 
 import itertools
+import os
 import random
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -225,3 +228,23 @@ class TestChapters:
         cited = self.chapters(store)[0]
         run = reader.merged_note_of(cited)
         assert (run.id, run.span, run.text) == (cited.id, cited.observation.span, cited.observation.text)
+
+
+ANOTHER_PROCESS = """
+import sys
+from pathlib import Path
+from analyzer_agent.evidence.merging import NoteReader
+from analyzer_agent.evidence.summary import summarize
+from analyzer_agent.storage import Store
+from analyzer_agent.timeline import TimeRange
+with Store(Path(sys.argv[1])) as store:
+    print([[run.id for run in part.runs] for part in summarize(NoteReader(store, {}), "v", TimeRange(0, 10_800_000))])
+"""
+
+
+def test_every_process_chooses_the_same_notes(store: Store) -> None:
+    plant(store, "speech", "speech", [(3_000 * n, 3_000 * n + 2_000, f"the captain sleeps {n}") for n in range(190)], 3 * HOUR)
+    command = [sys.executable, "-c", ANOTHER_PROCESS, str(store.path)]
+    environments = [os.environ | {"PYTHONHASHSEED": str(seed)} for seed in range(1, 5)]
+    chosen = {subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout for env in environments}
+    assert len(chosen) == 1
