@@ -12,7 +12,7 @@ from analyzer_agent.records import Answer, Citation, Finished, Unexamined, Usage
 from analyzer_agent.timeline import merge
 from analyzer_agent.toolbox import Toolbox
 from analyzer_agent.toolbox.answer_check import NO_ANSWER, CheckedAnswer, Outcome
-from analyzer_agent.toolbox.quotation_check import spoken_at
+from analyzer_agent.toolbox.citations import spoken_at
 
 
 def build_answer(outcome: Outcome, toolbox: Toolbox, model: ChatModel, session: str, wall_ms: int, mode: str = "manager") -> Answer:

@@ -11,8 +11,9 @@ from analyzer_agent.prompts import render
 from analyzer_agent.protocols import Engine, Track
 from analyzer_agent.timeline import clock
 from analyzer_agent.toolbox import SessionVideo, Toolbox
-from analyzer_agent.toolbox.coverage import coverage_text
-from analyzer_agent.toolbox.survey import Survey
+from analyzer_agent.toolbox.analyzer_call import measured_speed
+from analyzer_agent.toolbox.note_tools import Survey
+from analyzer_agent.toolbox.session_video import coverage_text
 
 if TYPE_CHECKING:
     from analyzer_agent.graph import Limits, State
@@ -76,7 +77,7 @@ def _costs(toolbox: Toolbox) -> str:
                 f"- {tool.spec.tool}: tells only what was taken elsewhere and is covered; it cannot run here: {tool.unavailable_reason}"
             )
             continue
-        speed = toolbox.speed(tool)
+        speed = measured_speed(toolbox.store, tool)
         by = f" ({_engine(tool.engine)})" if tool.engine else ""
         cost = f"about {_per_minute(speed)} per minute of video" if speed else "not measured yet"
         lines.append(f"- {tool.spec.tool}{by}: {cost}")

@@ -91,7 +91,7 @@ DOORS: dict[str, str | tuple[str, ...]] = {
 
 READ_THE_ENVIRONMENT = {
     "config.settings": "Settings.load(), whose purpose it is",
-    "session": "OPENAI_API_KEY and OPENAI_BASE_URL, as the SDK reads them, when a session is made without settings",
+    "session.session": "OPENAI_API_KEY and OPENAI_BASE_URL, as the SDK reads them, when a session is made without settings",
     "tools.engines.telemetry_off": "keeps runtimes from reporting home while they load, and puts everything back",
     "tools.weights.packages": "pip is run in the user's environment, with a folder of its own for what is on its way",
     "tools.engines.ultralytics": "ultralytics overwrites the number of threads that the user set",

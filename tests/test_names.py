@@ -18,23 +18,24 @@ PREDICATE = re.compile(
 
 MODULES = frozenset(
     """
-    adaptive_batch advice aliases align analyzer analyzer_call answer_check answer_file answers approval arguments ask assembly
+    adaptive_batch advice aliases align analyzer analyzer_call answer_check answer_file answers approval ask assembly
     audio audio_chunks batch benchmark_rules benchmarks briefing cache call_schedule captions catalog chat
-    checkpoints citations cli coca common comparison config container contract conversation coverage csv_format cues database
+    citations cli coca common comparison config container contract conversation csv_format database
     default_paths demo describe description detect doctor download easyocr engine engine_pool engines errors evals events evidence
-    evidence_judge fakes faster_whisper fencing fields file file_import files folders formats frame_converter
+    fakes faster_whisper fencing fields file file_import files folders formats frame_converter
     frame_dedup frames gap_runner gpu grading graph hardware help history http huggingface identity import_notes importing index indexing
-    installing json_formats judge languages ledger library_search llm local look maintenance manager
+    installing json_formats judge languages ledger llm local look maintenance manager
     media memory merging messages migrations missing_video model modes moments motion native nodes note_formats
     note_queries note_tools notes objects open_clip open_clip_files open_ended openai_chat openai_client openai_errors
-    openai_responses openai_text opencv options overview packages packet_reader parsing plan plugins pocketsphinx
+    openai_responses openai_text opencv options packages packet_reader parsing plan plugins pocketsphinx
     prefetch probe progress prompts protocols provenance pyscenedetect question_file question_parser question_state questions
-    quotation_check rapidocr readers records rendering result_text rules runner sample sample_search sampling sanitize scenes
+    rapidocr readers records rendering rules runner sample sampling sanitize scenes
     scheduler schemas score search sections session session_video sessions setting settings shots single_call
     slash_commands source sources speech spoken_words sqlite_import state storage stream_end submission subtitle_formats subtitles
-    summarizer summary support survey tags tally telemetry_off testing text timeline to_observations
-    toolbox tools tracing tracks transcribe transcriber turn_queue ultralytics ultralytics_tracks unused_flags video
+    summarizer summary support tags tally telemetry_off testing text timeline to_observations
+    toolbox tools tracks transcribe transcriber turn_queue ultralytics ultralytics_tracks unused_flags video
     usage video_summary vision vocabulary voice weights whisper_files wording yolo_files output terminal
+    agent installed
     """.split()  # noqa: SIM905
 )
 """Names that a module may have. A new one is added here in the same commit, after asking: would a stranger know what is in it?"""

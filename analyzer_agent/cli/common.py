@@ -98,7 +98,7 @@ def warn_of_skipped(session: "Session") -> None:
     toolbox = session.toolbox
     for name in session.settings.tools or ():
         spec = toolbox.tools[name].spec
-        whys = [toolbox.missing_input(spec, session_video) for session_video in session.session_videos]
+        whys = [session_video.missing_input(spec) for session_video in session.session_videos]
         if all(whys):
             more = f"; and {len(whys) - 1} more" if len(whys) > 1 else ""
             warn(toolbox.titled(f"Skipped: {whys[0]}, so {name} has nothing to look at{more}."))

@@ -103,7 +103,7 @@ def _tell_skipped(session: "Session", results: Sequence[ToolResult], wanted: Seq
     for result in results:
         if result.refusal is not None:
             session_video, spec = _examined(session, result)
-            reasons.setdefault(spec.name, []).append(session.toolbox.missing_input(spec, session_video) or result.refusal)
+            reasons.setdefault(spec.name, []).append(session_video.missing_input(spec) or result.refusal)
     alike: dict[tuple[str, ...], list[str]] = {}
     for name, whys in reasons.items():
         if wanted is None or len(whys) < len(session.session_videos):

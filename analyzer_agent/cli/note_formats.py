@@ -17,8 +17,7 @@ from analyzer_agent.timeline import TimeRange
 from analyzer_agent.wording import quote
 
 if TYPE_CHECKING:
-    from analyzer_agent.evidence.cues import WordCue
-    from analyzer_agent.evidence.spoken_words import SpokenWord
+    from analyzer_agent.evidence.spoken_words import SpokenWord, WordCue
 
 WITH_WORDS = ("json", "jsonl", "csv", "vtt")
 """The formats that support `--words`."""
@@ -138,7 +137,7 @@ def _payload(cue: "WordCue | str", style: Style) -> str:
 
 def _cues(rows: Sequence[NoteRow], style: Style) -> "list[tuple[TimeRange, WordCue | str]]":
     """Return the cues in time order: speech in cues of readable length, other notes unchanged."""
-    from analyzer_agent.evidence.cues import cues
+    from analyzer_agent.evidence.spoken_words import cues
 
     in_time = sorted(rows, key=lambda row: (row.span.start, row.id))
     shown: list[tuple[TimeRange, WordCue | str]] = [(row.span, row.text) for row in in_time if not row.units]

@@ -96,7 +96,7 @@ def _why_none(form: str, chosen: bool) -> str:
 def _chapters(path: Path, settings: "Settings") -> str:
     from analyzer_agent.evidence.summary import summarize
     from analyzer_agent.toolbox import SessionVideo
-    from analyzer_agent.toolbox.overview import parts_text
+    from analyzer_agent.toolbox.note_tools import parts_text
 
     with _reading(path, settings) as (file, reader, scope):
         if reader is None:

@@ -21,8 +21,8 @@ from analyzer_agent.wording import counted, first_few, quote
 
 if TYPE_CHECKING:
     from analyzer_agent.config import Settings
-    from analyzer_agent.evidence.library_search import LibraryMatches
     from analyzer_agent.evidence.merging import MergedNote
+    from analyzer_agent.evidence.search import LibraryMatches
     from analyzer_agent.storage import KnownVideo, Store
 
 _MAX_MS = 1 << 50
@@ -105,7 +105,7 @@ def _find(
     store: "Store", words: str, places: "Sequence[KnownVideo]", kinds: Sequence[str], settings: "Settings", limit: int
 ) -> "LibraryMatches":
     from analyzer_agent import tools
-    from analyzer_agent.evidence.library_search import search_videos
+    from analyzer_agent.evidence.search import search_videos
 
     reader = reader_of(store, settings, tools.known({provenance.analyzer for provenance in store.notes.provenances()}))
     scoped = settings.start_ms is not None or settings.end_ms is not None

@@ -192,7 +192,7 @@ def _fail(session: "Session", results: "Sequence[ToolResult]") -> None:
     silent = [
         session_video
         for session_video in session.session_videos
-        if session.toolbox.missing_input(session.toolbox.tools["speech"].spec, session_video) and not session_video.unavailable_reason
+        if session_video.missing_input(session.toolbox.tools["speech"].spec) and not session_video.unavailable_reason
     ]
     names = ", ".join(one_line(session_video.title) for session_video in silent)
     if len(silent) == len(session.session_videos):

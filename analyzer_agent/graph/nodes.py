@@ -18,11 +18,18 @@ from analyzer_agent.prompts import render
 from analyzer_agent.protocols import ChatModel, Reply
 from analyzer_agent.records import QuestionRecord, ToolResult
 from analyzer_agent.toolbox import MergedNote, Toolbox
-from analyzer_agent.toolbox.answer_check import NO_ANSWER, CheckedAnswer, check_and_return, parse_finish_call
-from analyzer_agent.toolbox.coverage import video_records
-from analyzer_agent.toolbox.evidence_judge import notes_text, parse_judgement, second_look
+from analyzer_agent.toolbox.answer_check import (
+    NO_ANSWER,
+    CheckedAnswer,
+    check_and_return,
+    notes_text,
+    parse_finish_call,
+    parse_judgement,
+    second_look,
+)
 from analyzer_agent.toolbox.scheduler import spent_ms
 from analyzer_agent.toolbox.schemas import judge_tool
+from analyzer_agent.toolbox.session_video import video_records
 
 _SEND_BACK_LIMIT = 1
 """How often an answer that breaks the rules is sent back."""

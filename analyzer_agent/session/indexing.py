@@ -46,7 +46,7 @@ def run_index(
     for tool in wanted:
         for session_video in toolbox.session_videos.values():
             call_id = f"index-{tool.spec.name}-{session_video.name}"
-            if reason := toolbox.missing_input(tool.spec, session_video):
+            if reason := session_video.missing_input(tool.spec):
                 why = f"{reason}, so {tool.spec.name} has nothing to look at."
                 results.append(ToolResult(call_id, why, tool=tool.spec.tool, args={"video": session_video.name}, refusal=why))
                 emit(Warned(why, call_id))

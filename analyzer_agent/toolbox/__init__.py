@@ -1,8 +1,8 @@
 """The tools of a language model: analyzers and note look-ups, and the check of its answers."""
 
 from analyzer_agent.evidence.merging import MergedNote
+from analyzer_agent.evidence.rendering import fenced_result
 from analyzer_agent.toolbox.analyzer_call import APPROVAL_ABOVE_MS
-from analyzer_agent.toolbox.result_text import fenced_result
 from analyzer_agent.toolbox.session_video import SessionVideo, Tool
 from analyzer_agent.toolbox.toolbox import Toolbox
 

@@ -15,15 +15,14 @@ from analyzer_agent.evidence.gap_runner import GapRunner
 from analyzer_agent.evidence.merging import MergedNote, NoteReader, SampleGrid
 from analyzer_agent.evidence.plan import Plan, grain_work_ms
 from analyzer_agent.evidence.provenance import BoundAnalyzer, make_provenance
-from analyzer_agent.evidence.rendering import as_text
+from analyzer_agent.evidence.rendering import as_text, examined_text, fenced_result, track_counts
+from analyzer_agent.evidence.search import likeness_text, search_samples
 from analyzer_agent.protocols import Spec, Video
 from analyzer_agent.records import ToolCall, ToolResult
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, clock, first_instant, grid_step, merge
-from analyzer_agent.toolbox import sample_search
-from analyzer_agent.toolbox.arguments import closest, time_ranges
-from analyzer_agent.toolbox.result_text import examined_text, fenced_result, track_counts
-from analyzer_agent.toolbox.session_video import SessionVideo, Tool, missing_input
+from analyzer_agent.toolbox.schemas import closest, time_ranges
+from analyzer_agent.toolbox.session_video import SessionVideo, Tool
 
 APPROVAL_ABOVE_MS = 60_000
 """A step with a longer estimate needs the user's approval, if there is an approval callback."""
@@ -100,7 +99,7 @@ class AnalyzerCall:
         spec = self.tool.spec
         only_known = session_video.unavailable_reason or self.tool.unavailable_reason
         ranges = _ranges(self.args, session_video)
-        if why := missing_input(spec, session_video):
+        if why := session_video.missing_input(spec):
             raise ToolRefusal(f"{why}, so {spec.tool} has nothing to look at.")
         step = _step(spec, self.args)
         options = {n: v for n, v in self.args.items() if n in spec.options_schema}
@@ -122,12 +121,12 @@ class AnalyzerCall:
             outcome = gap_runner.run(plan, self.call.id, self.emit, budget_ms=budget_ms, cancel=self.cancel)
             grid = _grid(session_video, step)
             if spec.searched and grid:
-                runs = sample_search.search_samples(self.store, self.reader, session_video, ranges, job, filters, grid)
+                runs = search_samples(self.store, self.reader, session_video.video.id, ranges, job, filters, grid)
             else:
                 runs = _read(self.reader, session_video, ranges, outcome.keys, spec, filters, grid)
         left = [*outcome.unexamined, *(u for span in ranges for u in self.reader.unheard(session_video.video.id, span, outcome.keys))]
         lines, shown = as_text(runs, fold=not spec.searched)
-        more = sample_search.likeness_text(runs, filters, spec) if spec.searched else track_counts(runs, ranges)
+        more = likeness_text(runs, filters, spec) if spec.searched else track_counts(runs, ranges)
         who = f"{self.call.name}{f' ({start.engine})' if start.engine else ''}{f' on {session_video.name}' if self.several else ''}"
         return ToolResult(
             self.call.id,

@@ -1,6 +1,7 @@
-"""The end of a question: reading what the model finished with, checking that it cites what it may and quotes what is there.
+"""The end of a question: reading what the model finished with, and checking that it cites and quotes what is there.
 
-Knows nothing of the store (times and texts of citations are added from it later), nor how marks are written: `citations` does.
+Also, for a judge: the cited notes as text, and reading its judgement. The store is not known here: times and texts of citations
+are added from it later.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,11 +10,12 @@ from typing import Any, Literal
 
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.evidence.merging import MergedNote
-from analyzer_agent.fencing import echoes_fenced, fenced, unfenced
+from analyzer_agent.evidence.rendering import as_text, fenced_result, spans_text
+from analyzer_agent.fencing import echoes_fenced, fenced, quoted, unfenced
 from analyzer_agent.records import Confidence, ToolCall, ToolResult
-from analyzer_agent.toolbox.arguments import parse_object
-from analyzer_agent.toolbox.citations import cited_ids, parse_id, strip_invalid
-from analyzer_agent.toolbox.quotation_check import misquoting_claims
+from analyzer_agent.toolbox import Toolbox
+from analyzer_agent.toolbox.citations import cited_ids, misquoting_claims, parse_id, strip_invalid
+from analyzer_agent.toolbox.schemas import JUDGE, parse_object
 from analyzer_agent.wording import option_letter
 
 StopReason = Literal["last_step", "analyzer_budget", "token_budget"]
@@ -195,3 +197,52 @@ def _problem(draft: DraftAnswer, cited: Sequence[int], uncitable: Sequence[str],
         "quote words that are not in the notes they cite": wrong,
     }
     return " ".join(f"these {what}: {fenced('; '.join(claims))}." for what, claims in told.items() if claims) or None
+
+
+_MAX_NOTE_TOKENS = 4_000
+_STRUCTURE_KINDS = frozenset({"scene", "voice"})
+"""Kinds that say when something is, and never what it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a judge said: whether the notes suffice, if not what they do not show, and whether they contradict each other."""
+
+    sufficient: bool
+    missing: str = ""
+    contradictory: bool = False
+
+
+def notes_text(toolbox: Toolbox, runs: Iterable[MergedNote]) -> str:
+    """Return notes as a judge reads them: times, kinds, which are uncertain, and their texts, fenced as data."""
+    names = toolbox.names if len(toolbox.session_videos) > 1 else None
+    return fenced_result("Cited notes", as_text(list(runs), names=names, tokens=_MAX_NOTE_TOKENS, fold=False)[0])
+
+
+def parse_judgement(calls: Sequence[ToolCall]) -> Judgement | None:
+    """Return what was judged; None where there is no such call, or it cannot be read."""
+    call = next((c for c in calls if c.name == JUDGE), None)
+    try:
+        given = parse_object(call.arguments) if call else {}
+    except ToolRefusal:
+        return None
+    sufficient, missing = _flag(given.get("sufficient")), given.get("missing")
+    if sufficient is None:
+        return None
+    told = quoted(missing)[1:-1] if isinstance(missing, str) else ""
+    return Judgement(sufficient, told or "it was not said what.", bool(_flag(given.get("contradictory"))))
+
+
+def _flag(given: Any) -> bool | None:
+    return {"true": True, "false": False}.get(str(given).strip().lower())
+
+
+def second_look(toolbox: Toolbox, runs: Sequence[MergedNote], judgement: Judgement) -> tuple[str, str] | None:
+    """Return the times and the tools for another look at disputed notes, None where nothing is disputed or nothing else can look.
+
+    Notes are disputed if they contradict each other, or if all of them come from weak engines.
+    """
+    seen = {run.kind for run in runs}
+    tools = [tool.spec.tool for tool in toolbox.offered if not (seen | _STRUCTURE_KINDS).intersection(tool.spec.kinds)]
+    disputed = judgement.contradictory or all(run.uncertain for run in runs)
+    return (spans_text(run.span for run in runs), " or ".join(tools)) if disputed and tools else None

@@ -1,20 +1,27 @@
-"""The free look-ups: reading and searching stored notes.
+"""The tools that any video has: reading and searching notes, the overview, and the survey.
 
-No analyzer runs: unanalyzed ranges yield nothing, and every empty result reports the coverage.
+Only the survey runs analyzers: all cheap ones over a whole video in one call. The others are free:
+unanalyzed ranges yield nothing, and every empty result reports the coverage. The overview has the
+same length for any range, so that a model can go through hours from coarse to fine.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
-from analyzer_agent.evidence.merging import NoteReader
-from analyzer_agent.evidence.rendering import as_text
+from analyzer_agent.events import Emit, Event, ToolFinished, ToolStarted
+from analyzer_agent.evidence.merging import MergedNote, NoteReader
+from analyzer_agent.evidence.rendering import CHARS_PER_TOKEN, DEFAULT_TOKENS, as_line, as_text, examined_text, fenced_result, shown_note
+from analyzer_agent.evidence.summary import Part, SummaryCache, store_chapters
 from analyzer_agent.fencing import echoes_fenced
-from analyzer_agent.records import ToolCall, ToolResult
-from analyzer_agent.timeline import TimeRange
-from analyzer_agent.toolbox.arguments import time_range
-from analyzer_agent.toolbox.coverage import coverage_sentence
-from analyzer_agent.toolbox.result_text import fenced_result
-from analyzer_agent.toolbox.session_video import SessionVideo
+from analyzer_agent.records import ShownNote, ToolCall, ToolResult
+from analyzer_agent.sanitize import truncated
+from analyzer_agent.storage import Store
+from analyzer_agent.timeline import TimeRange, total
+from analyzer_agent.toolbox import analyzer_call
+from analyzer_agent.toolbox.schemas import time_range
+from analyzer_agent.toolbox.session_video import SessionVideo, Tool, coverage_sentence, covered
 
 SEARCH_LIMIT = 20
 
@@ -69,3 +76,172 @@ def searched_range(session_videos: Mapping[str, SessionVideo], args: Mapping[str
 
 def _chosen(session_videos: Mapping[str, SessionVideo], args: Mapping[str, Any]) -> list[SessionVideo]:
     return [session_videos[args["video"]]] if "video" in args else list(session_videos.values())
+
+
+_MIN_TEXT_CHARS = 40
+_LINE_OVERHEAD_CHARS = 70
+"""The most characters of a note's line that are not its text."""
+
+
+def overview(
+    reader: NoteReader, summaries: SummaryCache, session_video: SessionVideo, call: ToolCall, args: Mapping[str, Any]
+) -> ToolResult:
+    """Return the overview of a range of one video, by default of its whole scope.
+
+    Raises:
+        ToolRefusal: the range is invalid or outside the scope.
+    """
+    span = time_range(args["range"], session_video.scope) if "range" in args else session_video.scope
+    parts = summaries.of(session_video.video.id, span)
+    kept = store_chapters(reader.store, session_video.video.id, parts)
+    lines, shown = parts_text(reader, session_video, parts, kept)
+    if not shown:
+        return ToolResult(
+            call.id, f"There are no notes to tell of {span}. {coverage_sentence(reader, [session_video], span)}", (), span, args=args
+        )
+    head = f"{span} in parts. Call it with the range of a part to see that one in parts, or read its notes with read_notes"
+    ids = [n for at, own in enumerate(kept, 1) for n in (own, *(note.id for note in shown if note.part == at)) if n is not None]
+    return ToolResult(call.id, fenced_result(head, lines), tuple(dict.fromkeys(ids)), span, args=args, shown=tuple(shown))
+
+
+def parts_text(
+    reader: NoteReader, session_video: SessionVideo, parts: Sequence[Part], kept: Sequence[int | None] = (), tokens: int = DEFAULT_TOKENS
+) -> tuple[str, list[ShownNote]]:
+    """Render parts as text.
+
+    Args:
+        reader: reads coverage.
+        session_video: the video.
+        parts: the parts, in time order.
+        kept: the ids of the notes that stand for the parts, where there are some.
+        tokens: the approximate length limit.
+
+    Returns:
+        The text, and the notes that it shows, without those that stand for the parts.
+    """
+    room = tokens * CHARS_PER_TOKEN // max(1, len(parts))
+    lines: list[str] = []
+    shown: list[ShownNote] = []
+    for number, (part, own) in enumerate(zip_longest(parts, kept), 1):
+        runs = [part.shot, *part.runs] if part.shot else part.runs
+        about = f", words: {', '.join(word[:_MIN_TEXT_CHARS] for word in part.words)}" if part.words else ""
+        heading = f"part {number}, {part.span}{f' (#{own})' if own else ''}{about}; {_coverage_of_part(reader, session_video, part.span)}"[
+            : room // 2
+        ]
+        text = max(_MIN_TEXT_CHARS, (room - len(heading)) // max(1, len(runs)) - _LINE_OVERHEAD_CHARS)
+        told = [replace(run, text=truncated(run.text, text)) for run in runs]
+        lines += [heading, *(as_line(run) for run in told)]
+        shown += [replace(shown_note([run]), part=number, words=part.words) for run in told]
+    return "\n".join(lines), shown
+
+
+def _coverage_of_part(reader: NoteReader, session_video: SessionVideo, span: TimeRange) -> str:
+    """Return a clause with the share of a part that each analyzer has covered, omitting zeros."""
+    done = covered(reader.store, session_video, span, reader.only)
+    shares = {analyzer: 100 * total(spans) // span.length for analyzer, spans in sorted(done.items())}
+    whole = [analyzer for analyzer, share in shares.items() if share == 100]
+    partly = [f"{analyzer} {max(1, share)}%" for analyzer, share in shares.items() if share < 100]
+    return f"looked at by {', '.join([*whole, *partly])}" if shares else "not looked at"
+
+
+MAX_ANALYZER_COST_MS = 10_000
+"""Cost limit of one analyzer over the whole scope, in ms; for longer scopes also of their sum."""
+
+SHORT_SCOPE_MS = 120_000
+"""Up to this scope length, in ms, `_ALWAYS_CHEAP` analyzers need no measurement."""
+
+_ALWAYS_CHEAP = ("subtitles", "scenes", "voice", "motion")
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The analyzers of a survey, and their total cost in ms; None if one is not measured yet."""
+
+    tools: tuple[Tool, ...]
+    cost_ms: int | None
+
+
+def survey_of(store: Store, session_video: SessionVideo, tools: Iterable[Tool]) -> Survey | None:
+    """Return the survey of a video, None unless at least two analyzers are cheap, also in sum.
+
+    Args:
+        store: the store with measured speeds.
+        session_video: the video.
+        tools: the analyzers to choose from.
+    """
+    length, costs = session_video.scope.length, dict[str, int | None]()
+    chosen = []
+    for tool in tools:
+        if tool.unavailable_reason or session_video.missing_input(tool.spec):
+            continue
+        speed = analyzer_call.measured_speed(store, tool)
+        cost = round(length / speed) if speed else None
+        if cost <= MAX_ANALYZER_COST_MS if cost is not None else length <= SHORT_SCOPE_MS and tool.spec.name in _ALWAYS_CHEAP:
+            chosen.append(tool)
+            costs[tool.spec.name] = cost
+    known = [cost for cost in costs.values() if cost is not None]
+    if len(chosen) < 2 or (length > SHORT_SCOPE_MS and sum(known) > MAX_ANALYZER_COST_MS):
+        return None
+    return Survey(tuple(chosen), sum(known) if len(known) == len(chosen) else None)
+
+
+def run_survey(
+    reader: NoteReader,
+    summaries: SummaryCache,
+    session_video: SessionVideo,
+    survey: Survey,
+    call: ToolCall,
+    run: Callable[[Emit], Sequence[ToolResult]],
+    emit: Emit,
+) -> ToolResult:
+    """Run a survey; return one joined result, which names the refused analyzers.
+
+    Args:
+        reader: reads the notes.
+        summaries: summarizes notes that are too long to show in full.
+        session_video: the video.
+        survey: the analyzers.
+        call: the call of the model.
+        run: runs the analyzers over the whole scope; returns their results in order.
+        emit: receives the start of the survey and the progress of its analyzers.
+    """
+
+    def emit_progress(event: Event) -> None:
+        """Pass on events, except the start and end of calls: to the outside, a survey is one call."""
+        if not isinstance(event, ToolStarted | ToolFinished):
+            emit(event)
+
+    emit(ToolStarted(call.id, call.name, ranges=[session_video.scope], estimate_ms=survey.cost_ms))
+    results = run(emit_progress)
+    heads: list[str] = []
+    runs: list[MergedNote] = []
+    for tool, result in zip(survey.tools, results, strict=True):
+        if result.refused:
+            heads.append(f"{tool.spec.tool} was left out: {result.text.removeprefix('Refused: ')}")
+            continue
+        found = analyzer_call.known_notes(reader.store, reader, tool, session_video)
+        heads.append(examined_text(tool.spec.tool, [session_video.scope], result.not_examined, bool(found)))
+        runs += found
+    lines, shown = _description(reader, summaries, session_video, runs)
+    return ToolResult(
+        call.id,
+        fenced_result("\n".join(heads), lines),
+        tuple(note.id for note in shown),
+        session_video.scope,
+        sum(result.reused_ms for result in results),
+        sum(result.analyzed_ms for result in results),
+        not_examined=tuple(left for result in results for left in result.not_examined),
+        found=len(runs),
+        shown=tuple(shown),
+    )
+
+
+def _description(
+    reader: NoteReader, summaries: SummaryCache, session_video: SessionVideo, runs: Sequence[MergedNote]
+) -> tuple[str, list[ShownNote]]:
+    """Return the notes in time order, or as an overview in parts if they are too long."""
+    in_time = sorted(runs, key=lambda run: (run.span.start, run.id))
+    lines, shown = as_text(in_time, tokens=len(in_time) * DEFAULT_TOKENS)
+    if len(lines) <= DEFAULT_TOKENS * CHARS_PER_TOKEN:
+        return lines, shown
+    return parts_text(reader, session_video, summaries.of(session_video.video.id, session_video.scope))

@@ -1,12 +1,17 @@
-"""The tools' operands: analyzers with their engines, and the videos of a session."""
+"""The tools' operands: analyzers with their engines, and a session's videos with their coverage."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analyzer_agent.errors import ToolRefusal
+from analyzer_agent.evidence.merging import MergedNote, NoteReader
+from analyzer_agent.evidence.rendering import spans_text
 from analyzer_agent.protocols import Engine, Spec, Video
-from analyzer_agent.timeline import TimeRange
+from analyzer_agent.records import Unexamined, VideoRecord
+from analyzer_agent.storage import Store
+from analyzer_agent.timeline import TimeRange, merge
 
 
 @dataclass(frozen=True)
@@ -66,18 +71,164 @@ class SessionVideo:
     unavailable_reason: str | None = None
     title: str = ""
 
+    def missing_input(self, spec: Spec) -> str | None:
+        """Return why this video has no input for an analyzer (`a.mp4 has no sound`); None if it has."""
+        if spec.name in self.imported:
+            return None
+        if self.unavailable_reason:
+            return self.unavailable_reason
+        have = {"picture": self.video.picture, "audio": self.video.audio_tracks, "subtitles": self.video.subtitle_tracks, "": True}
+        noun = {"picture": "picture", "audio": "sound", "subtitles": "subtitles"}.get(spec.needs, "")
+        return None if have[spec.needs] else f"{self.name} has no {noun}"
 
-def missing_input(spec: Spec, session_video: SessionVideo) -> str | None:
-    """Return why a video has no input for an analyzer (`a.mp4 has no sound`); None if it has."""
-    if spec.name in session_video.imported:
-        return None
-    if session_video.unavailable_reason:
-        return session_video.unavailable_reason
-    have = {
-        "picture": session_video.video.picture,
-        "audio": session_video.video.audio_tracks,
-        "subtitles": session_video.video.subtitle_tracks,
-        "": True,
-    }
-    noun = {"picture": "picture", "audio": "sound", "subtitles": "subtitles"}.get(spec.needs, "")
-    return None if have[spec.needs] else f"{session_video.name} has no {noun}"
+
+if TYPE_CHECKING:
+    from analyzer_agent.toolbox import Toolbox
+
+
+class SessionNotes:
+    """The notes on a session's videos, and what was not examined.
+
+    Args:
+        store: the store of notes.
+        session_videos: the videos, at least one.
+        tools: the analyzers that can run here, by name.
+        missing: the analyzers that cannot run here: reason by name.
+        reader: reads the notes.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        session_videos: Sequence[SessionVideo],
+        tools: Mapping[str, Tool],
+        missing: Mapping[str, str],
+        reader: NoteReader,
+    ) -> None:
+        self.store, self.tools, self.missing, self.reader = store, dict(tools), dict(missing), reader
+        self.session_videos = {one.name: one for one in session_videos}
+        self.names = {one.video.id: one.name for one in session_videos}
+        self.titles = {one.video.id: one.title or one.name for one in session_videos}
+
+    def titled(self, text: str) -> str:
+        """Replace the names that models use for the videos by the files' own names, for people."""
+        others = {
+            session_video.name: session_video.title
+            for session_video in self.session_videos.values()
+            if session_video.title not in ("", session_video.name)
+        }
+        if not others:
+            return text
+        names = "|".join(re.escape(name) for name in sorted(others, key=len, reverse=True))
+        return re.sub(rf"(?<!\w)(?:{names})(?!\w)", lambda found: others[found[0]], text)
+
+    def evidence(self, ids: Iterable[int]) -> dict[int, MergedNote]:
+        """Return merged notes by id, without those outside the scopes of this session's videos."""
+        scopes = {session_video.video.id: session_video.scope for session_video in self.session_videos.values()}
+        notes = self.store.notes.get(ids).values()
+        runs = {note.id: self.reader.merged_note_of(note) for note in notes if note.video in scopes}
+        return {number: run for number, run in runs.items() if run.span.overlaps(scopes[run.video])}
+
+    def covered(self, session_video: SessionVideo) -> dict[str, list[TimeRange]]:
+        """Return the ranges of a video that each analyzer has covered, within its scope."""
+        return covered(self.store, session_video, only=self.reader.only)
+
+    def unexamined(self) -> list[Unexamined]:
+        """Return each analyzer's gaps, the analyzers that cannot run here, and unheard voice.
+
+        Analyzers that need a query are left out: their coverage is never complete.
+        """
+        asked = {name for name, spec in self.reader.specs.items() if spec.required}
+        tools = {name: tool for name, tool in self.tools.items() if name not in asked}
+        missing = {name: why for name, why in self.missing.items() if name not in asked}
+        return unexamined(self.store, self.session_videos.values(), tools, missing) + self.unheard()
+
+    def unheard(self) -> list[Unexamined]:
+        """Return the ranges with voice whose words were not understood."""
+        return [
+            u for session_video in self.session_videos.values() for u in self.reader.unheard(session_video.video.id, session_video.scope)
+        ]
+
+
+def covered(
+    store: Store, session_video: SessionVideo, within: TimeRange | None = None, only: Collection[str] | None = None
+) -> dict[str, list[TimeRange]]:
+    """Return the ranges of a video that each analyzer has covered.
+
+    Args:
+        store: the store with the coverage ledger.
+        session_video: the video.
+        within: the part to report on; by default the video's scope.
+        only: the analyzers to report on; None means all.
+    """
+    limit = within or session_video.scope
+    done: dict[str, list[TimeRange]] = {}
+    for provenance in store.notes.provenances(video=session_video.video.id):
+        if only is not None and provenance.analyzer not in only:
+            continue
+        spans = [c.span.within(limit) for c in store.ledger.covered(session_video.video.id, [provenance.key], limit)]
+        done.setdefault(provenance.analyzer, []).extend(span for span in spans if span)
+    return {analyzer: merge(spans) for analyzer, spans in done.items() if spans}
+
+
+def video_records(toolbox: "Toolbox") -> tuple[VideoRecord, ...]:
+    """Return the facts about a session's videos, for a manager that reads records."""
+    return tuple(_video_record(toolbox, session_video) for session_video in toolbox.session_videos.values())
+
+
+def _video_record(toolbox: "Toolbox", session_video: SessionVideo) -> VideoRecord:
+    scope, specs = session_video.scope, toolbox.reader.specs
+    whole = [name for name, spans in toolbox.covered(session_video).items() if spans == [scope] and name in specs]
+    lacking = [tool.spec.tool for tool in toolbox.offered if session_video.missing_input(tool.spec)]
+    return VideoRecord(
+        session_video.video.id,
+        session_video.name,
+        scope,
+        frozenset(specs[name].tool for name in whole),
+        # Nobody knows what a missing file holds.
+        frozenset() if session_video.unavailable_reason else frozenset(lacking),
+    )
+
+
+def unexamined(
+    store: Store, session_videos: Iterable[SessionVideo], tools: Mapping[str, Tool], missing: Mapping[str, str]
+) -> list[Unexamined]:
+    """Return the gaps of each analyzer in each video.
+
+    Args:
+        store: the store with the coverage ledger.
+        session_videos: the videos.
+        tools: the analyzers that can run here, by name.
+        missing: the analyzers that cannot run here: reason by name.
+    """
+    found: list[Unexamined] = []
+    for session_video in session_videos:
+        done = covered(store, session_video)
+        reasons: dict[str, str] = {}
+        for name, tool in tools.items():
+            if why := session_video.unavailable_reason or tool.unavailable_reason:
+                reasons[name] = why
+            elif not session_video.missing_input(tool.spec):
+                reasons[name] = ""
+        for name, why in (reasons | dict(missing)).items():
+            gaps = session_video.scope.minus(done.get(name, []))
+            found += [Unexamined(name, gap, "unavailable" if why else "unseen", why, session_video.video.id) for gap in gaps]
+    return found
+
+
+def coverage_text(spans: list[TimeRange], scope: TimeRange) -> str:
+    """Return ranges as text of bounded length."""
+    return "all of it" if spans == [scope] else spans_text(spans)
+
+
+def coverage_sentence(reader: NoteReader, session_videos: Iterable[SessionVideo], span: TimeRange | None = None) -> str:
+    """Return a sentence on the coverage: an empty result does not mean that nothing is there."""
+    parts = []
+    several = [*session_videos]
+    for session_video in several:
+        limit = session_video.scope if span is None else span.within(session_video.scope)
+        done = covered(reader.store, session_video, limit, reader.only) if limit else {}
+        name = f"{session_video.name}: " if len(several) > 1 else ""
+        looked = "; ".join(f"{analyzer} {coverage_text(spans, limit)}" for analyzer, spans in sorted(done.items())) if limit else ""
+        parts.append(f"{name}{looked or 'nothing yet'}")
+    return f"Looked at so far: {'. '.join(parts)}."

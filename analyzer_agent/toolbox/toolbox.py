@@ -4,9 +4,8 @@ Models and the agent graph belong to the caller.
 """
 
 import json
-import re
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -17,19 +16,18 @@ from analyzer_agent.evidence.merging import MergedNote, NoteReader
 from analyzer_agent.evidence.summary import SummaryCache
 from analyzer_agent.fencing import echoes_fenced
 from analyzer_agent.protocols import Spec
-from analyzer_agent.records import ToolCall, ToolResult, Unexamined
+from analyzer_agent.records import ToolCall, ToolResult
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, clock
-from analyzer_agent.toolbox import analyzer_call, coverage, note_tools, schemas
+from analyzer_agent.toolbox import analyzer_call, note_tools, schemas
 from analyzer_agent.toolbox.analyzer_call import AnalyzerCall
-from analyzer_agent.toolbox.arguments import as_written, closest, decode
-from analyzer_agent.toolbox.overview import overview
+from analyzer_agent.toolbox.note_tools import Survey, overview, run_survey, survey_of
 from analyzer_agent.toolbox.scheduler import CallScheduler
-from analyzer_agent.toolbox.session_video import SessionVideo, Tool, missing_input
-from analyzer_agent.toolbox.survey import Survey, run_survey, survey_of
+from analyzer_agent.toolbox.schemas import as_written, closest, decode
+from analyzer_agent.toolbox.session_video import SessionNotes, SessionVideo, Tool
 
 
-class Toolbox:
+class Toolbox(SessionNotes):
     """The tools of one session.
 
     Args:
@@ -56,18 +54,11 @@ class Toolbox:
         only: Collection[str] | None = None,
         approve: Callable[[ToolStarted], bool] | None = None,
     ) -> None:
-        self.store, self.tools, self.missing = store, dict(tools), dict(missing or {})
+        super().__init__(store, session_videos, tools, missing or {}, NoteReader(store, specs or _specs(tools), only))
         self.scheduler = CallScheduler(self, approve)
-        self.session_videos = {session_video.name: session_video for session_video in session_videos}
-        self.names = {session_video.video.id: session_video.name for session_video in session_videos}
-        self.titles = {session_video.video.id: session_video.title or session_video.name for session_video in session_videos}
-        self.reader = NoteReader(store, specs or {name: tool.spec for name, tool in self.tools.items()}, only)
         self.summaries = SummaryCache(self.reader)
         self.force = False
-        self._by_tool = {tool.spec.tool: tool for tool in self.tools.values() if self._useful(tool.spec)}
-
-    def _useful(self, spec: Spec) -> bool:
-        return any(not missing_input(spec, session_video) for session_video in self.session_videos.values())
+        self._by_tool = {tool.spec.tool: tool for tool in tools.values() if any(not one.missing_input(tool.spec) for one in session_videos)}
 
     # --- offered tools
 
@@ -109,26 +100,6 @@ class Toolbox:
         tool = self._by_tool.get(call.name)
         return tool.spec.resource if tool else "all" if call.name == schemas.SURVEY else "none"
 
-    def titled(self, text: str) -> str:
-        """Replace the names that models use for the videos by the files' own names, for people."""
-        others = {
-            session_video.name: session_video.title
-            for session_video in self.session_videos.values()
-            if session_video.title not in ("", session_video.name)
-        }
-        if not others:
-            return text
-        names = "|".join(re.escape(name) for name in sorted(others, key=len, reverse=True))
-        return re.sub(rf"(?<!\w)(?:{names})(?!\w)", lambda found: others[found[0]], text)
-
-    def missing_input(self, spec: Spec, session_video: SessionVideo) -> str | None:
-        """Return why a video has no input for an analyzer, as a clause; None if it has."""
-        return missing_input(spec, session_video)
-
-    def speed(self, tool: Tool) -> float | None:
-        """Return the measured speed of a tool's engine, in media-seconds per second, or None."""
-        return analyzer_call.measured_speed(self.store, tool)
-
     def whole_scope_call(self, tool: Tool, session_video: SessionVideo, call_id: str, every: float | None = None) -> ToolCall:
         """Return the call that runs an analyzer over the whole scope of a video.
 
@@ -151,13 +122,6 @@ class Toolbox:
             return analyzer_call.known_notes(self.store, self.reader, tool, session_video)
         except ToolRefusal:  # no engine serves the default options
             return []
-
-    def evidence(self, ids: Iterable[int]) -> dict[int, MergedNote]:
-        """Return merged notes by id, without those outside the scopes of this session's videos."""
-        scopes = {session_video.video.id: session_video.scope for session_video in self.session_videos.values()}
-        notes = self.store.notes.get(ids).values()
-        runs = {note.id: self.reader.merged_note_of(note) for note in notes if note.video in scopes}
-        return {number: run for number, run in runs.items() if run.span.overlaps(scopes[run.video])}
 
     # --- running a call
 
@@ -186,7 +150,7 @@ class Toolbox:
         if tool := self._by_tool.get(call.name):
             # Filters are optional here: calls of `index` have none, and store samples for later.
             args = self._arguments(call, schemas.analyzer_tool(tool.spec, list(self.session_videos)), tool.spec.filters_schema)
-            able = [session_video for session_video in self.session_videos.values() if not missing_input(tool.spec, session_video)]
+            able = [session_video for session_video in self.session_videos.values() if not session_video.missing_input(tool.spec)]
             several = len(self.session_videos) > 1
             session_videos = able if several and "video" not in args else [self._offer(args)]
             running = AnalyzerCall(self.store, self.reader, call, tool, args, several, self.force, self.scheduler.approves, emit, cancel)
@@ -236,30 +200,12 @@ class Toolbox:
             return f"{name} cannot run here: {self.unavailable[name]}"
         for tool in self.tools.values():
             if tool.spec.tool == name:
-                reasons = [missing_input(tool.spec, session_video) for session_video in self.session_videos.values()]
+                reasons = [session_video.missing_input(tool.spec) for session_video in self.session_videos.values()]
                 return f"{'; '.join(reason for reason in reasons if reason)}, so {name} has nothing to look at."
         valid = [tool["function"]["name"] for tool in self.schemas()]
         why = "".join(f" {tool} cannot run here: {reason}" for tool, reason in self.unavailable.items())
         return f"{name!r} is not a tool{closest(name, valid)} Valid ones: {', '.join(valid)}.{why}"
 
-    # --- coverage
 
-    def covered(self, session_video: SessionVideo) -> dict[str, list[TimeRange]]:
-        """Return the ranges of a video that each analyzer has covered, within its scope."""
-        return coverage.covered(self.store, session_video, only=self.reader.only)
-
-    def unexamined(self) -> list[Unexamined]:
-        """Return each analyzer's gaps, the analyzers that cannot run here, and unheard voice.
-
-        Analyzers that need a query are left out: their coverage is never complete.
-        """
-        asked = {name for name, spec in self.reader.specs.items() if spec.required}
-        tools = {name: tool for name, tool in self.tools.items() if name not in asked}
-        missing = {name: why for name, why in self.missing.items() if name not in asked}
-        return coverage.unexamined(self.store, self.session_videos.values(), tools, missing) + self.unheard()
-
-    def unheard(self) -> list[Unexamined]:
-        """Return the ranges with voice whose words were not understood."""
-        return [
-            u for session_video in self.session_videos.values() for u in self.reader.unheard(session_video.video.id, session_video.scope)
-        ]
+def _specs(tools: Mapping[str, Tool]) -> dict[str, Spec]:
+    return {name: tool.spec for name, tool in tools.items()}

@@ -7,9 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer_agent.evidence.cues import LINE_WIDTH, MAX_CUE_MS, MAX_LINES, MIN_CUE_MS, cues, text_columns
 from analyzer_agent.evidence.merging import MergedNote
-from analyzer_agent.evidence.spoken_words import SpokenWord, joined, words_of, words_or_estimate
+from analyzer_agent.evidence.spoken_words import (
+    LINE_WIDTH,
+    MAX_CUE_MS,
+    MAX_LINES,
+    MIN_CUE_MS,
+    SpokenWord,
+    cues,
+    joined,
+    text_columns,
+    words_of,
+    words_or_estimate,
+)
 from analyzer_agent.records import Note, Observation
 from analyzer_agent.timeline import TimeRange
 

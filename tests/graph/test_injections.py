@@ -16,6 +16,7 @@ from analyzer_agent.evals.score.answer_file import Scored
 from analyzer_agent.evals.score.judge import Judge
 from analyzer_agent.evidence.merging import MergedNote
 from analyzer_agent.evidence.rendering import as_line
+from analyzer_agent.evidence.rendering import fenced_result as told_fenced
 from analyzer_agent.fencing import as_name, echoes_fenced, fenced, quoted, unfenced
 from analyzer_agent.importing import prepare
 from analyzer_agent.llm import open_model
@@ -29,7 +30,6 @@ from analyzer_agent.testing import FakeAnalyzer, FakeVideo, fake_spec
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
 from analyzer_agent.toolbox.citations import cited_ids
-from analyzer_agent.toolbox.result_text import fenced_result as told_fenced
 from cli_kit import PRICE, Cli, talk
 from injections import ORDER, TEXTS, harmless, outside
 from media_maker import Clip, Text, drawn, write

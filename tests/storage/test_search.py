@@ -200,8 +200,8 @@ def test_all_words_together_the_newest_first(store: Store, bounded: None) -> Non
 
 
 def test_a_text_that_stays_is_found_once(store: Store) -> None:
-    from analyzer_agent.evidence.library_search import search_videos
     from analyzer_agent.evidence.merging import NoteReader
+    from analyzer_agent.evidence.search import search_videos
 
     put(store, [(n * 1_000, "text", "CAFE LUNA") for n in range(8)] + [(30_000, "text", "Cafe Luna")])
     put(store, [(0, "text", "cafe sol")], video="w")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from analyzer_agent.answers import build_answer
 from analyzer_agent.briefing import brief
 from analyzer_agent.events import discard
+from analyzer_agent.evidence.rendering import examined_text
 from analyzer_agent.graph import Agent, Limits, open_saver, outcome_of
 from analyzer_agent.llm.rules.call_schedule import LONG_VIDEO_MS, schedule_windows
 from analyzer_agent.llm.rules.manager import RulesManager
@@ -23,7 +24,6 @@ from analyzer_agent.testing import FakeAnalyzer, FakeVideo, ScriptedModel, call,
 from analyzer_agent.timeline import TimeRange, clock, total
 from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
 from analyzer_agent.toolbox.analyzer_call import bind_analyzer
-from analyzer_agent.toolbox.result_text import examined_text
 from note_lines import parse_note_lines
 
 MINUTE, HOUR = 60_000, 3_600_000

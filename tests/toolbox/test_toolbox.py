@@ -22,8 +22,8 @@ from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeAnalyzer, FakeEngine, FakeVideo, call, fake_spec
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox, fenced_result
-from analyzer_agent.toolbox.arguments import decode, time_range, time_ranges
 from analyzer_agent.toolbox.scheduler import CallScheduler
+from analyzer_agent.toolbox.schemas import decode, time_range, time_ranges
 
 SCOPE = TimeRange(0, 60_000)
 CLASSES = {"classes": {"type": "array", "items": {"type": "string"}}, "min_score": {"type": "number"}}

@@ -77,7 +77,7 @@ def describe(
 
 def _found(toolbox: Toolbox, session_video: SessionVideo, analyzers: Collection[str] | None) -> list[MergedNote]:
     tools = [tool for tool in toolbox.usable_without_query if analyzers is None or tool.spec.name in analyzers]
-    return [run for tool in tools if not toolbox.missing_input(tool.spec, session_video) for run in toolbox.known(tool, session_video)]
+    return [run for tool in tools if not session_video.missing_input(tool.spec) for run in toolbox.known(tool, session_video)]
 
 
 def _covered(toolbox: Toolbox, session_video: SessionVideo, analyzers: Collection[str] | None) -> list[MergedNote]:

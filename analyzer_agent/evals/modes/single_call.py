@@ -14,8 +14,8 @@ from analyzer_agent.protocols import ChatModel
 from analyzer_agent.records import QuestionRecord, ShownNote
 from analyzer_agent.toolbox import Toolbox
 from analyzer_agent.toolbox.answer_check import CheckedAnswer, Outcome, check_and_return, parse_finish_call
-from analyzer_agent.toolbox.coverage import video_records
 from analyzer_agent.toolbox.schemas import finish_tool
+from analyzer_agent.toolbox.session_video import video_records
 
 _MAX_CALLS = 2
 

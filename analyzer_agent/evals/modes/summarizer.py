@@ -46,7 +46,7 @@ def _calls(toolbox: Toolbox) -> list[ToolCall]:
         (tool, session_video)
         for tool in toolbox.usable_without_query
         for session_video in toolbox.session_videos.values()
-        if not toolbox.missing_input(tool.spec, session_video)
+        if not session_video.missing_input(tool.spec)
     ]
     return [toolbox.whole_scope_call(tool, session_video, f"describe-{n}") for n, (tool, session_video) in enumerate(pairs, 1)]
 

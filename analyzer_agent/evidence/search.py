@@ -1,20 +1,25 @@
-"""Search over many videos: which of them contain words, how often, and where.
+"""Search over many videos for words, and in the stored samples of one video for likeness."""
 
-Counts merged notes: a title that stays on screen is one, however many samples show it.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
-from analyzer_agent.evidence.merging import MergedNote, NoteReader, merge_notes
+from analyzer_agent.evidence.merging import MergedNote, NoteReader, SampleGrid, merge_notes
+from analyzer_agent.evidence.provenance import BoundAnalyzer, search_provenance
 from analyzer_agent.evidence.tracks import is_piece, join_tracks, merged_track
-from analyzer_agent.records import Note
+from analyzer_agent.protocols import Spec
+from analyzer_agent.records import Note, Sample
+from analyzer_agent.storage import Store
 from analyzer_agent.storage.search import has_phrase
-from analyzer_agent.timeline import TimeRange
+from analyzer_agent.timeline import TimeRange, sample_end
 
 _MAX_COUNTED = 2_000
 """Maximum number of notes read: the newest with all words, or the best with any of them."""
+
+
+MAX_RESULTS = 20
+"""The most hits of a search in samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +87,42 @@ def _video_matches(reader: NoteReader, video: str, notes: Sequence[Note], in_tim
     joined += [merged_track(track) for track in join_tracks(pieces)]
     first = sorted(joined, key=lambda note: note.span.start if in_time else rank[note.id])[:shown]
     return VideoMatches(video, len(joined), tuple(reader.merged_note_of(note) for note in first))
+
+
+def search_samples(
+    store: Store,
+    reader: NoteReader,
+    video: str,
+    ranges: Sequence[TimeRange],
+    job: BoundAnalyzer,
+    filters: Mapping[str, Any],
+    grid: SampleGrid,
+) -> list[MergedNote]:
+    """Return the hits that overlap `ranges`, best first.
+
+    All samples of the video on the grid are compared, so that hits do not depend on the ranges.
+
+    Raises:
+        ToolRefusal: the filters contain no query.
+    """
+    stored = [(t, vector) for t, vector in store.vectors.read(video, job.provenance.key) if grid.holds(t)]
+    samples = [Sample(TimeRange(t, sample_end(t, grid.step, grid.end)), "", "", vector=vector) for t, vector in stored]
+    limit = filters.get("limit", job.spec.filters_schema["limit"]["default"])
+    wanted = {n: " ".join(value.split()) if isinstance(value, str) else value for n, value in filters.items() if n != "limit"}
+    hits = (one for one in job.analyzer.search(samples, wanted) if any(one.span.overlaps(span) for span in ranges))
+    best = list(islice(hits, min(max(1, limit), MAX_RESULTS)))
+    if not best:
+        return []
+    provenance = search_provenance(job.provenance, {"step": grid.step, **wanted})
+    store.notes.add_provenance(provenance)
+    ids = store.ledger.keep(video, provenance.key, ranges, best)
+    notes = store.notes.get(ids)
+    return [reader.merged_note_of(notes[n]) for n in ids]
+
+
+def likeness_text(runs: Sequence[MergedNote], filters: Mapping[str, Any], spec: Spec) -> str:
+    """Return the similarity score of each hit with a caveat, or the argument that is missing."""
+    if absent := [name for name in spec.required if name not in filters]:
+        return f"Nothing was searched for: there is no {absent[0]!r}"
+    likeness = ", ".join(f"#{run.id} {run.score or 0:.3f}" for run in runs)
+    return f"Likeness, best first: {likeness}. This is not proof: confirm with another tool" if runs else ""

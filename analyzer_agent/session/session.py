@@ -1,0 +1,237 @@
+"""Sessions: ask questions about videos and get answers with citations.
+
+This is the composition root of the package: store, videos, analyzers and model are created and
+connected here.
+"""
+
+import os
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+from analyzer_agent import tools as registry
+from analyzer_agent.config import PathLike, SessionOverrides, Settings
+from analyzer_agent.errors import AgentError
+from analyzer_agent.events import Event, ToolStarted, discard
+from analyzer_agent.media import media_in
+from analyzer_agent.protocols import ChatModel
+from analyzer_agent.records import JoinedNote, ToolResult
+from analyzer_agent.sanitize import truncated
+from analyzer_agent.session import note_queries
+from analyzer_agent.session.assembly import (
+    available_tools,
+    check_videos,
+    choose_model,
+    imported_analyzers,
+    open_or_find_imported,
+    readable_tools,
+    session_videos_of,
+    understood,
+)
+from analyzer_agent.session.conversation import Conversation, new_name
+from analyzer_agent.session.indexing import chosen_tools, run_index
+from analyzer_agent.session.options import check_tracks, options_of, prefer_options
+from analyzer_agent.session.turn_queue import TurnQueue
+from analyzer_agent.storage import Store
+from analyzer_agent.toolbox import Toolbox
+from analyzer_agent.tools.aliases import resolve_name
+from analyzer_agent.tools.support.engine_pool import EnginePool
+
+if TYPE_CHECKING:
+    from analyzer_agent.evals.modes import Description
+    from analyzer_agent.media import MediaFile, MissingVideo
+
+
+def _usual_settings() -> Settings:
+    return Settings(api_key=os.environ.get("OPENAI_API_KEY") or None, base_url=os.environ.get("OPENAI_BASE_URL") or None)
+
+
+class Session(Conversation):
+    """A conversation about one or more videos.
+
+    Args:
+        videos: files, or folders with media files; at least one.
+        name: the session to resume, or a name for a new one; by default a generated name.
+        settings: all other settings. By default the user's store, and a language model if
+            `OPENAI_API_KEY` or `OPENAI_BASE_URL` is set, else the rules manager. No other variable
+            is read, and none at all if `settings` is given.
+        model: the name of the language model, or a `ChatModel`.
+        pool: the loaded engines, to share weights between sessions; its creator closes it.
+        approve: callback before a step whose estimate exceeds a minute; False declines the step.
+        overrides: fields of `Settings`.
+
+    Raises:
+        AgentError: a file, a setting, the store or a requested analyzer cannot be used.
+    """
+
+    def __init__(
+        self,
+        *videos: PathLike,
+        name: str | None = None,
+        settings: Settings | None = None,
+        model: ChatModel | str | None = None,
+        pool: EnginePool | None = None,
+        approve: Callable[[ToolStarted], bool] | None = None,
+        **overrides: Unpack[SessionOverrides],
+    ) -> None:
+        if other := [video for video in videos if not isinstance(video, str | os.PathLike)]:
+            raise AgentError(
+                f"A video is given as a path, not as {truncated(repr(other[0]), 60)}.", hint="Several are given one by one: Session(*files)"
+            )
+        if not videos:
+            raise AgentError("A session needs at least one video.", hint='Session("talk.mp4")')
+        self.settings = understood((settings or _usual_settings()).changed(**overrides))
+        if isinstance(model, str):
+            self.settings, model = self.settings.changed(model=model), None
+        self.name = name or new_name()
+        with ExitStack() as closing:  # closes everything again if a later step fails
+            files: list[MediaFile | MissingVideo] = []
+            for path in media_in([Path(video) for video in videos]).files:
+                files.append(open_or_find_imported(path, self.settings))
+                closing.push(files[-1])
+            session_videos = session_videos_of(files, self.settings)
+            options = options_of(self.settings)
+            check_tracks(options, session_videos)
+            specs = {name: spec for name, (spec, _) in registry.load_all().items()}
+            if pool is None:
+                pool = EnginePool()
+                closing.callback(pool.close)
+            ready, missing = available_tools(self.settings, pool)
+            self.model = model or choose_model(self.settings)
+            self.store = closing.enter_context(Store(self.settings.store))
+            prefer_options(self.store.notes, options, specs)
+            self.session_videos = [
+                replace(session_video, imported=imported_analyzers(self.store, session_video.video.id)) for session_video in session_videos
+            ]
+            check_videos(self.store, self.name, self.session_videos)
+            for session_video in self.session_videos:
+                self.store.notes.add_video(
+                    session_video.video.id,
+                    getattr(session_video.video, "name", session_video.name),
+                    str(Path(session_video.video.path).resolve()),
+                    session_video.video.duration,
+                )
+            ready, missing = readable_tools(specs, ready, missing, self.session_videos)
+            self.toolbox = Toolbox(self.store, self.session_videos, ready, missing, specs=specs, only=self.settings.tools, approve=approve)
+            self.toolbox.force = self.settings.refresh
+            self._closing = closing.pop_all()
+        self._turns = TurnQueue()
+        self._opened = ""
+
+    def __enter__(self) -> "Session":
+        self._turns.check_open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        names = ", ".join(session_video.title or session_video.name for session_video in self.session_videos)
+        return f"<Session {self.name!r} about {names}{', closed' if self._turns.closed else ''}>"
+
+    def close(self) -> None:
+        """Stop a running question, and close the store and the videos. Notes and answers persist.
+
+        Thread-safe and idempotent.
+        """
+        self._turns.close()
+        self._closing.close()
+
+    # --- without a question
+
+    def index(self, analyzers: Sequence[str] | None = None, *, every: float | None = None) -> list[ToolResult]:
+        """Run analyzers over the whole scope of all videos, without a question.
+
+        Args:
+            analyzers: by default all that can run here and need no query.
+            every: seconds between samples, for analyzers that sample.
+
+        Returns:
+            The result of each analyzer on each video; `refused` if it does not apply.
+
+        Raises:
+            AgentError: an analyzer is unknown or cannot run here.
+            Cancelled: `cancel` was called.
+        """
+        self._turns.check_open()
+        wanted = chosen_tools(self.toolbox, analyzers)
+        with self._turns.hold() as stop:
+            return run_index(self.toolbox, wanted, every, self.settings.max_analyzer_ms, discard, stop)
+
+    def index_stream(
+        self, analyzers: Sequence[str] | None = None, *, every: float | None = None
+    ) -> Generator[Event, None, list[ToolResult]]:
+        """Run `index`; yield its events and return its results."""
+        self._turns.check_open()
+        wanted = chosen_tools(self.toolbox, analyzers)
+        return self._turns.read(lambda turn: run_index(self.toolbox, wanted, every, self.settings.max_analyzer_ms, turn.emit, turn.stop))
+
+    def describe(self, analyzers: Sequence[str] | None = None, *, covered: bool = False) -> "Description":
+        """Describe all videos in time order from stored notes, within `max_tokens` if set.
+
+        Args:
+            analyzers: the analyzers whose notes to use; None means all that can run here.
+            covered: use notes of every engine and option; by default only those that `index` would
+                create now.
+
+        Raises:
+            AgentError: an analyzer is unknown.
+        """
+        from analyzer_agent.evals.modes import describe
+
+        with self._turns.beside():
+            named = None if analyzers is None else [resolve_name(name).analyzer for name in analyzers]
+            return describe(self.toolbox, named, self.settings.max_tokens, covered=covered)
+
+    def notes(
+        self,
+        kinds: Sequence[str] | None = None,
+        *,
+        start: float | str | None = None,
+        end: float | str | None = None,
+        video: PathLike | None = None,
+    ) -> list[JoinedNote]:
+        """Return the stored notes in time order, with adjacent pieces joined.
+
+        Args:
+            kinds: kinds of notes, such as `["speech", "text"]`; None means all.
+            start: seconds, or a clock such as "1:04.2"; None means from the beginning.
+            end: likewise; None means to the end.
+            video: the name or path of one video; None means all, in order.
+
+        Raises:
+            AgentError: a kind or video is unknown, or a time is invalid.
+        """
+        with self._turns.beside():
+            return note_queries.notes(
+                self.toolbox, note_queries.searched_spans(self.session_videos, video, start, end), note_queries.kinds_of(kinds)
+            )
+
+    def search(
+        self,
+        words: str,
+        kinds: Sequence[str] | None = None,
+        *,
+        start: float | str | None = None,
+        end: float | str | None = None,
+        video: PathLike | None = None,
+        limit: int = 20,
+    ) -> list[JoinedNote]:
+        """Return the stored notes that contain any of the words, best first.
+
+        Args:
+            words: the query.
+            kinds: see `notes`.
+            start: see `notes`.
+            end: see `notes`.
+            video: see `notes`.
+            limit: the most notes to return.
+
+        Raises:
+            AgentError: see `notes`.
+        """
+        with self._turns.beside():
+            places = note_queries.searched_spans(self.session_videos, video, start, end)
+            return note_queries.search(self.toolbox, words, places, note_queries.kinds_of(kinds), limit) if places else []
