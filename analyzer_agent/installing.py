@@ -10,7 +10,6 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -108,6 +107,8 @@ def _origin() -> dict[str, Any]:
 
     A checkout that runs without being installed counts as editable.
     """
+    from importlib.metadata import PackageNotFoundError, distribution
+
     try:
         told = distribution(_NAME).read_text("direct_url.json")
     except PackageNotFoundError:

@@ -27,7 +27,7 @@ def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def came(monkeypatch: pytest.MonkeyPatch, origin: dict[str, Any] | None) -> None:
     told = None if origin is None else json.dumps(origin)
-    monkeypatch.setattr(installing, "distribution", lambda name: SimpleNamespace(read_text=lambda file: told))
+    monkeypatch.setattr("importlib.metadata.distribution", lambda name: SimpleNamespace(read_text=lambda file: told))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_checkout_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, gpu: 
     def nothing(name: str) -> None:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(installing, "distribution", nothing)
+    monkeypatch.setattr("importlib.metadata.distribution", nothing)
     root = Path(installing.__file__).resolve().parent.parent
     assert installing.install_extra() == f"{PIP} -e {shlex.quote(str(root))}"
 

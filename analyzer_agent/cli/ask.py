@@ -36,7 +36,6 @@ def ask(arguments: tuple[str, ...], as_object: bool, full: bool, session: str | 
     """
     videos, question = split_question(arguments, _USAGE)
     settings = settings_of(flags)
-
     with explaining(arguments, "--tools", flags["tools"]):
         paths = chosen(videos, flags)
         offer_whisper(paths, settings, flags["quiet"] or as_object)

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import click
 import pytest
 
+from analyzer_agent.cli import main
 from analyzer_agent.config import SETTINGS
 from cli_kit import Cli
 
@@ -41,6 +43,20 @@ def test_each_setting_with_its_origin(cli: Cli, file: Path, tmp_path: Path) -> N
     assert told["weights"] == (str(tmp_path / "xdg_data_home" / "analyzer-agent" / "weights"), "default")
     assert told["verify"] == ("auto", "default") and told["to"] == (None, "default")
     assert told["OPENAI_API_KEY"] == ("set", "environment")
+
+
+def test_every_setting_is_a_flag_with_the_help_that_it_declares() -> None:
+    group = main.commands["config"]
+    assert isinstance(group, click.Group)
+    options = {param.name: param for param in group.commands["list"].params if isinstance(param, click.Option)}
+    for setting in SETTINGS.values():
+        if setting.name != "weights_for":  # `--weights NAME=PATH` sets it
+            assert (options[setting.name].help or "").startswith(setting.help)
+
+
+def test_a_flag_reads_what_the_file_reads(cli: Cli) -> None:
+    listed = cli.json("config", "list", "--json", "--max-analyzer-seconds", "1:30")["settings"]
+    assert {row["name"]: row["value"] for row in listed}["max_analyzer_seconds"] == "1:30"
 
 
 def test_for_people(cli: Cli, file: Path) -> None:
