@@ -53,3 +53,10 @@ def build(folder: Path, config: dict[str, Any]) -> Any:
     file.write_text(json.dumps(config))
     open_clip.add_model_config(file)
     return open_clip.create_model(name, load_weights=False).eval()
+
+
+def lay(folder: Path, name: str = "open_clip_model.safetensors", content: bytes = b"1") -> Path:
+    """Put a file of weights into a folder, and return the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(content)
+    return folder
