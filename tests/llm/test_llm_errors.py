@@ -1,52 +1,19 @@
 """What people are told when a model server fails, how long that takes, and what never leaves: keys and the environment."""
 
 import json
-import socket
-import threading
 import time
-from collections.abc import Iterator
 from email.utils import formatdate
 from typing import Any
 
 import pytest
 
 from analyzer_agent import llm
-from analyzer_agent.errors import AgentError, Cancelled
+from analyzer_agent.errors import AgentError
 from analyzer_agent.llm import open_model
-from analyzer_agent.protocols import ChatModel
+from llm_kit import ASK, TOOLS, cancelled_after, failing, free_port, opened
 from openai_server import OpenAIServer, Raw
 
-APIS = ("chat", "responses")
-ASK = [{"role": "user", "content": "How much?"}]
-TOOLS = [{"type": "function", "function": {"name": "finish", "description": "Ends.", "parameters": {"type": "object", "properties": {}}}}]
 KEY = "sk-verysecret0123456789"
-
-
-@pytest.fixture
-def server() -> Iterator[OpenAIServer]:
-    with OpenAIServer() as server:
-        yield server
-
-
-@pytest.fixture(params=APIS)
-def api(request: pytest.FixtureRequest) -> Any:
-    return request.param
-
-
-@pytest.fixture(params=[None, "streamed"])
-def on_text(request: pytest.FixtureRequest) -> Any:
-    return None if request.param is None else lambda _: None
-
-
-def opened(server: OpenAIServer, api: Any, **more: Any) -> ChatModel:
-    return open_model("m", api=api, base_url=server.url, **more)
-
-
-def failing(model: ChatModel, on_text: Any = None, **more: Any) -> AgentError:
-    with pytest.raises(AgentError) as error:
-        model.complete(ASK, TOOLS, on_text, **more)
-    assert error.value.hint, f"no hint for {error.value}"
-    return error.value
 
 
 class TestRefusals:
@@ -255,120 +222,6 @@ class TestRetries:
     def test_waiting_for_a_retry_can_be_cancelled(self, server: OpenAIServer, api: Any) -> None:
         server.fails(429, "slow down", headers={"Retry-After": "30"})
         assert cancelled_after(opened(server, api), None) < 1
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def cancelled_after(model: ChatModel, on_text: Any, delay: float = 0.4) -> float:
-    """Seconds between the cancel and the return."""
-    cancel, moments = threading.Event(), []
-
-    def stop() -> None:
-        moments.append(time.monotonic())
-        cancel.set()
-
-    timer = threading.Timer(delay, stop)
-    timer.start()
-    with pytest.raises(Cancelled):
-        model.complete(ASK, TOOLS, on_text, cancel=cancel)
-    timer.join()
-    return time.monotonic() - moments[0]
-
-
-def no_threads_left() -> bool:
-    for _ in range(100):
-        if not any(thread.name.startswith("llm ") for thread in threading.enumerate()):
-            return True
-        time.sleep(0.01)
-    return False
-
-
-class TestTime:
-    def test_a_server_that_is_not_there(self, api: Any, on_text: Any) -> None:
-        url = f"http://127.0.0.1:{free_port()}/v1"
-        start = time.monotonic()
-        error = failing(open_model("m", api=api, base_url=url), on_text)
-        assert time.monotonic() - start < 5
-        assert url in str(error) and "Is the server running" in error.hint
-
-    def test_a_server_that_accepts_nobody(self, api: Any) -> None:
-        with socket.socket() as full:
-            full.bind(("127.0.0.1", 0))
-            full.listen(0)
-            clients = [socket.socket() for _ in range(3)]
-            for client in clients:
-                client.setblocking(False)
-                client.connect_ex(full.getsockname())
-            start = time.monotonic()
-            error = failing(open_model("m", api=api, base_url=f"http://127.0.0.1:{full.getsockname()[1]}/v1"))
-            took = time.monotonic() - start
-            for client in clients:
-                client.close()
-            assert took < 4 and "Cannot reach" in str(error)
-
-    def test_a_name_that_does_not_exist(self, api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(llm, "ALLOW_REQUESTS", True)
-        start = time.monotonic()
-        error = failing(open_model("m", api=api, base_url="http://no-such-host.invalid/v1", max_retries=0))
-        assert time.monotonic() - start < 4 and "no-such-host.invalid" in str(error)
-
-    def test_https_to_a_server_without_it(self, server: OpenAIServer, api: Any) -> None:
-        error = failing(open_model("m", api=api, base_url=server.url.replace("http:", "https:"), max_retries=0))
-        assert "secure connection" in str(error) and "http/https" in error.hint
-
-    def test_a_slow_server(self, server: OpenAIServer, api: Any, on_text: Any) -> None:
-        server.hangs()
-        start = time.monotonic()
-        error = failing(opened(server, api), on_text, timeout=0.5)
-        assert 0.4 < time.monotonic() - start < 5 and "within 0.5 s" in str(error)
-        assert no_threads_left()
-
-    def test_the_models_own_timeout(self, server: OpenAIServer, api: Any) -> None:
-        server.hangs()
-        assert "within 0.3 s" in str(failing(opened(server, api, timeout=0.3)))
-
-    def test_a_stream_that_drips_for_ever_ends_in_time(self, server: OpenAIServer, api: Any) -> None:
-        server.says("word " * 200, pause=0.05)
-        assert "within 0.6 s" in str(failing(opened(server, api), lambda _: None, timeout=0.6))
-
-    def test_cancel_while_nothing_comes(self, server: OpenAIServer, api: Any, on_text: Any) -> None:
-        server.hangs()
-        assert cancelled_after(opened(server, api), on_text) < 1
-        assert no_threads_left()
-
-    def test_cancel_in_the_middle_of_a_stream(self, server: OpenAIServer, api: Any) -> None:
-        server.says("word " * 400, pause=0.02)
-        heard: list[str] = []
-        assert cancelled_after(opened(server, api), heard.append) < 1
-        assert heard and no_threads_left()
-        for _ in range(100):
-            if server.hangups:
-                break
-            time.sleep(0.02)
-        assert server.hangups == 1, "the connection stayed open"
-
-    def test_cancelled_before_it_began(self, server: OpenAIServer, api: Any) -> None:
-        server.says("Forty.")
-        cancel = threading.Event()
-        cancel.set()
-        with pytest.raises(Cancelled):
-            opened(server, api).complete(ASK, TOOLS, cancel=cancel)
-        server.script.clear()
-
-    def test_several_threads_share_a_model(self, server: OpenAIServer, api: Any) -> None:
-        model, texts = opened(server, api), []
-        for n in range(4):
-            server.says(f"{n}" * 20, pause=0.01)
-        threads = [threading.Thread(target=lambda: texts.append(model.complete(ASK, TOOLS, lambda _: None).text)) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert sorted(texts) == [f"{n}" * 20 for n in range(4)]
 
 
 class TestEnvironment:

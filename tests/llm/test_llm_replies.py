@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,12 +21,6 @@ TOOLS = [
     {"type": "function", "function": {"name": "find_scenes", "description": "Finds.", "parameters": {"type": "object", "properties": {}}}},
     {"type": "function", "function": {"name": "finish", "description": "Ends.", "parameters": {"type": "object", "properties": {}}}},
 ]
-
-
-@pytest.fixture
-def server() -> Iterator[OpenAIServer]:
-    with OpenAIServer() as server:
-        yield server
 
 
 def opened(server: OpenAIServer, api: Any, **more: Any) -> ChatModel:

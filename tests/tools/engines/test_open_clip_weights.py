@@ -16,7 +16,6 @@ from analyzer_agent.tools.engines import open_clip as door
 from analyzer_agent.tools.weights.catalog import PUBLISHED
 from tiny_clip import lay
 
-
 open_clip = pytest.importorskip("open_clip", reason="the extra 'gpu' is not installed")
 
 
