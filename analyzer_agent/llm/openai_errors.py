@@ -175,6 +175,37 @@ def scrub(text: str, key: str | None) -> str:
     return re.sub(r"\b(sk-|Bearer )[\w*.-]{6,}", r"\1***", text)
 
 
+_EXPLANATIONS: Mapping[Kind, tuple[str, str]] = {
+    "forbidden": ("{url} does not let this key use {model!r}{tail}", "Choose another model with --model, or ask for access."),
+    "context": (
+        "The conversation is longer than {model!r} at {url} can take{tail}",
+        "Start a new session, ask about a shorter range, or use a model (or a server setting) with a longer context.",
+    ),
+    "quota": ("The account at {url} has no quota left{tail}", "Add credit or raise the limit in the account's billing settings."),
+    "rate": ("{url} is limiting requests and kept refusing{tail}", "{wait} again. Analyzed ranges are stored."),
+    "tools": (
+        "{model!r} at {url} cannot call tools{tail}",
+        "Choose a model that supports tool calling, or start the server with it switched on "
+        "(vLLM: --enable-auto-tool-choice --tool-call-parser NAME; llama.cpp: --jinja).",
+    ),
+    "certificate": (
+        "No secure connection to {url}{tail}",
+        "Check http/https in the base URL; for a private certificate, point SSL_CERT_FILE at its authority.",
+    ),
+    "timeout": (
+        "{model!r} at {url} did not answer within {seconds:g} s.",
+        "Allow more time, or use a smaller model. Analyzed ranges are stored.",
+    ),
+    "broken": ("The connection to {url} broke before the reply was complete{tail}", "Ask again. Analyzed ranges are stored."),
+    "moved": ("{url} redirects to {address}.", "Use that address as the base URL."),
+    "empty": ("{model!r} at {url} sent an empty reply{tail}", "Ask again; if it happens often, use another model."),
+    "malformed": ("{url} sent a reply that cannot be read{tail}", "Is this an OpenAI-compatible endpoint? Its URL often ends in /v1."),
+    "server": ("{url} failed with status {status}{tail}", "Ask again later, or look at the server's log."),
+    "request": ("{url} refused the request{tail}", "If the server lacks this API, try --api chat or --api responses; see its log."),
+}
+"""Message and hint by kind; those of the other kinds depend on more than the failure."""
+
+
 def explain(failure: Failure, *, model: str, url: str, key: str | None, seconds: float, offered: Sequence[str] | None) -> AgentError:
     """Return the error to show for a failure, with a hint.
 
@@ -188,62 +219,28 @@ def explain(failure: Failure, *, model: str, url: str, key: str | None, seconds:
     """
     said = scrub(failure.detail, key)
     tail = f": {said}" if said else "."
-    message, hint = _sentences(failure, model, url, bool(key), seconds, tail, said, offered)
-    return AgentError(message, hint=hint)
-
-
-def _sentences(
-    failure: Failure, model: str, url: str, has_key: bool, seconds: float, tail: str, said: str, offered: Sequence[str] | None
-) -> tuple[str, str]:
     match failure.kind:
-        case "key" if has_key:
-            return f"{url} does not accept the API key.", "Check OPENAI_API_KEY: is it complete, still valid, and meant for this endpoint?"
+        case "key" if key:
+            hint = "Check OPENAI_API_KEY: is it complete, still valid, and meant for this endpoint?"
+            return AgentError(f"{url} does not accept the API key.", hint=hint)
         case "key":
-            return f"{url} wants an API key and none was given.", "Set OPENAI_API_KEY to the key of this endpoint."
-        case "forbidden":
-            return f"{url} does not let this key use {model!r}{tail}", "Choose another model with --model, or ask for access."
+            return AgentError(f"{url} wants an API key and none was given.", hint="Set OPENAI_API_KEY to the key of this endpoint.")
         case "missing":
-            return _missing(model, url, said, offered)
-        case "context":
-            return (
-                f"The conversation is longer than {model!r} at {url} can take{tail}",
-                "Start a new session, ask about a shorter range, or use a model (or a server setting) with a longer context.",
-            )
-        case "quota":
-            return f"The account at {url} has no quota left{tail}", "Add credit or raise the limit in the account's billing settings."
-        case "rate":
-            when = f"The server asks to wait {failure.wait:.0f} s; ask" if failure.wait else "Wait a minute and ask"
-            return f"{url} is limiting requests and kept refusing{tail}", f"{when} again. Analyzed ranges are stored."
-        case "tools":
-            return (
-                f"{model!r} at {url} cannot call tools{tail}",
-                "Choose a model that supports tool calling, or start the server with it switched on "
-                "(vLLM: --enable-auto-tool-choice --tool-call-parser NAME; llama.cpp: --jinja).",
-            )
+            message, hint = _missing(model, url, said, offered)
+            return AgentError(message, hint=hint)
         case "unreachable":
-            return f"Cannot reach the language model at {url}{tail}", _reach(url)
-        case "certificate":
-            return (
-                f"No secure connection to {url}{tail}",
-                "Check http/https in the base URL; for a private certificate, point SSL_CERT_FILE at its authority.",
-            )
-        case "timeout":
-            return (
-                f"{model!r} at {url} did not answer within {seconds:g} s.",
-                "Allow more time, or use a smaller model. Analyzed ranges are stored.",
-            )
-        case "broken":
-            return f"The connection to {url} broke before the reply was complete{tail}", "Ask again. Analyzed ranges are stored."
-        case "moved":
-            return f"{url} redirects to {said or 'another address'}.", "Use that address as the base URL."
-        case "empty":
-            return f"{model!r} at {url} sent an empty reply{tail}", "Ask again; if it happens often, use another model."
-        case "malformed":
-            return f"{url} sent a reply that cannot be read{tail}", "Is this an OpenAI-compatible endpoint? Its URL often ends in /v1."
-        case "server":
-            return f"{url} failed with status {failure.status or 'unknown'}{tail}", "Ask again later, or look at the server's log."
-        case "stream" | "request":
-            return f"{url} refused the request{tail}", "If the server lacks this API, try --api chat or --api responses; see its log."
+            return AgentError(f"Cannot reach the language model at {url}{tail}", hint=_reach(url))
+    message, hint = _EXPLANATIONS["request" if failure.kind == "stream" else failure.kind]
+    facts = {
+        "url": url,
+        "model": model,
+        "seconds": seconds,
+        "tail": tail,
+        "address": said or "another address",
+        "status": failure.status or "unknown",
+        "wait": f"The server asks to wait {failure.wait:.0f} s; ask" if failure.wait else "Wait a minute and ask",
+    }
+    return AgentError(message.format(**facts), hint=hint.format(**facts))
 
 
 def _missing(model: str, url: str, said: str, offered: Sequence[str] | None) -> tuple[str, str]:
