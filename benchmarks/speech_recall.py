@@ -195,7 +195,7 @@ class _Sound:
 
 
 def _ours(folder: Path) -> Hear:
-    engine = faster_whisper.load_whisper(EngineConfig(weights=folder, device="cpu"), [])
+    engine = faster_whisper.load_whisper(EngineConfig(weights=folder, device="cpu"))
 
     def hear(samples: "NDArray[np.float32]") -> list[Word]:
         sound: Any = _Sound(samples)

@@ -45,7 +45,7 @@ def figures(work: Work) -> Iterator[Figure]:
 
 
 def _transcribing(work: Work, path: Path, folder: Path) -> Figure:
-    engine = faster_whisper.load_whisper(EngineConfig(weights=folder, device="cpu"), [])
+    engine = faster_whisper.load_whisper(EngineConfig(weights=folder, device="cpu"))
     bare = WhisperModel(str(folder), device="cpu", compute_type="int8", local_files_only=True)
     ours, plain = partial(_ours, engine, path), partial(_bare, bare, path)
     one, other = ours(), plain(_sound(path))

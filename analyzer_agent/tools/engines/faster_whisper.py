@@ -46,11 +46,11 @@ _FULL = 20_000
 log = logging.getLogger(__name__)
 
 
-def find_whisper(config: EngineConfig, folders: Sequence[Path] | None = None) -> Availability:
+def find_whisper(config: EngineConfig) -> Availability:
     """Check whether Whisper can run here, without importing it."""
     if missing := missing_package("faster_whisper", "ctranslate2", "onnxruntime"):
         return missing
-    model = locate(config, (config.caches.hub,) if folders is None else folders)
+    model = locate(config)
     if isinstance(model, Availability):
         return model
     device = ("cuda" if has_gpu_driver() else "cpu") if config.device == "auto" else _own_device(config.device)
@@ -59,7 +59,7 @@ def find_whisper(config: EngineConfig, folders: Sequence[Path] | None = None) ->
 
 def unsupported_reason(config: EngineConfig, options: Mapping[str, Any]) -> str | None:
     """Return why the language of `options` is not supported: ".en" weights know only English."""
-    model, language = locate(config, (config.caches.hub,)), code_of(options.get("language", "auto"))
+    model, language = locate(config), code_of(options.get("language", "auto"))
     if unknown := unsupported_language_reason(language):
         return unknown
     if isinstance(model, Availability) or not model.name.endswith(".en") or language in ("auto", "en"):
@@ -257,13 +257,13 @@ def _load_cublas() -> None:
                 ctypes.CDLL(str(path), ctypes.RTLD_GLOBAL)
 
 
-def load_whisper(config: EngineConfig, folders: Sequence[Path] | None = None) -> Whisper:
+def load_whisper(config: EngineConfig) -> Whisper:
     """Load the weights that `find_whisper` found.
 
     Raises:
         Unavailable: there are none, or they cannot be loaded.
     """
-    model = locate(config, (config.caches.hub,) if folders is None else folders)
+    model = locate(config)
     if isinstance(model, Availability):
         raise Unavailable(f"Speech recognition cannot run: {model.missing}.", hint=model.fix)
     device = _device(config.device)

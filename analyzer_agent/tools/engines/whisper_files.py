@@ -28,14 +28,20 @@ class Model(NamedTuple):
     weights: str
 
 
-def models(folders: Sequence[Path]) -> list[Model]:
-    """Return the Whisper models in `folders`, best first.
+def folders(config: EngineConfig) -> list[Path]:
+    """Return the folders to search: the weights folder and the hub's cache."""
+    own = [config.weights_dir, config.weights_dir / "speech"] if config.weights_dir else []
+    return [*own, config.caches.hub]
+
+
+def models(roots: Sequence[Path]) -> list[Model]:
+    """Return the Whisper models in `roots`, best first.
 
     Finds the Hugging Face cache layout (`models--ORG--faster-whisper-NAME/snapshots/REVISION/`)
     and plain folders (`faster-whisper-NAME/` or `NAME/`).
     """
     found: list[Model] = []
-    for root in folders:
+    for root in roots:
         for folder in sorted(root.iterdir()) if root.is_dir() else ():
             name = name_of(folder.name)
             if name not in SIZES:
@@ -47,18 +53,17 @@ def models(folders: Sequence[Path]) -> list[Model]:
     return sorted(found, key=lambda model: SIZES.index(model.name))
 
 
-def locate(config: EngineConfig, folders: Sequence[Path]) -> Model | Availability:
+def locate(config: EngineConfig) -> Model | Availability:
     """Return the weights to use, or the reason for having none.
 
-    A user's weights come first, then the best ones in `weights_dir` and `folders`.
+    A user's weights come first, then the best ones in `weights_dir` and the hub's cache.
     """
     wanted = config.weights
     if wanted is not None and wanted.is_dir():
         if absent := [name for name in _REQUIRED_FILES if not (wanted / name).is_file()]:
             return Availability(missing=f"{str(wanted)!r} has no {' and no '.join(absent)}", fix="--weights speech=FOLDER")
         return Model(wanted.name, wanted, f"{wanted.resolve().name} {_digest(wanted)}")
-    own = [config.weights_dir, config.weights_dir / "speech"] if config.weights_dir else []
-    found = models([*own, *folders])
+    found = models(folders(config))
     if wanted is None:
         return (
             found[0] if found else Availability(missing="no Whisper weights on this machine", fix=INSTALL_HINT, size=usual_size("speech"))

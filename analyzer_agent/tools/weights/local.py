@@ -63,8 +63,7 @@ def _fill(folder: Path) -> str:
 
 
 def _whisper(weights: Weights, config: EngineConfig) -> Path | None:
-    own = [config.weights_dir, config.weights_dir / "speech"] if config.weights_dir else []
-    models = whisper_files.models([*own, config.caches.hub])
+    models = whisper_files.models(whisper_files.folders(config))
     return next((model.folder for model in models if model.name == weights.name), None)
 
 

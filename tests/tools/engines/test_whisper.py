@@ -36,18 +36,19 @@ def pretend(folder: Path, content: bytes = b"x") -> Path:
 
 def test_the_best_weights_are_found_in_all_the_usual_places(tmp_path: Path) -> None:
     hub, own = tmp_path / "hub", tmp_path / "own"
-    config = EngineConfig(weights_dir=own)
-    assert "no Whisper weights" in (faster_whisper.find_whisper(config, [hub]).missing or "")
+    caches = WeightCaches(hub=hub)
+    config = EngineConfig(weights_dir=own, caches=caches)
+    assert "no Whisper weights" in (faster_whisper.find_whisper(config).missing or "")
     pretend(own / "tiny")
-    assert faster_whisper.find_whisper(config, [hub]).weights.startswith("faster-whisper-tiny ")
+    assert faster_whisper.find_whisper(config).weights.startswith("faster-whisper-tiny ")
     pretend(hub / "models--Systran--faster-whisper-small" / "snapshots" / "0123456789abcdef")
-    assert faster_whisper.find_whisper(config, [hub]).weights == "faster-whisper-small 0123456789ab"
+    assert faster_whisper.find_whisper(config).weights == "faster-whisper-small 0123456789ab"
     pretend(hub / "models--mobiuslabsgmbh--faster-whisper-large-v3-turbo" / "snapshots" / "cafe")
     (hub / "models--Systran--faster-whisper-large-v3" / "snapshots" / "beef").mkdir(parents=True)
-    assert faster_whisper.find_whisper(config, [hub]).weights == "faster-whisper-large-v3-turbo cafe"
+    assert faster_whisper.find_whisper(config).weights == "faster-whisper-large-v3-turbo cafe"
     names = [model.name for model in whisper_files.models([hub, own])]
     assert names == ["large-v3-turbo", "small", "tiny"]
-    assert faster_whisper.find_whisper(EngineConfig(weights=Path("turbo")), [hub]).weights == "faster-whisper-large-v3-turbo cafe"
+    assert faster_whisper.find_whisper(EngineConfig(weights=Path("turbo"), caches=caches)).weights == "faster-whisper-large-v3-turbo cafe"
 
 
 def test_the_snapshot_that_main_points_to_is_taken(tmp_path: Path) -> None:
@@ -64,17 +65,18 @@ def test_what_is_missing_is_said_in_one_line_with_its_fix(tmp_path: Path) -> Non
     incomplete = pretend(tmp_path / "mine")
     (incomplete / "tokenizer.json").unlink()
     for weights, missing in ((incomplete, "has no tokenizer.json"), (Path("small"), "'small'"), (Path("smal"), "one of large-v3,")):
-        found = faster_whisper.find_whisper(EngineConfig(weights=weights), [tmp_path])
+        config = EngineConfig(weights=weights, caches=WeightCaches(hub=tmp_path))
+        found = faster_whisper.find_whisper(config)
         assert found.missing and missing in found.missing and "--weights speech=FOLDER" in found.fix
         assert "\n" not in found.missing + found.fix
         with pytest.raises(Unavailable, match="cannot run"):
-            faster_whisper.load_whisper(EngineConfig(weights=weights), [tmp_path])
+            faster_whisper.load_whisper(config)
 
 
 def test_a_users_folder_is_known_by_the_content_of_its_weights(tmp_path: Path) -> None:
     def weights(name: str, content: bytes) -> str:
         folder = pretend(tmp_path / name / "mine", content)
-        return faster_whisper.find_whisper(EngineConfig(weights=folder), []).weights
+        return faster_whisper.find_whisper(EngineConfig(weights=folder)).weights
 
     big = bytes(3_000_000)
     assert weights("a", big) == weights("b", big)
@@ -84,7 +86,7 @@ def test_a_users_folder_is_known_by_the_content_of_its_weights(tmp_path: Path) -
 def test_broken_weights_are_named(tmp_path: Path) -> None:
     folder = pretend(tmp_path / "mine")
     with pytest.raises(Unavailable, match=r"weights in .*mine.* cannot be loaded on 'cpu'"):
-        faster_whisper.load_whisper(EngineConfig(weights=folder, device=CPU), [])
+        faster_whisper.load_whisper(EngineConfig(weights=folder, device=CPU))
 
 
 # --- Whisper: the real loader with tiny random weights ------------------------------------------------------------------
@@ -97,7 +99,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def whisper(tiny: Path) -> faster_whisper.Whisper:
-    return faster_whisper.load_whisper(EngineConfig(weights=tiny, device=CPU), [])
+    return faster_whisper.load_whisper(EngineConfig(weights=tiny, device=CPU))
 
 
 def plain_words(folder: Path, samples: NDArray[np.float32], **how: Any) -> list[tuple[str, int, int]]:
@@ -217,13 +219,13 @@ def test_whisper_falls_back_to_the_cpu_where_a_gpu_is_seen_but_cannot_be_used(
     if ctranslate2.get_cuda_device_count():
         pytest.skip("there is a GPU that can be used")
     monkeypatch.setattr(ctranslate2, "get_cuda_device_count", lambda: 1)
-    engine = faster_whisper.load_whisper(EngineConfig(weights=tiny), [])
+    engine = faster_whisper.load_whisper(EngineConfig(weights=tiny))
     assert (engine.device, engine._model.model.device) == (CPU, CPU)
     assert "cannot use the GPU and runs on the CPU: CUDA" in caplog.text
     with pytest.raises(Unavailable, match="on 'cuda:0': CUDA") as caught:
-        faster_whisper.load_whisper(EngineConfig(weights=tiny, device="cuda:0"), [])
+        faster_whisper.load_whisper(EngineConfig(weights=tiny, device="cuda:0"))
     assert "--device cpu" in caught.value.hint
-    assert faster_whisper.load_whisper(EngineConfig(weights=tiny, device="mps"), []).device == CPU
+    assert faster_whisper.load_whisper(EngineConfig(weights=tiny, device="mps")).device == CPU
 
 
 @pytest.mark.parametrize(("able", "best"), [({"int8", "float32"}, "int8"), ({"float32", "float16", "int8_float16"}, "float16")])
@@ -252,18 +254,18 @@ def test_a_gpu_without_cublas_is_found_out_before_it_is_used(
     monkeypatch.setattr(library, "WhisperModel", model)
     monkeypatch.setattr(ctranslate2, "get_cuda_device_count", lambda: 1)
     monkeypatch.setattr(ctranslate2, "get_supported_compute_types", lambda kind, n=0: able if kind == "cuda" else can(kind, n))
-    assert faster_whisper.load_whisper(EngineConfig(weights=tiny), []).device == CPU
+    assert faster_whisper.load_whisper(EngineConfig(weights=tiny)).device == CPU
     assert asked == [("cuda", best), (CPU, "int8")]
     assert "libcublas.so.12" in caplog.text and "nvidia-cublas-cu12" in caplog.text
     with pytest.raises(Unavailable, match="libcublas") as caught:
-        faster_whisper.load_whisper(EngineConfig(weights=tiny, device="cuda"), [])
+        faster_whisper.load_whisper(EngineConfig(weights=tiny, device="cuda"))
     assert "pip install nvidia-cublas-cu12" in caught.value.hint
 
 
 def test_whisper_makes_room_when_memory_runs_out_and_gives_it_back_when_closed(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     idle = ["another engine"]
     config = EngineConfig(weights=tiny, device=CPU, make_room=lambda: bool(idle) and bool(idle.pop()))
-    engine = faster_whisper.load_whisper(config, [])
+    engine = faster_whisper.load_whisper(config)
     samples = [vowels(2.0), vowels(2.0, 140)]
     expected, encode = [engine.words(one, "en", "") for one in samples], engine._model.encode
 
@@ -285,7 +287,7 @@ def test_where_whisper_would_run_is_told_from_files(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(gpu, "_DRIVER_FILES", (str(tmp_path / "gpu"),))
 
     def device(wanted: str) -> str:
-        return faster_whisper.find_whisper(EngineConfig(weights_dir=tmp_path, device=wanted), []).device
+        return faster_whisper.find_whisper(EngineConfig(weights_dir=tmp_path, device=wanted)).device
 
     assert [device(wanted) for wanted in ("auto", "cpu", "cuda:1", "mps")] == ["cpu", "cpu", "cuda:1", "cpu"]
     (tmp_path / "gpu").touch()
@@ -315,7 +317,7 @@ def test_whisper_knows_its_languages(whisper: faster_whisper.Whisper) -> None:
 
 @pytest.mark.slow
 def test_whisper_leaves_a_loop(tmp_path: Path) -> None:
-    endless = faster_whisper.load_whisper(EngineConfig(weights=tiny_whisper.make(tmp_path / "tiny", stop=-50.0), device=CPU), [])
+    endless = faster_whisper.load_whisper(EngineConfig(weights=tiny_whisper.make(tmp_path / "tiny", stop=-50.0), device=CPU))
     looping = endless._text(vowels(1.0), "en", "")
     assert looping.loops and len({word for word, *_ in looping.words}) < len(looping.words)
     texts = [word for word, *_ in endless.words(vowels(1.0), "en", "")]
