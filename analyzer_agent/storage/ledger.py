@@ -177,12 +177,7 @@ class Ledger:
             self._clear_grain(db, video, key, span, step, instants)
             self._insert_notes(db, video, key, notes)
             db.conn.executemany("INSERT INTO vectors (video, key, t_ms, vector) VALUES (?, ?, ?, ?)", samples)
-            db.execute(
-                "INSERT INTO coverage (video, key, start_ms, end_ms, step_ms, state, notes, wall_ms, at) "
-                "VALUES (?, ?, ?, ?, ?, 'done', ?, ?, ?)",
-                [video, key, span.start, span.end, step, len(notes), wall_ms, now()],
-            )
-            _update_coverage_stats(db, video, key, span.length, True)
+            _cover(db, video, key, span, step=step, notes=len(notes), wall_ms=wall_ms, news=True)
             if step:
                 self._shorten(db, video, key, span)
 
@@ -206,12 +201,7 @@ class Ledger:
                     news = True
                 ids.append(db.execute(same, place).fetchone()[0])
             for span in spans:
-                _update_coverage_stats(db, video, key, span.length, news)
-                db.execute(
-                    "INSERT OR REPLACE INTO coverage (video, key, start_ms, end_ms, step_ms, state, notes, at) "
-                    "VALUES (?, ?, ?, ?, 0, 'done', ?, ?)",
-                    [video, key, span.start, span.end, sum(o.span.overlaps(span) for o in found), now()],
-                )
+                _cover(db, video, key, span, notes=sum(o.span.overlaps(span) for o in found), news=news)
         return ids
 
     def _insert_notes(self, db: Database, video: str, key: str, found: Sequence[Observation]) -> None:
@@ -273,6 +263,16 @@ class Ledger:
                 [video, key, span.start, span.end, step, error, now()],
             )
             _update_coverage_stats(db, video, key, span.length, False)
+
+
+def _cover(db: Database, video: str, key: str, span: TimeRange, *, step: int = 0, notes: int, wall_ms: int = 0, news: bool) -> None:
+    """Record a range as covered; `news`: whether this changes what is stored."""
+    db.execute(
+        "INSERT OR REPLACE INTO coverage (video, key, start_ms, end_ms, step_ms, state, notes, wall_ms, at) "
+        "VALUES (?, ?, ?, ?, ?, 'done', ?, ?, ?)",
+        [video, key, span.start, span.end, step, notes, wall_ms, now()],
+    )
+    _update_coverage_stats(db, video, key, span.length, news)
 
 
 def _update_coverage_stats(db: Database, video: str, key: str, length: int, news: bool) -> None:
