@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import tiny_whisper
 from analyzer_agent.protocols import WeightCaches
 from weights_server import WeightsServer
 
@@ -19,3 +20,8 @@ def server() -> Iterator[WeightsServer]:
 def nobody(tmp_path: Path) -> WeightCaches:
     """Caches of a user who has none."""
     return WeightCaches(hub=tmp_path / "no", easyocr=tmp_path / "no", ultralytics=tmp_path / "no.json")
+
+
+@pytest.fixture(scope="module")
+def whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_whisper.make(tmp_path_factory.mktemp("whisper"))

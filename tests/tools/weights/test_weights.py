@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 import tiny_clip
-import tiny_whisper
 from analyzer_agent.errors import AgentError
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec, WeightCaches
 from analyzer_agent.tools.engines import easyocr, faster_whisper, open_clip, ultralytics, whisper_files
@@ -117,11 +116,6 @@ def test_wrong_words_are_told_with_the_right_ones(word: str, said: str, hint: st
 
 
 # --- from the publishers to the engines ---------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_whisper.make(tmp_path_factory.mktemp("whisper"))
 
 
 def test_whisper_is_fetched_found_and_loaded(server: WeightsServer, whisper: Path, tmp_path: Path, nobody: WeightCaches) -> None:
