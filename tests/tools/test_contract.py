@@ -67,9 +67,9 @@ class Watched:
 @pytest.fixture(scope="module")
 def yolo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("ultralytics", reason="the extra 'gpu' is not installed, so there is no detector to make weights for")
-    from benchmarks.speed.objects import random_detector
+    import tiny_yolo
 
-    return random_detector(tmp_path_factory.mktemp("yolo"))
+    return tiny_yolo.random_model(tmp_path_factory.mktemp("yolo"), "yolo11n", size=160)
 
 
 @pytest.fixture(scope="module")
