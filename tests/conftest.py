@@ -54,6 +54,7 @@ _LONG = (
     "test_media_release",
     "test_modes_answers",
     "test_modes_describing",
+    "test_modes_frames",
     "test_motion",
     "test_needles",
     "test_nothing_here",

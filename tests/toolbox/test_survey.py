@@ -1,10 +1,6 @@
 """The survey: what it runs, when it is offered, what it tells."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from analyzer_agent.briefing import brief
 from analyzer_agent.graph import Limits
@@ -17,12 +13,6 @@ from note_lines import parse_note_lines
 
 EVENTS = {"voice": (10_000, "voice", "voice"), "motion": (5_000, "movement", "motion"), "text": (1_000, "EXIT", "text")}
 START: Any = {"step": 0, "analyzer_ms": 0, "input_tokens": 0, "output_tokens": 0}
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "store.db") as store:
-        yield store
 
 
 def box(store: Store, duration: int = 60_000, names: tuple[str, ...] = ("voice", "motion", "text"), every: int = 0, **more: Any) -> Toolbox:
