@@ -5,7 +5,7 @@ The parts are those of the overview. Real summaries need a language model.
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import accumulate, groupby
 from typing import Any
 
@@ -58,19 +58,14 @@ def asks_for_summary(question: str) -> bool:
     return any(re.search(wish, question, re.I) for wish in _SUMMARY_REQUESTS) and set(content_stems(question)) <= _REQUEST_WORDS
 
 
-@dataclass(frozen=True)
-class OverviewPart:
-    """A part of an overview: its distinctive words, and its most informative note."""
+def parts_of(overview: Iterable[ShownNote], kinds: Collection[str] = ()) -> list[ShownNote]:
+    """Return the most informative note of each part of an overview, with the part's words.
 
-    words: tuple[str, ...]
-    line: ShownNote
-
-
-def parts_of(overview: Iterable[ShownNote], kinds: Collection[str] = ()) -> list[OverviewPart]:
-    """Return the parts of an overview; parts without notes (of `kinds`, if given) are left out."""
+    Parts without notes (of `kinds`, if given) are left out.
+    """
     lines = [line for line in overview if line.part and (not kinds or line.kind in kinds)]
     best = [min(part, key=_rank) for _, part in groupby(lines, key=lambda line: line.part)]
-    return [OverviewPart(tuple(plain_words(" ".join(line.words))), line) for line in best]
+    return [replace(line, words=tuple(plain_words(" ".join(line.words)))) for line in best]
 
 
 def next_calls(talk: QuestionState) -> list[Call]:
@@ -106,7 +101,7 @@ def answer(overviews: Mapping[str, Sequence[ShownNote]], left: str = "") -> dict
     """
     told = {video: parts for video, notes in overviews.items() if (parts := parts_of(notes))}
     if not told:
-        text, chosen = "There are no notes yet.", list[OverviewPart]()
+        text, chosen = "There are no notes yet.", list[ShownNote]()
     elif len(overviews) == 1:
         chosen = _merge_to_few(next(iter(told.values())))
         text = "\n".join(["In parts, by the words that set each apart:", *(f"{n}. {_line(part)}" for n, part in enumerate(chosen, 1))])
@@ -115,7 +110,7 @@ def answer(overviews: Mapping[str, Sequence[ShownNote]], left: str = "") -> dict
         more = [f"... and {len(told) - _VIDEOS_SHOWN} more videos"] if len(told) > _VIDEOS_SHOWN else []
         lines = [f"{video}: {_line(part)}" for video, part in zip(told, chosen, strict=False)]
         text = "\n".join(["By the words that set the parts of each apart:", *lines, *more])
-    return arguments("\n".join(part for part in (text, left, NEEDS_A_MODEL) if part), notes=[part.line for part in chosen])
+    return arguments("\n".join(part for part in (text, left, NEEDS_A_MODEL) if part), notes=chosen)
 
 
 def _has_words(talk: QuestionState, video: str) -> bool:
@@ -137,17 +132,17 @@ def _rank(line: ShownNote) -> tuple[int, int]:
     return SUMMARY_KINDS.index(line.kind) if line.kind in SUMMARY_KINDS else len(SUMMARY_KINDS), line.span.start
 
 
-def _merge_to_few(parts: Sequence[OverviewPart]) -> list[OverviewPart]:
+def _merge_to_few(parts: Sequence[ShownNote]) -> list[ShownNote]:
     """Merge neighbouring parts into at most `_PARTS_SHOWN`."""
     size = -(-len(parts) // _PARTS_SHOWN)
     return [_merged(parts[at : at + size]) for at in range(0, len(parts), size)]
 
 
-def _merged(parts: Sequence[OverviewPart]) -> OverviewPart:
+def _merged(parts: Sequence[ShownNote]) -> ShownNote:
     each = max(1, _WORDS_SHOWN // len(parts))
     words = dict.fromkeys(word for part in parts for word in part.words[:each])
-    return OverviewPart(tuple(words)[:_WORDS_SHOWN], min((part.line for part in parts), key=_rank))
+    return replace(min(parts, key=_rank), words=tuple(words)[:_WORDS_SHOWN])
 
 
-def _line(part: OverviewPart) -> str:
-    return f"{', '.join(part.words[:_WORDS_SHOWN]) or part.line.kind} [#{part.line.id}]"
+def _line(part: ShownNote) -> str:
+    return f"{', '.join(part.words[:_WORDS_SHOWN]) or part.kind} [#{part.id}]"
