@@ -193,7 +193,8 @@ def _locate(config: EngineConfig, analyzer: str) -> Checkpoint | Availability:
     return replace(found, size=usual_size(analyzer)) if isinstance(found, Availability) else found
 
 
-def _availability(found: Checkpoint | Availability, config: EngineConfig) -> Availability:
+def _find(config: EngineConfig, analyzer: str) -> Availability:
+    found = _locate(config, analyzer)
     if isinstance(found, Availability):
         return found
     return Availability(weights=found.weights, device=torch_device(config.device), size=found.path.stat().st_size)
@@ -201,7 +202,7 @@ def _availability(found: Checkpoint | Availability, config: EngineConfig) -> Ava
 
 def find_coca(config: EngineConfig) -> Availability:
     """Check for open_clip and captioner weights."""
-    return _availability(_locate(config, "captions"), config)
+    return _find(config, "captions")
 
 
 def find_clip(config: EngineConfig) -> Availability:
@@ -215,7 +216,7 @@ def find_clip(config: EngineConfig) -> Availability:
 
 def find_features(config: EngineConfig) -> Availability:
     """Check for open_clip and CLIP weights."""
-    return _availability(_locate(config, "tags"), config)
+    return _find(config, "tags")
 
 
 def load_coca(config: EngineConfig) -> CoCa:
