@@ -102,11 +102,11 @@ def event_line(event: events.Event) -> str:
         case events.SentBack():
             return one_line(f"answer sent back: {event.why}")
         case events.ToolStarted():
-            return one_line(f"{subject(event)}: {amount(event.new_ms)} to look at{estimate(event)}" if event.new_ms else subject(event))
+            return one_line(f"{subject(event)}: {amount(event.new_ms)} to analyze{estimate(event)}" if event.new_ms else subject(event))
         case events.Progress():
             return f"{event.tool}: {amount(event.done_ms)} of {amount(event.total_ms)} done"
         case events.Waiting():
-            return f"{event.tool}: waiting for another process that looks at {event.span}"
+            return f"{event.tool}: waiting for another process that analyzes {event.span}"
         case events.ToolFinished():
             return one_line(finished(event.result, None))
         case events.Answered():

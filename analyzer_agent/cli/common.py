@@ -101,7 +101,7 @@ def warn_of_skipped(session: "Session") -> None:
         whys = [session_video.missing_input(spec) for session_video in session.session_videos]
         if all(whys):
             more = f"; and {len(whys) - 1} more" if len(whys) > 1 else ""
-            warn(toolbox.titled(f"Skipped: {whys[0]}, so {name} has nothing to look at{more}."))
+            warn(toolbox.titled(f"Skipped: {whys[0]}, so {name} has nothing to analyze{more}."))
 
 
 def warn_of_reuse(session: "Session", answer: Answer) -> None:

@@ -115,7 +115,7 @@ def examined_text(who: str, ranges: Sequence[TimeRange], left: Sequence[Unexamin
     """
     missed = [u.span for u in left if u.reason != "not_understood"]
     seen = [part for span in ranges for part in span.minus(missed)]
-    said = [f"{who} looked at {spans_text(seen)}" if seen else f"{who} looked at nothing"]
+    said = [f"{who} analyzed {spans_text(seen)}" if seen else f"{who} analyzed nothing"]
     for reason, what in _REASONS.items():
         spans = [u.span for u in left if u.reason == reason]
         if not spans:

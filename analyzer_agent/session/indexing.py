@@ -47,7 +47,7 @@ def run_index(
         for session_video in toolbox.session_videos.values():
             call_id = f"index-{tool.spec.name}-{session_video.name}"
             if reason := session_video.missing_input(tool.spec):
-                why = f"{reason}, so {tool.spec.name} has nothing to look at."
+                why = f"{reason}, so {tool.spec.name} has nothing to analyze."
                 results.append(ToolResult(call_id, why, tool=tool.spec.tool, args={"video": session_video.name}, refusal=why))
                 emit(Warned(why, call_id))
             else:

@@ -100,7 +100,7 @@ class AnalyzerCall:
         only_known = session_video.unavailable_reason or self.tool.unavailable_reason
         ranges = _ranges(self.args, session_video)
         if why := session_video.missing_input(spec):
-            raise ToolRefusal(f"{why}, so {spec.tool} has nothing to look at.")
+            raise ToolRefusal(f"{why}, so {spec.tool} has nothing to analyze.")
         step = _step(spec, self.args)
         options = {n: v for n, v in self.args.items() if n in spec.options_schema}
         tool = self.tool.serving(options)

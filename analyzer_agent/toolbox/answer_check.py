@@ -189,7 +189,7 @@ def _problem(draft: DraftAnswer, cited: Sequence[int], uncitable: Sequence[str],
     if draft.complaint:
         return draft.complaint
     if not looked:
-        return "nothing has been looked at."
+        return "nothing has been examined."
     if draft.found and not cited and not uncitable:
         return "no note is cited."
     told = {

@@ -141,7 +141,7 @@ def _coverage_of_part(reader: NoteReader, session_video: SessionVideo, span: Tim
     shares = {analyzer: 100 * total(spans) // span.length for analyzer, spans in sorted(done.items())}
     whole = [analyzer for analyzer, share in shares.items() if share == 100]
     partly = [f"{analyzer} {max(1, share)}%" for analyzer, share in shares.items() if share < 100]
-    return f"looked at by {', '.join([*whole, *partly])}" if shares else "not looked at"
+    return f"analyzed by {', '.join([*whole, *partly])}" if shares else "not analyzed"
 
 
 MAX_ANALYZER_COST_MS = 10_000

@@ -16,7 +16,7 @@ OVERVIEW, SURVEY, READ, SEARCH, FINISH, JUDGE = "overview", "survey", "read_note
 
 _TIME = {"type": ["string", "number"], "description": 'a clock "1:04.2" or seconds 64.2'}
 RANGE: dict[str, Any] = {"type": "array", "items": _TIME, "minItems": 2, "maxItems": 2, "description": "[start, end]"}
-RANGES: dict[str, Any] = {"type": "array", "items": RANGE, "minItems": 1, "description": 'time ranges to look at: [["0:00", "0:30"], ...]'}
+RANGES: dict[str, Any] = {"type": "array", "items": RANGE, "minItems": 1, "description": 'time ranges to analyze: [["0:00", "0:30"], ...]'}
 
 
 def function_schema(name: str, description: str, properties: Mapping[str, Any], required: Sequence[str]) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def reading_tools(videos: Sequence[str], kinds: Iterable[str]) -> list[dict[str,
         function_schema(
             OVERVIEW,
             "See what the notes tell of the whole video, or of a range: at most 12 parts, each with the words that set it apart, its most "
-            "telling notes, and which analyzers have looked at it. Free: nothing is analyzed.",
+            "telling notes, and which analyzers have examined it. Free: nothing is analyzed.",
             {**_video(videos), "range": RANGE},
             [*_video(videos)],
         ),
@@ -56,7 +56,7 @@ def reading_tools(videos: Sequence[str], kinds: Iterable[str]) -> list[dict[str,
         ),
         function_schema(
             SEARCH,
-            "Search all notes taken so far for words. Free: nothing is analyzed, so it finds only what has been looked at.",
+            "Search all notes taken so far for words. Free: nothing is analyzed, so it finds only what has been analyzed.",
             {"query": {"type": "string"}, "range": RANGE, **only, **_video(videos)},
             ["query"],
         ),
@@ -204,7 +204,7 @@ def time_range(given: Any, scope: TimeRange) -> TimeRange:
         raise ToolRefusal(f"{clock(start)}-{clock(end)} is not a range: its end must come after its start.")
     inside = TimeRange(start, end).within(scope)
     if inside is None:
-        raise ToolRefusal(f"{clock(start)}-{clock(end)} lies outside of what can be looked at, {scope}.")
+        raise ToolRefusal(f"{clock(start)}-{clock(end)} lies outside of what can be analyzed, {scope}.")
     return inside
 
 

@@ -231,4 +231,4 @@ def coverage_sentence(reader: NoteReader, session_videos: Iterable[SessionVideo]
         name = f"{session_video.name}: " if len(several) > 1 else ""
         looked = "; ".join(f"{analyzer} {coverage_text(spans, limit)}" for analyzer, spans in sorted(done.items())) if limit else ""
         parts.append(f"{name}{looked or 'nothing yet'}")
-    return f"Looked at so far: {'. '.join(parts)}."
+    return f"Analyzed so far: {'. '.join(parts)}."

@@ -201,7 +201,7 @@ class Toolbox(SessionNotes):
         for tool in self.tools.values():
             if tool.spec.tool == name:
                 reasons = [session_video.missing_input(tool.spec) for session_video in self.session_videos.values()]
-                return f"{'; '.join(reason for reason in reasons if reason)}, so {name} has nothing to look at."
+                return f"{'; '.join(reason for reason in reasons if reason)}, so {name} has nothing to analyze."
         valid = [tool["function"]["name"] for tool in self.schemas()]
         why = "".join(f" {tool} cannot run here: {reason}" for tool, reason in self.unavailable.items())
         return f"{name!r} is not a tool{closest(name, valid)} Valid ones: {', '.join(valid)}.{why}"

@@ -44,7 +44,7 @@ def test_progress_goes_to_stderr_and_quiet_shows_none(cli: Cli, video: Path) -> 
     missing, *told = cli("ask", video, PRICE).stderr.splitlines()
     assert missing.startswith("Cannot run here: ") and missing.endswith(". analyzer-agent doctor explains why.")
     assert told[0] == 'search_notes "basket fish cost": 0 notes'
-    assert told[1] == "read_subtitles 0:00-0:02: 2 s to look at"
+    assert told[1] == "read_subtitles 0:00-0:02: 2 s to analyze"
     assert told[2].startswith("read_subtitles 0:00-0:02: 2 notes, 2 s new in ")
     assert cli("ask", video, PRICE, "--quiet").stderr == ""
     reused = cli("ask", video, "What is said about the orchestra?", "--tools", "subtitles").stderr
@@ -257,5 +257,5 @@ def test_a_refresh_that_stored_notes_make_void_is_told(cli: Cli, video: Path) ->
 def test_an_analyzer_that_applies_to_no_video_is_told(cli: Cli, tmp_path: Path) -> None:
     silent = talk(tmp_path / "silent.mp4", sound=False)
     shown = cli("ask", silent, PRICE, "--tools", "speech,subtitles", "--quiet")
-    assert "Warning: Skipped: silent.mp4 has no sound, so speech has nothing to look at.\n" in shown.stderr
+    assert "Warning: Skipped: silent.mp4 has no sound, so speech has nothing to analyze.\n" in shown.stderr
     assert "Skipped" not in cli("ask", silent, PRICE, "--tools", "subtitles", "--quiet").stderr

@@ -125,7 +125,7 @@ def test_valid_names_are_listed(cli: Cli, video: Path) -> None:
 
 def test_speech_of_a_video_without_sound(cli: Cli, silent: Path) -> None:
     assert failed(cli, "index", silent, "--with", "speech", "--quiet") == (
-        "Error: silent.mp4 has no sound, so speech has nothing to look at.\nHint: Leave it out of --with, or choose another video.\n"
+        "Error: silent.mp4 has no sound, so speech has nothing to analyze.\nHint: Leave it out of --with, or choose another video.\n"
     )
 
 

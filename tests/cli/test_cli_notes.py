@@ -79,7 +79,7 @@ def test_an_analyzer_that_does_not_apply_is_a_warning_unless_it_was_named(cli: C
         "Warning: Skipped for subtitles: silent.mp4 has no subtitles",
     ]
     named = cli("index", silent, "--with", "speech,scenes", "--quiet", code=1)
-    assert named.stderr.startswith("Error: silent.mp4 has no sound, so speech has nothing to look at.\nHint: ")
+    assert named.stderr.startswith("Error: silent.mp4 has no sound, so speech has nothing to analyze.\nHint: ")
     assert named.stdout.splitlines()[1].startswith("scenes"), "what does apply is done all the same"
 
 
@@ -94,8 +94,8 @@ def test_several_videos_have_rows_of_their_own(cli: Cli, video: Path, tmp_path: 
     same = talk(tmp_path / "same.mp4", cues=(), seconds=2)
     none = cli("index", other, same, "--with", "subtitles", "--quiet", code=1)
     assert none.stderr.splitlines()[0] == (
-        "Error: other.mp4 has no subtitles, so subtitles has nothing to look at; "
-        "same.mp4 has no subtitles, so subtitles has nothing to look at."
+        "Error: other.mp4 has no subtitles, so subtitles has nothing to analyze; "
+        "same.mp4 has no subtitles, so subtitles has nothing to analyze."
     )
 
 
@@ -349,7 +349,7 @@ def test_answers_keep_what_they_cited(cli: Cli, known: Path) -> None:
 
 def test_chapters(cli: Cli, known: Path) -> None:
     lines = cli("notes", known, "--chapters").stdout.splitlines()
-    assert lines[0].startswith("part 1, 0:00-0:02, words: ") and lines[0].endswith("; looked at by subtitles")
+    assert lines[0].startswith("part 1, 0:00-0:02, words: ") and lines[0].endswith("; analyzed by subtitles")
     assert [line.split()[0] for line in lines[1:]] == ["#1", "#2"] and CUES[1][2] in lines[2]
     part = cli("notes", known, "--chapters", "--from", "1").stdout
     assert part.startswith("part 1, 0:01-0:02")

@@ -50,11 +50,11 @@ def test_an_answer_is_told_as_the_command_line_tells_it(capsys: pytest.CaptureFi
         (SentBack("draft", "no citation"), "answer sent back: no citation"),
         (
             ToolStarted("c", "transcribe_speech", {}, [SPAN], "whisper", 0, 3700, 5000),
-            "transcribe_speech 1:04.2-1:07.9 (whisper): 3.7 s to look at, about 5 s",
+            "transcribe_speech 1:04.2-1:07.9 (whisper): 3.7 s to analyze, about 5 s",
         ),
         (ToolStarted("c", "search_notes", {"query": "forty"}), 'search_notes "forty"'),
         (Progress("c", "find_text", SPAN, 8000, 12_000), "find_text: 8 s of 12 s done"),
-        (WaitingFor("c", "find_text", SPAN), "find_text: waiting for another process that looks at 1:04.2-1:07.9"),
+        (WaitingFor("c", "find_text", SPAN), "find_text: waiting for another process that analyzes 1:04.2-1:07.9"),
         (ToolFinished(RESULT), "transcribe_speech: 2 notes, 30 s new in 2.5 s, 8 s reused"),
         (Warned("no sound"), "no sound"),
         (Answered(ANSWER), "It costs forty [#12]."),

@@ -143,16 +143,16 @@ class TestWhatMayBeShown:
         assert result.text.count("</notes>") == 1 and [line.id for line in parse_note_lines(result.text)] == [1] == quoted(store, result)
 
     def test_nothing_known(self, store: Store) -> None:
-        assert told(store).text == "There are no notes to tell of 0:00-3:00:00. Looked at so far: nothing yet."
+        assert told(store).text == "There are no notes to tell of 0:00-3:00:00. Analyzed so far: nothing yet."
         plant(store, "text", "text", [], MINUTE)
-        assert told(store, 0, 60).text == "There are no notes to tell of 0:00-1:00. Looked at so far: text all of it."
+        assert told(store, 0, 60).text == "There are no notes to tell of 0:00-1:00. Analyzed so far: text all of it."
 
     def test_what_was_looked_at_and_what_not(self, store: Store) -> None:
         plant(store, "speech", "speech", talk((), HOUR), HOUR)
         plant(store, "text", "text", [], 5 * MINUTE)
         parts = [line for line in told(store, duration=2 * HOUR).text.splitlines() if line.startswith("part")]
-        assert "looked at by speech, text " in parts[0] and "%" in parts[0]
-        assert parts[3].endswith("looked at by speech") and parts[-1].endswith("; not looked at")
+        assert "analyzed by speech, text " in parts[0] and "%" in parts[0]
+        assert parts[3].endswith("analyzed by speech") and parts[-1].endswith("; not analyzed")
 
 
 class TestLength:

@@ -87,7 +87,7 @@ CASES = [
     Case(
         "a range out of the video",
         [asks("read_subtitles", {"ranges": [["5:00", "6:00"]]}), LOOK, end()],
-        {1: "Refused: 5:00-6:00 lies outside of what can be looked at, 0:00-0:02."},
+        {1: "Refused: 5:00-6:00 lies outside of what can be analyzed, 0:00-0:02."},
     ),
     Case(
         "a range backwards",
@@ -122,7 +122,7 @@ CASES = [
     Case(
         "an answer out of nothing",
         [end("Forty.", []), end("Forty.", [])],
-        {1: f"{NOT_CITED}nothing has been looked at yet for this question. Run an analyzer"},
+        {1: f"{NOT_CITED}nothing has been examined yet for this question. Run an analyzer"},
         "Forty.",
         unsupported=("Forty.",),
         confidence="low",

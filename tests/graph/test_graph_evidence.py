@@ -66,17 +66,17 @@ class TestEvidence:
     def test_look_first(self, talks: Make) -> None:
         talk = talks(says("Forty.", []), calls(LOOK), says())
         assert talk.ask().finished == "answered"
-        assert "nothing has been looked at yet" in talk.sent(1)[-1]["content"] and talk.sent(1)[-1]["role"] == "tool"
+        assert "nothing has been examined yet" in talk.sent(1)[-1]["content"] and talk.sent(1)[-1]["role"] == "tool"
 
     def test_look_first_in_plain_text(self, talks: Make) -> None:
         talk = talks(Reply("Forty."), calls(LOOK), says())
         assert talk.ask().finished == "answered"
-        assert talk.sent(1)[-1]["role"] == "user" and "nothing has been looked at yet" in talk.sent(1)[-1]["content"]
+        assert talk.sent(1)[-1]["role"] == "user" and "nothing has been examined yet" in talk.sent(1)[-1]["content"]
 
     def test_a_refused_call_is_not_a_look(self, talks: Make) -> None:
         talk = talks(calls(call("find_fake", ranges=[])), says("No.", [], found=False), calls(LOOK), says())
         assert talk.ask().finished == "answered"
-        assert "nothing has been looked at yet" in talk.sent(2)[-1]["content"]
+        assert "nothing has been examined yet" in talk.sent(2)[-1]["content"]
 
     def test_times_and_quotes_come_from_the_store(self, talks: Make) -> None:
         answer = talks(calls(LOOK), says("At 9:59 she says ninety [#1].")).ask()

@@ -156,7 +156,7 @@ class TestEachText:
     def test_as_a_note_it_is_one_fenced_line_without_marks_and_tokens(self, text: str) -> None:
         note = Note(7, "v", "fake", "k", Observation(TimeRange(0, 1000), "speech", text))
         line = as_line(MergedNote((note,), note.span, text, None))
-        told = told_fenced("find_fake looked at 0:00-0:01", line)
+        told = told_fenced("find_fake analyzed 0:00-0:01", line)
         assert told.count("\n") == 3 and ORDER not in outside(told)
         assert [(found.id, found.kind, found.times) for found in parse_note_lines(told)] == [(7, "speech", 1)]
         assert cited_ids(line) == [] and not re.search(r"<\S|\[/?INST\]|\[TOOL_CALLS", line) and not CONTROLS.search(line)

@@ -161,7 +161,7 @@ class TestBriefing:
         assert "audio tracks: 1 (engRulesIgno)" in text and "previous" not in text
 
     def test_an_empty_result(self, boxes: Boxes) -> None:
-        assert look(boxes(FAKE), call("find_fake", ranges=[[20, 30]])) == "find_fake looked at 0:20-0:30.\nNothing was found there."
+        assert look(boxes(FAKE), call("find_fake", ranges=[[20, 30]])) == "find_fake analyzed 0:20-0:30.\nNothing was found there."
 
 
 class TestLength:

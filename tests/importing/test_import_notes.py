@@ -111,7 +111,7 @@ def test_analyzers_say_that_the_file_is_not_here(cli: Cli, bring: Bring) -> None
     reasons = {u["analyzer"]: (u["reason"], u.get("detail")) for u in answer["not_examined"]}
     assert reasons["scenes"] == ("unavailable", "the file of film is not here") and "subtitles" not in reasons
     result = cli("index", "film", "--with", "scenes", code=1)
-    assert "the file of film is not here, so scenes has nothing to look at." in result.stderr
+    assert "the file of film is not here, so scenes has nothing to analyze." in result.stderr
 
 
 def test_imported_captions_need_no_captioner(cli: Cli, bring: Bring) -> None:

@@ -146,7 +146,7 @@ def test_not_found_needs_no_citation() -> None:
 
 def test_look_first() -> None:
     verdict = checked("Nobody says it.", found=False, looked=False)
-    assert verdict.unseen and verdict.problem == "nothing has been looked at."
+    assert verdict.unseen and verdict.problem == "nothing has been examined."
 
 
 class TestDraft:

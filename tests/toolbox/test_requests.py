@@ -58,7 +58,7 @@ class TestRanges:
             ([], "'ranges' is empty"),
             ([["0:20", "0:10"]], "0:20-0:10 is not a range: its end must come after its start"),
             ([["0:10", "0:10"]], "is not a range"),
-            ([["1:10", "1:20"]], "1:10-1:20 lies outside of what can be looked at, 0:00-1:00"),
+            ([["1:10", "1:20"]], "1:10-1:20 lies outside of what can be analyzed, 0:00-1:00"),
             ([["soon", "later"]], "'soon' is not a time; give seconds (64.2) or a clock"),
             ([[-5, 10]], "-5 is not a time"),
             ([[True, 10]], "True is not a time"),
@@ -158,7 +158,7 @@ class TestRefusals:
         toolbox = boxed(store, finds(), finds(name="speech", needs="audio"))
         assert [t["function"]["name"] for t in toolbox.schemas()] == ["find_fake", "overview", "read_notes", "search_notes", "finish"]
         text = self.refused(toolbox, call("find_speech", ranges=[[0, 5]]))
-        assert text == "Refused: fake.mp4 has no sound, so find_speech has nothing to look at."
+        assert text == "Refused: fake.mp4 has no sound, so find_speech has nothing to analyze."
 
     def test_no_audio_in_one_of_two(self, store: Store) -> None:
         heard = FakeVideo(video_id="heard", cues=[Cue(TimeRange(0, 1), "x")])

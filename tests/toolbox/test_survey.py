@@ -76,7 +76,7 @@ class TestRun:
         assert sum(type(event).__name__ == "ToolStarted" for event in events) == 1 and len(events) > 5
         assert [(line.kind, line.span.start) for line in parse_note_lines(result.text)] == [("motion", 5_000), ("voice", 10_000)]
         assert [line.id for line in parse_note_lines(result.text)] == list(result.note_ids)
-        assert result.text.startswith("find_voice looked at 0:00-1:00\nfind_motion looked at 0:00-1:00:\n<notes>")
+        assert result.text.startswith("find_voice analyzed 0:00-1:00\nfind_motion analyzed 0:00-1:00:\n<notes>")
         assert (result.analyzed_ms, result.reused_ms, result.tool) == (120_000, 0, "survey")
 
     def test_again_it_costs_nothing(self, store: Store) -> None:

@@ -22,13 +22,13 @@ class TestResults:
     def test_tells_what_was_found(self, store: Store) -> None:
         toolbox = boxed(store, finds((3000, 5000, "EXIT")))
         events, result = played(toolbox, call("find_fake", ranges=[["0:00", "0:10"]]))
-        assert result.text == 'find_fake looked at 0:00-0:10:\n<notes>\n#1 0:03-0:05 text "EXIT"\n</notes>'
+        assert result.text == 'find_fake analyzed 0:00-0:10:\n<notes>\n#1 0:03-0:05 text "EXIT"\n</notes>'
         assert result.note_ids == (1,) and result.analyzed_ms == 16_000 and result.reused_ms == 0
         assert isinstance(events[0], ToolStarted) and [e.span for e in events if isinstance(e, Progress)]
 
     def test_nothing_found_says_what_was_examined(self, store: Store) -> None:
         result = done(boxed(store, finds()), call("find_fake", ranges=[[0, 5], [20, 30]]))
-        assert result.text == "find_fake looked at 0:00-0:05, 0:20-0:30.\nNothing was found there."
+        assert result.text == "find_fake analyzed 0:00-0:05, 0:20-0:30.\nNothing was found there."
 
     def test_a_second_look_is_free(self, store: Store) -> None:
         toolbox = boxed(store, finds((3000, 5000, "EXIT")))
@@ -50,7 +50,7 @@ class TestResults:
         result = done(toolbox, call("find_fake", ranges=[[0, 24]]))
         head, *notes = result.text.split("\n<notes>\n")
         assert head.split("\n") == [
-            "find_fake looked at 0:00-0:08, 0:16-0:24.",
+            "find_fake analyzed 0:00-0:08, 0:16-0:24.",
             """It failed on 0:08-0:16: <notes>"the data at 8000 are damaged #7 0:00-0:01 text 'trap'"</notes>:""",
         ]
         assert notes and [u.reason for u in result.not_examined] == ["failed"]
@@ -58,14 +58,14 @@ class TestResults:
     def test_all_failed(self, store: Store) -> None:
         toolbox = boxed(store, Tool(fake_spec(Broken(0, 8000, 16_000))))
         result = done(toolbox, call("find_fake", ranges=[[0, 24]]))
-        assert result.text.startswith("find_fake looked at nothing.\nIt failed on 0:00-0:16: ")
+        assert result.text.startswith("find_fake analyzed nothing.\nIt failed on 0:00-0:16: ")
         assert "Not examined, because it failed too often: 0:16-0:24" in result.text
         assert "Nothing was found" not in result.text
 
     def test_the_budget_is_honoured_and_told(self, store: Store) -> None:
         toolbox = boxed(store, finds((1000, 2000, "A")))
         result = done(toolbox, call("find_fake", ranges=[[0, 24]]), budget_ms=0)
-        assert result.text == "find_fake looked at nothing.\nNot examined, because the budget is spent: 0:00-0:24."
+        assert result.text == "find_fake analyzed nothing.\nNot examined, because the budget is spent: 0:00-0:24."
         assert analyzed(toolbox) == [] and {u.reason for u in result.not_examined} == {"budget"}
 
     def test_without_a_budget_no_weights_are_loaded(self, store: Store) -> None:
@@ -81,7 +81,7 @@ class TestResults:
         spec = fake_spec(FakeAnalyzer([]), options_schema=schema)
         second = FakeEngine(None, "second", tier=1)
         result = done(boxed(store, Tool(spec, best, others=(second,))), call("find_fake", ranges=[[0, 8]], language="de"))
-        assert result.text.startswith("find_fake (second) looked at 0:00-0:08") and not result.refused
+        assert result.text.startswith("find_fake (second) analyzed 0:00-0:08") and not result.refused
         refused = done(boxed(store, Tool(spec, best)), call("find_fake", ranges=[[0, 8]], language="de"))
         assert refused.refused and refused.text == "Refused: best knows no such language"
 
@@ -123,21 +123,19 @@ class TestLookUps:
 
     def test_nothing_to_read_says_what_was_examined(self, store: Store) -> None:
         toolbox = boxed(store, finds())
-        nobody = "There are no notes on 0:20-0:30. Looked at so far: nothing yet."
+        nobody = "There are no notes on 0:20-0:30. Analyzed so far: nothing yet."
         assert done(toolbox, call("read_notes", range=[20, 30])).text == nobody
         done(toolbox, call("find_fake", ranges=[[0, 25]]))
-        assert (
-            done(toolbox, call("read_notes", range=[20, 30])).text == "There are no notes on 0:20-0:30. Looked at so far: fake all of it."
-        )
-        assert done(toolbox, call("read_notes", range=[20, 40])).text.endswith("Looked at so far: fake 0:20-0:32.")
+        assert done(toolbox, call("read_notes", range=[20, 30])).text == "There are no notes on 0:20-0:30. Analyzed so far: fake all of it."
+        assert done(toolbox, call("read_notes", range=[20, 40])).text.endswith("Analyzed so far: fake 0:20-0:32.")
 
     def test_search(self, store: Store) -> None:
         toolbox = boxed(store, finds((3000, 5000, "EXIT"), (20_000, 21_000, "no exit here")))
-        assert done(toolbox, call("search_notes", query="exit")).text == "No note matches 'exit'. Looked at so far: nothing yet."
+        assert done(toolbox, call("search_notes", query="exit")).text == "No note matches 'exit'. Analyzed so far: nothing yet."
         done(toolbox, call("find_fake", ranges=[[0, 60]]))
         assert set(done(toolbox, call("search_notes", query="exit")).note_ids) == {1, 2}
         assert done(toolbox, call("search_notes", query="exit", range=[10, 30])).note_ids == (2,)
-        assert done(toolbox, call("search_notes", query="door")).text == "No note matches 'door'. Looked at so far: fake all of it."
+        assert done(toolbox, call("search_notes", query="door")).text == "No note matches 'door'. Analyzed so far: fake all of it."
 
     @pytest.mark.parametrize("query", ["", '"', "AND OR NOT", "a*", "x: (y)", "'; DROP TABLE notes", "💥", "\x00", "-", "NEAR(a b)"])
     def test_a_query_is_plain_words(self, store: Store, query: str) -> None:
@@ -161,7 +159,7 @@ class TestScope:
         return boxed(store, tool, scope=TimeRange(20_000, 40_000))
 
     def test_analyzer(self, toolbox: Toolbox) -> None:
-        assert "lies outside of what can be looked at, 0:20-0:40" in done(toolbox, call("find_fake", ranges=[[0, 10]])).text
+        assert "lies outside of what can be analyzed, 0:20-0:40" in done(toolbox, call("find_fake", ranges=[[0, 10]])).text
         assert done(toolbox, call("find_fake", ranges=[[0, 60]])).note_ids == (2,)
 
     def test_read(self, toolbox: Toolbox) -> None:
@@ -186,7 +184,7 @@ class TestSeveralVideos:
 
     def test_each_call_names_its_video(self, toolbox: Toolbox) -> None:
         result = done(toolbox, call("find_fake", ranges=[[80, 100]], video="long.mp4"))
-        assert result.text.startswith("find_fake on long.mp4 looked at 1:20-1:40")
+        assert result.text.startswith("find_fake on long.mp4 analyzed 1:20-1:40")
         assert "lies outside" in done(toolbox, call("find_fake", ranges=[[80, 100]], video="short.mp4")).text
 
     def test_search_spans_all_and_names_each(self, toolbox: Toolbox) -> None:
@@ -204,7 +202,7 @@ class TestSeveralVideos:
     def test_an_empty_search_tells_of_each(self, toolbox: Toolbox) -> None:
         done(toolbox, call("find_fake", ranges=[[0, 8]], video="long.mp4"))
         told = done(toolbox, call("search_notes", query="submarine")).text
-        assert told.endswith("Looked at so far: short.mp4: nothing yet. long.mp4: fake 0:00-0:08.")
+        assert told.endswith("Analyzed so far: short.mp4: nothing yet. long.mp4: fake 0:00-0:08.")
 
 
 class TestFence:
@@ -252,7 +250,7 @@ class TestVoiceWithoutWords:
     def test_a_result_tells_where_it_is_each_time(self, box: Toolbox) -> None:
         for _ in range(2):
             result = done(box, call("find_fake", ranges=[["0:00", "0:30"]]))
-            assert result.note_ids == () and "looked at 0:00-0:30" in result.text
+            assert result.note_ids == () and "analyzed 0:00-0:30" in result.text
             assert "Not understood, there is voice without words: 0:07-0:12" in result.text
             assert [(u.span, u.reason) for u in result.not_examined] == [(TimeRange(7_000, 12_000), "not_understood")]
         assert analyzed(box) == [TimeRange(start, start + 8_000) for start in range(0, 32_000, 8_000)]

@@ -111,7 +111,7 @@ def test_looking_more_closely_takes_smaller_grains_and_does_not_hide_the_overvie
 def test_frames_that_do_not_show_it_leave_a_grain_that_is_covered_and_empty(store: Store) -> None:
     desk = Desk(store, Looker(lambda times: ""))
     result = desk.look([0, 150])
-    assert result.text == "look (fake) looked at 0:00-2:30.\nNothing was found there."
+    assert result.text == "look (fake) analyzed 0:00-2:30.\nNothing was found there."
     assert desk.notes() == [] and desk.look([0, 150]).reused_ms == 150_000
     assert desk.box.covered(desk.box.session_videos["film"]) == {"look": [TimeRange(0, 150_000)]}
 

@@ -120,7 +120,7 @@ def test_the_best_moments_come_first_as_notes_that_say_what_they_are(store: Stor
     assert first.observation.detail == {"description": "a ferry", "peak": 12_000}
     a, b, c = result.note_ids
     assert result.text == (
-        "find_moments (clip) looked at 0:00-1:04.\n"
+        "find_moments (clip) analyzed 0:00-1:04.\n"
         f"Likeness, best first: #{a} 0.300, #{b} 0.280, #{c} 0.260. This is not proof: confirm with another tool:\n"
         "<notes>\n"
         f"#{a} 0:12-0:16 moment \"looks like 'a ferry'\"\n"
@@ -179,7 +179,7 @@ def test_all_videos_are_searched_unless_one_is_named(store: Store) -> None:
     desk = Desk(store, Embedder(), film("one"), film("two", 20_000), silent)
     both = desk.find(limit=1)
     assert [store.notes.get([n])[n].video for n in both.note_ids] == ["one", "two"]
-    assert both.text.count("looked at") == 2 and "on two looked at 0:00-0:20" in both.text
+    assert both.text.count("analyzed") == 2 and "on two analyzed 0:00-0:20" in both.text
     assert (both.analyzed_ms, both.span) == (84_000, None)
     assert desk.find(limit=1, video="two").note_ids == both.note_ids[1:]
     assert desk.find(video="sound").refused
