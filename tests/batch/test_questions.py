@@ -1,18 +1,11 @@
 """Question files: this program's own format, where videos are found, and that whatever bytes a file holds, people get a message."""
 
-import csv
-import io
 import json
 import sys
-import time
-import tracemalloc
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from analyzer_agent.batch import missing_videos
 from analyzer_agent.errors import AgentError
@@ -20,14 +13,9 @@ from analyzer_agent.evals.formats import read_questions
 from analyzer_agent.installing import pip_install
 from analyzer_agent.questions import Gold, Question
 from analyzer_agent.timeline import TimeRange
+from questions_kit import empty, table, written
 
 FIRST = '{"id": "first", "video": "v.mp4", "question": "Q?"}'
-
-
-def written(folder: Path, *lines: Mapping[str, Any] | str, name: str = "questions.jsonl") -> Path:
-    path = folder / name
-    path.write_text("".join(f"{line if isinstance(line, str) else json.dumps(line)}\n" for line in lines), encoding="utf-8")
-    return path
 
 
 def one(folder: Path, **fields: Any) -> Question:
@@ -40,12 +28,6 @@ def told(folder: Path, **fields: Any) -> str:
         one(folder, **fields)
     assert str(caught.value).startswith("questions.jsonl, line 1: ") and "\n" not in str(caught.value)
     return str(caught.value).removeprefix("questions.jsonl, line 1: ")
-
-
-def empty(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
-    return path.resolve()
 
 
 # --- JSON lines ------------------------------------------------------------------------------------------------------
@@ -150,14 +132,6 @@ RECORDS: list[dict[str, Any]] = [
     {"id": "a", "video": "v.mp4", "question": "Which, of these?", "options": ["red, or so", 'the "green"'], "answer": "B", "from": "0:01"},
     {"id": "b", "video": "v.mp4", "question": "Two\nlines", "answer": "forty", "evidence": [[1, 2]], "type": "open", "conversation": "c"},
 ]
-
-
-def table(rows: Sequence[Mapping[str, Any]], delimiter: str = ",") -> str:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(dict.fromkeys(name for row in rows for name in row)), delimiter=delimiter)
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
 
 
 def test_a_list_and_a_table_give_what_lines_give(tmp_path: Path) -> None:
@@ -308,119 +282,6 @@ def test_missing_videos_are_listed_in_one_go(tmp_path: Path) -> None:
 
 
 # --- size and robustness -----------------------------------------------------------------------------------------------
-
-
-def test_many_questions_are_read_fast_and_in_little_memory(tmp_path: Path) -> None:
-    for number in range(500):
-        empty(tmp_path / "films" / f"{number % 50}" / f"v{number}.mp4")
-    rows = [
-        {
-            "id": f"q{n}",
-            "video": f"v{n % 500}",
-            "question": f"What happens {n}? {'x' * 200}",
-            "options": [f"{n} {o}" for o in "abcde"],
-            "answer": "C",
-        }
-        for n in range(10_000)
-    ]
-    path = written(tmp_path, *rows)
-    start = time.process_time()
-    found = read_questions(path, videos=tmp_path / "films")
-    took = time.process_time() - start
-    assert len(found) == 10_000 and not missing_videos(found)
-    assert took < 2, f"{took:.2f} s"
-    tracemalloc.start()
-    read_questions(path, videos=tmp_path / "films")
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 12 * path.stat().st_size, f"{peak / 1e6:.0f} MB for a file of {path.stat().st_size / 1e6:.0f} MB"
-
-
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
-VALUES = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=8
-)
-NAMES = (
-    *(
-        "id",
-        "video",
-        "question",
-        "options",
-        "answer",
-        "evidence",
-        "type",
-        "from",
-        "to",
-        "conversation",
-        "a0",
-        "a1",
-        "qid",
-        "video_id",
-        "lemma",
-    ),
-    *("q_uid", "option 0", "option 1", "truth", "question_id", "videoID", "questions", "choices", "duration", "video_path", "candidates"),
-    *("correct_choice", "subtitle_path", "try", "gt", "gt_option", "needle_time", "key", "qa", "uid", "question_type", "time_reference"),
-    *("video_name", "category_id", "location"),
-)
-RECORD = st.dictionaries(st.sampled_from(NAMES), VALUES | st.text("ABC()[]',\n 01", max_size=20), max_size=8)
-NESTED = st.lists(RECORD | VALUES, max_size=2)
-FITTING = st.sampled_from(
-    [
-        {"id": "x", "video": "v", "question": "Q"},
-        {"video": "v", "question": "Q", "qid": 1, "a0": "x", "a1": "y"},
-        {"q_uid": "u", "question": "Q", "option 0": "x", "option 1": "y"},
-        {"question_id": "1", "videoID": "v", "question": "Q", "options": ["A. x", "B. y"]},
-        {"video_id": "1", "questions": []},
-        {"id": "1", "video_path": "v.mp4", "question": "Q", "candidates": ["x", "y"]},
-        {"video": "v", "question": "Q", "options": ["x", "y"], "gt": "x", "try": 0, "type": "ord"},
-        {"key": "v", "qa": [{"uid": 1, "question": "Q\n(A) x\n(B) y", "answer": "A", "time_reference": "00:01-99:99"}]},
-        {"video_name": "v", "question": "Q", "question_id": "1"},
-        {"video_id": 1, "question": "Q", "answer": "x", "id": 1},
-    ]
-)
-MUTATED = st.builds(
-    lambda base, change, inner: base | change | inner,
-    FITTING,
-    RECORD,
-    st.just({}) | st.fixed_dictionaries({"qa": NESTED, "questions": NESTED}),
-)
-
-
-def as_json(value: object) -> bytes:
-    return json.dumps(value).encode()
-
-
-FILES = (
-    st.binary(max_size=200)
-    | st.text(max_size=200).map(str.encode)
-    | VALUES.map(as_json)
-    | st.lists(MUTATED | RECORD, max_size=3).map(as_json)
-    | st.lists(MUTATED | RECORD, max_size=3).map(lambda rows: b"\n".join(map(as_json, rows)))
-    | st.lists(MUTATED, min_size=1, max_size=3).map(lambda rows: table([{k: str(v) for k, v in row.items()} for row in rows]).encode())
-    | st.sampled_from([b"[" * 100_000, b'{"a":' * 50_000, b"[" + b"9" * 5000 + b"]", b'{"id": "\\ud800", "video": "v", "question": "Q"}'])
-)
-
-
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(
-    file=FILES,
-    beside=st.none() | VALUES | st.dictionaries(st.sampled_from(["v", "u", "1"]), VALUES | st.fixed_dictionaries({"location": VALUES})),
-)
-def test_whatever_a_file_holds_gives_questions_or_a_message(tmp_path: Path, file: bytes, beside: object) -> None:
-    (tmp_path / "questions").write_bytes(file)
-    for name in ("map_vid_vidorID.json", "gsub_val.json", "subset_answers.json", "x_a.json"):
-        (tmp_path / name).write_bytes(as_json(beside))
-    try:
-        found = read_questions(tmp_path / "questions")
-    except AgentError as error:
-        assert "\n" not in str(error).replace("\\n", "") and error.hint
-    else:
-        assert found and len({q.id for q in found}) == len(found)
-        for question in found:
-            f"{question} {question.gold.answer} {question.video}".encode()
-            right = question.gold.answer
-            assert right is None or not question.options or (isinstance(right, int) and 0 <= right < len(question.options))
-        missing_videos(found)
 
 
 def test_a_column_of_another_name_is_to_be_renamed(tmp_path: Path) -> None:
