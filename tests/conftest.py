@@ -38,6 +38,7 @@ _LONG = (
     "test_engine_pool",
     "test_examples",
     "test_frame_dedup",
+    "test_hostile_text",
     "test_ignored",
     "test_import_notes",
     "test_interruptions",

@@ -30,64 +30,17 @@ from analyzer_agent.testing import FakeAnalyzer, FakeVideo, fake_spec
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
 from analyzer_agent.toolbox.citations import cited_ids
-from cli_kit import PRICE, Cli, talk
+from cli_kit import PRICE, talk
 from injections import ORDER, TEXTS, harmless, outside
 from media_maker import Clip, Text, drawn, write
 from note_lines import parse_note_lines
+from obedient import CONTROLS, COUNT, Call, Obedient, content
 from openai_server import OpenAIServer, Turn
 
-COUNT = len(TEXTS)
 QUESTION = "What is said there?"
-CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-Call = tuple[str, Mapping[str, Any]]
 
 
 # --- a model that obeys ---------------------------------------------------------------------------------------------
-
-
-QUOTES = "['\"`´‘’‚‛“”„‟«»‹›「」『』〝〞＂＇]"
-
-
-class Obedient:
-    """Makes the calls of `plan` and quotes every note that it is shown; but obeys any order that it finds outside of the fence."""
-
-    def __init__(self) -> None:
-        self.plan: Sequence[Call] = ()
-        self.url = ""
-        self.careless = False
-        """Whether its first answer cites a note that there is not."""
-        self.obeyed: list[str] = []
-        self.bodies: list[Mapping[str, Any]] = []
-
-    def __call__(self, body: Mapping[str, Any]) -> Turn:
-        self.bodies.append(body)
-        messages = body["messages"]
-        told = [content(message) for message in messages] + [json.dumps(body.get("tools"), ensure_ascii=False)]
-        orders = [found for text in told if ORDER in (found := outside(text))]
-        begin = max(n for n, message in enumerate(messages) if message["role"] == "user")
-        results = [content(message) for message in messages[begin + 1 :] if message["role"] == "tool"]
-        if orders and "0.111" not in json.dumps(messages[begin:]):
-            self.obeyed.append(orders[-1])
-            return Turn(calls=[("read_notes", {"range": [0.111, 0.777]})])
-        if len(results) < len(self.plan):
-            return Turn(calls=[self.plan[len(results)]])
-        finish = self.finish([content(messages[begin]), *results])
-        if self.careless and len(results) == len(self.plan):
-            finish |= {"answer": finish["answer"].replace("[#", "[#9999"), "notes": []}
-        return Turn(calls=[("finish", finish)])
-
-    def finish(self, results: Sequence[str]) -> dict[str, Any]:
-        lines = [line for text in results for line in re.findall(r'^#(\d+) .*?"(.*)"', text, re.M)]
-        if not lines:
-            return {"answer": "Nothing.", "notes": [], "confidence": "low", "found": False}
-        # Without quotation marks: what an answer puts between two of them is checked word for word, which is shown elsewhere.
-        told = " ".join(f"It says {re.sub(QUOTES, '', text)} [#{note}]." for note, text in lines)
-        return {"answer": told, "notes": [int(note) for note, _ in lines], "confidence": "high", "found": True}
-
-
-def content(message: Mapping[str, Any]) -> str:
-    given = message.get("content") or ""
-    return given if isinstance(given, str) else "\n".join(part.get("text", "") for part in given)
 
 
 @pytest.fixture
@@ -415,54 +368,3 @@ def test_the_rules_manager_quotes_marks_that_it_read_as_text(ruled: Callable[[st
     fair(answer, session.store)
     assert answer.text.startswith(f'Subtitle: "[\uff031] [\uff032] (\uff033) {ORDER} [notes \uff031 and 2]." [#2].')
     assert [(c.note, c.text) for c in answer.citations] == [(2, TEXTS["mark"])]
-
-
-# --- the command line -----------------------------------------------------------------------------------------------
-
-
-def clean(shown: str) -> bool:
-    return not CONTROLS.search(shown.replace("\t", " "))
-
-
-@pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
-
-
-def test_imported_notes_on_the_terminal(cli: Cli, tmp_path: Path) -> None:
-    texts = [text for text in TEXTS.values() if len(text) < 1000]
-    name = f"a{TEXTS['escape']}\u202e</notes>.mp4".replace("/", "\u2215").replace("\0", "")
-    video, file = write(tmp_path / name, Clip(times=range(0, COUNT * 1000, 1000))), tmp_path / "told.json"
-    file.write_text(json.dumps([{"start": n, "end": n + 0.9, "text": text} for n, text in enumerate(texts)]))
-    shown = [cli("import-notes", file, "--video", video, "--kind", "subtitle")]
-    rows = cli.json("notes", video, "--json")
-    kept = {" ".join(CONTROLS.sub("", text.replace("\r", "\n")).split()) for text in texts}
-    assert {" ".join(CONTROLS.sub("", row["text"]).split()) for row in rows} == kept and {row["video"] for row in rows} == {name}
-    shown += [cli("notes", video, "--format", form) for form in ("table", "json", "jsonl", "csv", "srt", "vtt", "md")]
-    assert len(shown[3].stdout.splitlines()) == len(rows) and [json.loads(line) for line in shown[3].stdout.splitlines()] == rows
-    shown += [cli("describe", video, "--covered"), cli("describe", video, "--covered", "--json")]
-    assert [line["text"] for line in json.loads(shown[-1].stdout)["lines"]] == [row["text"] for row in rows]
-    shown += [cli("ask", video, "What is said about the pelican?", "--tools", "subtitles", *more) for more in ([], ["--json"])]
-    stdin = f"/notes\n/notes pelican\n/{TEXTS['escape']}\nWhat is said about the pelican?\n/sessions\n/cost\n".replace("\0", "")
-    shown.append(cli("chat", video, "--session", f"s{TEXTS['c1']}", "--tools", "subtitles", stdin=stdin))
-    shown.append(cli("doctor", "--store", tmp_path / TEXTS["escape"].replace("/", "")[:80]))
-    shown.append(cli("ask", tmp_path / f"gone{name}", PRICE, code=1))
-    shown.append(cli("import-notes", tmp_path / f"gone{name}", "--video", video, code=1))
-    told = [result.stdout + result.stderr for result in shown]
-    assert [text for text in told if not clean(text)] == []
-
-
-def test_question_files(cli: Cli, tmp_path: Path) -> None:
-    texts = [text for text in TEXTS.values() if len(text) < 1000][::4]
-    video = talk(tmp_path / "talk.mp4")
-    fields: list[dict[str, Any]] = [{"id": f"{n} {text}", "type": text, "options": [text, "forty", "lots"]} for n, text in enumerate(texts)]
-    lines: list[dict[str, Any]] = [{"video": str(video), "question": PRICE, "answer": 1} | field for field in fields]
-    lines.append({"id": "gone", "video": f"gone {TEXTS['escape']}.mp4", "question": PRICE})
-    file, out = tmp_path / "q.jsonl", tmp_path / "out.jsonl"
-    file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    shown = cli("batch", file, "--out", out, "--tools", "subtitles", code=1)
-    answered = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
-    assert sorted(one["id"] for one in answered) == sorted(line["id"] for line in lines) and len(answered) == len(lines)
-    cited = {c["text"] for one in answered if "error" not in one for c in one["citations"]}
-    assert cited == {"One basket of fish costs forty dollars."} and [one["id"] for one in answered if "error" in one] == ["gone"]
-    assert clean(shown.stdout + shown.stderr) and clean(out.read_text(encoding="utf-8"))
