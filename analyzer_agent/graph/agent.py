@@ -80,7 +80,6 @@ class Agent:
         saver: the checkpointer.
         limits: the limits of one question.
         verify: whether a second model call checks the answer; "auto": unless its confidence is high.
-        stream_text: whether the model's text is passed on as it arrives.
     """
 
     toolbox: Toolbox
@@ -89,10 +88,9 @@ class Agent:
     saver: SqliteSaver
     limits: Limits = field(default_factory=Limits)
     verify: Literal["auto", "always", "never"] = "auto"
-    stream_text: bool = True
 
     def __post_init__(self) -> None:
-        self._nodes = nodes = Nodes(self.toolbox, self.model, self.brief, self.limits, self.verify, self.stream_text)
+        self._nodes = nodes = Nodes(self.toolbox, self.model, self.brief, self.limits, self.verify)
         graph = StateGraph(State)
         for node in (nodes.think, nodes.act, nodes.finish, nodes.verify, nodes.close):
             graph.add_node(node.__name__, node)

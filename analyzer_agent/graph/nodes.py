@@ -49,7 +49,6 @@ class Nodes:
     brief: Callable[[State], str]
     limits: Limits
     verifies: Literal["auto", "always", "never"]
-    stream_text: bool
     emit: Emit = discard
     cancel: threading.Event = field(default_factory=threading.Event)
 
@@ -66,8 +65,7 @@ class Nodes:
         if stopped:
             messages.append({"role": "user", "content": render("out_of_steps", why=self.limits.sentence(stopped))})
             tools = tools[-1:]
-        on_text = (lambda text: self.emit(TextDelta(text))) if self.stream_text else None
-        reply = self.model.complete(messages, tools, on_text, None, self.cancel)
+        reply = self.model.complete(messages, tools, lambda text: self.emit(TextDelta(text)), None, self.cancel)
         return {
             "step": step,
             "stopped": stopped,

@@ -109,15 +109,9 @@ def engine_config(name: str, settings: Settings) -> EngineConfig:
     Raises:
         AgentError: the vision model's name or URL is invalid.
     """
-    weights, vocabulary = settings.weights.get(name) or settings.weights.get(_like(name)), settings.vocabulary
-    vision = choose_vision(settings)
-    return EngineConfig(weights, settings.weights_dir, settings.device, settings.offline, vision, vocabulary, settings.caches)
-
-
-def _like(name: str) -> str:
-    """Return the analyzer that shares its weights with this one, or ""."""
-    spec, _ = registry.load(name)
-    return spec.like[0] if spec.like else ""
+    shares_with, _ = registry.load(name)[0].like or (name, 0.0)
+    weights, vision = settings.weights.get(name) or settings.weights.get(shares_with), choose_vision(settings)
+    return EngineConfig(weights, settings.weights_dir, settings.device, settings.offline, vision, settings.vocabulary, settings.caches)
 
 
 def choose_vision(settings: Settings) -> Vision | None:

@@ -54,7 +54,8 @@ class Toolbox(SessionNotes):
         only: Collection[str] | None = None,
         approve: Callable[[ToolStarted], bool] | None = None,
     ) -> None:
-        super().__init__(store, session_videos, tools, missing or {}, NoteReader(store, specs or _specs(tools), only))
+        known = specs or {name: tool.spec for name, tool in tools.items()}
+        super().__init__(store, session_videos, tools, missing or {}, NoteReader(store, known, only))
         self.scheduler = CallScheduler(self, approve)
         self.summaries = SummaryCache(self.reader)
         self.force = False
@@ -205,7 +206,3 @@ class Toolbox(SessionNotes):
         valid = [tool["function"]["name"] for tool in self.schemas()]
         why = "".join(f" {tool} cannot run here: {reason}" for tool, reason in self.unavailable.items())
         return f"{name!r} is not a tool{closest(name, valid)} Valid ones: {', '.join(valid)}.{why}"
-
-
-def _specs(tools: Mapping[str, Tool]) -> dict[str, Spec]:
-    return {name: tool.spec for name, tool in tools.items()}
