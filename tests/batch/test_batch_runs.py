@@ -49,8 +49,8 @@ def manager(body: dict[str, Any]) -> Turn:
 
 def run_of(folder: Path, questions: Sequence[Question], url: str = "") -> Batch:
     """Prepare a run of these questions."""
-    how = {"base_url": url, "model": "m"} if url else {"manager": "rules"}
-    settings = Settings(store=folder / "s.db", tools=("subtitles",), **how)  # type: ignore[arg-type]
+    how: dict[str, Any] = {"base_url": url, "model": "m"} if url else {"manager": "rules"}
+    settings = Settings(store=folder / "s.db", tools=("subtitles",), **how)
     return prepare(Questions(tuple(questions)), folder / "out.jsonl", settings)
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import signal
+import subprocess
 import time
 import zipfile
 from collections.abc import Iterator
@@ -39,9 +40,9 @@ def server(whisper: Path) -> Iterator[WeightsServer]:
         yield running
 
 
-def outcome(process: "object", code: int) -> tuple[str, str]:
-    out, err = process.communicate(timeout=60)  # type: ignore[attr-defined]
-    assert process.returncode == code, out + err  # type: ignore[attr-defined]
+def outcome(process: "subprocess.Popen[str]", code: int) -> tuple[str, str]:
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code, out + err
     return out, err
 
 

@@ -1,12 +1,12 @@
 """Answers as text for people: what is told of voice without words."""
 
-from analyzer_agent.records import Unexamined
+from analyzer_agent.records import Reason, Unexamined
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.wording import left_lines, unheard_lines
 
 
-def missed(start: int, end: int, video: str = "a", reason: str = "not_understood") -> Unexamined:
-    return Unexamined("speech", TimeRange(start, end), reason, "", video)  # type: ignore[arg-type]
+def missed(start: int, end: int, video: str = "a", reason: Reason = "not_understood") -> Unexamined:
+    return Unexamined("speech", TimeRange(start, end), reason, "", video)
 
 
 def test_voice_without_words_is_told_in_a_line_of_its_own() -> None:

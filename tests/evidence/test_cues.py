@@ -1,6 +1,7 @@
 """Subtitle cues: no word lost, doubled or moved; short enough; one after the other."""
 
 import time
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
 import pytest
@@ -20,7 +21,7 @@ from analyzer_agent.evidence.spoken_words import (
     words_of,
     words_or_estimate,
 )
-from analyzer_agent.records import Note, Observation
+from analyzer_agent.records import JSON, Note, Observation
 from analyzer_agent.timeline import TimeRange
 
 TEXTS = st.sampled_from(["a", "word", "longer,", "ends.", "Dr.", "No!”", "(so", "– and", "Donaudampfschifffahrtsgesellschaft", "x" * 50])
@@ -119,9 +120,9 @@ def test_hours_of_words_take_seconds() -> None:
 # --- words --------------------------------------------------------------------------------------------------------------
 
 
-def speech(text: str, words: list[list[object]] | None = None, span: tuple[int, int] = (0, 9_000)) -> MergedNote:
-    detail = {} if words is None else {"words": words}
-    note = Note(1, "v", "speech", "k", Observation(TimeRange(*span), "speech", text, None, detail))  # type: ignore[arg-type]
+def speech(text: str, words: Sequence[JSON] | None = None, span: tuple[int, int] = (0, 9_000)) -> MergedNote:
+    detail: dict[str, JSON] = {} if words is None else {"words": words}
+    note = Note(1, "v", "speech", "k", Observation(TimeRange(*span), "speech", text, None, detail))
     return MergedNote((note,), note.span, text, None)
 
 

@@ -4,6 +4,7 @@ import gc
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 from av.codec.context import CodecContext
@@ -33,9 +34,9 @@ def given_up(video: MediaFile) -> None:
 
 def closed(video: MediaFile) -> None:
     with open_video(video.path) as again:
-        frames = again.frames(ALL, 5)
+        frames: Any = again.frames(ALL, 5)
         list(islice(frames, 2))
-        frames.close()  # type: ignore[attr-defined]
+        frames.close()
 
 
 def failing(video: MediaFile) -> None:

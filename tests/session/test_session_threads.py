@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ class TestTwoThreads:
     def test_fifty_rounds(self, opened: Callable[..., Session]) -> None:
         session = opened(2 * ROUNDS)
         for number in range(ROUNDS):
-            both = [in_thread(lambda name=f"{number} {side}": session.ask(name)) for side in "ab"]  # type: ignore[misc]
+            both = [in_thread(partial(session.ask, f"{number} {side}")) for side in "ab"]
             for thread, _ in both:
                 outcome(thread)
             assert [(told[0].question, told[0].text) for _, told in both] == [(f"{number} {side}", "Forty [#1].") for side in "ab"]
@@ -104,7 +105,7 @@ class TestTwoThreads:
         first_look(events)
         asked = []
         for number in "123":
-            asked.append(in_thread(lambda name=number: session.ask(name)))  # type: ignore[misc]
+            asked.append(in_thread(partial(session.ask, number)))
             wait_for(lambda number=number: len(session._turns._line) == int(number) + 1)  # type: ignore[misc]
         assert not any(told for _, told in asked), "they wait"
         for _ in events:

@@ -237,7 +237,8 @@ def test_real_captions_of_a_video_are_the_engine_s_own_frame_by_frame(tmp_path: 
     assert chosen is not None
     with open_video(sample_path()) as video:
         found = look(chosen, video)
-        at = instants(TimeRange(0, video.duration), 4_000, video.picture)  # type: ignore[arg-type]
+        assert video.picture
+        at = instants(TimeRange(0, video.duration), 4_000, video.picture)
         frames = list(video.frames(TimeRange(0, video.duration), instants=at, order="bgr"))
     told = {frame.t: tidy(chosen.get().caption([frame.image])[0]) for frame in frames}
     assert {seen.span.start: seen.text for seen in found} == {t: text for t, text in told.items() if text}

@@ -16,7 +16,7 @@ class Card:
     """Memory for `room` items at a time, and for as many more as each of the `idle` engines gives up."""
 
     def __init__(self, room: int, idle: tuple[int, ...] = ()) -> None:
-        self.room, self.idle, self.sizes, self.released = room, list(idle), [], 0  # type: ignore[var-annotated]
+        self.room, self.idle, self.sizes, self.released = room, list(idle), list[int](), 0
 
     def work(self, batch: list[int]) -> list[int]:
         self.sizes.append(len(batch))
