@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from analyzer_agent import tools as registry
 from analyzer_agent.config import DEFAULT_MODEL, Settings, default_weights
 from analyzer_agent.errors import AgentError, MediaError, Unavailable
-from analyzer_agent.evidence.provenance import IMPORTED
 from analyzer_agent.fencing import as_name
 from analyzer_agent.media import MediaFile, MissingVideo, is_named, named_id, open_video
 from analyzer_agent.protocols import ChatModel, EngineConfig, EngineSpec, Spec, Vision
@@ -269,11 +268,6 @@ def check_videos(store: Store, name: str, session_videos: Sequence[SessionVideo]
             f"The session {name!r} is about {about}, not about {given}.",
             hint=f"Give another name to start a session, or continue this one: analyzer-agent chat --session {shlex.quote(name)}",
         )
-
-
-def imported_analyzers(store: Store, video: str) -> frozenset[str]:
-    """Return the analyzers with imported notes on a video."""
-    return frozenset(provenance.analyzer for provenance in store.notes.provenances(video=video) if provenance.weights.startswith(IMPORTED))
 
 
 def scope_of(file: MediaFile | MissingVideo, settings: Settings) -> TimeRange:

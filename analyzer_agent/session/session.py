@@ -15,6 +15,7 @@ from analyzer_agent import tools as registry
 from analyzer_agent.config import PathLike, SessionOverrides, Settings
 from analyzer_agent.errors import AgentError
 from analyzer_agent.events import Event, ToolStarted, discard
+from analyzer_agent.evidence.provenance import IMPORTED
 from analyzer_agent.media import media_in
 from analyzer_agent.protocols import ChatModel
 from analyzer_agent.records import JoinedNote, ToolResult
@@ -24,7 +25,6 @@ from analyzer_agent.session.assembly import (
     available_tools,
     check_videos,
     choose_model,
-    imported_analyzers,
     open_or_find_imported,
     readable_tools,
     session_videos_of,
@@ -46,6 +46,11 @@ if TYPE_CHECKING:
 
 def _usual_settings() -> Settings:
     return Settings(api_key=os.environ.get("OPENAI_API_KEY") or None, base_url=os.environ.get("OPENAI_BASE_URL") or None)
+
+
+def _imported_analyzers(store: Store, video: str) -> frozenset[str]:
+    """Return the analyzers with imported notes on a video."""
+    return frozenset(provenance.analyzer for provenance in store.notes.provenances(video=video) if provenance.weights.startswith(IMPORTED))
 
 
 class Session(Conversation):
@@ -103,7 +108,7 @@ class Session(Conversation):
             self.store = closing.enter_context(Store(self.settings.store))
             prefer_options(self.store.notes, options, specs)
             self.session_videos = [
-                replace(session_video, imported=imported_analyzers(self.store, session_video.video.id)) for session_video in session_videos
+                replace(session_video, imported=_imported_analyzers(self.store, session_video.video.id)) for session_video in session_videos
             ]
             check_videos(self.store, self.name, self.session_videos)
             for session_video in self.session_videos:

@@ -81,6 +81,14 @@ def test_no_event_climbs_through_a_generator() -> None:
     assert wrong == []
 
 
+def test_an_event_passes_one_queue() -> None:
+    sources = [path for layer in (*SINK_LAYERS, "session") for path in sorted((PACKAGE / layer).rglob("*.py"))]
+    queues = [
+        path.relative_to(PACKAGE).as_posix() for path in sources if re.search(r"\b(Simple)?Queue\(", path.read_text(encoding="utf-8"))
+    ]
+    assert queues == ["session/turn_queue.py"]
+
+
 def test_sharing_a_decoding_pass_is_nothing_that_a_caller_knows() -> None:
     words = re.compile(r"\b(seats?|shared_pass|divided|decode_view|shared_views)\b")
     sources = [path for path in sorted(PACKAGE.rglob("*.py")) if "media" not in path.relative_to(PACKAGE).parts]
