@@ -9,16 +9,23 @@ PIP     = $(BIN)/python -m pip --disable-pip-version-check --quiet
 # So the headless one is installed last, once more.
 HEADLESS = $(PIP) install --force-reinstall --no-deps opencv-python-headless
 
-.PHONY: demo test quick check bench clean
+# Each worker takes neighbouring tests, so that most libraries are imported and most engines loaded by one of them.
+PYTEST  = $(BIN)/python -m pytest -q -n auto --dist worksteal
+
+.PHONY: demo test quick coverage check bench clean
 
 demo: $(VENV)/.core
 	$(BIN)/analyzer-agent demo
 
 test: $(VENV)/.all check
-	$(BIN)/python -m pytest -q -n auto
+	$(PYTEST)
 
 quick: $(VENV)/.all
-	$(BIN)/python -m pytest -q -n auto --quick
+	$(PYTEST) --quick
+
+# All tests as well; fails if fewer lines are run than pyproject.toml demands. Lines run in child processes do not count.
+coverage: $(VENV)/.all check
+	$(PYTEST) --cov
 
 check: $(VENV)/.all
 	$(BIN)/ruff check .
