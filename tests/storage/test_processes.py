@@ -19,6 +19,7 @@ GRAIN = 8_000
 CHILD = """
 import random, sys, time
 from pathlib import Path
+from analyzer_agent.events import discard
 from analyzer_agent.evidence.gap_runner import GapRunner
 from analyzer_agent.evidence.provenance import BoundAnalyzer, make_provenance
 from analyzer_agent.storage import Store
