@@ -63,7 +63,7 @@ class CallScheduler:
         results: dict[int, ToolResult] = {}
         failures: list[BaseException] = []
 
-        def run_in_sequence(resource: str, row: Sequence[int]) -> None:
+        def run_in_sequence(resource: str, row: Sequence[int], ended: threading.Event) -> None:
             try:
                 for at in row:
                     with self._locks.setdefault(resource, threading.Lock()):
@@ -71,20 +71,23 @@ class CallScheduler:
             except BaseException as error:
                 failures.append(error)
                 cancel.set()
+            finally:
+                ended.set()
 
         rows: dict[str, list[int]] = {}
         for at, call in enumerate(calls):
             rows.setdefault(self._tools.resource(call), []).append(at)
-        threads = [threading.Thread(target=run_in_sequence, args=row, name="calls", daemon=True) for row in rows.items()]
-        for thread in threads:
-            thread.start()
+        ends = {resource: threading.Event() for resource in rows}
+        for resource, row in rows.items():
+            threading.Thread(target=run_in_sequence, args=(resource, row, ends[resource]), name="calls", daemon=True).start()
+        # Events, because a `Thread.join` that was interrupted returns at once the next time.
         try:
-            for thread in threads:
-                thread.join()
+            for ended in ends.values():
+                ended.wait()
         except BaseException:  # such as Ctrl-C, where the caller runs in the main thread
             cancel.set()
-            for thread in threads:
-                thread.join()
+            for ended in ends.values():
+                ended.wait()
             raise
         if failures:
             raise failures[0]

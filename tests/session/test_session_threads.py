@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -200,6 +202,30 @@ class TestStopping:
         assert told == [None]
         with pytest.raises(Cancelled, match=r"The session was closed\."):
             next(events)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot send itself Ctrl-C there")
+def test_ctrl_c_stops_indexing(opened: Callable[..., Session]) -> None:
+    at_work = threading.Event()
+    pieces: list[float] = []
+
+    def each() -> None:
+        pieces.append(time.monotonic())
+        at_work.set()
+        time.sleep(0.05)
+
+    def interrupt() -> None:
+        at_work.wait(10)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    session = opened(1, each=each)
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        session.index()
+    done = len(pieces)
+    time.sleep(0.2)
+    assert len(pieces) == done < 8, "nothing runs on behind"
+    assert session.index()[0].analyzed_ms > 0, "the rest was left to do"
 
 
 def test_closing_while_other_threads_read(opened: Callable[..., Session]) -> None:
