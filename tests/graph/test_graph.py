@@ -57,7 +57,7 @@ class TestLoop:
         talk = talks(calls(*same), says())
         talk.ask()
         told = [m["content"] for m in talk.sent(1) if m["role"] == "tool"]
-        assert [text[:12] for text in told] == ["find_fake lo", told[1][:12], "Refused: 'no"] and "find_fake looked" not in told[1]
+        assert [text[:12] for text in told] == ["find_fake an", told[1][:12], "Refused: 'no"] and "find_fake analyzed" not in told[1]
 
     def test_state_is_carried_with_its_calls(self, talks: Make) -> None:
         talk = talks(calls(LOOK, state={"items": [1, "ä", None]}), says(), calls(LOOK), says())
