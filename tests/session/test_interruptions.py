@@ -113,7 +113,8 @@ CHILD = textwrap.dedent("""
     import os, signal, sys
     sys.path[:] = {folders!r}
     from pathlib import Path
-    from test_session import LOOK, Counting, fake, says
+    from session_kit import LOOK, fake, says
+    from test_interruptions import Counting
     from analyzer_agent.config import Settings
     from analyzer_agent.session import Session
     from analyzer_agent.testing import ScriptedModel
