@@ -14,7 +14,7 @@ import pytest
 from places import PACKAGE, ROOT
 
 LAYER_0 = (
-    *("timeline", "records", "protocols", "errors", "events", "fencing", "prefetch", "contract"),
+    *("timeline", "records", "protocols", "errors", "events", "fencing", "folding", "prefetch", "contract"),
     *("sanitize", "wording", "installing", "questions"),
 )
 

@@ -11,7 +11,7 @@ from analyzer_agent.evidence.tracks import is_piece, join_tracks, merged_track
 from analyzer_agent.protocols import Spec
 from analyzer_agent.records import Note, Sample
 from analyzer_agent.storage import Store
-from analyzer_agent.storage.search import has_phrase
+from analyzer_agent.storage.search_words import has_phrase
 from analyzer_agent.timeline import TimeRange, sample_end
 
 _MAX_COUNTED = 2_000

@@ -16,6 +16,7 @@ from sqlite_utils import Database
 
 from analyzer_agent.records import Observation, Sample
 from analyzer_agent.storage.database import Connections, now, placeholders
+from analyzer_agent.storage.search_words import indexed_words
 from analyzer_agent.timeline import TimeRange, merge
 
 LEASE_S = 30.0
@@ -209,8 +210,8 @@ class Ledger:
         if not found:
             return
         db.conn.executemany(
-            "INSERT INTO notes (video, key, kind, start_ms, end_ms, text, score, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [(video, key, o.kind, o.span.start, o.span.end, o.text, o.score, _json(o.detail) if o.detail else "{}") for o in found],
+            "INSERT INTO notes (video, key, kind, start_ms, end_ms, text, words, score, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [(video, key, o.kind, o.span.start, o.span.end, o.text, indexed_words(o.text), o.score, _detail(o)) for o in found],
         )
         longest: dict[str, int] = {}
         for o in found:
@@ -263,6 +264,10 @@ class Ledger:
                 [video, key, span.start, span.end, step, error, now()],
             )
             _update_coverage_stats(db, video, key, span.length, False)
+
+
+def _detail(o: Observation) -> str:
+    return _json(o.detail) if o.detail else "{}"
 
 
 def _cover(db: Database, video: str, key: str, span: TimeRange, *, step: int = 0, notes: int, wall_ms: int = 0, news: bool) -> None:

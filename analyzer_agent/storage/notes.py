@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from analyzer_agent.records import JSON, Note, Observation, Provenance
-from analyzer_agent.storage import search
+from analyzer_agent.storage import search, search_words
 from analyzer_agent.storage.database import Connections, gc_paused, now, placeholders
 from analyzer_agent.storage.ledger import Covered, Ledger
 from analyzer_agent.timeline import TimeRange, merge
@@ -153,7 +153,7 @@ class Notes:
         The query is plain words, not FTS syntax. Notes are fetched lazily; for candidates and
         ranking see `storage.search`.
         """
-        if (words := search.query_words(query)) and videos:
+        if (words := search_words.query_words(query)) and videos:
             with self._at.read() as db:
                 yield from self._paged(search.best_matches(db, words, search.SearchScope(videos, span, kinds)))
 
@@ -161,7 +161,7 @@ class Notes:
         self, query: str, *, videos: Sequence[str], span: TimeRange | None = None, kinds: Iterable[str] | None = None
     ) -> Iterator[Note]:
         """Yield the notes that contain all words and phrases in double quotes of `query`, newest first."""
-        if (words := search.query_terms(query)) and videos:
+        if (words := search_words.query_terms(query)) and videos:
             with self._at.read() as db:
                 yield from self._paged(search.holding(db, words, search.SearchScope(videos, span, kinds)))
 

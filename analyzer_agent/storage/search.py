@@ -15,22 +15,18 @@ ones with the other words. The best 20 of plain `ORDER BY rank` -> of this modul
 """
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from statistics import median
-from unicodedata import category
 
 from sqlite_utils import Database
 
 from analyzer_agent.storage.database import placeholders
+from analyzer_agent.storage.search_words import quoted
 from analyzer_agent.timeline import TimeRange
 
 RARE_WORD_NOTES = 1_000
 """The maximum number of notes with a rare word."""
-
-_MAX_QUERY_WORDS = 64
-_PHRASE = re.compile(r'["“”„]([^"“”„]+)["“”]')
 
 _MAX_FREQUENT_WORDS = 4
 """Number of frequent words to use, rarest first; the others hardly matter."""
@@ -52,27 +48,6 @@ _MAX_ID_RANGES = 12
 """Maximum number of id ranges to search; the narrowest gaps are closed."""
 
 _MAX_ID = 1 << 62
-
-
-def query_words(query: str) -> list[str]:
-    """Return the distinct words of a query: letters and digits with their combining marks.
-
-    At most 64 words are returned: more would make the search slow, and are probably a pasted text.
-    """
-    found = "".join(c if c.isalnum() or category(c).startswith("M") else " " for c in query).split()
-    return list(dict.fromkeys(found))[:_MAX_QUERY_WORDS]
-
-
-def query_terms(query: str) -> list[str]:
-    """Return the distinct phrases in double quotes of a query, and its other words."""
-    parts = _PHRASE.split(query)  # every second part is a phrase
-    terms = [term for n, part in enumerate(parts) for term in ([" ".join(query_words(part))] if n % 2 else query_words(part))]
-    return list(dict.fromkeys(filter(None, terms)))[:_MAX_QUERY_WORDS]
-
-
-def has_phrase(query: str) -> bool:
-    """Return whether a query has a phrase of several words in double quotes."""
-    return any(" " in term for term in query_terms(query))
 
 
 class SearchScope:
@@ -97,11 +72,11 @@ class SearchScope:
     def in_videos(self, db: Database) -> str:
         """Return the FTS condition for the videos, to append to a query; "" for all videos."""
         others = db.execute(f"SELECT 1 FROM videos WHERE id NOT IN ({placeholders(self.videos)}) LIMIT 1", self.videos).fetchone()
-        return f" AND {{video}} : ({_any(self.videos)})" if others else ""
+        return f" AND {{video}} : ({_any(map(quoted, self.videos))})" if others else ""
 
     def of_kinds(self) -> str:
         """Return the FTS condition for the kinds, to append to a query; "" for all kinds."""
-        return "" if self.kinds is None else f" AND {{kind}} : ({_any(self.kinds)})"
+        return "" if self.kinds is None else f" AND {{kind}} : ({_any(map(quoted, self.kinds))})"
 
     def stretches(self, db: Database) -> list[tuple[int, int]]:
         """Return (low, high) ranges of ids that hold the notes of the span, newest first.
@@ -216,7 +191,7 @@ def _text(words: Iterable[str]) -> str:
 
 
 def _any(phrases: Iterable[str]) -> str:
-    return " OR ".join('"' + phrase.replace('"', '""') + '"' for phrase in phrases)
+    return " OR ".join(phrases)
 
 
 def _joined(stretches: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
