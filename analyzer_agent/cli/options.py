@@ -117,7 +117,7 @@ _GROUPS = {
     "scope": ("from", "to"),
     "options": _SPEECH_OPTIONS,
     "engines": _ENGINES,
-    "analyzers": ("tools", *_ENGINES, "vision_model", "vocabulary", "decoder"),
+    "analyzers": ("tools", *_ENGINES, "vision_model", "vocabulary", "decoder", "strict"),
     "manager": ("mode", "frames", "manager", "model", "base_url", "api", "verify", "max_steps", "max_tokens"),
     "store": ("store", "config", "quiet"),
 }

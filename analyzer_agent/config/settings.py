@@ -47,6 +47,7 @@ class SessionOverrides(TypedDict, total=False):
     offline: bool
     start_ms: int | None
     end_ms: int | None
+    strict: bool
     max_steps: int
     max_analyzer_ms: int | None
     max_tokens: int | None
@@ -196,6 +197,7 @@ class Settings:
         metavar="TIME",
         heading=_PART,
     )
+    strict: bool = setting(readers.flag, "Refuse files that are cut off.", False, rare=True, heading=_PART)
     max_steps: int = setting(readers.positive, "Limit the steps of one question.", 12, metavar="N", heading=_LIMITS)
     max_analyzer_ms: int | None = setting(
         parse,

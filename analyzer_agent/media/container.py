@@ -1,5 +1,6 @@
 """Open containers with libav, read their packets, and turn libav's errors into `MediaError`."""
 
+import os
 import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _TEXT_ART = frozenset({"tty", "bin", "xbin", "adf", "idf", "brender_pix"})
 """Formats that libav recognises in text files and arbitrary bytes; they are not videos."""
+
+_EBML_HEADER, _MATROSKA_SEGMENT = b"\x1aE\xdf\xa3", b"\x18S\x80g"
 
 _MAX_DAMAGED_PACKETS = 50
 """Consecutive failed reads that are tolerated as local damage; more end the reading."""
@@ -102,6 +105,23 @@ def _has(container: "InputContainer", flag: str) -> bool:
     from av.format import Flags
 
     return bool(container.format.flags & int(getattr(Flags, flag).value))
+
+
+def is_truncated(container: "InputContainer") -> bool:
+    """Return whether a Matroska file is shorter than its segment's header says."""
+    if not container.format.name.startswith("matroska"):
+        return False
+    with open(container.name, "rb") as file:
+        for expected in (_EBML_HEADER, _MATROSKA_SEGMENT):
+            found, first = file.read(4), file.read(1)
+            if found != expected or not first or not first[0]:
+                return False
+            length = 9 - first[0].bit_length()
+            size = ((first[0] - (1 << (8 - length))) << (8 * (length - 1))) + int.from_bytes(file.read(length - 1), "big")
+            unknown = size == (1 << (7 * length)) - 1
+            if expected == _EBML_HEADER:
+                file.seek(size, os.SEEK_CUR)
+        return not unknown and file.tell() + size > os.fstat(file.fileno()).st_size
 
 
 def clock_of(container: "InputContainer", stream: "Stream") -> StreamClock:

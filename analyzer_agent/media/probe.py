@@ -88,12 +88,13 @@ def inspect(path: Path) -> Layout:
     """
     problems: list[str] = []
     with open_container(path) as container:
-        video, audio = _choose(container)
+        videos, audio = _choose(container)
+        video, first = next(((s, frame) for s in videos if (frame := _first(path, s)) is not None), (None, None))
         still = video is not None and _is_still(container)
-        first = _first(path, video) if video is not None else None
-        if video is not None and first is None:
-            problems.append(f"the picture ({_codec(video)}) cannot be decoded, only the sound can be used")
-            video = None
+        if video is not None:
+            problems += _others(videos, video)
+        elif videos:
+            problems.append(f"the picture ({_codec(videos[0])}) cannot be decoded, only the sound can be used")
         if video is None and not any(_first(path, stream) for stream in audio):
             raise not_media(path)
         streams = [*([video] if video is not None else []), *audio]
@@ -105,7 +106,7 @@ def inspect(path: Path) -> Layout:
         sounds = [_sound(stream, number, reach) for number, stream in enumerate(audio, 1)]
         texts = [(stream.index, _track(stream, number)) for number, stream in enumerate(container.streams.subtitles, 1)]
         duration = max([sound.span.end for sound in sounds] + ([picture.span.end] if picture else []))
-        problems += _mismatch(container, duration)
+        problems += [] if reach.explained else _mismatch(container, duration)
         readable = TimeRange(0, duration if reach.readable is None else min(duration, _round_up(reach.readable)))
         if reach.readable is not None:
             problems.append(f"cut off: the header promises {clock(duration)}, the data end at {clock(readable.end)}")
@@ -122,14 +123,31 @@ def has_sound(path: Path) -> bool:
         return bool(_choose(container)[1])
 
 
-def _choose(container: "InputContainer") -> "tuple[Stream | None, list[Stream]]":
-    """Return the video stream (the default one, else the first; no cover art) and audio streams."""
+def _choose(container: "InputContainer") -> "tuple[list[Stream], list[Stream]]":
+    """Return the video streams, the one to use first, without cover art, and the audio streams.
+
+    Default streams come first; where none is one (MPEG-TS has no such mark), the largest picture does.
+    """
     from av.stream import Disposition
 
     cover = Disposition.attached_pic | Disposition.timed_thumbnails
     videos = [s for s in container.streams.video if not s.disposition & cover and s.codec_context is not None]
-    video = next((s for s in videos if s.disposition & Disposition.default), videos[0] if videos else None)
-    return video, [s for s in container.streams.audio if s.codec_context is not None]
+    if any(s.disposition & Disposition.default for s in videos):
+        videos.sort(key=lambda s: not s.disposition & Disposition.default)
+    else:
+        videos.sort(key=lambda s: -s.width * s.height)
+    return list(videos), [s for s in container.streams.audio if s.codec_context is not None]
+
+
+def _others(videos: "Sequence[Stream]", video: "Stream") -> list[str]:
+    """Return a sentence that names the video streams that are not used, if any."""
+    from av.video.stream import VideoStream
+
+    sizes = [f"{s.width}x{s.height}" for s in videos if s is not video and isinstance(s, VideoStream)]
+    if not sizes or not isinstance(video, VideoStream):
+        return []
+    others = f"{len(sizes)} others ({', '.join(sizes)}) are" if len(sizes) > 1 else f"another ({sizes[0]}) is"
+    return [f"of its video tracks the one with {video.width}x{video.height} pixels is examined, {others} not"]
 
 
 def _is_still(container: "InputContainer") -> bool:

@@ -3,12 +3,13 @@
 Ends are seconds on the presentation timeline.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from analyzer_agent.media.container import StreamClock, clock_of, has_arbitrary_start, has_estimated_duration
+from analyzer_agent.media.container import StreamClock, clock_of, has_arbitrary_start, has_estimated_duration, is_truncated
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -24,6 +25,8 @@ _BISECTION_STOP_S = 2
 _PADDING_TOLERANCE_S = Fraction(1, 4)
 """Seconds by which the last packet may exceed an exact end in the header (padding, not played)."""
 
+_TAG = re.compile(r"(\d{1,6}):(\d\d):(\d\d(?:\.\d{1,12})?)")
+
 _TRUNCATION_WINDOW_S = 5
 """A stream whose last packet lies within this many seconds of the end of the data was truncated."""
 
@@ -33,10 +36,15 @@ DURATION_TOLERANCE_S = 1
 
 @dataclass(frozen=True, slots=True)
 class StreamEnds:
-    """The ends of streams in seconds, by index; `readable` is the end of the data, if they end early."""
+    """The ends of streams in seconds, by index.
+
+    `readable` is the end of the data, if they end early. `explained` is whether streams that are
+    not used explain a longer duration of the container.
+    """
 
     ends: dict[int, Fraction]
     readable: Fraction | None = None
+    explained: bool = False
 
 
 def stream_ends(container: "InputContainer", streams: Sequence["Stream"], usual: Fraction) -> StreamEnds:
@@ -60,12 +68,20 @@ def stream_ends(container: "InputContainer", streams: Sequence["Stream"], usual:
             ends[stream.index] = declared
             if declared - end > DURATION_TOLERANCE_S:
                 missing.append(end)
-    if missing:
-        return StreamEnds(ends, min(missing))
     whole = declared_duration(container)
-    if whole is None or not trusted or whole - max(ends.values()) <= DURATION_TOLERANCE_S:
-        return StreamEnds(ends)
-    # The container declares a duration and its streams none (Matroska).
+    others = [s for s in container.streams if s.type in ("video", "audio", "subtitle", "data")]
+    explained = (
+        whole is not None
+        and not is_truncated(container)
+        and any(whole - (_declared_end(container, s) or 0) <= DURATION_TOLERANCE_S for s in others)
+    )
+    if missing:
+        return StreamEnds(ends, min(missing), explained)
+    if whole is None or not trusted or explained or whole - max(ends.values()) <= DURATION_TOLERANCE_S:
+        return StreamEnds(ends, explained=explained)
+    # The container declares a duration and its streams none (Matroska): it is that of all streams.
+    if not is_truncated(container) and whole - _last_end(container, streams[0], others) <= DURATION_TOLERANCE_S:
+        return StreamEnds(ends, explained=True)
     data_end = max(last.values(), default=Fraction(0))
     return StreamEnds({index: whole if data_end - end < _TRUNCATION_WINDOW_S else end for index, end in ends.items()}, data_end)
 
@@ -81,7 +97,7 @@ class _LastPacket:
     before: int | None = None
 
     def take(self, packet: "Packet[Stream]") -> None:
-        if packet.is_discard or not packet.size:
+        if packet.is_discard:
             return
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is None:
@@ -106,10 +122,22 @@ class _LastPacket:
 def _declared_end(container: "InputContainer", stream: "Stream") -> Fraction | None:
     """Return the end of a stream according to the header, in seconds, or None."""
     if stream.duration is None or stream.duration <= 0:
-        return None
+        return _tagged_end(container, stream)
     at = clock_of(container, stream)
     start = stream.start_time if stream.start_time is not None else at.offset
     return Fraction(start + stream.duration - at.offset) * at.base
+
+
+def _tagged_end(container: "InputContainer", stream: "Stream") -> Fraction | None:
+    """Return the end that a Matroska file's statistics give for a stream, in seconds, or None."""
+    found = _TAG.fullmatch(stream.metadata.get("DURATION", ""))
+    whole = declared_duration(container)
+    if not found or whole is None:
+        return None
+    hours, minutes, seconds = found.groups()
+    end = 3600 * int(hours) + 60 * int(minutes) + Fraction(seconds)
+    # Statistics outlive edits by tools that do not know them.
+    return end if 0 < end <= whole + DURATION_TOLERANCE_S else None
 
 
 def declared_duration(container: "InputContainer") -> Fraction | None:
@@ -133,6 +161,14 @@ def _packet_ends(container: "InputContainer", streams: Sequence["Stream"], usual
         _read(container, streams, found)
     known = {index: end.seconds() for index, end in found.items()}
     return {index: end for index, end in known.items() if end is not None}
+
+
+def _last_end(container: "InputContainer", sought: "Stream", streams: Sequence["Stream"]) -> Fraction:
+    """Return the end of the last packet of all streams in seconds; reads the whole file."""
+    found = {s.index: _LastPacket(clock_of(container, s), Fraction(0)) for s in streams}
+    if _seek(container, sought, Fraction(0)):
+        _read(container, streams, found)
+    return max((end for last in found.values() if (end := last.seconds()) is not None), default=Fraction(0))
 
 
 def _read_tail(container: "InputContainer", stream: "Stream", streams: Sequence["Stream"], found: dict[int, _LastPacket]) -> None:
@@ -167,7 +203,9 @@ def _read(container: "InputContainer", streams: Sequence["Stream"], found: dict[
 
     try:
         for packet in container.demux(*streams):
-            found[packet.stream_index].take(packet)
+            # The demuxer's last packet is empty, and of any stream.
+            if packet.size and packet.stream_index in found:
+                found[packet.stream_index].take(packet)
     except av.FFmpegError:
         return
 

@@ -231,7 +231,7 @@ def session_videos_of(files: Sequence[MediaFile | MissingVideo], settings: Setti
     absent = [isinstance(file, MissingVideo) for file in files]
     reasons = [f"the file of {name} is not here" if missing else None for name, missing in zip(names, absent, strict=True)]
     return [
-        SessionVideo(name, file, scope_of(file, settings), unavailable_reason=reason, title=title)
+        SessionVideo(name, file, scope_of(file, settings), unavailable_reason=reason, title=title, lost=lost_part(file, settings))
         for name, file, reason, title in zip(names, files, reasons, titles, strict=True)
     ]
 
@@ -271,12 +271,27 @@ def check_videos(store: Store, name: str, session_videos: Sequence[SessionVideo]
 
 
 def scope_of(file: MediaFile | MissingVideo, settings: Settings) -> TimeRange:
-    """Return the part of a file that may be analyzed.
+    """Return the part of a file that may be analyzed; a truncated file ends where its data do.
 
     Raises:
         AgentError: `--from/--to` is empty, backwards or outside the file.
-        MediaError: the file is truncated within that part.
+        MediaError: the file has no data in that part, or is truncated and `--strict` is given.
     """
+    asked = _asked(file, settings)
+    if asked.end > file.duration and (settings.strict or asked.start >= file.duration):
+        raise MediaError(
+            f"{file.name!r} is cut off: it should be {clock(file.promised)} long, its data end at {clock(file.duration)}.",
+            hint=f"Get the whole file, or use the part that is there: --to {seconds(file.duration)}",
+        )
+    return TimeRange(asked.start, min(asked.end, file.duration))
+
+
+def lost_part(file: MediaFile | MissingVideo, settings: Settings) -> TimeRange | None:
+    """Return the part that was asked for and that a truncated file has no data of, if any."""
+    return _asked(file, settings).within(TimeRange(file.duration, file.promised))
+
+
+def _asked(file: MediaFile | MissingVideo, settings: Settings) -> TimeRange:
     start = settings.start_ms or 0
     end = settings.end_ms if settings.end_ms is not None else file.promised
     for flag, time, last in (("--from", start, file.promised - 1), ("--to", end, file.promised + 1000)):
@@ -287,10 +302,4 @@ def scope_of(file: MediaFile | MissingVideo, settings: Settings) -> TimeRange:
             )
     if end <= start:
         raise AgentError(f"The range {clock(start)}-{clock(end)} is empty or backwards.", hint="--to must come after --from.")
-    scope = TimeRange(start, min(end, file.promised))
-    if scope.end > file.duration:
-        raise MediaError(
-            f"{file.name!r} is cut off: it should be {clock(file.promised)} long, its data end at {clock(file.duration)}.",
-            hint=f"Get the whole file, or use the part that is there: --to {seconds(file.duration)}",
-        )
-    return scope
+    return TimeRange(start, min(end, file.promised))

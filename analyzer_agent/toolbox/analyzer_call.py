@@ -125,6 +125,7 @@ class AnalyzerCall:
             else:
                 runs = _read(self.reader, session_video, ranges, outcome.keys, spec, filters, grid)
         left = [*outcome.unexamined, *(u for span in ranges for u in self.reader.unheard(session_video.video.id, span, outcome.keys))]
+        left += session_video.beyond(spec.name) if ranges[-1].end >= session_video.scope.end else []
         lines, shown = as_text(runs, fold=not spec.searched)
         more = likeness_text(runs, filters, spec) if spec.searched else track_counts(runs, ranges)
         who = f"{self.call.name}{f' ({start.engine})' if start.engine else ''}{f' on {session_video.name}' if self.several else ''}"

@@ -62,6 +62,7 @@ class SessionVideo:
         imported: the analyzers with imported notes on it.
         unavailable_reason: why the file cannot be analyzed (it is missing), None if it can.
         title: the file's own name, for people; "" if it equals `name`.
+        lost: the part after the scope of which a truncated file has no data, if any.
     """
 
     name: str
@@ -70,6 +71,11 @@ class SessionVideo:
     imported: frozenset[str] = frozenset()
     unavailable_reason: str | None = None
     title: str = ""
+    lost: TimeRange | None = None
+
+    def beyond(self, analyzer: str) -> list[Unexamined]:
+        """Return the lost part as what an analyzer did not examine."""
+        return [Unexamined(analyzer, self.lost, "undecodable", "the file is cut off", self.video.id)] if self.lost else []
 
     def missing_input(self, spec: Spec) -> str | None:
         """Return why this video has no input for an analyzer (`a.mp4 has no sound`); None if it has."""
@@ -212,6 +218,7 @@ def unexamined(
                 reasons[name] = ""
         for name, why in (reasons | dict(missing)).items():
             gaps = session_video.scope.minus(done.get(name, []))
+            found += [] if why else session_video.beyond(name)
             found += [Unexamined(name, gap, "unavailable" if why else "unseen", why, session_video.video.id) for gap in gaps]
     return found
 

@@ -1,5 +1,6 @@
 """Bad inputs: each ends in one clear line with a hint, and the exit code that fits; bugs of ours name a log file."""
 
+import json
 import signal
 import sys
 import time
@@ -59,10 +60,25 @@ def test_a_truncated_video_says_what_still_works(cli: Cli, tmp_path: Path) -> No
     whole = write(tmp_path / "whole.mkv", Clip(times=range(0, 8000, 40), size=(320, 240), gop=10))
     cut = tmp_path / "cut.mkv"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    said = failed(cli, "ask", cut, "How many shots?").splitlines()
+    said = failed(cli, "ask", cut, "How many shots?", "--strict").splitlines()
     assert said[0].startswith("Error: 'cut.mkv' is cut off: ") and " --to " in said[1]
     advised = said[1].rpartition(" --to ")[2]
-    assert cli("index", cut, "--with", "scenes,motion,text", "--to", advised).exit_code == 0
+    assert cli("index", cut, "--with", "scenes,motion,text", "--to", advised, "--strict").exit_code == 0
+
+
+def test_a_truncated_video_is_used_where_its_data_are(cli: Cli, tmp_path: Path) -> None:
+    from media_maker import Clip, write
+
+    whole = write(tmp_path / "whole.mkv", Clip(times=range(0, 8000, 40), size=(320, 240), gop=10))
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    ran = cli("index", cut, "--with", "scenes,motion", "--json")
+    assert ran.exit_code == 0
+    assert ran.stderr.count("cut off: the header promises 0:08") == 1
+    for row in json.loads(ran.stdout)["indexed"]:
+        lost = [left for left in row["not_examined"] if left["reason"] == "undecodable"]
+        assert [left["detail"] for left in lost] == ["the file is cut off"]
+        assert 2 < lost[0]["start"] < 6 and lost[0]["end"] == 8
 
 
 def test_what_is_known_of_a_truncated_video_can_be_read(cli: Cli, tmp_path: Path) -> None:

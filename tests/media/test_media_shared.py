@@ -14,6 +14,7 @@ from analyzer_agent.timeline import TimeRange
 from media_maker import all_frames, truth
 
 pytestmark = pytest.mark.shared
+LEFT_OUT = "of its video tracks the one with 320x180 pixels is examined, another (480x270) is not"
 
 
 def test_everything_opens(shared: Path) -> None:
@@ -24,7 +25,7 @@ def test_everything_opens(shared: Path) -> None:
             continue
         video = open_video(path)
         assert video.duration > 0
-        assert video.problems == []
+        assert video.problems == ([LEFT_OUT] if path.name == "nasa_webb.mp4" else [])
         assert video.readable == TimeRange(0, video.duration)
         if video.picture:
             frame = next(video.frames(TimeRange(0, video.duration), instants=[video.duration // 2]))
