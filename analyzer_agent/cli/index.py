@@ -13,9 +13,9 @@ from analyzer_agent.cli.output import echo, safe_json, table, warn
 from analyzer_agent.cli.progress import ProgressDisplay
 from analyzer_agent.errors import AgentError
 from analyzer_agent.events import Warned
-from analyzer_agent.records import ToolResult
+from analyzer_agent.records import LOST, ToolResult
 from analyzer_agent.sanitize import one_line
-from analyzer_agent.timeline import seconds
+from analyzer_agent.timeline import seconds, total
 from analyzer_agent.wording import first_few, left_lines
 
 if TYPE_CHECKING:
@@ -128,12 +128,14 @@ def _show(session: "Session", results: Sequence[ToolResult], as_object: bool) ->
         if result.refused:
             continue
         session_video, spec = _examined(session, result)
+        # What could not be read does not count as analyzed, neither now nor at an earlier time.
+        lost = total(u.span for u in result.not_examined if u.reason in LOST)
         rows.append(
             {
                 "video": session_video.title,
                 "analyzer": spec.name,
-                "new_seconds": seconds(result.analyzed_ms),
-                "reused_seconds": seconds(result.reused_ms),
+                "new_seconds": seconds(max(0, result.analyzed_ms - lost)),
+                "reused_seconds": seconds(max(0, result.reused_ms - max(0, lost - result.analyzed_ms))),
                 "notes": result.found,
                 "wall_seconds": seconds(result.wall_ms),
                 "not_examined": [u.to_dict() for u in result.not_examined],
@@ -146,18 +148,18 @@ def _show(session: "Session", results: Sequence[ToolResult], as_object: bool) ->
     lines = [
         [
             *(row["video"], row["analyzer"], f"{row['new_seconds']:.1f} s", f"{row['reused_seconds']:.1f} s"),
-            *(f"{_seconds_over_budget(row):.1f} s", str(row["notes"]), f"{row['wall_seconds']:.1f} s"),
+            *(f"{_seconds_left(row):.1f} s", str(row["notes"]), f"{row['wall_seconds']:.1f} s"),
         ]
         for row in rows
     ]
-    stopped = any(left["reason"] == "budget" for row in rows for left in row["not_examined"])
-    without = [*(["video"] if len(session.session_videos) == 1 else []), *([] if stopped else [_LEFT])]
+    without = [*(["video"] if len(session.session_videos) == 1 else []), *([] if any(map(_seconds_left, rows)) else [_LEFT])]
     if lines:
         echo(table(head, lines, numbers=head[2:], without=without))
 
 
-def _seconds_over_budget(row: Mapping[str, Any]) -> float:
-    return sum((left["end"] - left["start"] for left in row["not_examined"] if left["reason"] == "budget"), 0.0)
+def _seconds_left(row: Mapping[str, Any]) -> float:
+    """Return the seconds that the budget did not allow, or that could not be read."""
+    return sum((left["end"] - left["start"] for left in row["not_examined"] if left["reason"] in (*LOST, "budget")), 0.0)
 
 
 def fail_if_incomplete(results: Sequence[ToolResult], wanted: Sequence[str] | None, titled: Callable[[str], str]) -> None:

@@ -16,8 +16,8 @@ from analyzer_agent.errors import AgentError, Cancelled, MediaError, StoreError,
 from analyzer_agent.events import Emit, Progress, Waiting
 from analyzer_agent.evidence.plan import CoverageIndex, Plan, cut_to_grain, grain_work_ms, grains_of, new_share_ms, root_of
 from analyzer_agent.evidence.provenance import BoundAnalyzer, serving_keys
-from analyzer_agent.protocols import Grain, Video
-from analyzer_agent.records import Observation, Reason, Sample, Unexamined
+from analyzer_agent.protocols import Fault, Grain, Video
+from analyzer_agent.records import GAP, Observation, Reason, Sample, Unexamined, gap
 from analyzer_agent.storage import LEASE_S, ClaimLost, Ledger, Store
 from analyzer_agent.timeline import TimeRange
 
@@ -152,14 +152,15 @@ class GapRunner:
     def _stream(self, queue: deque[Grain], lost: set[TimeRange], state: "_RunState") -> None:
         """Run the analyzer over `queue`, removing each grain once it is stored."""
         state.start()
-        with closing(self._results(tuple(queue))) as results:
+        video = self.video.watched()
+        with closing(self._results(video, tuple(queue))) as results:
             for item in results:
                 if fault := item_fault(item) or grain_fault(self.job.spec, item[0], queue[0] if queue else None, item[1]):
                     raise contract_error(self.job.spec, fault)
                 grain, found = item
                 wall_ms = state.lap()
                 try:
-                    self._commit(grain, found, wall_ms)
+                    self._commit(grain, found, video.faults(grain.span), wall_ms)
                 except ClaimLost:
                     lost.add(grain.span)
                     queue.popleft()
@@ -174,10 +175,10 @@ class GapRunner:
         if queue:
             raise contract_error(self.job.spec, f"every grain must be yielded, empty ones included: {queue[0].span} was left out")
 
-    def _results(self, grains: Sequence[Grain]) -> Generator[tuple[Grain, Sequence[Observation]], None, None]:
+    def _results(self, video: Video, grains: Sequence[Grain]) -> Generator[tuple[Grain, Sequence[Observation]], None, None]:
         """Yield the analyzer's results; wrap its exceptions to distinguish them from others."""
         try:
-            yield from self.job.analyzer.analyze(self.video, grains)
+            yield from self.job.analyzer.analyze(video, grains)
         except MediaError as error:
             raise _GrainFailed(error) from error
         except (AgentError, ToolRefusal, Cancelled):
@@ -185,9 +186,12 @@ class GapRunner:
         except Exception as error:
             raise _GrainFailed(error) from error
 
-    def _commit(self, grain: Grain, found: Sequence[Observation], wall_ms: int) -> None:
+    def _commit(self, grain: Grain, found: Sequence[Observation], faults: Sequence[Fault], wall_ms: int) -> None:
         size = self.job.grain
-        stored = [cut_to_grain(o, size) for o in found] if 0 < size < grain.step else found
+        lost = [fault.span for fault in faults]
+        seen = [o for o in found if not lost or o.kind == GAP or o.span.minus(lost)]
+        stored = [cut_to_grain(o, size) for o in seen] if 0 < size < grain.step else seen
+        stored += [gap(fault.span, fault.reason, fault.explanation) for fault in faults]
         self.ledger.commit(self.video.id, self.key, grain.span, grain.step, grain.instants, stored, wall_ms)
 
     def _finish(self, grain: Grain, found: int, wall_ms: int, state: "_RunState") -> None:

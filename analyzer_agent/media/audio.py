@@ -3,12 +3,25 @@
 Gaps in the track become silence.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analyzer_agent.media.container import StreamClock, clock_of, decode_packet, discard_other_streams, open_container, packets
+from analyzer_agent.media.container import (
+    StreamClock,
+    clock_of,
+    decode_packet,
+    discard_other_streams,
+    has_arbitrary_start,
+    open_container,
+    packets,
+)
+from analyzer_agent.media.decoder_log import is_blank
+from analyzer_agent.media.encryption import is_encrypted
+from analyzer_agent.protocols import Fault
+from analyzer_agent.records import Unread
 from analyzer_agent.timeline import TimeRange, clock
 
 if TYPE_CHECKING:
@@ -17,6 +30,8 @@ if TYPE_CHECKING:
     from av.audio.resampler import AudioResampler
     from av.audio.stream import AudioStream
     from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Stream
     from numpy.typing import NDArray
 
 _PREROLL_S = Fraction(1, 2)
@@ -26,11 +41,21 @@ filter depend on earlier samples."""
 _TIMESTAMP_TOLERANCE_S = 3 / 1000
 """Seconds by which a time stamp may deviate from the end of the previous frame without a gap."""
 
+_UNKNOWN_PACKET_S = Fraction(1, 40)
+"""Assumed length of a packet of sound that does not tell its own, in seconds."""
+
 _SILENCE_BLOCK = 48_000
 _FULL_SCALE = 1 << 31
 
 
-def samples(path: Path, stream: int, span: TimeRange, rate: int) -> "NDArray[np.float32]":
+def silence(span: TimeRange, rate: int) -> "NDArray[np.float32]":
+    """Return the sound of a track that cannot be read, as `samples` would."""
+    import numpy as np
+
+    return np.zeros(span.length * rate // 1000, dtype=np.float32)
+
+
+def samples(path: Path, stream: int, span: TimeRange, rate: int, met: Callable[[Fault], None] = lambda _: None) -> "NDArray[np.float32]":
     """Return the sound of `span`.
 
     The track is decoded in blocks from shortly before `span`: memory is about that of the result.
@@ -40,6 +65,7 @@ def samples(path: Path, stream: int, span: TimeRange, rate: int) -> "NDArray[np.
         stream: index of the stream in the container.
         span: the range, in ms.
         rate: samples per second of the result.
+        met: is told each part of `span` that cannot be decoded, which becomes silence.
 
     Returns:
         float32[span.length * rate // 1000], mono, -1..1.
@@ -47,14 +73,12 @@ def samples(path: Path, stream: int, span: TimeRange, rate: int) -> "NDArray[np.
     Raises:
         MediaError: the file cannot be opened or read any further.
     """
-    import numpy as np
-
-    result = np.zeros(span.length * rate // 1000, dtype=np.float32)
+    result = silence(span, rate)
     first = Fraction(span.start * rate, 1000)
     with open_container(path) as container:
         chosen = container.streams[stream]
         discard_other_streams(container, chosen)
-        reader = _TrackDecoder(container, chosen, path)  # type: ignore[arg-type]
+        reader = _TrackDecoder(container, chosen, path, lambda fault: met(fault) if fault.span.overlaps(span) else None)  # type: ignore[arg-type]
         # A whole second is a whole sample at every rate: all calls resample on the same grid, so
         # adjacent results join without a seam.
         origin = max(0, (span.start - 100) // 1000)
@@ -73,7 +97,8 @@ def samples(path: Path, stream: int, span: TimeRange, rate: int) -> "NDArray[np.
 class _TrackDecoder:
     """Decodes a track to mono pieces; positions are samples since 0 ms at the track's own rate."""
 
-    def __init__(self, container: "InputContainer", stream: "AudioStream", path: Path) -> None:
+    def __init__(self, container: "InputContainer", stream: "AudioStream", path: Path, met: Callable[[Fault], None]) -> None:
+        self._met = met
         self._container = container
         self._stream = stream
         self._path = path
@@ -91,6 +116,8 @@ class _TrackDecoder:
         held: list[AudioFrame] = []
         for frame in self._decode(start):
             place = self._place(frame, cursor)
+            if cursor is not None and place > cursor:
+                self._find_unread(cursor, place)
             if held and (place != cursor or _kind(frame) != _kind(held[0])):
                 yield begin, self._mono(held)
                 held = []
@@ -139,8 +166,34 @@ class _TrackDecoder:
         for packet in packets(self._container, self._stream, self._path, lambda: clock(self._at.ms(self._reached))):
             if packet.pts is not None:
                 self._reached = max(self._reached, packet.pts)
-            yield from decode_packet(packet.decode)  # type: ignore[misc]
+            if is_encrypted(packet):
+                self._lose(packet, "encrypted")
+                continue
+            lost = partial(self._lose, packet)
+            if packet.is_corrupt or is_blank(packet):
+                lost()
+            for frame in decode_packet(packet.decode, lost):
+                if frame.is_corrupt:  # type: ignore[union-attr]
+                    lost()
+                yield frame  # type: ignore[misc]
         yield from decode_packet(lambda: context.decode(None))
+
+    def _lose(self, packet: "Packet[Stream]", reason: Unread = "undecodable") -> None:
+        """Tell that the sound of a packet cannot be had."""
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if stamp is None:
+            return
+        length = packet.duration or round(_UNKNOWN_PACKET_S / self._at.base)
+        start = max(0, self._at.ms(stamp))
+        self._met(Fault(TimeRange(start, max(start + 1, self._at.ms(stamp + length))), reason))
+
+    def _find_unread(self, start: int, end: int) -> None:
+        """Tell a gap that is none in the container's index: its data are there, and no sound came of them."""
+        first, last = (self._at.offset + round(place * self._per / self._tick) for place in (start, end))
+        entries = self._stream.index_entries
+        inside = entries.search_timestamp(last - 1, backward=True) if len(entries) else -1
+        if inside >= 0 and entries[inside].timestamp >= first and not has_arbitrary_start(self._container):
+            self._met(Fault(TimeRange(max(0, self._at.ms(first)), max(0, self._at.ms(last))), "undecodable"))
 
     def _place(self, frame: "AudioFrame", cursor: int | None) -> int:
         if frame.pts is None:

@@ -81,6 +81,11 @@ def not_media(path: Path) -> MediaError:
     )
 
 
+def encrypted(path: Path) -> MediaError:
+    """Return the error for a file of which nothing can be read without a key."""
+    return MediaError(f"{path.name!r} is encrypted.", hint="Get a copy without copy protection (DRM); no key can be given.")
+
+
 def discard_other_streams(container: "InputContainer", *streams: "Stream") -> None:
     """Make the demuxer skip all streams but the given ones."""
     from av.stream import Discard
@@ -174,13 +179,15 @@ def packets(
                 ) from error
 
 
-def decode_packet(decode: Callable[[], list[_T]]) -> list[_T]:
-    """Return the decoder's output for a packet: nothing if the packet is damaged."""
+def decode_packet(decode: Callable[[], list[_T]], failed: Callable[[], None] | None = None) -> list[_T]:
+    """Return the decoder's output for a packet: nothing if the packet is damaged; `failed` is told then."""
     import av
 
     try:
         return decode()
     except av.FFmpegError:  # an EOFError of libav, too
+        if failed is not None:
+            failed()
         return []
 
 

@@ -1,6 +1,7 @@
 """`MediaFile`: the `Video` that analyzers read, backed by a file."""
 
 import os
+import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from copy import copy
@@ -12,12 +13,14 @@ from typing import TYPE_CHECKING
 
 from analyzer_agent.errors import MediaError
 from analyzer_agent.media import audio, frames, hardware, subtitles
+from analyzer_agent.media.damage import Damage, FaultMap
+from analyzer_agent.media.decoder_log import DecoderLog
 from analyzer_agent.media.frame_converter import FrameConverter
 from analyzer_agent.media.frames import FrameRequest
 from analyzer_agent.media.identity import fingerprint
 from analyzer_agent.media.packet_reader import PacketReader
 from analyzer_agent.media.probe import Layout, PictureStream, inspect
-from analyzer_agent.protocols import Cue, Frame, FrameQuery, Track, Video
+from analyzer_agent.protocols import Cue, Fault, Frame, FrameQuery, Track, Video
 from analyzer_agent.timeline import TimeRange, clock, grid_step, instants
 
 if TYPE_CHECKING:
@@ -78,7 +81,8 @@ class MediaFile(Video):
         self._sidecars = subtitles.sidecars(path)
         beside = [subtitles.sidecar_track(path, file, len(layout.texts) + n) for n, file in enumerate(self._sidecars, 1)]
         self.subtitle_tracks: Sequence[Track] = (*(track for _, track in layout.texts), *beside)
-        self._closed = False
+        self._closed = threading.Event()
+        self._damage = Damage(FaultMap(path, picture))
         self._threads = 0
         self._keeps, self._kept = False, list[PacketReader]()
         """Whether a reader stays open between calls, and the open one, if any."""
@@ -99,7 +103,7 @@ class MediaFile(Video):
 
         For a parallel view this also closes the container that it holds open between calls.
         """
-        self._closed = True
+        self._closed.set()
         while self._kept:
             self._kept.pop().close()
 
@@ -120,12 +124,23 @@ class MediaFile(Video):
         views = [copy(self) for _ in range(readers)]
         for view in views:
             view._threads, view._keeps, view._kept = cores // readers, True, []
+            view._closed = threading.Event()
         return views
+
+    def watched(self) -> "MediaFile":
+        """Return a view whose `faults` are those of its own reading; it closes with this file."""
+        view = copy(self)
+        view._damage = self._damage.fresh()
+        return view
+
+    def faults(self, span: TimeRange) -> Sequence[Fault]:
+        """Return the parts of `span` that were read and could not be decoded, merged; see `damage`."""
+        return self._damage.within(span)
 
     @cached_property
     def _indexed(self) -> bool:
         picture = self._layout.picture
-        if picture is None or picture.spacing:
+        if picture is None or picture.spacing or picture.encrypted:
             return False
         with self._cursor(picture) as cursor:
             return cursor.key_before(picture.clock.ticks(self.duration // 2)) is not None
@@ -142,6 +157,11 @@ class MediaFile(Video):
             raise MediaError(
                 f"{self.name!r} has no picture.", hint="Its sound can be used: ask what is said, or use the 'speech' and 'voice' analyzers."
             )
+        if picture.encrypted:
+            self._damage.add(Fault(picture.span, "encrypted"))
+            return iter(())
+        if picture.lost:
+            self._damage.add(Fault(picture.lost, "undecodable"))
         converter = FrameConverter(query.order, picture.turn, query.pixels, picture.size)
         wanted = query.instants
         if wanted is None and query.fps is not None:
@@ -160,7 +180,10 @@ class MediaFile(Video):
         sound = self._layout.sounds[self._place("audio track", track, self.audio_tracks)]
         if not self._is_readable(span.start):
             raise self._cut_off()
-        return audio.samples(self.path, sound.stream, span, rate)
+        if sound.encrypted:
+            self._damage.add(Fault(sound.span, "encrypted"))
+            return audio.silence(span, rate)
+        return audio.samples(self.path, sound.stream, span, rate, self._damage.add)
 
     def subtitles(self, track: int) -> Sequence[Cue]:
         """Return the cues of a track (from 1) in time order; a cue may end after the video.
@@ -177,15 +200,18 @@ class MediaFile(Video):
 
     def _shown(self, picture: PictureStream, wanted: Sequence[int], converter: FrameConverter) -> Iterator[Frame]:
         at, paint = picture.clock, converter.image
-        there = [t for t in wanted if self._is_readable(t)]
+        readable = [t for t in wanted if self._is_readable(t)]
+        there = [t for t in readable if picture.lost is None or not picture.lost.start <= t < picture.lost.end]
         wish = FrameRequest(instants=tuple(max(picture.first, at.ticks(t)) for t in there))
         last: tuple[int | None, NDArray[np.uint8]] | None = None
         with closing(self._decoded(wish)) as shown:
             for index, frame in shown:
+                if not self._damage.shows(there[index]):
+                    continue
                 if last is None or last[0] != frame.pts:
                     last = frame.pts, paint(frame)
                 yield Frame(there[index], max(0, at.ms(frame.pts or 0)), last[1])
-        if len(there) < len(wanted):
+        if len(readable) < len(wanted):
             raise self._cut_off()
 
     def _every(self, picture: PictureStream, span: TimeRange, keyframes: bool, converter: FrameConverter) -> Iterator[Frame]:
@@ -197,6 +223,8 @@ class MediaFile(Video):
         with closing(self._decoded(FrameRequest(start, at.ticks(end - 1) + 1, keys=keyframes))) as decoded:
             for _, frame in decoded:
                 shown = at.ms(frame.pts or 0)
+                if not self._damage.shows(max(0, shown)):
+                    continue
                 if shown <= 0:
                     early = frame
                     continue
@@ -239,11 +267,13 @@ class MediaFile(Video):
     def _keep(self, cursor: PacketReader) -> None:
         """Store one reader for the next call; none after `close`, which any thread may call."""
         self._kept.append(cursor)
-        while self._kept and (self._closed or len(self._kept) > 1):
+        while self._kept and (self._closed.is_set() or len(self._kept) > 1):
             self._kept.pop().close()
 
     def _cursor(self, picture: PictureStream) -> PacketReader:
-        return PacketReader(self.path, picture.stream, picture.clock, picture.first, picture.spacing, self.decoder, self._threads)
+        notice = self._damage.notice
+        log = DecoderLog(picture.usual, lambda pts: notice(picture.clock.ms(pts)))
+        return PacketReader(self.path, picture.stream, picture.clock, picture.first, picture.spacing, self.decoder, self._threads, log)
 
     def _is_readable(self, at: int) -> bool:
         return at < self.readable.end or self.readable.end >= self.promised
@@ -261,7 +291,7 @@ class MediaFile(Video):
         raise MediaError(f"{self.name!r} has no {what} {number!r}: {has}.", hint=f"Choose one of: {_listed(tracks)}.")
 
     def _check_open(self) -> None:
-        if self._closed:
+        if self._closed.is_set():
             raise MediaError(f"{self.name!r} was closed.", hint="Open it again with open_video().")
 
 

@@ -5,11 +5,12 @@ Times are ticks of the stream. `frames` decides which packets to decode.
 
 from collections.abc import Generator, Iterator
 from fractions import Fraction
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzer_agent.media.container import StreamClock, decode_packet, discard_other_streams, has_arbitrary_start, open_container, packets
+from analyzer_agent.media.decoder_log import DecoderLog
 from analyzer_agent.media.hardware import SOFTWARE, accelerator
 from analyzer_agent.timeline import clock
 
@@ -61,12 +62,22 @@ class PacketReader:
             takes the n-th decoding time.
         decoder: the device type, see `hardware`.
         threads: number of decoder threads; 0 for one per processor.
+        log: follows the decoder; by default one that tells nobody.
     """
 
     def __init__(
-        self, path: Path, stream: int, at: StreamClock, start: int, spacing: int = 0, decoder: str = SOFTWARE, threads: int = 0
+        self,
+        path: Path,
+        stream: int,
+        at: StreamClock,
+        start: int,
+        spacing: int = 0,
+        decoder: str = SOFTWARE,
+        threads: int = 0,
+        log: DecoderLog | None = None,
     ) -> None:
-        self.at = at
+        self.at, self.start = at, start
+        self.log = log or DecoderLog()
         self.read_to = start
         """Decoding time, in ticks, up to which packets were read: the rest is not shown before."""
         self.longest_gop = 0
@@ -74,7 +85,6 @@ class PacketReader:
         self._path = path
         self._decoder, self._threads = decoder, threads
         self._index = stream
-        self._start = start
         self.spacing = spacing
         self._times: list[int] = []
         self._drained = False
@@ -109,7 +119,7 @@ class PacketReader:
         self._counted = 0
         self._begin = _MIN_PTS
         self._reset()
-        self.read_to = self._start
+        self.read_to = self.start
 
     @property
     def from_start(self) -> bool:
@@ -153,17 +163,22 @@ class PacketReader:
         if self._drained:
             context.flush_buffers()
             self._drained = False
+        stamp = packet.dts if self.spacing else packet.pts
+        known = stamp is not None and stamp >= self._begin and not packet.is_discard
+        if known and not self.log.take(stamp, packet, skip):  # type: ignore[arg-type]
+            return
         if self.spacing and packet.dts is not None:
             heappush(self._times, packet.dts)
         context.skip_frame = "NONREF" if skip else "DEFAULT"
-        yield from self._clean(decode_packet(packet.decode))
+        yield from self._clean(decode_packet(packet.decode, lambda: self._failed(stamp)))
 
     def drain(self) -> "Iterator[VideoFrame]":
         """Yield the frames that the decoder still holds."""
         if self._drained:
             return
         self._drained = True
-        yield from self._clean(decode_packet(lambda: self.stream.codec_context.decode(None)))
+        yield from self._clean(decode_packet(lambda: self.stream.codec_context.decode(None), lambda: self._failed(None)))
+        self.log.drained()
 
     def begin_at(self, key: "Packet[VideoStream]") -> None:
         """Flush the decoder and start at a key frame; frames shown before it are dropped."""
@@ -171,6 +186,7 @@ class PacketReader:
             self.stream.codec_context.flush_buffers()
         self._latest = _MIN_PTS
         self._times.clear()
+        self.log.restart()
         self._begin = key.pts if key.pts is not None else _MIN_PTS
 
     def seek(self, target: int, extra: int = 0) -> "Packet[VideoStream] | None":
@@ -188,7 +204,7 @@ class PacketReader:
         tick = Fraction(1) / self.at.base
         back = extra
         step = max(round(_FIRST_STEP_BACK * tick), self.longest_gop, 2 * self._settling)
-        while self.seekable and target - back > self._start:
+        while self.seekable and target - back > self.start:
             key = self._land(target - back, target)
             if key is not None:
                 return key
@@ -241,11 +257,21 @@ class PacketReader:
         self._last_key = None
         self._latest = _MIN_PTS
         self._times.clear()
+        self.log.restart()
         self.read_to = _MIN_PTS
         self._packets = self._demux()
 
     def _demux(self) -> "Generator[Packet[VideoStream], None, None]":
         return packets(self._container, self.stream, self._path, lambda: clock(max(0, self.at.ms(self.read_to))))  # type: ignore[return-value]
+
+    def _failed(self, stamp: int | None) -> None:
+        """Note that a packet cannot be decoded; without it, its time is nobody's."""
+        if stamp is not None and self.spacing and stamp in self._times:
+            self._times.remove(stamp)
+            heapify(self._times)
+        place = stamp if stamp is not None else self._latest
+        if place > _MIN_PTS:
+            self.log.refused(place)
 
     def _clean(self, frames: "list[VideoFrame]") -> "Iterator[VideoFrame]":
         for frame in frames:
@@ -253,6 +279,7 @@ class PacketReader:
                 frame.pts = heappop(self._times) if self._times else None
             if frame.pts is None or frame.pts < self._begin:
                 continue
+            self.log.put_out(frame, frame.pts)
             # Decoders output frames in presentation order; a pts that contradicts it is damaged.
             self._latest = frame.pts = max(frame.pts, self._latest)
             yield frame

@@ -3,7 +3,7 @@
 Reads the header, the first frame and the tail.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -14,10 +14,12 @@ from analyzer_agent.media.container import (
     clock_of,
     decode_packet,
     discard_other_streams,
+    encrypted,
     not_media,
     open_container,
     packets,
 )
+from analyzer_agent.media.encryption import encrypted_streams, is_encrypted
 from analyzer_agent.media.frame_converter import orientation_of
 from analyzer_agent.media.stream_end import DURATION_TOLERANCE_S, StreamEnds, declared_duration, stream_ends
 from analyzer_agent.protocols import Track
@@ -46,6 +48,8 @@ class PictureStream:
         size: width and height in pixels, after turning.
         turn: how to make frames upright: degrees clockwise, after a horizontal flip if true.
         spacing: 0, or the ticks between frames if packets have no pts (raw H.264, AVI).
+        encrypted: whether no frame can be decoded, because the stream is encrypted.
+        lost: what lies before the first frame that can be decoded; None if nothing does.
     """
 
     stream: int
@@ -57,15 +61,23 @@ class PictureStream:
     size: tuple[int, int]
     turn: tuple[int, bool]
     spacing: int
+    encrypted: bool = False
+    lost: TimeRange | None = None
+
+    @property
+    def usual(self) -> float:
+        """The average distance of frames in ticks, 0 if it is unknown."""
+        return float(1 / self.rate / self.clock.base) if self.rate else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class SoundStream:
-    """An audio stream; `stream` is its index in the container."""
+    """An audio stream; `stream` is its index in the container, `encrypted` whether it is as a whole."""
 
     stream: int
     track: Track
     span: TimeRange
+    encrypted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,21 +101,24 @@ def inspect(path: Path) -> Layout:
     problems: list[str] = []
     with open_container(path) as container:
         videos, audio = _choose(container)
-        video, first = next(((s, frame) for s in videos if (frame := _first(path, s)) is not None), (None, None))
+        locked = encrypted_streams(container, path)
+        video, first, begin = _readable_picture(path, videos, locked)
         still = video is not None and _is_still(container)
         if video is not None:
             problems += _others(videos, video)
         elif videos:
             problems.append(f"the picture ({_codec(videos[0])}) cannot be decoded, only the sound can be used")
-        if video is None and not any(_first(path, stream) for stream in audio):
-            raise not_media(path)
-        streams = [*([video] if video is not None else []), *audio]
+        if video is None and not any(stream.index in locked or _first(path, stream)[0] for stream in audio):
+            raise encrypted(path) if locked else not_media(path)
+        streams = _used(video, audio)
+        kinds = dict.fromkeys("picture" if stream is video else "sound" for stream in streams if stream.index in locked)
+        problems += [f"the {kind} is encrypted: it cannot be analyzed" for kind in kinds]
         if still:
             reach = StreamEnds({stream.index: _STILL_S for stream in streams})
         else:
             reach = stream_ends(container, streams, _frame_duration(video))
-        picture = _picture(video, first, reach, still) if video is not None and first is not None else None
-        sounds = [_sound(stream, number, reach) for number, stream in enumerate(audio, 1)]
+        picture = _picture(video, first, begin, reach, still) if video is not None else None
+        sounds = [_sound(stream, number, reach, stream.index in locked) for number, stream in enumerate(audio, 1)]
         texts = [(stream.index, _track(stream, number)) for number, stream in enumerate(container.streams.subtitles, 1)]
         duration = max([sound.span.end for sound in sounds] + ([picture.span.end] if picture else []))
         problems += [] if reach.explained else _mismatch(container, duration)
@@ -150,6 +165,19 @@ def _others(videos: "Sequence[Stream]", video: "Stream") -> list[str]:
     return [f"of its video tracks the one with {video.width}x{video.height} pixels is examined, {others} not"]
 
 
+def _readable_picture(path: Path, videos: "Sequence[Stream]", locked: Collection[int]) -> "tuple[Stream | None, Frame | None, int | None]":
+    """Return the first video stream that can be decoded, or is encrypted, with what `_first` gives for it."""
+    for video in videos:
+        frame, begin = (None, None) if video.index in locked else _first(path, video)
+        if frame is not None or video.index in locked:
+            return video, frame, begin
+    return None, None, None
+
+
+def _used(video: "Stream | None", audio: "Sequence[Stream]") -> "list[Stream]":
+    return [*([video] if video is not None else []), *audio]
+
+
 def _is_still(container: "InputContainer") -> bool:
     return container.format.name in ("image2", "image2pipe") or container.format.name.endswith("_pipe")
 
@@ -159,29 +187,35 @@ def _frame_duration(video: "Stream | None") -> Fraction:
     return 1 / Fraction(rate) if rate else Fraction(1, 25)
 
 
-def _first(path: Path, stream: "Stream") -> "Frame | None":
-    """Return the first decodable frame, or None."""
+def _first(path: Path, stream: "Stream") -> "tuple[Frame | None, int | None]":
+    """Return the first decodable frame, or None, and the first pts among the packets before it."""
+    begin: int | None = None
     with open_container(path) as container:
         own = container.streams[stream.index]
         discard_other_streams(container, own)
         for count, packet in enumerate(packets(container, own, path, lambda: clock(0))):
-            for frame in decode_packet(packet.decode):
-                return frame  # type: ignore[return-value]
+            if packet.pts is not None and not packet.is_discard:
+                begin = packet.pts if begin is None else min(begin, packet.pts)
+            for frame in [] if is_encrypted(packet) else decode_packet(packet.decode):
+                return frame, begin  # type: ignore[return-value]
             if count > _FIRST_PACKETS:
-                return None
-        return next(iter(decode_packet(lambda: own.codec_context.decode(None))), None)  # type: ignore[attr-defined]
+                return None, begin
+        return next(iter(decode_packet(lambda: own.codec_context.decode(None))), None), begin  # type: ignore[attr-defined]
 
 
-def _picture(video: "Stream", frame: "Frame", reach: StreamEnds, still: bool) -> PictureStream:
+def _picture(video: "Stream", frame: "Frame | None", begin: int | None, reach: StreamEnds, still: bool) -> PictureStream:
+    """Describe a video stream: `frame` is its first one, None if it is encrypted; its packets begin at `begin`."""
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-    assert isinstance(frame, VideoFrame) and isinstance(video, VideoStream)
-    turn = orientation_of(frame)
+    assert (frame is None or isinstance(frame, VideoFrame)) and isinstance(video, VideoStream)
+    turn = (0, False) if frame is None else orientation_of(frame)
+    pts = video.start_time if frame is None else frame.pts
+    wide, tall = (frame.width, frame.height) if frame is not None else (video.codec_context.width, video.codec_context.height)
     container: InputContainer = video.container  # type: ignore[assignment]
     at = clock_of(container, video)
-    unstamped = frame.pts is None or (container.format.name == "avi" and _codec(video) == "h264")
-    first = frame.pts if frame.pts is not None and not unstamped else video.start_time or 0
+    unstamped = pts is None or (container.format.name == "avi" and _codec(video) == "h264")
+    first = pts if pts is not None and not unstamped else video.start_time or 0
     start = max(0, at.ms(first))
     return PictureStream(
         stream=video.index,
@@ -190,17 +224,19 @@ def _picture(video: "Stream", frame: "Frame", reach: StreamEnds, still: bool) ->
         clock=at,
         span=TimeRange(start, max(start + 1, _round_up(reach.ends[video.index]))),
         rate=Fraction(1) if still else Fraction(video.average_rate or video.guessed_rate or 0),
-        size=(frame.height, frame.width) if turn[0] % 180 else (frame.width, frame.height),
+        size=(tall, wide) if turn[0] % 180 else (wide, tall),
         turn=turn,
         spacing=round(_frame_duration(video) / at.base) if unstamped else 0,
+        encrypted=frame is None,
+        lost=TimeRange(max(0, at.ms(begin)), start) if begin is not None and not unstamped and max(0, at.ms(begin)) < start else None,
     )
 
 
-def _sound(stream: "Stream", number: int, reach: StreamEnds) -> SoundStream:
+def _sound(stream: "Stream", number: int, reach: StreamEnds, encrypted: bool) -> SoundStream:
     at = clock_of(stream.container, stream)  # type: ignore[arg-type]
     start = max(0, at.ms(stream.start_time)) if stream.start_time is not None else 0
     span = TimeRange(start, max(start, _round_up(reach.ends[stream.index])))
-    return SoundStream(stream.index, _track(stream, number), span)
+    return SoundStream(stream.index, _track(stream, number), span, encrypted)
 
 
 def _track(stream: "Stream", number: int) -> Track:

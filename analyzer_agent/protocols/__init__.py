@@ -3,7 +3,7 @@
 from analyzer_agent.protocols.analyzer import Analyzer, Grain, Spec
 from analyzer_agent.protocols.engine import Availability, Engine, EngineConfig, EngineSpec, WeightCaches
 from analyzer_agent.protocols.model import ChatModel, Reply, Vision
-from analyzer_agent.protocols.video import Cue, Frame, FrameQuery, Pixels, Track, Video
+from analyzer_agent.protocols.video import Cue, Fault, Frame, FrameQuery, Pixels, Track, Video
 
 __all__ = [
     "Analyzer",
@@ -13,6 +13,7 @@ __all__ = [
     "Engine",
     "EngineConfig",
     "EngineSpec",
+    "Fault",
     "Frame",
     "FrameQuery",
     "Grain",

@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
+from analyzer_agent.records import Unread
 from analyzer_agent.timeline import TimeRange
 
 if TYPE_CHECKING:
@@ -48,6 +49,14 @@ class Track:
     digest: str = ""
 
 
+class Fault(NamedTuple):
+    """A range that could not be read, why (`undecodable`, `encrypted`), and more for people."""
+
+    span: TimeRange
+    reason: Unread
+    explanation: str = ""
+
+
 class FrameQuery(NamedTuple):
     """The arguments of `Video.frames`."""
 
@@ -87,6 +96,8 @@ class Video(Protocol):
     ) -> Iterator[Frame]:
         """Yield frames in time order. The frame shown at t has the last pts <= t, else the first.
 
+        Where the frame cannot be decoded there is none: the one before it is not given in its place.
+
         Args:
             span: yield all frames that start in it, unless `fps` or `instants` is given.
             fps: sample `span` on the nested grid that is at least this dense.
@@ -108,3 +119,11 @@ class Video(Protocol):
 
     def subtitles(self, track: int) -> Sequence[Cue]:
         """Return the cues of a track (from 1) in time order; a cue may end after the video."""
+
+    def watched(self) -> "Video":
+        """Return a view for one pass of an analyzer, whose `faults` are those of its own reading."""
+        return self
+
+    def faults(self, span: TimeRange) -> Sequence[Fault]:
+        """Return the parts of `span` that were asked for and could not be read; by default none."""
+        return ()

@@ -17,6 +17,9 @@ GAP = "gap"
 Unread = Literal["undecodable", "encrypted", "other_track", "too_small", "unreadable_cue"]
 """Why a part of a covered grain could not be examined."""
 
+LOST: frozenset[Unread] = frozenset({"undecodable", "encrypted", "unreadable_cue"})
+"""The reasons for which nothing at all was examined: no coverage is claimed there."""
+
 KINDS = (
     "scene",
     "speech",

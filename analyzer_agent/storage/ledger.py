@@ -245,8 +245,8 @@ class Ledger:
         for start, end, step in rows:
             db.execute(
                 "UPDATE notes SET end_ms = (start_ms / ? + 1) * ? WHERE video = ? AND key = ? AND start_ms >= ? AND start_ms < ? "
-                "AND end_ms > (start_ms / ? + 1) * ?",
-                [step, step, video, key, max(start, span.start), min(end, span.end), step, step],
+                "AND end_ms > (start_ms / ? + 1) * ? AND (kind != 'gap' OR json_extract(detail, '$.reason') NOT IN (?, ?))",
+                [step, step, video, key, max(start, span.start), min(end, span.end), step, step, "undecodable", "encrypted"],
             )
 
     def fail(self, video: str, key: str, span: TimeRange, step: int, error: str) -> None:

@@ -21,7 +21,7 @@ from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, total
 from analyzer_agent.toolbox import analyzer_call
 from analyzer_agent.toolbox.schemas import time_range
-from analyzer_agent.toolbox.session_video import SessionVideo, Tool, coverage_sentence, covered
+from analyzer_agent.toolbox.session_video import SessionVideo, Tool, coverage_sentence, examined
 
 SEARCH_LIMIT = 20
 
@@ -137,7 +137,7 @@ def parts_text(
 
 def _coverage_of_part(reader: NoteReader, session_video: SessionVideo, span: TimeRange) -> str:
     """Return a clause with the share of a part that each analyzer has covered, omitting zeros."""
-    done = covered(reader.store, session_video, span, reader.only)
+    done = examined(reader.store, session_video, span, reader.only)
     shares = {analyzer: 100 * total(spans) // span.length for analyzer, spans in sorted(done.items())}
     whole = [analyzer for analyzer, share in shares.items() if share == 100]
     partly = [f"{analyzer} {max(1, share)}%" for analyzer, share in shares.items() if share < 100]

@@ -9,7 +9,7 @@ from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.evidence.merging import MergedNote, NoteReader
 from analyzer_agent.evidence.rendering import spans_text
 from analyzer_agent.protocols import Engine, Spec, Video
-from analyzer_agent.records import Unexamined, VideoRecord
+from analyzer_agent.records import GAP, LOST, Unexamined, VideoRecord
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, merge
 
@@ -136,8 +136,8 @@ class SessionNotes:
         return {number: run for number, run in runs.items() if run.span.overlaps(scopes[run.video])}
 
     def covered(self, session_video: SessionVideo) -> dict[str, list[TimeRange]]:
-        """Return the ranges of a video that each analyzer has covered, within its scope."""
-        return covered(self.store, session_video, only=self.reader.only)
+        """Return the ranges of a video that each analyzer has examined, within its scope."""
+        return examined(self.store, session_video, only=self.reader.only)
 
     def unexamined(self) -> list[Unexamined]:
         """Return each analyzer's gaps, the analyzers that cannot run here, and unheard voice.
@@ -159,7 +159,7 @@ class SessionNotes:
 def covered(
     store: Store, session_video: SessionVideo, within: TimeRange | None = None, only: Collection[str] | None = None
 ) -> dict[str, list[TimeRange]]:
-    """Return the ranges of a video that each analyzer has covered.
+    """Return the ranges of a video that each analyzer has covered, with what it could not read there.
 
     Args:
         store: the store with the coverage ledger.
@@ -177,6 +177,20 @@ def covered(
     return {analyzer: merge(spans) for analyzer, spans in done.items() if spans}
 
 
+def examined(
+    store: Store, session_video: SessionVideo, within: TimeRange | None = None, only: Collection[str] | None = None
+) -> dict[str, list[TimeRange]]:
+    """Return the ranges of a video that each analyzer has covered, without what could not be read; see `covered`."""
+    limit, video = within or session_video.scope, session_video.video.id
+    lost: dict[str, list[TimeRange]] = {}
+    for note in store.notes.read(video, limit, kinds=[GAP]):
+        if note.observation.detail.get("reason") in LOST:
+            lost.setdefault(note.analyzer, []).append(note.span)
+    done = covered(store, session_video, limit, only)
+    seen = {name: [part for span in spans for part in span.minus(lost.get(name, []))] for name, spans in done.items()}
+    return {name: spans for name, spans in seen.items() if spans}
+
+
 def video_records(toolbox: "Toolbox") -> tuple[VideoRecord, ...]:
     """Return the facts about a session's videos, for a manager that reads records."""
     return tuple(_video_record(toolbox, session_video) for session_video in toolbox.session_videos.values())
@@ -184,7 +198,8 @@ def video_records(toolbox: "Toolbox") -> tuple[VideoRecord, ...]:
 
 def _video_record(toolbox: "Toolbox", session_video: SessionVideo) -> VideoRecord:
     scope, specs = session_video.scope, toolbox.reader.specs
-    whole = [name for name, spans in toolbox.covered(session_video).items() if spans == [scope] and name in specs]
+    done = covered(toolbox.store, session_video, only=toolbox.reader.only)
+    whole = [name for name, spans in done.items() if spans == [scope] and name in specs]
     lacking = [tool.spec.tool for tool in toolbox.offered if session_video.missing_input(tool.spec)]
     return VideoRecord(
         session_video.video.id,
@@ -234,7 +249,7 @@ def coverage_sentence(reader: NoteReader, session_videos: Iterable[SessionVideo]
     several = [*session_videos]
     for session_video in several:
         limit = session_video.scope if span is None else span.within(session_video.scope)
-        done = covered(reader.store, session_video, limit, reader.only) if limit else {}
+        done = examined(reader.store, session_video, limit, reader.only) if limit else {}
         name = f"{session_video.name}: " if len(several) > 1 else ""
         looked = "; ".join(f"{analyzer} {coverage_text(spans, limit)}" for analyzer, spans in sorted(done.items())) if limit else ""
         parts.append(f"{name}{looked or 'nothing yet'}")

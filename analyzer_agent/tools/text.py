@@ -6,7 +6,6 @@ them (`support.frame_dedup`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -18,7 +17,7 @@ from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.engines.opencv import look_alike
 from analyzer_agent.tools.support.frame_dedup import COARSEST_MS, deduplicated
-from analyzer_agent.tools.support.sampling import ascending_runs, frame_span, min_score_filter
+from analyzer_agent.tools.support.sampling import ascending_runs, by_grain, frame_span, min_score_filter
 
 STORED_SCORE = 0.3
 """Lines below this score (0 to 1) are noise and are not stored."""
@@ -61,8 +60,7 @@ class ScreenText(Analyzer):
         """Yield each grain with the lines at its instants, in reading order per frame."""
         for run in ascending_runs(grains):
             found = deduplicated(video, run, look_alike, self._read)
-            for grain in run:
-                looked = islice(found, len(grain.instants))
+            for grain, looked in by_grain(found, run):
                 yield grain, [one for frame, lines in looked for one in observe(frame_span(video, grain, frame), frame, lines)]
 
     def _read(self, image: NDArray[np.uint8]) -> list[Line]:

@@ -6,7 +6,6 @@ by them. Objects are matched by position and movement, not by appearance.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any, NamedTuple, Protocol, cast
 
 from analyzer_agent.protocols import Frame, Grain, Spec, Video
@@ -14,7 +13,7 @@ from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange, instants, sample_end
 from analyzer_agent.tools import objects
 from analyzer_agent.tools.objects import DetectedBox, ObjectDetector, Objects
-from analyzer_agent.tools.support.sampling import adjoining_runs, min_score_filter, names_filter, process_frames
+from analyzer_agent.tools.support.sampling import ByTime, adjoining_runs, min_score_filter, names_filter, process_frames
 
 STEP_MS = 250
 """Sampling step in ms. 500 ms splits walking people; 125 ms counts no better at twice the cost."""
@@ -77,7 +76,7 @@ class Tracks(Objects):
             yield from self._run(video, run)
 
     def _run(self, video: Video, run: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
-        looks, known = self._looks(video, TimeRange(run[0].span.start, run[-1].span.end)), list[_FrameBoxes]()
+        looks, known = ByTime(self._looks(video, TimeRange(run[0].span.start, run[-1].span.end)), lambda look: look.t), list[_FrameBoxes]()
         for grain in run:
             reach = TimeRange(max(0, grain.span.start - CONTEXT_MS), grain.span.end)
             wanted = instants(reach, STEP_MS, video.picture) if video.picture else []
@@ -85,7 +84,7 @@ class Tracks(Objects):
                 yield grain, ()
                 continue
             known = [look for look in known if look.t >= wanted[0]]
-            known += islice(looks, len(wanted) - len(known))
+            known += looks.up_to(wanted[-1])
             yield grain, self._follow(video, grain.span, known)
 
     def _looks(self, video: Video, span: TimeRange) -> Iterator[_FrameBoxes]:

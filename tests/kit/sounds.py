@@ -18,7 +18,7 @@ RATE = 16
 
 
 @dataclass
-class SoundVideo:
+class SoundVideo(Video):
     """A video without a picture: mono samples at 16 kHz, or silence, and subtitle tracks."""
 
     duration: int

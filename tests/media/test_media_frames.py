@@ -183,3 +183,15 @@ def test_groups_without_a_wanted_instant_are_not_decoded(tmp_path: Path, monkeyp
     monkeypatch.setattr(PacketReader, "decode", counted)
     assert len(list(video.frames(TimeRange(0, video.duration), 1))) == 10
     assert len(decoded) < 80
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_whole_files_have_no_faults(tmp_path: Path, case: str) -> None:
+    name, clip = CASES[case]
+    with open_video(write(tmp_path / name, clip)) as video:
+        middle = TimeRange(video.duration // 2, video.duration // 2 + 200)
+        list(video.frames(TimeRange(0, video.duration)))
+        list(video.frames(middle, instants=range(0, video.duration, 400)))
+        list(video.frames(middle))
+        list(video.frames(TimeRange(0, video.duration), keyframes=True))
+        assert video.faults(TimeRange(0, video.duration)) == []

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from analyzer_agent.prefetch import prefetch
 from analyzer_agent.protocols import Frame, Grain, Video
 from analyzer_agent.timeline import TimeRange, first_instant
+from analyzer_agent.tools.support.sampling import ByTime
 
 T = TypeVar("T")
 
@@ -57,17 +58,20 @@ def deduplicated(
         return
     wide = coarsest_step(video.size)
     shared = sorted({near for t in asked for near in anchor_candidates(t, wide, picture) if _is_on_a_grid(near, picture)})
-    beside = _frames(video, [t for t in asked if not _is_on_a_grid(t, picture)])
+    beside = ByTime(_frames(video, [t for t in asked if not _is_on_a_grid(t, picture)]), _time)
     held: dict[int, _LazyReading[T]] = {}
-    with closing(prefetch(_frames(video, shared), _PREFETCHED_FRAMES)) as coming:
+    with closing(prefetch(_frames(video, shared), _PREFETCHED_FRAMES)) as prefetched:
+        coming = ByTime(prefetched, _time)
         for stretch, instants in groupby(asked, lambda t: t // wide):
             begin, end = stretch * wide, (stretch + 1) * wide
             # The last frame of a stretch is the first one of the next.
             held = {t: sight for t, sight in held.items() if t >= begin}
-            wanted = [t for t in shared[bisect_left(shared, begin) : bisect_right(shared, end)] if t not in held]
-            held |= {t: _LazyReading(frame, read) for t, frame in zip(wanted, coming, strict=False)}
+            if wanted := shared[bisect_left(shared, begin) : bisect_right(shared, end)]:
+                held |= {frame.t: _LazyReading(frame, read) for frame in coming.up_to(wanted[-1])}
             for t in instants:
-                sight = held[t] if t in held else _LazyReading(next(beside), read)
+                sight = held.get(t) or next((_LazyReading(frame, read) for frame in beside.up_to(t)), None)
+                if sight is None:
+                    continue  # its frame cannot be decoded
                 yield sight.frame, _anchor(sight, anchor_candidates(t, wide, picture), held, alike).found
 
 
@@ -113,8 +117,12 @@ def _anchor(
     held: Mapping[int, _LazyReading[T]],
     alike: Callable[[NDArray[np.uint8], NDArray[np.uint8]], bool],
 ) -> _LazyReading[T]:
-    others = (held[t] for t in chosen[:-1])
+    others = (held[t] for t in chosen[:-1] if t in held)
     return next((other for other in others if alike(other.frame.image, sight.frame.image)), sight)
+
+
+def _time(frame: Frame) -> int:
+    return frame.t
 
 
 def _is_on_a_grid(instant: int, picture: TimeRange) -> bool:

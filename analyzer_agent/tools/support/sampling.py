@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain, islice
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -52,10 +52,34 @@ def observe_grains(
         observe: makes observations from a frame's span, the frame and its result.
     """
     for run in ascending_runs(grains):
-        found = process_frames(sampled_frames(video, run), get, look)
-        for grain in run:
-            looked = islice(found, len(grain.instants))
+        for grain, looked in by_grain(process_frames(sampled_frames(video, run), get, look), run):
             yield grain, [one for frame, what in looked for one in observe(frame_span(video, grain, frame), frame, what)]
+
+
+class ByTime(Generic[T]):
+    """Reads items in order of time without passing a given one: damaged frames are missing among them."""
+
+    def __init__(self, items: Iterator[T], time: Callable[[T], int]) -> None:
+        self._items, self._time = items, time
+        self._held: list[T] = []
+
+    def up_to(self, limit: int) -> Iterator[T]:
+        """Yield the next items until `limit` ms; nothing is read beyond an item at `limit` itself."""
+        while (item := self._held.pop() if self._held else next(self._items, None)) is not None:
+            at = self._time(item)
+            if at > limit:
+                self._held.append(item)
+                return
+            yield item
+            if at == limit:
+                return
+
+
+def by_grain(found: Iterator[tuple[Frame, T]], run: Sequence[Grain]) -> Iterator[tuple[Grain, Iterator[tuple[Frame, T]]]]:
+    """Divide the findings on the frames of a run among its grains; an instant may have no frame."""
+    coming = ByTime(found, lambda item: item[0].t)
+    for grain in run:
+        yield grain, coming.up_to(grain.instants[-1]) if grain.instants else iter(())
 
 
 def ascending_runs(grains: Sequence[Grain]) -> Iterator[Sequence[Grain]]:
