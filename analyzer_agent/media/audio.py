@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analyzer_agent.media.channel_mix import Piece, by_channel, cancels, mixed
 from analyzer_agent.media.container import (
     StreamClock,
     clock_of,
@@ -20,6 +21,7 @@ from analyzer_agent.media.container import (
 )
 from analyzer_agent.media.decoder_log import is_blank
 from analyzer_agent.media.encryption import is_encrypted
+from analyzer_agent.media.resampler import Resampler
 from analyzer_agent.protocols import Fault
 from analyzer_agent.records import Unread
 from analyzer_agent.timeline import TimeRange, clock
@@ -44,8 +46,17 @@ _TIMESTAMP_TOLERANCE_S = 3 / 1000
 _UNKNOWN_PACKET_S = Fraction(1, 40)
 """Assumed length of a packet of sound that does not tell its own, in seconds."""
 
-_SILENCE_BLOCK = 48_000
-_FULL_SCALE = 1 << 31
+LEVELLED = "levelled"
+"""The name of the mix of `channel_mix`, where it is not the plain mean; part of cache keys."""
+
+_PROBES = 8
+"""Number of seconds of a stereo track in which its channels are compared."""
+
+_NO_ARRAYS = ("s64", "s64p")
+"""Sample formats that PyAV does not turn into arrays."""
+
+_REACH_MS = 50
+"""Milliseconds after the requested range that the resampling filter depends on, generously."""
 
 
 def silence(span: TimeRange, rate: int) -> "NDArray[np.float32]":
@@ -82,9 +93,12 @@ def samples(path: Path, stream: int, span: TimeRange, rate: int, met: Callable[[
         # A whole second is a whole sample at every rate: all calls resample on the same grid, so
         # adjacent results join without a seam.
         origin = max(0, (span.start - 100) // 1000)
-        line = _Resampler(reader.rate, rate, origin)
+        line = Resampler(reader.rate, rate, origin)
         at = origin * rate - -(-first.numerator // first.denominator)
-        for block in line.resampled(reader.pieces(origin, Fraction(span.end, 1000))):
+        # Channels are weighed by whole seconds, each with a transition from the one before it.
+        several = int(reader.channels > 1)
+        pieces = reader.pieces(max(0, origin - several), (span.end + _REACH_MS) // 1000 + 1)
+        for block in line.resampled(mixed(pieces, reader.rate)):
             lo, hi = max(at, 0), min(at + len(block), len(result))
             if lo < hi:
                 result[lo:hi] = block[lo - at : hi - at]
@@ -94,8 +108,29 @@ def samples(path: Path, stream: int, span: TimeRange, rate: int, met: Callable[[
     return result
 
 
+def mix_of(path: Path, stream: int, channels: int, span: TimeRange) -> str:
+    """Return how a track is mixed: "" for mono and the plain mean of ordinary stereo, else `LEVELLED`.
+
+    Whether stereo is ordinary is judged by a few seconds of `span`.
+
+    Raises:
+        MediaError: the file cannot be opened or read any further.
+    """
+    if channels != 2:
+        return LEVELLED if channels > 2 else ""
+    with open_container(path) as container:
+        chosen = container.streams[stream]
+        discard_other_streams(container, chosen)
+        reader = _TrackDecoder(container, chosen, path, lambda _: None)  # type: ignore[arg-type]
+        for number in range(_PROBES):
+            start = (span.start + span.length * (2 * number + 1) // (2 * _PROBES)) // 1000
+            if cancels(reader.pieces(start, start + 1), reader.rate, start):
+                return LEVELLED
+    return ""
+
+
 class _TrackDecoder:
-    """Decodes a track to mono pieces; positions are samples since 0 ms at the track's own rate."""
+    """Decodes a track to pieces; positions are samples since 0 ms at the track's own rate."""
 
     def __init__(self, container: "InputContainer", stream: "AudioStream", path: Path, met: Callable[[Fault], None]) -> None:
         self._met = met
@@ -104,13 +139,14 @@ class _TrackDecoder:
         self._path = path
         self._at: StreamClock = clock_of(container, stream)
         self.rate: int = stream.codec_context.sample_rate
+        self.channels: int = stream.codec_context.channels
         self._tick, self._per = (self._at.base * self.rate).as_integer_ratio()
         self._begin = round(((stream.start_time or 0) - self._at.offset) * self._tick / self._per)
-        self._mixers: dict[tuple[str, str, int], AudioResampler] = {}
+        self._resamplers: dict[tuple[str, str, int], AudioResampler] = {}
         self._reached = self._at.offset
 
-    def pieces(self, start: int, end: Fraction) -> "Iterator[tuple[int, NDArray[np.float32]]]":
-        """Yield (position, float32[n]) from shortly before `start` until `end`, both in seconds."""
+    def pieces(self, start: int, end: int) -> Iterator[Piece]:
+        """Yield pieces from shortly before `start` until `end`, both in seconds."""
         cursor: int | None = None
         begin = 0
         held: list[AudioFrame] = []
@@ -119,20 +155,20 @@ class _TrackDecoder:
             if cursor is not None and place > cursor:
                 self._find_unread(cursor, place)
             if held and (place != cursor or _kind(frame) != _kind(held[0])):
-                yield begin, self._mono(held)
+                yield self._piece(held, begin)
                 held = []
-            if place >= (end + 1) * self.rate:
-                return
+            if place >= end * self.rate:
+                break
             begin = begin if held else place
             held.append(frame)
             cursor = place + frame.samples
-            # Mixing has a high cost per call, so frames are collected for up to a second.
-            if cursor - begin >= self.rate or cursor >= end * self.rate or frame.sample_rate != self.rate:
-                mono = self._mono(held)
-                yield begin, mono
-                cursor, held = begin + len(mono), []
+            # Conversion has a high cost per call, so frames are collected for up to a second.
+            if cursor - begin >= self.rate or frame.sample_rate != self.rate:
+                piece = self._piece(held, begin)
+                yield piece
+                cursor, held = begin + int(piece.samples.shape[1]), []
         if held:
-            yield begin, self._mono(held)
+            yield self._piece(held, begin)
 
     def _decode(self, start: int) -> "Iterator[AudioFrame]":
         back = _PREROLL_S
@@ -210,8 +246,8 @@ class _TrackDecoder:
         near = self._begin + round((place - self._begin) / length) * length
         return near if abs(near - place) * self._per <= self._tick else place
 
-    def _mono(self, frames: "list[AudioFrame]") -> "NDArray[np.float32]":
-        """Mix consecutive frames of the same format to mono."""
+    def _piece(self, frames: "list[AudioFrame]", place: int) -> Piece:
+        """Return the samples of consecutive frames of one kind, by channel and at the track's rate."""
         import numpy as np
         from av.audio.fifo import AudioFifo
         from av.audio.resampler import AudioResampler
@@ -220,52 +256,16 @@ class _TrackDecoder:
         for frame in frames:
             frame.pts = None
             row.write(frame)
+        whole = row.read()
+        parts = [whole] if whole is not None else []
         kind = _kind(frames[0])
-        if kind not in self._mixers:
-            # libswresample keeps the sum of all channels within bounds for integers only.
-            self._mixers[kind] = AudioResampler(format="s32", layout="mono", rate=self.rate)
-        parts = [_flat(part) for part in self._mixers[kind].resample(row.read())]
-        return np.concatenate(parts) / np.float32(_FULL_SCALE) if parts else np.zeros(0, dtype=np.float32)
-
-
-class _Resampler:
-    """Resamples pieces as one continuous signal from `origin` seconds, with silence in the gaps."""
-
-    def __init__(self, source: int, target: int, origin: int) -> None:
-        from av.audio.resampler import AudioResampler
-
-        self._source = source
-        self._cursor = origin * source
-        self._resampler = AudioResampler(format="flt", layout="mono", rate=target)
-
-    def resampled(self, pieces: "Iterator[tuple[int, NDArray[np.float32]]]") -> "Iterator[NDArray[np.float32]]":
-        """Yield the resampled signal in blocks of float32[n]; pieces are (position, samples)."""
-        import numpy as np
-
-        for place, piece in pieces:
-            while place > self._cursor:
-                yield from self._push(np.zeros(min(place - self._cursor, _SILENCE_BLOCK), dtype=np.float32))
-            yield from self._push(piece[self._cursor - place :])
-        yield from map(_flat, self._resampler.resample(None))
-
-    def _push(self, piece: "NDArray[np.float32]") -> "Iterator[NDArray[np.float32]]":
-        import numpy as np
-        from av.audio.frame import AudioFrame
-
-        if not len(piece):
-            return
-        frame = AudioFrame.from_ndarray(np.ascontiguousarray(piece).reshape(1, -1), format="flt", layout="mono")
-        frame.sample_rate = self._source
-        frame.time_base = Fraction(1, self._source)
-        frame.pts = self._cursor
-        self._cursor += len(piece)
-        yield from map(_flat, self._resampler.resample(frame))
-
-
-def _flat(frame: "AudioFrame") -> "NDArray[np.float32]":
-    import numpy as np
-
-    return frame.to_ndarray().reshape(-1).astype(np.float32, copy=False)
+        if kind[0] in _NO_ARRAYS or kind[2] != self.rate:
+            if kind not in self._resamplers:
+                self._resamplers[kind] = AudioResampler(format="s32" if kind[0] in _NO_ARRAYS else None, rate=self.rate)
+            parts = self._resamplers[kind].resample(whole)
+        names = [channel.name for channel in frames[0].layout.channels]
+        samples = np.concatenate([np.zeros((len(names), 0), np.float32), *map(by_channel, parts)], axis=1)
+        return Piece(place, samples, names.index("FC") if {"FL", "FR", "FC"} <= set(names) else -1)
 
 
 def _kind(frame: "AudioFrame") -> tuple[str, str, int]:

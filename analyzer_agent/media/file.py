@@ -19,7 +19,7 @@ from analyzer_agent.media.frame_converter import FrameConverter
 from analyzer_agent.media.frames import FrameRequest
 from analyzer_agent.media.identity import fingerprint
 from analyzer_agent.media.packet_reader import PacketReader
-from analyzer_agent.media.probe import Layout, PictureStream, inspect
+from analyzer_agent.media.probe import Layout, PictureStream, SoundStream, inspect
 from analyzer_agent.protocols import Cue, Fault, Frame, FrameQuery, Track, Video
 from analyzer_agent.timeline import TimeRange, clock, grid_step, instants
 
@@ -83,6 +83,7 @@ class MediaFile(Video):
         self.subtitle_tracks: Sequence[Track] = (*(track for _, track in layout.texts), *beside)
         self._closed = threading.Event()
         self._damage = Damage(FaultMap(path, picture))
+        self._mixes: dict[int, str] = {}
         self._threads = 0
         self._keeps, self._kept = False, list[PacketReader]()
         """Whether a reader stays open between calls, and the open one, if any."""
@@ -171,19 +172,29 @@ class MediaFile(Video):
         return self._shown(picture, sorted(wanted), converter)
 
     def audio(self, span: TimeRange, rate: int = 16_000, track: int = 1) -> "NDArray[np.float32]":
-        """Return the sound of `span`, the mean of the track's channels; see `Video.audio`.
+        """Return the sound of `span`; a voice on any channel is heard, see `Video.audio`.
 
         Raises:
             MediaError: there is no such track, or the file cannot be read any further.
         """
-        self._check_open()
-        sound = self._layout.sounds[self._place("audio track", track, self.audio_tracks)]
+        sound = self._sound(track)
         if not self._is_readable(span.start):
             raise self._cut_off()
         if sound.encrypted:
             self._damage.add(Fault(sound.span, "encrypted"))
             return audio.silence(span, rate)
         return audio.samples(self.path, sound.stream, span, rate, self._damage.add)
+
+    def mix(self, track: int = 1) -> str:
+        """Return how the channels of a track are mixed; see `Video.mix`."""
+        sound = self._sound(track)
+        if track not in self._mixes:
+            self._mixes[track] = audio.mix_of(self.path, sound.stream, sound.channels, sound.span)
+        return self._mixes[track]
+
+    def _sound(self, track: int) -> SoundStream:
+        self._check_open()
+        return self._layout.sounds[self._place("audio track", track, self.audio_tracks)]
 
     def subtitles(self, track: int) -> Sequence[Cue]:
         """Return the cues of a track (from 1) in time order; a cue may end after the video.

@@ -78,6 +78,7 @@ class SoundStream:
     track: Track
     span: TimeRange
     encrypted: bool = False
+    channels: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +237,8 @@ def _sound(stream: "Stream", number: int, reach: StreamEnds, encrypted: bool) ->
     at = clock_of(stream.container, stream)  # type: ignore[arg-type]
     start = max(0, at.ms(stream.start_time)) if stream.start_time is not None else 0
     span = TimeRange(start, max(start, _round_up(reach.ends[stream.index])))
-    return SoundStream(stream.index, _track(stream, number), span, encrypted)
+    channels = stream.codec_context.channels  # type: ignore[attr-defined]
+    return SoundStream(stream.index, _track(stream, number), span, encrypted, channels)
 
 
 def _track(stream: "Stream", number: int) -> Track:

@@ -117,6 +117,13 @@ class Video(Protocol):
         `span` may reach beyond the end; `rate` is samples per second; `track` counts from 1.
         """
 
+    def mix(self, track: int = 1) -> str:
+        """Return how the channels of an audio track are mixed: "" for mono and the plain mean.
+
+        It is part of the cache key of what is heard.
+        """
+        return ""
+
     def subtitles(self, track: int) -> Sequence[Cue]:
         """Return the cues of a track (from 1) in time order; a cue may end after the video."""
 

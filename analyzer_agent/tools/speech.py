@@ -71,6 +71,10 @@ class Speech(Analyzer):
             near = TimeRange(max(grain.span.start - SENTENCE_PAUSE_MS, 0), grain.span.end)
             yield grain, self._pieces(hearing.said(near), grain.span)
 
+    def inputs(self, video: Video) -> Mapping[str, JSON]:
+        """Return how the channels are mixed, unless it is the plain mean."""
+        return mix_input(video, self._track)
+
     def facts(self) -> Mapping[str, JSON]:
         """Return the engine's languages as `{"languages": [...]}`; loads the engine."""
         return {"languages": list(self.recognizer.languages)}
@@ -160,6 +164,12 @@ def check_track(video: Video, track: int) -> None:
     if not 1 <= track <= count:
         there = "it has no sound" if not count else f"it has audio tracks 1 to {count}" if count > 1 else "it has audio track 1 only"
         raise ToolRefusal(f"audio track {track!r} does not exist in this video; {there}")
+
+
+def mix_input(video: Video, track: int) -> Mapping[str, JSON]:
+    """Return the part of the cache key that tells how the channels of a track are mixed."""
+    mix = video.mix(track) if track <= len(video.audio_tracks) else ""
+    return {"mix": mix} if mix else {}
 
 
 def ends_sentence(one: HeardWord, other: HeardWord) -> bool:

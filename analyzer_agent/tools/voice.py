@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from analyzer_agent.protocols import Analyzer, Engine, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange, merge
-from analyzer_agent.tools.speech import TRACK_OPTION, check_track
+from analyzer_agent.tools.speech import TRACK_OPTION, check_track, mix_input
 from analyzer_agent.tools.support.audio_chunks import SAMPLE_RATE
 
 WINDOW_MS = 32
@@ -76,6 +76,10 @@ class Voice(Analyzer):
             blocks = range(reach.start // BLOCK_MS, -(-reach.end // BLOCK_MS))
             known = {at: known[at] if at in known else self._block(video, at) for at in blocks}
             yield grain, self._pieces(known, reach, grain.span)
+
+    def inputs(self, video: Video) -> Mapping[str, JSON]:
+        """Return how the channels are mixed, unless it is the plain mean."""
+        return mix_input(video, self._track)
 
     def _block(self, video: Video, at: int) -> NDArray[np.float32]:
         begin, end = at * BLOCK_MS, min((at + 1) * BLOCK_MS, video.duration)
