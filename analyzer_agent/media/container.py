@@ -185,7 +185,7 @@ def decode_packet(decode: Callable[[], list[_T]], failed: Callable[[], None] | N
 
     try:
         return decode()
-    except av.FFmpegError:  # an EOFError of libav, too
+    except (av.FFmpegError, ValueError):  # of libav, EOFError among them, and of PyAV for what it has no name for
         if failed is not None:
             failed()
         return []

@@ -11,6 +11,7 @@ are converted.
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from analyzer_agent.errors import MediaError
 from analyzer_agent.protocols import Pixels
 
 if TYPE_CHECKING:
@@ -25,30 +26,16 @@ _PLANAR_FORMATS = {"nv12": "yuv420p", "p010le": "yuv420p10le", "p012le": "yuv420
 the same samples, but libswscale converts the former to other colours."""
 _PACKED_FORMATS = {"yuv420p": "yuv422p", "yuvj420p": "yuvj422p"}
 """Supported formats -> the format of the smaller frame, in which each row has its own chroma."""
+_FATAL_FORMATS = frozenset({"yaf32le", "yaf32be"})
+"""Formats for which libswscale ends the process (an assertion)."""
+
+_UNSPECIFIED_MATRIX, _UNSPECIFIED_RANGE = 2, 0
+
 _CHROMA_WIDTH = 2
 """Number of adjacent pixels in a row that share their chroma."""
 _WIDTH_ALIGNMENT = 32
 """Widths are padded to a multiple of this: libswscale may convert the rest of a row differently."""
 _CopyPlan = list[tuple["slice | NDArray[np.intp]", slice]]
-
-
-def orientation_of(frame: "VideoFrame") -> tuple[int, bool]:
-    """Return how to make a frame upright, from its display matrix (libavutil/display.h).
-
-    Returns:
-        (degrees, mirrored): turn clockwise by 0, 90, 180 or 270 degrees (other angles are rounded),
-        after a horizontal flip if `mirrored`.
-    """
-    import numpy as np
-
-    data: Any = frame.side_data.get("DISPLAYMATRIX")
-    if data is None:
-        return 0, False
-    a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(data), dtype=np.int32)[:5])
-    mirrored = a * d - b * c < 0
-    if mirrored:
-        a, b = -a, -b
-    return round(float(np.degrees(np.arctan2(b, a))) / 90) * 90 % 360, mirrored
 
 
 class FrameConverter:
@@ -59,7 +46,7 @@ class FrameConverter:
 
     Args:
         order: the channel order.
-        turn: the result of `orientation_of`.
+        turn: the result of `orientation.orientation_of`.
         pixels: the pixels of the upright image that are used; the arrays hold just these (rows x
             columns x 3) if that is faster.
         size: width and height of the upright image; needed for `pixels`.
@@ -75,9 +62,31 @@ class FrameConverter:
         self._reformatter = VideoReformatter()
         self._source: FrameFormat | None = None
         self._subset: PixelSubsetConverter | None = None
+        self._plain_colours = False
 
     def image(self, frame: "VideoFrame") -> "NDArray[np.uint8]":
-        """Return the array of a frame."""
+        """Return the array of a frame.
+
+        Raises:
+            MediaError: libswscale cannot convert the frame's pixels.
+        """
+        import av
+
+        kind = frame.format.name if frame.format is not None else "unknown"
+        if kind in _FATAL_FORMATS:
+            raise _not_convertible(kind)
+        if not self._plain_colours:
+            try:
+                return self._image(frame)
+            except (av.FFmpegError, ValueError):
+                self._plain_colours = True  # libswscale refuses colours that it has no matrix for (YCgCo, reserved values)
+        frame.colorspace, frame.color_range = _UNSPECIFIED_MATRIX, _UNSPECIFIED_RANGE
+        try:
+            return self._image(frame)
+        except (av.FFmpegError, ValueError) as error:
+            raise _not_convertible(kind) from error
+
+    def _image(self, frame: "VideoFrame") -> "NDArray[np.uint8]":
         import numpy as np
 
         plain = _PLANAR_FORMATS.get(frame.format.name)
@@ -167,6 +176,13 @@ class PixelSubsetConverter:
         for colour in range(3):  # five times as fast as one copy of the strided array
             pixels[..., colour] = wanted[..., colour]
         return pixels
+
+
+def _not_convertible(format: str) -> MediaError:
+    return MediaError(
+        f"Pictures in the pixel format {format!r} cannot be converted to RGB.",
+        hint="Convert the video first, such as: ffmpeg -i VIDEO -pix_fmt yuv420p converted.mp4",
+    )
 
 
 def _copy_plan(places: "NDArray[np.intp]") -> _CopyPlan:

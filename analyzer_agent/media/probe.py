@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer_agent.media.container import (
     StreamClock,
@@ -20,7 +20,7 @@ from analyzer_agent.media.container import (
     packets,
 )
 from analyzer_agent.media.encryption import encrypted_streams, is_encrypted
-from analyzer_agent.media.frame_converter import orientation_of
+from analyzer_agent.media.orientation import orientation_of
 from analyzer_agent.media.stream_end import DURATION_TOLERANCE_S, StreamEnds, declared_duration, stream_ends
 from analyzer_agent.protocols import Track
 from analyzer_agent.timeline import TimeRange, clock
@@ -103,13 +103,13 @@ def inspect(path: Path) -> Layout:
     with open_container(path) as container:
         videos, audio = _choose(container)
         locked = encrypted_streams(container, path)
-        video, first, begin = _readable_picture(path, videos, locked)
+        video, first = _readable_picture(path, videos, locked)
         still = video is not None and _is_still(container)
         if video is not None:
             problems += _others(videos, video)
         elif videos:
             problems.append(f"the picture ({_codec(videos[0])}) cannot be decoded, only the sound can be used")
-        if video is None and not any(stream.index in locked or _first(path, stream)[0] for stream in audio):
+        if video is None and not any(stream.index in locked or _first(path, stream).frame for stream in audio):
             raise encrypted(path) if locked else not_media(path)
         streams = _used(video, audio)
         kinds = dict.fromkeys("picture" if stream is video else "sound" for stream in streams if stream.index in locked)
@@ -118,7 +118,7 @@ def inspect(path: Path) -> Layout:
             reach = StreamEnds({stream.index: _STILL_S for stream in streams})
         else:
             reach = stream_ends(container, streams, _frame_duration(video))
-        picture = _picture(video, first, begin, reach, still) if video is not None else None
+        picture = _picture(video, first, reach, still) if video is not None else None
         sounds = [_sound(stream, number, reach, stream.index in locked) for number, stream in enumerate(audio, 1)]
         texts = [(stream.index, _track(stream, number)) for number, stream in enumerate(container.streams.subtitles, 1)]
         duration = max([sound.span.end for sound in sounds] + ([picture.span.end] if picture else []))
@@ -166,13 +166,21 @@ def _others(videos: "Sequence[Stream]", video: "Stream") -> list[str]:
     return [f"of its video tracks the one with {video.width}x{video.height} pixels is examined, {others} not"]
 
 
-def _readable_picture(path: Path, videos: "Sequence[Stream]", locked: Collection[int]) -> "tuple[Stream | None, Frame | None, int | None]":
-    """Return the first video stream that can be decoded, or is encrypted, with what `_first` gives for it."""
+class _Start(NamedTuple):
+    """The first decodable frame of a stream, if any; the first pts of its packets; the data of the last packet that was read."""
+
+    frame: "Frame | None" = None
+    begin: int | None = None
+    data: bytes = b""
+
+
+def _readable_picture(path: Path, videos: "Sequence[Stream]", locked: Collection[int]) -> "tuple[Stream | None, _Start]":
+    """Return the first video stream that can be decoded, or is encrypted, with its beginning."""
     for video in videos:
-        frame, begin = (None, None) if video.index in locked else _first(path, video)
-        if frame is not None or video.index in locked:
-            return video, frame, begin
-    return None, None, None
+        start = _Start() if video.index in locked else _first(path, video)
+        if start.frame is not None or video.index in locked:
+            return video, start
+    return None, _Start()
 
 
 def _used(video: "Stream | None", audio: "Sequence[Stream]") -> "list[Stream]":
@@ -188,29 +196,32 @@ def _frame_duration(video: "Stream | None") -> Fraction:
     return 1 / Fraction(rate) if rate else Fraction(1, 25)
 
 
-def _first(path: Path, stream: "Stream") -> "tuple[Frame | None, int | None]":
-    """Return the first decodable frame, or None, and the first pts among the packets before it."""
-    begin: int | None = None
+def _first(path: Path, stream: "Stream") -> _Start:
+    """Read a stream up to its first decodable frame."""
+    begin, data = None, b""
     with open_container(path) as container:
         own = container.streams[stream.index]
         discard_other_streams(container, own)
         for count, packet in enumerate(packets(container, own, path, lambda: clock(0))):
+            data = bytes(packet)
             if packet.pts is not None and not packet.is_discard:
                 begin = packet.pts if begin is None else min(begin, packet.pts)
             for frame in [] if is_encrypted(packet) else decode_packet(packet.decode):
-                return frame, begin  # type: ignore[return-value]
+                return _Start(frame, begin, data)  # type: ignore[arg-type]
             if count > _FIRST_PACKETS:
-                return None, begin
-        return next(iter(decode_packet(lambda: own.codec_context.decode(None))), None), begin  # type: ignore[attr-defined]
+                return _Start(None, begin, data)
+        last = decode_packet(lambda: own.codec_context.decode(None))  # type: ignore[attr-defined]
+        return _Start(next(iter(last), None), begin, data)
 
 
-def _picture(video: "Stream", frame: "Frame | None", begin: int | None, reach: StreamEnds, still: bool) -> PictureStream:
-    """Describe a video stream: `frame` is its first one, None if it is encrypted; its packets begin at `begin`."""
+def _picture(video: "Stream", start_of: _Start, reach: StreamEnds, still: bool) -> PictureStream:
+    """Describe a video stream by its beginning, which has no frame if the stream is encrypted."""
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
+    frame, begin = start_of.frame, start_of.begin
     assert (frame is None or isinstance(frame, VideoFrame)) and isinstance(video, VideoStream)
-    turn = (0, False) if frame is None else orientation_of(frame)
+    turn = (0, False) if frame is None else orientation_of(frame, start_of.data)
     pts = video.start_time if frame is None else frame.pts
     wide, tall = (frame.width, frame.height) if frame is not None else (video.codec_context.width, video.codec_context.height)
     container: InputContainer = video.container  # type: ignore[assignment]
