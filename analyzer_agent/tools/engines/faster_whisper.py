@@ -26,6 +26,7 @@ from analyzer_agent.tools.engines.installed import missing_package, package_fold
 from analyzer_agent.tools.engines.telemetry_off import runtime_telemetry_off
 from analyzer_agent.tools.engines.whisper_files import INSTALL_HINT, locate
 from analyzer_agent.tools.languages import code_of, unsupported_language_reason
+from analyzer_agent.tools.support.loudness import lifted
 
 _RATE = 16_000
 
@@ -96,7 +97,7 @@ class Silero:
         count = -(-len(samples) // 512)
         # The model overwrites the end of its input, so append a window of padding.
         padded = np.zeros((count + 1) * 512, np.float32)
-        padded[: len(samples)] = samples
+        padded[: len(samples)] = lifted(samples)
         out: NDArray[np.float32] = np.asarray(self._model(padded), np.float32).reshape(-1)[:count]
         return out
 
@@ -108,7 +109,7 @@ class Silero:
         options = self._options(
             min_silence_duration_ms=silence, speech_pad_ms=pad, max_speech_duration_s=(_WINDOW_MS - 2 * _VOICE_PAD_MS) / 1000
         )
-        stamps = self._stamps(samples, options) if len(samples) else []
+        stamps = self._stamps(lifted(samples), options) if len(samples) else []
         return [(at["start"] * 1000 // _RATE, at["end"] * 1000 // _RATE) for at in stamps]
 
 
