@@ -65,7 +65,7 @@ class Nodes:
         if stopped:
             messages.append({"role": "user", "content": render("out_of_steps", why=self.limits.sentence(stopped))})
             tools = tools[-1:]
-        reply = self.model.complete(messages, tools, lambda text: self.emit(TextDelta(text)), None, self.cancel)
+        reply = self._told(self.model.complete(messages, tools, lambda text: self.emit(TextDelta(text)), None, self.cancel))
         return {
             "step": step,
             "stopped": stopped,
@@ -73,6 +73,12 @@ class Nodes:
             "calls": [call_row(call) for call in reply.calls],
             **_usage_update(state, reply),
         }
+
+    def _told(self, reply: Reply) -> Reply:
+        """Emit the reply's notices; return it."""
+        for notice in reply.notices:
+            self.emit(Warned(notice))
+        return reply
 
     def _record(self, state: State) -> QuestionRecord:
         tools = tuple(tool.spec.tool for tool in self.toolbox.offered)
@@ -157,7 +163,7 @@ class Nodes:
     def _judge(self, messages: Sequence[Mapping[str, Any]]) -> Reply:
         """Return the judge's reply; an empty one, which leaves the answer unchanged, if the call fails."""
         try:
-            return self.model.complete(messages, [judge_tool()], None, None, self.cancel, must_call=True)
+            return self._told(self.model.complete(messages, [judge_tool()], None, None, self.cancel, must_call=True))
         except AgentError as error:
             self.emit(Warned(f"The answer was not verified: {error}"))
             return Reply()

@@ -4,73 +4,21 @@ Sends as few parameters as possible, and tolerates the deviations of these serve
 """
 
 import json
-import threading
-import uuid
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from analyzer_agent.llm.openai_client import Endpoint
 from analyzer_agent.llm.openai_errors import Failure, failure_of_body, guarded_parse
-from analyzer_agent.llm.openai_text import WITHHELD, RequestContext, ThinkingFilter, content_text, strip_thinking
+from analyzer_agent.llm.openai_model import OpenAIModel, new_id
+from analyzer_agent.llm.openai_text import WITHHELD, RequestContext, VisibleText, content_text
 from analyzer_agent.protocols import Reply
 from analyzer_agent.records import TokenUsage, ToolCall
 
 _REQUEST_VARIANTS = ("usage", "stream", "whole")
 """Request variants, best first: streamed with usage, streamed, not streamed."""
 
-
-class OpenAIModel(ABC):
-    """A `ChatModel` behind one of the two APIs; `_body` and `_attempt` are those of the API."""
-
-    manager = "openai"
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        self.model = endpoint.model
-        self._endpoint = endpoint
-
-    def complete(
-        self,
-        messages: Sequence[Mapping[str, Any]],
-        tools: Sequence[Mapping[str, Any]],
-        on_text: Callable[[str], None] | None = None,
-        timeout: float | None = None,
-        cancel: threading.Event | None = None,
-        must_call: bool = False,
-    ) -> Reply:
-        """Return the next reply.
-
-        Args:
-            messages: the conversation, in the format of Chat Completions.
-            tools: the tools, in the same format.
-            on_text: callback for the reply's text; switches streaming on.
-            timeout: the limit of the call in seconds, retries included; by default the endpoint's.
-            cancel: interrupts the call when set.
-            must_call: require a tool call; dropped if the server rejects `tool_choice`.
-
-        Raises:
-            AgentError: the model is unreachable or refuses the request.
-            Cancelled: `cancel` was set.
-        """
-        body = self._body(messages, tools) | ({"tool_choice": "required"} if must_call else {})
-        ask = RequestContext(self._endpoint.timeout if timeout is None else timeout, on_text, cancel or threading.Event())
-
-        def attempt() -> Reply:
-            try:
-                return self._attempt(ask, body, messages)
-            except Failure as failure:
-                if failure.kind not in ("request", "tools") or "tool_choice" not in body or ask.has_emitted:
-                    raise
-            return self._attempt(ask, {name: value for name, value in body.items() if name != "tool_choice"}, messages)
-
-        return self._endpoint.with_retries(ask, attempt)
-
-    @abstractmethod
-    def _body(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]: ...
-
-    @abstractmethod
-    def _attempt(self, ask: RequestContext, body: dict[str, Any], messages: Sequence[Mapping[str, Any]]) -> Reply: ...
+_THOUGHT_FIELDS = ("reasoning_content", "reasoning", "thinking", "reasoning_details", "thought")
 
 
 class OpenAIChat(OpenAIModel):
@@ -85,11 +33,10 @@ class OpenAIChat(OpenAIModel):
         return body | ({"tools": [dict(tool) for tool in tools]} if tools else {})
 
     def _attempt(self, ask: RequestContext, body: dict[str, Any], messages: Sequence[Mapping[str, Any]]) -> Reply:
-        taken = {str(call["id"]) for message in messages for call in message.get("tool_calls") or ()}
         ways = _REQUEST_VARIANTS[_REQUEST_VARIANTS.index(self._way) :] if ask.on_text else _REQUEST_VARIANTS[-1:]
         for way, plainer in zip(ways, (*ways[1:], None), strict=True):
             try:
-                reply = self._once(ask, body, way, taken)
+                reply = self._once(ask, body, way, messages)
             except Failure as failure:
                 if plainer is None or ask.has_emitted or not _is_caused_by(failure, way):
                     raise
@@ -99,8 +46,9 @@ class OpenAIChat(OpenAIModel):
             return reply
         raise AssertionError("the last way returns or raises")
 
-    def _once(self, ask: RequestContext, body: dict[str, Any], way: str, taken: Iterable[str]) -> Reply:
-        draft = ReplyBuilder()
+    def _once(self, ask: RequestContext, body: dict[str, Any], way: str, messages: Sequence[Mapping[str, Any]]) -> Reply:
+        taken = {str(call["id"]) for message in messages for call in message.get("tool_calls") or ()}
+        draft, tools = ReplyBuilder(self._visible(body)), body.get("tools") or ()
         if way != "whole":
             body = body | {"stream": True}
         if way == "usage":
@@ -112,9 +60,8 @@ class OpenAIChat(OpenAIModel):
         whole = self._endpoint.exchange(ask, "/chat/completions", body, None if way == "whole" else receive)
         if whole is not None:
             guarded_parse(lambda: draft.add_whole(whole))
-        reply = guarded_parse(lambda: draft.reply(taken))
-        if not ask.has_emitted:
-            ask.emit_text(reply.text)
+        reply = self._settled(guarded_parse(lambda: draft.reply(taken)), draft.text, tools, messages)
+        ask.emit_rest(reply.text)
         return reply
 
 
@@ -142,9 +89,9 @@ class _Call:
 class ReplyBuilder:
     """Builds a reply from the chunks of a stream, or from a whole response."""
 
-    def __init__(self) -> None:
-        self._thoughts = ThinkingFilter()
-        self._text: list[str] = []
+    def __init__(self, text: VisibleText) -> None:
+        self.text = text
+        self._shown: list[str] = []
         self._calls: list[_Call] = []
         self._usage = TokenUsage()
         self._finish = ""
@@ -153,9 +100,9 @@ class ReplyBuilder:
 
     def add(self, piece: Any) -> str:
         """Add a `chat.completion.chunk`; return its visible text."""
-        before = len(self._text)
+        before = len(self._shown)
         self._take(piece, "delta")
-        return "".join(self._text[before:])
+        return "".join(self._shown[before:])
 
     def add_whole(self, answer: Any) -> None:
         """Add a `chat.completion`.
@@ -180,9 +127,9 @@ class ReplyBuilder:
             self._read(choice.get(key) or choice.get("message") or {}, key == "message")
 
     def _read(self, said: Mapping[str, Any], whole: bool) -> None:
-        self._reasoned = self._reasoned or bool(said.get("reasoning_content") or said.get("reasoning"))
-        self._text.append(self._thoughts.feed(content_text(said.get("content"))))
-        self._text.append(content_text(said.get("refusal")))
+        self._reasoned = self._reasoned or any(said.get(name) for name in _THOUGHT_FIELDS)
+        for name in ("content", "refusal"):
+            self._shown.append(self.text.feed(content_text(said.get(name))))
         for call in said.get("tool_calls") or ():
             self._add_call(call, whole)
 
@@ -226,10 +173,10 @@ class ReplyBuilder:
         Raises:
             Failure: there is neither text nor a call.
         """
-        text = strip_thinking("".join(self._text) + self._thoughts.rest())
+        text = self.text.whole
         used, calls = set(taken), []
         for call in self._calls:
-            identity = call.id if call.id and call.id not in used else f"call_{uuid.uuid4().hex[:24]}"
+            identity = call.id if call.id and call.id not in used else new_id()
             used.add(identity)
             calls.append(ToolCall(identity, call.name, call.text()))
         if not calls and not text.strip():
@@ -243,7 +190,7 @@ class ReplyBuilder:
             raise Failure("context", "it reached its token limit before it had said anything")
         if not self._pieces:
             raise Failure("malformed", "the stream held no reply")
-        raise Failure("empty", "only thoughts" if self._reasoned or self._thoughts.seen else "")
+        raise Failure("empty", "only thoughts" if self._reasoned or self.text.thought else "")
 
 
 def _complete(call: _Call) -> bool:

@@ -13,7 +13,7 @@ from analyzer_agent.errors import AgentError
 from analyzer_agent.sanitize import truncated
 
 Kind = Literal[
-    "key", "forbidden", "missing", "context", "quota", "rate", "tools", "stream", "request", "server",
+    "key", "forbidden", "missing", "context", "quota", "rate", "tools", "unparsed", "stream", "request", "server",
     "unreachable", "certificate", "broken", "timeout", "malformed", "empty", "moved",
 ]  # fmt: skip
 
@@ -175,6 +175,11 @@ def scrub(text: str, key: str | None) -> str:
     return re.sub(r"\b(sk-|Bearer )[\w*.-]{6,}", r"\1***", text)
 
 
+PARSER_HINT = (
+    "Start the server with its parser of tool calls (vLLM: --enable-auto-tool-choice --tool-call-parser NAME; "
+    "SGLang: --tool-call-parser NAME; llama.cpp: --jinja; Ollama and LM Studio: a model that is marked as able to use tools)."
+)
+
 _EXPLANATIONS: Mapping[Kind, tuple[str, str]] = {
     "forbidden": ("{url} does not let this key use {model!r}{tail}", "Choose another model with --model, or ask for access."),
     "context": (
@@ -188,6 +193,7 @@ _EXPLANATIONS: Mapping[Kind, tuple[str, str]] = {
         "Choose a model that supports tool calling, or start the server with it switched on "
         "(vLLM: --enable-auto-tool-choice --tool-call-parser NAME; llama.cpp: --jinja).",
     ),
+    "unparsed": ("{model!r} at {url} wrote a tool call as text that cannot be read{tail}", PARSER_HINT),
     "certificate": (
         "No secure connection to {url}{tail}",
         "Check http/https in the base URL; for a private certificate, point SSL_CERT_FILE at its authority.",

@@ -7,10 +7,11 @@ travels with the messages.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from analyzer_agent.llm.openai_chat import OpenAIModel
 from analyzer_agent.llm.openai_client import Endpoint
 from analyzer_agent.llm.openai_errors import Failure, failure_of_body, guarded_parse
-from analyzer_agent.llm.openai_text import WITHHELD, RequestContext, ThinkingFilter, content_text, strip_thinking
+from analyzer_agent.llm.openai_model import OpenAIModel
+from analyzer_agent.llm.openai_text import WITHHELD, RequestContext, VisibleText, content_text, is_thought
+from analyzer_agent.llm.openai_thoughts import strip_thinking
 from analyzer_agent.protocols import Reply
 from analyzer_agent.records import TokenUsage, ToolCall
 
@@ -30,19 +31,19 @@ class OpenAIResponses(OpenAIModel):
 
     def _attempt(self, ask: RequestContext, body: dict[str, Any], messages: Sequence[Mapping[str, Any]]) -> Reply:
         if not self._reasons:
-            return self._once(ask, body)
+            return self._once(ask, body, messages)
         try:
-            return self._once(ask, body | {"include": ["reasoning.encrypted_content"]})
+            return self._once(ask, body | {"include": ["reasoning.encrypted_content"]}, messages)
         except Failure as failure:
             # Models without reasoning reject the parameter.
             if failure.kind != "request" or "encrypted" not in failure.detail.lower():
                 raise
-        reply = self._once(ask, body)
+        reply = self._once(ask, body, messages)
         self._reasons = False
         return reply
 
-    def _once(self, ask: RequestContext, body: dict[str, Any]) -> Reply:
-        stream = ResponseBuilder()
+    def _once(self, ask: RequestContext, body: dict[str, Any], messages: Sequence[Mapping[str, Any]]) -> Reply:
+        stream = ResponseBuilder(self._visible(body))
 
         def receive(event: Any) -> None:
             ask.emit_text(guarded_parse(lambda: stream.add(event)))
@@ -51,9 +52,11 @@ class OpenAIResponses(OpenAIModel):
             whole = self._endpoint.exchange(ask, "/responses", body, None)
         else:
             whole = self._endpoint.exchange(ask, "/responses", body | {"stream": True}, receive)
-        reply = guarded_parse(lambda: to_reply(stream.response() if whole is None else whole, self.model))
-        if not ask.has_emitted:
-            ask.emit_text(reply.text)
+        response = guarded_parse(stream.response) if whole is None else whole
+        reply, text = guarded_parse(lambda: to_reply(response, self.model)), self._visible(body)
+        text.feed(_raw(response["output"]))
+        reply = self._settled(reply, text, [chat_tool(tool) for tool in body.get("tools") or ()], messages)
+        ask.emit_rest(reply.text)
         return reply
 
 
@@ -67,6 +70,11 @@ def flat_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
         "parameters": function.get("parameters") or {"type": "object", "properties": {}},
         "strict": False,
     }
+
+
+def chat_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert a function tool of the Responses API back to Chat format."""
+    return {"type": "function", "function": {name: value for name, value in tool.items() if name not in ("type", "strict")}}
 
 
 def to_items(messages: Sequence[Mapping[str, Any]], model: str) -> Iterator[dict[str, Any]]:
@@ -118,19 +126,23 @@ def _calls(items: Sequence[Mapping[str, Any]]) -> list[ToolCall]:
 
 
 def _text(items: Sequence[Mapping[str, Any]]) -> str:
+    return strip_thinking(_raw(items))
+
+
+def _raw(items: Sequence[Mapping[str, Any]]) -> str:
     said = ["".join(_part_text(part) for part in item.get("content") or ()) for item in items if item.get("type") == "message"]
-    return strip_thinking("\n\n".join(text for text in said if text))
+    return "\n\n".join(text for text in said if text)
 
 
 def _part_text(part: Mapping[str, Any]) -> str:
-    return str(part.get("text") or part.get("refusal") or "")
+    return "" if is_thought(part) else str(part.get("text") or part.get("refusal") or "")
 
 
 class ResponseBuilder:
     """Builds a response from the events of a stream."""
 
-    def __init__(self) -> None:
-        self._thoughts = ThinkingFilter()
+    def __init__(self, text: VisibleText) -> None:
+        self._text = text
         self._items: dict[int, dict[str, Any]] = {}
         self._end: dict[str, Any] | None = None
         self._speaking: Any = None
@@ -158,7 +170,7 @@ class ResponseBuilder:
     def _heard(self, item: Any, delta: str) -> str:
         gap = "\n\n" if self._spoken and item != self._speaking else ""
         self._speaking = item
-        text = self._thoughts.feed(delta)
+        text = self._text.feed(delta)
         self._spoken = self._spoken or bool(text)
         return gap + text
 

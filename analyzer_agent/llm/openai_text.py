@@ -1,4 +1,4 @@
-"""The text of a reply: extracted, stripped of leading thoughts, and passed to a callback."""
+"""The text of a reply: extracted, and passed to a callback."""
 
 import threading
 import time
@@ -6,57 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from analyzer_agent.llm.openai_thoughts import ThinkingFilter, strip_thinking
+from analyzer_agent.llm.text_calls import CallFilter
+
 WITHHELD = "(The provider's content filter withheld this reply.)"
-
-_OPEN, _CLOSE = "<think>", "</think>"
-
-
-class ThinkingFilter:
-    """Removes a leading `<think>...</think>` block from streamed text."""
-
-    def __init__(self) -> None:
-        self._held = ""
-        self._state = "start"
-        self.seen = False
-        """Whether there was a block of thoughts."""
-
-    def feed(self, piece: str) -> str:
-        """Add a piece; return the text that can be shown now."""
-        if self._state == "open":
-            return piece
-        self._held += piece
-        if self._state == "start":
-            lead = self._held.lstrip()
-            if _OPEN.startswith(lead[: len(_OPEN)]) and len(lead) < len(_OPEN):
-                return ""
-            if not lead.startswith(_OPEN):
-                return self._release(self._held)
-            self._state, self.seen = "inside", True
-        if self._state == "inside":
-            _, closed, after = self._held.partition(_CLOSE)
-            if not closed:
-                # Keep only what can be the beginning of the closing tag.
-                self._held = self._held[-len(_CLOSE) :]
-                return ""
-            self._state, self._held = "after", after
-        shown = self._held.lstrip()
-        return self._release(shown) if shown else ""
-
-    def rest(self) -> str:
-        """Return text held back as a possible beginning of the tag, at the end of the stream."""
-        return self._release(self._held) if self._state == "start" else ""
-
-    def _release(self, text: str) -> str:
-        self._held, self._state = "", "open"
-        return text
-
-
-def strip_thinking(text: str) -> str:
-    """Remove leading thoughts from `text`, also if the opening tag is missing."""
-    thoughts = ThinkingFilter()
-    shown = thoughts.feed(text) + thoughts.rest()
-    before, closed, after = shown.partition(_CLOSE)
-    return after.lstrip() if closed and _OPEN not in before else shown
 
 
 def content_text(value: Any) -> str:
@@ -64,8 +17,51 @@ def content_text(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, list):
-        return "".join(str(part.get("text") or "") for part in value if isinstance(part, Mapping))
+        return "".join(str(part.get("text") or "") for part in value if isinstance(part, Mapping) and not is_thought(part))
     return ""
+
+
+def is_thought(part: Mapping[str, Any]) -> bool:
+    """Return whether a part of a message's content holds thoughts."""
+    return str(part.get("type") or "").startswith(("thinking", "reasoning", "thought"))
+
+
+class VisibleText:
+    """The text of a reply as it can be shown while it streams: without thoughts and calls.
+
+    Args:
+        tools: whether tools were offered, so that the text may hold calls of them.
+        in_thoughts: whether the text may begin in thoughts whose opening the template has swallowed.
+    """
+
+    def __init__(self, tools: bool, in_thoughts: bool) -> None:
+        self._thoughts = ThinkingFilter(in_thoughts)
+        self._calls = CallFilter() if tools else None
+        self._raw: list[str] = []
+
+    def feed(self, piece: str) -> str:
+        """Add a piece; return the text that can be shown now."""
+        self._raw.append(piece)
+        shown = self._thoughts.feed(piece)
+        return self._calls.feed(shown) if self._calls else shown
+
+    @property
+    def whole(self) -> str:
+        """All that was added, without thoughts."""
+        return strip_thinking("".join(self._raw))
+
+    @property
+    def thought(self) -> bool:
+        """Whether there were thoughts."""
+        return self._thoughts.seen
+
+    @property
+    def begins_in_thoughts(self) -> bool:
+        """Whether thoughts end that did not begin."""
+        raw = "".join(self._raw)
+        thoughts = ThinkingFilter()
+        thoughts.feed(raw)
+        return not thoughts.seen and strip_thinking(raw) != raw
 
 
 @dataclass(slots=True)
@@ -83,6 +79,8 @@ class RequestContext:
     on_text: Callable[[str], None] | None
     cancel: threading.Event
     deadline: float = field(init=False)
+    emitted: str = ""
+    """The text emitted so far."""
     has_emitted: bool = False
     """Whether text was emitted; after that, the call cannot be retried."""
 
@@ -97,4 +95,10 @@ class RequestContext:
         """Call `on_text(text)` if a callback is set and `text` is not empty."""
         if text and self.on_text is not None:
             self.has_emitted = True
+            self.emitted += text
             self.on_text(text)
+
+    def emit_rest(self, text: str) -> None:
+        """Emit what is left of the whole `text` of the reply; nothing if it does not continue what was emitted."""
+        if text.startswith(self.emitted):
+            self.emit_text(text[len(self.emitted) :])

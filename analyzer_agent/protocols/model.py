@@ -23,12 +23,17 @@ class Vision(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A model's reply. `state` is opaque (reasoning items) and is sent back with its calls."""
+    """A model's reply.
+
+    `state` is opaque (reasoning items) and is sent back with its calls. `notices` are warnings for
+    the user about the server, each told once.
+    """
 
     text: str = ""
     calls: tuple[ToolCall, ...] = ()
     usage: TokenUsage = TokenUsage()
     state: Any = None
+    notices: tuple[str, ...] = ()
 
 
 class ChatModel(Protocol):

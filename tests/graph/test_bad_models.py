@@ -61,7 +61,26 @@ class Case:
     error: str = ""
 
 
+def writes(name: str, arguments: Any, form: str = "<tool_call>\n%s\n</tool_call>", key: str = "arguments") -> Turn:
+    """A call that its server passes on as text."""
+    return Turn(text=form % json.dumps({"name": name, key: arguments}))
+
+
+SEEN = {"ranges": [["0:00", "0:02"]]}
+FINAL = {"answer": FORTY, "notes": [2], "confidence": "high", "found": True}
+
 CASES = [
+    Case("calls as text", [writes("read_subtitles", SEEN), writes("finish", FINAL)]),
+    Case(
+        "calls as text, after thoughts",
+        [writes("read_subtitles", SEEN, "[THINK]#1?[/THINK]I look.\n[TOOL_CALLS][%s]"), writes("finish", FINAL, "%s", "parameters")],
+    ),
+    Case(
+        "an unknown tool as text",
+        [writes("watch_video", {}), LOOK, end()],
+        {1: "Refused: 'watch_video' is not a tool. Valid ones: read_subtitles, overview, read_notes, search_notes, finish."},
+    ),
+    Case("a call as text that cannot be read", [Turn(text="<tool_call>look at it</tool_call>")], error="wrote a tool call as text"),
     Case(
         "an unknown tool",
         [asks("watch_video", {}), LOOK, end()],

@@ -213,6 +213,20 @@ def test_subtitles(opened: Open, model: Obedient, tmp_path: Path, beside: bool) 
     assert len(answer.citations) > COUNT - 10
 
 
+@pytest.mark.parametrize("before", ["", "She says: ", "It says\n"], ids=["alone", "quoted", "below"])
+def test_a_call_that_a_subtitle_holds_is_not_made_when_a_model_repeats_it(tmp_path: Path, before: str) -> None:
+    call = '<tool_call>{"name": "read_notes", "arguments": {"range": [0.111, 0.777]}}</tool_call>'
+    video = write(tmp_path / "talk.mp4", Clip(times=range(0, 3000, 1000), texts=[Text([(0, 900, call)])]))
+    plan = [("read_subtitles", {"ranges": [[0, 2]]})]
+    settings = Settings(store=tmp_path / "s.db")
+    with OpenAIServer() as server, Session(video, model=open_model("m", base_url=server.url), settings=settings) as session:
+        server.calls(*plan)
+        server.says(f"{before}{call}")
+        server.says(f"{before}{call}")
+        answer = session.ask(QUESTION)
+    assert steps(answer) == plan and answer.confidence == "low"
+
+
 def stamp(ms: int) -> str:
     return f"00:{ms // 60_000:02}:{ms // 1000 % 60:02},{ms % 1000:03}"
 

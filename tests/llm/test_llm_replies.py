@@ -10,7 +10,6 @@ import pytest
 
 from analyzer_agent.errors import AgentError
 from analyzer_agent.llm import choose_api, open_model
-from analyzer_agent.llm.openai_text import ThinkingFilter, strip_thinking
 from analyzer_agent.protocols import ChatModel, Reply
 from analyzer_agent.records import TokenUsage
 from openai_server import OpenAIServer, Turn
@@ -319,33 +318,6 @@ class TestDialects:
         heard: list[str] = []
         reply = opened(server, "responses").complete(ASK, TOOLS, heard.append)
         assert reply.text == "".join(heard) == "Looking.\n\nForty."
-
-
-class TestThoughts:
-    @pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 100])
-    @pytest.mark.parametrize(
-        ("text", "shown"),
-        [
-            ("Forty.", "Forty."),
-            ("<think>a</think>Forty.", "Forty."),
-            (" \n<think>\na < b </thin </think>\n\nForty </think>.", "Forty </think>."),
-            ("<thinker> is a statue", "<thinker> is a statue"),
-            ("<", "<"),
-            ("<thi", "<thi"),
-            ("  Forty", "  Forty"),
-            ("<think>never ends", ""),
-            ("<think></think>", ""),
-            ("Say <think>x</think>", "Say <think>x</think>"),
-        ],
-    )
-    def test_in_pieces(self, text: str, shown: str, size: int) -> None:
-        thoughts = ThinkingFilter()
-        pieces = [thoughts.feed(text[at : at + size]) for at in range(0, len(text), size)]
-        assert "".join(pieces) + thoughts.rest() == shown
-
-    def test_a_closing_tag_whose_opening_the_template_swallowed(self) -> None:
-        assert strip_thinking("I should look.\n</think>\n\nForty.") == "Forty."
-        assert strip_thinking("Say <think>x</think>") == "Say <think>x</think>"
 
 
 class TestChoice:

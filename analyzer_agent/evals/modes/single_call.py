@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analyzer_agent.errors import Cancelled
-from analyzer_agent.events import Emit, Thinking
+from analyzer_agent.events import Emit, Thinking, Warned
 from analyzer_agent.evidence.merging import MergedNote
 from analyzer_agent.messages import assistant_message, question_message, rejection_messages, system_message
 from analyzer_agent.prompts import render
@@ -67,6 +67,8 @@ def ask_and_check(
     for number in range(1, _MAX_CALLS + 1):
         emit(Thinking(number, _MAX_CALLS))
         reply = context.model.complete(messages, [finish_tool(context.options)], None, None, context.cancel)
+        for notice in reply.notices:
+            emit(Warned(notice))
         inputs, outputs = inputs + reply.usage.input_tokens, outputs + reply.usage.output_tokens
         draft = parse_finish_call(reply.calls, reply.text, context.options)
         spent = context.tokens is not None and inputs + outputs >= context.tokens

@@ -1,0 +1,103 @@
+"""What both APIs have in common: the call, its second attempts, and what is made of the text of a reply."""
+
+import threading
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from analyzer_agent.llm.openai_client import Endpoint
+from analyzer_agent.llm.openai_errors import PARSER_HINT, Failure
+from analyzer_agent.llm.openai_text import RequestContext, VisibleText, content_text
+from analyzer_agent.llm.openai_thoughts import begins_in_thoughts
+from analyzer_agent.llm.text_calls import find_calls
+from analyzer_agent.protocols import Reply
+from analyzer_agent.records import ToolCall
+from analyzer_agent.sanitize import truncated
+
+
+class OpenAIModel(ABC):
+    """A `ChatModel` behind one of the two APIs; `_body` and `_attempt` are those of the API."""
+
+    manager = "openai"
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.model = endpoint.model
+        self._endpoint = endpoint
+        self._in_thoughts = begins_in_thoughts(endpoint.model)
+        self._told: set[str] = set()
+
+    def complete(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Mapping[str, Any]],
+        on_text: Callable[[str], None] | None = None,
+        timeout: float | None = None,
+        cancel: threading.Event | None = None,
+        must_call: bool = False,
+    ) -> Reply:
+        """Return the next reply.
+
+        Args:
+            messages: the conversation, in the format of Chat Completions.
+            tools: the tools, in the same format.
+            on_text: callback for the reply's text; switches streaming on.
+            timeout: the limit of the call in seconds, retries included; by default the endpoint's.
+            cancel: interrupts the call when set.
+            must_call: require a tool call; dropped if the server rejects `tool_choice`.
+
+        Raises:
+            AgentError: the model is unreachable or refuses the request.
+            Cancelled: `cancel` was set.
+        """
+        body = self._body(messages, tools) | ({"tool_choice": "required"} if must_call else {})
+        ask = RequestContext(self._endpoint.timeout if timeout is None else timeout, on_text, cancel or threading.Event())
+
+        def attempt() -> Reply:
+            try:
+                return self._attempt(ask, body, messages)
+            except Failure as failure:
+                if failure.kind not in ("request", "tools") or "tool_choice" not in body or ask.has_emitted:
+                    raise
+            return self._attempt(ask, {name: value for name, value in body.items() if name != "tool_choice"}, messages)
+
+        return self._endpoint.with_retries(ask, attempt)
+
+    def _visible(self, body: Mapping[str, Any]) -> VisibleText:
+        return VisibleText(bool(body.get("tools")), self._in_thoughts)
+
+    def _settled(self, reply: Reply, text: VisibleText, tools: Sequence[Mapping[str, Any]], messages: Sequence[Mapping[str, Any]]) -> Reply:
+        """Return the reply with the calls that its text holds.
+
+        Raises:
+            Failure: there is a call that cannot be read.
+        """
+        self._in_thoughts = self._in_thoughts or text.begins_in_thoughts
+        if reply.calls or not tools:
+            return reply
+        sent = (content_text(message.get("content")) for message in messages if message["role"] != "assistant")
+        found = find_calls(reply.text, tools, sent)
+        if found is None:
+            return reply
+        if not found.calls:
+            raise Failure("unparsed", truncated(" ".join(reply.text[len(found.text) :].split()), 80))
+        calls = tuple(ToolCall(new_id(), call.name, call.arguments) for call in found.calls)
+        notices = self._once_told(f"{self.model!r} writes its tool calls as text, which its server does not read. {PARSER_HINT}")
+        return replace(reply, text=found.text, calls=calls, state=None, notices=notices)
+
+    def _once_told(self, notice: str) -> tuple[str, ...]:
+        new = notice not in self._told
+        self._told.add(notice)
+        return (notice,) if new else ()
+
+    @abstractmethod
+    def _body(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]: ...
+
+    @abstractmethod
+    def _attempt(self, ask: RequestContext, body: dict[str, Any], messages: Sequence[Mapping[str, Any]]) -> Reply: ...
+
+
+def new_id() -> str:
+    """Return the id of a call that has none of its own."""
+    return f"call_{uuid.uuid4().hex[:24]}"
