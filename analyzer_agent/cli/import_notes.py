@@ -81,14 +81,14 @@ def _video(given: str, duration: str | None, settings: "Settings") -> "MediaFile
         AgentError: a duration is given for an existing file, or is out of range.
         MediaError: there is neither a file nor a duration, or the file cannot be read.
     """
-    from analyzer_agent.media import MissingVideo
+    from analyzer_agent.media import MissingVideo, local_path
     from analyzer_agent.session import open_or_find_imported
 
     if duration is None:
         try:
             return open_or_find_imported(given, settings)
         except AgentError as error:
-            if Path(given).exists():
+            if local_path(given).exists():
                 raise
             if "://" in given:
                 raise
@@ -99,7 +99,7 @@ def _video(given: str, duration: str | None, settings: "Settings") -> "MediaFile
             "A video without a file needs a name and a duration of at most 1000 hours.",
             hint="For example: --video tv-0042 --duration 1:02:30",
         )
-    if Path(given).exists():
+    if local_path(given).exists():
         raise AgentError(f"{given!r} is a file, so its duration is known.", hint="Leave out --duration.")
     return MissingVideo(given, parse(duration))
 

@@ -1,7 +1,6 @@
 """Open containers with libav, read their packets, and turn libav's errors into `MediaError`."""
 
 import os
-import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from analyzer_agent.errors import MediaError, near
+from analyzer_agent.media.addresses import address_error
 
 if TYPE_CHECKING:
     from av.codec.hwaccel import HWAccel
@@ -191,19 +191,12 @@ def decode_packet(decode: Callable[[], list[_T]], failed: Callable[[], None] | N
         return []
 
 
-_ADDRESS = re.compile(r"(?:^|/)(https?|ftps?|file|s3|gs|rts?ps?|rtmps?|udp|srt|mms):/", re.IGNORECASE)
-"""A URL in a `Path`, which reduces `//` to one slash."""
-
-_SAVE = "Save the video first, such as: yt-dlp -o talk.mp4 URL"
-_RECORD = "Record the part you need first, such as: ffmpeg -i URL -t 600 -c copy talk.mkv"
-_STREAMS = ("rtp", "rtsp", "rtsps", "rtmp", "rtmps", "udp", "srt", "mms")
-_SAVING = {"file": "Give the path alone, without file://"} | dict.fromkeys(_STREAMS, _RECORD)
-
-
 def _check_file(path: Path) -> None:
     if not path.exists():
-        if scheme := _ADDRESS.search(path.as_posix()):
-            raise MediaError("URLs are not downloaded.", hint=_SAVING.get(scheme[1].lower(), _SAVE))
+        if address := address_error(path):
+            raise address
+        if str(path) == "-":
+            raise MediaError("Standard input is not read as a video.", hint="Videos are read with seeking: save it to a file first.")
         hint = near(path, "Check the path; relative paths start at the current folder.")
         raise MediaError(f"There is no file {str(path)!r}.", hint=hint)
     if path.is_dir():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from analyzer_agent.errors import MediaError
 from analyzer_agent.media import audio, frames, hardware, subtitles
+from analyzer_agent.media.addresses import local_path
 from analyzer_agent.media.damage import Damage, FaultMap
 from analyzer_agent.media.decoder_log import DecoderLog
 from analyzer_agent.media.frame_converter import FrameConverter
@@ -45,7 +46,7 @@ def open_video(path: str | Path, decoder: str = hardware.SOFTWARE) -> "MediaFile
     Raises:
         MediaError: the file cannot be read, or not with this decoder.
     """
-    file = Path(path)
+    file = local_path(path)
     layout = inspect(file)
     chosen = hardware.choose_device(file, layout.picture.codec, decoder) if layout.picture else hardware.SOFTWARE
     return MediaFile(file, fingerprint(file), layout, chosen)

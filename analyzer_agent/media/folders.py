@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analyzer_agent.errors import AgentError, MediaError
+from analyzer_agent.media.addresses import local_path
 from analyzer_agent.media.probe import inspect
 
 _MEDIA = frozenset(
@@ -59,7 +60,7 @@ def media_in(given: Sequence[str | Path], *, recursive: bool = False) -> MediaSe
     files: list[Path] = []
     left_out: list[Path] = []
     beside = 0
-    for path in map(Path, given):
+    for path in map(local_path, given):
         if path.is_dir():
             inside = list(_inside(path, recursive))
             media = [file for file in inside if _is_media(file)]

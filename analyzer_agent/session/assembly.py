@@ -11,7 +11,7 @@ from analyzer_agent import tools as registry
 from analyzer_agent.config import DEFAULT_MODEL, Settings, default_weights
 from analyzer_agent.errors import AgentError, MediaError, Unavailable
 from analyzer_agent.fencing import as_name
-from analyzer_agent.media import MediaFile, MissingVideo, is_named, named_id, open_video
+from analyzer_agent.media import MediaFile, MissingVideo, is_named, local_path, named_id, open_video
 from analyzer_agent.protocols import ChatModel, EngineConfig, EngineSpec, Spec, Vision
 from analyzer_agent.session.options import check_served, options_of, with_defaults
 from analyzer_agent.storage import Store
@@ -194,9 +194,9 @@ def open_or_find_imported(path: str | Path, settings: Settings) -> MediaFile | M
     Raises:
         MediaError: there is neither a file nor imported notes, or the file cannot be read.
     """
-    given = Path(path)
+    given = local_path(path)
     stands_in = None if given.exists() else video_by_name(given, named_videos(settings))
-    return stands_in or open_video(path, settings.decoder)
+    return stands_in or open_video(given, settings.decoder)
 
 
 def named_videos(settings: Settings) -> dict[str, int]:

@@ -93,7 +93,7 @@ class Session(Conversation):
         self.name = name or new_name()
         with ExitStack() as closing:  # closes everything again if a later step fails
             files: list[MediaFile | MissingVideo] = []
-            for path in media_in([Path(video) for video in videos]).files:
+            for path in media_in([video if isinstance(video, str) else Path(video) for video in videos]).files:
                 files.append(open_or_find_imported(path, self.settings))
                 closing.push(files[-1])
             session_videos = session_videos_of(files, self.settings)
