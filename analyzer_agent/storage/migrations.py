@@ -111,7 +111,7 @@ _UNINDEX = f"INSERT INTO notes_fts (notes_fts, rowid, text, kind, video) VALUES 
 def m007_forms_of_words(db: Database) -> None:
     """Index texts in the form in which they are searched, where that is not their own.
 
-    The index is made anew: a million notes take about 15 s, once.
+    The index is made anew: a million notes take 5 s, a million lines of Chinese 35 s, once.
     """
     db.execute("ALTER TABLE notes ADD COLUMN words TEXT")
     foreign = db.execute("SELECT id, text FROM notes WHERE text GLOB '*[^' || char(1) || '-~]*'")

@@ -9,10 +9,10 @@ from bisect import bisect, bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from unicodedata import normalize
 
 from analyzer_agent.evidence.merging import MergedNote
 from analyzer_agent.evidence.spoken_words import SpokenWord, words_of
+from analyzer_agent.folding import fold, is_unspaced, letters_of, words_in
 from analyzer_agent.timeline import TimeRange, merge
 
 # Quantifiers are possessive (`++`, `*+`) where they can be, so that no text makes the search slow.
@@ -126,15 +126,13 @@ _QUOTATION = re.compile(
 _OMITTED = re.compile(r"\u2026|\.{2,}|\[[^\[\]\n]*+\]")
 """An ellipsis, or a part in brackets: `[...]`, `[she]`, a citation mark."""
 
-_APOSTROPHE = re.compile(r"(?<=\w)['\u2019\u02bc](?=\w)")
-_IDEOGRAPH = r"[\u3040-\u30ff\u3400-\u9fff]"
-_WORD = re.compile(rf"{_IDEOGRAPH}|(?:(?!{_IDEOGRAPH})[^\W_])+")
+_APOSTROPHE = re.compile(r"(?<=\w)'(?=\w)")
 
 
 def misquoting_claims(text: str, cited: Sequence[int], evidence: Mapping[int, MergedNote | None], allowed: Iterable[str] = ()) -> list[str]:
     """Return the claims that quote words which their cited notes do not contain.
 
-    Case, spaces and punctuation are ignored.
+    Case, spaces, punctuation and the form of letters are ignored, see `folding`.
 
     Args:
         text: the answer, with its citation marks.
@@ -219,13 +217,15 @@ def _quotations(text: str, fewest: int = _MIN_QUOTED_WORDS) -> Iterator[_Quotati
         quoted = found[found.lastgroup or 0]
         pieces = [words for part in _OMITTED.split(quoted) if (words := _words(part))]
         quotation = _Quotation(found.start(), found.end(), pieces, bool(_OMITTED.search(quoted)))
-        ideographs = sum(bool(re.match(_IDEOGRAPH, word)) for word in quotation.words)
-        if len(quotation.words) - ideographs / 2 >= fewest:
+        letters = sum(map(is_unspaced, quotation.words))
+        if len(quotation.words) - letters / 2 >= fewest:
             yield quotation
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(_APOSTROPHE.sub("", normalize("NFKC", text).casefold()))
+    """Return the folded words of a text, or its letters where words are not set apart."""
+    words = words_in(_APOSTROPHE.sub("", fold(text)))
+    return [part for word in words for part in (letters_of(word) if is_unspaced(word) else [word])]
 
 
 def _words_by_kind(runs: Iterable[MergedNote]) -> list[list[str]]:

@@ -67,7 +67,7 @@ def group_lines(lines: Sequence[ShownNote]) -> list[list[ShownNote]]:
 
 
 def _continues(last: ShownNote, line: ShownNote) -> bool:
-    return line.span.start - last.span.end <= _CUE_GAP_MS and not last.text.rstrip().endswith((".", "!", "?"))
+    return line.span.start - last.span.end <= _CUE_GAP_MS and not last.text.rstrip().endswith((".", "!", "?", "\u3002", "\uff01", "\uff1f"))
 
 
 # --- finish -----------------------------------------------------------------------------------------------------------

@@ -28,15 +28,13 @@ from analyzer_agent.llm.rules.question_parser import (
     LISTING_TOOLS,
     among_asked,
     asks_for_answer_type,
-    content_stems,
     counts,
     is_open_ended,
     matches_answer_type,
+    plain_words,
     route_tools,
-    stem,
     stem_overlap,
     subject_stems,
-    tokens,
     topic_stems,
 )
 from analyzer_agent.llm.rules.question_state import Call, QuestionState
@@ -144,10 +142,9 @@ class AnswerPlan:
         return plan
 
     def _search(self, kinds: Sequence[str] = ()) -> Call:
-        words = [word for word in tokens(self.question) if stem(word) in set(content_stems(self.question))]
         spans = [span for video in self.talk.videos if self.talk.part and (span := self.talk.inside(video))]
         where = {"range": [clock(min(s.start for s in spans)), clock(max(s.end for s in spans))]} if spans else {}
-        return "search_notes", {"query": " ".join(words)} | ({"kinds": list(kinds)} if kinds else {}) | where
+        return "search_notes", {"query": " ".join(plain_words(self.question))} | ({"kinds": list(kinds)} if kinds else {}) | where
 
     def _search_each(self) -> list[Call]:
         """After a truncated search of all videos, search each video without a hit separately."""

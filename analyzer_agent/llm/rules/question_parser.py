@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable
 
+from analyzer_agent.folding import is_unspaced, words_in
+from analyzer_agent.llm.rules.unspaced import content_parts, shared, weight
 from analyzer_agent.timeline import TimeRange, parse
 
 # --- words ------------------------------------------------------------------------------------------------------------
@@ -16,23 +18,29 @@ _STOP = frozenset(
     someone something speak speaks spoken tell tells text than that the their them then there these they thing this those time times
     to told too under until up us use used very video clip film movie was we were what when where which while who whom whose why will with
     videos clips films movies recording recordings footage lecture lectures mentions mentioning discuss discusses discussed discussing
-    talked talking speaking
+    talked talking speaking re ve ll don didn doesn isn aren wasn weren hasn haven hadn wouldn couldn shouldn
     word words would written you your talk talks talking display displayed screen picture
     """.split()  # noqa: SIM905 (prose reads better than a list of strings)
 )
 
 _ENDINGS = ("ations", "ation", "ingly", "edly", "ings", "ing", "ies", "ied", "ers", "er", "ed", "es", "ly", "s", "e")
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_POSSESSIVE = re.compile(r"(?<=\w)['\u2018\u2019\u02bc\uff07]s\b", re.I)
 
 
 def tokens(text: str) -> list[str]:
-    """Return the words of a text in lower case, without possessive endings."""
-    return [re.sub(r"['’]s$", "", word.casefold()) for word in _WORD.findall(text)]
+    """Return the folded words of a text, without possessive endings; see `folding.words_in`."""
+    return words_in(_POSSESSIVE.sub("", text))
+
+
+def _content(text: str) -> list[str]:
+    """Return the words that carry meaning."""
+    words = (content_parts(word) if is_unspaced(word) else [word] for word in tokens(text) if word not in _STOP)
+    return [word for parts in words for word in parts if len(word) > 1 or word.isdigit() or is_unspaced(word)]
 
 
 def plain_words(text: str) -> list[str]:
-    """Return the distinct content words of a text in lower case, not stemmed."""
-    return list(dict.fromkeys(word for word in tokens(text) if word not in _STOP and (len(word) > 1 or word.isdigit())))
+    """Return the distinct content words of a text, folded, not stemmed."""
+    return list(dict.fromkeys(_content(text)))
 
 
 def stem(word: str) -> str:
@@ -50,15 +58,18 @@ def stem(word: str) -> str:
 
 def content_stems(text: str) -> list[str]:
     """Return the distinct stems of the content words of a text, in order."""
-    return list(dict.fromkeys(stem(word) for word in tokens(text) if word not in _STOP and (len(word) > 1 or word.isdigit())))
+    return list(dict.fromkeys(map(stem, _content(text))))
 
 
 def stem_overlap(wanted: list[str], text: str) -> float:
     """Return the share of the wanted stems that a text contains, from 0 to 1."""
     if not wanted:
         return 0.0
-    have = {stem(word) for word in tokens(text)}
-    return sum(word in have for word in wanted) / len(wanted)
+    words = tokens(text)
+    have, runs = set(map(stem, words)), [word for word in words if is_unspaced(word)]
+    weights = {word: weight(word) if is_unspaced(word) else 1.0 for word in wanted}
+    found = sum(weights[word] * (shared(word, runs) if is_unspaced(word) else word in have) for word in wanted)
+    return found / sum(weights.values())
 
 
 _VERB_ENDINGS = ("ed", "ing")
