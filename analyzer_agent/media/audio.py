@@ -3,7 +3,7 @@
 Gaps in the track become silence.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from analyzer_agent.media.container import (
 )
 from analyzer_agent.media.decoder_log import is_blank
 from analyzer_agent.media.encryption import is_encrypted
+from analyzer_agent.media.joined import JoinedClock, Point, Restamper, from_point
 from analyzer_agent.media.resampler import Resampler
 from analyzer_agent.protocols import Fault
 from analyzer_agent.records import Unread
@@ -66,7 +67,14 @@ def silence(span: TimeRange, rate: int) -> "NDArray[np.float32]":
     return np.zeros(span.length * rate // 1000, dtype=np.float32)
 
 
-def samples(path: Path, stream: int, span: TimeRange, rate: int, met: Callable[[Fault], None] = lambda _: None) -> "NDArray[np.float32]":
+def samples(
+    path: Path,
+    stream: int,
+    span: TimeRange,
+    rate: int,
+    met: Callable[[Fault], None] = lambda _: None,
+    joined: JoinedClock | None = None,
+) -> "NDArray[np.float32]":
     """Return the sound of `span`.
 
     The track is decoded in blocks from shortly before `span`: memory is about that of the result.
@@ -77,6 +85,7 @@ def samples(path: Path, stream: int, span: TimeRange, rate: int, met: Callable[[
         span: the range, in ms.
         rate: samples per second of the result.
         met: is told each part of `span` that cannot be decoded, which becomes silence.
+        joined: the clock of a file with several, None for most files.
 
     Returns:
         float32[span.length * rate // 1000], mono, -1..1.
@@ -89,7 +98,7 @@ def samples(path: Path, stream: int, span: TimeRange, rate: int, met: Callable[[
     with open_container(path) as container:
         chosen = container.streams[stream]
         discard_other_streams(container, chosen)
-        reader = _TrackDecoder(container, chosen, path, lambda fault: met(fault) if fault.span.overlaps(span) else None)  # type: ignore[arg-type]
+        reader = _TrackDecoder(container, chosen, path, lambda fault: met(fault) if fault.span.overlaps(span) else None, joined)  # type: ignore[arg-type]
         # A whole second is a whole sample at every rate: all calls resample on the same grid, so
         # adjacent results join without a seam.
         origin = max(0, (span.start - 100) // 1000)
@@ -108,7 +117,7 @@ def samples(path: Path, stream: int, span: TimeRange, rate: int, met: Callable[[
     return result
 
 
-def mix_of(path: Path, stream: int, channels: int, span: TimeRange) -> str:
+def mix_of(path: Path, stream: int, channels: int, span: TimeRange, joined: JoinedClock | None = None) -> str:
     """Return how a track is mixed: "" for mono and the plain mean of ordinary stereo, else `LEVELLED`.
 
     Whether stereo is ordinary is judged by a few seconds of `span`.
@@ -121,7 +130,7 @@ def mix_of(path: Path, stream: int, channels: int, span: TimeRange) -> str:
     with open_container(path) as container:
         chosen = container.streams[stream]
         discard_other_streams(container, chosen)
-        reader = _TrackDecoder(container, chosen, path, lambda _: None)  # type: ignore[arg-type]
+        reader = _TrackDecoder(container, chosen, path, lambda _: None, joined)  # type: ignore[arg-type]
         for number in range(_PROBES):
             start = (span.start + span.length * (2 * number + 1) // (2 * _PROBES)) // 1000
             if cancels(reader.pieces(start, start + 1), reader.rate, start):
@@ -132,11 +141,20 @@ def mix_of(path: Path, stream: int, channels: int, span: TimeRange) -> str:
 class _TrackDecoder:
     """Decodes a track to pieces; positions are samples since 0 ms at the track's own rate."""
 
-    def __init__(self, container: "InputContainer", stream: "AudioStream", path: Path, met: Callable[[Fault], None]) -> None:
+    def __init__(
+        self,
+        container: "InputContainer",
+        stream: "AudioStream",
+        path: Path,
+        met: Callable[[Fault], None],
+        joined: JoinedClock | None = None,
+    ) -> None:
         self._met = met
         self._container = container
         self._stream = stream
         self._path = path
+        self._joined = joined
+        self._from: Point | None = None
         self._at: StreamClock = clock_of(container, stream)
         self.rate: int = stream.codec_context.sample_rate
         self.channels: int = stream.codec_context.channels
@@ -191,6 +209,12 @@ class _TrackDecoder:
         self._stream.codec_context.flush_buffers()
         begin = self._stream.start_time if self._stream.start_time is not None else self._at.offset
         target = round(seconds / self._at.base) + self._at.offset
+        if self._joined is not None:
+            # Its points are exact, so one attempt suffices.
+            self._from = self._joined.point(self._stream.index, float(target * self._at.base))
+            if self._from is not None:
+                self._joined.enter(self._container, self._from)
+            return False
         try:
             self._container.seek(max(target, begin), stream=self._stream)
         except av.FFmpegError:
@@ -199,7 +223,15 @@ class _TrackDecoder:
 
     def _frames(self) -> "Iterator[AudioFrame]":
         context = self._stream.codec_context
-        for packet in packets(self._container, self._stream, self._path, lambda: clock(self._at.ms(self._reached))):
+        move = Restamper(self._joined, self._stream, self._from.part if self._from and self._joined.sought else 0) if self._joined else None
+        restamp = move.restamp if move else None
+        found: Iterable[Packet[Stream]] = packets(
+            self._container, self._stream, self._path, lambda: clock(self._at.ms(self._reached)), restamp
+        )
+        for packet in from_point(found, self._stream, self._from) if self._from else found:
+            if move and move.changed:  # another recording: nothing of the last one is heard in it
+                yield from decode_packet(lambda: context.decode(None))
+                context.flush_buffers()
             if packet.pts is not None:
                 self._reached = max(self._reached, packet.pts)
             if is_encrypted(packet):

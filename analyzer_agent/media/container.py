@@ -1,7 +1,7 @@
 """Open containers with libav, read their packets, and turn libav's errors into `MediaError`."""
 
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -147,7 +147,11 @@ def clock_of(container: "InputContainer", stream: "Stream") -> StreamClock:
 
 
 def packets(
-    container: "InputContainer", stream: "Stream", path: Path, reached: Callable[[], str]
+    container: "InputContainer",
+    stream: "Stream",
+    path: Path,
+    reached: Callable[[], str],
+    restamp: "Callable[[Packet[Stream]], None] | None" = None,
 ) -> "Generator[Packet[Stream], None, None]":
     """Yield the stream's packets from the current position, skipping damage and empty packets.
 
@@ -156,6 +160,7 @@ def packets(
         stream: the stream to read.
         path: the file, for the message.
         reached: returns the current time as text, for the message.
+        restamp: corrects the time stamps of a packet, if they need it.
 
     Raises:
         MediaError: libav cannot read on.
@@ -168,6 +173,8 @@ def packets(
             for packet in container.demux(stream):
                 if packet.size:
                     failures = 0
+                    if restamp is not None:
+                        restamp(packet)
                     yield packet
             return
         except av.FFmpegError as error:
@@ -177,6 +184,22 @@ def packets(
                     f"{path.name!r} cannot be read beyond {reached()}: {error.strerror}.",
                     hint="The file is damaged there. What lies before can still be asked about: limit the question with --to.",
                 ) from error
+
+
+def all_packets(container: "InputContainer", streams: "Sequence[Stream]") -> "Iterator[Packet[Stream]]":
+    """Yield the packets of several streams as far as they can be read, skipping damage."""
+    import av
+
+    failures = 0
+    while failures <= _MAX_DAMAGED_PACKETS:
+        try:
+            for packet in container.demux(*streams):
+                if packet.size:
+                    failures = 0
+                    yield packet
+            return
+        except av.FFmpegError:
+            failures += 1
 
 
 def decode_packet(decode: Callable[[], list[_T]], failed: Callable[[], None] | None = None) -> list[_T]:

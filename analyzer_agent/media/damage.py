@@ -160,7 +160,8 @@ class FaultMap:
         if picture is None:
             return []
         at, log = picture.clock, DecoderLog(picture.usual)
-        with PacketReader(self._path, picture.stream, at, picture.first, picture.spacing, threads=1, log=log) as reader:
+        place = picture.stream, at, picture.first, picture.spacing
+        with PacketReader(self._path, *place, threads=1, log=log, joined=picture.joined) as reader:
             found = faults_of(reader, max(picture.first, at.ticks(block.start)), at.ticks(block.end))
         return [Fault(TimeRange(max(0, at.ms(one.start)), max(0, at.ms(one.end))), one.reason) for one in found]
 

@@ -184,13 +184,13 @@ class MediaFile(Video):
         if sound.encrypted:
             self._damage.add(Fault(sound.span, "encrypted"))
             return audio.silence(span, rate)
-        return audio.samples(self.path, sound.stream, span, rate, self._damage.add)
+        return audio.samples(self.path, sound.stream, span, rate, self._damage.add, self._layout.joined)
 
     def mix(self, track: int = 1) -> str:
         """Return how the channels of a track are mixed; see `Video.mix`."""
         sound = self._sound(track)
         if track not in self._mixes:
-            self._mixes[track] = audio.mix_of(self.path, sound.stream, sound.channels, sound.span)
+            self._mixes[track] = audio.mix_of(self.path, sound.stream, sound.channels, sound.span, self._layout.joined)
         return self._mixes[track]
 
     def _sound(self, track: int) -> SoundStream:
@@ -208,7 +208,7 @@ class MediaFile(Video):
         if place >= len(self._layout.texts):
             return subtitles.sidecar_cues(self._sidecars[place - len(self._layout.texts)])
         stream, found = self._layout.texts[place]
-        return subtitles.embedded_cues(self.path, stream, found)
+        return subtitles.embedded_cues(self.path, stream, found, self._layout.joined)
 
     def _shown(self, picture: PictureStream, wanted: Sequence[int], converter: FrameConverter) -> Iterator[Frame]:
         at, paint = picture.clock, converter.image
@@ -285,7 +285,8 @@ class MediaFile(Video):
     def _cursor(self, picture: PictureStream) -> PacketReader:
         notice = self._damage.notice
         log = DecoderLog(picture.usual, lambda pts: notice(picture.clock.ms(pts)))
-        return PacketReader(self.path, picture.stream, picture.clock, picture.first, picture.spacing, self.decoder, self._threads, log)
+        place = picture.stream, picture.clock, picture.first, picture.spacing
+        return PacketReader(self.path, *place, self.decoder, self._threads, log, picture.joined)
 
     def _is_readable(self, at: int) -> bool:
         return at < self.readable.end or self.readable.end >= self.promised

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from analyzer_agent.media.container import StreamClock, decode_packet, discard_other_streams, has_arbitrary_start, open_container, packets
 from analyzer_agent.media.decoder_log import DecoderLog
 from analyzer_agent.media.hardware import SOFTWARE, accelerator
+from analyzer_agent.media.joined import JoinedClock, Point, Restamper, from_point
 from analyzer_agent.timeline import clock
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class PacketReader:
         decoder: the device type, see `hardware`.
         threads: number of decoder threads; 0 for one per processor.
         log: follows the decoder; by default one that tells nobody.
+        joined: the clock of a file with several, None for most files.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class PacketReader:
         decoder: str = SOFTWARE,
         threads: int = 0,
         log: DecoderLog | None = None,
+        joined: JoinedClock | None = None,
     ) -> None:
         self.at, self.start = at, start
         self.log = log or DecoderLog()
@@ -83,6 +86,8 @@ class PacketReader:
         self.longest_gop = 0
         self.seekable = True
         self._path = path
+        self._joined = joined if not spacing else None
+        self._from: Point | None = None
         self._decoder, self._threads = decoder, threads
         self._index = stream
         self.spacing = spacing
@@ -131,6 +136,9 @@ class PacketReader:
 
         None if the container's index does not reach it.
         """
+        if self._joined is not None:
+            point = self._point(target)
+            return round(Fraction(point.pts) / self.at.base) if point else None
         entries = self.stream.index_entries
         if has_arbitrary_start(self._container):
             return None  # libav's index holds any packets that it met while seeking, not key frames
@@ -205,6 +213,8 @@ class PacketReader:
         back = extra
         step = max(round(_FIRST_STEP_BACK * tick), self.longest_gop, 2 * self._settling)
         while self.seekable and target - back > self.start:
+            if self._joined is not None and self._point(target - back) is None:
+                break
             key = self._land(target - back, target)
             if key is not None:
                 return key
@@ -224,7 +234,8 @@ class PacketReader:
         if not self._jump(to):
             self.seekable = False
             return None
-        settled = None if has_arbitrary_start(self._container) else _MIN_PTS
+        exact = self._joined is not None or not has_arbitrary_start(self._container)
+        settled = _MIN_PTS if exact else None
         while (packet := self.next_packet()) is not None:
             if settled is None:
                 settled = self.read_to + self._settling
@@ -240,6 +251,15 @@ class PacketReader:
     def _jump(self, to: int) -> bool:
         import av
 
+        if self._joined is not None:
+            point = self._point(to)
+            if point is None:
+                return False
+            if not self._joined.enter(self._container, point):
+                self._rewind()
+            self._from = point
+            self._reset()
+            return True
         try:
             self._container.seek(to, stream=self.stream)
         except (av.FFmpegError, OverflowError):
@@ -249,6 +269,7 @@ class PacketReader:
 
     def _rewind(self) -> None:
         """Reopen the file: in some formats no seek reaches its start."""
+        self._from = None
         self._container.close()
         self._open()
 
@@ -262,7 +283,15 @@ class PacketReader:
         self._packets = self._demux()
 
     def _demux(self) -> "Generator[Packet[VideoStream], None, None]":
-        return packets(self._container, self.stream, self._path, lambda: clock(max(0, self.at.ms(self.read_to))))  # type: ignore[return-value]
+        point, self._from = self._from, None
+        joined, restamp = self._joined, None
+        if joined is not None:
+            restamp = Restamper(joined, self.stream, point.part if point and joined.sought else 0).restamp
+        found = packets(self._container, self.stream, self._path, lambda: clock(max(0, self.at.ms(self.read_to))), restamp)
+        return found if point is None else from_point(found, self.stream, point)  # type: ignore[return-value]
+
+    def _point(self, target: int) -> "Point | None":
+        return self._joined.point(self._index, float(target * self.at.base)) if self._joined is not None else None
 
     def _failed(self, stamp: int | None) -> None:
         """Note that a packet cannot be decoded; without it, its time is nobody's."""

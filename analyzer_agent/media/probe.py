@@ -20,7 +20,9 @@ from analyzer_agent.media.container import (
     packets,
 )
 from analyzer_agent.media.encryption import encrypted_streams, is_encrypted
+from analyzer_agent.media.joined import JoinedClock
 from analyzer_agent.media.orientation import orientation_of
+from analyzer_agent.media.seams import joined_clock
 from analyzer_agent.media.stream_end import DURATION_TOLERANCE_S, StreamEnds, declared_duration, stream_ends
 from analyzer_agent.protocols import Track
 from analyzer_agent.timeline import TimeRange, clock
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.frame import Frame
     from av.stream import Stream
+    from av.video.stream import VideoStream
 
 _STILL_S = Fraction(1)
 """Duration of an image, in seconds."""
@@ -63,6 +66,7 @@ class PictureStream:
     spacing: int
     encrypted: bool = False
     lost: TimeRange | None = None
+    joined: JoinedClock | None = None
 
     @property
     def usual(self) -> float:
@@ -83,13 +87,17 @@ class SoundStream:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The result of `inspect`; `duration` is in ms, `texts` are (stream index, track) pairs."""
+    """The result of `inspect`; `duration` is in ms, `texts` are (stream index, track) pairs.
+
+    `joined` is the clock of a file whose own clock starts anew or jumps.
+    """
 
     duration: int
     picture: PictureStream | None
     sounds: Sequence[SoundStream]
     texts: Sequence[tuple[int, Track]]
     readable: TimeRange
+    joined: JoinedClock | None = None
     problems: list[str] = field(default_factory=list)
 
 
@@ -114,11 +122,16 @@ def inspect(path: Path) -> Layout:
         streams = _used(video, audio)
         kinds = dict.fromkeys("picture" if stream is video else "sound" for stream in streams if stream.index in locked)
         problems += [f"the {kind} is encrypted: it cannot be analyzed" for kind in kinds]
+        joined = None
         if still:
             reach = StreamEnds({stream.index: _STILL_S for stream in streams})
         else:
             reach = stream_ends(container, streams, _frame_duration(video))
-        picture = _picture(video, first, reach, still) if video is not None else None
+            joined = joined_clock(container, path, streams, reach.restarted, max(reach.ends.values()))
+        if joined:
+            reach = StreamEnds({s.index: joined.end_of(s.index, clock_of(container, s)) for s in streams}, explained=True)
+            problems.append(joined.told(clock_of(container, streams[0])))
+        picture = _picture(video, first, reach, still, joined) if video is not None else None
         sounds = [_sound(stream, number, reach, stream.index in locked) for number, stream in enumerate(audio, 1)]
         texts = [(stream.index, _track(stream, number)) for number, stream in enumerate(container.streams.subtitles, 1)]
         duration = max([sound.span.end for sound in sounds] + ([picture.span.end] if picture else []))
@@ -126,7 +139,7 @@ def inspect(path: Path) -> Layout:
         readable = TimeRange(0, duration if reach.readable is None else min(duration, _round_up(reach.readable)))
         if reach.readable is not None:
             problems.append(f"cut off: the header promises {clock(duration)}, the data end at {clock(readable.end)}")
-        return Layout(duration, picture, sounds, texts, readable, problems)
+        return Layout(duration, picture, sounds, texts, readable, joined, problems)
 
 
 def has_sound(path: Path) -> bool:
@@ -214,7 +227,7 @@ def _first(path: Path, stream: "Stream") -> _Start:
         return _Start(next(iter(last), None), begin, data)
 
 
-def _picture(video: "Stream", start_of: _Start, reach: StreamEnds, still: bool) -> PictureStream:
+def _picture(video: "Stream", start_of: _Start, reach: StreamEnds, still: bool, joined: JoinedClock | None) -> PictureStream:
     """Describe a video stream by its beginning, which has no frame if the stream is encrypted."""
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
@@ -235,13 +248,20 @@ def _picture(video: "Stream", start_of: _Start, reach: StreamEnds, still: bool) 
         first=first,
         clock=at,
         span=TimeRange(start, max(start + 1, _round_up(reach.ends[video.index]))),
-        rate=Fraction(1) if still else Fraction(video.average_rate or video.guessed_rate or 0),
+        rate=Fraction(1) if still else _rate(video, joined),
         size=(tall, wide) if turn[0] % 180 else (wide, tall),
         turn=turn,
         spacing=round(_frame_duration(video) / at.base) if unstamped else 0,
         encrypted=frame is None,
+        joined=joined,
         lost=TimeRange(max(0, at.ms(begin)), start) if begin is not None and not unstamped and max(0, at.ms(begin)) < start else None,
     )
+
+
+def _rate(video: "VideoStream", joined: JoinedClock | None) -> Fraction:
+    """Return the frames per second; an average over jumps is none."""
+    rates = (video.average_rate, video.guessed_rate)
+    return Fraction(next((rate for rate in (reversed(rates) if joined else rates) if rate), 0))
 
 
 def _sound(stream: "Stream", number: int, reach: StreamEnds, encrypted: bool) -> SoundStream:

@@ -30,6 +30,9 @@ _TAG = re.compile(r"(\d{1,6}):(\d\d):(\d\d(?:\.\d{1,12})?)")
 _TRUNCATION_WINDOW_S = 5
 """A stream whose last packet lies within this many seconds of the end of the data was truncated."""
 
+_RESTART_S = Fraction(1, 2)
+"""Seconds by which decoding times may fall back between packets without a new start of the clock."""
+
 DURATION_TOLERANCE_S = 1
 """Seconds by which ends may differ without being reported."""
 
@@ -39,12 +42,13 @@ class StreamEnds:
     """The ends of streams in seconds, by index.
 
     `readable` is the end of the data, if they end early. `explained` is whether streams that are
-    not used explain a longer duration of the container.
+    not used explain a longer duration of the container, `restarted` whether a clock fell back.
     """
 
     ends: dict[int, Fraction]
     readable: Fraction | None = None
     explained: bool = False
+    restarted: bool = False
 
 
 def stream_ends(container: "InputContainer", streams: Sequence["Stream"], usual: Fraction) -> StreamEnds:
@@ -55,7 +59,10 @@ def stream_ends(container: "InputContainer", streams: Sequence["Stream"], usual:
         streams: the streams of interest.
         usual: duration of a frame in seconds, for packets without a duration.
     """
-    last = _packet_ends(container, streams, usual)
+    found = _last_packets(container, streams, usual)
+    last = {index: end for index, packet in found.items() if (end := packet.seconds()) is not None}
+    if any(packet.restarted for packet in found.values()):
+        return StreamEnds({stream.index: last.get(stream.index, Fraction(0)) for stream in streams}, restarted=True)
     # For formats without an index, libav estimates the duration from the bit rate.
     trusted = not has_estimated_duration(container)
     ends: dict[int, Fraction] = {}
@@ -95,6 +102,8 @@ class _LastPacket:
     pts: int | None = None
     duration: int = 0
     before: int | None = None
+    decoded: int | None = None
+    restarted: bool = False
 
     def take(self, packet: "Packet[Stream]") -> None:
         if packet.is_discard:
@@ -103,6 +112,9 @@ class _LastPacket:
         if stamp is None:
             # Raw streams have no time stamps; their frames are contiguous.
             stamp = 0 if self.pts is None else self.pts + (self.duration or round(self.usual / self.clock.base))
+        decoded = packet.dts if packet.dts is not None else stamp
+        self.restarted = self.restarted or (self.decoded is not None and (self.decoded - decoded) * self.clock.base > _RESTART_S)
+        self.decoded = decoded
         if self.pts is None or stamp > self.pts:
             self.before, self.pts, self.duration = self.pts, stamp, packet.duration or 0
         elif self.before is None or stamp > self.before:
@@ -148,8 +160,8 @@ def declared_duration(container: "InputContainer") -> Fraction | None:
     return Fraction(start + container.duration, 1_000_000)
 
 
-def _packet_ends(container: "InputContainer", streams: Sequence["Stream"], usual: Fraction) -> dict[int, Fraction]:
-    """Return the ends of the last packets by stream index; streams without packets are left out.
+def _last_packets(container: "InputContainer", streams: Sequence["Stream"], usual: Fraction) -> dict[int, _LastPacket]:
+    """Return the last packets by stream index.
 
     Reads the tail if the container is seekable, else the whole file.
     """
@@ -159,8 +171,7 @@ def _packet_ends(container: "InputContainer", streams: Sequence["Stream"], usual
             _read_tail(container, stream, streams, found)
     if any(end.pts is None for end in found.values()) and _seek(container, streams[0], Fraction(-10)):
         _read(container, streams, found)
-    known = {index: end.seconds() for index, end in found.items()}
-    return {index: end for index, end in known.items() if end is not None}
+    return found
 
 
 def _last_end(container: "InputContainer", sought: "Stream", streams: Sequence["Stream"]) -> Fraction:
@@ -201,6 +212,8 @@ def _readable(container: "InputContainer", stream: "Stream", seconds: Fraction) 
 def _read(container: "InputContainer", streams: Sequence["Stream"], found: dict[int, _LastPacket]) -> None:
     import av
 
+    for last in found.values():
+        last.decoded = None
     try:
         for packet in container.demux(*streams):
             # The demuxer's last packet is empty, and of any stream.

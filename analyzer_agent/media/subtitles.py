@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from analyzer_agent.errors import MediaError
 from analyzer_agent.media.container import StreamClock, clock_of, decode_packet, discard_other_streams, open_container, packets
+from analyzer_agent.media.joined import JoinedClock, Restamper
 from analyzer_agent.protocols import Cue, Track
 from analyzer_agent.timeline import TimeRange, clock
 
@@ -75,8 +76,10 @@ def sidecar_cues(file: Path) -> list[Cue]:
         raise no_subtitles from error
 
 
-def embedded_cues(path: Path, stream: int, track: Track) -> list[Cue]:
+def embedded_cues(path: Path, stream: int, track: Track, joined: JoinedClock | None = None) -> list[Cue]:
     """Return the cues of a track inside the file; `stream` is its index in the container.
+
+    `joined` is the clock of a file with several.
 
     Raises:
         MediaError: the track consists of images or cannot be read.
@@ -89,7 +92,7 @@ def embedded_cues(path: Path, stream: int, track: Track) -> list[Cue]:
     with open_container(path) as container:
         chosen = container.streams[stream]
         discard_other_streams(container, chosen)
-        return _cues(container, chosen, path)
+        return _cues(container, chosen, path, joined)
 
 
 def strip_markup(text: str) -> str:
@@ -99,10 +102,11 @@ def strip_markup(text: str) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def _cues(container: "InputContainer", stream: "Stream", path: Path) -> list[Cue]:
+def _cues(container: "InputContainer", stream: "Stream", path: Path, joined: JoinedClock | None = None) -> list[Cue]:
     at = clock_of(container, stream)
+    restamp = Restamper(joined, stream).restamp if joined else None
     cues: list[Cue] = []
-    for packet in packets(container, stream, path, lambda: clock(cues[-1].span.end if cues else 0)):
+    for packet in packets(container, stream, path, lambda: clock(cues[-1].span.end if cues else 0), restamp):
         cues.extend(_cue(packet, at))
     return sorted(cues, key=lambda cue: cue.span)
 
