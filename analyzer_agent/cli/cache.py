@@ -89,10 +89,10 @@ def _video(store: "Store", given: str | None) -> str | None:
         return None
     known = store.maintenance.videos()
     if Path(given).is_file():
-        from analyzer_agent.media import open_video
+        from analyzer_agent.media import content_id
 
-        with open_video(given) as file:
-            wanted = [video for video in known if video.id == file.id]
+        id = content_id(Path(given), store.identities)
+        wanted = [video for video in known if video.id == id]
     else:
         wanted = [video for video in known if given in (video.id, video.name, video.path)]
     if len(wanted) > 1:

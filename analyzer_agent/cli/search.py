@@ -94,10 +94,16 @@ def _places(store: "Store", named: Sequence[str], recursive: bool) -> "list[Know
     if not named:
         named_as_files = (replace(video, name=Path(video.path).name) for video in known.values())
         return sorted(named_as_files, key=lambda place: place.path)
-    from analyzer_agent.media import fingerprint, media_in
+    from analyzer_agent.media import content_id, fingerprint, media_in
     from analyzer_agent.storage import KnownVideo
 
-    files = {fingerprint(file): file for file in media_in(named, recursive=recursive).files}
+    def id_of(file: Path) -> str:
+        try:
+            return content_id(file, store.identities)
+        except MediaError:  # its notes are of what it was, if there are any
+            return fingerprint(file)
+
+    files = {id_of(file): file for file in media_in(named, recursive=recursive).files}
     return [KnownVideo(id, file.name, str(file), known[id].duration if id in known else 0) for id, file in files.items()]
 
 

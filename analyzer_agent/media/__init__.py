@@ -6,8 +6,19 @@ The only package that imports `av` (libav).
 from analyzer_agent.media.addresses import local_path
 from analyzer_agent.media.file import MediaFile, open_video
 from analyzer_agent.media.folders import media_in
-from analyzer_agent.media.identity import fingerprint, is_named, named_id
+from analyzer_agent.media.identity import content_id, fingerprint, is_named, named_id
 from analyzer_agent.media.missing_video import MissingVideo
 from analyzer_agent.media.probe import has_sound
 
-__all__ = ["MediaFile", "MissingVideo", "fingerprint", "has_sound", "is_named", "local_path", "media_in", "named_id", "open_video"]
+__all__ = [
+    "MediaFile",
+    "MissingVideo",
+    "content_id",
+    "fingerprint",
+    "has_sound",
+    "is_named",
+    "local_path",
+    "media_in",
+    "named_id",
+    "open_video",
+]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from analyzer_agent.errors import MediaError, near
 from analyzer_agent.media.addresses import address_error
+from analyzer_agent.media.playlists import named_files, referenced_files
 
 if TYPE_CHECKING:
     from av.codec.hwaccel import HWAccel
@@ -75,6 +76,16 @@ def open_container(path: Path, hwaccel: "HWAccel | None" = None) -> "InputContai
 
 def not_media(path: Path) -> MediaError:
     """Return the error for a file that has neither picture nor sound."""
+    if missing := list(referenced_files(path).missing):
+        if address := address_error(Path(missing[0])):
+            return MediaError(f"{path.name!r} is not a video: it points to addresses, which are not read.", hint=address.hint)
+        where = "Put the files that it names in their place."
+        return MediaError(f"{path.name!r} points to {missing[0]!r}, which cannot be read.", hint=where)
+    if named := named_files(path):
+        one = named[0].name
+        return MediaError(
+            f"{path.name!r} is a list of files, of a kind that is not read.", hint=f"Give the files themselves, such as {one!r}."
+        )
     return MediaError(
         f"{path.name!r} is not a video: it has neither picture nor sound that can be decoded.",
         hint="Give a video, audio or image file, such as .mp4, .mkv, .mov, .webm, .avi, .ts, .mp3, .wav, .flac, .jpg or .png.",
@@ -178,6 +189,8 @@ def packets(
                     yield packet
             return
         except av.FFmpegError as error:
+            if isinstance(error, FileNotFoundError):  # a playlist ends before a file that is missing, which is told when it is opened
+                return
             failures += 1
             if failures > _MAX_DAMAGED_PACKETS:
                 raise MediaError(

@@ -18,7 +18,7 @@ from analyzer_agent.media.damage import Damage, FaultMap
 from analyzer_agent.media.decoder_log import DecoderLog
 from analyzer_agent.media.frame_converter import FrameConverter
 from analyzer_agent.media.frames import FrameRequest
-from analyzer_agent.media.identity import fingerprint
+from analyzer_agent.media.identity import Content, Sums, content_of
 from analyzer_agent.media.packet_reader import PacketReader
 from analyzer_agent.media.probe import Layout, PictureStream, SoundStream, inspect
 from analyzer_agent.protocols import Cue, Fault, Frame, FrameQuery, Track, Video
@@ -33,7 +33,7 @@ _MAX_PARALLEL_READERS = 2
 """Each reader loads the container's index separately: about 100 MB for a video of ten hours."""
 
 
-def open_video(path: str | Path, decoder: str = hardware.SOFTWARE) -> "MediaFile":
+def open_video(path: str | Path, decoder: str = hardware.SOFTWARE, sums: Sums | None = None) -> "MediaFile":
     """Open a video, audio or image file. An image is a video of one frame that lasts a second.
 
     A truncated file opens as well: see `MediaFile.readable`.
@@ -42,6 +42,8 @@ def open_video(path: str | Path, decoder: str = hardware.SOFTWARE) -> "MediaFile
         path: the file.
         decoder: "cpu", a hardware decoder such as "cuda", or "auto" for a hardware decoder if one
             works. Frames are bit-identical.
+        sums: sums of files that were read before; without them, uncompressed media and the files
+            of a playlist are read whole each time, for their id.
 
     Raises:
         MediaError: the file cannot be read, or not with this decoder.
@@ -49,7 +51,7 @@ def open_video(path: str | Path, decoder: str = hardware.SOFTWARE) -> "MediaFile
     file = local_path(path)
     layout = inspect(file)
     chosen = hardware.choose_device(file, layout.picture.codec, decoder) if layout.picture else hardware.SOFTWARE
-    return MediaFile(file, fingerprint(file), layout, chosen)
+    return MediaFile(file, content_of(file, layout.kind, sums), layout, chosen)
 
 
 class MediaFile(Video):
@@ -61,11 +63,13 @@ class MediaFile(Video):
         readable: the part of the timeline whose data exist.
         promised: the duration in the header, in ms; longer than `duration` in a truncated file.
         problems: oddities of the file, as sentences for people.
+        content: what decides its id.
     """
 
-    def __init__(self, path: Path, id: str, layout: Layout, decoder: str = hardware.SOFTWARE) -> None:
+    def __init__(self, path: Path, content: Content, layout: Layout, decoder: str = hardware.SOFTWARE) -> None:
         self.path = path
-        self.id = id
+        self.id = content.id
+        self.content = content
         self._layout = layout
         self.decoder = decoder
         """The device that decodes frames: cpu, or a hardware decoder such as cuda."""
@@ -77,7 +81,8 @@ class MediaFile(Video):
         self.rate: Fraction = picture.rate if picture else Fraction(0)
         self.size: tuple[int, int] = picture.size if picture else (0, 0)
         self.rotation: int = picture.turn[0] if picture else 0
-        self.problems: list[str] = list(layout.problems)
+        self.problems: list[str] = [*layout.problems, *_missing(content)]
+        self._absent = [Fault(span, "undecodable", f"{name} is missing") for span, name in content.referenced.lost]
         self.audio_tracks: Sequence[Track] = tuple(sound.track for sound in layout.sounds)
         self._sidecars = subtitles.sidecars(path)
         beside = [subtitles.sidecar_track(path, file, len(layout.texts) + n) for n, file in enumerate(self._sidecars, 1)]
@@ -164,6 +169,7 @@ class MediaFile(Video):
             return iter(())
         if picture.lost:
             self._damage.add(Fault(picture.lost, "undecodable"))
+        self._add_absent()
         converter = FrameConverter(query.order, picture.turn, query.pixels, picture.size)
         wanted = query.instants
         if wanted is None and query.fps is not None:
@@ -184,6 +190,7 @@ class MediaFile(Video):
         if sound.encrypted:
             self._damage.add(Fault(sound.span, "encrypted"))
             return audio.silence(span, rate)
+        self._add_absent()
         return audio.samples(self.path, sound.stream, span, rate, self._damage.add, self._layout.joined)
 
     def mix(self, track: int = 1) -> str:
@@ -213,7 +220,8 @@ class MediaFile(Video):
     def _shown(self, picture: PictureStream, wanted: Sequence[int], converter: FrameConverter) -> Iterator[Frame]:
         at, paint = picture.clock, converter.image
         readable = [t for t in wanted if self._is_readable(t)]
-        there = [t for t in readable if picture.lost is None or not picture.lost.start <= t < picture.lost.end]
+        lost = [*([picture.lost] if picture.lost else []), *(fault.span for fault in self._absent)]
+        there = [t for t in readable if not any(span.start <= t < span.end for span in lost)]
         wish = FrameRequest(instants=tuple(max(picture.first, at.ticks(t)) for t in there))
         last: tuple[int | None, NDArray[np.uint8]] | None = None
         with closing(self._decoded(wish)) as shown:
@@ -288,6 +296,10 @@ class MediaFile(Video):
         place = picture.stream, picture.clock, picture.first, picture.spacing
         return PacketReader(self.path, *place, self.decoder, self._threads, log, picture.joined)
 
+    def _add_absent(self) -> None:
+        for fault in self._absent:
+            self._damage.add(fault)
+
     def _is_readable(self, at: int) -> bool:
         return at < self.readable.end or self.readable.end >= self.promised
 
@@ -306,6 +318,14 @@ class MediaFile(Video):
     def _check_open(self) -> None:
         if self._closed.is_set():
             raise MediaError(f"{self.name!r} was closed.", hint="Open it again with open_video().")
+
+
+def _missing(content: Content) -> list[str]:
+    names = list(content.referenced.missing)
+    if not names:
+        return []
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return [f"{len(names)} of the files that it points to {'is' if len(names) == 1 else 'are'} missing: {', '.join(names[:3])}{more}"]
 
 
 def _listed(tracks: Sequence[Track]) -> str:

@@ -20,6 +20,7 @@ from analyzer_agent.media.container import (
     packets,
 )
 from analyzer_agent.media.encryption import encrypted_streams, is_encrypted
+from analyzer_agent.media.identity import ContentKind, content_kind
 from analyzer_agent.media.joined import JoinedClock
 from analyzer_agent.media.orientation import orientation_of
 from analyzer_agent.media.seams import joined_clock
@@ -99,6 +100,7 @@ class Layout:
     readable: TimeRange
     joined: JoinedClock | None = None
     problems: list[str] = field(default_factory=list)
+    kind: ContentKind = "sampled"
 
 
 def inspect(path: Path) -> Layout:
@@ -139,7 +141,7 @@ def inspect(path: Path) -> Layout:
         readable = TimeRange(0, duration if reach.readable is None else min(duration, _round_up(reach.readable)))
         if reach.readable is not None:
             problems.append(f"cut off: the header promises {clock(duration)}, the data end at {clock(readable.end)}")
-        return Layout(duration, picture, sounds, texts, readable, joined, problems)
+        return Layout(duration, picture, sounds, texts, readable, joined, problems, content_kind(container))
 
 
 def has_sound(path: Path) -> bool:

@@ -14,7 +14,7 @@ from analyzer_agent.fencing import as_name
 from analyzer_agent.media import MediaFile, MissingVideo, is_named, local_path, named_id, open_video
 from analyzer_agent.protocols import ChatModel, EngineConfig, EngineSpec, Spec, Vision
 from analyzer_agent.session.options import check_served, options_of, with_defaults
-from analyzer_agent.storage import Store
+from analyzer_agent.storage import Store, StoredSums
 from analyzer_agent.timeline import TimeRange, clock, seconds
 from analyzer_agent.toolbox import SessionVideo, Tool
 from analyzer_agent.tools.aliases import resolve_name, resolve_names
@@ -196,7 +196,7 @@ def open_or_find_imported(path: str | Path, settings: Settings) -> MediaFile | M
     """
     given = local_path(path)
     stands_in = None if given.exists() else video_by_name(given, named_videos(settings))
-    return stands_in or open_video(given, settings.decoder)
+    return stands_in or open_video(given, settings.decoder, StoredSums(settings.store))
 
 
 def named_videos(settings: Settings) -> dict[str, int]:

@@ -16,7 +16,7 @@ from analyzer_agent.config import PathLike, SessionOverrides, Settings
 from analyzer_agent.errors import AgentError
 from analyzer_agent.events import Event, ToolStarted, discard
 from analyzer_agent.evidence.provenance import IMPORTED
-from analyzer_agent.media import media_in
+from analyzer_agent.media import MediaFile, media_in
 from analyzer_agent.protocols import ChatModel
 from analyzer_agent.records import JoinedNote, ToolResult
 from analyzer_agent.sanitize import truncated
@@ -41,7 +41,7 @@ from analyzer_agent.tools.support.engine_pool import EnginePool
 
 if TYPE_CHECKING:
     from analyzer_agent.evals.modes import Description
-    from analyzer_agent.media import MediaFile, MissingVideo
+    from analyzer_agent.media import MissingVideo
 
 
 def _usual_settings() -> Settings:
@@ -111,6 +111,9 @@ class Session(Conversation):
                 replace(session_video, imported=_imported_analyzers(self.store, session_video.video.id)) for session_video in session_videos
             ]
             check_videos(self.store, self.name, self.session_videos)
+            for file in files:
+                if isinstance(file, MediaFile) and file.content.state:
+                    self.store.identities.keep(file.content.place, file.content.state, file.content.sum)
             for session_video in self.session_videos:
                 self.store.notes.add_video(
                     session_video.video.id,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from analyzer_agent.storage.database import Connections, gc_paused
 from analyzer_agent.storage.history import History
+from analyzer_agent.storage.identities import Identities, StoredSums
 from analyzer_agent.storage.ledger import LEASE_S, ClaimLost, Covered, Failed, Ledger
 from analyzer_agent.storage.maintenance import Cleared, KnownVideo, Maintenance, StoredShare
 from analyzer_agent.storage.notes import CHAPTER, CHAPTERS, Notes, NoteSummary, Vectors
@@ -17,6 +18,7 @@ __all__ = [
     "Covered",
     "Failed",
     "History",
+    "Identities",
     "KnownVideo",
     "Ledger",
     "Maintenance",
@@ -24,6 +26,7 @@ __all__ = [
     "Notes",
     "Store",
     "StoredShare",
+    "StoredSums",
     "Vectors",
     "gc_paused",
 ]
@@ -43,6 +46,7 @@ class Store:
         self.notes = Notes(self.connections, self.ledger)
         self.vectors = Vectors(self.connections)
         self.history = History(self.connections)
+        self.identities = Identities(self.connections)
         self.maintenance = Maintenance(self.connections)
 
     def close(self) -> None:

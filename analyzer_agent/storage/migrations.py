@@ -130,3 +130,13 @@ def m007_forms_of_words(db: Database) -> None:
         "INSERT INTO notes_fts (notes_fts) VALUES ('rebuild')",
     ):
         db.execute(statement)
+
+
+@migrations()
+def m008_identities(db: Database) -> None:
+    """Create the sums of files that were read whole, and the older ids of unchanged content."""
+    for statement in (
+        "CREATE TABLE sums (path TEXT PRIMARY KEY, state TEXT NOT NULL, sum TEXT NOT NULL)",
+        "CREATE TABLE aliases (sum TEXT PRIMARY KEY, video TEXT NOT NULL UNIQUE REFERENCES videos(id))",
+    ):
+        db.execute(statement)

@@ -103,6 +103,12 @@ def write(path: Path, clip: Clip = Clip()) -> Path:
     return path
 
 
+def encoded(path: Path, clip: Clip) -> Path:
+    """Write the clip anew, with the files that its format puts beside it, and return its path."""
+    _encode(path, clip)
+    return path
+
+
 def _encode(path: Path, clip: Clip) -> None:
     with av.open(str(path), "w", format=clip.format, options=dict(clip.muxer)) as container:
         sources = [_video(container, clip)] if clip.picture else []

@@ -79,7 +79,7 @@ def test_frames_before_zero_are_seen_at_zero_only(tmp_path: Path) -> None:
     layout = plain._layout
     assert layout.picture is not None
     early = StreamClock(layout.picture.clock.base, round(Fraction(100, 1000) / layout.picture.clock.base))
-    video = MediaFile(plain.path, plain.id, replace(layout, picture=replace(layout.picture, clock=early)))
+    video = MediaFile(plain.path, plain.content, replace(layout, picture=replace(layout.picture, clock=early)))
     assert [(f.t, f.pts, number_of(f.image)) for f in video.frames(TimeRange(0, 61))] == [(0, 0, 2), (20, 20, 3), (60, 60, 4)]
     assert [number_of(f.image) for f in video.frames(TimeRange(0, 61), instants=[0, 19, 20])] == [2, 2, 3]
 
