@@ -57,6 +57,8 @@ def _finish_reason(checked: CheckedAnswer) -> Finished:
         return "answered"
     if checked.stopped is None:
         return "not_found"
+    if checked.stopped == "prompt_cut":
+        return "prompt_cut"
     return "out_of_steps" if checked.stopped == "last_step" else "out_of_budget"
 
 

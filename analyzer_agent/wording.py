@@ -22,7 +22,11 @@ _RANGES_SHOWN = 3
 _PARTS_SHOWN = 4
 _IN_BRIEF = 3
 _LONGEST_QUOTE = 300
-_ENDINGS = {"out_of_steps": "The steps were used up before it was done.", "out_of_budget": "The budget was used up before it was done."}
+_ENDINGS = {
+    "out_of_steps": "The steps were used up before it was done.",
+    "out_of_budget": "The budget was used up before it was done.",
+    "prompt_cut": "The model's server did not read the whole prompt, so that this answer says nothing about the video.",
+}
 _ASKED, _LONGEST_ASKED = ("query", "question", "description"), 80
 
 

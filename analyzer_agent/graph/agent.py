@@ -120,6 +120,7 @@ class Agent:
             "verdict": None,
             "doubted": None,
             "stopped": None,
+            "prompt_cut": False,
             "turn": turn,
             "step": 0,
             "sent_back": 0,

@@ -21,6 +21,7 @@ from analyzer_agent.toolbox import MergedNote, Toolbox
 from analyzer_agent.toolbox.answer_check import (
     NO_ANSWER,
     CheckedAnswer,
+    StopReason,
     check_and_return,
     notes_text,
     parse_finish_call,
@@ -69,6 +70,7 @@ class Nodes:
         return {
             "step": step,
             "stopped": stopped,
+            "prompt_cut": reply.prompt_cut,
             "messages": [*state["messages"], *assistant_message(reply)],
             "calls": [call_row(call) for call in reply.calls],
             **_usage_update(state, reply),
@@ -120,7 +122,9 @@ class Nodes:
             options=state["options"],
         )
         if isinstance(checked, CheckedAnswer):
-            return {"verdict": answer_row(replace(checked, stopped=state.get("stopped")))}
+            # An answer that cites what it read was not made worthless by what was cut.
+            cut: StopReason | None = "prompt_cut" if state.get("prompt_cut") and not checked.cited else None
+            return {"verdict": answer_row(replace(checked, stopped=state.get("stopped") or cut))}
         back = self._back(state, checked.text, checked.problem, render(checked.prompt, why=checked.problem))
         return back | {"sent_back": state["sent_back"] + 1}
 

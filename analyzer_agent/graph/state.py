@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 
 from analyzer_agent.records import ShownNote, ToolCall, ToolResult, Unexamined
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.toolbox.answer_check import CheckedAnswer, Outcome, StopReason
+from analyzer_agent.toolbox.answer_check import CheckedAnswer, Limit, Outcome, StopReason
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Limits:
     analyzer_ms: int | None = None
     tokens: int | None = None
 
-    def reached(self, state: "State", step: int) -> StopReason | None:
+    def reached(self, state: "State", step: int) -> Limit | None:
         """Return the limit that is reached at this step, or None."""
         if step >= self.steps:
             return "last_step"
@@ -30,7 +30,7 @@ class Limits:
         """Return whether the token budget is spent."""
         return self.tokens is not None and state["input_tokens"] + state["output_tokens"] >= self.tokens
 
-    def sentence(self, reason: StopReason) -> str:
+    def sentence(self, reason: Limit) -> str:
         """Return the sentence that tells the model which limit is reached."""
         match reason:
             case "last_step":
@@ -44,7 +44,8 @@ class Limits:
 class State(TypedDict, total=False):
     """The checkpointed data: plain JSON-able values only.
 
-    `earlier` and `shown` last as long as the session. `stopped` is the limit that was reached.
+    `earlier` and `shown` last as long as the session. `stopped` is the limit that was reached;
+    `prompt_cut` tells that the server did not read the whole prompt of the last reply.
     `sent_back` counts the answers sent back for breaking a rule. `verdict` is the checked answer,
     `doubted` the one that was sent back because its evidence did not suffice; `answer_row` writes
     both, `answer_of` reads them.
@@ -54,7 +55,8 @@ class State(TypedDict, total=False):
     options: list[str]
     messages: list[dict[str, Any]]
     step: int
-    stopped: StopReason | None
+    stopped: Limit | None
+    prompt_cut: bool
     calls: list[dict[str, Any]]
     results: list[dict[str, Any]]
     sent_back: int

@@ -180,6 +180,11 @@ PARSER_HINT = (
     "SGLang: --tool-call-parser NAME; llama.cpp: --jinja; Ollama and LM Studio: a model that is marked as able to use tools)."
 )
 
+CONTEXT_HINT = (
+    "Give the server a longer context (Ollama: OLLAMA_CONTEXT_LENGTH=16384, or num_ctx; llama.cpp: -c 16384; "
+    "vLLM: --max-model-len 16384; LM Studio: the model's context length), or ask about a shorter range."
+)
+
 _EXPLANATIONS: Mapping[Kind, tuple[str, str]] = {
     "forbidden": ("{url} does not let this key use {model!r}{tail}", "Choose another model with --model, or ask for access."),
     "context": (

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from analyzer_agent.llm.openai_client import Endpoint
-from analyzer_agent.llm.openai_errors import PARSER_HINT, Failure
+from analyzer_agent.llm.openai_errors import CONTEXT_HINT, PARSER_HINT, Failure
 from analyzer_agent.llm.openai_text import RequestContext, VisibleText, content_text
 from analyzer_agent.llm.openai_thoughts import begins_in_thoughts
+from analyzer_agent.llm.prompt_size import PromptWatch
 from analyzer_agent.llm.text_calls import find_calls
 from analyzer_agent.protocols import Reply
 from analyzer_agent.records import ToolCall
@@ -27,6 +28,7 @@ class OpenAIModel(ABC):
         self._endpoint = endpoint
         self._in_thoughts = begins_in_thoughts(endpoint.model)
         self._told: set[str] = set()
+        self._prompts = PromptWatch()
 
     def complete(
         self,
@@ -62,7 +64,15 @@ class OpenAIModel(ABC):
                     raise
             return self._attempt(ask, {name: value for name, value in body.items() if name != "tool_choice"}, messages)
 
-        return self._endpoint.with_retries(ask, attempt)
+        return self._watched(self._endpoint.with_retries(ask, attempt), messages, tools)
+
+    def _watched(self, reply: Reply, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> Reply:
+        """Return the reply, marked if the server did not read the whole prompt."""
+        about = self._prompts.missing(messages, tools, reply.usage)
+        if about is None:
+            return reply
+        counted = f"{self.model!r} read {reply.usage.input_tokens} tokens of about {about} that were sent: its server cut the prompt. "
+        return replace(reply, prompt_cut=True, notices=(*reply.notices, *self._once_told("prompt", counted + CONTEXT_HINT)))
 
     def _visible(self, body: Mapping[str, Any]) -> VisibleText:
         return VisibleText(bool(body.get("tools")), self._in_thoughts)
@@ -83,12 +93,12 @@ class OpenAIModel(ABC):
         if not found.calls:
             raise Failure("unparsed", truncated(" ".join(reply.text[len(found.text) :].split()), 80))
         calls = tuple(ToolCall(new_id(), call.name, call.arguments) for call in found.calls)
-        notices = self._once_told(f"{self.model!r} writes its tool calls as text, which its server does not read. {PARSER_HINT}")
+        notices = self._once_told("calls", f"{self.model!r} writes its tool calls as text, which its server does not read. {PARSER_HINT}")
         return replace(reply, text=found.text, calls=calls, state=None, notices=notices)
 
-    def _once_told(self, notice: str) -> tuple[str, ...]:
-        new = notice not in self._told
-        self._told.add(notice)
+    def _once_told(self, subject: str, notice: str) -> tuple[str, ...]:
+        new = subject not in self._told
+        self._told.add(subject)
         return (notice,) if new else ()
 
     @abstractmethod

@@ -26,7 +26,8 @@ class Reply:
     """A model's reply.
 
     `state` is opaque (reasoning items) and is sent back with its calls. `notices` are warnings for
-    the user about the server, each told once.
+    the user about the server, each told once. `prompt_cut` tells that the server did not read the
+    whole prompt.
     """
 
     text: str = ""
@@ -34,6 +35,7 @@ class Reply:
     usage: TokenUsage = TokenUsage()
     state: Any = None
     notices: tuple[str, ...] = ()
+    prompt_cut: bool = False
 
 
 class ChatModel(Protocol):

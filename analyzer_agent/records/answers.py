@@ -11,7 +11,7 @@ from analyzer_agent.timeline import TimeRange, seconds
 
 Confidence = Literal["high", "medium", "low"]
 
-Finished = Literal["answered", "not_found", "out_of_steps", "out_of_budget"]
+Finished = Literal["answered", "not_found", "out_of_steps", "out_of_budget", "prompt_cut"]
 
 Reason = Literal["unseen", "failed", "unavailable", "budget", "not_understood"] | Unread
 

@@ -18,7 +18,11 @@ from analyzer_agent.toolbox.citations import cited_ids, misquoting_claims, parse
 from analyzer_agent.toolbox.schemas import JUDGE, parse_object
 from analyzer_agent.wording import option_letter
 
-StopReason = Literal["last_step", "analyzer_budget", "token_budget"]
+Limit = Literal["last_step", "analyzer_budget", "token_budget"]
+"""A limit of one question that can be reached."""
+
+StopReason = Limit | Literal["prompt_cut"]
+"""Why a question ended before it was done: at a limit, or since the server did not read the whole prompt."""
 """The limit that made a model finish before it chose to."""
 
 NO_ANSWER = "There is no answer: the model ended without giving one."

@@ -11,6 +11,7 @@ import pytest
 
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError
+from analyzer_agent.events import Warned
 from analyzer_agent.graph import NO_ANSWER
 from analyzer_agent.records import Answer
 from analyzer_agent.session import Session
@@ -236,6 +237,18 @@ def test_a_question_to_it_ends(opened: Callable[..., Session], server: OpenAISer
     for at, text in case.told.items():
         assert text.removeprefix("A ") in told(server, at)
     assert time.monotonic() - began < SECONDS and session.interrupted is None
+
+
+def test_a_prompt_that_the_server_cut_is_told_and_ends_the_answer(
+    opened: Callable[..., Session], server: OpenAIServer, tmp_path: Path
+) -> None:
+    cues = tuple((n * 40, n * 40 + 39, f"It costs {n} dollars, she says, and the market closes at noon") for n in range(45))
+    server.script = [Turn(calls=LOOK.calls, usage=(2047, 9)), *[Turn(text="How can I help you?", usage=(2048, 9))] * 2]
+    events = list(opened(talk(tmp_path / "dense.mp4", cues=cues)).stream("How much?"))
+    warned = [event.text for event in events if isinstance(event, Warned)]
+    answer = events[-1].answer  # type: ignore[union-attr]
+    assert len(warned) == 1 and "its server cut the prompt" in warned[0] and "num_ctx" in warned[0]
+    assert (answer.finished, answer.confidence) == ("prompt_cut", "low") and "did not read the whole prompt" in str(answer)
 
 
 class TestNotesOfAnotherTime:

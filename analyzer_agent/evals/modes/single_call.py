@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from analyzer_agent.errors import Cancelled
@@ -75,6 +75,8 @@ def ask_and_check(
         prompt = "finish_again" if evidence is None else "cite_shown"
         checked = check_and_return(draft, evidence, prompt=prompt, may_return=number < _MAX_CALLS and not spent, options=context.options)
         if isinstance(checked, CheckedAnswer):
+            if reply.prompt_cut and not checked.cited:
+                checked = replace(checked, stopped="prompt_cut")
             return Outcome(context.question, checked, llm_calls=number, input_tokens=inputs, output_tokens=outputs)
         complaint = render(checked.prompt, why=checked.problem)
         messages += [*assistant_message(reply), *rejection_messages([call.id for call in reply.calls], complaint)]
