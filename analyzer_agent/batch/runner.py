@@ -1,7 +1,6 @@
 """Ask questions, video by video, and write each answer to disk before the next."""
 
 import logging
-import os
 import queue
 import threading
 import time
@@ -17,6 +16,7 @@ from analyzer_agent.batch.answer_file import lock as locked
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.importing import prepare as prepare_import
+from analyzer_agent.media import local_path
 from analyzer_agent.protocols import ChatModel
 from analyzer_agent.questions import Gold, Question, Questions
 from analyzer_agent.session import EnginePool, Session, available_tools, choose_model, open_or_find_imported, understood
@@ -271,7 +271,7 @@ def missing_videos(questions: Iterable[Question]) -> dict[Path, list[Question]]:
     asked: dict[Path, list[Question]] = {}
     for question in questions:
         asked.setdefault(question.video, []).append(question)
-    return {video: about for video, about in asked.items() if not os.path.isfile(video)}
+    return {video: about for video, about in asked.items() if not local_path(video).is_file()}
 
 
 def _import_subtitles(question: Question, settings: Settings) -> None:

@@ -89,8 +89,11 @@ def _require_videos(run: "Batch") -> None:
     missing = run.missing
     if not missing:
         return
-    first = one_line(str(next(iter(missing))))
-    hint = "Name the folder of the videos: --videos DIR"
+    from analyzer_agent.media import address_error
+
+    path = next(iter(missing))
+    first, address = one_line(str(path)), address_error(path)
+    hint = f"{address} {address.hint}" if address else "Name the folder of the videos: --videos DIR"
     asked, every = sum(map(len, missing.values())), len(run.questions)
     if asked == every:
         raise AgentError(f"None of the videos exists; the first is {first!r}.", hint=hint)

@@ -3,7 +3,7 @@
 The only package that imports `av` (libav).
 """
 
-from analyzer_agent.media.addresses import local_path
+from analyzer_agent.media.addresses import address_error, local_path
 from analyzer_agent.media.file import MediaFile, open_video
 from analyzer_agent.media.folders import media_in
 from analyzer_agent.media.identity import content_id, fingerprint, is_named, named_id
@@ -13,6 +13,7 @@ from analyzer_agent.media.probe import has_sound
 __all__ = [
     "MediaFile",
     "MissingVideo",
+    "address_error",
     "content_id",
     "fingerprint",
     "has_sound",

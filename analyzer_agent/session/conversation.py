@@ -22,6 +22,7 @@ from analyzer_agent.events import Answered, Emit, Event, ToolFinished
 from analyzer_agent.prompts import prompts_digest
 from analyzer_agent.protocols import ChatModel
 from analyzer_agent.records import Answer
+from analyzer_agent.sanitize import encodable
 from analyzer_agent.session.assembly import choose_mode
 from analyzer_agent.session.turn_queue import Turn, TurnQueue
 from analyzer_agent.storage import Store
@@ -125,7 +126,8 @@ class Conversation:
         if isinstance(options, str) or len(options) > _MAX_OPTIONS:
             given = "The options are one text." if isinstance(options, str) else f"There are {len(options)} options."
             raise AgentError(given, hint=f"Give a list of at most {_MAX_OPTIONS}: they are lettered from A to Z.")
-        return self._turns.read(lambda turn: self._asked(question, options, turn), stop)
+        asked, choices = encodable(question), [encodable(option) if isinstance(option, str) else option for option in options]
+        return self._turns.read(lambda turn: self._asked(asked, choices, turn), stop)
 
     def _asked(self, question: str, options: Sequence[str], turn: Turn) -> None:
         self._record()

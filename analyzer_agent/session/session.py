@@ -19,7 +19,7 @@ from analyzer_agent.evidence.provenance import IMPORTED
 from analyzer_agent.media import MediaFile, media_in
 from analyzer_agent.protocols import ChatModel
 from analyzer_agent.records import JoinedNote, ToolResult
-from analyzer_agent.sanitize import truncated
+from analyzer_agent.sanitize import encodable, truncated
 from analyzer_agent.session import note_queries
 from analyzer_agent.session.assembly import (
     available_tools,
@@ -90,7 +90,7 @@ class Session(Conversation):
         self.settings = understood((settings or _usual_settings()).changed(**overrides))
         if isinstance(model, str):
             self.settings, model = self.settings.changed(model=model), None
-        self.name = name or new_name()
+        self.name = encodable(name) if name else new_name()
         with ExitStack() as closing:  # closes everything again if a later step fails
             files: list[MediaFile | MissingVideo] = []
             for path in media_in([video if isinstance(video, str) else Path(video) for video in videos]).files:

@@ -31,6 +31,20 @@ def placeholders(values: Sized) -> str:
     return ", ".join("?" * len(values))
 
 
+def to_column(name: str) -> str | bytes:
+    """Return a name of the file system as it is stored: text, or its bytes if they are not UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name)
+    return name
+
+
+def from_column(stored: str | bytes) -> str:
+    """Return a name that `to_column` stored."""
+    return os.fsdecode(stored)
+
+
 @contextmanager
 def gc_paused() -> Iterator[None]:
     """Pause the cyclic garbage collector while very many small objects are created.
@@ -57,6 +71,10 @@ _ERROR_HINTS = {
 }
 
 
+_NO_FILES = (":memory:", "-")
+"""Names that SQLite and shells read as something else."""
+
+
 class Connections:
     """Opens the store and gives each thread its own connection.
 
@@ -66,6 +84,11 @@ class Connections:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        if path.name in _NO_FILES or (path.exists() and not path.is_file() and not path.is_dir()):
+            raise StoreError(
+                f"The store {str(path)!r} is no file: what is learned would be lost.",
+                hint="Name a file, such as --store notes.db; for a store of one run, one in a temporary folder.",
+            )
         self._local = threading.local()
         self._all: weakref.WeakSet[Database] = weakref.WeakSet()
         self._lock = threading.Lock()
@@ -85,7 +108,7 @@ class Connections:
         db: Database | None = getattr(self._local, "db", None)
         if db is None:
             self._check_open()
-            conn = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+            conn = sqlite3.connect(self.path.absolute(), timeout=BUSY_TIMEOUT_S, check_same_thread=False)
             for setting in _SETTINGS:
                 conn.execute(f"PRAGMA {setting}")
             db = self._local.db = Database(conn)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analyzer_agent.records import ToolResult
+from analyzer_agent.sanitize import encodable, encodable_json
 from analyzer_agent.storage.database import Connections, now
 
 
@@ -40,14 +41,17 @@ class History:
         with self._at.write() as db:
             cursor = db.execute(
                 "INSERT INTO turns (session, question, manager, model, prompt, asked) VALUES (?, ?, ?, ?, ?, ?)",
-                [session, question, manager, model, prompt, now()],
+                [session, encodable(question), manager, model, prompt, now()],
             )
             return int(cursor.lastrowid or 0)
 
     def end_turn(self, turn: int, answer: Mapping[str, Any]) -> None:
         """Record the answer, including the text of its citations."""
         with self._at.write() as db:
-            db.execute("UPDATE turns SET answer = ?, answered = ? WHERE id = ?", [json.dumps(answer, ensure_ascii=False), now(), turn])
+            db.execute(
+                "UPDATE turns SET answer = ?, answered = ? WHERE id = ?",
+                [encodable_json(answer), now(), turn],
+            )
 
     def turns(self, session: str) -> list[dict[str, Any]]:
         """Return a session's turns, oldest first; `answer` is a dict, or None if interrupted."""
@@ -63,7 +67,7 @@ class History:
                     "session": session,
                     "turn": turn,
                     "tool": result.tool,
-                    "arguments": json.dumps(result.args, ensure_ascii=False),
+                    "arguments": encodable_json(result.args),
                     "start_ms": result.span.start if result.span else None,
                     "end_ms": result.span.end if result.span else None,
                     "reused_ms": result.reused_ms,

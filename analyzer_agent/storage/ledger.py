@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from sqlite_utils import Database
 
 from analyzer_agent.records import Observation, Sample
+from analyzer_agent.sanitize import encodable
 from analyzer_agent.storage.database import Connections, now, placeholders
 from analyzer_agent.storage.search_words import indexed_words
 from analyzer_agent.timeline import TimeRange, merge
@@ -196,7 +197,7 @@ class Ledger:
             ids: list[int] = []
             news = any(not db.execute(looked, [video, key, span.start, span.end]).fetchone() for span in spans)
             for o in found:
-                place = [video, key, o.span.start, o.span.end, o.text]
+                place = [video, key, o.span.start, o.span.end, encodable(o.text)]
                 if not db.execute(same, place).fetchone():
                     self._insert_notes(db, video, key, [o])
                     news = True
@@ -211,7 +212,10 @@ class Ledger:
             return
         db.conn.executemany(
             "INSERT INTO notes (video, key, kind, start_ms, end_ms, text, words, score, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [(video, key, o.kind, o.span.start, o.span.end, o.text, indexed_words(o.text), o.score, _detail(o)) for o in found],
+            [
+                (video, key, o.kind, o.span.start, o.span.end, (text := encodable(o.text)), indexed_words(text), o.score, _detail(o))
+                for o in found
+            ],
         )
         longest: dict[str, int] = {}
         for o in found:
@@ -261,7 +265,7 @@ class Ledger:
                 "INSERT INTO coverage (video, key, start_ms, end_ms, step_ms, state, attempts, error, at) "
                 "VALUES (?, ?, ?, ?, ?, 'failed', 1, ?, ?) ON CONFLICT DO UPDATE SET attempts = attempts + 1, error = excluded.error, "
                 "at = excluded.at WHERE state = 'failed'",
-                [video, key, span.start, span.end, step, error, now()],
+                [video, key, span.start, span.end, step, encodable(error), now()],
             )
             _update_coverage_stats(db, video, key, span.length, False)
 

@@ -13,8 +13,9 @@ from typing import Any
 from sqlite_utils import Database
 
 from analyzer_agent.errors import StoreError
-from analyzer_agent.storage.database import BUSY_TIMEOUT_S, Connections
-from analyzer_agent.timeline import TimeRange, total
+from analyzer_agent.records import GAP, LOST
+from analyzer_agent.storage.database import BUSY_TIMEOUT_S, Connections, from_column, placeholders
+from analyzer_agent.timeline import TimeRange, merge, total
 
 _VACUUM_TIMEOUT_MS = 1_000
 """Time to wait for other processes before the file is left unshrunk."""
@@ -86,7 +87,8 @@ class Maintenance:
         with self._at.read() as db:
             chosen = f"JOIN provenances k USING (key) WHERE {where}"
             covered = list(db.query(f"SELECT c.*, k.analyzer, k.engine FROM coverage c {chosen}", args))
-            counted, vectors = (_counted(db, table, chosen, args) for table in ("notes", "vectors"))
+            counted, vectors = _counted(db, "notes", f"{chosen} AND c.kind != '{GAP}'", args), _counted(db, "vectors", chosen, args)
+            lost = _lost(db, chosen, args)
         known = {known.id: known for known in self.videos()}
         groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {group: [] for group in counted}
         for row in covered:
@@ -98,7 +100,7 @@ class Maintenance:
                 analyzer=group[1],
                 engine=group[2],
                 notes=counted.get(group, 0),
-                covered_ms=_covered(rows),
+                covered_ms=_covered(rows, lost.get(group, ())),
                 wall_ms=sum(row["wall_ms"] for row in rows),
                 vectors=vectors.get(group, 0),
             )
@@ -161,9 +163,20 @@ def _filters(video: str | None, analyzer: str | None, engine: str | None) -> tup
     return " AND ".join(["1", *(f"{column} = ?" for column, _ in chosen)]), [value for _, value in chosen]
 
 
-def _covered(rows: Sequence[Mapping[str, Any]]) -> int:
-    return total(TimeRange(row["start_ms"], row["end_ms"]) for row in rows if row["state"] == "done")
+def _lost(db: Database, chosen: str, args: Sequence[str]) -> dict[tuple[str, str, str], list[TimeRange]]:
+    """Return the ranges that could not be read, by video, analyzer and engine."""
+    reason = f"c.kind = '{GAP}' AND json_extract(c.detail, '$.reason') IN ({placeholders(LOST)})"
+    sql = f"SELECT c.video, k.analyzer, k.engine, c.start_ms, c.end_ms FROM notes c {chosen} AND {reason}"
+    found: dict[tuple[str, str, str], list[TimeRange]] = {}
+    for video, analyzer, engine, start, end in db.execute(sql, [*args, *LOST]):
+        found.setdefault((video, analyzer, engine), []).append(TimeRange(start, end))
+    return found
+
+
+def _covered(rows: Sequence[Mapping[str, Any]], lost: Sequence[TimeRange]) -> int:
+    done = merge(TimeRange(row["start_ms"], row["end_ms"]) for row in rows if row["state"] == "done")
+    return total(part for span in done for part in span.minus(lost))
 
 
 def _video(row: Mapping[str, Any]) -> KnownVideo:
-    return KnownVideo(row["id"], row["name"], row["path"], row["duration_ms"])
+    return KnownVideo(row["id"], from_column(row["name"]), from_column(row["path"]), row["duration_ms"])

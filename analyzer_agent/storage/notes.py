@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from analyzer_agent.records import JSON, Note, Observation, Provenance
 from analyzer_agent.storage import search, search_words
-from analyzer_agent.storage.database import Connections, gc_paused, now, placeholders
+from analyzer_agent.storage.database import Connections, gc_paused, now, placeholders, to_column
 from analyzer_agent.storage.ledger import Covered, Ledger
 from analyzer_agent.timeline import TimeRange, merge
 
@@ -63,7 +63,7 @@ class Notes:
             db.execute(
                 "INSERT INTO videos (id, name, path, duration_ms, added) VALUES (?, ?, ?, ?, ?) "
                 "ON CONFLICT (id) DO UPDATE SET name = excluded.name, path = excluded.path, duration_ms = excluded.duration_ms",
-                [video, name, path, duration, now()],
+                [video, to_column(name), to_column(path), duration, now()],
             )
 
     def add_provenance(self, provenance: Provenance) -> None:

@@ -34,6 +34,12 @@ def test_an_encrypted_file_is_neither_empty_nor_one_shot(cli: Cli, tmp_path: Pat
     assert row["not_examined"] == [{"start": 0.0, "end": 3.0, "reason": "encrypted"}]
 
 
+def test_the_store_counts_what_was_seen(cli: Cli, tmp_path: Path) -> None:
+    cli("index", damage(words(tmp_path / "a.mp4"), 3.5, 8.5), "--with", "motion", "--quiet")
+    (row,) = cli.json("cache", "stats", "--json")["covered"]
+    assert (row["covered_seconds"], row["notes"]) == (6.52, 0)
+
+
 def test_answers_claim_what_was_seen(cli: Cli, tmp_path: Path) -> None:
     path = damage(words(tmp_path / "a.mp4"), 3.5, 8.5)
     cli("index", path, "--with", "motion", "--quiet")
