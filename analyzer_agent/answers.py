@@ -20,11 +20,12 @@ def build_answer(outcome: Outcome, toolbox: Toolbox, model: ChatModel, session: 
     checked, steps = outcome.answer, outcome.steps
     finished = _finish_reason(checked)
     cited = citations(checked, toolbox)
-    left = [u for step in steps for u in step.not_examined]
+    # A later step may have listened to the other tracks.
+    left = [u for step in steps for u in step.not_examined if u.reason != "other_track"]
     if finished != "answered":
         left += toolbox.unexamined()
     elif any(citation.kind == "speech" for citation in cited):
-        left += toolbox.unheard()  # lookups of stored notes do not report it
+        left += toolbox.unheard() + toolbox.other_tracks("speech")  # lookups of stored notes do not report it
     return Answer(
         text=toolbox.titled(checked.text) or NO_ANSWER,
         citations=tuple(cited),
@@ -89,7 +90,8 @@ def citations(checked: CheckedAnswer, toolbox: Toolbox) -> list[Citation]:
 def _merge_unexamined(left: Iterable[Unexamined]) -> list[Unexamined]:
     groups: dict[tuple[str, str, str], list[Unexamined]] = {}
     for u in left:
-        groups.setdefault((u.analyzer, u.reason, u.video), []).append(u)
+        place = f"{u.video} {u.detail}" if u.reason == "other_track" else u.video
+        groups.setdefault((u.analyzer, u.reason, place), []).append(u)
     return [
         Unexamined(group[0].analyzer, span, group[0].reason, group[-1].detail, group[0].video)
         for group in groups.values()

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from analyzer_agent.prompts import render
-from analyzer_agent.protocols import Engine, Track
+from analyzer_agent.protocols import Engine, Track, default_track
 from analyzer_agent.timeline import clock
 from analyzer_agent.toolbox import SessionVideo, Toolbox
 from analyzer_agent.toolbox.analyzer_call import measured_speed
@@ -49,15 +49,16 @@ def _video(session_video: SessionVideo) -> str:
         facts.append(f"{video.size[0]}x{video.size[1]} at {float(video.rate):.4g} frames per second{turned}")
     else:
         facts.append("no picture")
-    for noun, tracks in (("audio", video.audio_tracks), ("subtitle", video.subtitle_tracks)):
-        facts.append(f"{noun} tracks: {_tracks(tracks)}" if tracks else f"no {noun} track")
+    for noun, tracks, played in (("audio", video.audio_tracks, default_track(video.audio_tracks)), ("subtitle", video.subtitle_tracks, 0)):
+        facts.append(f"{noun} tracks: {_tracks(tracks, played if len(tracks) > 1 else 0)}" if tracks else f"no {noun} track")
     return f'- "{session_video.name}": {"; ".join(facts)}'
 
 
-def _tracks(tracks: Sequence[Track]) -> str:
+def _tracks(tracks: Sequence[Track], default: int) -> str:
     # The language is text from the file, and it would stand outside a fence here: letters only.
-    languages = [_NOT_A_LANGUAGE.sub("", track.language)[:12] for track in tracks[:_TRACKS_SHOWN]]
-    listed = [f"{track.number}{f' ({language})' if language else ''}" for track, language in zip(tracks, languages, strict=False)]
+    known = [(track.number, _NOT_A_LANGUAGE.sub("", track.language)[:12]) for track in tracks[:_TRACKS_SHOWN]]
+    facts = [(number, ", ".join(filter(None, [language, "default" if number == default else ""]))) for number, language in known]
+    listed = [f"{number}{f' ({fact})' if fact else ''}" for number, fact in facts]
     return ", ".join(listed) + (f" and {len(tracks) - _TRACKS_SHOWN} more" if len(tracks) > _TRACKS_SHOWN else "")
 
 

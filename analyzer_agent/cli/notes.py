@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from analyzer_agent.config import Settings
     from analyzer_agent.evidence.merging import MergedNote, NoteReader
     from analyzer_agent.media import MediaFile, MissingVideo
-    from analyzer_agent.protocols import Spec
+    from analyzer_agent.protocols import Spec, Video
     from analyzer_agent.records import Provenance
     from analyzer_agent.storage import Store
     from analyzer_agent.timeline import TimeRange
@@ -113,7 +113,7 @@ def _rows(path: Path, settings: "Settings", kinds: Sequence[str], search: str | 
             runs = reader.merged_notes(file.id, scope, kinds=kinds or None)
         else:
             runs = reader.search(search, [file.id], span=scope, kinds=kinds or None, limit=_SEARCH_LIMIT)
-        return [row_of(run, file.name, reader.store) for run in (said(runs, settings) if only_said else runs)]
+        return [row_of(run, file.name, reader.store) for run in (said(runs, settings, file) if only_said else runs)]
 
 
 @contextmanager
@@ -133,15 +133,15 @@ def _reading(path: Path, settings: "Settings") -> "Iterator[tuple[MediaFile | Mi
             yield file, None, scope
             return
         with Store(settings.store) as store:
-            yield file, reader_of(store, settings, {name: spec for name, (spec, _) in tools.load_all().items()}), scope
+            yield file, reader_of(store, settings, {name: spec for name, (spec, _) in tools.load_all().items()}, [file]), scope
 
 
-def reader_of(store: "Store", settings: "Settings", specs: "Mapping[str, Spec]") -> "NoteReader":
+def reader_of(store: "Store", settings: "Settings", specs: "Mapping[str, Spec]", videos: "Sequence[Video]" = ()) -> "NoteReader":
     """Return a reader of the notes of these analyzers that prefers notes made with the options of the settings."""
     from analyzer_agent.evidence.merging import NoteReader
     from analyzer_agent.session import options_of, prefer_options
 
-    prefer_options(store.notes, options_of(settings), specs)
+    prefer_options(store.notes, options_of(settings), specs, videos)
     return NoteReader(store, specs)
 
 
@@ -164,22 +164,30 @@ def unusual_options(provenance: "Provenance") -> str:
     spec = tools.known([provenance.analyzer]).get(provenance.analyzer)
     schemas = spec.options_schema if spec else {}
     usual = {name: schema["default"] for name, schema in schemas.items() if "default" in schema}
+    usual |= {"track": 1} if "track" in usual else {}
     unusual = {name: value for name, value in provenance.params.items() if value != usual.get(name, value)}
     shown = {name: " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value) for name, value in unusual.items()}
     return one_line(", ".join(f"{name} {value}" if value else f"no {name}" for name, value in shown.items()))
 
 
-def said(runs: "Sequence[MergedNote]", settings: "Settings") -> "list[MergedNote]":
+def said(runs: "Sequence[MergedNote]", settings: "Settings", video: "Video") -> "list[MergedNote]":
     """Return the speech notes, or the subtitles if there are none, of one track.
 
-    The track is the one in the settings, or the first with notes.
+    The track is the one in the settings, else the default one if it has notes, else the first that has.
     """
+    from analyzer_agent.protocols import default_track
     from analyzer_agent.session import options_of
+    from analyzer_agent.tools.audio_tracks import DEFAULT_TRACK, track_number
 
     spoken = [run for run in runs if run.kind == "speech"] or [run for run in runs if run.kind == "subtitle"]
-    tracks = [run.notes[0].observation.detail.get("track", 1) for run in spoken]
-    wanted = options_of(settings).get("speech", {}).get("track") or min(map(str, tracks), default="")
-    return [run for run, track in zip(spoken, tracks, strict=True) if str(track) == str(wanted)]
+    tracks = [track if isinstance(track := run.notes[0].observation.detail.get("track"), int) else 1 for run in spoken]
+    named = options_of(settings).get("speech", {}).get("track", DEFAULT_TRACK)
+    if named != DEFAULT_TRACK:
+        wanted = track_number(video, named)
+    else:
+        usual = default_track(video.audio_tracks)
+        wanted = usual if usual in tracks else min(tracks, default=1)
+    return [run for run, track in zip(spoken, tracks, strict=True) if track == wanted]
 
 
 def kinds_of(given: Sequence[str]) -> list[str]:

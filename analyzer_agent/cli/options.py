@@ -83,7 +83,7 @@ def _option(*names: str, **known: Any) -> Callable[[F], F]:
 
 
 _ANALYZERS, _STORE = "Analyzers", "Store and settings"
-_TRACK_HELP = "Use this audio track for speech and voice.  [default: 1]"
+_TRACK_HELP = "Use this audio track for speech and voice.  [default: the file's]"
 _CONFIG_HELP = "Read settings from this TOML file.  [default: see `config path`]"
 _KIND_HELP = "Only notes of this kind (speech, text, scene, ...). May be repeated."
 _LINE_HELP = "Limit the lines of srt and vtt to N columns.  [default: 42]"
@@ -96,7 +96,7 @@ _OPTIONS: dict[str, Callable[[Any], Any]] = {
     "hotwords": _option(
         "--hotwords", metavar="WORDS", help="Expect these names and unusual words in speech.", heading=_ANALYZERS, rare=True
     ),
-    "track": _option("--track", type=click.IntRange(min=1), metavar="N", help=_TRACK_HELP, heading=_ANALYZERS, rare=True),
+    "track": _option("--track", metavar="N|LANGUAGE", help=_TRACK_HELP, heading=_ANALYZERS, rare=True),
     "config": _option("--config", metavar="FILE", envvar=FILE_VARIABLE, help=_CONFIG_HELP, heading=_STORE),
     "quiet": _option("--quiet", "-q", is_flag=True, help="Hide progress.", heading=_STORE),
     "json": _option("--json", "as_object", is_flag=True, help="Print JSON."),

@@ -17,6 +17,7 @@ DEFAULT_TOKENS = 1_500
 
 _REPEATS_SHOWN = 3
 _SPANS_SHOWN = 8
+_TRACKS_NAMED = 8
 
 
 def as_line(run: MergedNote, video: str = "", times: str = "") -> str:
@@ -113,7 +114,7 @@ def examined_text(who: str, ranges: Sequence[TimeRange], left: Sequence[Unexamin
         found: whether there are notes to show.
         more: a sentence about the notes, or the reason why there are none.
     """
-    missed = [u.span for u in left if u.reason != "not_understood"]
+    missed = [u.span for u in left if u.reason not in ("not_understood", "other_track")]
     seen = [part for span in ranges for part in span.minus(missed)]
     said = [f"{who} analyzed {spans_text(seen)}" if seen else f"{who} analyzed nothing"]
     for reason, what in _REASONS.items():
@@ -121,7 +122,8 @@ def examined_text(who: str, ranges: Sequence[TimeRange], left: Sequence[Unexamin
         if not spans:
             continue
         # An error message may contain a file name or text from the file.
-        detail = next((inline(u.detail) for u in reversed(left) if u.reason == reason and u.detail), "")
+        details = [*dict.fromkeys(inline(u.detail) for u in left if u.reason == reason and u.detail)]
+        detail = ", ".join(details[:_TRACKS_NAMED] if reason == "other_track" else details[-1:])
         said.append(f"{what} {spans_text(spans)}{f': {detail}' if detail else ''}")
     if more:
         said.append(more)

@@ -159,7 +159,7 @@ class _ImportedAnalyzer(Analyzer):
     """Stands in for an analyzer with default options; "finds" the entries of a file."""
 
     def __init__(self, spec: Spec, told: Import, entries: Sequence[Entry]) -> None:
-        self._like = spec.bind({}, ImportedEngine(told.engine))
+        self._like = spec.bind(spec.settled({}, told.video), ImportedEngine(told.engine))
         self.version, self.engine, self.params, self.lane = self._like.version, told.engine, self._like.params, self._like.lane
         self._size = _size(spec, told.video.duration)
         self._told, self._entries = told, entries

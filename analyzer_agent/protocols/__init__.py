@@ -3,7 +3,7 @@
 from analyzer_agent.protocols.analyzer import Analyzer, Grain, Spec
 from analyzer_agent.protocols.engine import Availability, Engine, EngineConfig, EngineSpec, WeightCaches
 from analyzer_agent.protocols.model import ChatModel, Reply, Vision
-from analyzer_agent.protocols.video import Cue, Fault, Frame, FrameQuery, Pixels, Track, Video
+from analyzer_agent.protocols.video import Cue, Fault, Frame, FrameQuery, Pixels, Track, Video, default_track
 
 __all__ = [
     "Analyzer",
@@ -24,4 +24,5 @@ __all__ = [
     "Video",
     "Vision",
     "WeightCaches",
+    "default_track",
 ]

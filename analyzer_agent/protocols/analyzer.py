@@ -87,6 +87,8 @@ class Spec:
     like: tuple[str, float] | None = None
     """(name, factor): an analyzer whose user-named weights apply here too, and this one's speed
     relative to it, which serves as an estimate until it is measured."""
+    settle: Callable[[Mapping[str, Any], Video], Mapping[str, Any]] | None = None
+    """Replaces option values that mean another one in each video, such as the default audio track."""
     needs_engine: bool = False
     """Whether `factory` needs an engine: `bind` then refuses None."""
     source: str = ""
@@ -100,6 +102,11 @@ class Spec:
     def complete(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return `options` with the schema's defaults for the missing ones."""
         return {name: schema["default"] for name, schema in self.options_schema.items() if "default" in schema} | dict(options)
+
+    def settled(self, options: Mapping[str, Any], video: Video) -> Mapping[str, Any]:
+        """Return the options of a call on `video`: with the schema's defaults, and settled."""
+        complete = self.complete(options)
+        return self.settle(complete, video) if self.settle else complete
 
     def bind(self, options: Mapping[str, Any], engine: Engine | None = None) -> Analyzer:
         """Return the analyzer for these options; missing ones take the schema's default.

@@ -48,6 +48,16 @@ class Track:
     source: str = ""
     digest: str = ""
 
+    def __str__(self) -> str:
+        """Return the number, title and language, as people are told them: `2 (Director's comments, ger)`."""
+        known = ", ".join(filter(None, (self.title, self.language)))
+        return f"{self.number}{f' ({known})' if known else ''}"
+
+
+def default_track(tracks: Sequence[Track]) -> int:
+    """Return the number of the track that players play: the one flagged as default, else the first."""
+    return next((track.number for track in tracks if track.default), 1)
+
 
 class Fault(NamedTuple):
     """A range that could not be read, why (`undecodable`, `encrypted`), and more for people."""

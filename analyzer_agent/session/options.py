@@ -8,11 +8,15 @@ from typing import Any, TypeAlias
 from analyzer_agent import tools as registry
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, ToolRefusal, did_you_mean
-from analyzer_agent.protocols import Spec
+from analyzer_agent.protocols import Spec, Video
 from analyzer_agent.storage import Notes
 from analyzer_agent.toolbox import SessionVideo, Tool
 from analyzer_agent.tools.aliases import resolve_name
+from analyzer_agent.tools.audio_tracks import DEFAULT_TRACK, track_number
 from analyzer_agent.tools.languages import code_of
+from analyzer_agent.wording import first_few
+
+_TRACKS_TOLD = 8
 
 _Reader: TypeAlias = Callable[[Any, Mapping[str, Any]], Any]
 
@@ -31,19 +35,39 @@ def options_of(settings: Settings) -> dict[str, dict[str, Any]]:
     return found
 
 
-def prefer_options(notes: Notes, options: Mapping[str, Mapping[str, Any]], specs: Mapping[str, Spec]) -> None:
-    """Let notes made with these options be shown first, and next those made with the defaults of `specs`."""
+def prefer_options(notes: Notes, options: Mapping[str, Mapping[str, Any]], specs: Mapping[str, Spec], videos: Sequence[Video] = ()) -> None:
+    """Let notes made with these options be shown first, and next those made with the defaults of `specs`.
+
+    Args:
+        notes: the notes.
+        options: the options that the user chose, by analyzer.
+        specs: the analyzers, by name.
+        videos: the videos that are read; they tell which audio track is meant.
+    """
     usual = {
-        name: {option: schema["default"] for option, schema in spec.options_schema.items() if "default" in schema}
+        name: _as_stored({option: schema["default"] for option, schema in spec.options_schema.items() if "default" in schema}, videos)
         for name, spec in specs.items()
     }
-    given = {name: {option: _as_stored(option, value) for option, value in chosen.items()} for name, chosen in options.items()}
-    notes.prefer(given, usual)
+    notes.prefer({name: _as_stored(chosen, videos) for name, chosen in options.items()}, usual)
 
 
-def _as_stored(option: str, value: Any) -> Any:
-    """Return a value as analyzers store it: languages by their codes."""
-    return code_of(value) if option == "language" else value
+def _as_stored(options: Mapping[str, Any], videos: Sequence[Video]) -> dict[str, Any]:
+    """Return options as analyzers store them: languages by their codes, tracks by their numbers.
+
+    A track that is another one in each video is left out.
+    """
+    stored = {option: code_of(value) if option == "language" else value for option, value in options.items()}
+    if isinstance(wanted := options.get("track"), str):
+        numbers = {track_number(video, wanted) for video in videos} or ({1} if wanted == DEFAULT_TRACK else set())
+        stored = {option: value for option, value in stored.items() if option != "track"}
+        stored |= {"track": numbers.pop()} if len(numbers) == 1 else {}
+    return stored
+
+
+def with_track(settings: Settings, track: int | str) -> Settings:
+    """Return settings with this audio track for all analyzers that listen."""
+    given = {name: {**settings.options.get(name, {}), "track": track} for name in ("speech", "voice")}
+    return settings.changed(options={**settings.options, **given})
 
 
 def with_defaults(spec: Spec, options: Mapping[str, Any]) -> Spec:
@@ -80,10 +104,16 @@ def check_tracks(options: Mapping[str, Mapping[str, Any]], session_videos: Seque
     Raises:
         AgentError: none has.
     """
-    counts = [len(session_video.video.audio_tracks) for session_video in session_videos if not session_video.unavailable_reason]
+    videos = [session_video.video for session_video in session_videos if not session_video.unavailable_reason]
+    counts = [len(video.audio_tracks) for video in videos]
     for name, given in options.items():
         track, most = given.get("track", 1), max(counts, default=0)
-        if most and track > most and registry.load(name)[0].needs == "audio":
+        if not most or registry.load(name)[0].needs != "audio":
+            continue
+        if isinstance(track, str) and not any(track_number(video, track) for video in videos):
+            tracks = first_few([str(one) for video in videos for one in video.audio_tracks], _TRACKS_TOLD)
+            raise AgentError(f"There is no audio track in {track!r}.", hint=f"Choose --track from: {tracks}.")
+        if isinstance(track, int) and track > most:
             there = f"audio tracks 1 to {most}" if most > 1 else "one audio track"
             raise AgentError(
                 f"There is no audio track {track}: there {'are' if most > 1 else 'is'} {there}.", hint=f"Choose --track from 1 to {most}."
@@ -112,7 +142,8 @@ def _read(given: Any, schema: Mapping[str, Any]) -> Any:
     Raises:
         ValueError: the value cannot be converted.
     """
-    read: _Reader = _READERS.get(str(schema.get("type")), _text)
+    kind = schema.get("type")
+    read: _Reader = _READERS.get(kind if isinstance(kind, str) else " or ".join(kind or ()), _text)
     value = read(given, schema)
     if value not in schema.get("enum", [value]):
         raise ValueError(f"choose one of {', '.join(map(str, schema['enum']))}")
@@ -157,7 +188,13 @@ def _truth(given: Any, _schema: Mapping[str, Any]) -> bool:
     return str(given).lower() == "true"
 
 
+def _number_or_text(given: Any, schema: Mapping[str, Any]) -> int | str:
+    text = given.strip() if isinstance(given, str) else ""
+    return text if text and not text.lstrip("+-").replace(".", "").isdecimal() else _whole(given, schema)
+
+
 _READERS: Mapping[str, _Reader] = {
+    "integer or string": _number_or_text,
     "array": _items,
     "integer": _whole,
     "number": _number,

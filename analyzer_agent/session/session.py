@@ -32,7 +32,7 @@ from analyzer_agent.session.assembly import (
 )
 from analyzer_agent.session.conversation import Conversation, new_name
 from analyzer_agent.session.indexing import chosen_tools, run_index
-from analyzer_agent.session.options import check_tracks, options_of, prefer_options
+from analyzer_agent.session.options import check_tracks, options_of, prefer_options, with_track
 from analyzer_agent.session.turn_queue import TurnQueue
 from analyzer_agent.storage import Store
 from analyzer_agent.toolbox import Toolbox
@@ -65,6 +65,7 @@ class Session(Conversation):
         model: the name of the language model, or a `ChatModel`.
         pool: the loaded engines, to share weights between sessions; its creator closes it.
         approve: callback before a step whose estimate exceeds a minute; False declines the step.
+        track: the audio track for speech and voice, by number or language; by default the file's.
         overrides: fields of `Settings`.
 
     Raises:
@@ -79,6 +80,7 @@ class Session(Conversation):
         model: ChatModel | str | None = None,
         pool: EnginePool | None = None,
         approve: Callable[[ToolStarted], bool] | None = None,
+        track: int | str | None = None,
         **overrides: Unpack[SessionOverrides],
     ) -> None:
         if other := [video for video in videos if not isinstance(video, str | os.PathLike)]:
@@ -90,6 +92,8 @@ class Session(Conversation):
         self.settings = understood((settings or _usual_settings()).changed(**overrides))
         if isinstance(model, str):
             self.settings, model = self.settings.changed(model=model), None
+        if track is not None:
+            self.settings = with_track(self.settings, track)
         self.name = encodable(name) if name else new_name()
         with ExitStack() as closing:  # closes everything again if a later step fails
             files: list[MediaFile | MissingVideo] = []
@@ -106,7 +110,7 @@ class Session(Conversation):
             ready, missing = available_tools(self.settings, pool)
             self.model = model or choose_model(self.settings)
             self.store = closing.enter_context(Store(self.settings.store))
-            prefer_options(self.store.notes, options, specs)
+            prefer_options(self.store.notes, options, specs, [one.video for one in session_videos if not one.unavailable_reason])
             self.session_videos = [
                 replace(session_video, imported=_imported_analyzers(self.store, session_video.video.id)) for session_video in session_videos
             ]

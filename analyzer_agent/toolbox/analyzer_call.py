@@ -21,6 +21,7 @@ from analyzer_agent.protocols import Spec, Video
 from analyzer_agent.records import ToolCall, ToolResult
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, clock, first_instant, grid_step, merge
+from analyzer_agent.toolbox.other_tracks import other_tracks
 from analyzer_agent.toolbox.schemas import closest, time_ranges
 from analyzer_agent.toolbox.session_video import SessionVideo, Tool
 
@@ -124,8 +125,10 @@ class AnalyzerCall:
                 runs = search_samples(self.store, self.reader, session_video.video.id, ranges, job, filters, grid)
             else:
                 runs = _read(self.reader, session_video, ranges, outcome.keys, spec, filters, grid)
+        own = job.analyzer.params.get("track", 1)
         left = [*outcome.unexamined, *(u for span in ranges for u in self.reader.unheard(session_video.video.id, span, outcome.keys))]
         left += session_video.beyond(spec.name) if ranges[-1].end >= session_video.scope.end else []
+        left += other_tracks(self.store, session_video.video, spec, ranges, own if isinstance(own, int) else 1)
         lines, shown = as_text(runs, fold=not spec.searched)
         more = likeness_text(runs, filters, spec) if spec.searched else track_counts(runs, ranges)
         who = f"{self.call.name}{f' ({start.engine})' if start.engine else ''}{f' on {session_video.name}' if self.several else ''}"
@@ -180,7 +183,7 @@ def known_notes(store: Store, reader: NoteReader, tool: Tool, session_video: Ses
 
 def bind_analyzer(tool: Tool, video: Video, options: Mapping[str, Any]) -> BoundAnalyzer:
     """Bind an analyzer to a video, its options and its engine, and compute its provenance."""
-    analyzer = tool.spec.bind(options, tool.engine)
+    analyzer = tool.spec.bind(tool.spec.settled(options, video), tool.engine)
     made = (tool.engine.tier, tool.engine.weights, tool.engine.uncertain) if tool.engine else (0, "", False)
     provenance = make_provenance(tool.spec, analyzer, video, tier=made[0], weights=made[1], uncertain=made[2])
     # Vectors of different weights cannot be compared: searches are pinned to their own weights.

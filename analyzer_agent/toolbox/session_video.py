@@ -12,6 +12,7 @@ from analyzer_agent.protocols import Engine, Spec, Video
 from analyzer_agent.records import GAP, LOST, Unexamined, VideoRecord
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, merge
+from analyzer_agent.toolbox.other_tracks import other_tracks
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,17 @@ class SessionNotes:
         asked = {name for name, spec in self.reader.specs.items() if spec.required}
         tools = {name: tool for name, tool in self.tools.items() if name not in asked}
         missing = {name: why for name, why in self.missing.items() if name not in asked}
-        return unexamined(self.store, self.session_videos.values(), tools, missing) + self.unheard()
+        return unexamined(self.store, self.session_videos.values(), tools, missing) + self.unheard() + self.other_tracks()
+
+    def other_tracks(self, kind: str = "") -> list[Unexamined]:
+        """Return what nobody listened to of further audio tracks, by the analyzers of a kind of note, or by all."""
+        return [
+            u
+            for session_video in self.session_videos.values()
+            for tool in self.tools.values()
+            if not session_video.unavailable_reason and (not kind or kind in tool.spec.kinds)
+            for u in other_tracks(self.store, session_video.video, tool.spec, [session_video.scope])
+        ]
 
     def unheard(self) -> list[Unexamined]:
         """Return the ranges with voice whose words were not understood."""

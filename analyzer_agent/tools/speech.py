@@ -16,6 +16,7 @@ from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.protocols import Analyzer, Engine, Grain, Spec, Video
 from analyzer_agent.records import JSON, UNHEARD, Observation
 from analyzer_agent.timeline import TimeRange
+from analyzer_agent.tools.audio_tracks import TRACK_OPTION, check_track, mix_input, option_number, settle_track
 from analyzer_agent.tools.languages import code_of
 from analyzer_agent.tools.support.audio_chunks import CONTEXT_MS, SAMPLE_RATE
 from analyzer_agent.tools.support.transcriber import HeardWord, Listening, Recognizer, Said, Transcriber, sound
@@ -47,13 +48,13 @@ class Speech(Analyzer):
     def __init__(self, options: Mapping[str, Any], engine: Engine) -> None:
         self.engine = engine.name
         self.params: Mapping[str, JSON] = {
-            "track": int(options["track"]),
+            "track": option_number(options),
             "language": code_of(str(options["language"])),
             "hotwords": str(options["hotwords"]),
         }
-        self.lane = "" if options["track"] == 1 else f"track {options['track']}"
+        self._track = option_number(options)
+        self.lane = "" if self._track == 1 else f"track {self._track}"
         self._engine = engine
-        self._track = int(options["track"])
         self._languages: dict[str, str] = {}
 
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
@@ -154,24 +155,6 @@ class Speech(Analyzer):
         return found
 
 
-def check_track(video: Video, track: int) -> None:
-    """Refuse an audio track that the video does not have.
-
-    Raises:
-        ToolRefusal: the track does not exist; the message lists the existing ones.
-    """
-    count = len(video.audio_tracks)
-    if not 1 <= track <= count:
-        there = "it has no sound" if not count else f"it has audio tracks 1 to {count}" if count > 1 else "it has audio track 1 only"
-        raise ToolRefusal(f"audio track {track!r} does not exist in this video; {there}")
-
-
-def mix_input(video: Video, track: int) -> Mapping[str, JSON]:
-    """Return the part of the cache key that tells how the channels of a track are mixed."""
-    mix = video.mix(track) if track <= len(video.audio_tracks) else ""
-    return {"mix": mix} if mix else {}
-
-
 def ends_sentence(one: HeardWord, other: HeardWord) -> bool:
     """Tell whether a sentence ends between two words: punctuation, a pause, or another language."""
     text = one.text.strip()
@@ -202,13 +185,6 @@ def _split(words: list[HeardWord]) -> list[list[HeardWord]]:
     return [*_split(words[:at]), *_split(words[at:])]
 
 
-TRACK_OPTION: Mapping[str, Any] = {
-    "type": "integer",
-    "minimum": 1,
-    "default": 1,
-    "description": "Which audio track to listen to, counted from 1.",
-}
-
 SPEC = Spec(
     name="speech",
     tool="transcribe_speech",
@@ -232,4 +208,5 @@ SPEC = Spec(
     },
     context=CONTEXT_MS,
     needs="audio",
+    settle=settle_track,
 )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from analyzer_agent.protocols import Analyzer, Engine, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange, merge
-from analyzer_agent.tools.speech import TRACK_OPTION, check_track, mix_input
+from analyzer_agent.tools.audio_tracks import TRACK_OPTION, check_track, mix_input, option_number, settle_track
 from analyzer_agent.tools.support.audio_chunks import SAMPLE_RATE
 
 WINDOW_MS = 32
@@ -55,10 +55,10 @@ class Voice(Analyzer):
 
     def __init__(self, options: Mapping[str, Any], engine: Engine) -> None:
         self.engine = engine.name
-        self.params: Mapping[str, JSON] = {"track": int(options["track"])}
-        self.lane = "" if options["track"] == 1 else f"track {options['track']}"
+        self._track = option_number(options)
+        self.params: Mapping[str, JSON] = {"track": self._track}
+        self.lane = "" if self._track == 1 else f"track {self._track}"
         self._engine = engine
-        self._track = int(options["track"])
 
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
         """Yield the voices of each grain, clipped to it.
@@ -125,4 +125,5 @@ SPEC = Spec(
     options_schema={"track": TRACK_OPTION},
     context=BLOCK_MS + RUN_UP_MS + 2 * MAX_BRIDGED_GAP_MS,
     needs="audio",
+    settle=settle_track,
 )

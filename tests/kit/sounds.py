@@ -8,7 +8,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
+from av.stream import Disposition
 from numpy.typing import NDArray
 
 from analyzer_agent.protocols import Analyzer, Cue, Frame, FrameQuery, Grain, Track, Video
@@ -71,6 +73,39 @@ def write_channels(path: Path, channels: NDArray[np.floating[Any]], *, rate: int
     head = struct.pack("<HHIIHHHHI", 0xFFFE, count, rate, rate * count * 2, count * 2, 16, 22, 16, mask) + pcm
     body = b"WAVEfmt " + struct.pack("<I", len(head)) + head + b"data" + struct.pack("<I", len(data)) + data
     path.write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
+    return path
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """An audio track to write: mono samples at 16 kHz, or silence of the length of the others."""
+
+    samples: NDArray[np.float32] | None = None
+    language: str = ""
+    title: str = ""
+    default: bool = False
+
+
+def write_tracks(path: Path, tracks: Sequence[Spoken]) -> Path:
+    """Write the audio tracks, and nothing else, with their languages, titles and flags."""
+    length = max(len(track.samples) for track in tracks if track.samples is not None)
+    codec = {".mkv": "pcm_s16le", ".mka": "flac"}.get(path.suffix, "aac")
+    with av.open(str(path), "w") as container:
+        streams: list[Any] = [container.add_stream(codec, rate=RATE * 1000, layout="mono") for _ in tracks]
+        for stream, track in zip(streams, tracks, strict=True):
+            stream.metadata.update({key: text for key, text in (("language", track.language), ("title", track.title)) if text})
+            stream.disposition = Disposition.default if track.default else Disposition(0)
+        packets = []
+        for stream, track in zip(streams, tracks, strict=True):
+            samples = np.zeros(length, np.float32) if track.samples is None else track.samples
+            frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="flt", layout="mono")
+            frame.sample_rate = RATE * 1000
+            frame.pts = 0
+            resampler = av.AudioResampler(format=stream.codec_context.format.name, layout="mono", rate=RATE * 1000, frame_size=1024)
+            parts = [*resampler.resample(frame), *resampler.resample(None)]
+            packets += [packet for part in [*parts, None] for packet in stream.encode(part)]
+        for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
+            container.mux(packet)
     return path
 
 
