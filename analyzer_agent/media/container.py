@@ -65,7 +65,7 @@ def open_container(path: Path, hwaccel: "HWAccel | None" = None) -> "InputContai
     # Without "pattern_type", libav reads "shot%03d.jpg" as a numbered sequence of images.
     options = {"protocol_whitelist": "file", "pattern_type": "none"}
     try:
-        container = av.open(str(path.resolve()), options=options, hwaccel=hwaccel)
+        container = av.open(str(path.resolve()), options=options, hwaccel=hwaccel, metadata_errors="replace")
     except av.FFmpegError as error:
         raise _cannot_open(path, error) from error
     if container.format.name in _TEXT_ART:

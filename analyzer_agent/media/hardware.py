@@ -61,7 +61,9 @@ def _decode_failure(path: Path, kind: str) -> str:
     import av
 
     try:
-        with av.open(str(path.resolve()), hwaccel=accelerator(kind), options={"protocol_whitelist": "file"}) as container:
+        with av.open(
+            str(path.resolve()), hwaccel=accelerator(kind), options={"protocol_whitelist": "file"}, metadata_errors="replace"
+        ) as container:
             next(container.decode(container.streams.video[0]))
     except (av.FFmpegError, RuntimeError, StopIteration) as error:
         return getattr(error, "strerror", None) or str(error) or type(error).__name__

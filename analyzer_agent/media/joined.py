@@ -53,7 +53,7 @@ class JoinedClock:
     """The parts of a file with several clocks.
 
     Attributes:
-        parts: at least two.
+        parts: several, or one in a file with damaged time stamps.
         ends: the end of each stream on the joined clock, in seconds.
         seams: where parts but the first begin on the joined clock, in seconds.
         points: where decoding can begin, by stream.
@@ -81,6 +81,8 @@ class JoinedClock:
 
     def told(self, at: StreamClock) -> str:
         """Return a sentence on the seams for people; `at` is the clock of any stream."""
+        if not self.seams:
+            return "time stamps that are damaged are not followed"
         times = [clock(max(0, round((seam - at.offset * at.base) * 1000))) for seam in self.seams]
         more = f" and {len(times) - _SEAMS_TOLD} more times" if len(times) > _SEAMS_TOLD else ""
         return f"its clock starts anew or jumps at {', '.join(times[:_SEAMS_TOLD])}{more}: the parts are joined, each after the one before"

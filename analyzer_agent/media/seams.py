@@ -53,7 +53,7 @@ def joined_clock(
         restarted: whether a fall of the clock was seen.
         end: the end of the file by one clock, in seconds.
     """
-    if not streams or not (restarted or _is_suspect(container, path, streams[0], end)):
+    if not streams or not (restarted or _is_suspect(container, path, streams, end)):
         return None
     used = {stream.index for stream in streams}
     with open_container(path) as whole:  # seeking trusts the clock
@@ -64,15 +64,15 @@ def joined_clock(
     return scan.joined(container.format.name)
 
 
-def _is_suspect(container: "InputContainer", path: Path, stream: "Stream", end: Fraction) -> bool:
+def _is_suspect(container: "InputContainer", path: Path, streams: "Sequence[Stream]", end: Fraction) -> bool:
     if not (has_arbitrary_start(container) or container.format.name == "flac"):  # whose frames are numbered
-        return end >= _FORWARD_INDEXED_S and _has_hole(stream, end)
+        return end >= _FORWARD_INDEXED_S and any(_has_hole(stream, end) for stream in streams)
     size = path.stat().st_size
     if size <= _SMALL_FILE:
         return True
     halves = [size >> half for half in range(1, size.bit_length()) if size >> half >= _SMALL_FILE // 2]
     places = sorted({*(size * part // _SAMPLES for part in range(_SAMPLES)), *halves, *(size - half for half in halves)})
-    found = [(byte, at) for byte in places if (at := _time_at(container, stream, byte)) is not None]
+    found = [(byte, at) for byte in places if (at := _time_at(container, streams[0], byte)) is not None]
     steps = [(next_byte - byte, next_at - at) for (byte, at), (next_byte, next_at) in pairwise(found)]
     usual = sorted(seconds / max(length, 1) for length, seconds in steps)[len(steps) // 2] if steps else 0.0
     return any(seconds < -BACK_S or (seconds > _FORWARD_S and seconds > _SLOW * usual * length) for length, seconds in steps)
@@ -138,6 +138,7 @@ class _Scan:
         self._parts: list[_Stretch] = []
         self._jumped: int | None = None
         """The stream whose jump began the last part."""
+        self._damaged = False
         self._usual: dict[int, float] = {}
         self._early: list[Packet[Stream]] = []
         """Subtitles that came before the jump that they belong to."""
@@ -170,11 +171,11 @@ class _Scan:
             if before is not None and (stray or stream not in part.latest) and not self._jumps(before, stream, at, duration):
                 # The jump was a damaged time stamp, or another stream is behind.
                 if stray:
-                    self._parts.pop()
+                    self._drop()
                 part = before
             else:
                 if before is not None and part.count < _STRAY_PACKETS:
-                    self._parts.pop()
+                    self._drop()
                 part = _Stretch()
                 self._parts.append(part)
                 self._jumped = stream
@@ -183,6 +184,10 @@ class _Scan:
         early, self._early = self._early if lasting else [], [] if lasting else self._early
         for packet in early:
             self._note(part, packet, float((packet.pts or 0) * (packet.time_base or 1)), 0.0, False)
+
+    def _drop(self) -> None:
+        self._parts.pop()
+        self._damaged = True
 
     def _take_unstamped(self, packet: "Packet[Stream]") -> None:
         """Add a packet without a time to what the packet before it lasts."""
@@ -220,10 +225,10 @@ class _Scan:
             points.append(Point(shown, at, packet.pos, 0))
 
     def joined(self, format: str) -> JoinedClock | None:
-        """Return the clock of the parts, or None if there is only one."""
+        """Return the clock of the parts; None if there is only one, and no damaged time stamp."""
         if len(self._parts) > 1 and self._parts[-1].count < _STRAY_PACKETS:
-            self._parts.pop()
-        if len(self._parts) < 2:
+            self._drop()
+        if len(self._parts) < 2 and not (self._parts and self._damaged):
             return None
         parts: list[Part] = []
         ends: dict[int, Fraction] = {}

@@ -3,6 +3,7 @@
 Ends are seconds on the presentation timeline.
 """
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,12 @@ _BISECTION_STOP_S = 2
 
 _PADDING_TOLERANCE_S = Fraction(1, 4)
 """Seconds by which the last packet may exceed an exact end in the header (padding, not played)."""
+
+_MP3_HEAD = 1 << 16
+"""Leading bytes of an MP3 file in which its count of frames is looked for."""
+
+_UNKNOWN_LENGTHS = (bytes(4), b"\xff" * 4)
+"""Lengths that programs write that do not know it yet."""
 
 _TAG = re.compile(r"(\d{1,6}):(\d\d):(\d\d(?:\.\d{1,12})?)")
 
@@ -64,13 +71,15 @@ def stream_ends(container: "InputContainer", streams: Sequence["Stream"], usual:
     if any(packet.restarted for packet in found.values()):
         return StreamEnds({stream.index: last.get(stream.index, Fraction(0)) for stream in streams}, restarted=True)
     # For formats without an index, libav estimates the duration from the bit rate.
-    trusted = not has_estimated_duration(container)
+    trusted = not has_estimated_duration(container) or _counts_its_length(container)
     ends: dict[int, Fraction] = {}
     missing: list[Fraction] = []
     for stream in streams:
         end = ends[stream.index] = last.get(stream.index, Fraction(0))
         declared = _declared_end(container, stream)
         slack = _PADDING_TOLERANCE_S if stream.type == "audio" else 0
+        if slack and declared is not None and slack < declared - end <= DURATION_TOLERANCE_S and last:
+            continue  # too little to be told as cut off, and not to be claimed either
         if declared is not None and (declared <= end <= declared + slack or (declared > end and (trusted or not end))):
             ends[stream.index] = declared
             if declared - end > DURATION_TOLERANCE_S:
@@ -131,8 +140,37 @@ class _LastPacket:
         return last + ((self.pts - self.before) * self.clock.base if self.before is not None else 0)
 
 
+def _counts_its_length(container: "InputContainer") -> bool:
+    """Return whether a format without an index has its exact length in its header."""
+    if container.format.name != "mp3":
+        return container.format.name in ("flac", "wav", "aiff")
+    with open(container.name, "rb") as file:
+        head = file.read(_MP3_HEAD)
+    return any(mark in head for mark in (b"Xing", b"Info", b"VBRI"))
+
+
+def _promised_end(container: "InputContainer", stream: "Stream") -> Fraction | None:
+    """Return the end in seconds that a file promises where libav gives that of its data, or None."""
+    from av.video.stream import VideoStream
+
+    if container.format.name == "avi" and isinstance(stream, VideoStream) and stream.frames and stream.average_rate:
+        return stream.frames / Fraction(stream.average_rate)
+    rate = stream.codec_context.bit_rate if stream.type == "audio" and container.format.name in ("wav", "aiff") else None
+    if not rate or not stream.duration or not stream.time_base:
+        return None
+    with open(container.name, "rb") as file:
+        kind, length = file.read(4), file.read(4)
+        size = os.fstat(file.fileno()).st_size
+    missing = int.from_bytes(length, "little" if kind == b"RIFF" else "big") + 8 - size
+    if kind not in (b"RIFF", b"FORM") or length in _UNKNOWN_LENGTHS or missing <= 0:
+        return None
+    return stream.duration * stream.time_base + Fraction(8 * missing, rate)
+
+
 def _declared_end(container: "InputContainer", stream: "Stream") -> Fraction | None:
     """Return the end of a stream according to the header, in seconds, or None."""
+    if promised := _promised_end(container, stream):
+        return promised
     if stream.duration is None or stream.duration <= 0:
         return _tagged_end(container, stream)
     at = clock_of(container, stream)

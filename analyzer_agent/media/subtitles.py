@@ -70,7 +70,7 @@ def sidecar_cues(file: Path) -> list[Cue]:
     if "-->" not in text and not text.startswith("WEBVTT"):  # libav accepts any text as empty file
         raise no_subtitles
     try:
-        with av.open(io.BytesIO(text.encode()), "r", format=_FORMATS[file.suffix.lower()][0]) as container:
+        with av.open(io.BytesIO(text.encode()), "r", format=_FORMATS[file.suffix.lower()][0], metadata_errors="replace") as container:
             return _cues(container, container.streams[0], file)
     except av.FFmpegError as error:
         raise no_subtitles from error
