@@ -16,6 +16,7 @@ from analyzer_agent.wording import counted
 if TYPE_CHECKING:
     from analyzer_agent.config import Settings
     from analyzer_agent.importing import Import, ImportResult
+    from analyzer_agent.importing.units import Unit
     from analyzer_agent.media import MediaFile, MissingVideo
 
 _MAX_DURATION_MS = 1_000 * 3_600_000
@@ -46,13 +47,16 @@ For example:
     metavar="TIME",
     help="Set the time in FILE at which the video starts, if it is a cut of a longer one.",
 )
+@click.option("--unit", type=click.Choice(["s", "ms"]), help="Read times that are numbers as s or ms.  [default: what fits the video]")
 @shared_options("json", "scope", "store")
-def import_notes(file: str, video: str, duration: str | None, every: float, starts_at: str, as_object: bool, **flags: Any) -> None:
+def import_notes(
+    file: str, video: str, duration: str | None, every: float, starts_at: str, unit: "Unit | None", as_object: bool, **flags: Any
+) -> None:
     """Import notes made by other programs.
 
-    FILE is SRT, WebVTT, JSON of WhisperX or Whisper, a list of captions, CSV (start,end,text and
-    optionally kind,score), or output of `notes`. It covers the whole video, or --from/--to: times
-    without an entry are recorded as analyzed and empty.
+    FILE is SRT, WebVTT, JSON of WhisperX, Whisper, whisper.cpp or OpenAI, a list of captions, CSV or
+    TSV (start,end,text and optionally kind,score,speaker), or output of `notes`. It covers the whole
+    video, or --from/--to: times without an entry are recorded as analyzed and empty.
 
     Importing a file again changes nothing; `cache clear --engine NAME` deletes its notes. Notes
     imported under a name do not belong to a file: once you have the file, import them again with
@@ -66,7 +70,7 @@ def import_notes(file: str, video: str, duration: str | None, every: float, star
 
     with _video(video, duration, settings) as known:
         span, times = scope_of(known, settings), (round(every * 1000), parse(starts_at))
-        plan = prepare(Path(file), known, kind=kind, engine=engine, every=times[0], starts_at=times[1], span=span)
+        plan = prepare(Path(file), known, kind=kind, engine=engine, every=times[0], starts_at=times[1], unit=unit, span=span)
         for problem in plan.problems:
             warn(problem)
         with Store(settings.store) as store:

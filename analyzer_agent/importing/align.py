@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from analyzer_agent.errors import AgentError
-from analyzer_agent.importing.model import Document, Entry, ImportedWord, Place
+from analyzer_agent.importing.model import Document, Entry, Flaws, ImportedWord, Place
 from analyzer_agent.timeline import TimeRange, clock
 
 _SHOT = re.compile(r"(?:shot(?: \d+)?)?", re.I)
@@ -34,7 +34,7 @@ def by_analyzer(document: Document, name: str, kind: str, analyzers: Mapping[str
         if which not in analyzers:
             raise AgentError(f"{name}, {entry.where}: notes of the kind {which!r} cannot be imported.", hint=valid)
         if which == "scene" and not _SHOT.fullmatch(entry.text):
-            raise Place(name, entry.where).invalid(
+            raise Place(name, entry.where, Flaws()).invalid(
                 f"a scene has times and no text but 'shot', not {entry.text!r:.80}; use the kind 'caption'"
             )
         if entry.text:

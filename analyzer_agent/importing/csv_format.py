@@ -1,14 +1,16 @@
-"""CSV: one entry per row, with the columns start, end, text; optionally kind, score, uncertain.
+"""CSV: one entry per row, with the columns start, end, text; optionally kind, score, speaker, uncertain.
 
 Other columns are ignored.
 """
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Literal
 
-from analyzer_agent.importing.model import Document, Entry, Place
+from analyzer_agent.importing.model import Document, Entry, Flaws, Place, readable
 
 _REQUIRED_COLUMNS = ("start", "end", "text")
 _MAX_FIELD_CHARS = 1 << 24
@@ -25,35 +27,39 @@ def table(text: str, name: str) -> Document:
     """Parse a CSV file with a header; `name` is the file's name, for messages.
 
     Raises:
-        AgentError: a row is invalid; the message names line and field.
+        AgentError: no row is valid; the message names line and field.
     """
     before = csv.field_size_limit(_MAX_FIELD_CHARS)
+    flaws = Flaws()
     try:
-        rows = csv.reader(io.StringIO(text), delimiter=separator(text))
+        rows = csv.reader(io.StringIO(text), delimiter=separator(text), quoting=_quoting(text))
         names = _names(next(row for row in rows if row))
-        entries = []
-        for row in rows:
-            at = Place(name, f"line {rows.line_num}")
-            if not any(cell.strip() for cell in row):
-                continue
-            if len(row) < len(names):
-                raise at.invalid(f"it has {len(row)} columns, the header has {len(names)}")
-            entries.append(_entry(dict(zip(names, row, strict=False)), at))
+        numbered = [(rows.line_num, row) for row in rows if any(cell.strip() for cell in row)]
     except csv.Error as error:
-        raise Place(name, f"line {rows.line_num}").invalid(str(error)) from error
+        raise Place(name, f"line {rows.line_num}", flaws).invalid(str(error)) from error
     finally:
         csv.field_size_limit(before)
-    return Document("csv", entries)
+    entries = readable(flaws, (partial(_entry, names, row, Place(name, f"line {number}", flaws)) for number, row in numbered))
+    return Document("csv", entries, flaws=flaws.told())
+
+
+def _quoting(text: str) -> Literal[0, 3]:
+    """Return whether quotation marks are part of the texts, as in Whisper's TSV: there are single ones."""
+    single = separator(text) == "\t" and any(line.count('"') % 2 for line in text.split("\n"))
+    return csv.QUOTE_NONE if single else csv.QUOTE_MINIMAL
 
 
 def _names(cells: list[str]) -> list[str]:
     return [cell.strip().strip('"').lower() for cell in cells]
 
 
-def _entry(row: Mapping[str, str], at: Place) -> Entry:
+def _entry(names: Sequence[str], cells: Sequence[str], at: Place) -> Entry:
+    if len(cells) < len(names):
+        raise at.invalid(f"it has {len(cells)} columns, the header has {len(names)}")
+    row = dict(zip(names, cells, strict=False))
     start, end = (at.time(row[field], field) for field in ("start", "end"))
     return replace(
-        at.entry(start, end, at.text(row["text"])),
+        at.entry(start, end, at.text(row["text"])).said_by(at.text(row.get("speaker", ""), "speaker")),
         kind=row.get("kind", "").strip(),
         score=at.score(row.get("score", "").strip()),
         uncertain=row.get("uncertain", "").strip().lower() == "true",

@@ -16,6 +16,7 @@ from analyzer_agent.importing.align import by_analyzer, clip_to_span, shift_earl
 from analyzer_agent.importing.detect import read_document
 from analyzer_agent.importing.model import Document, Entry
 from analyzer_agent.importing.to_observations import cut_at_grains, sampled_observations
+from analyzer_agent.importing.units import Unit, in_seconds
 from analyzer_agent.media import MediaFile, MissingVideo
 from analyzer_agent.protocols import Analyzer, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
@@ -23,7 +24,7 @@ from analyzer_agent.storage import Store
 from analyzer_agent.timeline import FINEST_STEP, TimeRange, grid_step
 from analyzer_agent.tools.support.engine_pool import ImportedEngine
 
-_READER_VERSION = "1"
+_READER_VERSION = "2"
 """A part of the cache key; to be changed when the same file would give different notes."""
 
 _GRAIN_MS = 512_000
@@ -113,6 +114,7 @@ def prepare(
     engine: str = "",
     every: int = 1000,
     starts_at: int = 0,
+    unit: Unit | None = None,
     span: TimeRange | None = None,
 ) -> Import:
     """Parse a file and fit it to a video, without storing anything.
@@ -125,11 +127,13 @@ def prepare(
         every: the spacing of a caption list, in ms.
         starts_at: the time in the file at which the video begins, in ms; over 0 if the video was
             cut from a longer one.
+        unit: the unit of times that are numbers; by default the one that fits the video.
         span: the range that the file covers: times without an entry are recorded as analyzed and
             empty. By default the whole video.
 
     Raises:
-        AgentError: the file cannot be read or is invalid; the message names the place.
+        AgentError: the file cannot be read or is invalid; the message names the place. Or its times
+            may be seconds or ms.
     """
     known = tools.load_all()
     specs = {name: spec for name, (spec, _) in known.items()}
@@ -138,7 +142,7 @@ def prepare(
         data = file.read_bytes()
     except OSError as error:
         raise AgentError(f"The file {str(file)!r} cannot be read: {error.strerror}.", hint=near(file)) from error
-    document = read_document(data, file, every)
+    document, guess = in_seconds(read_document(data, file, every), unit, starts_at + video.duration, kind)
     if starts_at:
         document = replace(document, entries=shift_earlier(document.entries, starts_at))
     covered = span or TimeRange(0, video.duration)
@@ -151,8 +155,10 @@ def prepare(
     entries, problems = clip_to_span(groups, covered, video.duration, file.name)
     spacing = f" every {document.every} ms" if document.every else ""
     spacing += f" from {starts_at} ms" if starts_at else ""
+    spacing += " in ms" if guess or unit == "ms" else ""
     weights = f"{IMPORTED}{document.form}{spacing} {_READER_VERSION}:{blake2b(data, digest_size=8).hexdigest()}"
-    return Import(file.name, video, document, engine or document.engine, entries, covered, problems, weights, specs)
+    told = [*([guess] if guess else []), *document.flaws, *problems]
+    return Import(file.name, video, document, engine or document.engine, entries, covered, told, weights, specs)
 
 
 class _ImportedAnalyzer(Analyzer):

@@ -1,19 +1,24 @@
 """JSON formats.
 
-Transcripts of Whisper and WhisperX, caption lists, subtitles of LongVideoBench, and the output of
-`notes --format json`.
+Transcripts of Whisper, WhisperX, whisper-timestamped, whisper.cpp and OpenAI, lines of
+youtube-transcript-api, caption lists, subtitles of LongVideoBench, and the output of
+`notes --format json`. What a machine got wrong in one value or record costs no other.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from analyzer_agent.importing.model import Document, Entry, ImportedWord, Place
+from analyzer_agent.importing import whisper_cpp
+from analyzer_agent.importing.json_records import SCORES, TEXTS, WORD_TEXTS, first, listed, speaker_of, timed_entry
+from analyzer_agent.importing.model import Document, Entry, Flaws, ImportedWord, Place, readable
+from analyzer_agent.importing.word_lists import sentences_of, word_entry
 
-_SEGMENT = ("start", "end", "text")
-_OPEN_END_MS = 5_000
-"""Assumed duration of a subtitle without an end, in ms."""
+_LISTS = ("segments", "utterances", "snippets", "chunks")
+"""The fields that hold the records of a transcript."""
 
 
 def parse_json(text: str, name: str) -> Any:
@@ -27,10 +32,10 @@ def parse_json(text: str, name: str) -> Any:
     except json.JSONDecodeError as error:
         lines = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
         if error.msg != "Extra data" or not lines[0][1].rstrip().endswith("}"):
-            raise Place(name, f"line {error.lineno}").invalid(f"it is not valid JSON ({error.msg})") from error
+            raise Place(name, f"line {error.lineno}", Flaws()).invalid(f"it is not valid JSON ({error.msg})") from error
         return [_line(line, name, number) for number, line in lines]
     except (ValueError, RecursionError) as error:  # too many digits, or too deeply nested
-        raise Place(name, "line 1").invalid("it is not valid JSON") from error
+        raise Place(name, "line 1", Flaws()).invalid("it is not valid JSON") from error
 
 
 def document(given: Any, name: str, every: int) -> Document:
@@ -42,105 +47,131 @@ def document(given: Any, name: str, every: int) -> Document:
         every: the spacing of caption lists, in ms.
 
     Raises:
-        AgentError: the format is unknown, or a record is invalid.
+        AgentError: the format is unknown, or no record is valid.
     """
-    if isinstance(given, Mapping) and isinstance(given.get("segments"), list):
-        return _transcript(given["segments"], given, name)
-    if isinstance(given, Mapping) and set(_SEGMENT) <= set(given):
+    flaws = Flaws()
+    found = _document(given, Place(name, "line 1", flaws), every)
+    return replace(found, flaws=flaws.told())
+
+
+def _document(given: Any, top: Place, every: int) -> Document:
+    if isinstance(given, Mapping) and isinstance(given.get("transcription"), list):
+        segment = partial(whisper_cpp.segment, language=whisper_cpp.language_of(given))
+        return Document("whisper.cpp", _each(given["transcription"], "segment", top, segment))
+    records = next((given[name] for name in _LISTS if isinstance(given, Mapping) and isinstance(given.get(name), list)), None)
+    if records:
+        return _transcript(records, given, top)
+    if isinstance(given, Mapping) and isinstance(given.get("words"), list) and "start" not in given:
+        return _words_alone(given["words"], given, top)
+    if isinstance(given, Mapping) and _is_timed(given):
         given = [given]
     if isinstance(given, list) and given and isinstance(given[0], Mapping):
         if "kind" in given[0]:
-            return Document("notes", [_note(record, Place(name, f"record {n}")) for n, record in enumerate(given, 1)])
-        if {"timestamp", "line"} & set(given[0]):
-            return Document("subtitles-json", [_cue(record, Place(name, f"subtitle {n}")) for n, record in enumerate(given, 1)])
-        return _transcript(given, {}, name)
+            return Document("notes", _each(given, "record", top, _note))
+        if ({"timestamp", "line"} & set(given[0])) and "chunks" not in given[0]:
+            return Document("subtitles-json", _each(given, "subtitle", top, _segment))
+        if _is_word(given[0]):
+            return _words_alone(given, {}, top)
+        return _transcript(given, {}, top)
     if isinstance(given, list):
-        return _captions(dict(enumerate(given)), name, every)
+        return _captions(dict(enumerate(given)), top, every)
     if isinstance(given, Mapping) and all(key.isdecimal() and key.isascii() and len(key) < 10 for key in given):
-        return _captions({int(key): value for key, value in given.items()}, name, every)
-    raise Place(name, "line 1").invalid("this JSON is none of the forms that can be imported")
+        return _captions({int(key): value for key, value in given.items()}, top, every)
+    raise top.invalid("this JSON is none of the forms that can be imported")
 
 
 def _line(line: str, name: str, number: int) -> Any:
     try:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise Place(name, f"line {number}").invalid("it is not valid JSON") from error
+        raise Place(name, f"line {number}", Flaws()).invalid("it is not valid JSON") from error
 
 
-def _captions(given: Mapping[int, Any], name: str, every: int) -> Document:
-    places = {n: Place(name, f"caption {n}") for n in given}
-    entries = [at.entry(n * every, (n + 1) * every, at.text(given[n], "caption")) for n, at in places.items()]
-    return Document("captions", entries, every)
+def _each(records: Sequence[Any], noun: str, top: Place, make: Callable[[Any, Place], Entry]) -> list[Entry]:
+    places = (top._replace(where=f"{noun} {n}") for n in range(1, len(records) + 1))
+    return readable(top.flaws, (partial(make, record, at) for record, at in zip(records, places, strict=True)))
+
+
+def _is_timed(record: Mapping[str, Any]) -> bool:
+    return "start" in record and bool({"end", "duration"} & set(record)) and bool(set(TEXTS) & set(record))
+
+
+def _is_word(record: Mapping[str, Any]) -> bool:
+    return "start" in record and "word" in record
+
+
+def _captions(given: Mapping[int, Any], top: Place, every: int) -> Document:
+    def caption(number: int, at: Place) -> Entry:
+        return at.entry(number * every, (number + 1) * every, at.text(given[number], "caption"))
+
+    places = {n: top._replace(where=f"caption {n}") for n in given}
+    return Document("captions", readable(top.flaws, (partial(caption, n, at) for n, at in places.items())), every)
 
 
 def _note(record: Any, at: Place) -> Entry:
-    entry = _generic_entry(record, at)
+    entry = timed_entry(record, at)
     kind, score = at.text(record.get("kind"), "kind"), at.score(record.get("score"))
     return replace(entry, kind=kind, score=score, uncertain=record.get("uncertain") is True)
 
 
-def _cue(record: Any, at: Place) -> Entry:
-    """Parse a subtitle of LongVideoBench.
-
-    It has `timestamp: [start, end]` and `text`, with null for an unknown end; or `start`, `end` and
-    `line`.
-    """
-    record = _record(record, at)
-    times = record.get("timestamp", [record.get("start"), record.get("end")])
-    if not isinstance(times, list) or len(times) != 2:
-        raise at.invalid(f"'timestamp' must be a start and an end, not {times!r:.80}")
-    start = at.time(times[0], "start")
-    end = start + _OPEN_END_MS if times[1] is None else at.time(times[1], "end")
-    return at.entry(start, end, at.text(record.get("text", record.get("line"))))
+def _words_alone(given: Sequence[Any], head: Mapping[str, Any], top: Place) -> Document:
+    language = top._replace(where="the head").text(head.get("language"), "language")
+    return Document("word-list", sentences_of(_each(given, "word", top, word_entry), language))
 
 
-def _transcript(segments: Sequence[Any], head: Mapping[str, Any], name: str) -> Document:
-    language = Place(name, "the head").text(head.get("language"), "language")
-    entries = [_segment(record, Place(name, f"segment {n}"), language) for n, record in enumerate(segments, 1)]
-    aligned = "word_segments" in head or any("score" in w for s in segments for w in s.get("words") or () if isinstance(w, Mapping))
+def _transcript(segments: Sequence[Any], head: Mapping[str, Any], top: Place) -> Document:
+    language = top._replace(where="the head").text(head.get("language"), "language")
+    known = [record for record in segments if isinstance(record, Mapping)]
+    if known and all("duration" in record and "end" not in record for record in known):
+        return Document("youtube-transcript", _each(segments, "line", top, _segment))
+    entries = _each(segments, "segment", top, partial(_segment, language=language))
+    aligned = "word_segments" in head or any("score" in w for s in known for w in listed(s.get("words")) if isinstance(w, Mapping))
     return Document("whisperx" if aligned else "faster-whisper", entries)
 
 
-def _segment(record: Any, at: Place, language: str) -> Entry:
-    entry = _generic_entry(record, at)
-    words = _words(record.get("words") or (), entry, at)
+def _segment(record: Any, at: Place, language: str = "") -> Entry:
+    entry = timed_entry(record, at)
+    words = _words(record.get("words"), entry, at)
     told = [word.prob for word in words if word.prob is not None]
     score = round(sum(told) / len(told), 3) if told else None
-    return replace(entry, words=tuple(words), score=score, language=language)
+    speakers = Counter(w["speaker"] for w in listed(record.get("words")) if isinstance(w, Mapping) and isinstance(w.get("speaker"), str))
+    speaker = speaker_of(record, at) or next((name for name, _ in speakers.most_common(1)), "")
+    return replace(entry, words=tuple(words), score=score, language=language).said_by(speaker)
 
 
 def _words(given: Any, segment: Entry, at: Place) -> list[ImportedWord]:
     """Parse words in order.
 
-    Missing times, as WhisperX leaves them for unaligned words, are taken from the neighbours.
+    Missing and impossible times, as WhisperX leaves them for unaligned words, are taken from the
+    neighbours.
     """
-    if not isinstance(given, list | tuple):
-        raise at.invalid("'words' must be a list")
+    if given is not None and not isinstance(given, list | tuple):
+        at.correct("'words' is no list")
     words: list[ImportedWord] = []
-    for n, record in enumerate(given, 1):
+    records = [(n, record) for n, record in enumerate(listed(given), 1) if isinstance(record, Mapping)]
+    starts = [_word_time(record.get("start"), "start", at._replace(where=f"{at.where}, word {n}")) for n, record in records]
+    for i, (n, record) in enumerate(records):
         place = at._replace(where=f"{at.where}, word {n}")
-        text = _record(record, place).get("word")
+        text = first(record, WORD_TEXTS)
         if not isinstance(text, str):
-            raise place.invalid("the field 'word' is missing")
-        before = words[-1] if words else ImportedWord("", segment.start, segment.start, None)
-        start = before.end if record.get("start") is None else max(before.start, place.time(record["start"], "start"))
-        later = (place.time(w["start"], "start") for w in given[n:] if isinstance(w, Mapping) and w.get("start") is not None)
-        end = next(later, segment.end) if record.get("end") is None else place.time(record["end"], "end")
-        prob = place.score(record.get("score", record.get("probability")))
-        words.append(ImportedWord(" " * text.startswith(" ") + place.text(text), start, max(end, start + 1), prob))
+            place.correct("it is no word")
+            continue
+        before, own = words[-1] if words else ImportedWord("", segment.start, segment.start, None), starts[i]
+        start = before.end if own is None else max(before.start, own)
+        end = _word_time(record.get("end"), "end", place)
+        if end is None:
+            end = next((later for later in starts[i + 1 :] if later is not None), segment.end)
+        words.append(
+            ImportedWord(" " * text.startswith(" ") + place.text(text), start, max(end, start + 1), place.score(first(record, SCORES)))
+        )
     return words
 
 
-def _generic_entry(record: Any, at: Place) -> Entry:
-    record = _record(record, at)
-    if missing := [field for field in _SEGMENT if field not in record]:
-        raise at.invalid(f"the field {missing[0]!r} is missing")
-    start, end = (at.time(record[field], field) for field in ("start", "end"))
-    return at.entry(start, end, at.text(record["text"]))
-
-
-def _record(given: Any, at: Place) -> Mapping[str, Any]:
-    if not isinstance(given, Mapping):
-        raise at.invalid(f"it is not a JSON object: {given!r:.80}")
-    return given
+def _word_time(given: Any, field: str, at: Place) -> int | None:
+    """Return a time in ms, None if it is missing or none."""
+    if given is None:
+        return None
+    if isinstance(given, float) and given != given:
+        at.correct(f"{field!r} is no number")
+        return None
+    return at.time(given, field)

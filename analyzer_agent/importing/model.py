@@ -1,12 +1,13 @@
 """The parsed form of an imported file: entries with times, texts and kinds; and the formats."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from analyzer_agent.errors import AgentError
 from analyzer_agent.timeline import parse
+from analyzer_agent.wording import counted
 
 
 class Format(NamedTuple):
@@ -20,9 +21,12 @@ class Format(NamedTuple):
 FORMATS: Mapping[str, Format] = {
     "srt": Format("srt-file", "subtitle", "SRT"),
     "vtt": Format("vtt-file", "subtitle", "WebVTT"),
-    "whisperx": Format("whisperx", "speech", "WhisperX or Whisper JSON"),
+    "whisperx": Format("whisperx", "speech", "JSON of WhisperX, Whisper, whisper-timestamped, whisper.cpp or OpenAI"),
     "faster-whisper": Format("faster-whisper", "speech"),
     "csv": Format("csv-file", "", "CSV with the columns start,end,text and, if wanted, kind,score"),
+    "whisper.cpp": Format("whisper.cpp", "speech"),
+    "word-list": Format("transcript-words", "speech", "words with their times alone"),
+    "youtube-transcript": Format("youtube-transcript", "subtitle", "lines of youtube-transcript-api"),
     "captions": Format("captions-file", "caption", 'captions as {"0": "...", "1": "..."} or ["...", ...]'),
     "subtitles-json": Format("subtitles-json", "subtitle"),
     "notes": Format("notes-file", "", "and what `notes` prints as json, jsonl, csv, srt or vtt"),
@@ -33,6 +37,30 @@ FORMATS_TEXT = "; ".join(known.shown for known in FORMATS.values() if known.show
 """The accepted formats, as shown in hints."""
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+OPEN_END_MS = 5_000
+"""Assumed duration of an entry whose end is unknown, or before its start, in ms."""
+
+
+@dataclass
+class Flaws:
+    """What was wrong in a file that could be read nevertheless: one message each, with its place."""
+
+    left_out: list[str] = field(default_factory=list)
+    corrected: list[str] = field(default_factory=list)
+
+    def told(self) -> list[str]:
+        """Return messages for people: how many of each, and the first."""
+        lost, odd = self.left_out, self.corrected
+        return [
+            *([f"{counted(len(lost), 'record')} could not be read and {_was(lost)} left out; the first: {lost[0]}"] if lost else []),
+            *([f"{counted(len(odd), 'odd value')} {_was(odd)} corrected or left out; the first: {odd[0]}"] if odd else []),
+        ]
+
+
+def _was(found: Sequence[str]) -> str:
+    return "was" if len(found) == 1 else "were"
 
 
 class ImportedWord(NamedTuple):
@@ -73,14 +101,27 @@ class Entry:
     language: str = ""
     uncertain: bool = False
 
+    def said_by(self, speaker: str) -> "Entry":
+        """Return the entry with its speaker in front of its text, where search, notes and citations show it."""
+        named = speaker and self.text and not self.text.startswith(f"{speaker}:")
+        return replace(self, text=f"{speaker}: {self.text}") if named else self
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed file: its format, and its entries; `every` is the spacing of a caption list in ms, else 0."""
+    """A parsed file.
+
+    Attributes:
+        form: its format, a key of `FORMATS`.
+        entries: its entries.
+        every: the spacing of a caption list in ms, else 0.
+        flaws: what was wrong in it, for people.
+    """
 
     form: str
     entries: Sequence[Entry]
     every: int = 0
+    flaws: Sequence[str] = ()
 
     @property
     def engine(self) -> str:
@@ -99,14 +140,23 @@ def not_accepted(message: str) -> AgentError:
 
 
 class Place(NamedTuple):
-    """A place in a file (`where`), and the conversion of what stands there. Errors name the place."""
+    """A place in a file (`where`), and the conversion of what stands there.
+
+    Errors name the place. Values that machines are known to get wrong are corrected, and noted in
+    `flaws`.
+    """
 
     file: str
     where: str
+    flaws: Flaws
 
     def invalid(self, why: str) -> AgentError:
         """Return the error for this place."""
         return not_accepted(f"{self.file}, {self.where}: {why}.")
+
+    def correct(self, why: str) -> None:
+        """Note a value that was corrected or left out."""
+        self.flaws.corrected.append(f"{self.file}, {self.where}: {why}")
 
     def text(self, given: Any, field: str = "text") -> str:
         """Return text without control characters; None becomes "".
@@ -121,11 +171,14 @@ class Place(NamedTuple):
         return _CONTROLS.sub("", given.replace("\r\n", "\n").replace("\r", "\n")).strip()
 
     def time(self, given: Any, field: str) -> int:
-        """Convert a time in seconds or as a clock to ms.
+        """Convert a time in seconds or as a clock to ms; one before the beginning is the beginning.
 
         Raises:
             AgentError: `given` is not a time.
         """
+        if (number := _number(given)) is not None and number < 0:
+            self.correct(f"{field!r} is {number:g}")
+            return 0
         try:
             return parse(given)
         except OverflowError as error:
@@ -134,27 +187,52 @@ class Place(NamedTuple):
             raise self.invalid(f"{field!r}: {error}") from error
 
     def score(self, given: Any) -> float | None:
-        """Return a score from 0 to 1, None if there is none.
-
-        Raises:
-            AgentError: `given` is not a number in this range.
-        """
+        """Return a score from 0 to 1, None if there is none or it is not one."""
         if given is None or given == "":
             return None
-        try:
-            score = float(given)
-        except (TypeError, ValueError):
-            score = -1.0
-        if isinstance(given, bool) or not 0 <= score <= 1:
-            raise self.invalid(f"'score' must be a number from 0 to 1, not {given!r:.80}")
-        return score
+        score = None if isinstance(given, bool) else _number(given)
+        if score is not None and 0 <= score <= 1:
+            return score
+        self.correct(f"the score {given!r:.80} is no number from 0 to 1")
+        near = score is not None and -_ROUNDING <= score <= 1 + _ROUNDING
+        return min(1.0, max(0.0, score)) if near and score is not None else None
 
     def entry(self, start: int, end: int, text: str) -> Entry:
         """Return the entry from `start` to `end` (ms), which lasts at least 1 ms.
 
-        Raises:
-            AgentError: the end is before the start.
+        One that ends before it starts keeps its start.
         """
         if end < start:
-            raise self.invalid(f"'end' ({end / 1000:g} s) comes before 'start' ({start / 1000:g} s)")
+            self.correct(f"'end' ({end / 1000:g} s) comes before 'start' ({start / 1000:g} s)")
+            end = start + OPEN_END_MS
         return Entry(start, max(end, start + 1), text, self.where)
+
+
+_ROUNDING = 0.001
+"""How far from 0 or 1 a score may be by rounding."""
+
+
+def _number(given: Any) -> float | None:
+    try:
+        return float(given)
+    except (TypeError, ValueError):
+        return None
+
+
+def readable(flaws: Flaws, entries: Iterable[Callable[[], Entry]]) -> list[Entry]:
+    """Return the entries that can be made; the others are noted in `flaws`.
+
+    Raises:
+        AgentError: there are some, and none of them can be made.
+    """
+    found: list[Entry] = []
+    first: AgentError | None = None
+    for make in entries:
+        try:
+            found.append(make())
+        except AgentError as error:
+            first = first or error
+            flaws.left_out.append(str(error).rstrip("."))
+    if first and not found:
+        raise first
+    return found
