@@ -1,18 +1,17 @@
-"""Join stored pieces into shots and apply PySceneDetect's minimum scene length.
+"""Join stored pieces into shots and apply the minimum scene length of PySceneDetect's command.
 
 Cuts are stored as candidates and selected here, on reading, so that stored notes do not depend on
 earlier requests. Pure functions over notes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
-from analyzer_agent.records import JSON, Note
+from analyzer_agent.records import Note
 from analyzer_agent.timeline import TimeRange
 
-MIN_SCENE_LEN = 15
-"""Minimum scene length in frames at the average rate (default of PySceneDetect's detectors)."""
+MIN_SCENE_MS = 600
+"""Minimum scene length in ms: a time, because frames may be seconds apart. At 25 frames per second it is 15 frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,34 +40,29 @@ class CutCandidate:
     previous: int | None
 
 
-def far_enough(earlier: int, later: int, rate: Fraction) -> bool:
-    """Return whether two presentation times (ms) are at least `MIN_SCENE_LEN` frames apart.
-
-    As `FrameTimecode.__sub__` and `frame_num` in PySceneDetect 0.7: the difference in seconds times
-    the rate, rounded half to even.
-    """
-    return round((later - earlier) / 1000 * float(rate)) >= MIN_SCENE_LEN
+def far_enough(earlier: int, later: int) -> bool:
+    """Return whether two presentation times (ms) are at least the minimum scene length apart."""
+    return later - earlier >= MIN_SCENE_MS
 
 
-def adaptive_cuts(candidates: Sequence[CutCandidate], first: int | None, rate: Fraction) -> list[int]:
+def adaptive_cuts(candidates: Sequence[CutCandidate], first: int | None) -> list[int]:
     """Return the cuts (ms) of `AdaptiveDetector`: those far enough from the previous cut.
 
     Args:
         candidates: in time order.
         first: pts (ms) of the video's first frame, which counts as a cut; None if the candidates
             begin later.
-        rate: average frames per second.
     """
     cuts: list[int] = []
     last = first
     for step in candidates:
-        if last is None or far_enough(last, step.at, rate):
+        if last is None or far_enough(last, step.at):
             cuts.append(step.at)
             last = step.at
     return cuts
 
 
-def content_cuts(candidates: Sequence[CutCandidate], first: int | None, end: int | None, rate: Fraction) -> list[int]:
+def content_cuts(candidates: Sequence[CutCandidate], first: int | None, end: int | None) -> list[int]:
     """Return the cuts (ms) of `ContentDetector`: PySceneDetect's `FlashFilter` in MERGE mode.
 
     Cuts in close succession are merged into the last of them, which counts once a frame without a
@@ -79,28 +73,27 @@ def content_cuts(candidates: Sequence[CutCandidate], first: int | None, end: int
         first: pts (ms) of the video's first frame, which counts as a cut; None if the candidates
             begin later.
         end: pts (ms) of the last analyzed frame.
-        rate: average frames per second.
     """
     cuts: list[int] = []
     last, began = first, None
     for step in candidates:
-        if began is not None and last is not None and _merge_ends_in_cut(began, last, step.previous, rate):
+        if began is not None and last is not None and _merge_ends_in_cut(began, last, step.previous):
             cuts.append(last)
             began = None
         if began is None:
-            if last is None or far_enough(last, step.at, rate):
+            if last is None or far_enough(last, step.at):
                 cuts.append(step.at)
             elif cuts:
                 began = step.at
         last = step.at
-    if began is not None and last is not None and _merge_ends_in_cut(began, last, end, rate):
+    if began is not None and last is not None and _merge_ends_in_cut(began, last, end):
         cuts.append(last)
     return cuts
 
 
-def _merge_ends_in_cut(began: int, last: int, quiet: int | None, rate: Fraction) -> bool:
+def _merge_ends_in_cut(began: int, last: int, quiet: int | None) -> bool:
     """Return whether merging `began` to `last` gives a cut; `quiet`: last frame without a cut."""
-    return quiet is not None and far_enough(began, last, rate) and far_enough(last, quiet, rate)
+    return quiet is not None and far_enough(began, last) and far_enough(last, quiet)
 
 
 def join_shots(notes: Sequence[Note], detector: str, whole_from_zero: bool) -> list[Shot]:
@@ -161,23 +154,19 @@ def _shots(run: Sequence[Note], detector: str, counted: bool) -> list[Shot]:
 def _cuts(run: Sequence[Note], detector: str) -> set[int]:
     """Return the cuts (ms) in contiguous pieces."""
     first = run[0].span.start if _has_flag(run[0], "first") else None
-    candidates, seen, rate = [], None, Fraction(1)
+    candidates, seen = [], None
     for note in run:
         detail = note.observation.detail
         if _has_flag(note, "cut") and not _has_flag(note, "first"):
-            rate = _rate(detail)
             candidates.append(CutCandidate(note.span.start, seen))
         until = detail.get("until")
         seen = until if isinstance(until, int) else seen
+    if not any("frame" in note.observation.detail for note in run):  # imported: decided by somebody else
+        return {candidate.at for candidate in candidates}
     if detector == "adaptive":
-        return set(adaptive_cuts(candidates, first, rate))
-    return set(content_cuts(candidates, first, seen, rate))
+        return set(adaptive_cuts(candidates, first))
+    return set(content_cuts(candidates, first, seen))
 
 
 def _has_flag(note: Note, mark: str) -> bool:
     return note.observation.detail.get(mark) is True
-
-
-def _rate(detail: Mapping[str, JSON]) -> Fraction:
-    """Return the average frame rate stored with a cut."""
-    return Fraction(str(detail["rate"]))

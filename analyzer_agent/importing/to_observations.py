@@ -9,8 +9,6 @@ from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange, sample_end
 
 _COUNT_AND_CLASS = re.compile(r"\d+ (.+)", re.S)
-_RATE = "1000"
-"""The frame rate of imported cuts: one frame per ms, so that no shot is too short to count."""
 
 
 def sampled_observations(shown: Mapping[int, Entry], grain: Grain) -> list[Observation]:
@@ -53,7 +51,7 @@ def _lasting(entry: Entry, parts: Sequence[TimeRange], picture: TimeRange | None
 def _scene(entry: Entry, parts: Sequence[TimeRange], picture: TimeRange | None) -> Iterator[Observation]:
     for n, part in enumerate(parts):
         first = picture is not None and part.start == picture.start
-        detail: dict[str, JSON] = {"continues": True} if n and not first else {"cut": True, "pts": part.start, "rate": _RATE}
+        detail: dict[str, JSON] = {"continues": True} if n and not first else {"cut": True, "pts": part.start}
         detail |= {"first": True} if first else {}
         detail |= {"last": True} if picture is not None and part.end == picture.end else {}
         yield Observation(part, "scene", "shot", entry.score, detail | {"until": part.end - 1})

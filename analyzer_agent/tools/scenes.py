@@ -63,7 +63,7 @@ class CutFinder(Protocol):
 class Scenes(Analyzer):
     """Find the cut candidates of grains; adjacent grains share one decoding pass."""
 
-    version = "1"
+    version = "2"
 
     def __init__(self, options: Mapping[str, Any], engine: Engine) -> None:
         detector = options["detector"]

@@ -65,3 +65,14 @@ def test_a_shot_is_open_only_where_nobody_looked(store: Store) -> None:
 def test_shots_are_shown_under_the_same_id_wherever_they_are_asked(store: Store) -> None:
     cover(store, 0, 1, 2, 3)
     assert len({shots(store, at, at + 500)[0].id for at in range(11_000, 169_000, 7_000)}) == 1
+
+
+def test_imported_shots_may_be_of_any_length(store: Store) -> None:
+    edges = (0, 40, 80, 500, END)
+    pieces = []
+    for start, end in itertools.pairwise(edges):
+        detail: dict[str, JSON] = {"cut": True, "pts": start, "until": end - 1, "first": start == 0, "last": end == END}
+        pieces.append(Observation(TimeRange(start, end), "scene", "shot", None, detail))
+    store.ledger.claim("v", KEY, [TimeRange(0, END)])
+    store.ledger.commit("v", KEY, TimeRange(0, END), 0, (), pieces, 1)
+    assert [run.span.start for run in shots(store, 0, END)] == [0, 40, 80, 500]

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer_agent.errors import ToolRefusal, Unavailable
-from analyzer_agent.evidence.shots import MIN_SCENE_LEN, Shot, join_shots
+from analyzer_agent.evidence.shots import MIN_SCENE_MS, Shot, join_shots
 from analyzer_agent.media import open_video
 from analyzer_agent.protocols import EngineConfig, Frame, Grain
 from analyzer_agent.records import Note, Observation
@@ -29,6 +29,8 @@ from analyzer_agent.tools.engines import pyscenedetect
 from analyzer_agent.tools.engines.pyscenedetect import ENGINE
 from engines import LoadedEngine
 
+MIN_S = (MIN_SCENE_MS - 0.5) / 1000
+"""The minimum length in seconds, safe from rounding, since times are whole ms."""
 DETECTORS = {"adaptive": scenedetect.AdaptiveDetector, "content": scenedetect.ContentDetector}
 
 
@@ -67,6 +69,11 @@ def looks(kinds: Sequence[int], size: tuple[int, int] = (160, 90)) -> Iterator[n
         yield picture
 
 
+def still(kind: int) -> np.ndarray:
+    """Return a small picture per number, in which nothing moves."""
+    return next(looks([kind], (64, 48)))
+
+
 def strobe() -> list[int]:
     """Return looks with flashes every few frames, bursts longer than a second, and quiet parts, ending within a burst."""
     kinds = [0] * 40 + [1] * 50
@@ -83,7 +90,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     rng = random.Random(5)
     times = list(itertools.accumulate([0, *(rng.choice([10, 20, 30, 40, 50, 60, 70, 120]) for _ in kinds[1:])]))
     variable = list(zip(times, looks(kinds), strict=True))
-    slow = [(i, picture) for i, picture in enumerate(looks([0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2], (64, 48)))]
+    slow = [(i, picture) for i, picture in enumerate(looks([0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2]))]
     late = [(i + 40, picture) for i, picture in enumerate(looks([0] * 30 + [1] * 30 + [2] * 30))]
     return {
         "strobe": write_clip(folder / "strobe.mp4", constant, Fraction(1, 30000), Fraction(30000, 1001)),
@@ -128,16 +135,57 @@ def shuffled_cut_frames(video: Any, detector: str, size: int) -> list[int]:
 
 def own_cuts(path: Path, detector: str, backend: str = "opencv") -> list[int]:
     """Return the cut frames that PySceneDetect itself finds in the file."""
-    return [start.frame_num for start, _ in scenedetect.detect(str(path), DETECTORS[detector](), start_in_scene=True, backend=backend)][1:]
+    return [
+        start.frame_num
+        for start, _ in scenedetect.detect(str(path), DETECTORS[detector](min_scene_len=MIN_S), start_in_scene=True, backend=backend)
+    ][1:]
 
 
 @pytest.mark.parametrize("detector", DETECTORS)
 @pytest.mark.parametrize("clip", ["strobe", "variable", "slow", "late"])
 def test_cuts_equal_those_of_pyscenedetect(clips: dict[str, Path], clip: str, detector: str) -> None:
     expected = own_cuts(clips[clip], detector)
-    assert clip == "slow" or expected
+    assert expected
     for size in (60_000, 2_000, 700):
         assert cut_frames(open_video(clips[clip]), detector, size) == expected
+
+
+SLIDES = {"25 fps": (150, "25"), "5 fps": (30, "5"), "1 fps": (6, "1"), "a frame per change": (1, "1/6"), "0.33 fps": (2, "1/3")}
+
+
+@pytest.mark.parametrize("detector", DETECTORS)
+@pytest.mark.parametrize("kind", SLIDES)
+def test_ten_slides_are_ten_shots_at_any_rate(tmp_path: Path, kind: str, detector: str) -> None:
+    frames, named = SLIDES[kind]
+    rate = Fraction(named)
+    pictures = [picture for slide in range(10) for picture in [still(slide)] * frames]
+    path = write_clip(tmp_path / "slides.mp4", list(enumerate(pictures)), 1 / rate, rate)
+    video = open_video(path)
+    assert video.duration == 60_000
+    for size in (60_000, 7_000):
+        notes = as_notes(list(bound(detector).analyze(video, grains_of(video, size))))
+        assert [shot.span.start for shot in join_shots(notes, detector, True)] == list(range(0, 60_000, 6_000))
+
+
+@pytest.mark.parametrize("detector", DETECTORS)
+def test_a_recording_of_a_screen_with_uneven_times_has_a_shot_per_change(tmp_path: Path, detector: str) -> None:
+    times = [0, 700, 5000, 5040, 5080, 9000, 30_000, 30_900, 31_000, 45_000]
+    kinds = [0, 1, 2, 2, 2, 3, 4, 5, 5, 6]
+    path = write_clip(tmp_path / "screen.mkv", list(zip(times, map(still, kinds), strict=True)), Fraction(1, 1000), Fraction(10))
+    video = open_video(path)
+    notes = as_notes(list(bound(detector).analyze(video, grains_of(video, 10_000))))
+    assert [shot.span.start for shot in join_shots(notes, detector, True)] == [0, 700, 5000, 9000, 30_000, 30_900, 45_000]
+
+
+@pytest.mark.parametrize("rate", [2, 10, 25, 50, 120])
+def test_the_shortest_shot_takes_as_long_at_any_rate(tmp_path: Path, rate: int) -> None:
+    """Cuts 0.5 s apart at the end are one; half a second is 1 frame here and 60 frames there."""
+    half = rate // 2
+    kinds = [0] * (2 * rate) + [1] * half + [2] * (2 * rate)
+    path = write_clip(tmp_path / "short.mp4", list(enumerate(map(still, kinds))), Fraction(1, rate), Fraction(rate))
+    video = open_video(path)
+    notes = as_notes(list(bound("adaptive").analyze(video, grains_of(video, 60_000))))
+    assert [shot.span.start for shot in join_shots(notes, "adaptive", True)] == [0, 2000]
 
 
 @pytest.mark.shared
@@ -276,7 +324,7 @@ def library_cuts(times: Sequence[int], above: Sequence[bool], rate: Fraction, de
     """Return the cuts that PySceneDetect's own rules let through, fed frame by frame."""
     codes = [scenedetect.FrameTimecode(scenedetect.common.Timecode(t, Fraction(1, 1000)), rate) for t in times]
     if detector == "content":
-        keep = scenedetect.detector.FlashFilter(scenedetect.detector.FlashFilter.Mode.MERGE, MIN_SCENE_LEN)
+        keep = scenedetect.detector.FlashFilter(scenedetect.detector.FlashFilter.Mode.MERGE, MIN_S)
         return [cut.pts for code, is_cut in zip(codes, above, strict=True) for cut in keep.filter(code, is_cut)]
 
     class Fed(scenedetect.AdaptiveDetector):  # type: ignore[misc]
@@ -285,7 +333,7 @@ def library_cuts(times: Sequence[int], above: Sequence[bool], rate: Fraction, de
         def _calculate_frame_score(self, timecode: Any, frame_img: Any) -> float:
             return float(frame_img)
 
-    fed = Fed(window_width=1, adaptive_threshold=0.0, min_content_val=15.0)
+    fed = Fed(min_scene_len=MIN_S, window_width=1, adaptive_threshold=0.0, min_content_val=15.0)
     padded = [*codes, codes[-1] + 1]
     scores = [100.0 if is_cut else 0.0 for is_cut in [*above, False]]
     return [cut.pts for code, score in zip(padded, scores, strict=True) for cut in fed.process_frame(code, score)]

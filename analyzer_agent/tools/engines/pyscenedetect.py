@@ -19,6 +19,14 @@ from analyzer_agent.tools.engines.installed import missing_package
 _PURPOSE = "Finding scenes"
 _MILLISECONDS = Fraction(1, 1000)
 
+_SPARSE = ((1000, 15.0), (200, 27.0))
+"""Distances of two frames (ms), and by how much a picture must differ after more than that to be a cut.
+
+The adaptive detector compares a change with those of the two frames on either side. Where these are
+far away (slides, recordings with one frame per change), the change itself decides as well: as in
+PySceneDetect's content detector (27), or as the adaptive detector's own minimum (15).
+"""
+
 
 class PySceneDetectPass:
     """One pass over consecutive frames; `push` returns the starts of shots, some frames late.
@@ -31,6 +39,8 @@ class PySceneDetectPass:
         self._library = scenedetect
         self._detector = _detector(scenedetect, detector)
         self._rate = rate
+        self._adaptive = detector == "adaptive"
+        self._last: tuple[int, NDArray[np.uint8]] | None = None
         # A score compares two frames, so its window reaches one frame further back than forward.
         self.after: int = getattr(self._detector, "window_width", 0)
         self.before: int = self.after + 1
@@ -46,7 +56,23 @@ class PySceneDetectPass:
             image: H x W x 3, uint8, BGR, or only its `pixels`.
         """
         small = opencv.resize(image, self._size, self._interpolation)
-        return [cut.pts for cut in self._detector.process_frame(self._timecode(pts), small)]
+        cuts: list[int] = [cut.pts for cut in self._detector.process_frame(self._timecode(pts), small)]
+        if self._adaptive:
+            cuts += [pts] if self._is_sparse_cut(pts, small) else []
+            self._last = pts, small
+        return cuts
+
+    def _is_sparse_cut(self, pts: int, small: NDArray[np.uint8]) -> bool:
+        """Return whether a frame long after the one before it differs by enough to be a cut on its own."""
+        if self._last is None:
+            return False
+        before, image = self._last
+        enough = next((threshold for distance, threshold in _SPARSE if pts - before > distance), None)
+        if enough is None:
+            return False
+        pair = self._library.ContentDetector(threshold=enough, min_scene_len=0)
+        pair.process_frame(self._timecode(before), image)
+        return bool(pair.process_frame(self._timecode(pts), small))
 
     def frame_number(self, elapsed: int) -> int:
         """Return PySceneDetect's number of the frame at `elapsed` ms: time x average frame rate."""
