@@ -12,7 +12,7 @@ from analyzer_agent.protocols import Spec, Video
 from analyzer_agent.storage import Notes
 from analyzer_agent.toolbox import SessionVideo, Tool
 from analyzer_agent.tools.aliases import resolve_name
-from analyzer_agent.tools.audio_tracks import DEFAULT_TRACK, track_number
+from analyzer_agent.tools.audio_tracks import track_number
 from analyzer_agent.tools.languages import code_of
 from analyzer_agent.wording import first_few
 
@@ -44,8 +44,9 @@ def prefer_options(notes: Notes, options: Mapping[str, Mapping[str, Any]], specs
         specs: the analyzers, by name.
         videos: the videos that are read; they tell which audio track is meant.
     """
+    # Of several tracks each says something else, so none hides another one unless the user chose it.
     usual = {
-        name: _as_stored({option: schema["default"] for option, schema in spec.options_schema.items() if "default" in schema}, videos)
+        name: {option: schema["default"] for option, schema in spec.options_schema.items() if "default" in schema and option != "track"}
         for name, spec in specs.items()
     }
     notes.prefer({name: _as_stored(chosen, videos) for name, chosen in options.items()}, usual)
@@ -58,7 +59,7 @@ def _as_stored(options: Mapping[str, Any], videos: Sequence[Video]) -> dict[str,
     """
     stored = {option: code_of(value) if option == "language" else value for option, value in options.items()}
     if isinstance(wanted := options.get("track"), str):
-        numbers = {track_number(video, wanted) for video in videos} or ({1} if wanted == DEFAULT_TRACK else set())
+        numbers = {track_number(video, wanted) for video in videos}
         stored = {option: value for option, value in stored.items() if option != "track"}
         stored |= {"track": numbers.pop()} if len(numbers) == 1 else {}
     return stored

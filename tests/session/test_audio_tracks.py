@@ -141,12 +141,15 @@ def test_what_a_later_step_heard_is_not_named(opened: Opened) -> None:
     assert others(answer.not_examined) == []
 
 
-def test_notes_of_the_default_track_are_not_hidden_by_those_of_the_first(opened: Opened) -> None:
-    spoken = Spoken(bursts(4_000, [(200, 400), (1_000, 1_500)]), "eng")
+def test_notes_of_one_track_never_hide_those_of_another(opened: Opened) -> None:
+    spoken = Spoken(bursts(4_000, [(200, 400)]), "eng")
     session = opened(spoken, replace(MIC, default=True))
     assert [note.text for note in heard(session).shown] == ["w0 w1"]
     heard(session, track=1)
-    assert [note.text for note in session.notes() if note.kind == "speech"] == ["w0 w1"]
+    assert {note.text for note in session.notes() if note.kind == "speech"} == {"w0", "w0 w1"}
+    assert {note.text for note in session.search("w0 w1")} == {"w0", "w0 w1"}
+    chosen = opened(track="en")
+    assert {note.text for note in chosen.notes() if note.kind == "speech"} == {"w0"}
 
 
 def test_a_single_track_is_told_as_before(opened: Opened) -> None:
