@@ -49,6 +49,8 @@ def _video(session_video: SessionVideo) -> str:
         facts.append(f"{video.size[0]}x{video.size[1]} at {float(video.rate):.4g} frames per second{turned}")
     else:
         facts.append("no picture")
+    if video.other_pictures:
+        facts.append(f"video tracks that nobody can look at here: {_tracks(video.other_pictures, 0)}")
     for noun, tracks, played in (("audio", video.audio_tracks, default_track(video.audio_tracks)), ("subtitle", video.subtitle_tracks, 0)):
         facts.append(f"{noun} tracks: {_tracks(tracks, played if len(tracks) > 1 else 0)}" if tracks else f"no {noun} track")
     return f'- "{session_video.name}": {"; ".join(facts)}'

@@ -84,6 +84,7 @@ class MediaFile(Video):
         self.problems: list[str] = [*layout.problems, *_missing(content)]
         self._absent = [Fault(span, "undecodable", f"{name} is missing") for span, name in content.referenced.lost]
         self.audio_tracks: Sequence[Track] = tuple(sound.track for sound in layout.sounds)
+        self.other_pictures: Sequence[Track] = layout.others
         self._sidecars = subtitles.sidecars(path)
         beside = [subtitles.sidecar_track(path, file, len(layout.texts) + n) for n, file in enumerate(self._sidecars, 1)]
         self.subtitle_tracks: Sequence[Track] = (*(track for _, track in layout.texts), *beside)

@@ -88,7 +88,7 @@ class SoundStream:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The result of `inspect`; `duration` is in ms, `texts` are (stream index, track) pairs.
+    """The result of `inspect`; `duration` is in ms, `texts` are (stream index, track) pairs, `others` unused video tracks.
 
     `joined` is the clock of a file whose own clock starts anew or jumps.
     """
@@ -101,6 +101,7 @@ class Layout:
     joined: JoinedClock | None = None
     problems: list[str] = field(default_factory=list)
     kind: ContentKind = "sampled"
+    others: Sequence[Track] = ()
 
 
 def inspect(path: Path) -> Layout:
@@ -141,7 +142,9 @@ def inspect(path: Path) -> Layout:
         readable = TimeRange(0, duration if reach.readable is None else min(duration, _round_up(reach.readable)))
         if reach.readable is not None:
             problems.append(f"cut off: the header promises {clock(duration)}, the data end at {clock(readable.end)}")
-        return Layout(duration, picture, sounds, texts, readable, joined, problems, content_kind(container))
+        numbered = enumerate(sorted(videos, key=lambda one: one.index), 1)
+        others = [_track(stream, number) for number, stream in numbered if video is not None and stream is not video]
+        return Layout(duration, picture, sounds, texts, readable, joined, problems, content_kind(container), others)
 
 
 def has_sound(path: Path) -> bool:

@@ -93,6 +93,8 @@ class Video(Protocol):
     rotation: int
     audio_tracks: Sequence[Track]
     subtitle_tracks: Sequence[Track]
+    other_pictures: Sequence[Track] = ()
+    """Video tracks that are not used."""
 
     def frames(
         self,

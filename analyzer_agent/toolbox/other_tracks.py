@@ -1,4 +1,4 @@
-"""Which audio tracks of a video nobody listened to, by the coverage ledger."""
+"""Which tracks of a video nobody examined, by the coverage ledger."""
 
 from collections.abc import Sequence
 
@@ -9,16 +9,20 @@ from analyzer_agent.timeline import TimeRange, merge
 
 
 def other_tracks(store: Store, video: Video, spec: Spec, ranges: Sequence[TimeRange], own: int | None = None) -> list[Unexamined]:
-    """Return what an analyzer of sound did not examine of the tracks other than `own`.
+    """Return what an analyzer did not examine of further audio or video tracks.
 
     Args:
         store: the store with the coverage ledger.
         video: the video.
-        spec: the analyzer; if it cannot choose a track, nothing is returned.
+        spec: the analyzer. Of several video tracks it always examines the same one.
         ranges: the ranges to report on.
-        own: the number of the track whose gaps are reported otherwise; by default the one that a
+        own: the number of the audio track whose gaps are reported otherwise; by default the one that a
             call without a track listens to.
     """
+    if spec.needs == "picture":
+        return [
+            Unexamined(spec.name, span, "other_track", f"video track {one}", video.id) for one in video.other_pictures for span in ranges
+        ]
     if spec.needs != "audio" or "track" not in spec.options_schema or len(video.audio_tracks) < 2:
         return []
     chosen = spec.settled({}, video).get("track") if own is None else own

@@ -33,6 +33,7 @@ class SoundVideo(Video):
     rate: Fraction = Fraction(0)
     size: tuple[int, int] = (0, 0)
     rotation: int = 0
+    other_pictures: Sequence[Track] = ()
     asked: list[TimeRange] = field(default_factory=list)
 
     def __post_init__(self) -> None:

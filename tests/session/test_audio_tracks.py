@@ -189,3 +189,33 @@ def test_a_track_is_chosen_with_a_flag(cli: Cli, talk: Path, track: str) -> None
     assert next(note["kind"] for note in cli.json("notes", talk, "--json")) == "voice"
     result = cli("index", talk, "--with", "voice", "--track", "fr", code=1)
     assert result.stderr == "Error: There is no audio track in 'fr'.\nHint: Choose --track from: 1 (eng), 2 (Mic, ger).\n"
+
+
+# --- several video tracks ---------------------------------------------------------------------------------------------------
+
+
+def two_pictures(path: Path) -> Path:
+    """Write a video of two pictures, of which the second is flagged as default."""
+    import av
+    import numpy as np
+    from av.stream import Disposition
+
+    with av.open(str(path), "w") as container:
+        streams: list[Any] = [container.add_stream("mpeg4", rate=5, width=64, height=48, pix_fmt="yuv420p") for _ in range(2)]
+        streams[0].disposition, streams[1].disposition = Disposition(0), Disposition.default
+        streams[0].metadata["title"] = "Slides"
+        for number in range(10):
+            for stream in streams:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((48, 64, 3), 9 * number, np.uint8), format="rgb24")))
+        container.mux([packet for stream in streams for packet in stream.encode(None)])
+    return path
+
+
+def test_other_video_tracks_are_told_with_what_was_not_found(tmp_path: Path, cli: Cli) -> None:
+    video = two_pictures(tmp_path / "talk.mkv")
+    told = cli.json("index", video, "--with", "motion", "--json")
+    left = told["indexed"][0]["not_examined"]
+    assert [(one["reason"], one["detail"]) for one in left] == [("other_track", "video track 1 (Slides)")]
+    answer = cli.json("ask", video, "Is the word BRAVO shown?", "--manager", "rules", "--tools", "motion,scenes", "--json", "--quiet")
+    others = [one for one in answer["not_examined"] if one["reason"] == "other_track"]
+    assert {one["detail"] for one in others} == {"video track 1 (Slides)"}
