@@ -290,3 +290,28 @@ def test_a_column_of_another_name_is_to_be_renamed(tmp_path: Path) -> None:
     with pytest.raises(AgentError) as caught:
         read_questions(path)
     assert caught.value.hint.startswith("Rename the column 'frage' to 'question'. The first line of a CSV file is id,")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ID,Video,Question,Answer\nq1,v.mp4,What is it?,a boat\n",
+        "id, video, question, answer\nq1, v.mp4, What is it?, a boat\n",
+        'Id ; VIDEO ; Question ; Answer\nq1 ; v.mp4 ; "What is it?" ; a boat \n',
+        "id,\tvideo,\tquestion,\tanswer\nq1,\tv.mp4,\tWhat is it?,\ta boat\n",
+        '{"ID": "q1", "Video": "v.mp4", "Question": "What is it?", "Answer": "a boat"}\n',
+        '[{"ID": "q1", " video ": "v.mp4", "QUESTION": "What is it?", "answer": "a boat"}]\n',
+    ],
+)
+def test_names_of_fields_in_any_case_and_with_spaces(tmp_path: Path, text: str) -> None:
+    empty(tmp_path / "v.mp4")
+    path = tmp_path / "questions.csv"
+    path.write_text(text, encoding="utf-8")
+    (question,) = read_questions(path)
+    assert (question.id, question.video.name, question.question, question.gold.answer) == ("q1", "v.mp4", "What is it?", "a boat")
+
+
+def test_a_cell_that_holds_a_comma_after_a_space(tmp_path: Path) -> None:
+    path = tmp_path / "questions.csv"
+    path.write_text('id, video, question\nq1, v.mp4, "Well, what is it?"\n', encoding="utf-8")
+    assert read_questions(path)[0].question == "Well, what is it?"

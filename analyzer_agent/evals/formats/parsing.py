@@ -140,7 +140,7 @@ def _table(text: str, name: str) -> Records:
     head = text.strip().partition("\n")[0]
     if not head:
         return Records((), ())
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count), skipinitialspace=True)
     rows = _cells(reader, name)
     columns = [column.strip() for column in next(rows)[1]]
     if twice := next((column for at, column in enumerate(columns) if column in columns[:at]), None):
@@ -156,7 +156,7 @@ def _named(rows: Iterator[tuple[str, list[str]]], columns: Sequence[str]) -> Ite
                 hint="Put quotes around a cell that holds a comma.",
             )
         # An empty cell means a missing field.
-        yield place, {column: cell for column, cell in zip(columns, cells, strict=True) if cell.strip()}
+        yield place, {column: cell.strip() for column, cell in zip(columns, cells, strict=True) if cell.strip()}
 
 
 def _cells(reader: Any, name: str) -> Iterator[tuple[str, list[str]]]:

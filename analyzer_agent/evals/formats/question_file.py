@@ -8,7 +8,7 @@ from analyzer_agent.errors import AgentError
 from analyzer_agent.evals.formats import benchmarks
 from analyzer_agent.evals.formats.fields import FieldReader
 from analyzer_agent.evals.formats.native import EXAMPLE_LINE, TABLE, own_format
-from analyzer_agent.evals.formats.parsing import read_records
+from analyzer_agent.evals.formats.parsing import Records, read_records
 from analyzer_agent.evals.formats.source import Source
 from analyzer_agent.questions import Question, Questions
 
@@ -57,6 +57,8 @@ FORMATS = (
 
 _OWN_FIELDS = ("options", "from", "to", "conversation", "answer", "evidence", "type", *"abcdefghij")
 
+_USUAL = frozenset({"id", "video", "question", *(field for field in _OWN_FIELDS if len(field) > 1)})
+
 _NOT_QUESTION_FILES = (
     (("pred", "gt"), "is a file of results, not of questions", "Give the file that the results are made from."),
     (
@@ -83,7 +85,7 @@ def read_questions(path: Path, videos: Path | None = None, map: Path | None = No
         AgentError: the file cannot be read, its format is unknown, or a record is invalid; the
             message names the record, the field and the accepted values.
     """
-    records = read_records(path)
+    records = _with_usual_names(read_records(path))
     found: dict[str, Question] = {}
     if records.fields:
         format, source = detect_format(records.fields, path.name, records.table), Source(path, videos, map)
@@ -96,6 +98,15 @@ def read_questions(path: Path, videos: Path | None = None, map: Path | None = No
     if not found:
         raise AgentError(f"The question file {str(path)!r} holds no question.", hint=f"Each line is one JSON object: {EXAMPLE_LINE}")
     return Questions(tuple(found.values()), path, format.title, tuple(source.used))
+
+
+def _with_usual_names(records: Records) -> Records:
+    """Return records whose fields of the native format are in small letters: people write `ID,Video,Question`."""
+    usual = {field: small for field in records.fields if (small := field.strip().lower()) in _USUAL and small not in records.fields}
+    if not usual:
+        return records
+    rows = ((place, {usual.get(name, name): value for name, value in values.items()}) for place, values in records.rows)
+    return Records(tuple(usual.get(field, field) for field in records.fields), rows, records.table)
 
 
 def detect_format(fields: Sequence[str], name: str, table: bool = False) -> QuestionFormat:
