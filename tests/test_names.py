@@ -35,7 +35,7 @@ MODULES = frozenset(
     summarizer summary support tags tally telemetry_off testing text text_calls timeline to_observations
     toolbox tools tracks transcribe transcriber turn_queue ultralytics ultralytics_tracks unused_flags video
     usage video_summary vision vocabulary voice weights whisper_files wording yolo_files output terminal
-    addresses agent installed damage decoder_log encryption orientation
+    addresses agent installed lost_data damage decoder_log encryption orientation
     """.split()  # noqa: SIM905
 )
 """Names that a module may have. A new one is added here in the same commit, after asking: would a stranger know what is in it?"""

@@ -45,6 +45,7 @@ class DecoderLog:
         failed: pts of packets that the decoder refused; it may show a frame for one nevertheless.
         bad: pts of damaged packets and frames.
         encrypted: pts of packets that are encrypted.
+        met: whether anything was lost or damaged so far.
     """
 
     usual: float = 0
@@ -55,6 +56,7 @@ class DecoderLog:
     failed: set[int] = field(default_factory=set)
     bad: set[int] = field(default_factory=set)
     encrypted: set[int] = field(default_factory=set)
+    met: bool = False
     _due: list[int] = field(default_factory=list)
     _last: int | None = None
 
@@ -76,8 +78,15 @@ class DecoderLog:
             heappush(self._due, pts)
         return not locked
 
+    def lose(self, pts: int) -> None:
+        """Note that packets are missing from `pts` on, up to the next one."""
+        if self.keeps:
+            self.sent.append((pts, False, False))
+        self.fail(pts)
+
     def refused(self, pts: int) -> None:
         """Note that the decoder raised an error for a packet."""
+        self.met = True
         if self.keeps:
             self.failed.add(pts)
         if self.notice is not None:
@@ -85,6 +94,7 @@ class DecoderLog:
 
     def fail(self, pts: int) -> None:
         """Note that a packet or its frame is damaged."""
+        self.met = True
         if self.keeps:
             self.bad.add(pts)
         if self.notice is not None:

@@ -13,6 +13,7 @@ from analyzer_agent.media.container import StreamClock, decode_packet, discard_o
 from analyzer_agent.media.decoder_log import DecoderLog
 from analyzer_agent.media.hardware import SOFTWARE, accelerator
 from analyzer_agent.media.joined import JoinedClock, Point, Restamper, from_point
+from analyzer_agent.media.lost_data import Pauses
 from analyzer_agent.timeline import clock
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class PacketReader:
         self._times: list[int] = []
         self._drained = False
         self._last_key: int | None = None
+        self._pauses = Pauses(path, at)
         self._latest = _MIN_PTS
         self._packets: Generator[Packet[VideoStream], None, None]
         self._open()
@@ -154,6 +156,8 @@ class PacketReader:
             return None
         if self.spacing:
             self._stamp(packet)
+        elif self._joined is None and (lost := self._pauses.find(self._container, packet, self.log.usual)) is not None:
+            self.log.lose(lost)
         if packet.dts is not None:
             self.read_to = max(self.read_to, packet.dts)
         if packet.is_keyframe and packet.pts is not None:
@@ -279,6 +283,7 @@ class PacketReader:
         self._latest = _MIN_PTS
         self._times.clear()
         self.log.restart()
+        self._pauses.restart()
         self.read_to = _MIN_PTS
         self._packets = self._demux()
 
@@ -308,6 +313,8 @@ class PacketReader:
                 frame.pts = heappop(self._times) if self._times else None
             if frame.pts is None or frame.pts < self._begin:
                 continue
+            if frame.pts < self._latest and self.log.met:
+                continue  # left over from before the damage
             self.log.put_out(frame, frame.pts)
             # Decoders output frames in presentation order; a pts that contradicts it is damaged.
             self._latest = frame.pts = max(frame.pts, self._latest)
