@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from analyzer_agent.errors import MediaError, near
 from analyzer_agent.media.addresses import address_error
-from analyzer_agent.media.playlists import named_files, referenced_files
+from analyzer_agent.media.playlists import finished, named_files, referenced_files
 
 if TYPE_CHECKING:
     from av.codec.hwaccel import HWAccel
@@ -65,7 +65,8 @@ def open_container(path: Path, hwaccel: "HWAccel | None" = None) -> "InputContai
     # Without "pattern_type", libav reads "shot%03d.jpg" as a numbered sequence of images.
     options = {"protocol_whitelist": "file", "pattern_type": "none"}
     try:
-        container = av.open(str(path.resolve()), options=options, hwaccel=hwaccel, metadata_errors="replace")
+        with finished(path) as complete:
+            container = av.open(str(complete.resolve()), options=options, hwaccel=hwaccel, metadata_errors="replace")
     except av.FFmpegError as error:
         raise _cannot_open(path, error) from error
     if container.format.name in _TEXT_ART:

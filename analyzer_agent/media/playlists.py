@@ -4,8 +4,10 @@ import os
 import re
 import shlex
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from xml.etree import ElementTree
 
 from analyzer_agent.timeline import TimeRange
@@ -48,6 +50,48 @@ def referenced_files(playlist: Path) -> Referenced:
     if sum(_is_hls(file) for file in (playlist, *found.files)) > (2 if _is_master(playlist) else 1):
         found.lost.clear()
     return found
+
+
+@contextmanager
+def finished(file: Path) -> Iterator[Path]:
+    """Yield the file, or a copy of an HLS playlist that lacks its end, to be opened within the block.
+
+    libav takes a playlist without an end for a live broadcast: it begins three segments before the
+    end, and then waits for more. On disk nothing more comes: the recording was broken off.
+    """
+    if not _is_hls(file) or not any(_is_unfinished(one) for one in (file, *referenced_files(file).files) if _is_hls(one)):
+        yield file
+        return
+    with TemporaryDirectory() as folder:
+        copies: dict[Path, Path] = {}
+        yield _finished_copy(file.resolve(), Path(folder), copies)
+
+
+def _is_unfinished(playlist: Path) -> bool:
+    text = playlist.read_bytes()
+    return b"#EXTINF" in text and b"#EXT-X-ENDLIST" not in text
+
+
+def _finished_copy(playlist: Path, folder: Path, copies: dict[Path, Path]) -> Path:
+    """Write a playlist and those in it with an end and full paths; return the place of the copy."""
+    if playlist in copies:
+        return copies[playlist]
+    copy = copies[playlist] = folder / f"{len(copies)}.m3u8"
+
+    def place(name: str) -> str:
+        file = playlist.parent / name.removeprefix("file:")
+        return str(_finished_copy(file, folder, copies) if _is_readable(file) and _is_hls(file) else file)
+
+    lines = []
+    for line in playlist.read_bytes().decode("utf-8", "surrogateescape").splitlines():
+        if line.startswith("#"):
+            lines.append(_URI.sub(lambda found: f'URI="{place(found[1])}"' if found[1] else found[0], line))
+        else:
+            lines.append(place(line.strip()) if line.strip() else "")
+    if _is_unfinished(playlist):
+        lines.append("#EXT-X-ENDLIST")
+    copy.write_bytes("\n".join([*lines, ""]).encode("utf-8", "surrogateescape"))
+    return copy
 
 
 def named_files(file: Path) -> list[Path]:
