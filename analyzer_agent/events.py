@@ -39,6 +39,13 @@ class TextDelta(_Happened):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class Writing(_Happened):
+    """The model is writing what is not shown, such as thoughts: `tokens` of this reply so far."""
+
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Verifying(_Happened):
     """A separate model call checks whether the cited notes support the answer."""
 
@@ -119,7 +126,9 @@ class Answered(_Happened):
     answer: Answer
 
 
-Event: TypeAlias = Thinking | TextDelta | Verifying | SentBack | ToolStarted | Progress | Waiting | ToolFinished | Warned | Answered
+Event: TypeAlias = (
+    Thinking | Writing | TextDelta | Verifying | SentBack | ToolStarted | Progress | Waiting | ToolFinished | Warned | Answered
+)
 
 Emit: TypeAlias = Callable[[Event], None]
 """The sink of a question's events. Any thread may call it."""

@@ -101,6 +101,8 @@ def event_line(event: events.Event) -> str:
     match event:
         case events.Thinking():
             return f"thinking, step {event.step} of at most {event.limit}"
+        case events.Writing():
+            return f"writing, {counted(event.tokens, 'token')} so far"
         case events.Verifying():
             return "checking whether the evidence suffices"
         case events.SentBack():

@@ -29,7 +29,7 @@ MODULES = frozenset(
     note_queries note_tools notes objects open_clip open_clip_files open_ended openai_chat openai_client openai_errors
     openai_model openai_responses openai_text openai_thoughts opencv options packages packet_reader parsing plan plugins pocketsphinx
     prefetch probe progress prompt_size prompts protocols provenance pyscenedetect question_file question_parser question_state questions
-    rapidocr readers records rendering report rules runner sample sampling sanitize scenes
+    rapidocr readers records rendering repetition report rules runner sample sampling sanitize scenes
     scheduler schemas score search sections session session_video sessions setting settings shots single_call
     slash_commands source sources speech spoken_words sqlite_import state storage stream_end submission subtitle_formats subtitles
     summarizer summary support tags tally telemetry_off testing text text_calls timeline to_observations

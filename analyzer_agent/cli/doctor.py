@@ -22,7 +22,18 @@ _TITLES = {"opencv": "OpenCV", "gpu": "GPU"}
 _MARKS = {"works": ("ok", "green"), "weak": ("weak", "yellow"), "missing": ("no", "yellow"), "broken": ("BAD", "red")}
 
 
-_IGNORED = ("engine", "decoder", "refresh", "max_analyzer_seconds", "frames", "verify", "max_steps", "max_tokens", "quiet")
+_IGNORED = (
+    "engine",
+    "decoder",
+    "refresh",
+    "max_analyzer_seconds",
+    "frames",
+    "verify",
+    "max_steps",
+    "max_reply_tokens",
+    "max_tokens",
+    "quiet",
+)
 
 
 @command()

@@ -25,15 +25,19 @@ from analyzer_agent.events import (
     Verifying,
     Waiting,
     Warned,
+    Writing,
 )
 from analyzer_agent.sanitize import one_line
-from analyzer_agent.wording import amount, estimate, finished, subject
+from analyzer_agent.wording import amount, counted, estimate, finished, subject
 
 _LINE_INTERVAL_S = 5.0
 """Seconds between two plain lines on the progress of one call."""
 
 _WIDE = 100
 """Terminals with at least this many columns get long bars."""
+
+_WRITING_INTERVAL_S = 10.0
+"""Seconds between two plain lines on what the model writes."""
 
 _COUNT_INTERVAL_S = 30.0
 """Seconds between two plain lines on the progress of a batch."""
@@ -128,6 +132,10 @@ class LineDisplay(ProgressDisplay):
 
     def _draw(self, event: Event) -> None:
         match event:
+            case Thinking():
+                self._printed["writing"] = time.monotonic()
+            case Writing() if self._is_due("writing", _WRITING_INTERVAL_S):
+                self.note(str(event))
             case ToolStarted():
                 self._begun[event.call_id] = event
                 self._is_due(event.call_id, _LINE_INTERVAL_S)
@@ -180,6 +188,7 @@ class LiveDisplay(ProgressDisplay):
         self._progress = Progress(*columns, console=self._console, transient=True)
         self._tasks: dict[str, Any] = {}
         self._begun: dict[str, ToolStarted] = {}
+        self._step = "thinking"
 
     def __enter__(self) -> "LiveDisplay":
         terminal.echo_off()
@@ -201,7 +210,10 @@ class LiveDisplay(ProgressDisplay):
     def _draw(self, event: Event) -> None:
         match event:
             case Thinking() | Verifying():
-                self._set("think", str(event))
+                self._step = str(event)
+                self._set("think", self._step)
+            case Writing():
+                self._set("think", self._step, far=f"{counted(event.tokens, 'token')} so far")
             case SentBack():
                 self._line(("-", "yellow"), str(event))
             case ToolStarted():

@@ -50,6 +50,7 @@ class SessionOverrides(TypedDict, total=False):
     strict: bool
     max_steps: int
     max_analyzer_ms: int | None
+    max_reply_tokens: int
     max_tokens: int | None
     refresh: bool
 
@@ -208,6 +209,9 @@ class Settings:
         metavar="S",
         heading=_LIMITS,
         example="For example: 120",
+    )
+    max_reply_tokens: int = setting(
+        readers.positive, "Limit the tokens of one reply of the model, thoughts included.", 8192, metavar="N", rare=True, heading=_LIMITS
     )
     max_tokens: int | None = setting(readers.positive, "Limit the tokens of one question.", optional=True, metavar="N", heading=_LIMITS)
     refresh: bool = setting(readers.flag, "Analyze again, even where notes are stored.", False)

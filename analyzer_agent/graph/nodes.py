@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from analyzer_agent.errors import AgentError
-from analyzer_agent.events import Emit, SentBack, TextDelta, Thinking, Verifying, Warned, discard
+from analyzer_agent.events import Emit, SentBack, TextDelta, Thinking, Verifying, Warned, Writing, discard
 from analyzer_agent.fencing import inline, unfenced
 from analyzer_agent.graph import history
 from analyzer_agent.graph.state import Limits, State, answer_of, answer_row, call_row, calls_of, last_text, result_row, results_of
@@ -66,7 +66,8 @@ class Nodes:
         if stopped:
             messages.append({"role": "user", "content": render("out_of_steps", why=self.limits.sentence(stopped))})
             tools = tools[-1:]
-        reply = self._told(self.model.complete(messages, tools, lambda text: self.emit(TextDelta(text)), None, self.cancel))
+        more: dict[str, Any] = {"on_progress": self._writing} if getattr(self.model, "reports_progress", False) else {}
+        reply = self._told(self.model.complete(messages, tools, lambda text: self.emit(TextDelta(text)), None, self.cancel, **more))
         return {
             "step": step,
             "stopped": stopped,
@@ -75,6 +76,9 @@ class Nodes:
             "calls": [call_row(call) for call in reply.calls],
             **_usage_update(state, reply),
         }
+
+    def _writing(self, tokens: int) -> None:
+        self.emit(Writing(tokens))
 
     def _told(self, reply: Reply) -> Reply:
         """Emit the reply's notices; return it."""

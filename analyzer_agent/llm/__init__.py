@@ -17,6 +17,9 @@ Api = Literal["auto", "responses", "chat"]
 ALLOW_REQUESTS = True
 """If False, as in tests, requests to any host but loopback raise `RuntimeError`."""
 
+MAX_REPLY_TOKENS = 8192
+"""The most tokens of one reply: a model that does not end is ended."""
+
 OPENAI_URL = "https://api.openai.com/v1"
 
 _HOSTS = (".api.openai.com", "api.openai.com")
@@ -30,6 +33,7 @@ def open_model(
     api_key: str | None = None,
     max_retries: int = 3,
     timeout: float = 600.0,
+    max_reply_tokens: int = MAX_REPLY_TOKENS,
 ) -> ChatModel:
     """Return a client for a language model. Sends nothing and reads no environment variable.
 
@@ -40,6 +44,7 @@ def open_model(
         api_key: the key; without one, no key is sent.
         max_retries: the most retries per `complete`.
         timeout: the limit of one `complete` in seconds, retries included.
+        max_reply_tokens: the most tokens of one reply, thoughts included.
 
     Raises:
         AgentError: the name, URL, key or `api` is invalid.
@@ -50,7 +55,7 @@ def open_model(
 
     kind = choose_api(api, base_url)
     endpoint = Endpoint(model, base_url or OPENAI_URL, api_key, max_retries, timeout)
-    return OpenAIResponses(endpoint) if kind == "responses" else OpenAIChat(endpoint)
+    return OpenAIResponses(endpoint, max_reply_tokens) if kind == "responses" else OpenAIChat(endpoint, max_reply_tokens)
 
 
 def choose_api(api: str, base_url: str | None) -> Literal["responses", "chat"]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analyzer_agent.llm.openai_client import Endpoint
-from analyzer_agent.llm.openai_errors import Failure, failure_of_body, guarded_parse
+from analyzer_agent.llm.openai_errors import Failure, failure_of_body, guarded_parse, refuses_bound
 from analyzer_agent.llm.openai_model import OpenAIModel, new_id
 from analyzer_agent.llm.openai_text import WITHHELD, RequestContext, VisibleText, content_text
 from analyzer_agent.protocols import Reply
@@ -24,8 +24,8 @@ _THOUGHT_FIELDS = ("reasoning_content", "reasoning", "thinking", "reasoning_deta
 class OpenAIChat(OpenAIModel):
     """A `ChatModel` behind the Chat Completions API."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        super().__init__(endpoint)
+    def __init__(self, endpoint: Endpoint, max_reply_tokens: int) -> None:
+        super().__init__(endpoint, max_reply_tokens)
         self._way = _REQUEST_VARIANTS[0]
 
     def _body(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -55,19 +55,24 @@ class OpenAIChat(OpenAIModel):
             body = body | {"stream_options": {"include_usage": True}}
 
         def receive(piece: Any) -> None:
-            ask.emit_text(guarded_parse(lambda: draft.add(piece)))
+            shown = guarded_parse(lambda: draft.add(piece))
+            ask.hear(draft.heard, shown)
 
+        ask.begin()
         whole = self._endpoint.exchange(ask, "/chat/completions", body, None if way == "whole" else receive)
         if whole is not None:
             guarded_parse(lambda: draft.add_whole(whole))
         reply = self._settled(guarded_parse(lambda: draft.reply(taken)), draft.text, tools, messages)
+        reply = self._cut_off(reply) if draft.finish == "length" else reply
         ask.emit_rest(reply.text)
         return reply
 
 
 def _is_caused_by(failure: Failure, way: str) -> bool:
     # Servers without `stream_options` reject it in many wordings, or without naming it.
-    return failure.kind == "stream" or (failure.kind == "request" and (way == "usage" or "stream" in failure.detail.lower()))
+    return failure.kind == "stream" or (
+        failure.kind == "request" and not refuses_bound(failure) and (way == "usage" or "stream" in failure.detail.lower())
+    )
 
 
 def without_state(message: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,13 +99,15 @@ class ReplyBuilder:
         self._shown: list[str] = []
         self._calls: list[_Call] = []
         self._usage = TokenUsage()
-        self._finish = ""
+        self.finish = ""
+        self.heard = ""
+        """All text of the last chunk: thoughts and arguments, too."""
         self._reasoned = False
         self._pieces = 0
 
     def add(self, piece: Any) -> str:
         """Add a `chat.completion.chunk`; return its visible text."""
-        before = len(self._shown)
+        before, self.heard = len(self._shown), ""
         self._take(piece, "delta")
         return "".join(self._shown[before:])
 
@@ -123,13 +130,14 @@ class ReplyBuilder:
         choices = piece.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             self._pieces += 1
-            self._finish = choice.get("finish_reason") or self._finish
+            self.finish = choice.get("finish_reason") or self.finish
             self._read(choice.get(key) or choice.get("message") or {}, key == "message")
 
     def _read(self, said: Mapping[str, Any], whole: bool) -> None:
         self._reasoned = self._reasoned or any(said.get(name) for name in _THOUGHT_FIELDS)
         for name in ("content", "refusal"):
             self._shown.append(self.text.feed(content_text(said.get(name))))
+        self.heard += "".join(content_text(said.get(name)) for name in ("content", *_THOUGHT_FIELDS))
         for call in said.get("tool_calls") or ():
             self._add_call(call, whole)
 
@@ -149,6 +157,7 @@ class ReplyBuilder:
         arguments = function.get("arguments")
         if isinstance(arguments, str):
             call.arguments.append(arguments)
+            self.heard += arguments
         elif arguments is not None:
             call.arguments.append(json.dumps(arguments, ensure_ascii=False))
 
@@ -179,15 +188,13 @@ class ReplyBuilder:
             identity = call.id if call.id and call.id not in used else new_id()
             used.add(identity)
             calls.append(ToolCall(identity, call.name, call.text()))
-        if not calls and not text.strip():
+        if not calls and not text.strip() and self.finish != "length":
             text = self._excuse()
         return Reply(text, tuple(calls), self._usage)
 
     def _excuse(self) -> str:
-        if self._finish == "content_filter":
+        if self.finish == "content_filter":
             return WITHHELD
-        if self._finish == "length":
-            raise Failure("context", "it reached its token limit before it had said anything")
         if not self._pieces:
             raise Failure("malformed", "the stream held no reply")
         raise Failure("empty", "only thoughts" if self._reasoned or self.text.thought else "")

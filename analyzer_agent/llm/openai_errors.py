@@ -13,7 +13,7 @@ from analyzer_agent.errors import AgentError
 from analyzer_agent.sanitize import truncated
 
 Kind = Literal[
-    "key", "forbidden", "missing", "context", "quota", "rate", "tools", "unparsed", "stream", "request", "server",
+    "key", "forbidden", "missing", "context", "quota", "rate", "tools", "unparsed", "endless", "stream", "request", "server",
     "unreachable", "certificate", "broken", "timeout", "malformed", "empty", "moved",
 ]  # fmt: skip
 
@@ -185,6 +185,14 @@ CONTEXT_HINT = (
     "vLLM: --max-model-len 16384; LM Studio: the model's context length), or ask about a shorter range."
 )
 
+_BOUND = re.compile(r"max_(?:completion_|output_|new_)?tokens", re.IGNORECASE)
+
+
+def refuses_bound(failure: Failure) -> bool:
+    """Return whether a server refused the request because of the parameter that bounds the reply."""
+    return failure.kind in ("request", "context", "tools") and bool(_BOUND.search(failure.detail))
+
+
 _EXPLANATIONS: Mapping[Kind, tuple[str, str]] = {
     "forbidden": ("{url} does not let this key use {model!r}{tail}", "Choose another model with --model, or ask for access."),
     "context": (
@@ -197,6 +205,11 @@ _EXPLANATIONS: Mapping[Kind, tuple[str, str]] = {
         "{model!r} at {url} cannot call tools{tail}",
         "Choose a model that supports tool calling, or start the server with it switched on "
         "(vLLM: --enable-auto-tool-choice --tool-call-parser NAME; llama.cpp: --jinja).",
+    ),
+    "endless": (
+        "{model!r} at {url} came to no end{tail}",
+        "Ask again, or use another model; --max-reply-tokens sets how much one reply may hold. A model that repeats itself does so "
+        "less with the sampling that its authors advise (temperature, repeat penalty), set in the server.",
     ),
     "unparsed": ("{model!r} at {url} wrote a tool call as text that cannot be read{tail}", PARSER_HINT),
     "certificate": (

@@ -5,10 +5,11 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
+from analyzer_agent.llm import is_openai
 from analyzer_agent.llm.openai_client import Endpoint
-from analyzer_agent.llm.openai_errors import CONTEXT_HINT, PARSER_HINT, Failure
+from analyzer_agent.llm.openai_errors import CONTEXT_HINT, PARSER_HINT, Failure, refuses_bound
 from analyzer_agent.llm.openai_text import RequestContext, VisibleText, content_text
 from analyzer_agent.llm.openai_thoughts import begins_in_thoughts
 from analyzer_agent.llm.prompt_size import PromptWatch
@@ -17,13 +18,26 @@ from analyzer_agent.protocols import Reply
 from analyzer_agent.records import ToolCall
 from analyzer_agent.sanitize import truncated
 
+_SHORT_REPLY = 1024
+"""The limit of a reply in tokens where the context has no room for more."""
+
+_SLACK = 0.9
+_AT_LIMIT = "at --max-reply-tokens."
+
 
 class OpenAIModel(ABC):
     """A `ChatModel` behind one of the two APIs; `_body` and `_attempt` are those of the API."""
 
     manager = "openai"
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    reports_progress = True
+    bounds: ClassVar[tuple[str, ...]] = ("max_tokens", "max_completion_tokens")
+    """The names of the parameter that bounds a reply, in the order in which they are tried."""
+
+    def __init__(self, endpoint: Endpoint, max_reply_tokens: int) -> None:
+        self.max_reply_tokens = max_reply_tokens
+        # OpenAI's own models know the second name only.
+        self._bounds: list[str] = list(reversed(self.bounds) if is_openai(endpoint.url) else self.bounds)
         self.model = endpoint.model
         self._endpoint = endpoint
         self._in_thoughts = begins_in_thoughts(endpoint.model)
@@ -38,6 +52,7 @@ class OpenAIModel(ABC):
         timeout: float | None = None,
         cancel: threading.Event | None = None,
         must_call: bool = False,
+        on_progress: Callable[[int], None] | None = None,
     ) -> Reply:
         """Return the next reply.
 
@@ -48,23 +63,56 @@ class OpenAIModel(ABC):
             timeout: the limit of the call in seconds, retries included; by default the endpoint's.
             cancel: interrupts the call when set.
             must_call: require a tool call; dropped if the server rejects `tool_choice`.
+            on_progress: callback for the tokens so far, while a stream has nothing to show.
 
         Raises:
             AgentError: the model is unreachable or refuses the request.
             Cancelled: `cancel` was set.
         """
         body = self._body(messages, tools) | ({"tool_choice": "required"} if must_call else {})
-        ask = RequestContext(self._endpoint.timeout if timeout is None else timeout, on_text, cancel or threading.Event())
+        ask = RequestContext(self._endpoint.timeout if timeout is None else timeout, on_text, cancel or threading.Event(), on_progress)
+        ask.sent = [content_text(message.get("content")) for message in messages]
 
         def attempt() -> Reply:
             try:
-                return self._attempt(ask, body, messages)
+                return self._bounded(ask, body, messages)
             except Failure as failure:
                 if failure.kind not in ("request", "tools") or "tool_choice" not in body or ask.has_emitted:
                     raise
-            return self._attempt(ask, {name: value for name, value in body.items() if name != "tool_choice"}, messages)
+            return self._bounded(ask, {name: value for name, value in body.items() if name != "tool_choice"}, messages)
 
         return self._watched(self._endpoint.with_retries(ask, attempt), messages, tools)
+
+    def _bounded(self, ask: RequestContext, body: dict[str, Any], messages: Sequence[Mapping[str, Any]]) -> Reply:
+        """Send a request whose reply is bounded, in the way that the server takes."""
+        most = self.max_reply_tokens
+        while True:
+            name = self._bounds[0] if self._bounds else None
+            ask.max_tokens = most
+            try:
+                return self._attempt(ask, body | ({name: most} if name else {}), messages)
+            except Failure as failure:
+                if name is None or ask.has_emitted or not refuses_bound(failure):
+                    raise
+                if failure.kind != "context":
+                    self._bounds = [other for other in self._bounds if other != name]
+                elif most > _SHORT_REPLY:
+                    # The prompt and the longest reply together are longer than the context: a shorter one may fit.
+                    most = _SHORT_REPLY
+                else:
+                    raise
+
+    def _cut_off(self, reply: Reply) -> Reply:
+        """Return a reply that ended at a limit, with a notice.
+
+        Raises:
+            Failure: it ended before it had said anything.
+        """
+        full = reply.usage.output_tokens < _SLACK * self.max_reply_tokens and reply.usage.output_tokens > 0
+        if reply.calls or reply.text.strip():
+            why = f"after {reply.usage.output_tokens} tokens: its context was full. {CONTEXT_HINT}" if full else _AT_LIMIT
+            return replace(reply, notices=(*reply.notices, *self._once_told("length", f"A reply of {self.model!r} was cut off {why}")))
+        raise Failure("context" if full else "endless", "it reached its token limit before it had said anything")
 
     def _watched(self, reply: Reply, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> Reply:
         """Return the reply, marked if the server did not read the whole prompt."""

@@ -15,14 +15,17 @@ from analyzer_agent.llm.openai_thoughts import strip_thinking
 from analyzer_agent.protocols import Reply
 from analyzer_agent.records import TokenUsage, ToolCall
 
+_AT_LIMIT = "max_output_tokens"
 _FINAL_EVENTS = ("response.completed", "response.incomplete", "response.failed")
 
 
 class OpenAIResponses(OpenAIModel):
     """A `ChatModel` behind the Responses API; `Reply.state` is a dict of JSON with the reply's own items."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        super().__init__(endpoint)
+    bounds = ("max_output_tokens",)
+
+    def __init__(self, endpoint: Endpoint, max_reply_tokens: int) -> None:
+        super().__init__(endpoint, max_reply_tokens)
         self._reasons = True
 
     def _body(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -46,8 +49,10 @@ class OpenAIResponses(OpenAIModel):
         stream = ResponseBuilder(self._visible(body))
 
         def receive(event: Any) -> None:
-            ask.emit_text(guarded_parse(lambda: stream.add(event)))
+            shown = guarded_parse(lambda: stream.add(event))
+            ask.hear(content_text(event.get("delta")), shown)
 
+        ask.begin()
         if ask.on_text is None:
             whole = self._endpoint.exchange(ask, "/responses", body, None)
         else:
@@ -56,6 +61,7 @@ class OpenAIResponses(OpenAIModel):
         reply, text = guarded_parse(lambda: to_reply(response, self.model)), self._visible(body)
         text.feed(_raw(response["output"]))
         reply = self._settled(reply, text, [chat_tool(tool) for tool in body.get("tools") or ()], messages)
+        reply = self._cut_off(reply) if _incomplete_reason(response) == _AT_LIMIT else reply
         ask.emit_rest(reply.text)
         return reply
 
@@ -202,18 +208,19 @@ def to_reply(response: Any, model: str) -> Reply:
     if not isinstance(items, list):
         raise Failure("malformed", f"no output in {str(response)[:200]!r}")
     text, calls = _text(items), tuple(_calls(items))
-    if not text.strip() and not calls:
+    if not text.strip() and not calls and _incomplete_reason(response) != _AT_LIMIT:
         text = _excuse(response)
     state = {"api": "responses", "model": model, "items": items} if calls else None
     return Reply(text, calls, _usage(response.get("usage")), state)
 
 
+def _incomplete_reason(response: Mapping[str, Any]) -> str:
+    return str((response.get("incomplete_details") or {}).get("reason") or "")
+
+
 def _excuse(response: Mapping[str, Any]) -> str:
-    reason = (response.get("incomplete_details") or {}).get("reason")
-    if reason == "content_filter":
+    if _incomplete_reason(response) == "content_filter":
         return WITHHELD
-    if reason == "max_output_tokens":
-        raise Failure("context", "it reached its token limit before it had said anything")
     raise Failure("empty", f"status {response['status']}" if response.get("status") not in (None, "completed") else "")
 
 

@@ -2,12 +2,17 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from analyzer_agent.llm.openai_errors import Failure
 from analyzer_agent.llm.openai_thoughts import ThinkingFilter, strip_thinking
+from analyzer_agent.llm.repetition import RepetitionWatch
 from analyzer_agent.llm.text_calls import CallFilter
+from analyzer_agent.sanitize import truncated
+
+_PROGRESS_INTERVAL_S = 0.5
 
 WITHHELD = "(The provider's content filter withheld this reply.)"
 
@@ -72,13 +77,22 @@ class RequestContext:
         seconds: the time limit.
         on_text: callback for the reply's text, if any.
         cancel: interrupts the call when set.
+        on_progress: callback for the tokens so far, while nothing of the reply can be shown.
+        sent: the texts of the request.
+        max_tokens: the most tokens of the reply; None if the server was not told.
         deadline: the end of the time limit, in seconds of the monotonic clock.
     """
 
     seconds: float
     on_text: Callable[[str], None] | None
     cancel: threading.Event
+    on_progress: Callable[[int], None] | None = None
+    sent: Sequence[str] = ()
+    max_tokens: int | None = None
     deadline: float = field(init=False)
+    _tokens: int = field(init=False)
+    _repeated: RepetitionWatch = field(init=False)
+    _shown_at: float = field(init=False)
     emitted: str = ""
     """The text emitted so far."""
     has_emitted: bool = False
@@ -86,6 +100,32 @@ class RequestContext:
 
     def __post_init__(self) -> None:
         self.deadline = time.monotonic() + self.seconds
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a new attempt at the reply."""
+        self._tokens, self._repeated, self._shown_at = 0, RepetitionWatch(), time.monotonic()
+
+    def hear(self, piece: str, shown: str) -> None:
+        """Count a piece of a stream, whatever it is a part of, and emit the text of it that can be shown.
+
+        Raises:
+            Failure: the model repeats itself, or does not end at its limit.
+        """
+        self.emit_text(shown)
+        self._tokens += bool(piece)
+        now = time.monotonic()
+        if shown:
+            self._shown_at = now
+        elif piece and self.on_progress is not None and now - self._shown_at >= _PROGRESS_INTERVAL_S:
+            self._shown_at = now
+            self.on_progress(self._tokens)
+        # What a video repeats may be quoted.
+        if (passage := self._repeated.feed(piece)) and not any(passage + passage in text for text in self.sent):
+            raise Failure("endless", f"it repeated {truncated(' '.join(passage.split()), 60)!r} over and over")
+        # A server may ignore the limit, and pieces may be shorter than tokens.
+        if self.max_tokens is not None and self._tokens > 2 * self.max_tokens + 64:
+            raise Failure("endless", f"it wrote more than {self.max_tokens} tokens")
 
     def seconds_left(self) -> float:
         """Return the seconds until the deadline, negative after it."""

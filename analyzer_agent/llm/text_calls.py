@@ -73,18 +73,18 @@ _ARGUMENT_KEYS = ("arguments", "parameters", "args", "input", "tool_input", "kwa
 _BROKEN = re.compile(r"\"name\"\s*:\s*\"([\w.-]+)\"\s*,\s*\"(?:arguments|parameters)\"\s*:\s*([^<]*)")
 
 
-class Call(NamedTuple):
+class TextCall(NamedTuple):
     """A call found in text; `arguments` is JSON."""
 
     name: str
     arguments: str
 
 
-class Found(NamedTuple):
+class FoundCalls(NamedTuple):
     """The text in front of the calls, and the calls; none if they could not be read."""
 
     text: str
-    calls: list[Call]
+    calls: list[TextCall]
 
 
 class CallFilter:
@@ -115,7 +115,7 @@ class CallFilter:
         return shown
 
 
-def find_calls(text: str, tools: Sequence[Mapping[str, Any]], sent: Iterable[str]) -> Found | None:
+def find_calls(text: str, tools: Sequence[Mapping[str, Any]], sent: Iterable[str]) -> FoundCalls | None:
     """Return the calls at the end of `text`, or None if there is nothing that looks like one.
 
     Args:
@@ -132,18 +132,18 @@ def find_calls(text: str, tools: Sequence[Mapping[str, Any]], sent: Iterable[str
         # Results that a model makes up for itself.
         calls = list(_read(_RESULT.split(block)[0], offered, certain))
         if calls and (certain or all(call.name in offered for call in calls)):
-            return None if _is_quoted(calls, block, sent) else Found(text[:at].strip(), calls)
+            return None if _is_quoted(calls, block, sent) else FoundCalls(text[:at].strip(), calls)
         if certain:
             # Arguments that are no JSON are refused by the tool, so that the model can correct them.
-            broken = [Call(name, arguments) for name, arguments in _BROKEN.findall(block) if name in offered]
-            return None if _is_quoted([], block, sent) else Found(text[:at].strip(), broken)
+            broken = [TextCall(name, arguments) for name, arguments in _BROKEN.findall(block) if name in offered]
+            return None if _is_quoted([], block, sent) else FoundCalls(text[:at].strip(), broken)
     foreign = _FOREIGN.search(text)
     if foreign and any(name in text[foreign.end() :] for name in offered) and not _is_quoted([], text[foreign.start() :], sent):
-        return Found(text[: foreign.start()].strip(), [])
+        return FoundCalls(text[: foreign.start()].strip(), [])
     return None
 
 
-def _is_quoted(calls: Sequence[Call], block: str, sent: Iterable[str]) -> bool:
+def _is_quoted(calls: Sequence[TextCall], block: str, sent: Iterable[str]) -> bool:
     """Return whether the model had read this block, or one of its calls, as text.
 
     Compares letters and digits: fences and quotation change the rest.
@@ -161,7 +161,7 @@ def _plain(text: str) -> str:
     return re.sub(r"arguments|parameters|name|toolcalls?|function", "", words.casefold())
 
 
-def _read(block: str, offered: Mapping[str, Any], certain: bool) -> Iterator[Call]:
+def _read(block: str, offered: Mapping[str, Any], certain: bool) -> Iterator[TextCall]:
     """Read the calls of a block; `certain`: a format's own token opens it."""
     if certain and (found := list(_xml(block, offered)) or list(_glm(block, offered))):
         yield from found
@@ -180,7 +180,7 @@ def _read(block: str, offered: Mapping[str, Any], certain: bool) -> Iterator[Cal
         if at and not certain and clean[at:start].strip(" \n;,"):
             return
         if header and isinstance(value, dict) and (certain or _name(header[-1]) in offered):
-            yield Call(_name(header[-1]), json.dumps(value, ensure_ascii=False))
+            yield TextCall(_name(header[-1]), json.dumps(value, ensure_ascii=False))
         else:
             yield from _described(value, offered)
         at = end
@@ -190,7 +190,7 @@ def _name(text: str) -> str:
     return re.sub(r":\d+$", "", text.strip()).removeprefix("functions.").removeprefix("tool.")
 
 
-def _described(value: Any, offered: Mapping[str, Any]) -> Iterator[Call]:
+def _described(value: Any, offered: Mapping[str, Any]) -> Iterator[TextCall]:
     """Read calls that name their tool themselves."""
     if isinstance(value, list):
         for one in value:
@@ -209,9 +209,9 @@ def _described(value: Any, offered: Mapping[str, Any]) -> Iterator[Call]:
     if name is None or (arguments is None and len(value) > 2):
         return
     if isinstance(arguments, str):
-        yield Call(_name(name), arguments.strip() or "{}")
+        yield TextCall(_name(name), arguments.strip() or "{}")
     elif arguments is None or isinstance(arguments, dict):
-        yield Call(_name(name), json.dumps(arguments or {}, ensure_ascii=False))
+        yield TextCall(_name(name), json.dumps(arguments or {}, ensure_ascii=False))
 
 
 def _mended(text: str, certain: bool) -> Any:
@@ -228,19 +228,19 @@ def _mended(text: str, certain: bool) -> Any:
     return None
 
 
-def _xml(block: str, offered: Mapping[str, Any]) -> Iterator[Call]:
+def _xml(block: str, offered: Mapping[str, Any]) -> Iterator[TextCall]:
     for function, body, invoked, inside in _XML.findall(block):
         name, content = _name(function or invoked), (body or inside).strip()
         if content.startswith("{"):
-            yield Call(name, content)
+            yield TextCall(name, content)
         else:
             pairs = [(given or named, value) for given, named, value in _PARAMETER.findall(content)]
-            yield Call(name, _arguments(pairs, offered.get(name)))
+            yield TextCall(name, _arguments(pairs, offered.get(name)))
 
 
-def _glm(block: str, offered: Mapping[str, Any]) -> Iterator[Call]:
+def _glm(block: str, offered: Mapping[str, Any]) -> Iterator[TextCall]:
     for name, pairs in _GLM.findall(block):
-        yield Call(_name(name), _arguments(_GLM_PAIR.findall(pairs), offered.get(name)))
+        yield TextCall(_name(name), _arguments(_GLM_PAIR.findall(pairs), offered.get(name)))
 
 
 def _arguments(pairs: Iterable[tuple[str, str]], schema: Any) -> str:
@@ -255,7 +255,7 @@ def _arguments(pairs: Iterable[tuple[str, str]], schema: Any) -> str:
     return json.dumps(values, ensure_ascii=False)
 
 
-def _python(block: str) -> Iterator[Call]:
+def _python(block: str) -> Iterator[TextCall]:
     """Read calls that are written as Python, such as `[find_scenes(ranges=[[0, 5]])]`; nothing is evaluated."""
     code = _MARK.sub(" ", block).strip()
     try:
@@ -264,6 +264,6 @@ def _python(block: str) -> Iterator[Call]:
         for node in nodes:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args:
                 values = {word.arg: ast.literal_eval(word.value) for word in node.keywords if word.arg}
-                yield Call(node.func.id, json.dumps(values, ensure_ascii=False))
+                yield TextCall(node.func.id, json.dumps(values, ensure_ascii=False))
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return

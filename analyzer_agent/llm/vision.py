@@ -8,7 +8,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from analyzer_agent.errors import AgentError
-from analyzer_agent.llm import Api, open_model
+from analyzer_agent.llm import MAX_REPLY_TOKENS, Api, open_model
 from analyzer_agent.protocols import ChatModel, Vision
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def open_vision(
     api_key: str | None = None,
     max_retries: int = 3,
     timeout: float = 300.0,
+    max_reply_tokens: int = MAX_REPLY_TOKENS,
     max_side: int = 1024,
 ) -> Vision:
     """Return a client for a vision model; sends nothing.
@@ -35,12 +36,21 @@ def open_vision(
         api_key: see `open_model`.
         max_retries: see `open_model`.
         timeout: see `open_model`.
+        max_reply_tokens: see `open_model`.
         max_side: the longest side of a picture in pixels; larger ones are downscaled.
 
     Raises:
         AgentError: the name, URL, key or `api` is invalid.
     """
-    chat = open_model(model, api=api, base_url=base_url, api_key=api_key, max_retries=max_retries, timeout=timeout)
+    chat = open_model(
+        model,
+        api=api,
+        base_url=base_url,
+        api_key=api_key,
+        max_retries=max_retries,
+        timeout=timeout,
+        max_reply_tokens=max_reply_tokens,
+    )
     return ChatVision(chat, max_side)
 
 

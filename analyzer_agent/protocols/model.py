@@ -44,6 +44,9 @@ class ChatModel(Protocol):
     An assistant message may carry `state`, the `Reply.state` it came with; adapters that do not
     recognise it must ignore it.
 
+    A model that sets `reports_progress = True` takes one more argument, `on_progress`, which it
+    calls with the tokens so far while it writes what is not shown.
+
     A model that sets `reads_records = True` finds what the messages say as data, too: a
     `records.QuestionRecord` as `record` of the system message. No other model is sent one.
     """

@@ -125,7 +125,13 @@ def choose_vision(settings: Settings) -> Vision | None:
 
     if not settings.api_key and is_openai(settings.base_url or OPENAI_URL):
         return None
-    return open_vision(settings.vision_model, api=settings.api, base_url=settings.base_url, api_key=settings.api_key)
+    return open_vision(
+        settings.vision_model,
+        api=settings.api,
+        base_url=settings.base_url,
+        api_key=settings.api_key,
+        max_reply_tokens=settings.max_reply_tokens,
+    )
 
 
 def choose_model(settings: Settings, max_retries: int = 3) -> ChatModel:
@@ -155,7 +161,14 @@ def choose_model(settings: Settings, max_retries: int = 3) -> ChatModel:
     from analyzer_agent.llm import open_model
 
     name = (settings.vision_model if settings.mode == "frames" else None) or settings.model or DEFAULT_MODEL
-    return open_model(name, api=settings.api, base_url=settings.base_url, api_key=settings.api_key, max_retries=max_retries)
+    return open_model(
+        name,
+        api=settings.api,
+        base_url=settings.base_url,
+        api_key=settings.api_key,
+        max_retries=max_retries,
+        max_reply_tokens=settings.max_reply_tokens,
+    )
 
 
 _NEED_A_LANGUAGE_MODEL = {"frames": "a model that can see", "blind": "a language model"}

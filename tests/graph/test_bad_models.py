@@ -101,7 +101,7 @@ CASES = [
     Case("arguments that are a list", [asks("read_subtitles", "[1]"), LOOK, end()], {1: "Refused: The arguments must be one JSON object."}),
     Case(
         "arguments nested without end",
-        [asks("read_subtitles", "[" * 50_000), LOOK, end()],
+        [asks("read_subtitles", "[" * 1_150), LOOK, end()],
         {1: "Refused: The arguments are not valid JSON."},
     ),
     Case(

@@ -161,7 +161,8 @@ def test_what_is_spoken_and_what_earlier_answers_repeat(opened: Open, model: Obe
 
 
 def test_what_a_model_repeats_in_its_calls_and_in_a_wrong_answer(opened: Open, model: Obedient) -> None:
-    session, texts = opened(analyzer=planted(list(TEXTS.values()))), list(TEXTS.values())
+    session = opened(analyzer=planted(list(TEXTS.values())))
+    texts = [re.sub(r"(x|la |</notes>){300,}", r"\1" * 100, text) for text in TEXTS.values()]  # longer ones are taken for loops
     model.careless = True
     for n, text in enumerate(texts[::5]):
         look: tuple[str, Mapping[str, Any]] = ("find_fake", {"ranges": [[5 * n, 5 * n + 1]]})

@@ -124,7 +124,7 @@ class Manager:
 def test_fifty_rounds(tmp_path: Path, words: int) -> None:
     video = talk(tmp_path / "talk.mp4")
     with OpenAIServer() as server:
-        server.answer = manager = Manager("And a word more is said " * (words // 6) + "of fish [#2].")
+        server.answer = manager = Manager("".join(f"And word {n} is also said " for n in range(words // 6)) + "of fish [#2].")
         settings = Settings(store=tmp_path / "s.db", base_url=server.url, model="m", tools=("subtitles",))
         with Session(video, settings=settings) as session:
             answers = [session.ask(f"What happens right after that, for the {n}th time of asking?") for n in range(1, ROUNDS + 1)]

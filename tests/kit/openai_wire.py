@@ -12,8 +12,8 @@ from typing import Any
 Made = dict[str, list[dict[str, Any]]]
 """Call id -> all output items of the Responses reply that it was part of."""
 
-CHAT_KEYS = {"model", "messages", "tools", "tool_choice", "stream", "stream_options"}
-RESPONSES_KEYS = {"model", "input", "tools", "tool_choice", "stream", "store", "include"}
+CHAT_KEYS = {"model", "messages", "tools", "tool_choice", "stream", "stream_options", "max_tokens", "max_completion_tokens"}
+RESPONSES_KEYS = {"model", "input", "tools", "tool_choice", "stream", "store", "include", "max_output_tokens"}
 MESSAGE_KEYS = {
     "system": {"role", "content"},
     "user": {"role", "content"},

@@ -7,7 +7,7 @@ import pytest
 
 from analyzer_agent.errors import AgentError
 from analyzer_agent.llm import open_model
-from analyzer_agent.llm.text_calls import Call, CallFilter, find_calls
+from analyzer_agent.llm.text_calls import CallFilter, TextCall, find_calls
 from llm_kit import ASK
 from openai_server import OpenAIServer
 
@@ -133,7 +133,7 @@ def test_what_is_shown_meanwhile() -> None:
 def test_arguments_are_typed_by_the_schema() -> None:
     text = "<tool_call><function=find><parameter=text>\n5\n</parameter><parameter=n>5</parameter></function></tool_call>"
     found = find_calls(text, TOOLS, [])
-    assert found and found.calls == [Call("find", '{"text": "5", "n": 5}')]
+    assert found and found.calls == [TextCall("find", '{"text": "5", "n": 5}')]
 
 
 @pytest.mark.parametrize("api", ["chat", "responses"])
