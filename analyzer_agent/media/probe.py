@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from analyzer_agent.media.appended import appended_seconds
 from analyzer_agent.media.container import (
     StreamClock,
     clock_of,
@@ -125,12 +126,14 @@ def inspect(path: Path) -> Layout:
         streams = _used(video, audio)
         kinds = dict.fromkeys("picture" if stream is video else "sound" for stream in streams if stream.index in locked)
         problems += [f"the {kind} is encrypted: it cannot be analyzed" for kind in kinds]
-        joined = None
+        joined, unread = None, 0
         if still:
             reach = StreamEnds({stream.index: _STILL_S for stream in streams})
         else:
             reach = stream_ends(container, streams, _frame_duration(video))
             joined = joined_clock(container, path, streams, reach.restarted, max(reach.ends.values()))
+            recordings = 1 + len(joined.seams) if joined else 1
+            unread = _round_up(appended_seconds(path, container.format.name, recordings, reach.last_byte))
         if joined:
             reach = StreamEnds({s.index: joined.end_of(s.index, clock_of(container, s)) for s in streams}, explained=True)
             problems.append(joined.told(clock_of(container, streams[0])))
@@ -142,6 +145,9 @@ def inspect(path: Path) -> Layout:
         readable = TimeRange(0, duration if reach.readable is None else min(duration, _round_up(reach.readable)))
         if reach.readable is not None:
             problems.append(f"cut off: the header promises {clock(duration)}, the data end at {clock(readable.end)}")
+        elif unread:
+            problems.append(f"another recording was appended after {clock(duration)}: it is not read, save it as a file of its own")
+            duration += unread
         numbered = enumerate(sorted(videos, key=lambda one: one.index), 1)
         others = [_track(stream, number) for number, stream in numbered if video is not None and stream is not video]
         return Layout(duration, picture, sounds, texts, readable, joined, problems, content_kind(container), others)

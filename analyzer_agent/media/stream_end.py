@@ -6,7 +6,7 @@ Ends are seconds on the presentation timeline.
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -49,13 +49,15 @@ class StreamEnds:
     """The ends of streams in seconds, by index.
 
     `readable` is the end of the data, if they end early. `explained` is whether streams that are
-    not used explain a longer duration of the container, `restarted` whether a clock fell back.
+    not used explain a longer duration of the container, `restarted` whether a clock fell back,
+    `last_byte` where the last packet lies.
     """
 
     ends: dict[int, Fraction]
     readable: Fraction | None = None
     explained: bool = False
     restarted: bool = False
+    last_byte: int = 0
 
 
 def stream_ends(container: "InputContainer", streams: Sequence["Stream"], usual: Fraction) -> StreamEnds:
@@ -67,6 +69,10 @@ def stream_ends(container: "InputContainer", streams: Sequence["Stream"], usual:
         usual: duration of a frame in seconds, for packets without a duration.
     """
     found = _last_packets(container, streams, usual)
+    return replace(_compared(container, streams, found), last_byte=max(packet.byte for packet in found.values()))
+
+
+def _compared(container: "InputContainer", streams: Sequence["Stream"], found: dict[int, "_LastPacket"]) -> StreamEnds:
     last = {index: end for index, packet in found.items() if (end := packet.seconds()) is not None}
     if any(packet.restarted for packet in found.values()):
         return StreamEnds({stream.index: last.get(stream.index, Fraction(0)) for stream in streams}, restarted=True)
@@ -112,6 +118,7 @@ class _LastPacket:
     duration: int = 0
     before: int | None = None
     decoded: int | None = None
+    byte: int = 0
     restarted: bool = False
 
     def take(self, packet: "Packet[Stream]") -> None:
@@ -121,6 +128,7 @@ class _LastPacket:
         if stamp is None:
             # Raw streams have no time stamps; their frames are contiguous.
             stamp = 0 if self.pts is None else self.pts + (self.duration or round(self.usual / self.clock.base))
+        self.byte = max(self.byte, packet.pos or 0)
         decoded = packet.dts if packet.dts is not None else stamp
         self.restarted = self.restarted or (self.decoded is not None and (self.decoded - decoded) * self.clock.base > _RESTART_S)
         self.decoded = decoded
@@ -142,8 +150,10 @@ class _LastPacket:
 
 def _counts_its_length(container: "InputContainer") -> bool:
     """Return whether a format without an index has its exact length in its header."""
+    if container.format.name in ("wav", "aiff"):
+        return container.streams[0].codec_context.name.startswith("pcm_")
     if container.format.name != "mp3":
-        return container.format.name in ("flac", "wav", "aiff")
+        return container.format.name == "flac"
     with open(container.name, "rb") as file:
         head = file.read(_MP3_HEAD)
     return any(mark in head for mark in (b"Xing", b"Info", b"VBRI"))
@@ -155,7 +165,8 @@ def _promised_end(container: "InputContainer", stream: "Stream") -> Fraction | N
 
     if container.format.name == "avi" and isinstance(stream, VideoStream) and stream.frames and stream.average_rate:
         return stream.frames / Fraction(stream.average_rate)
-    rate = stream.codec_context.bit_rate if stream.type == "audio" and container.format.name in ("wav", "aiff") else None
+    exact = container.format.name in ("wav", "aiff") and _counts_its_length(container)
+    rate = stream.codec_context.bit_rate if exact else None
     if not rate or not stream.duration or not stream.time_base:
         return None
     with open(container.name, "rb") as file:

@@ -76,7 +76,7 @@ class SessionVideo:
 
     def beyond(self, analyzer: str) -> list[Unexamined]:
         """Return the lost part as what an analyzer did not examine."""
-        return [Unexamined(analyzer, self.lost, "undecodable", "the file is cut off", self.video.id)] if self.lost else []
+        return [Unexamined(analyzer, self.lost, "undecodable", "the file cannot be read that far", self.video.id)] if self.lost else []
 
     def missing_input(self, spec: Spec) -> str | None:
         """Return why this video has no input for an analyzer (`a.mp4 has no sound`); None if it has."""

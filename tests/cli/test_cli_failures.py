@@ -77,7 +77,7 @@ def test_a_truncated_video_is_used_where_its_data_are(cli: Cli, tmp_path: Path) 
     assert ran.stderr.count("cut off: the header promises 0:08") == 1
     for row in json.loads(ran.stdout)["indexed"]:
         lost = [left for left in row["not_examined"] if left["reason"] == "undecodable"]
-        assert [left["detail"] for left in lost] == ["the file is cut off"]
+        assert [left["detail"] for left in lost] == ["the file cannot be read that far"]
         assert 2 < lost[0]["start"] < 6 and lost[0]["end"] == 8
 
 

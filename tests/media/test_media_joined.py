@@ -19,6 +19,7 @@ SECOND = 16_000
 FOUR = Clip(times=[i * 40 for i in range(100)], timebase=Fraction(1, 25), bframes=0)
 CODECS = {".mpg": "mpeg2video", ".webm": "libvpx", ".avi": "mpeg4"}
 SOUNDS = {
+    ".wav": "pcm_s16le",
     ".mpg": "mp2",
     ".webm": "libopus",
     ".opus": "libopus",
@@ -28,7 +29,7 @@ SOUNDS = {
     ".ogg": "libopus",
 }
 
-UNTIMED = (".avi", ".flac", ".mp3", ".aac")
+UNTIMED = (".avi", ".wav", ".flac", ".mp3", ".aac")
 """Containers whose sound knows no gaps."""
 
 
@@ -36,7 +37,7 @@ def clip(suffix: str, sound: bool = True) -> Clip:
     """Return four seconds with a tone that pauses from 1 to 2 s, in the codecs of a container."""
     rate = 48_000 if SOUNDS.get(suffix) in ("mp2", "libopus") else 44_100
     tone = Tone(codec=SOUNDS.get(suffix, "aac"), rate=rate, end=4.0, gap=None if suffix in UNTIMED else (1.0, 2.0))
-    picture = suffix not in (".opus", ".flac", ".mp3", ".aac", ".mka", ".ogg")
+    picture = suffix not in (".opus", ".flac", ".mp3", ".aac", ".mka", ".ogg", ".m4a", ".wav")
     return replace(FOUR, codec=CODECS.get(suffix, "libx264"), picture=picture, tones=[tone] if sound else [])
 
 
@@ -106,6 +107,17 @@ def test_segments_of_matroska_end_to_end(tmp_path: Path, suffix: str) -> None:
         if video.picture:
             check_picture(video, 2)
         assert pauses(video) == pytest.approx([1, 5], abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "read"), [(".mp4", 4000), (".mov", 4000), (".m4a", 4000), (".wav", 4000), (".flv", 4000), (".mkv", 8000), (".mka", 8000)]
+)
+def test_what_a_format_ends_before_is_told(tmp_path: Path, suffix: str, read: int) -> None:
+    """These formats end with their first recording (libav reads two of Matroska's): the others are not examined."""
+    with open_video(repeated(tmp_path / f"a{suffix}")) as video:
+        assert abs(video.duration - read) < 100
+        assert abs(video.promised - 12_000) < 200
+        assert sum("another recording was appended" in problem for problem in video.problems) == 1
 
 
 @pytest.mark.parametrize("suffix", [".ts", ".mpg", ".mkv", ".webm", ".mp4", ".mov", ".flv"])
@@ -179,7 +191,7 @@ def test_a_picture_that_stands_for_minutes_is_no_jump(tmp_path: Path, name: str)
 
 
 def test_one_clock_is_left_alone(tmp_path: Path) -> None:
-    for suffix in (".ts", ".mpg", ".mkv", ".mp4", ".flv", ".opus", ".flac"):
+    for suffix in (".ts", ".mpg", ".mkv", ".mp4", ".flv", ".opus", ".flac", ".wav", ".mov", ".webm"):
         with open_video(write(tmp_path / f"a{suffix}", clip(suffix))) as video:
             assert video._layout.joined is None, suffix
             assert video.problems == []
