@@ -61,6 +61,7 @@ DECLARED_UPWARD = {
 
 DOORS: dict[str, str | tuple[str, ...]] = {
     "av": "media",
+    "charset_normalizer": "media.cue_files",
     "openai": "llm.openai_",
     "langgraph": "graph",
     "langchain_core": "graph",

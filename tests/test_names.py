@@ -20,7 +20,7 @@ MODULES = frozenset(
     """
     adaptive_batch advice aliases align analyzer analyzer_call answer_check answer_file answers approval ask assembly
     audio audio_chunks batch benchmark_rules benchmarks briefing cache call_schedule captions catalog chat
-    citations cli coca common comparison config container contract conversation csv_format database
+    citations cli coca common comparison config container contract conversation csv_format cue_files database
     default_paths demo describe description detect doctor download easyocr engine engine_pool engines errors evals events evidence
     fakes faster_whisper fencing fields file file_import files folders formats frame_converter
     frame_dedup frames gap_runner gpu grading graph hardware help history http huggingface identity import_notes importing index indexing

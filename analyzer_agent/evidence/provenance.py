@@ -48,6 +48,24 @@ def make_provenance(
     )
 
 
+def superseded_keys(spec: Spec, video: Video, known: Iterable[Provenance]) -> list[str]:
+    """Return the keys among `known` whose files beside the video are not those that lie there now.
+
+    Args:
+        spec: the spec of an analyzer that needs no engine.
+        video: the video, as it was just opened.
+        known: the provenances of the analyzer's notes on the video.
+    """
+    analyzer = spec.bind({})
+    now = dict(analyzer.inputs(video))
+    return [
+        other.key
+        for other in known
+        if not other.weights.startswith(IMPORTED)
+        and {name: value for name, value in other.params.items() if name not in analyzer.params} != now
+    ]
+
+
 def search_provenance(provenance: Provenance, wanted: Mapping[str, JSON]) -> Provenance:
     """Return the provenance of the results of a search for `wanted` in the samples of `provenance`.
 

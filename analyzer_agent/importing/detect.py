@@ -4,14 +4,14 @@ from pathlib import Path
 
 from analyzer_agent.importing import csv_format, json_formats, subtitle_formats
 from analyzer_agent.importing.model import Document, not_accepted
-from analyzer_agent.media.subtitles import decode
+from analyzer_agent.media.cue_files import decode
 
 
 def read_document(data: bytes, path: Path, every: int) -> Document:
     """Parse a file in any of the known formats.
 
     Args:
-        data: the content: UTF-8, UTF-16 with a byte order mark, or Latin-1.
+        data: the content, in any of the usual encodings.
         path: the path, for messages.
         every: the spacing of caption lists, in ms.
 

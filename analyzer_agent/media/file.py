@@ -88,6 +88,7 @@ class MediaFile(Video):
         self._sidecars = subtitles.sidecars(path)
         beside = [subtitles.sidecar_track(path, file, len(layout.texts) + n) for n, file in enumerate(self._sidecars, 1)]
         self.subtitle_tracks: Sequence[Track] = (*(track for _, track in layout.texts), *beside)
+        self.problems += subtitles.guessed_encodings(self._sidecars)
         self._closed = threading.Event()
         self._damage = Damage(FaultMap(path, picture))
         self._mixes: dict[int, str] = {}
@@ -220,7 +221,7 @@ class MediaFile(Video):
         self._check_open()
         place = self._place("subtitle track", track, self.subtitle_tracks)
         if place >= len(self._layout.texts):
-            return subtitles.sidecar_cues(self._sidecars[place - len(self._layout.texts)])
+            return subtitles.sidecar_cues(self._sidecars[place - len(self._layout.texts)], self._damage.add)
         stream, found = self._layout.texts[place]
         return subtitles.embedded_cues(self.path, stream, found, self._layout.joined)
 

@@ -1,17 +1,17 @@
 """Find and read subtitles: embedded tracks and sidecar files, as plain text."""
 
 import hashlib
-import html
-import io
 import re
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzer_agent.errors import MediaError
 from analyzer_agent.media.container import StreamClock, clock_of, decode_packet, discard_other_streams, open_container, packets
+from analyzer_agent.media.cue_files import ass_text, decode, encoding_of, read_cues, srt_text, vtt_text
 from analyzer_agent.media.joined import JoinedClock, Restamper
-from analyzer_agent.protocols import Cue, Track
+from analyzer_agent.protocols import Cue, Fault, Track
 from analyzer_agent.timeline import TimeRange, clock
 
 if TYPE_CHECKING:
@@ -19,24 +19,29 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
 
-_FORMATS = {".srt": ("srt", "subrip"), ".vtt": ("webvtt", "webvtt")}
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})?")
-_TRACK_REMARKS = frozenset({"forced", "sdh", "cc", "hi", "default"})
+_CODECS = {".srt": "subrip", ".vtt": "webvtt"}
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
+_TRACK_REMARKS = frozenset({"forced", "sdh", "cc", "hi", "default", "full", "auto", "orig"})
 _PICTURES = frozenset({"hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle", "xsub", "pgssub", "dvdsub", "dvbsub"})
-_MARKUP = re.compile(r"\{\\[^}]*\}|</?[A-Za-z][^<>]*>|<[\d:.]+>")
+_FOLDERS = frozenset({"subs", "subtitles"})
+"""Folders next to a video in which players look for its subtitles."""
+_PAYLOADS: Mapping[str, Callable[[str], str]] = {"subrip": srt_text, "srt": srt_text, "text": srt_text, "webvtt": vtt_text}
+"""Codecs whose packets are a cue's text as the file has it; libav would escape it."""
 _ASS_FIELDS_BEFORE_TEXT = 8
 
 
 def sidecars(video: Path) -> list[Path]:
-    """Return the subtitle files next to a video that carry its name, sorted.
+    """Return the subtitle files of a video: next to it, or in a folder `Subs` there; sorted.
 
-    Examples for `talk.mp4`: `talk.srt`, `talk.en.srt`, `talk.en.sdh.vtt`.
+    Examples for `talk.mp4`: `talk.srt`, `talk.en.srt`, `talk.en.sdh.vtt`, `talk.zh-Hant-TW.srt`,
+    `talk.mp4.srt`. Case and normal form (NFC, NFD) of the names do not matter.
     """
     try:
         beside = sorted(video.parent.iterdir())
+        inside = [file for folder in beside if folder.name.lower() in _FOLDERS and folder.is_dir() for file in sorted(folder.iterdir())]
     except OSError:
         return []
-    return [file for file in beside if file.suffix.lower() in _FORMATS and _remarks(video, file) is not None and file.is_file()]
+    return [file for file in (*beside, *inside) if file.suffix.lower() in _CODECS and _remarks(video, file) is not None and file.is_file()]
 
 
 def sidecar_track(video: Path, file: Path, number: int) -> Track:
@@ -49,31 +54,40 @@ def sidecar_track(video: Path, file: Path, number: int) -> Track:
     language = next((part for part in remarks if part.lower() not in _TRACK_REMARKS), "")
     title = " ".join(part for part in remarks if part.lower() in _TRACK_REMARKS)
     digest = hashlib.blake2b(_bytes(file), digest_size=16).hexdigest()
-    return Track(number, _FORMATS[file.suffix.lower()][1], language, title, source=file.name, digest=digest)
+    return Track(number, _CODECS[file.suffix.lower()], language, title, source=file.name, digest=digest)
 
 
-def sidecar_cues(file: Path) -> list[Cue]:
-    """Return the cues of a `.srt` or `.vtt` file in UTF-8, UTF-16 or Latin-1.
+def sidecar_cues(file: Path, report: Callable[[Fault], None]) -> list[Cue]:
+    """Return the cues of a `.srt` or `.vtt` file, in time order.
+
+    Args:
+        file: the file.
+        report: is given each cue that cannot be read, with the range between its neighbours.
 
     Raises:
-        MediaError: the file cannot be read or is not in its format.
+        MediaError: the file cannot be read or holds no cue.
     """
-    import av
+    text = decode(_bytes(file))
+    found = read_cues(text, vtt=file.suffix.lower() == ".vtt")
+    if text.strip() and not found.cues and (found.flaws or not text.lstrip("\ufeff \n").startswith("WEBVTT")):
+        raise MediaError(
+            f"{file.name!r} holds no subtitles.",
+            hint="Save it as SubRip (.srt) or WebVTT (.vtt), or remove it; picture and sound are not affected.",
+        )
+    for line, span in found.flaws:
+        report(Fault(span, "unreadable_cue", f"{file.name}, line {line}"))
+    cues = [Cue(TimeRange(cue.start, max(cue.start, cue.end)), cue.text, cue.words) for cue in found.cues if cue.text]
+    return sorted(cues, key=lambda cue: cue.span)
 
-    text = decode(_bytes(file)).replace("\r\n", "\n").replace("\r", "\n")
-    if not text.strip():
-        return []
-    no_subtitles = MediaError(
-        f"{file.name!r} holds no subtitles.",
-        hint="Save it as SubRip (.srt) or WebVTT (.vtt), or remove it; picture and sound are not affected.",
-    )
-    if "-->" not in text and not text.startswith("WEBVTT"):  # libav accepts any text as empty file
-        raise no_subtitles
-    try:
-        with av.open(io.BytesIO(text.encode()), "r", format=_FORMATS[file.suffix.lower()][0], metadata_errors="replace") as container:
-            return _cues(container, container.streams[0], file)
-    except av.FFmpegError as error:
-        raise no_subtitles from error
+
+def guessed_encodings(files: Iterable[Path]) -> list[str]:
+    """Return a sentence for each sidecar file whose encoding had to be guessed.
+
+    Raises:
+        MediaError: a file cannot be read.
+    """
+    names = [(file.name, encoding_of(_bytes(file))) for file in files]
+    return [f"{name!r} is not in UTF-8; it is read as {encoding}." for name, encoding in names if not encoding.startswith("utf")]
 
 
 def embedded_cues(path: Path, stream: int, track: Track, joined: JoinedClock | None = None) -> list[Cue]:
@@ -95,13 +109,6 @@ def embedded_cues(path: Path, stream: int, track: Track, joined: JoinedClock | N
         return _cues(container, chosen, path, joined)
 
 
-def strip_markup(text: str) -> str:
-    """Return the text of a cue without ASS, HTML or WebVTT markup; line breaks are preserved."""
-    text = text.replace(r"\N", "\n").replace(r"\n", "\n").replace(r"\h", " ")
-    lines = (line.strip() for line in html.unescape(_MARKUP.sub("", text)).splitlines())
-    return "\n".join(line for line in lines if line)
-
-
 def _cues(container: "InputContainer", stream: "Stream", path: Path, joined: JoinedClock | None = None) -> list[Cue]:
     at = clock_of(container, stream)
     restamp = Restamper(joined, stream).restamp if joined else None
@@ -114,30 +121,50 @@ def _cues(container: "InputContainer", stream: "Stream", path: Path, joined: Joi
 def _cue(packet: "Packet[Stream]", at: StreamClock) -> Iterator[Cue]:
     if packet.pts is None:
         return
-    lines = [strip_markup(_text(rect)) for rect in decode_packet(packet.decode)]
-    text = "\n".join(line for line in lines if line)
+    text = _text(packet)
     end = at.ms(packet.pts + (packet.duration or 0))
     if text and end > 0:
         start = max(0, at.ms(packet.pts))
         yield Cue(TimeRange(start, max(start, end)), text)
 
 
-def _text(rect: object) -> str:
+def _text(packet: "Packet[Stream]") -> str:
+    codec = packet.stream.codec_context.name
+    if cleaned := _PAYLOADS.get(codec):
+        return cleaned(bytes(packet).decode("utf-8", "replace").replace("\0", ""))
+    if codec == "mov_text":
+        data = bytes(packet)
+        return srt_text(data[2 : 2 + int.from_bytes(data[:2], "big")].decode("utf-8", "replace"))
+    lines = [_event_text(rect) for rect in decode_packet(packet.decode)]
+    return "\n".join(line for line in lines if line)
+
+
+def _event_text(rect: object) -> str:
     raw: bytes = getattr(rect, "ass", b"") or b""
     line = raw.decode("utf-8", "replace")
     if not line:
         plain_text: bytes = getattr(rect, "text", b"") or b""
         return plain_text.decode("utf-8", "replace")
-    return line.split(",", _ASS_FIELDS_BEFORE_TEXT)[-1]
+    return ass_text(line.split(",", _ASS_FIELDS_BEFORE_TEXT)[-1])
 
 
 def _remarks(video: Path, file: Path) -> list[str] | None:
-    if file.stem == video.stem:
-        return []
-    if not file.stem.startswith(video.stem + "."):
-        return None
-    parts = file.stem[len(video.stem) + 1 :].split(".")
-    return parts if all(part.lower() in _TRACK_REMARKS or _LANGUAGE.fullmatch(part) for part in parts) else None
+    """Return the language and the remarks in a sidecar's name; None if it is not the video's."""
+    name = _folded(file.stem)
+    for own in (_folded(video.name), _folded(video.stem)):
+        if name == own:
+            return []
+        if name.startswith(own + "."):
+            # Folding may change the length, so the parts are counted from the end.
+            count = name[len(own) + 1 :].count(".") + 1
+            parts = file.stem.rsplit(".", count)[1:]
+            if all(part.lower() in _TRACK_REMARKS or _LANGUAGE.fullmatch(part) for part in parts):
+                return parts
+    return None
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _bytes(file: Path) -> bytes:
@@ -147,13 +174,3 @@ def _bytes(file: Path) -> bytes:
         raise MediaError(
             f"The subtitle file {file.name!r} cannot be read: {error.strerror}.", hint="Check its permissions, or remove it."
         ) from error
-
-
-def decode(data: bytes) -> str:
-    """Decode text from UTF-16 with a byte-order mark, UTF-8, or else Latin-1."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", "replace")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")

@@ -29,11 +29,23 @@ class Pixels(NamedTuple):
     rows: tuple[int, ...]
 
 
+class CueWord(NamedTuple):
+    """A word of a subtitle that has times of its own, in ms."""
+
+    text: str
+    start: int
+    end: int
+
+
 class Cue(NamedTuple):
-    """A subtitle: its span on the presentation timeline and its plain text, with line breaks."""
+    """A subtitle: its span on the presentation timeline and its plain text, with line breaks.
+
+    `words` is empty unless the subtitle gives times of words.
+    """
 
     span: TimeRange
     text: str
+    words: tuple[CueWord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ connected here.
 """
 
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +15,9 @@ from analyzer_agent import tools as registry
 from analyzer_agent.config import PathLike, SessionOverrides, Settings
 from analyzer_agent.errors import AgentError
 from analyzer_agent.events import Event, ToolStarted, discard
-from analyzer_agent.evidence.provenance import IMPORTED
+from analyzer_agent.evidence.provenance import IMPORTED, superseded_keys
 from analyzer_agent.media import MediaFile, media_in
-from analyzer_agent.protocols import ChatModel
+from analyzer_agent.protocols import ChatModel, Spec
 from analyzer_agent.records import JoinedNote, ToolResult
 from analyzer_agent.sanitize import encodable, truncated
 from analyzer_agent.session import note_queries
@@ -35,7 +35,7 @@ from analyzer_agent.session.indexing import chosen_tools, run_index
 from analyzer_agent.session.options import check_tracks, options_of, prefer_options, with_track
 from analyzer_agent.session.turn_queue import TurnQueue
 from analyzer_agent.storage import Store
-from analyzer_agent.toolbox import Toolbox
+from analyzer_agent.toolbox import SessionVideo, Toolbox
 from analyzer_agent.tools.aliases import resolve_name
 from analyzer_agent.tools.support.engine_pool import EnginePool
 
@@ -125,6 +125,7 @@ class Session(Conversation):
                     str(Path(session_video.video.path).resolve()),
                     session_video.video.duration,
                 )
+                _supersede(self.store, session_video, specs)
             ready, missing = readable_tools(specs, ready, missing, self.session_videos)
             self.toolbox = Toolbox(self.store, self.session_videos, ready, missing, specs=specs, only=self.settings.tools, approve=approve)
             self.toolbox.force = self.settings.refresh
@@ -247,3 +248,14 @@ class Session(Conversation):
         with self._turns.beside():
             places = note_queries.searched_spans(self.session_videos, video, start, end)
             return note_queries.search(self.toolbox, words, places, note_queries.kinds_of(kinds), limit) if places else []
+
+
+def _supersede(store: Store, session_video: SessionVideo, specs: Mapping[str, Spec]) -> None:
+    """Hide notes that were read from files beside the video which have changed or gone since."""
+    video = session_video.video
+    if not Path(video.path).exists():
+        return
+    for name, spec in specs.items():
+        if spec.needs == "subtitles" and not spec.needs_engine:
+            known = store.notes.provenances(video=video.id, analyzer=name, superseded=True)
+            store.notes.supersede(video.id, name, superseded_keys(spec, video, known))

@@ -140,3 +140,12 @@ def m008_identities(db: Database) -> None:
         "CREATE TABLE aliases (sum TEXT PRIMARY KEY, video TEXT NOT NULL UNIQUE REFERENCES videos(id))",
     ):
         db.execute(statement)
+
+
+@migrations()
+def m009_superseded(db: Database) -> None:
+    """Create the table of keys whose files, such as subtitles beside a video, have changed or gone."""
+    db.execute(
+        """CREATE TABLE superseded (video TEXT NOT NULL, analyzer TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (video, key))
+             WITHOUT ROWID"""
+    )

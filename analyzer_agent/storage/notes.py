@@ -75,8 +75,25 @@ class Notes:
             row = asdict(provenance) | {"params": json.dumps(provenance.params, sort_keys=True)}
             db.table("provenances").insert(row, ignore=True)
 
-    def provenances(self, *, video: str | None = None, analyzer: str | None = None) -> list[Provenance]:
-        """Return the known provenances, oldest first; with `video`, those that cover part of it."""
+    def supersede(self, video: str, analyzer: str, keys: Iterable[str]) -> None:
+        """Let no reader see the notes and coverage of `analyzer` in `video` under these keys.
+
+        They stay stored, for the time when the file that they were made from is back. Other keys of
+        the analyzer are seen again.
+        """
+        wanted = set(keys)
+        with self._at.read() as db:
+            known = {row[0] for row in db.execute("SELECT key FROM superseded WHERE video = ? AND analyzer = ?", [video, analyzer])}
+        if known != wanted:
+            with self._at.write() as db:
+                db.execute("DELETE FROM superseded WHERE video = ? AND analyzer = ?", [video, analyzer])
+                db.table("superseded").insert_all({"video": video, "analyzer": analyzer, "key": key} for key in sorted(wanted))
+
+    def provenances(self, *, video: str | None = None, analyzer: str | None = None, superseded: bool = False) -> list[Provenance]:
+        """Return the known provenances, oldest first; with `video`, those that cover part of it.
+
+        Superseded ones of a video are left out unless they are asked for.
+        """
         source, where, args = "provenances k", ["1"], []
         if analyzer:
             where.append("k.analyzer = ?")
@@ -85,6 +102,8 @@ class Notes:
             source = "coverage_stats l CROSS JOIN provenances k ON k.key = l.key"
             where.append("l.video = ? AND EXISTS (SELECT 1 FROM coverage c WHERE c.video = l.video AND c.key = l.key AND c.state = 'done')")
             args.append(video)
+            if not superseded:
+                where.append("NOT EXISTS (SELECT 1 FROM superseded s WHERE s.video = l.video AND s.key = l.key)")
         with self._at.read() as db:
             rows = db.query(f"SELECT k.* FROM {source} WHERE {' AND '.join(where)} ORDER BY k.id", args)
             return [_provenance(row) for row in rows]
@@ -171,10 +190,16 @@ class Notes:
         while page := list(islice(ids, _PAGE_ROWS)):
             known = self.get(page)
             shown: set[int] = set()
+            # A key without rivals is one that every reader may see; a superseded one is not among them.
             for video in {note.video for note in known.values()}:
                 if video not in rivals:
                     rivals[video] = self._rivals(self._provenances(video, None))
-                shown.update(note.id for note in self._visible(video, [n for n in known.values() if n.video == video], rivals[video]))
+                shown.update(
+                    note.id
+                    for note in self._visible(
+                        video, [n for n in known.values() if n.video == video and n.key in rivals[video]], rivals[video]
+                    )
+                )
             yield from (known[n] for n in page if n in shown)
 
     def state(self, video: str) -> tuple[int, ...]:

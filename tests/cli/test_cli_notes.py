@@ -7,8 +7,11 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import pytest
 
+from analyzer_agent.protocols import Cue
+from analyzer_agent.timeline import TimeRange
 from cli_kit import CUES, PRICE, Cli, talk
 from media_maker import Clip, Tone, write
 
@@ -185,14 +188,23 @@ def test_subtitles_hold_what_is_said_and_nothing_else(cli: Cli, spoken: Path) ->
     assert "shot 1" in cli("notes", spoken, "-f", "srt", "--kind", "scene,speech").stdout
 
 
+def read_by_ffmpeg(file: Path) -> list[Cue]:
+    cues = []
+    with av.open(str(file)) as container:
+        for packet in container.demux():
+            if packet.pts is not None and packet.time_base and packet.duration:
+                start, end = (round(ticks * packet.time_base * 1000) for ticks in (packet.pts, packet.pts + packet.duration))
+                cues.append(Cue(TimeRange(start, end), bytes(packet).decode()))
+    return cues
+
+
 def test_subtitle_files_are_read_back_the_same(cli: Cli, spoken: Path, tmp_path: Path) -> None:
     from analyzer_agent.importing import subtitle_formats as own
-    from analyzer_agent.media.subtitles import sidecar_cues
 
     for form, flags in (("srt", ()), ("vtt", ()), ("vtt", ("--words",))):
         file = tmp_path / f"back.{form}"
         file.write_text(cli("notes", spoken, "-f", form, *flags).stdout, encoding="utf-8")
-        cues = sidecar_cues(file)  # read by FFmpeg
+        cues = read_by_ffmpeg(file)
         entries = getattr(own, form)(file.read_text(encoding="utf-8"), file.name).entries
         assert [(entry.start, entry.end, entry.text) for entry in entries] == [(cue.span.start, cue.span.end, cue.text) for cue in cues]
         assert " ".join(" ".join(cue.text.split()) for cue in cues) == SAID

@@ -92,7 +92,7 @@ def test_overlapping_and_equal_cues_are_kept() -> None:
         ("WEBVTT\n", "'file' holds no note (vtt)."),
         ("[]", "'file' holds no note (captions)."),
         ("a\0b", "'file' is not a text file."),
-        ("1\n00:00:01 --> soon\nx", "file, line 2: '00:00:01 --> soon' is not 00:00:01,000 --> 00:00:02,500."),
+        ("1\n00:00:01 --> soon\nx", "file, line 2: the times must look like 00:00:01,000 --> 00:00:02,500."),
         ("start,end,text\n\n1,x,b", "file, line 3: 'end': 'x' is not a time; give seconds (64.2) or a clock (1:04.2, 1:02:03.5)."),
         ("start,end,text\n1,2", "file, line 2: it has 2 columns, the header has 3."),
         ('{"0": 5}', "file, caption 0: 'caption' must be a text, not 5."),

@@ -60,7 +60,7 @@ def test_two_pictures_two_sounds_two_subtitles(shared: Path) -> None:
     video = open_video(shared / "media" / "nasa_webb.mp4")
     assert (video.duration, video.picture, video.size, video.rate) == (13_056, TimeRange(0, 13_000), (320, 180), Fraction(25))
     assert [(track.number, track.language) for track in video.audio_tracks] == [(1, "eng"), (2, "eng")]
-    expected = sidecar_cues(shared / "media" / "nasa_webb.truth.srt")
+    expected = sidecar_cues(shared / "media" / "nasa_webb.truth.srt", [].append)
     assert len(expected) == len(re.findall("-->", (shared / "media" / "nasa_webb.truth.srt").read_text()))
     for track in video.subtitle_tracks:
         found = video.subtitles(track.number)

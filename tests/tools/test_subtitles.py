@@ -12,6 +12,7 @@ from analyzer_agent.protocols import Cue, Track
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools import subtitles
+from media_maker import Clip, Text, write
 from sounds import SoundVideo, analyzed, cut
 
 
@@ -34,8 +35,8 @@ def test_cues_are_clipped_to_the_video_and_keep_their_end() -> None:
     ]
 
 
-def test_text_is_one_line_with_its_entities_decoded_and_empty_cues_are_left_out() -> None:
-    cues = [cue(0, 1, "Tom &amp; Jerry\n  &lt;live&gt;"), cue(1, 2, " \n&nbsp; "), cue(5, 5, "a blink")]
+def test_text_is_one_line_and_empty_cues_are_left_out() -> None:
+    cues = [cue(0, 1, "Tom & Jerry\n  <live>"), cue(1, 2, " \n\xa0 "), cue(5, 5, "a blink")]
     assert [(note.text, note.span.length) for note in read(SoundVideo(10, cues=[(Track(1, "ass"), cues)]))] == [
         ("Tom & Jerry <live>", 1),
         ("a blink", 1),
@@ -73,6 +74,17 @@ def test_an_edited_sidecar_changes_what_is_read(tmp_path: Path) -> None:
         assert (note.text, note.span) == (text.replace("<i>", "").replace("</i>", ""), TimeRange(1_000, 2_500))
         assert note.detail == {"track": 1, "language": "en", "end": 2_500, "source": "talk.en.srt"}
     assert inputs[0] != inputs[1] and list(inputs[0]["sidecars"]) == ["talk.en.srt"]
+
+
+def test_one_bad_source_takes_no_other_away(tmp_path: Path) -> None:
+    video = write(tmp_path / "m.mkv", Clip(texts=[Text([(0, 900, "embedded")], "subrip", "eng")]))
+    (tmp_path / "m.en.srt").write_text("1\n00:00:01,000 --> 00:00:01,500\nbeside\n")
+    (tmp_path / "m.de.srt").write_text("<html><body>404 Not Found</body></html>")
+    with open_video(video) as opened:
+        (notes,) = analyzed(subtitles.SPEC.bind({}), opened, cut(opened.duration, 0)).values()
+    assert [note.text for note in notes if note.kind == "subtitle"] == ["embedded", "beside"]
+    (lost,) = [note for note in notes if note.kind == "gap"]
+    assert lost.detail["reason"] == "unreadable_cue" and "'m.de.srt' holds no subtitles" in str(lost.detail["explanation"])
 
 
 @pytest.mark.shared
