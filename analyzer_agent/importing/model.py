@@ -54,12 +54,12 @@ class Flaws:
         """Return messages for people: how many of each, and the first."""
         lost, odd = self.left_out, self.corrected
         return [
-            *([f"{counted(len(lost), 'record')} could not be read and {_was(lost)} left out; the first: {lost[0]}"] if lost else []),
-            *([f"{counted(len(odd), 'odd value')} {_was(odd)} corrected or left out; the first: {odd[0]}"] if odd else []),
+            *([f"{counted(len(lost), 'record')} could not be read and {_past(lost)} left out; the first: {lost[0]}"] if lost else []),
+            *([f"{counted(len(odd), 'odd value')} {_past(odd)} corrected or left out; the first: {odd[0]}"] if odd else []),
         ]
 
 
-def _was(found: Sequence[str]) -> str:
+def _past(found: Sequence[str]) -> str:
     return "was" if len(found) == 1 else "were"
 
 

@@ -37,7 +37,7 @@ class Point(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ClockPart:
     """A stretch with one clock: `shift` seconds lead to the joined one.
 
     `begin` is the first byte of each stream, `decoded` the first and last decoding time of each stream in seconds.
@@ -61,7 +61,7 @@ class JoinedClock:
         sought: whether the format can be entered at any byte.
     """
 
-    parts: Sequence[Part]
+    parts: Sequence[ClockPart]
     ends: Mapping[int, Fraction]
     seams: Sequence[Fraction]
     points: Mapping[int, Sequence[Point]]
@@ -148,7 +148,7 @@ class Restamper:
         """Return whether a packet is one of the last before a seam."""
         return part < len(self._joined.parts) - 1 and at > self._joined.parts[part].decoded[self._stream][1] - BACK_S
 
-    def _holds(self, part: Part, at: float) -> bool:
+    def _holds(self, part: ClockPart, at: float) -> bool:
         first, last = part.decoded.get(self._stream, (1.0, 0.0))
         return first - 1e-6 <= at <= last + 1e-6
 

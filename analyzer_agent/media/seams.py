@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analyzer_agent.media.container import all_packets, decode_packet, has_arbitrary_start, open_container
-from analyzer_agent.media.joined import BACK_S, REORDER_S, JoinedClock, Part, Point
+from analyzer_agent.media.joined import BACK_S, REORDER_S, ClockPart, JoinedClock, Point
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -230,7 +230,7 @@ class _Scan:
             self._drop()
         if len(self._parts) < 2 and not (self._parts and self._damaged):
             return None
-        parts: list[Part] = []
+        parts: list[ClockPart] = []
         ends: dict[int, Fraction] = {}
         points: dict[int, list[Point]] = {}
         shift = Fraction(0)
@@ -239,7 +239,7 @@ class _Scan:
             if number:
                 shift += _exact(part.after(self._parts[number - 1]))
                 seams.append(_exact(part.begins()) + shift)
-            parts.append(Part(part.begin, shift, part.decoded))
+            parts.append(ClockPart(part.begin, shift, part.decoded))
             ends |= {stream: _exact(at) + shift for stream, at in part.ends.items()}
             for stream, found in part.points.items():
                 moved = (Point(p.pts + float(shift), p.dts + float(shift), p.byte, number) for p in found)

@@ -1,0 +1,59 @@
+"""Files beside a video that change, go and come back: what is shown is what lies there now."""
+
+from pathlib import Path
+
+import pytest
+
+from analyzer_agent import Session
+from analyzer_agent.config import Settings
+from media_maker import write
+
+
+@pytest.fixture
+def talk(tmp_path: Path) -> Path:
+    return write(tmp_path / "talk.mp4")
+
+
+def subtitled(video: Path, text: str | None) -> Path:
+    beside = video.with_suffix(".srt")
+    if text is None:
+        beside.unlink()
+    else:
+        beside.write_text(f"1\n00:00:00,200 --> 00:00:01,500\n{text}\n", encoding="utf-8")
+    return video
+
+
+def session_of(video: Path) -> Session:
+    return Session(video, settings=Settings(store=video.with_suffix(".db"), manager="rules"), tools=("subtitles",))
+
+
+def shown(video: Path, *, index: bool = True) -> list[str]:
+    with session_of(video) as session:
+        if index:
+            session.index()
+        found = [note.text for note in session.notes()]
+        for word in ("nine", "ten"):
+            assert bool(session.search(f"ferry {word}")) == bool(found)
+        assert [note.text for note in session.search("ferry")] == found
+        return found
+
+
+def test_the_version_that_lies_there_now_is_shown(talk: Path) -> None:
+    assert shown(subtitled(talk, "The ferry leaves at nine")) == ["The ferry leaves at nine"]
+    assert shown(subtitled(talk, "The ferry leaves at ten (wrong)")) == ["The ferry leaves at ten (wrong)"]
+    assert shown(subtitled(talk, "The ferry leaves at nine")) == ["The ferry leaves at nine"]
+    assert shown(talk, index=False) == ["The ferry leaves at nine"]
+
+
+def test_a_version_that_was_taken_away_is_not_shown_and_comes_back_for_nothing(talk: Path) -> None:
+    shown(subtitled(talk, "The ferry leaves at nine"))
+    assert shown(subtitled(talk, None), index=False) == []
+    with session_of(subtitled(talk, "The ferry leaves at nine")) as session:
+        (result,) = session.index()
+        assert (result.analyzed_ms, result.found) == (0, 1)
+
+
+def test_answers_cite_the_version_that_lies_there(talk: Path) -> None:
+    for text in ("The ferry leaves at nine", "The ferry leaves at ten", "The ferry leaves at nine"):
+        with session_of(subtitled(talk, text)) as session:
+            assert [citation.text for citation in session.ask("When does the ferry leave?").citations] == [text]
