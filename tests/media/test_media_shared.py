@@ -10,6 +10,7 @@ import pytest
 from analyzer_agent.errors import MediaError
 from analyzer_agent.media import open_video
 from analyzer_agent.media.subtitles import sidecar_cues
+from analyzer_agent.protocols import Fault
 from analyzer_agent.timeline import TimeRange
 from media_maker import all_frames, truth
 
@@ -60,7 +61,9 @@ def test_two_pictures_two_sounds_two_subtitles(shared: Path) -> None:
     video = open_video(shared / "media" / "nasa_webb.mp4")
     assert (video.duration, video.picture, video.size, video.rate) == (13_056, TimeRange(0, 13_000), (320, 180), Fraction(25))
     assert [(track.number, track.language) for track in video.audio_tracks] == [(1, "eng"), (2, "eng")]
-    expected = sidecar_cues(shared / "media" / "nasa_webb.truth.srt", [].append)
+    flaws: list[Fault] = []
+    expected = sidecar_cues(shared / "media" / "nasa_webb.truth.srt", flaws.append)
+    assert flaws == []
     assert len(expected) == len(re.findall("-->", (shared / "media" / "nasa_webb.truth.srt").read_text()))
     for track in video.subtitle_tracks:
         found = video.subtitles(track.number)
