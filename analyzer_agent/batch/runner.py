@@ -281,7 +281,10 @@ def _import_subtitles(question: Question, settings: Settings) -> None:
     begins = question.gold.extra.get("starting_timestamp_for_subtitles")
     starts_at = round(float(begins) * 1000) if isinstance(begins, int | float) else 0
     with open_or_find_imported(question.video, settings) as video, Store(settings.store) as store:
-        prepare_import(question.subtitles, video, kind="subtitle", starts_at=starts_at).run(store)
+        plan = prepare_import(question.subtitles, video, kind="subtitle", starts_at=starts_at)
+        for problem in plan.problems:
+            log.warning("%s: %s", question.subtitles.name, problem)
+        plan.run(store)
 
 
 def _scoped_settings(settings: Settings, question: Question) -> Settings:
