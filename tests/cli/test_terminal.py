@@ -15,7 +15,7 @@ if os.name != "posix":
 
 from analyzer_agent.cli.approval import TerminalApproval
 from analyzer_agent.cli.progress import LineDisplay
-from analyzer_agent.events import ToolStarted, Warned
+from analyzer_agent.events import Thinking, ToolStarted, Warned, Writing
 from terminal_kit import Terminal
 
 GO_ON = "Continue? [Y/n/a] (a = always in this session)"
@@ -144,6 +144,16 @@ def test_what_happens_while_a_question_is_open_is_drawn_after_it(capsys: pytest.
         drawer.draw(Warned("second"))
         assert capsys.readouterr().err == ""
     assert capsys.readouterr().err == "first\nWarning: second\n"
+
+
+def test_the_tokens_that_a_model_has_written_are_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    now = 100.0
+    monkeypatch.setattr("analyzer_agent.cli.progress.time.monotonic", lambda: now)
+    drawer = LineDisplay()
+    drawer.draw(Thinking(1, 12))
+    for now, tokens in ((101.0, 10), (111.0, 1200), (112.0, 1210)):  # noqa: B007
+        drawer.draw(Writing(tokens))
+    assert capsys.readouterr().err == "writing, 1200 tokens so far\n"
 
 
 def test_something_moves_before_the_first_event(tmp_path: Path, long: Path) -> None:
