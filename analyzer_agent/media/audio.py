@@ -56,6 +56,9 @@ _PROBES = 8
 _NO_ARRAYS = ("s64", "s64p")
 """Sample formats that PyAV does not turn into arrays."""
 
+_PLANES = 8
+"""PyAV reads past the planes of frames with this many or more, up to a crash."""
+
 _REACH_MS = 50
 """Milliseconds after the requested range that the resampling filter depends on, generously."""
 
@@ -291,11 +294,12 @@ class _TrackDecoder:
         whole = row.read()
         parts = [whole] if whole is not None else []
         kind = _kind(frames[0])
-        if kind[0] in _NO_ARRAYS or kind[2] != self.rate:
-            if kind not in self._resamplers:
-                self._resamplers[kind] = AudioResampler(format="s32" if kind[0] in _NO_ARRAYS else None, rate=self.rate)
-            parts = self._resamplers[kind].resample(whole)
         names = [channel.name for channel in frames[0].layout.channels]
+        packed = frames[0].format.is_planar and len(names) >= _PLANES
+        if packed or kind[0] in _NO_ARRAYS or kind[2] != self.rate:
+            if kind not in self._resamplers:
+                self._resamplers[kind] = AudioResampler(format="flt" if packed or kind[0] in _NO_ARRAYS else None, rate=self.rate)
+            parts = self._resamplers[kind].resample(whole)
         samples = np.concatenate([np.zeros((len(names), 0), np.float32), *map(by_channel, parts)], axis=1)
         return Piece(place, samples, names.index("FC") if {"FL", "FR", "FC"} <= set(names) else -1)
 

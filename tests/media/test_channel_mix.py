@@ -156,6 +156,33 @@ def test_floats_that_are_no_numbers_are_silent(tmp_path: Path) -> None:
     assert got[100] == pytest.approx(0.25)
 
 
+@pytest.mark.parametrize(
+    ("codec", "layout", "count"),
+    [
+        *[(codec, "7.1", 8) for codec in ("aac", "flac", "wavpack", "pcm_s16le")],
+        *[("pcm_s16le", "hexadecagonal", 16), ("pcm_f32le", "22.2", 24)],
+    ],
+)
+def test_codecs_of_many_channels(tmp_path: Path, codec: str, layout: str, count: int) -> None:
+    import av
+
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream(codec, rate=48_000, layout=layout)
+        stream.codec_context.open(strict=False)
+        kind = stream.codec_context.format.name
+        resampler = av.AudioResampler(format=kind, layout=layout, rate=48_000, frame_size=stream.codec_context.frame_size or 1024)
+        samples = np.zeros((2 * 48_000, count), np.float32)
+        samples[:, -1] = 0.5 * np.sin(2 * np.pi * 500 * np.arange(2 * 48_000) / 48_000)
+        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="flt", layout=layout)
+        frame.sample_rate = 48_000
+        frame.pts = 0
+        packets = [packet for part in [*resampler.resample(frame), *resampler.resample(None)] for packet in stream.encode(part)]
+        container.mux([*packets, *stream.encode(None)])
+    got = open_video(path).audio(TimeRange(500, 1500))
+    assert np.abs(got).max() == pytest.approx(0.5, abs=0.05)
+
+
 @pytest.mark.parametrize("codec", ["pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_s64le", "pcm_f32le", "pcm_f64le"])
 def test_every_sample_format_keeps_its_level(tmp_path: Path, codec: str) -> None:
     tone = Tone(hertz=440, end=2.0, codec=codec, layout="5.1", amplitude=0.5)
