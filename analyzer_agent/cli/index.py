@@ -129,7 +129,9 @@ def _show(session: "Session", results: Sequence[ToolResult], as_object: bool) ->
             continue
         session_video, spec = _examined(session, result)
         # What could not be read does not count as analyzed, neither now nor at an earlier time.
-        lost = total(u.span for u in result.not_examined if u.reason in LOST)
+        # What lies beyond the data of a truncated file never did.
+        end = session_video.scope.end
+        lost = total(u.span for u in result.not_examined if u.reason in LOST and u.span.start < end)
         rows.append(
             {
                 "video": session_video.title,

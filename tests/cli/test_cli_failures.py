@@ -79,6 +79,7 @@ def test_a_truncated_video_is_used_where_its_data_are(cli: Cli, tmp_path: Path) 
         lost = [left for left in row["not_examined"] if left["reason"] == "undecodable"]
         assert [left["detail"] for left in lost] == ["the file cannot be read that far"]
         assert 2 < lost[0]["start"] < 6 and lost[0]["end"] == 8
+        assert row["new_seconds"] == lost[0]["start"]
 
 
 def test_what_is_known_of_a_truncated_video_can_be_read(cli: Cli, tmp_path: Path) -> None:
