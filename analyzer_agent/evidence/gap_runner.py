@@ -188,7 +188,8 @@ class GapRunner:
 
     def _commit(self, grain: Grain, found: Sequence[Observation], faults: Sequence[Fault], wall_ms: int) -> None:
         size = self.job.grain
-        lost = [fault.span for fault in faults]
+        # Next to an unreadable cue, those of other tracks are whole.
+        lost = [fault.span for fault in faults if fault.reason != "unreadable_cue"]
         seen = [o for o in found if not lost or o.kind == GAP or o.span.minus(lost)]
         stored = [cut_to_grain(o, size) for o in seen] if 0 < size < grain.step else seen
         stored += [gap(fault.span, fault.reason, fault.explanation) for fault in faults]

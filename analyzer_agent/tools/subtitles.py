@@ -47,7 +47,7 @@ class Subtitles(Analyzer):
         cues = _distinct([track for track in tracks if track.number in read], read)
         for grain in grains:
             found = [note for track, cue in cues if (note := _note(track, cue, grain.span, video.duration))]
-            lost = [gap(grain.span, "unreadable_cue", str(error)) for error in broken]
+            lost = [gap(grain.span, "other_track", str(error)) for error in broken]
             yield grain, sorted(found, key=lambda note: note.span) + lost
 
     def inputs(self, video: Video) -> Mapping[str, JSON]:

@@ -57,3 +57,14 @@ def test_answers_cite_the_version_that_lies_there(talk: Path) -> None:
     for text in ("The ferry leaves at nine", "The ferry leaves at ten", "The ferry leaves at nine"):
         with session_of(subtitled(talk, text)) as session:
             assert [citation.text for citation in session.ask("When does the ferry leave?").citations] == [text]
+
+
+def test_a_flaw_in_one_file_hides_no_cue_of_another(talk: Path) -> None:
+    times = ["00:00.000 --> 00:00.200", "00:0x", "00:01.500 --> 00:01.900"]
+    cues = "\n\n".join(f"{time} --> 00:00.300\nflawed" if "x" in time else f"{time}\nwhole" for time in times)
+    talk.with_suffix(".vtt").write_text(f"WEBVTT\n\n{cues}\n")
+    talk.with_suffix(".de.srt").write_text("1\n00:00:00,500 --> 00:00:01,000\nbetween\n")
+    with session_of(talk) as session:
+        (result,) = session.index()
+        assert [note.text for note in session.notes()] == ["whole", "between", "whole"]
+        assert [(u.span.start, u.span.end, u.reason) for u in result.not_examined] == [(200, 1_500, "unreadable_cue")]

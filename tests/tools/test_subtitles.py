@@ -84,7 +84,7 @@ def test_one_bad_source_takes_no_other_away(tmp_path: Path) -> None:
         (notes,) = analyzed(subtitles.SPEC.bind({}), opened, cut(opened.duration, 0)).values()
     assert [note.text for note in notes if note.kind == "subtitle"] == ["embedded", "beside"]
     (lost,) = [note for note in notes if note.kind == "gap"]
-    assert lost.detail["reason"] == "unreadable_cue" and "'m.de.srt' holds no subtitles" in str(lost.detail["explanation"])
+    assert lost.detail["reason"] == "other_track" and "'m.de.srt' holds no subtitles" in str(lost.detail["explanation"])
 
 
 @pytest.mark.shared
