@@ -133,6 +133,8 @@ def test_an_old_store_is_searched_alike_and_its_index_is_whole(tmp_path: Path) -
     old.execute(
         "INSERT INTO provenances (key, analyzer, version, engine, tier, weights, lane, params) VALUES ('k', 'a', '1', 'e', 0, '', '', '{}')"
     )
+    old.execute("INSERT INTO coverage (video, key, start_ms, end_ms, step_ms, state, at) VALUES ('v', 'k', 0, 100000, 0, 'done', '')")
+    old.execute("INSERT INTO coverage_stats VALUES ('v', 'k', 100000, 1)")
     for n, text in enumerate([*LINES.values(), "♪", "plain ferries"]):
         place = ["v", "k", n * 1_000, n * 1_000 + 900, "subtitle"]
         old.execute("INSERT INTO notes (video, key, start_ms, end_ms, kind, text) VALUES (?, ?, ?, ?, ?, ?)", [*place, text])
