@@ -118,7 +118,9 @@ SPEC = Spec(
     description=(
         "Read text visible in the picture (titles, captions, slides, signs, scoreboards, counters, code) with OCR on sampled frames. "
         "Gives one note per line of text and sampled frame. Text shown for less than the sampling step can be missed: "
-        "use a smaller step on a short range when it matters. Spoken words are another tool's."
+        "use a smaller step on a short range when it matters. Letters lower than about 1/120 of the picture's longer side "
+        "(16 pixels of 1920, 32 of 3840) are missed, too: where nothing is found, smaller text may be there. "
+        "Spoken words are another tool's."
     ),
     grain=8_000,
     step=2_000,

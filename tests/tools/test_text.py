@@ -129,3 +129,7 @@ def test_burnt_in_numbers_are_read_at_their_times(shared: Path) -> None:
         read.setdefault(seen.span.start, []).append(seen.text.replace(" ", ""))
     for t in range(0, 3_000, 500):
         assert read[t] == [f"Frame={t // 100 + 1}", f"PTS={t / 1000:.1f}s"]
+
+
+def test_the_model_is_told_how_small_letters_may_be() -> None:
+    assert "Letters lower than about 1/120 of the picture's longer side (16 pixels of 1920, 32 of 3840) are missed" in SPEC.description
