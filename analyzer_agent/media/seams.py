@@ -35,6 +35,9 @@ _SMALL_FILE = 1 << 19
 _PLACED, _SOUGHT = frozenset({"mpegts", "matroska,webm", "flv"}), "mpegts"
 """The formats whose packets know their own bytes, and the one that can be entered at these."""
 
+_SHORT_S = 600
+"""Seconds up to which the segments of a playlist are read whole."""
+
 _SAMPLES = 16
 _POINT_EVERY_S = 1.0
 _SLOW = 8
@@ -67,6 +70,8 @@ def joined_clock(
 def _is_suspect(container: "InputContainer", path: Path, streams: "Sequence[Stream]", end: Fraction) -> bool:
     if not (has_arbitrary_start(container) or container.format.name == "flac"):  # whose frames are numbered
         return end >= _FORWARD_INDEXED_S and any(_has_hole(stream, end) for stream in streams)
+    if container.format.name == "hls":  # its file is a list, and tells nothing of how much there is to read
+        return end <= _SHORT_S
     size = path.stat().st_size
     if size <= _SMALL_FILE:
         return True
