@@ -205,7 +205,7 @@ class MediaFile(Video):
         """Return how the channels of a track are mixed; see `Video.mix`."""
         sound = self._sound(track)
         if track not in self._mixes:
-            self._mixes[track] = audio.mix_of(self.path, sound.stream, sound.channels, sound.span, self._layout.joined)
+            self._mixes[track] = audio.mix_of(self.path, sound.stream, sound.readable_channels, sound.span, self._layout.joined)
         return self._mixes[track]
 
     def _sound(self, track: int) -> SoundStream:

@@ -86,6 +86,11 @@ class SoundStream:
     encrypted: bool = False
     channels: int = 1
 
+    @property
+    def readable_channels(self) -> int:
+        """The number of channels, 0 if they are encrypted."""
+        return 0 if self.encrypted else self.channels
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
