@@ -38,6 +38,9 @@ _PLACED, _SOUGHT = frozenset({"mpegts", "matroska,webm", "flv"}), "mpegts"
 _SHORT_S = 600
 """Seconds up to which the segments of a playlist are read whole."""
 
+_REORDERED_FRAMES = 12
+"""Durations of a frame by which the times of a stream without decoding times may fall, because frames are reordered."""
+
 _SAMPLES = 16
 _POINT_EVERY_S = 1.0
 _SLOW = 8
@@ -211,7 +214,7 @@ class _Scan:
         furthest = max(part.latest.values())
         if known is None:  # streams of one part begin close to each other
             return not min(first for first, _ in part.decoded.values()) - self._forward <= at <= furthest + self._forward
-        return at < known - BACK_S or at > furthest + max(self._forward, 4 * duration)
+        return at < known - max(BACK_S, _REORDERED_FRAMES * duration) or at > furthest + max(self._forward, 4 * duration)
 
     def _note(self, part: _Stretch, packet: "Packet[Stream]", at: float, duration: float, lasting: bool) -> None:
         stream, base = packet.stream_index, float(packet.time_base or 1)

@@ -195,3 +195,11 @@ def test_one_clock_is_left_alone(tmp_path: Path) -> None:
         with open_video(write(tmp_path / f"a{suffix}", clip(suffix))) as video:
             assert video._layout.joined is None, suffix
             assert video.problems == []
+
+
+def test_reordered_frames_at_a_low_rate_are_no_seam(tmp_path: Path) -> None:
+    clip = Clip(times=range(0, 18_000, 250), rate=Fraction(4), bframes=3, gop=250)
+    with open_video(write(tmp_path / "slow.mkv", clip)) as video:
+        assert video.problems == []
+        wanted = range(0, 18_000, 1_000)
+        assert [frame.pts for frame in video.frames(TimeRange(0, 18_000), instants=wanted)] == list(wanted)
