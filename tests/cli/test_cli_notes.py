@@ -194,7 +194,7 @@ def read_by_ffmpeg(file: Path) -> list[Cue]:
         for packet in container.demux():
             if packet.pts is not None and packet.time_base and packet.duration:
                 start, end = (round(ticks * packet.time_base * 1000) for ticks in (packet.pts, packet.pts + packet.duration))
-                cues.append(Cue(TimeRange(start, end), bytes(packet).decode()))
+                cues.append(Cue(TimeRange(start, end), re.sub(r"<[\d:.]+>", "", bytes(packet).decode())))
     return cues
 
 
