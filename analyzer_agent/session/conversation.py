@@ -24,7 +24,7 @@ from analyzer_agent.protocols import ChatModel
 from analyzer_agent.records import Answer
 from analyzer_agent.sanitize import encodable
 from analyzer_agent.session.assembly import choose_mode
-from analyzer_agent.session.turn_queue import Turn, TurnQueue
+from analyzer_agent.session.turn_queue import Turn, TurnQueue, exiting
 from analyzer_agent.storage import Store
 from analyzer_agent.toolbox import SessionVideo, Toolbox
 from analyzer_agent.toolbox.answer_check import Outcome
@@ -207,7 +207,8 @@ class Conversation:
             took = time.monotonic() - started - self.toolbox.scheduler.seconds_waited(started)
             turn.wait_for_reader()
         except Exception as error:
-            self.store.history.end_turn(number, unanswered_record(question, None if isinstance(error, Cancelled) else str(error)))
+            if not exiting():
+                self.store.history.end_turn(number, unanswered_record(question, None if isinstance(error, Cancelled) else str(error)))
             raise
         told = build_answer(outcome, self.toolbox, self.model, self.name, round(took * 1000), mode)
         self.store.history.end_turn(number, told.to_dict())

@@ -5,8 +5,9 @@ them. So an interruption of the reader reaches the tools at once, and neither th
 other's context variables.
 """
 
-import sys
+import atexit
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,33 @@ from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.events import Answered, Event
 
 T = TypeVar("T")
+
+_EXIT_WAIT_S = 10.0
+"""How long the end of the process waits for a turn whose stream was left open."""
+
+_running: "weakref.WeakSet[Turn]" = weakref.WeakSet()
+_exiting = threading.Event()
+
+
+def exiting() -> bool:
+    """Return whether the process is ending: as after a kill, an open question can be resumed."""
+    return _exiting.is_set()
+
+
+@atexit.register
+def _end_turns() -> None:
+    """Stop the turns whose streams were left open, while their threads still run.
+
+    Later, Python tears down what they use, such as the database, under their hands.
+    """
+    _exiting.set()
+    turns = [turn for turn in tuple(_running) if turn.worker is not None]
+    for turn in turns:
+        turn.stop.set()
+        turn.release()
+    for turn in turns:
+        if turn.worker is not None:
+            turn.worker.join(_EXIT_WAIT_S)
 
 
 class _Mark(Enum):
@@ -74,6 +102,7 @@ class Turn:
                 self._lines.put(_Mark.END)
 
         self.worker = threading.Thread(target=run, name="agent", daemon=True)
+        _running.add(self)
         self.worker.start()
 
     def next_event(self) -> Event | None:
@@ -88,12 +117,16 @@ class Turn:
             raise self._failure
         return self._result
 
+    def release(self) -> None:
+        """Let the work go on although nobody reads its events."""
+        self._read_up.set()
+
     def end(self) -> None:
         """Stop the work, and wait for its thread."""
         self.stop.set()
-        self._read_up.set()
-        # While Python exits, other threads no longer run; garbage collection may run in the worker.
-        if self.worker is not None and self.worker is not threading.current_thread() and not sys.is_finalizing():
+        self.release()
+        # While Python exits, the threads have ended; garbage collection may run in the worker.
+        if self.worker is not None and self.worker is not threading.current_thread() and not exiting():
             self.worker.join()
 
 

@@ -113,7 +113,8 @@ class Connections:
                 conn.execute(f"PRAGMA {setting}")
             db = self._local.db = Database(conn)
             # Close it when its thread ends: a long session has many short threads.
-            weakref.finalize(db, conn.close)
+            # Not when the process ends: a thread that is still in SQLite then would crash it.
+            weakref.finalize(db, conn.close).atexit = False
             with self._lock:
                 self._all.add(db)
         return db
