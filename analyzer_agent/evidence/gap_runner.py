@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 
-from analyzer_agent.contract import contract_error, grain_fault, item_fault
+from analyzer_agent.contract import analyze_error, contract_error, grain_fault, item_fault
 from analyzer_agent.errors import AgentError, Cancelled, MediaError, StoreError, ToolRefusal
 from analyzer_agent.events import Emit, Progress, Waiting
 from analyzer_agent.evidence.plan import CoverageIndex, Plan, cut_to_grain, grain_work_ms, grains_of, new_share_ms, root_of
@@ -155,7 +155,7 @@ class GapRunner:
         video = self.video.watched()
         with closing(self._results(video, tuple(queue))) as results:
             for item in results:
-                if fault := item_fault(item) or grain_fault(self.job.spec, item[0], queue[0] if queue else None, item[1]):
+                if fault := item_fault(item) or grain_fault(self.job.spec, item[0], queue, item[1], strict=bool(self.job.spec.source)):
                     raise contract_error(self.job.spec, fault)
                 grain, found = item
                 wall_ms = state.lap()
@@ -184,7 +184,7 @@ class GapRunner:
         except (AgentError, ToolRefusal, Cancelled):
             raise
         except Exception as error:
-            raise _GrainFailed(error) from error
+            raise _GrainFailed(analyze_error(self.job.spec, error)) from error
 
     def _commit(self, grain: Grain, found: Sequence[Observation], faults: Sequence[Fault], wall_ms: int) -> None:
         size = self.job.grain

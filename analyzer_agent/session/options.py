@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from analyzer_agent import tools as registry
 from analyzer_agent.config import Settings
+from analyzer_agent.contract import bounds_fault
 from analyzer_agent.errors import AgentError, ToolRefusal, did_you_mean
 from analyzer_agent.protocols import Spec, Video
 from analyzer_agent.storage import Notes
@@ -178,8 +179,8 @@ def _number(given: Any, schema: Mapping[str, Any]) -> float:
         number = nan
     if not isfinite(number):
         raise ValueError("give a number")
-    if number < schema.get("minimum", number):
-        raise ValueError(f"give a number from {schema['minimum']}")
+    if fault := bounds_fault(number, schema):
+        raise ValueError(fault)
     return number
 
 

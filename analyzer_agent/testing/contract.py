@@ -14,6 +14,9 @@ from analyzer_agent.protocols import Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import Observation
 from analyzer_agent.timeline import TimeRange, instants
 
+_FEW = 3
+"""Grains of which no other order or grouping is worth the name."""
+
 
 def check_analyzer(
     spec: Spec, video: Video, *, engine: Engine | None = None, options: Mapping[str, Any] | None = None
@@ -32,10 +35,15 @@ def check_analyzer(
         The observations of each grain, so that a test can check their content.
 
     Raises:
-        PluginError: the analyzer breaks a rule; the message names the rule and the grain.
+        PluginError: the analyzer breaks a rule; the message names the rule and the grain. Or the
+            video has too few grains for the check to mean anything.
     """
     watched = _RecordingVideo(video)
-    grains = _grains(spec, video, getattr(spec.bind(options or {}, engine), "grain", 0))
+    own = getattr(spec.bind(options or {}, engine), "grain", 0)
+    grains = _grains(spec, video, own)
+    # A grain that is the whole video by its nature leaves no other order to try.
+    if len(grains) <= _FEW and (own or spec.grain):
+        raise _fault(spec, f"give a video of more than three grains, or shrink grain: with {len(grains)} the check would show nothing")
     whole = _run(spec, watched, grains, engine, options)
     orders = {
         "one grain at a time": [[grain] for grain in grains],
@@ -90,7 +98,7 @@ def _run(
     found: dict[TimeRange, list[Observation]] = {}
     due = list(grains)
     for item in spec.bind(options or {}, engine).analyze(video, tuple(grains)):
-        if fault := item_fault(item) or grain_fault(spec, item[0], due[0] if due else None, item[1]):
+        if fault := item_fault(item) or grain_fault(spec, item[0], due, item[1], strict=True):
             raise _fault(spec, fault)
         found[due.pop(0).span] = list(item[1])
     if due:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from analyzer_agent.contract import bounds_fault, fits_type
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.protocols import Spec
 from analyzer_agent.records import KINDS
@@ -108,15 +109,6 @@ def _video(videos: Sequence[str]) -> dict[str, Any]:
 _RANGES = ("range", "ranges")
 _BETWEEN = re.compile(r"\s*(?:[-\u2013\u2014]|\bto\b)\s*")
 
-_TYPES: dict[str, tuple[type, ...]] = {
-    "string": (str,),
-    "number": (int, float),
-    "integer": (int,),
-    "boolean": (bool,),
-    "array": (list,),
-    "object": (dict,),
-}
-
 
 def decode(arguments: str, properties: Mapping[str, Any], required: Sequence[str]) -> dict[str, Any]:
     """Decode a JSON object and check it against a schema; null arguments are dropped.
@@ -171,12 +163,13 @@ def _check(name: str, value: Any, schema: Mapping[str, Any]) -> None:
         return  # checked by `time_range`, which accepts several forms
     kinds = schema.get("type", [])
     wanted = [kinds] if isinstance(kinds, str) else list(kinds)
-    fits = any(isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool)) for kind in wanted)
-    if wanted and not fits:
+    if wanted and not fits_type(value, wanted):
         raise ToolRefusal(f"{name!r} must be of type {' or '.join(wanted)}, not {value!r}.")
     if "enum" in schema and value not in schema["enum"]:
         valid = list(map(str, schema["enum"]))
         raise ToolRefusal(f"{value!r} is not a valid {name!r}{closest(str(value), valid)} Choose one of {', '.join(valid)}.")
+    if fault := bounds_fault(value, schema):
+        raise ToolRefusal(f"{name!r} cannot be {value!r}: {fault}.")
     if isinstance(value, list) and "items" in schema:
         for item in value:
             _check(name, item, schema["items"])

@@ -1,5 +1,6 @@
 """Other people's analyzers: found by entry point, held to the contract, used like built-ins."""
 
+import json
 import logging
 import subprocess
 import sys
@@ -13,12 +14,14 @@ import pytest
 from analyzer_agent import tools as registry
 from analyzer_agent.config import Settings
 from analyzer_agent.doctor import analyzers
-from analyzer_agent.errors import AgentError, PluginError
+from analyzer_agent.errors import AgentError, PluginError, ToolRefusal
 from analyzer_agent.media import open_video
 from analyzer_agent.sample import sample_path
 from analyzer_agent.session import Session
+from analyzer_agent.session.options import options_of
 from analyzer_agent.testing import FakeAnalyzer, FakeEngine, FakeVideo, check_analyzer, fake_spec
 from analyzer_agent.timeline import TimeRange
+from analyzer_agent.toolbox.schemas import decode
 from places import ROOT
 
 EXAMPLES = ROOT / "examples"
@@ -118,6 +121,24 @@ BREAKS = {
     "a grain that is left out": ("yield grain, found", "if grain.span.start: yield grain, found", "every grain must be yielded"),
     "observations alone": ("yield grain, found", "yield from found", "analyze must yield (grain, observations), not Observation"),
     "something else than observations": ("yield grain, found", "yield grain, [word]", "each finding must be an Observation, not str"),
+    "a detail that is nothing": (
+        'detail={"db": round(level, 1), "continues": start > grain.span.start}',
+        "detail=None",
+        "detail plain JSON",
+    ),
+    "a detail that is no number": ('"db": round(level, 1)', '"db": float("nan")', "detail plain JSON"),
+    "a detail that is long": ('"db": round(level, 1)', '"db": np.zeros((300, 300))', "[0. 0. 0. ... 0. 0. 0.] ..."),
+    "a score in words": ("word, detail", 'word, "high", detail', "score must be None or a finite number"),
+    "a score that is no number": ("word, detail", 'word, float("nan"), detail', "score must be None or a finite number"),
+    "a score without end": ("word, detail", 'word, float("inf"), detail', "score must be None or a finite number"),
+    "a tool of the program": ('tool="measure_loudness"', 'tool="finish"', "is the name of a tool that every session has"),
+    "a type that there is not": ('"type": "number"', '"type": "float"', "type='float' must be one of string, number"),
+    "a default of another type": ('"default": 1', '"default": "one"', "default='one' does not fit: give a value of type number"),
+    "a default beyond the bounds": ('"default": 1', '"default": 61', "default=61 does not fit: give a number from 0.25 to 60"),
+    "bounds the wrong way round": ('"minimum": 0.25', '"minimum": 90', "minimum=90 is above maximum=60"),
+    "a bound in words": ('"maximum": 60', '"maximum": "60"', "maximum='60' must be a number"),
+    "choices as a text": ('"default": 1', '"enum": "12"', "enum='12' must be a list"),
+    "an exception in analyze": ("level = _decibels", "level = 1 / 0 + _decibels", "failed in analyze: ZeroDivisionError"),
     "a detail that is no JSON": ('"db": round(level, 1)', '"db": np.float32(level)', "detail plain JSON"),
 }
 
@@ -191,3 +212,40 @@ def test_the_contract_checker_finds_what_one_reading_cannot_show() -> None:
     with pytest.raises(PluginError, match="no more may be read than a grain and context=0 ms"):
         check_analyzer(fake_spec(Farsighted(event)), video)
     check_analyzer(fake_spec(Farsighted(event), context=500), video)
+
+
+def test_a_grain_left_out_in_the_middle_is_said_to_be_left_out() -> None:
+    class Forgetful(FakeAnalyzer):
+        def analyze(self, video: Any, grains: Any) -> Any:
+            yield from (item for item in super().analyze(video, grains) if item[0].span.start != 8_000)
+
+    with pytest.raises(PluginError, match=r"0:08-0:16 was left out before 0:16-0:24"):
+        check_analyzer(fake_spec(Forgetful([])), FakeVideo(32_000))
+
+
+@pytest.mark.parametrize("wrong", [{"detail": None}, {"detail": {"x": float("nan")}}, {"score": "high"}, {"score": float("inf")}])
+def test_the_contract_checker_tells_the_rule_that_a_finding_breaks(wrong: dict[str, Any]) -> None:
+    class Sloppy(FakeAnalyzer):
+        def analyze(self, video: Any, grains: Any) -> Any:
+            for grain, found in super().analyze(video, grains):
+                yield grain, [replace(one, **wrong) for one in found]
+
+    with pytest.raises(PluginError, match=r"score must be|detail plain JSON"):
+        check_analyzer(fake_spec(Sloppy([(TimeRange(0, 9_000), "x")])), FakeVideo(32_000))
+
+
+def test_the_contract_checker_says_when_it_could_show_nothing() -> None:
+    with pytest.raises(PluginError, match="give a video of more than three grains, or shrink grain"):
+        check_analyzer(fake_spec(Greedy([(TimeRange(0, 9_000), "x")])), FakeVideo(8_000))
+    check_analyzer(fake_spec(FakeAnalyzer([]), grain=0), FakeVideo(8_000))
+
+
+@pytest.mark.parametrize("value", [0.2, 61, float("nan")])
+def test_people_and_the_model_keep_both_bounds_of_an_option(value: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, monkeypatch, "loudness = my_plugin:SPEC", source_of("loudness"), "my_plugin")
+    with pytest.raises(AgentError, match="give a number"):
+        options_of(Settings(options={"loudness": {"window": str(value)}}))
+    schema = registry.load("loudness")[0].options_schema
+    with pytest.raises(ToolRefusal, match=r"'window' cannot be .* give a number"):
+        decode(json.dumps({"window": value}), schema, [])
+    assert decode('{"window": 60}', schema, []) == {"window": 60}

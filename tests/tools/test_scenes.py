@@ -284,7 +284,8 @@ def test_a_wide_picture_is_shrunk_as_scene_manager_does(tmp_path: Path) -> None:
     scenedetect.detect(str(path), Watching())
     finder = ENGINE.load(EngineConfig()).finder("content", (270, 722), Fraction(25))
     assert {(finder._size[1], finder._size[0], 3)} == set(seen)
-    assert cut_frames(open_video(path), "content") == [20]
+    [(_, pieces)] = bound("content").analyze(open_video(path), grains_of(open_video(path), 60_000))
+    assert [piece.detail["frame"] for piece in pieces] == [0, 20], "the candidate, whatever the minimum scene length"
 
 
 def test_a_rough_detector_name_is_refused_and_a_missing_engine_named() -> None:
