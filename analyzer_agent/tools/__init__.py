@@ -4,15 +4,15 @@ The registry knows names and import paths. Loading a plug-in is left to `plugins
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from analyzer_agent.errors import AgentError, PluginError
 from analyzer_agent.protocols import EngineSpec, Spec
-from analyzer_agent.tools.plugins import load_plugin
+from analyzer_agent.tools.plugins import clash_error, load_plugin, source_of
 
 GROUP = "analyzer_agent.analyzers"
 """Entry-point group of third-party analyzers.
@@ -43,8 +43,15 @@ log = logging.getLogger(__name__)
 
 def names() -> list[str]:
     """Return the names of all known analyzers, built-ins first."""
-    plugins = [entry.name for entry in entry_points(group=GROUP)]
-    return [*_BUILTIN, *sorted(name for name in plugins if name not in _BUILTIN)]
+    return [*_BUILTIN, *sorted(_plugins().keys() - _BUILTIN.keys())]
+
+
+def _plugins() -> dict[str, list[EntryPoint]]:
+    """Return the entry points of plug-ins by name; more than one, and one like a built-in, are faults."""
+    found: dict[str, list[EntryPoint]] = {}
+    for entry in entry_points(group=GROUP):
+        found.setdefault(entry.name, []).append(entry)
+    return found
 
 
 def load(name: str) -> tuple[Spec, Sequence[EngineSpec]]:
@@ -56,10 +63,40 @@ def load(name: str) -> tuple[Spec, Sequence[EngineSpec]]:
     if name in _BUILTIN:
         spec, *engines = (_resolve(place) for place in _BUILTIN[name])
         return spec, engines
-    for entry in entry_points(group=GROUP):
-        if entry.name == name:
-            return load_plugin(name, entry)
+    plugins = _plugins()
+    if name in plugins:
+        first, *others = plugins[name]
+        if others:
+            raise clash_error(name, first, f"its name is also that of {source_of(others[0])}, and names must be unique")
+        loaded = load_plugin(name, first)
+        _check_tool(loaded[0], first, plugins)
+        return loaded
     raise AgentError(f"Unknown analyzer {name!r}.", hint=f"Choose from: {', '.join(names())}.")
+
+
+def _check_tool(spec: Spec, entry: EntryPoint, plugins: Mapping[str, Sequence[EntryPoint]]) -> None:
+    """Raise a PluginError if the tool of a plug-in is one of a built-in, or of a plug-in named before it."""
+    rule = f"tool={spec.tool!r} is also the tool of"
+    for name in _BUILTIN:
+        if load(name)[0].tool == spec.tool:
+            raise clash_error(spec.name, entry, f"{rule} the built-in analyzer {name!r}, and tools must be unique")
+    for name, (other, *more) in sorted(plugins.items()):
+        if name >= spec.name or name in _BUILTIN or more:
+            continue
+        taken = ""
+        with suppress(PluginError):  # told where that one is used
+            taken = load_plugin(name, other)[0].tool
+        if taken == spec.tool:
+            raise clash_error(spec.name, entry, f"{rule} {source_of(other)}, and tools must be unique")
+
+
+def _shadowed() -> dict[str, PluginError]:
+    """Return the errors of plug-ins that are named like a built-in, which stays in use."""
+    return {
+        name: clash_error(name, entries[0], "its name is that of a built-in analyzer, which stays in use")
+        for name, entries in _plugins().items()
+        if name in _BUILTIN
+    }
 
 
 def load_all(wanted: Sequence[str] | None = None) -> dict[str, tuple[Spec, Sequence[EngineSpec]]]:
@@ -69,6 +106,9 @@ def load_all(wanted: Sequence[str] | None = None) -> dict[str, tuple[Spec, Seque
     with a warning.
     """
     found = {}
+    for name, error in _shadowed().items():
+        if wanted is None or name in wanted:
+            log.warning("%s", error)
     for name in wanted if wanted is not None else names():
         try:
             found[name] = load(name)
@@ -81,7 +121,7 @@ def load_all(wanted: Sequence[str] | None = None) -> dict[str, tuple[Spec, Seque
 
 def broken() -> dict[str, PluginError]:
     """Return the error of each plug-in that cannot be loaded, by name."""
-    errors = {}
+    errors = _shadowed()
     for name in names():
         try:
             load(name)

@@ -37,13 +37,29 @@ def load_plugin(name: str, entry: EntryPoint) -> tuple[Spec, Sequence[EngineSpec
     return plugin.spec(spec), [plugin.engine(engine) for engine in engines]
 
 
+def source_of(entry: EntryPoint) -> str:
+    """Return the package and the entry point of a plug-in, for messages."""
+    # A package without the file METADATA has neither a name nor a version.
+    metadata = entry.dist.metadata if entry.dist else None
+    named = bool(metadata and "Name" in metadata and "Version" in metadata)
+    package = f"package {metadata['Name']} {metadata['Version']}" if metadata and named else "a package without metadata"
+    return f"{package}, entry point {entry.name} = {entry.value}"
+
+
+def clash_error(name: str, entry: EntryPoint, rule: str) -> PluginError:
+    """Return the error of a plug-in whose name or tool is taken."""
+    return PluginError(
+        f"The analyzer {name!r} ({source_of(entry)}) cannot be used: {rule}.",
+        hint="Its author must choose another name. Until then uninstall the package.",
+    )
+
+
 class _Plugin:
     """A plug-in's name and entry point; wraps its functions so that errors name the plug-in."""
 
     def __init__(self, name: str, entry: EntryPoint) -> None:
         self._name = name
-        package = f"package {entry.dist.name} {entry.dist.version}" if entry.dist else "of no installed package"
-        self.source = f"{package}, entry point {entry.name} = {entry.value}"
+        self.source = source_of(entry)
 
     def error(self, fault: str) -> PluginError:
         return PluginError(f"The analyzer {self._name!r} ({self.source}) {fault}.", hint="Repair or uninstall the package that brings it.")

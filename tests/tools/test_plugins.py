@@ -169,6 +169,53 @@ def test_doctor_lists_an_engine_that_fails(tmp_path: Path, monkeypatch: pytest.M
     assert finding.state == "broken" and "find of the engine 'logistic': AttributeError" in finding.detail
 
 
+def doctor_tells(name: str, store: Path) -> str:
+    return " ".join(one.detail for one in analyzers(Settings(store=store)) if one.name == name and one.state == "broken")
+
+
+def test_a_tool_of_a_built_in_stays_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = source_of("loudness").replace("measure_loudness", "find_motion")
+    install(tmp_path, monkeypatch, "loudness = my_plugin:SPEC", source, "my_plugin")
+    with pytest.raises(PluginError, match=r"package my_plugin 0\.1\.0, entry point .*'find_motion' is also the tool of the built-in"):
+        registry.load("loudness")
+    assert "motion" in registry.load_all() and "loudness" not in registry.load_all()
+    assert "'find_motion'" in doctor_tells("loudness", tmp_path / "store.db")
+
+
+def test_two_plug_ins_of_one_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, monkeypatch, "loudness = my_plugin:SPEC", source_of("loudness"), "my_plugin")
+    source = source_of("loudness").replace('name="loudness"', 'name="volume"')
+    install(tmp_path, monkeypatch, "volume = other_plugin:SPEC", source, "other_plugin")
+    registry.load("loudness")
+    with pytest.raises(PluginError, match=r"package other_plugin .*is also the tool of package my_plugin 0\.1\.0"):
+        registry.load("volume")
+    assert "'measure_loudness'" in doctor_tells("volume", tmp_path / "store.db")
+
+
+def test_two_plug_ins_of_one_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("my_plugin", "other_plugin"):
+        install(tmp_path, monkeypatch, f"loudness = {module}:SPEC", source_of("loudness"), module)
+    assert registry.names().count("loudness") == 1
+    with pytest.raises(PluginError, match=r"its name is also that of package \w+_plugin 0\.1\.0"):
+        registry.load("loudness")
+    assert "names must be unique" in doctor_tells("loudness", tmp_path / "store.db")
+
+
+def test_a_plug_in_named_like_a_built_in_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    install(tmp_path, monkeypatch, "motion = my_plugin:SPEC", source_of("loudness"), "my_plugin")
+    with caplog.at_level(logging.WARNING):
+        assert registry.load_all(["motion"])["motion"][0].tool == "find_motion"
+    assert "package my_plugin 0.1.0" in caplog.text and "stays in use" in caplog.text
+    assert "stays in use" in doctor_tells("motion", tmp_path / "store.db")
+
+
+def test_a_package_without_metadata_is_not_called_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, monkeypatch, "rotten = rotten_plugin:SPEC", "raise OSError('no licence file')", "rotten_plugin")
+    (tmp_path / "rotten_plugin-0.1.0.dist-info" / "METADATA").unlink()
+    with pytest.raises(PluginError, match=r"\(a package without metadata, entry point rotten = rotten_plugin:SPEC\)"):
+        registry.load("rotten")
+
+
 def test_a_broken_plug_in_is_a_warning_unless_it_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
