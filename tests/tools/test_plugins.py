@@ -2,6 +2,8 @@
 
 import json
 import logging
+import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -91,6 +93,18 @@ def test_an_example_is_typed_strictly() -> None:
         script = EXAMPLES / name / f"analyzer_agent_{name}.py"
         ran = subprocess.run([sys.executable, "-m", "mypy", "--strict", str(script)], cwd=EXAMPLES.parent, capture_output=True, text=True)
         assert ran.returncode == 0, ran.stdout
+
+
+def test_the_code_of_the_page_is_complete_and_typed_and_works(tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8"), re.S)
+    module, test = blocks
+    (tmp_path / "analyzer_agent_loudness.py").write_text(module, encoding="utf-8")
+    (tmp_path / "test_loudness.py").write_text(test, encoding="utf-8")
+    assert module == source_of("loudness"), "the page shows the example"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)]), "MYPYPATH": str(tmp_path)}
+    for command in (["mypy", "--strict", str(tmp_path / "test_loudness.py")], ["pytest", "-q", "--rootdir", str(tmp_path), str(tmp_path)]):
+        ran = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, env=env, capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 # --- what breaks the contract -----------------------------------------------------------------------------------------
