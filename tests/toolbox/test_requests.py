@@ -132,7 +132,7 @@ class TestRefusals:
     @pytest.mark.parametrize("every", [0, -1, 1e9, float("nan")])
     def test_every_must_be_positive(self, store: Store, every: float) -> None:
         text = self.refused(boxed(store, finds(step=1000)), call("find_fake", ranges=[[0, 5]], every=every))
-        assert "'every'" in text and "give a positive number" in text
+        assert "'every'" in text and ("give a number" if every != every else "give a positive number") in text
 
     def test_every_is_unknown_where_nothing_is_sampled(self, store: Store) -> None:
         assert "Unknown argument 'every'" in self.refused(boxed(store, finds()), call("find_fake", ranges=[[0, 5]], every=1))
