@@ -85,8 +85,7 @@ def test_ctrl_c_clears_the_line_and_twice_leaves(tmp_path: Path) -> None:
         for typed in ("What is", "Who"):
             terminal.send(typed)
             terminal.until(partial(ends_with, f"> {typed}"))
-            terminal.send("\x03")
-            lines = terminal.until(prompts)
+            lines = terminal.interrupt(prompts)
             assert lines[-2] == "Press Ctrl-C again or Ctrl-D to leave."
         terminal.send("\x03")
         assert terminal.end() == 130

@@ -152,8 +152,8 @@ def at(start: int, end: int) -> Observation:
     ("how", "words"),
     [
         (lambda grains: [(g, [at(g.span.start, g.span.end + 1)]) for g in grains], "lies outside of"),
-        (lambda grains: [(g, [at(g.span.start - 1, g.span.end)]) for g in grains[1:]], "0:08-0:16 came when 0:00-0:08 was due"),
-        (lambda grains: [(g, []) for g in reversed(grains)], "was due"),
+        (lambda grains: [(g, [at(g.span.start - 1, g.span.end)]) for g in grains[1:]], "0:00-0:08 was left out before 0:08-0:16"),
+        (lambda grains: [(g, []) for g in reversed(grains)], "0:00-0:08 was left out before 0:56-1:01"),
         (lambda grains: [(g, []) for g in grains[:3]], "0:24-0:32 was left out"),
         (lambda grains: [(g, []) for g in [*grains, grains[0]]], "when nothing was due"),
     ],

@@ -143,6 +143,19 @@ class Terminal:
         """Type."""
         os.write(self.fd, text.encode())
 
+    def interrupt(self, done: Callable[[list[str]], bool]) -> list[str]:
+        """Press Ctrl-C until something is so of the lines on the screen; return them.
+
+        Pressed once more only if nothing happened: CPython's readline loop misses a signal that comes
+        between a key and its next `select`, and raises it at the next one.
+        """
+        self.send("\x03")
+        try:
+            return self.until(done, 20.0)
+        except AssertionError:
+            self.send("\x03")
+            return self.until(done)
+
     def until(self, done: Callable[[list[str]], bool], seconds: float = 60.0) -> list[str]:
         """Return the lines on the screen once something is so of them; an AssertionError that shows them if it does not come about."""
         deadline = time.monotonic() + seconds
