@@ -15,7 +15,7 @@ from analyzer_agent.config import SETTINGS
 from places import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
-MADE = ("cli.md", "settings.md")
+MADE = ("cli.md", "settings.md", "analyzers.md")
 WRITTEN = [page for page in PAGES if page.name not in MADE]
 _COMMAND = re.compile(r"(?:^|[`$\s(])(?:\.venv/bin/)?analyzer-agent ((?:[a-z]|-h|--)[^`\n]*)")
 

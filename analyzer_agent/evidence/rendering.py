@@ -33,7 +33,7 @@ def as_line(run: MergedNote, video: str = "", times: str = "") -> str:
 def as_text(
     runs: Sequence[MergedNote], *, names: Mapping[str, str] | None = None, tokens: int = DEFAULT_TOKENS, fold: bool = True
 ) -> tuple[str, list[ShownNote]]:
-    """Return the lines that fit into `tokens`, and the notes in them.
+    """Truncate notes to the lines that fit into `tokens`; return these, and the notes in them.
 
     Args:
         runs: the notes in the order to show.

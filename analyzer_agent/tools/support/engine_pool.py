@@ -229,7 +229,7 @@ def _way(found: Availability) -> str:
 def choose_engines(
     name: str, engines: Sequence[EngineSpec], config: EngineConfig, pinned: str = "", pool: EnginePool | None = None
 ) -> EngineChoice:
-    """Return the engines that can run now, best first.
+    """Return the engines that can run now, best first: each is the fallback of the one before it.
 
     Args:
         name: the analyzer.
