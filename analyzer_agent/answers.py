@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from analyzer_agent.protocols import ChatModel
-from analyzer_agent.records import Answer, Citation, Finished, Unexamined, Usage
+from analyzer_agent.records import CONCLUSIVE, Answer, Citation, Finished, Unexamined, Usage
 from analyzer_agent.timeline import merge
 from analyzer_agent.toolbox import Toolbox
 from analyzer_agent.toolbox.answer_check import NO_ANSWER, CheckedAnswer, Outcome
@@ -22,7 +22,7 @@ def build_answer(outcome: Outcome, toolbox: Toolbox, model: ChatModel, session: 
     cited = citations(checked, toolbox)
     # A later step may have listened to the other tracks.
     left = [u for step in steps for u in step.not_examined if u.reason != "other_track"]
-    if finished != "answered":
+    if finished not in CONCLUSIVE:
         left += toolbox.unexamined()
     elif any(citation.kind == "speech" for citation in cited):
         left += toolbox.unheard() + toolbox.other_tracks("speech")  # lookups of stored notes do not report it
@@ -32,6 +32,7 @@ def build_answer(outcome: Outcome, toolbox: Toolbox, model: ChatModel, session: 
         choice=checked.choice,
         unsupported=tuple(map(toolbox.titled, checked.unsupported)),
         missing=toolbox.titled(checked.missing) if checked.missing else None,
+        left_open=toolbox.titled(checked.left_open) if checked.left_open else None,
         not_examined=tuple(replace(u, detail=toolbox.titled(u.detail)) for u in _merge_unexamined(left)),
         confidence=checked.confidence,
         steps=tuple(steps),
@@ -55,7 +56,7 @@ def build_answer(outcome: Outcome, toolbox: Toolbox, model: ChatModel, session: 
 
 def _finish_reason(checked: CheckedAnswer) -> Finished:
     if checked.found and checked.text and (checked.cited or checked.stopped is None):
-        return "answered"
+        return checked.ending
     if checked.stopped is None:
         return "not_found"
     if checked.stopped == "prompt_cut":

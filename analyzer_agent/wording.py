@@ -23,6 +23,7 @@ _PARTS_SHOWN = 4
 _IN_BRIEF = 3
 _LONGEST_QUOTE = 300
 _ENDINGS = {
+    "premise_false": "The question presupposes what the evidence shows to be otherwise.",
     "out_of_steps": "The steps were used up before it was done.",
     "out_of_budget": "The budget was used up before it was done.",
     "prompt_cut": "The model's server did not read the whole prompt, so that this answer says nothing about the video.",
@@ -143,10 +144,12 @@ def answer_lines(
         yield "doubt", f"  Without evidence: {one_line(claim)}"
     if answer.missing:
         yield "doubt", f"  Not proved: {one_line(answer.missing)}"
-    unseen = answer.finished != "answered"
+    if answer.left_open:
+        yield "unexamined", f"Left open: {one_line(answer.left_open)}"
+    unseen = not answer.is_conclusive
     yield from (("unexamined", line) for line in left_lines(answer.not_examined, names or {}, unseen=unseen, brief=brief))
     if ending := _ENDINGS.get(answer.finished):
-        yield "ending", f"{ending} {helps}".rstrip()
+        yield "ending", f"{ending} {helps if not answer.is_conclusive else ''}".rstrip()
     yield "cost", f"Confidence: {answer.confidence}"
     yield "cost", f"Cost: {cost_line(answer)}"
 

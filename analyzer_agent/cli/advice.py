@@ -53,7 +53,7 @@ def offer_whisper(videos: Iterable[str | Path], settings: "Settings", quiet: boo
 def advise(session: "Session", answer: "Answer", err: bool = False) -> None:
     """Print how to get a better speech engine if an answer depends on a weak one."""
     engine = next((cited.engine for cited in answer.citations if cited.analyzer == _SPEECH and cited.uncertain), "")
-    if not engine and answer.finished != "answered" and _was_transcribed(session, answer):
+    if not engine and not answer.is_conclusive and _was_transcribed(session, answer):
         engine = _weak_engine(session)
     _advise(session, engine, err)
 

@@ -129,7 +129,7 @@ class ChatLoop:
         self.ask(f"{self.open_question.removesuffix(_LOOK_FURTHER_HINT)}{further}")
 
     def _offer_more(self, answer: Answer) -> None:
-        unseen = answer.finished != "answered" and any(u.reason in ("unseen", "budget") for u in answer.not_examined)
+        unseen = not answer.is_conclusive and any(u.reason in ("unseen", "budget") for u in answer.not_examined)
         self.open_question = answer.question.removesuffix(_LOOK_FURTHER_HINT) if unseen else ""
         if unseen and not self.quiet:
             echo(click.style("Not everything was analyzed; /more continues.", dim=True), err=True)

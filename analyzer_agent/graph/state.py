@@ -107,6 +107,8 @@ def answer_of(row: Mapping[str, Any] | None) -> CheckedAnswer | None:
     if "spent" in fields:  # older checkpoints hold a sentence, and "" for absent values
         stopped: StopReason | None = "last_step" if fields.pop("spent") else None
         fields |= {"stopped": stopped, "problem": fields["problem"] or None, "missing": fields["missing"] or None}
+    if "found" in fields:  # older checkpoints hold a flag
+        fields["ending"] = "answered" if fields.pop("found") else "not_found"
     fields |= {name: tuple(fields[name]) for name in ("cited", "unsupported")}
     return CheckedAnswer(**fields)
 

@@ -1,9 +1,11 @@
 """The data passed between layers: observations, notes, tool results, answers."""
 
 from analyzer_agent.records.answers import (
+    CONCLUSIVE,
     Answer,
     Citation,
     Confidence,
+    Ending,
     Finished,
     Reason,
     TokenUsage,
@@ -31,6 +33,7 @@ from analyzer_agent.records.questions import QuestionRecord, VideoRecord
 from analyzer_agent.records.usage import Usage
 
 __all__ = [
+    "CONCLUSIVE",
     "GAP",
     "JSON",
     "KINDS",
@@ -39,6 +42,7 @@ __all__ = [
     "Answer",
     "Citation",
     "Confidence",
+    "Ending",
     "Finished",
     "JoinedNote",
     "Note",

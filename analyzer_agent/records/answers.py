@@ -11,7 +11,13 @@ from analyzer_agent.timeline import TimeRange, seconds
 
 Confidence = Literal["high", "medium", "low"]
 
-Finished = Literal["answered", "not_found", "out_of_steps", "out_of_budget", "prompt_cut"]
+Ending = Literal["answered", "not_found", "premise_false"]
+"""How a model ends a question: with an answer, without one, or by showing that the question presupposes what is not so."""
+
+Finished = Ending | Literal["out_of_steps", "out_of_budget", "prompt_cut"]
+
+CONCLUSIVE: frozenset[Finished] = frozenset({"answered", "premise_false"})
+"""The ends at which the evidence settles the question."""
 
 Reason = Literal["unseen", "failed", "unavailable", "budget", "not_understood"] | Unread
 
@@ -119,7 +125,8 @@ class TokenUsage:
 class Answer:
     """An answer with its evidence; `mode` is "manager" or the name of a baseline.
 
-    `unsupported` are claims without a known citation, `missing` is what verification found lacking.
+    `unsupported` are claims without a known citation, `missing` is what verification found lacking,
+    `left_open` is what the model says it left unexamined although it might matter.
     """
 
     text: str
@@ -127,6 +134,7 @@ class Answer:
     choice: str | None = None
     unsupported: tuple[str, ...] = ()
     missing: str | None = None
+    left_open: str | None = None
     not_examined: tuple[Unexamined, ...] = ()
     confidence: Confidence = "low"
     steps: tuple[ToolResult, ...] = ()
@@ -143,6 +151,11 @@ class Answer:
         from analyzer_agent.wording import answer_text
 
         return answer_text(self)
+
+    @property
+    def is_conclusive(self) -> bool:
+        """Whether the evidence settles the question."""
+        return self.finished in CONCLUSIVE
 
     def __repr__(self) -> str:
         cited = f"{len(self.citations)} citation{'' if len(self.citations) == 1 else 's'}"
@@ -172,6 +185,7 @@ class Answer:
             ],
             "unsupported": list(self.unsupported),
             **({"missing": self.missing} if self.missing else {}),
+            **({"left_open": self.left_open} if self.left_open else {}),
             "not_examined": [{"analyzer": u.analyzer} | u.to_dict() for u in self.not_examined],
             "mode": self.mode,
             "steps": [

@@ -12,7 +12,7 @@ from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.evidence.merging import MergedNote
 from analyzer_agent.evidence.rendering import as_text, fenced_result, spans_text
 from analyzer_agent.fencing import echoes_fenced, fenced, quoted, unfenced
-from analyzer_agent.records import Confidence, ToolCall, ToolResult
+from analyzer_agent.records import Confidence, Ending, ToolCall, ToolResult
 from analyzer_agent.toolbox import Toolbox
 from analyzer_agent.toolbox.citations import cited_ids, misquoting_claims, parse_id, strip_invalid
 from analyzer_agent.toolbox.schemas import JUDGE, parse_object
@@ -36,8 +36,14 @@ class DraftAnswer:
     notes: tuple[int, ...] = ()
     choice: str | None = None
     confidence: Confidence = "low"
-    found: bool = True
+    ending: Ending = "answered"
+    left_open: str | None = None
     complaint: str | None = None
+
+    @property
+    def found(self) -> bool:
+        """Whether it states something about the video that notes have to show."""
+        return self.ending != "not_found"
 
     @property
     def named(self) -> set[int]:
@@ -55,7 +61,8 @@ class CheckedAnswer:
         unsupported: claims that cite no valid note, or misquote one.
         choice: the letter of the chosen option.
         confidence: the model's own, lowered where the check or the judge found fault.
-        found: whether the model says that the notes hold the answer.
+        ending: how the model ends the question.
+        left_open: what the model says it left unexamined although it might matter, None if it names nothing.
         problem: which rule the answer breaks, None if it breaks none.
         unseen: whether it was given before anything had been analyzed.
         missing: what the cited notes do not show according to the judge, None if they suffice or were not judged.
@@ -67,11 +74,17 @@ class CheckedAnswer:
     unsupported: tuple[str, ...] = ()
     choice: str | None = None
     confidence: Confidence = "low"
-    found: bool = True
+    ending: Ending = "answered"
+    left_open: str | None = None
     problem: str | None = None
     unseen: bool = False
     missing: str | None = None
     stopped: StopReason | None = None
+
+    @property
+    def found(self) -> bool:
+        """Whether it states something about the video that notes have to show."""
+        return self.ending != "not_found"
 
 
 @dataclass(frozen=True)
@@ -116,9 +129,23 @@ def parse_finish_call(calls: Sequence[ToolCall], text: str, options: Sequence[st
         notes=_numbers(given.get("notes")),
         choice=choice,
         confidence=given["confidence"] if given.get("confidence") in ("high", "medium", "low") else "low",
-        found=given.get("found") not in (False, "false", "False"),
+        ending=_ending(given),
+        left_open=_left_open(given.get("not_examined")),
         complaint=empty if choice or chosen in (None, "") else f"{_echoed(chosen)} is not one of the options {', '.join(letters)}.",
     )
+
+
+def _ending(given: Mapping[str, Any]) -> Ending:
+    """Return how a model ends the question; recorded conversations have the flag `found` in place of `outcome`."""
+    outcome = given.get("outcome")
+    if outcome in ("answered", "not_found", "premise_false"):
+        return outcome  # type: ignore[no-any-return]
+    return "not_found" if given.get("found") in (False, "false", "False") else "answered"
+
+
+def _left_open(given: Any) -> str | None:
+    told = " ".join(unfenced(given).split()) if isinstance(given, str) else ""
+    return told if any(map(str.isalnum, told)) else None
 
 
 def _echoed(given: Any) -> str:
@@ -186,7 +213,9 @@ def check_answer(
     if draft.found and not cited and text and text not in unsupported:
         unsupported = [*unsupported, text]
     confidence: Confidence = draft.confidence if (cited or not draft.found) and not wrong else "low"
-    return CheckedAnswer(text, tuple(cited), tuple(unsupported), draft.choice, confidence, draft.found, problem, not looked)
+    return CheckedAnswer(
+        text, tuple(cited), tuple(unsupported), draft.choice, confidence, draft.ending, draft.left_open, problem, not looked
+    )
 
 
 def _problem(draft: DraftAnswer, cited: Sequence[int], uncitable: Sequence[str], wrong: Sequence[str], looked: bool) -> str | None:

@@ -83,13 +83,18 @@ def finish_tool(options: Sequence[str] | None) -> dict[str, Any]:
         "answer": {"type": "string", "description": "the answer; after each claim the notes it rests on: It costs forty [#12]."},
         "notes": {"type": "array", "items": {"type": "integer"}, "description": "ids of all notes that the answer rests on"},
         "confidence": {"type": "string", "enum": ["high", "medium", "low"]},
-        "found": {"type": "boolean", "description": "false if the video, as far as it was examined, does not hold the answer"},
+        "outcome": {
+            "type": "string",
+            "enum": ["answered", "not_found", "premise_false"],
+            "description": "not_found: what was examined does not hold the answer; premise_false: notes show that what the question "
+            "presupposes is not so; cite them",
+        },
         "not_examined": {"type": "string", "description": "what was left unexamined although it might matter"},
     }
     if options:
         letters = [option_letter(n) for n in range(len(options))]
         properties["choice"] = {"type": "string", "enum": letters, "description": "the letter of the chosen option; leave out to abstain"}
-    return function_schema(FINISH, "Give the answer and end the question.", properties, ["answer", "notes", "confidence", "found"])
+    return function_schema(FINISH, "Give the answer and end the question.", properties, ["answer", "notes", "confidence", "outcome"])
 
 
 def judge_tool() -> dict[str, Any]:

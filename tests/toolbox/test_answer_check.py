@@ -140,12 +140,12 @@ def test_an_answer_without_citation() -> None:
 
 
 def test_not_found_needs_no_citation() -> None:
-    verdict = checked("Nobody says it.", found=False, confidence="medium")
+    verdict = checked("Nobody says it.", ending="not_found", confidence="medium")
     assert not verdict.problem and not verdict.unsupported and verdict.confidence == "medium"
 
 
 def test_look_first() -> None:
-    verdict = checked("Nobody says it.", found=False, looked=False)
+    verdict = checked("Nobody says it.", ending="not_found", looked=False)
     assert verdict.unseen and verdict.problem == "nothing has been examined."
 
 

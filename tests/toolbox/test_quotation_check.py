@@ -205,8 +205,8 @@ class TestVerdict:
         assert verdict.unsupported == ('She says "it costs ninety dollars" [#1, #77].',)
 
     def test_what_was_looked_for_in_vain_may_be_quoted(self) -> None:
-        assert not self.checked('Nobody says "it costs ninety dollars".', 1, found=False).problem
-        assert self.checked('Nobody says "ships on Monday" but "it costs ninety dollars" [#1].', found=False).problem
+        assert not self.checked('Nobody says "it costs ninety dollars".', 1, ending="not_found").problem
+        assert self.checked('Nobody says "ships on Monday" but "it costs ninety dollars" [#1].', ending="not_found").problem
 
 
 def test_an_answer_cites_the_words_that_it_quotes(tmp_path: Path) -> None:

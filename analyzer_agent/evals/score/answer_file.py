@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from analyzer_agent.errors import AgentError, near
 from analyzer_agent.questions import Gold, option_index
-from analyzer_agent.records import Usage
+from analyzer_agent.records import CONCLUSIVE, Usage
 from analyzer_agent.timeline import TimeRange, parse
 from analyzer_agent.toolbox.citations import strip_invalid
 from analyzer_agent.wording import made_by
@@ -54,7 +54,7 @@ class Scored:
             return "failed"
         if self.has_options:
             return "answered" if self.picked is not None else "unparsed" if self.choice else "abstained"
-        return "answered" if self.finished == "answered" and (self.text or self.choice) else "abstained"
+        return "answered" if self.finished in CONCLUSIVE and (self.text or self.choice) else "abstained"
 
 
 def read_answers(path: Path, golds: Mapping[str, Gold] | None = None) -> list[Scored]:

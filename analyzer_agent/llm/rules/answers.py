@@ -74,7 +74,7 @@ def _continues(last: ShownNote, line: ShownNote) -> bool:
 
 
 def arguments(*said: str, notes: Sequence[ShownNote] = (), sure: bool = False, not_examined: str = "") -> dict[str, Any]:
-    """Return the arguments of finish: found with `notes`, not found without.
+    """Return the arguments of finish: answered with `notes`, not found without.
 
     Args:
         said: the sentences; empty ones are left out.
@@ -86,7 +86,7 @@ def arguments(*said: str, notes: Sequence[ShownNote] = (), sure: bool = False, n
         "answer": " ".join(part for part in (*said, SIGNATURE) if part),
         "notes": [note.id for note in notes],
         "confidence": "medium" if sure else "low",
-        "found": bool(notes),
+        "outcome": "answered" if notes else "not_found",
     }
     return given | ({"not_examined": not_examined} if not_examined else {})
 
