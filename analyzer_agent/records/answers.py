@@ -134,7 +134,6 @@ class Answer:
     choice: str | None = None
     unsupported: tuple[str, ...] = ()
     missing: str | None = None
-    left_open: str | None = None
     not_examined: tuple[Unexamined, ...] = ()
     confidence: Confidence = "low"
     steps: tuple[ToolResult, ...] = ()
@@ -145,6 +144,7 @@ class Answer:
     manager: str = ""
     model: str = ""
     session: str = ""
+    left_open: str | None = None
 
     def __str__(self) -> str:
         """Return the answer as the command line prints it, with citations, gaps and cost."""

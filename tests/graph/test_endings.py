@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,7 @@ def test_a_wrong_premise_without_evidence_is_sent_back(talks: Make) -> None:
         ({"outcome": "dunno"}, "answered"),
     ],
 )
-def test_the_other_endings(talks: Make, given: dict[str, object], finished: str) -> None:
+def test_the_other_endings(talks: Make, given: dict[str, Any], finished: str) -> None:
     assert talks(calls(LOOK), says(**{"found": None} | given)).ask().finished == finished
 
 
