@@ -12,7 +12,7 @@ from urllib.parse import quote as percent_encoded
 
 from analyzer_agent import events
 from analyzer_agent.events import ToolStarted
-from analyzer_agent.records import Answer, Citation, JoinedNote, ToolResult, Unexamined
+from analyzer_agent.records import ABSENCE, Answer, Citation, JoinedNote, ToolResult, Unexamined
 from analyzer_agent.sanitize import one_line, sanitize, truncated
 from analyzer_agent.timeline import TimeRange, clock, seconds
 
@@ -87,7 +87,7 @@ def finished(result: ToolResult, start: ToolStarted | None) -> str:
     who = subject(start) if start else result.tool
     if result.refusal is not None:
         return f"{who}: {result.refusal}"
-    found = counted(max(result.found, len(result.note_ids)), "note")
+    found = counted(max(result.found, sum(note.kind != ABSENCE for note in result.shown) if result.shown else len(result.note_ids)), "note")
     cost = ""
     if result.analyzed_ms or result.reused_ms:
         cost = f", {amount(result.analyzed_ms)} new in {amount(result.wall_ms)}" if result.analyzed_ms else ", nothing new"

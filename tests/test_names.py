@@ -18,7 +18,7 @@ PREDICATE = re.compile(
 
 MODULES = frozenset(
     """
-    adaptive_batch addresses advice agent aliases align analyzer analyzer_call answer_check answer_file answers
+    absence adaptive_batch addresses advice agent aliases align analyzer analyzer_call answer_check answer_file answers
     appended approval ask assembly audio audio_chunks audio_tracks batch benchmark_rules benchmarks briefing cache
     call_schedule captions catalog channel_mix chat citations cli coca common comparison config container contract
     conversation csv_format cue_files damage database decoder_log default_paths demo describe description detect

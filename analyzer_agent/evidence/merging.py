@@ -10,7 +10,7 @@ from typing import Any, cast
 from analyzer_agent.evidence.shots import join_shots
 from analyzer_agent.evidence.tracks import is_piece, join_tracks, merged_track
 from analyzer_agent.protocols import Spec
-from analyzer_agent.records import GAP, UNHEARD, Note, Provenance, Reason, Unexamined
+from analyzer_agent.records import ABSENCE, GAP, UNHEARD, Note, Provenance, Reason, Unexamined
 from analyzer_agent.storage import CHAPTER, Store, gc_paused
 from analyzer_agent.timeline import TimeRange, merge, sample_end
 
@@ -19,7 +19,7 @@ CONTEXT_MS = 600_000
 
 _FIRST_CONTEXT_MS = 10_000
 _SPEECH_GAP_MS = 1_500
-_SEPARATE_KINDS = ("scene", "subtitle", "look", "voice", "motion", "speech", "moment", CHAPTER, GAP)
+_SEPARATE_KINDS = ("scene", "subtitle", "look", "voice", "motion", "speech", "moment", CHAPTER, GAP, ABSENCE)
 """Kinds whose adjacent equal texts are separate; only pieces marked `continues` are joined."""
 
 
@@ -104,7 +104,7 @@ class NoteReader:
             video: the video id.
             span: the range, in ms.
             keys: only notes with these cache keys.
-            kinds: only these kinds; by default all but chapters, voice without words and gaps.
+            kinds: only these kinds; by default all but chapters, voice without words, gaps and absences.
             filters: filters of the analyzers, in addition to their defaults.
             grid: only samples on this grid, so that a coarse request gives the same result whether
                 or not a finer one came before.
@@ -115,7 +115,7 @@ class NoteReader:
         while True:
             window = TimeRange(max(0, span.start - margin), span.end + margin)
             notes = self.store.notes.read(video, window, keys=asked, kinds=kinds)
-            notes = notes if kinds else [note for note in notes if note.kind not in (CHAPTER, UNHEARD, GAP)]
+            notes = notes if kinds else [note for note in notes if note.kind not in (CHAPTER, UNHEARD, GAP, ABSENCE)]
             chosen = notes if grid is None else self._on_grid(video, notes, grid, window)
             runs = self._tracks([note for note in chosen if is_piece(note)], filters or {}, provenances)
             others = [note for note in chosen if not is_piece(note)]
@@ -178,7 +178,7 @@ class NoteReader:
         The default filters must accept it; moments and chapters, which repeat other texts, must be
         requested by kind.
         """
-        return self._select(note, {}) is not None and (bool(kinds) or note.kind not in ("moment", CHAPTER))
+        return self._select(note, {}) is not None and (bool(kinds) or note.kind not in ("moment", CHAPTER, ABSENCE))
 
     # --- filters --------------------------------------------------------------------------------
 
@@ -197,7 +197,7 @@ class NoteReader:
         if self.only is not None and note.analyzer not in self.only:
             return None
         spec = self.specs.get(note.analyzer)
-        if spec is None:
+        if spec is None or note.kind == ABSENCE:
             return note
         defaults = {name: schema.get("default") for name, schema in spec.filters_schema.items()}
         wanted = {name: value for name, value in (defaults | dict(filters)).items() if value is not None and name in defaults}

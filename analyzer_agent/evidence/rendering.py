@@ -61,7 +61,7 @@ def fold_repeats(runs: Sequence[MergedNote]) -> list[list[MergedNote]]:
     """Group the notes by line: all occurrences of a repeated text, or a single note."""
     groups: dict[tuple[str, str, str], list[MergedNote]] = {}
     for n, run in enumerate(runs):
-        slot = (run.video, run.kind, run.text if run.kind not in ("speech", "subtitle", "scene", "track") else f"{run.text}/{n}")
+        slot = (run.video, run.kind, run.text if run.kind not in ("speech", "subtitle", "scene", "track", "absence") else f"{run.text}/{n}")
         groups.setdefault(slot, []).append(run)
     return list(groups.values())
 

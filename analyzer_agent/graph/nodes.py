@@ -23,6 +23,7 @@ from analyzer_agent.toolbox.answer_check import (
     CheckedAnswer,
     StopReason,
     check_and_return,
+    citing_absences,
     notes_text,
     parse_finish_call,
     parse_judgement,
@@ -128,7 +129,8 @@ class Nodes:
         if isinstance(checked, CheckedAnswer):
             # An answer that cites what it read was not made worthless by what was cut.
             cut: StopReason | None = "prompt_cut" if state.get("prompt_cut") and not checked.cited else None
-            return {"verdict": answer_row(replace(checked, stopped=state.get("stopped") or cut))}
+            cited = citing_absences(checked, results_of(state))
+            return {"verdict": answer_row(replace(cited, stopped=state.get("stopped") or cut))}
         back = self._back(state, checked.text, checked.problem, render(checked.prompt, why=checked.problem))
         return back | {"sent_back": state["sent_back"] + 1}
 

@@ -14,6 +14,7 @@ from analyzer_agent.records.answers import (
     Unexamined,
 )
 from analyzer_agent.records.notes import (
+    ABSENCE,
     GAP,
     JSON,
     KINDS,
@@ -33,6 +34,7 @@ from analyzer_agent.records.questions import QuestionRecord, VideoRecord
 from analyzer_agent.records.usage import Usage
 
 __all__ = [
+    "ABSENCE",
     "CONCLUSIVE",
     "GAP",
     "JSON",

@@ -20,6 +20,9 @@ Unread = Literal["undecodable", "encrypted", "other_track", "too_small", "unread
 LOST: frozenset[Unread] = frozenset({"undecodable", "encrypted", "unreadable_cue"})
 """The reasons for which nothing at all was examined: no coverage is claimed there."""
 
+ABSENCE = "absence"
+"""Tells that an analyzer looked at a range and did not find what it looked for: citable, never searched."""
+
 KINDS = (
     "scene",
     "speech",
@@ -36,6 +39,7 @@ KINDS = (
     "chapter",
     UNHEARD,
     GAP,
+    ABSENCE,
 )
 """The kinds that built-in analyzers yield; plug-ins may add their own."""
 

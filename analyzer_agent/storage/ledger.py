@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from sqlite_utils import Database
 
-from analyzer_agent.records import Observation, Sample
+from analyzer_agent.records import ABSENCE, Observation, Sample
 from analyzer_agent.sanitize import encodable
 from analyzer_agent.storage.database import Connections, now, placeholders
 from analyzer_agent.storage.search_words import indexed_words
@@ -213,7 +213,7 @@ class Ledger:
         db.conn.executemany(
             "INSERT INTO notes (video, key, kind, start_ms, end_ms, text, words, score, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                (video, key, o.kind, o.span.start, o.span.end, (text := encodable(o.text)), indexed_words(text), o.score, _detail(o))
+                (video, key, o.kind, o.span.start, o.span.end, (text := encodable(o.text)), _searched(o, text), o.score, _detail(o))
                 for o in found
             ],
         )
@@ -229,12 +229,16 @@ class Ledger:
     def _clear_grain(self, db: Database, video: str, key: str, span: TimeRange, step: int, instants: Sequence[int]) -> None:
         inside = "video = ? AND key = ? AND start_ms >= ? AND start_ms < ?"
         place = [video, key, span.start, span.end]
+        if _covered_before(db, video, key, instants[0] if instants else span.start):
+            # Analyzed anew, it may find what it did not find then.
+            within = f"kind = '{ABSENCE}' AND video = ? AND key = ? AND start_ms < ? AND end_ms > ?"
+            db.execute(f"DELETE FROM notes WHERE {within}", [video, key, span.end, span.start])
         if step:
-            for table, start in (("notes", "start_ms"), ("vectors", "t_ms")):
+            for table, start in (("notes", f"kind != '{ABSENCE}' AND start_ms"), ("vectors", "t_ms")):
                 sql = f"DELETE FROM {table} WHERE video = ? AND key = ? AND {start} = ?"
                 db.conn.executemany(sql, [(video, key, instant) for instant in instants])
         else:
-            db.execute(f"DELETE FROM notes WHERE {inside}", place)
+            db.execute(f"DELETE FROM notes WHERE {inside} AND kind != ?", [*place, ABSENCE])
         db.execute(
             f"DELETE FROM coverage WHERE {inside} AND end_ms <= ? AND (state = 'failed' OR step_ms % max(?, 1) = 0)",
             [*place, span.end, step],
@@ -249,8 +253,8 @@ class Ledger:
         for start, end, step in rows:
             db.execute(
                 "UPDATE notes SET end_ms = (start_ms / ? + 1) * ? WHERE video = ? AND key = ? AND start_ms >= ? AND start_ms < ? "
-                "AND end_ms > (start_ms / ? + 1) * ? AND (kind != 'gap' OR json_extract(detail, '$.reason') NOT IN (?, ?))",
-                [step, step, video, key, max(start, span.start), min(end, span.end), step, step, "undecodable", "encrypted"],
+                "AND end_ms > (start_ms / ? + 1) * ? AND kind != ? AND (kind != 'gap' OR json_extract(detail, '$.reason') NOT IN (?, ?))",
+                [step, step, video, key, max(start, span.start), min(end, span.end), step, step, ABSENCE, "undecodable", "encrypted"],
             )
 
     def fail(self, video: str, key: str, span: TimeRange, step: int, error: str) -> None:
@@ -268,6 +272,17 @@ class Ledger:
                 [video, key, span.start, span.end, step, encodable(error), now()],
             )
             _update_coverage_stats(db, video, key, span.length, False)
+
+
+def _covered_before(db: Database, video: str, key: str, instant: int) -> bool:
+    """Return whether an instant (ms) is covered, also where it is about to be analyzed anew."""
+    at = f"{_OVERLAPPING.format('?')} AND c.state = 'done' AND (c.step_ms = 0 OR ? % c.step_ms = 0)"
+    return db.execute(f"SELECT 1 {at} LIMIT 1", [video, key, instant, instant + 1, instant, instant]).fetchone() is not None
+
+
+def _searched(o: Observation, text: str) -> str | None:
+    """Return the words under which a note is found; "" for none, None for those of its text."""
+    return "" if o.kind == ABSENCE else indexed_words(text)
 
 
 def _detail(o: Observation) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from analyzer_agent.errors import StoreError
-from analyzer_agent.records import GAP, LOST
+from analyzer_agent.records import ABSENCE, GAP, LOST
 from analyzer_agent.storage.database import BUSY_TIMEOUT_S, Connections, from_column, placeholders
 from analyzer_agent.timeline import TimeRange, merge, total
 
@@ -87,7 +87,8 @@ class Maintenance:
         with self._at.read() as db:
             chosen = f"JOIN provenances k USING (key) WHERE {where}"
             covered = list(db.query(f"SELECT c.*, k.analyzer, k.engine FROM coverage c {chosen}", args))
-            counted, vectors = _counted(db, "notes", f"{chosen} AND c.kind != '{GAP}'", args), _counted(db, "vectors", chosen, args)
+            counted = _counted(db, "notes", f"{chosen} AND c.kind NOT IN ('{GAP}', '{ABSENCE}')", args)
+            vectors = _counted(db, "vectors", chosen, args)
             lost = _lost(db, chosen, args)
         known = {known.id: known for known in self.videos()}
         groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {group: [] for group in counted}

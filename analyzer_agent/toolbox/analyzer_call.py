@@ -11,6 +11,7 @@ from typing import Any
 
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.events import Emit, ToolStarted
+from analyzer_agent.evidence.absence import absence_text, seen_parts, store_absences
 from analyzer_agent.evidence.gap_runner import GapRunner
 from analyzer_agent.evidence.merging import MergedNote, NoteReader, SampleGrid
 from analyzer_agent.evidence.plan import Plan, grain_work_ms
@@ -129,12 +130,17 @@ class AnalyzerCall:
         left = [*outcome.unexamined, *(u for span in ranges for u in self.reader.unheard(session_video.video.id, span, outcome.keys))]
         left += session_video.beyond(spec.name) if ranges[-1].end >= session_video.scope.end else []
         left += other_tracks(self.store, session_video.video, spec, ranges, own if isinstance(own, int) else 1)
-        lines, shown = as_text(runs, fold=not spec.searched)
+        absent: list[MergedNote] = []
+        if not runs and not spec.searched:
+            seen = seen_parts(ranges, left)
+            absences = [(part, absence_text(spec, session_video.video, part, step or _own_step(job), self.args)) for part in seen]
+            absent = store_absences(self.reader, session_video.video.id, outcome.keys, absences)
+        lines, shown = as_text(runs or absent, fold=not spec.searched)
         more = likeness_text(runs, filters, spec) if spec.searched else track_counts(runs, ranges)
         who = f"{self.call.name}{f' ({start.engine})' if start.engine else ''}{f' on {session_video.name}' if self.several else ''}"
         return ToolResult(
             self.call.id,
-            fenced_result(examined_text(who, ranges, left, bool(shown), more), lines),
+            fenced_result(examined_text(who, ranges, left, bool(runs), more), lines),
             tuple(note.id for note in shown),
             TimeRange(ranges[0].start, ranges[-1].end),
             outcome.reused_ms,
@@ -202,6 +208,12 @@ def measured_speed(store: Store, tool: Tool) -> float | None:
     other, share = tool.spec.like
     known = store.history.speed(other, engine, device)
     return known * share if known is not None else None
+
+
+def _own_step(job: BoundAnalyzer) -> int:
+    """Return the sampling step (ms) of an analyzer that chooses its frames by its own options; 0 if there is none."""
+    step = job.analyzer.params.get("step", 0)
+    return step if isinstance(step, int) else 0
 
 
 def _step(spec: Spec, args: Mapping[str, Any]) -> int:

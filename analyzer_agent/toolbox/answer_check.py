@@ -5,14 +5,14 @@ are added from it later.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.evidence.merging import MergedNote
 from analyzer_agent.evidence.rendering import as_text, fenced_result, spans_text
 from analyzer_agent.fencing import echoes_fenced, fenced, quoted, unfenced
-from analyzer_agent.records import Confidence, Ending, ToolCall, ToolResult
+from analyzer_agent.records import ABSENCE, Confidence, Ending, ToolCall, ToolResult
 from analyzer_agent.toolbox import Toolbox
 from analyzer_agent.toolbox.citations import cited_ids, misquoting_claims, parse_id, strip_invalid
 from analyzer_agent.toolbox.schemas import JUDGE, parse_object
@@ -216,6 +216,17 @@ def check_answer(
     return CheckedAnswer(
         text, tuple(cited), tuple(unsupported), draft.choice, confidence, draft.ending, draft.left_open, problem, not looked
     )
+
+
+_MAX_ABSENCES = 6
+
+
+def citing_absences(checked: CheckedAnswer, results: Iterable[ToolResult]) -> CheckedAnswer:
+    """Return an answer that nothing was found with the absences that were shown for it, unless it cites notes of its own."""
+    if checked.found or checked.cited:
+        return checked
+    absences = dict.fromkeys(note.id for result in results for note in result.shown if note.kind == ABSENCE)
+    return replace(checked, cited=tuple(absences)[:_MAX_ABSENCES])
 
 
 def _problem(draft: DraftAnswer, cited: Sequence[int], uncitable: Sequence[str], wrong: Sequence[str], looked: bool) -> str | None:

@@ -15,7 +15,7 @@ from analyzer_agent.evidence.merging import MergedNote, NoteReader
 from analyzer_agent.evidence.rendering import CHARS_PER_TOKEN, DEFAULT_TOKENS, as_line, as_text, examined_text, fenced_result, shown_note
 from analyzer_agent.evidence.summary import Part, SummaryCache, store_chapters
 from analyzer_agent.fencing import echoes_fenced
-from analyzer_agent.records import ShownNote, ToolCall, ToolResult
+from analyzer_agent.records import ABSENCE, ShownNote, ToolCall, ToolResult
 from analyzer_agent.sanitize import truncated
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, total
@@ -215,6 +215,7 @@ def run_survey(
     results = run(emit_progress)
     heads: list[str] = []
     runs: list[MergedNote] = []
+    absent: list[MergedNote] = []
     for tool, result in zip(survey.tools, results, strict=True):
         if result.refused:
             heads.append(f"{tool.spec.tool} was left out: {result.text.removeprefix('Refused: ')}")
@@ -222,7 +223,11 @@ def run_survey(
         found = analyzer_call.known_notes(reader.store, reader, tool, session_video)
         heads.append(examined_text(tool.spec.tool, [session_video.scope], result.not_examined, bool(found)))
         runs += found
+        absences = [note.id for note in result.shown if note.kind == ABSENCE]
+        absent += [reader.merged_note_of(note) for note in reader.store.notes.get(absences).values()]
     lines, shown = _description(reader, summaries, session_video, runs)
+    without, shown_absent = as_text(absent)
+    lines, shown = "\n".join(filter(None, (lines, without))), [*shown, *shown_absent]
     return ToolResult(
         call.id,
         fenced_result("\n".join(heads), lines),

@@ -161,7 +161,9 @@ class TestBriefing:
         assert "audio tracks: 1 (engRulesIgno)" in text and "previous" not in text
 
     def test_an_empty_result(self, boxes: Boxes) -> None:
-        assert look(boxes(FAKE), call("find_fake", ranges=[[20, 30]])) == "find_fake analyzed 0:20-0:30.\nNothing was found there."
+        assert look(boxes(FAKE), call("find_fake", ranges=[[20, 30]])) == (
+            'find_fake analyzed 0:20-0:30.\nNothing was found there:\n<notes>\n#1 0:20-0:30 absence "no text: examined whole"\n</notes>'
+        )
 
 
 class TestLength:

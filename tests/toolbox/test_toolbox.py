@@ -28,7 +28,14 @@ class TestResults:
 
     def test_nothing_found_says_what_was_examined(self, store: Store) -> None:
         result = done(boxed(store, finds()), call("find_fake", ranges=[[0, 5], [20, 30]]))
-        assert result.text == "find_fake analyzed 0:00-0:05, 0:20-0:30.\nNothing was found there."
+        told = [
+            "find_fake analyzed 0:00-0:05, 0:20-0:30.\nNothing was found there:",
+            "<notes>",
+            '#1 0:00-0:05 absence "no text: examined whole"',
+            '#2 0:20-0:30 absence "no text: examined whole"',
+            "</notes>",
+        ]
+        assert result.text == "\n".join(told) and (result.note_ids, result.found) == ((1, 2), 0)
 
     def test_a_second_look_is_free(self, store: Store) -> None:
         toolbox = boxed(store, finds((3000, 5000, "EXIT")))
@@ -250,7 +257,8 @@ class TestVoiceWithoutWords:
     def test_a_result_tells_where_it_is_each_time(self, box: Toolbox) -> None:
         for _ in range(2):
             result = done(box, call("find_fake", ranges=[["0:00", "0:30"]]))
-            assert result.note_ids == () and "analyzed 0:00-0:30" in result.text
+            assert {note.kind for note in result.shown} == {"absence"} and "analyzed 0:00-0:30" in result.text
+            assert [note.span for note in result.shown] == [TimeRange(0, 7_000), TimeRange(12_000, 30_000)]
             assert "Not understood, there is voice without words: 0:07-0:12" in result.text
             assert [(u.span, u.reason) for u in result.not_examined] == [(TimeRange(7_000, 12_000), "not_understood")]
         assert analyzed(box) == [TimeRange(start, start + 8_000) for start in range(0, 32_000, 8_000)]

@@ -58,7 +58,7 @@ class Desk:
 
     def notes(self) -> list[tuple[int, int, str]]:
         found = self.store.notes.read(self.video.id, TimeRange(0, self.video.duration))
-        return [(note.span.start, note.span.end, note.text) for note in found]
+        return [(note.span.start, note.span.end, note.text) for note in found if note.kind != "absence"]
 
 
 @pytest.fixture
@@ -104,14 +104,15 @@ def test_looking_more_closely_takes_smaller_grains_and_does_not_hide_the_overvie
     close = desk.look([100, 101.9], every=0.5)
     assert desk.looker.asked[1:] == [(QUESTION, [100, 100, 101, 101, 102, 102, 103, 103], desk.looker.asked[1][2], False)]
     assert desk.looker.asked[1][2][:3] == ["1:40", "1:40.5", "1:41"]
-    assert close.note_ids == () and "Nothing was found there" in close.text
+    assert [note.kind for note in close.shown] == ["absence"] and "Nothing was found there" in close.text
     assert desk.notes() == [(240_000, 256_000, "Red at 4:00.")]
 
 
 def test_frames_that_do_not_show_it_leave_a_grain_that_is_covered_and_empty(store: Store) -> None:
     desk = Desk(store, Looker(lambda times: ""))
     result = desk.look([0, 150])
-    assert result.text == "look (fake) analyzed 0:00-2:30.\nNothing was found there."
+    told = f"#1 0:00-2:30 absence \"nothing that answers '{QUESTION}': looked at 19 frames, one every 8 s\""
+    assert result.text == f"look (fake) analyzed 0:00-2:30.\nNothing was found there:\n<notes>\n{told}\n</notes>"
     assert desk.notes() == [] and desk.look([0, 150]).reused_ms == 150_000
     assert desk.box.covered(desk.box.session_videos["film"]) == {"look": [TimeRange(0, 150_000)]}
 

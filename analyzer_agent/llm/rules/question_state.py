@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from analyzer_agent.llm.rules.question_parser import TimeSelector, parse_time_expression
-from analyzer_agent.records import QuestionRecord, ShownNote, ToolResult, VideoRecord
+from analyzer_agent.records import ABSENCE, QuestionRecord, ShownNote, ToolResult, VideoRecord
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.wording import option_letter
 
@@ -103,4 +103,4 @@ def _key(call: Call) -> str:
 
 
 def _named(notes: Sequence[ShownNote], names: Mapping[str, str]) -> tuple[ShownNote, ...]:
-    return tuple(replace(note, video=names[note.video]) for note in notes if note.video in names)
+    return tuple(replace(note, video=names[note.video]) for note in notes if note.video in names and note.kind != ABSENCE)
