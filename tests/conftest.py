@@ -166,3 +166,11 @@ def shared() -> Path:
     if not (SHARED / "media").is_dir():
         pytest.skip("needs the folder of real footage beside the checkout, which is not part of the repository")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def real_whisper() -> Path:
+    """Real weights of Whisper, at least of its size base; tests that need them skip where REAL_WHISPER names none."""
+    if not (folder := os.environ.get("REAL_WHISPER")):
+        pytest.skip("needs real weights: REAL_WHISPER=FOLDER, the folder that `weights pull speech` leaves its model.bin in")
+    return Path(folder)

@@ -43,7 +43,7 @@ _ABBREVIATION = re.compile(r"(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|No|[A-Z])\.$")
 class Speech(Analyzer):
     """Transcribe one audio track with the engine's `words`."""
 
-    version = "3"
+    version = "4"
 
     def __init__(self, options: Mapping[str, Any], engine: Engine) -> None:
         self.engine = engine.name

@@ -10,7 +10,6 @@ import importlib.util
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +26,7 @@ from analyzer_agent.tools.engines.telemetry_off import runtime_telemetry_off
 from analyzer_agent.tools.engines.whisper_files import INSTALL_HINT, locate
 from analyzer_agent.tools.languages import code_of, unsupported_language_reason
 from analyzer_agent.tools.support.loudness import lifted
+from analyzer_agent.tools.support.transcriber import MARGIN_MS
 
 _RATE = 16_000
 
@@ -36,11 +36,11 @@ _TYPES = {"cpu": ("int8", "float32"), "cuda": ("float16", "int8", "float32")}
 _FRAMES_PER_WINDOW = 3_000
 _WINDOW_MS = 30_000
 """Length of Whisper's input window, in ms."""
-_MIN_SILENCE_MS, _VOICE_PAD_MS = 160, 400
-"""Silences of at least the first value, in ms, separate stretches of voice; a window extends the
-second before its first stretch and after its last one."""
-_APART = 10_000
-"""Stretches separated by more than this, in ms, are put in different windows."""
+_MIN_SILENCE_MS = 160
+"""Silences of at least this length, in ms, separate stretches of voice."""
+_APART = 2_000
+"""Stretches separated by more than this, in ms, are put in different windows: Whisper would start
+the words after the pause before it, and join voices that have nothing to do with each other."""
 _FULL = 20_000
 """A full window is split at its longest pause after this much of it, in ms."""
 
@@ -107,7 +107,7 @@ class Silero:
         They are separated by at least `silence` ms and padded by `pad` ms.
         """
         options = self._options(
-            min_silence_duration_ms=silence, speech_pad_ms=pad, max_speech_duration_s=(_WINDOW_MS - 2 * _VOICE_PAD_MS) / 1000
+            min_silence_duration_ms=silence, speech_pad_ms=pad, max_speech_duration_s=(_WINDOW_MS - 2 * MARGIN_MS) / 1000
         )
         stamps = self._stamps(lifted(samples), options) if len(samples) else []
         return [(at["start"] * 1000 // _RATE, at["end"] * 1000 // _RATE) for at in stamps]
@@ -141,8 +141,8 @@ class Whisper:
         del self._model  # also drops the cached encoder output
 
     def windows(self, samples: NDArray[np.float32]) -> list[list[tuple[int, int]]]:
-        """Return the stretches of voice, grouped into windows of at most 30 s."""
-        return _padded(_windows(self._silero.voiced(samples, _MIN_SILENCE_MS, 0)), len(samples) * 1000 // _RATE)
+        """Return the stretches of voice, grouped into windows of at most 30 s with their margins."""
+        return _windows(self._silero.voiced(samples, _MIN_SILENCE_MS, 0))
 
     def language(self, samples: NDArray[np.float32]) -> tuple[str, float]:
         """Detect the language of the first 30 s with `WhisperModel.detect_language`."""
@@ -189,7 +189,7 @@ def _windows(stretches: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]
     windows: list[list[tuple[int, int]]] = []
     now: list[tuple[int, int]] = []
     for start, end in stretches:
-        while now and (start - now[-1][1] > _APART or end - now[0][0] > _WINDOW_MS - 2 * _VOICE_PAD_MS):
+        while now and (start - now[-1][1] > _APART or end - now[0][0] > _WINDOW_MS - 2 * MARGIN_MS):
             at = len(now) if start - now[-1][1] > _APART else _pause([*now, (start, end)])
             windows.append(now[:at])
             now = now[at:]
@@ -202,18 +202,6 @@ def _pause(stretches: Sequence[tuple[int, int]]) -> int:
     first, last = stretches[0][0], len(stretches) - 1
     late = [i for i in range(1, last + 1) if stretches[i - 1][1] - first >= _FULL] or [last]
     return max(late, key=lambda i: stretches[i][0] - stretches[i - 1][1])
-
-
-def _padded(windows: list[list[tuple[int, int]]], length: int) -> list[list[tuple[int, int]]]:
-    """Extend windows at both ends without letting them overlap."""
-    pauses = [after[0][0] - before[-1][1] for before, after in pairwise(windows)]
-    edge = [2 * _VOICE_PAD_MS] if windows else []
-    for window, before, after in zip(windows, edge + pauses, pauses + edge, strict=True):
-        (start, end) = window[0]
-        window[0] = (max(start - min(_VOICE_PAD_MS, before // 2), 0), end)
-        (start, end) = window[-1]
-        window[-1] = (start, min(end + min(_VOICE_PAD_MS, after // 2), length))
-    return windows
 
 
 def _remembering(encode: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,6 +7,7 @@ another language, is transcribed again separately; voice still without words is 
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -18,6 +19,9 @@ from analyzer_agent.tools.support.audio_chunks import SAMPLE_RATE, AudioChunks
 
 Window = Sequence[tuple[int, int]]
 """Stretches of voice as (start, end) in ms, in time order; transcribed as one piece of audio."""
+
+MARGIN_MS = 400
+"""Sound heard before and after the voice of a window, as far as its neighbours leave room, in ms."""
 
 HeardWords = Sequence[tuple[str, int, int, float]]
 """Words as (text, start, end, probability) in time order; times in ms."""
@@ -33,6 +37,9 @@ _REACH = 500
 
 _SOFT = 300
 """Audio added around a part of a window that is transcribed separately, in ms."""
+
+_LEAK = 4
+"""A word across a pause belongs after it, unless this many times more of it lies before it."""
 
 _INVENTED = 0.3
 """Minimum mean probability of a separate transcript: Whisper invents words for breath and noise."""
@@ -65,7 +72,7 @@ class Recognizer(Protocol):
     takes_hotwords: bool
 
     def windows(self, samples: NDArray[np.float32]) -> Sequence[Window]:
-        """Return the stretches of voice, grouped into windows for `words`."""
+        """Return the stretches of voice without margins, grouped into windows for `words`."""
 
     def language(self, samples: NDArray[np.float32]) -> tuple[str, float]:
         """Detect the language of up to 30 s of audio; return its code and probability."""
@@ -125,6 +132,7 @@ class _Block:
         self._samples = samples
         self._how = how
         self._windows = how.recognizer().windows(samples)
+        self._bounds = _bounds(self._windows, len(samples) * 1000 // SAMPLE_RATE)
         self._said: dict[int, Said] = {}
 
     def said(self, span: TimeRange) -> Iterator[Said]:
@@ -133,18 +141,18 @@ class _Block:
             if not TimeRange(self._start + window[0][0], self._start + window[-1][1]).overlaps(span):
                 continue
             if number not in self._said:
-                self._said[number] = self._heard(window)
+                self._said[number] = self._heard(window, self._bounds[number])
             yield self._said[number]
 
-    def _heard(self, window: Window) -> Said:
-        words = self._words(window, "")
-        words = self._in_other_languages(window, words)
+    def _heard(self, window: Window, bounds: tuple[int, int]) -> Said:
+        words = self._words(window, bounds, "")
+        words = self._in_other_languages(window, bounds, words)
         language = words[0].language if words else ""
         # If the whole window gave no words, its stretches are tried one by one.
         gaps = holes(window, words) if words else [[stretch] for stretch in window if len(window) > 1]
         while gaps:
             gap = gaps.pop()
-            more = self._words(_wider(gap, window), language) if _voice(gap) >= AGAIN else []
+            more = self._words(gap, _around(gap, bounds), language) if _voice(gap) >= AGAIN else []
             if _sure(more) >= _INVENTED:
                 words += more
                 gaps += holes(gap, more)
@@ -155,33 +163,67 @@ class _Block:
             [TimeRange(self._start + gap.start, self._start + gap.end) for gap in unheard],
         )
 
-    def _in_other_languages(self, window: Window, words: list[HeardWord]) -> list[HeardWord]:
+    def _in_other_languages(self, window: Window, bounds: tuple[int, int], words: list[HeardWord]) -> list[HeardWord]:
         """Transcribe doubtful parts again in the language detected in them, if it differs."""
-        for part in [_wider(part, window) for part in _doubtful(window, words)]:
+        for part in _doubtful(window, words):
             if len(part) == len(window):
                 continue
-            usual = words[0].language
-            language = self._how.language(sound(self._samples, part), usual)
+            usual, around = words[0].language, _around(part, bounds)
+            language = self._how.language(_cut(self._samples, around), usual)
             if language != usual:
                 rest = [word for word in words if not _within(part, word)]
-                words = sorted([*rest, *self._words(part, language)], key=lambda word: word.start)
+                words = sorted([*rest, *self._words(part, around, language)], key=lambda word: word.start)
         return words
 
-    def _words(self, window: Window, around: str) -> list[HeardWord]:
-        """Return the words of a window; times in ms from the start of the block."""
-        first, last = window[0][0], window[-1][1]
-        samples = sound(self._samples, window)
+    def _words(self, window: Window, bounds: tuple[int, int], around: str) -> list[HeardWord]:
+        """Return the words of a window; times in ms from the start of the block.
+
+        Args:
+            window: the voice.
+            bounds: the start and end of the sound to hear, with the margins around the voice.
+            around: the language of the neighbouring windows, "" if unknown.
+        """
+        samples = _cut(self._samples, bounds)
         language = self._how.language(samples, around)
         found = []
         for text, begin, finish, prob in self._how.recognizer().words(samples, language, self._how.hotwords):
-            start = min(max(first + begin, first), last - 1)
-            found.append(HeardWord(text, start, min(max(first + finish, start + 1), last), prob, language))
-        return found
+            found.append(HeardWord(text, bounds[0] + begin, bounds[0] + finish, prob, language))
+        return at_voice(found, window)
 
 
 def sound(samples: NDArray[np.float32], window: Window) -> NDArray[np.float32]:
-    """Return the audio of a window, pauses included."""
-    return samples[window[0][0] * SAMPLE_RATE // 1000 : window[-1][1] * SAMPLE_RATE // 1000]
+    """Return the audio of a window, pauses included, margins not."""
+    return _cut(samples, (window[0][0], window[-1][1]))
+
+
+def at_voice(words: Sequence[HeardWord], window: Window) -> list[HeardWord]:
+    """Move the edges of words out of pauses, to the voice that they belong to.
+
+    Recognizers start a word where the one before it ended, pause included, and end the last word
+    before a pause early; voice detection is right within 50 ms.
+
+    Args:
+        words: in time order.
+        window: the voice; no word starts or ends outside it.
+    """
+    first, last = window[0][0], window[-1][1]
+    found: list[HeardWord] = []
+    for word in words:
+        start, end = max(word.start, first), min(word.end, last)
+        voiced = [(a, b) for a, b in window if max(a, start) < min(b, end)]
+        if len(voiced) > 1 and (voiced[-2][1] - max(start, voiced[-2][0])) > _LEAK * (end - voiced[-1][0]):
+            voiced.pop()
+        if voiced:
+            start, end = max(start, voiced[-1][0]), min(end, voiced[-1][1])
+        start = min(start, last - 1)
+        found.append(word._replace(start=start, end=max(end, start + 1)))
+    return [_to_the_end(word, after.start if after else last, window) for word, after in zip(found, [*found[1:], None], strict=False)]
+
+
+def _to_the_end(word: HeardWord, limit: int, window: Window) -> HeardWord:
+    """Extend a word to the end of its stretch, if that is near and before the next word starts."""
+    end = next((b for a, b in window if a <= word.start < b), 0)
+    return word._replace(end=end) if word.end < end <= min(limit, word.end + _REACH) else word
 
 
 def holes(window: Window, words: Sequence[HeardWord]) -> list[list[tuple[int, int]]]:
@@ -197,11 +239,21 @@ def holes(window: Window, words: Sequence[HeardWord]) -> list[list[tuple[int, in
     return found
 
 
-def _wider(part: Window, window: Window) -> Window:
-    """Extend a part of a window into the surrounding silence: voices start and end softly."""
-    (first, end), start, last = part[0], part[-1][0], part[-1][1]
-    first, last = max(first - _SOFT, window[0][0]), min(last + _SOFT, window[-1][1])
-    return [(first, last)] if len(part) == 1 else [(first, end), *part[1:-1], (start, last)]
+def _cut(samples: NDArray[np.float32], bounds: tuple[int, int]) -> NDArray[np.float32]:
+    return samples[bounds[0] * SAMPLE_RATE // 1000 : bounds[1] * SAMPLE_RATE // 1000]
+
+
+def _bounds(windows: Sequence[Window], length: int) -> list[tuple[int, int]]:
+    """Return the sound to hear for each window: its voice and margins that do not overlap."""
+    pauses = [after[0][0] - before[-1][1] for before, after in pairwise(windows)]
+    margins = [min(MARGIN_MS, pause // 2) for pause in pauses]
+    around = zip(windows, [MARGIN_MS, *margins], [*margins, MARGIN_MS], strict=False)
+    return [(max(window[0][0] - before, 0), min(window[-1][1] + after, length)) for window, before, after in around]
+
+
+def _around(part: Window, bounds: tuple[int, int]) -> tuple[int, int]:
+    """Return the sound of a part with the silence around it: voices start and end softly."""
+    return max(part[0][0] - _SOFT, bounds[0]), min(part[-1][1] + _SOFT, bounds[1])
 
 
 def _doubtful(window: Window, words: Sequence[HeardWord]) -> list[list[tuple[int, int]]]:

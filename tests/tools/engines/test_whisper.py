@@ -143,7 +143,9 @@ def test_windows_hold_all_the_voice_there_is_and_end_at_pauses(whisper: faster_w
         ([(0, 5_000), (16_000, 17_000)], [1, 1]),
         ([(0, 21_000), (21_900, 25_000), (25_200, 29_000), (29_100, 40_000)], [1, 3]),
         ([(0, 29_000), (29_000, 58_000), (58_000, 59_000)], [1, 1, 1]),
-        ([(0, 1_000), (5_000, 15_000), (15_200, 29_500)], [2, 1]),
+        ([(0, 1_000), (3_000, 15_000), (15_200, 29_500)], [2, 1]),
+        ([(0, 1_000), (3_001, 15_000), (15_200, 29_500)], [1, 2]),
+        ([(24_500, 25_200), (75_600, 78_000)], [1, 1]),
     ],
 )
 def test_stretches_share_a_window_while_it_has_room(stretches: list[tuple[int, int]], windows: list[int]) -> None:
@@ -157,9 +159,10 @@ def test_whisper_hears_what_the_library_hears(whisper: faster_whisper.Whisper, t
     heard = heard_words(analyzed(speech.SPEC.bind({"language": "en"}, Ready(whisper)), video, cut(video.duration, 0)))
     plain = []
     for window in whisper.windows(talk):
-        first, last = window[0][0], window[-1][1]
-        for word, start, end in plain_words(tiny, transcriber.sound(talk, window), language="en"):
-            plain.append((word, at := min(first + start, last - 1), min(max(first + end, at + 1), last)))
+        first, last = window[0][0] - transcriber.MARGIN_MS, window[-1][1] + transcriber.MARGIN_MS
+        found = plain_words(tiny, talk[max(first, 0) * 16 : last * 16], language="en")
+        words = [transcriber.HeardWord(text, max(first, 0) + start, max(first, 0) + end, 1.0) for text, start, end in found]
+        plain += [(word.text, word.start, word.end) for word in transcriber.at_voice(words, window)]
     assert heard == plain and len(heard) > 5
 
 
