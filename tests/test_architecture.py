@@ -47,7 +47,9 @@ MAY_IMPORT = {
     # 6
     "batch": (*LAYER_0, "importing", "config", "prompts", "storage", "evidence", "toolbox", "session", "llm", "media", "tools"),
     "doctor": (*LAYER_0, "config", "prompts", "storage", "evidence", "toolbox", "session", "llm", "media", "tools"),
-    # beside them: what plug-in authors test with
+    # beside them: shows people what is stored
+    "page": (*LAYER_0, "storage", "evidence", "media"),
+    # what plug-in authors test with
     "testing": LAYER_0,
 }
 MAY_IMPORT["cli"] = (*MAY_IMPORT, "sample")
@@ -175,6 +177,10 @@ def test_modules_import_lower_layers_only() -> None:
 def test_only_the_session_and_the_doors_import_evals() -> None:
     packages = {name for name, below in MAY_IMPORT.items() if any(one.startswith("evals") for one in below)}
     assert packages == {"session", "cli"}
+
+
+def test_only_the_doors_import_the_page() -> None:
+    assert {name for name, below in MAY_IMPORT.items() if "page" in below} == {"cli"}
 
 
 def test_imports_that_go_upward_are_late_or_for_the_type_checker() -> None:

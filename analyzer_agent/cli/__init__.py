@@ -18,6 +18,7 @@ from analyzer_agent.cli.errors import MainGroup
 from analyzer_agent.cli.import_notes import import_notes
 from analyzer_agent.cli.index import index
 from analyzer_agent.cli.notes import notes
+from analyzer_agent.cli.report import report
 from analyzer_agent.cli.score import score
 from analyzer_agent.cli.search import search
 from analyzer_agent.cli.sessions import sessions
@@ -44,6 +45,6 @@ def main() -> None:
 
 
 _ASKING = (demo, ask, chat, sessions, batch, score)
-_KNOWING = (index, search, transcribe, describe, import_notes, notes)
+_KNOWING = (index, search, transcribe, describe, import_notes, notes, report)
 for _command in (*_ASKING, *_KNOWING, doctor, config, weights, cache):
     main.add_command(_command)

@@ -7,6 +7,7 @@ from analyzer_agent.media.addresses import address_error, local_path
 from analyzer_agent.media.file import MediaFile, open_video
 from analyzer_agent.media.folders import media_in
 from analyzer_agent.media.identity import content_id, fingerprint, is_named, named_id
+from analyzer_agent.media.jpeg import jpeg
 from analyzer_agent.media.missing_video import MissingVideo
 from analyzer_agent.media.probe import has_sound
 
@@ -18,6 +19,7 @@ __all__ = [
     "fingerprint",
     "has_sound",
     "is_named",
+    "jpeg",
     "local_path",
     "media_in",
     "named_id",

@@ -5,7 +5,7 @@ from pathlib import Path
 from analyzer_agent.storage.database import Connections, gc_paused
 from analyzer_agent.storage.history import History
 from analyzer_agent.storage.identities import Identities, StoredSums
-from analyzer_agent.storage.ledger import LEASE_S, ClaimLost, Covered, Failed, Ledger
+from analyzer_agent.storage.ledger import LEASE_S, ClaimLost, Covered, Failed, GrainState, Ledger
 from analyzer_agent.storage.maintenance import Cleared, KnownVideo, Maintenance, StoredShare
 from analyzer_agent.storage.notes import CHAPTER, CHAPTERS, Notes, NoteSummary, Vectors
 
@@ -17,6 +17,7 @@ __all__ = [
     "Cleared",
     "Covered",
     "Failed",
+    "GrainState",
     "History",
     "Identities",
     "KnownVideo",

@@ -51,6 +51,17 @@ class Failed:
     error: str
 
 
+class GrainState(NamedTuple):
+    """A row of the ledger: how the analysis of a grain under a key ended; `step` is in ms."""
+
+    key: str
+    span: TimeRange
+    step: int
+    done: bool
+    notes: int
+    error: str
+
+
 class ClaimLost(Exception):
     """The claim had expired and another process took over the grain; the other's result counts."""
 
@@ -75,6 +86,16 @@ class Ledger:
         with self._at.read() as db:
             rows = db.execute(sql, [video, *wanted, span.start, span.end, span.start])
             return [Covered(TimeRange(start, end), step, key) for start, end, step, key in rows]
+
+    def grains(self, video: str) -> list[GrainState]:
+        """Return all rows of a video in time order, but for those of superseded keys."""
+        sql = (
+            "SELECT c.key, c.start_ms, c.end_ms, c.step_ms, c.state = 'done', c.notes, c.error FROM coverage c WHERE c.video = ? "
+            "AND NOT EXISTS (SELECT 1 FROM superseded s WHERE s.video = c.video AND s.key = c.key) ORDER BY c.start_ms, c.end_ms"
+        )
+        with self._at.read() as db:
+            rows = db.execute(sql, [video])
+            return [GrainState(key, TimeRange(start, end), step, bool(done), *rest) for key, start, end, step, done, *rest in rows]
 
     def looked(self, analyzer: str) -> dict[str, list[TimeRange]]:
         """Return the ranges covered by an analyzer with any engine, by video id."""

@@ -1,0 +1,10 @@
+"""The page that shows people a video with its evidence: what was found, where, and what was never looked at.
+
+Plain HTML, CSS and ES modules lie in `static`; `document` puts together what they show, and
+`rendering` makes one file of both. Only doors, such as the command line, import this package.
+"""
+
+from analyzer_agent.page.document import PageVideo, build_document
+from analyzer_agent.page.rendering import MAX_EMBEDDED, page_text
+
+__all__ = ["MAX_EMBEDDED", "PageVideo", "build_document", "page_text"]

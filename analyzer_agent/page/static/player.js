@@ -1,0 +1,127 @@
+// The video, or where it cannot be played, its stills.
+
+import { byId, element } from "./dom.js";
+import { clock } from "./text.js";
+
+// Times are whole ms, rounded: half a ms later the same frame is shown for certain.
+const INTO_FRAME_S = 0.0005;
+const STEP_MS = 40;
+
+export class Player {
+  constructor(state) {
+    this.state = state;
+    this.video = byId("player");
+    this.video.addEventListener("timeupdate", () => this.#reached());
+    this.video.addEventListener("seeked", () => this.#reached());
+    this.video.addEventListener("error", () => this.#refused());
+    this.video.addEventListener("loadedmetadata", () => this.#loaded());
+    this.video.addEventListener("play", () => this.#follow());
+    state.on("seek", () => this.#seek());
+    state.on("video", () => this.load());
+    state.on("seek time select", () => this.#now());
+  }
+
+  async load() {
+    const { video } = this.state;
+    this.playable = false;
+    this.#tell("");
+    this.video.removeAttribute("src");
+    this.video.hidden = false;
+    this.video.setAttribute("aria-label", video.name);
+    const address = await this.state.source.address(video);
+    if (address) this.video.src = address;
+    else this.#refused();
+    this.#now();
+  }
+
+  toggle() {
+    if (this.playable) this.video.paused ? this.video.play() : this.video.pause();
+  }
+
+  /** Show the next (1) or the previous (-1) frame. */
+  step(direction) {
+    this.video.pause();
+    const rate = this.state.video.rate;
+    const frame = rate ? 1000 / rate : STEP_MS;
+    this.state.seek(this.state.at + direction * frame);
+  }
+
+  #seek() {
+    this.pending = this.state.at / 1000 + INTO_FRAME_S;
+    if (this.playable) this.video.currentTime = this.pending;
+    else this.#picture();
+  }
+
+  #loaded() {
+    this.playable = true;
+    this.#tell("");
+    byId("picture").hidden = true;
+    if (this.pending !== undefined) this.video.currentTime = this.pending;
+  }
+
+  #reached() {
+    if (!this.playable || this.video.seeking) return;
+    const { currentTime } = this.video;
+    if (this.pending !== undefined) {
+      // What was sought is the time, to the ms, until playing changes it.
+      this.stands = Math.abs(currentTime - this.pending) < 0.001 ? currentTime : undefined;
+      this.pending = undefined;
+    }
+    if (currentTime !== this.stands) this.state.reached(Math.round(currentTime * 1000));
+  }
+
+  #follow() {
+    const frame = () => {
+      if (this.video.paused || this.video.ended) return;
+      this.#reached();
+      requestAnimationFrame(frame);
+    };
+    requestAnimationFrame(frame);
+  }
+
+  #refused() {
+    if (this.video.hidden) return;
+    this.playable = false;
+    this.video.hidden = true;
+    const why = this.state.video.url ? "This browser cannot play the file, or it has moved." : "The file is not here.";
+    const input = element("input", { type: "file", accept: "video/*,audio/*", class: "hidden", onchange: () => this.#take(input.files[0]) });
+    const label = element("label", { class: "button" }, "Choose the file", input);
+    this.#tell(`${why} Its pictures and notes are shown.`, label);
+    this.#picture();
+  }
+
+  #take(file) {
+    if (!file) return;
+    this.video.hidden = false;
+    this.video.src = URL.createObjectURL(file);
+  }
+
+  #tell(text, ...more) {
+    const trouble = byId("trouble");
+    trouble.replaceChildren(text, ...more);
+    trouble.hidden = !text;
+  }
+
+  /** Show the still or thumbnail nearest to the time. */
+  #picture() {
+    const { video, at, source } = this.state;
+    const picture = byId("picture");
+    const url = source.still(video.id, at) ?? nearest(video.thumbnails, at)?.[1];
+    picture.hidden = !url;
+    if (url) picture.src = url;
+    picture.alt = url ? `Frame near ${clock(at, true)}` : "";
+  }
+
+  #now() {
+    const { at, note } = this.state;
+    byId("clock").textContent = clock(at);
+    byId("current").replaceChildren(...(note ? [element("b", {}, `#${note.id} ${note.kind}`), " ", element("bdi", {}, note.text)] : []));
+  }
+}
+
+/** Return the [instant, url] nearest to a time. */
+export function nearest(thumbnails, at) {
+  let best;
+  for (const one of thumbnails) if (!best || Math.abs(one[0] - at) < Math.abs(best[0] - at)) best = one;
+  return best;
+}

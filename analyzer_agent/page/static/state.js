@@ -1,0 +1,84 @@
+// What is shown now. Parts of the page change it through these methods and listen to its events.
+
+import { wordsOf } from "./text.js";
+
+export class PageState extends EventTarget {
+  constructor(source) {
+    super();
+    this.source = source;
+    this.video = source.videos[0];
+    this.at = 0;
+    this.note = null;
+    this.lane = null;
+    this.words = [];
+    this.found = this.video.notes;
+    this.hidden = new Set();
+  }
+
+  tell(name, detail = {}) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+
+  on(names, listener) {
+    for (const name of names.split(" ")) this.addEventListener(name, (event) => listener(event.detail));
+  }
+
+  /** Show another video. */
+  open(id) {
+    const video = this.source.video(id);
+    if (!video || video === this.video) return;
+    this.video = video;
+    this.at = 0;
+    this.note = null;
+    this.lane = null;
+    this.hidden.clear();
+    this.#find();
+    this.tell("video");
+  }
+
+  /** Show the video at a time in ms. */
+  seek(at) {
+    this.at = Math.max(0, Math.min(at, this.video.duration));
+    this.tell("seek");
+  }
+
+  /** Take over the time that the player has reached. */
+  reached(at) {
+    this.at = at;
+    this.tell("time");
+  }
+
+  /** Mark a note and its lane, and show the video at its start or at `at`. */
+  select(note, at = note.start) {
+    this.note = note;
+    this.lane = note.lane;
+    this.tell("select");
+    this.seek(at);
+  }
+
+  /** Show the place of a citation, in its own video. */
+  cite(citation) {
+    if (!citation.video) return;
+    this.open(citation.video);
+    const note = this.video.byId.get(citation.row);
+    if (note) this.select(note, citation.at);
+    else this.seek(citation.at);
+  }
+
+  search(query) {
+    this.words = wordsOf(query);
+    this.#find();
+    this.tell("search");
+  }
+
+  /** Show or hide the notes of a lane in the list. */
+  toggle(lane) {
+    if (!this.hidden.delete(lane)) this.hidden.add(lane);
+    this.#find();
+    this.tell("filter");
+  }
+
+  #find() {
+    this.found = this.video.search(this.words).filter((note) => !this.hidden.has(note.lane));
+  }
+}
