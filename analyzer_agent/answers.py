@@ -13,6 +13,7 @@ from analyzer_agent.timeline import merge
 from analyzer_agent.toolbox import Toolbox
 from analyzer_agent.toolbox.answer_check import NO_ANSWER, CheckedAnswer, Outcome
 from analyzer_agent.toolbox.citations import spoken_at
+from analyzer_agent.toolbox.completeness import completeness
 
 
 def build_answer(outcome: Outcome, toolbox: Toolbox, model: ChatModel, session: str, wall_ms: int, mode: str = "manager") -> Answer:
@@ -32,6 +33,7 @@ def build_answer(outcome: Outcome, toolbox: Toolbox, model: ChatModel, session: 
         choice=checked.choice,
         unsupported=tuple(map(toolbox.titled, checked.unsupported)),
         missing=toolbox.titled(checked.missing) if checked.missing else None,
+        complete=completeness(toolbox, checked),
         left_open=toolbox.titled(checked.left_open) if checked.left_open else None,
         not_examined=tuple(replace(u, detail=toolbox.titled(u.detail)) for u in _merge_unexamined(left)),
         confidence=checked.confidence,

@@ -13,7 +13,7 @@ from analyzer_agent.timeline import clock
 from analyzer_agent.toolbox import SessionVideo, Toolbox
 from analyzer_agent.toolbox.analyzer_call import measured_speed
 from analyzer_agent.toolbox.note_tools import Survey
-from analyzer_agent.toolbox.session_video import coverage_text
+from analyzer_agent.toolbox.session_video import coverage_by_analyzer
 
 if TYPE_CHECKING:
     from analyzer_agent.graph import Limits, State
@@ -65,11 +65,11 @@ def _tracks(tracks: Sequence[Track], default: int) -> str:
 
 
 def _covered(toolbox: Toolbox, session_video: SessionVideo) -> str:
-    done = toolbox.covered(session_video)
+    done = coverage_by_analyzer(toolbox.store, session_video, only=toolbox.reader.only)
     name = f"{session_video.name}: " if len(toolbox.session_videos) > 1 else ""
     if not done:
         return f"- {name}nothing yet"
-    return "\n".join(f"- {name}{analyzer}: {coverage_text(spans, session_video.scope)}" for analyzer, spans in sorted(done.items()))
+    return "\n".join(f"- {name}{analyzer}: {told}" for analyzer, told in sorted(done.items()))
 
 
 def _costs(toolbox: Toolbox) -> str:

@@ -144,6 +144,8 @@ def answer_lines(
         yield "doubt", f"  Without evidence: {one_line(claim)}"
     if answer.missing:
         yield "doubt", f"  Not proved: {one_line(answer.missing)}"
+    if answer.complete:
+        yield "unexamined" if not answer.complete.holds else "ending", str(answer.complete)
     if answer.left_open:
         yield "unexamined", f"Left open: {one_line(answer.left_open)}"
     unseen = not answer.is_conclusive

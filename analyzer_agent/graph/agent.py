@@ -124,6 +124,7 @@ class Agent:
             "turn": turn,
             "step": 0,
             "sent_back": 0,
+            "gaps_told": False,
             "llm_calls": 0,
             "input_tokens": 0,
             "output_tokens": 0,

@@ -16,7 +16,7 @@ from analyzer_agent.graph.state import Limits, State, answer_of, answer_row, cal
 from analyzer_agent.messages import assistant_message, rejection_messages, system_message, tool_message, verification_prompt
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols import ChatModel, Reply
-from analyzer_agent.records import QuestionRecord, ToolResult
+from analyzer_agent.records import Completeness, QuestionRecord, ToolResult
 from analyzer_agent.toolbox import MergedNote, Toolbox
 from analyzer_agent.toolbox.answer_check import (
     NO_ANSWER,
@@ -25,10 +25,11 @@ from analyzer_agent.toolbox.answer_check import (
     check_and_return,
     citing_absences,
     notes_text,
-    parse_finish_call,
     parse_judgement,
     second_look,
 )
+from analyzer_agent.toolbox.completeness import completeness, gaps_text
+from analyzer_agent.toolbox.finish_call import parse_finish_call
 from analyzer_agent.toolbox.scheduler import spent_ms
 from analyzer_agent.toolbox.schemas import judge_tool
 from analyzer_agent.toolbox.session_video import video_records
@@ -130,18 +131,32 @@ class Nodes:
             # An answer that cites what it read was not made worthless by what was cut.
             cut: StopReason | None = "prompt_cut" if state.get("prompt_cut") and not checked.cited else None
             cited = citing_absences(checked, results_of(state))
+            complete = completeness(self.toolbox, cited)
+            if complete and not complete.holds:
+                if back := self._back_with_gaps(state, cited, complete):
+                    return back
+                cited = replace(cited, confidence="medium" if cited.confidence == "high" else cited.confidence)
             return {"verdict": answer_row(replace(cited, stopped=state.get("stopped") or cut))}
         back = self._back(state, checked.text, checked.problem, render(checked.prompt, why=checked.problem))
         return back | {"sent_back": state["sent_back"] + 1}
+
+    def _back_with_gaps(self, state: State, answer: CheckedAnswer, complete: Completeness) -> dict[str, Any] | None:
+        """Send a claim on more than was looked at back, once, with the gaps; None where that cannot help."""
+        lacking = gaps_text(self.toolbox, complete) if complete.over or complete.lacking else "nothing is cited that was looked at"
+        if not lacking or state.get("gaps_told") or self.limits.reached(state, state["step"]):
+            return None
+        complaint = render("incomplete", claim=answer.claim, lacking=lacking)
+        return self._back(state, answer.text, complaint, complaint) | {"gaps_told": True}
 
     def after_finish(self, state: State) -> str:
         """Return the next node: think if the answer was sent back, verify if that is set and affordable."""
         answer = answer_of(state["verdict"])
         if answer is None:
             return "think"
-        if self.verifies == "never" or self.model.manager == "rules" or not answer.found or not answer.cited:
+        judged = answer.found or answer.claim == "none"
+        if self.verifies == "never" or self.model.manager == "rules" or not judged or not answer.cited:
             return "close"
-        unsure = answer.confidence != "high" or bool(state["doubted"])
+        unsure = answer.confidence != "high" or answer.claim in ("none", "all", "count") or bool(state["doubted"])
         return "verify" if (unsure or self.verifies == "always") and not self.limits.tokens_spent(state) else "close"
 
     # --- verify ---------------------------------------------------------------------------------------------------
@@ -159,12 +174,16 @@ class Nodes:
         reply = self._judge([{"role": "system", "content": render("verify")}, {"role": "user", "content": question}])
         counted = _usage_update(state, reply)
         judgement = parse_judgement(reply.calls)
-        if judgement is None or judgement.sufficient:
+        if judgement is None:
+            return counted
+        other = second_look(self.toolbox, runs, judgement)
+        # Notes that contradict each other suffice once nothing else can look, or has looked.
+        if judgement.sufficient and not (judgement.contradictory and other and not state["doubted"]):
             return counted
         marked = answer_row(replace(answer, confidence="low", missing=judgement.missing))
         if not state["doubted"] and not self.limits.reached({**state, **counted}, state["step"]):  # type: ignore[typeddict-item]
             complaint = render("insufficient", missing=inline(judgement.missing))
-            if other := second_look(self.toolbox, runs, judgement):
+            if other:
                 complaint += f" {render('second_look', times=other[0], tools=other[1])}"
             back = self._back(state, answer.text, judgement.missing, complaint)
             return counted | back | {"verdict": None, "doubted": marked}

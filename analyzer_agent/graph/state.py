@@ -46,7 +46,8 @@ class State(TypedDict, total=False):
 
     `earlier` and `shown` last as long as the session. `stopped` is the limit that was reached;
     `prompt_cut` tells that the server did not read the whole prompt of the last reply.
-    `sent_back` counts the answers sent back for breaking a rule. `verdict` is the checked answer,
+    `sent_back` counts the answers sent back for breaking a rule;
+    `gaps_told` tells that one was sent back for claiming more than was looked at. `verdict` is the checked answer,
     `doubted` the one that was sent back because its evidence did not suffice; `answer_row` writes
     both, `answer_of` reads them.
     """
@@ -60,6 +61,7 @@ class State(TypedDict, total=False):
     calls: list[dict[str, Any]]
     results: list[dict[str, Any]]
     sent_back: int
+    gaps_told: bool
     doubted: dict[str, Any] | None
     llm_calls: int
     input_tokens: int
@@ -110,6 +112,7 @@ def answer_of(row: Mapping[str, Any] | None) -> CheckedAnswer | None:
     if "found" in fields:  # older checkpoints hold a flag
         fields["ending"] = "answered" if fields.pop("found") else "not_found"
     fields |= {name: tuple(fields[name]) for name in ("cited", "unsupported")}
+    fields["part"] = tuple(fields["part"]) if fields.get("part") else None
     return CheckedAnswer(**fields)
 
 

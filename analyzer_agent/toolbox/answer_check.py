@@ -1,4 +1,4 @@
-"""The end of a question: reading what the model finished with, and checking that it cites and quotes what is there.
+"""The end of a question: checking that what the model finished with cites and quotes what is there.
 
 Also, for a judge: the cited notes as text, and reading its judgement. The store is not known here: times and texts of citations
 are added from it later.
@@ -11,12 +11,12 @@ from typing import Any, Literal
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.evidence.merging import MergedNote
 from analyzer_agent.evidence.rendering import as_text, fenced_result, spans_text
-from analyzer_agent.fencing import echoes_fenced, fenced, quoted, unfenced
-from analyzer_agent.records import ABSENCE, Confidence, Ending, ToolCall, ToolResult
+from analyzer_agent.fencing import fenced, quoted
+from analyzer_agent.records import ABSENCE, Claim, Confidence, Ending, ToolCall, ToolResult
 from analyzer_agent.toolbox import Toolbox
-from analyzer_agent.toolbox.citations import cited_ids, misquoting_claims, parse_id, strip_invalid
+from analyzer_agent.toolbox.citations import misquoting_claims, strip_invalid
+from analyzer_agent.toolbox.finish_call import DraftAnswer
 from analyzer_agent.toolbox.schemas import JUDGE, parse_object
-from analyzer_agent.wording import option_letter
 
 Limit = Literal["last_step", "analyzer_budget", "token_budget"]
 """A limit of one question that can be reached."""
@@ -26,29 +26,6 @@ StopReason = Limit | Literal["prompt_cut"]
 """The limit that made a model finish before it chose to."""
 
 NO_ANSWER = "There is no answer: the model ended without giving one."
-
-
-@dataclass(frozen=True)
-class DraftAnswer:
-    """What a model finished with, as it wrote it."""
-
-    text: str
-    notes: tuple[int, ...] = ()
-    choice: str | None = None
-    confidence: Confidence = "low"
-    ending: Ending = "answered"
-    left_open: str | None = None
-    complaint: str | None = None
-
-    @property
-    def found(self) -> bool:
-        """Whether it states something about the video that notes have to show."""
-        return self.ending != "not_found"
-
-    @property
-    def named(self) -> set[int]:
-        """The numbers that it cites, whether or not there are such notes."""
-        return {*cited_ids(self.text), *self.notes}
 
 
 @dataclass(frozen=True)
@@ -67,6 +44,7 @@ class CheckedAnswer:
         unseen: whether it was given before anything had been analyzed.
         missing: what the cited notes do not show according to the judge, None if they suffice or were not judged.
         stopped: the limit that made the model finish, None if it finished by itself.
+        claim: of what part of the scope it is true, like `part` and `video`, which narrow the scope; see `DraftAnswer`.
     """
 
     text: str
@@ -80,6 +58,9 @@ class CheckedAnswer:
     unseen: bool = False
     missing: str | None = None
     stopped: StopReason | None = None
+    claim: Claim = "some"
+    part: tuple[int, int] | None = None
+    video: str | None = None
 
     @property
     def found(self) -> bool:
@@ -107,62 +88,6 @@ class Outcome:
     input_tokens: int = 0
     output_tokens: int = 0
     analyzer_ms: int = 0
-
-
-def parse_finish_call(calls: Sequence[ToolCall], text: str, options: Sequence[str]) -> DraftAnswer:
-    """Return the draft from the finish call, or from plain text where a model answers without calling it."""
-    call = next((c for c in calls if c.name == "finish"), None)
-    if call is None:
-        return DraftAnswer(unfenced(text), complaint=None if unfenced(text) else "the answer was empty.")
-    try:
-        given = parse_object(call.arguments)
-    except ToolRefusal as refusal:
-        return DraftAnswer("", complaint=f"finish: {refusal}")
-    if not isinstance(given.get("answer"), str):
-        return DraftAnswer("", complaint="finish needs 'answer', a string.")
-    letters = [option_letter(n) for n in range(len(options))]
-    chosen = given.get("choice") if options else None
-    choice = _letter(chosen, letters)
-    empty = None if unfenced(given["answer"]) or choice else "the answer was empty."
-    return DraftAnswer(
-        text=unfenced(given["answer"]) or (f"{choice}: {options[letters.index(choice)]}" if choice else ""),
-        notes=_numbers(given.get("notes")),
-        choice=choice,
-        confidence=given["confidence"] if given.get("confidence") in ("high", "medium", "low") else "low",
-        ending=_ending(given),
-        left_open=_left_open(given.get("not_examined")),
-        complaint=empty if choice or chosen in (None, "") else f"{_echoed(chosen)} is not one of the options {', '.join(letters)}.",
-    )
-
-
-def _ending(given: Mapping[str, Any]) -> Ending:
-    """Return how a model ends the question; recorded conversations have the flag `found` in place of `outcome`."""
-    outcome = given.get("outcome")
-    if outcome in ("answered", "not_found", "premise_false"):
-        return outcome  # type: ignore[no-any-return]
-    return "not_found" if given.get("found") in (False, "false", "False") else "answered"
-
-
-def _left_open(given: Any) -> str | None:
-    told = " ".join(unfenced(given).split()) if isinstance(given, str) else ""
-    return told if any(map(str.isalnum, told)) else None
-
-
-def _echoed(given: Any) -> str:
-    return echoes_fenced(repr(given), given)
-
-
-def _letter(chosen: Any, letters: Sequence[str]) -> str | None:
-    """Return the letter that a model chose, also where it wrote `b`, `B.` or `(B)`."""
-    plain = chosen.strip().strip(".:()[]").strip().upper() if isinstance(chosen, str) else ""
-    return plain if plain in letters else None
-
-
-def _numbers(given: Any) -> tuple[int, ...]:
-    """Return the ids of `notes`, also where a model wrote them as text or only one of them."""
-    items = given if isinstance(given, list) else [given]
-    found = (parse_id(item.strip(" #[]")) if isinstance(item, str) else item for item in items)
-    return tuple(dict.fromkeys(n for n in found if isinstance(n, int) and not isinstance(n, bool) and n >= 0))
 
 
 def check_and_return(
@@ -214,7 +139,18 @@ def check_answer(
         unsupported = [*unsupported, text]
     confidence: Confidence = draft.confidence if (cited or not draft.found) and not wrong else "low"
     return CheckedAnswer(
-        text, tuple(cited), tuple(unsupported), draft.choice, confidence, draft.ending, draft.left_open, problem, not looked
+        text,
+        tuple(cited),
+        tuple(unsupported),
+        draft.choice,
+        confidence,
+        draft.ending,
+        draft.left_open,
+        problem,
+        not looked,
+        claim=draft.claim,
+        part=draft.part,
+        video=draft.video,
     )
 
 
@@ -274,7 +210,9 @@ def parse_judgement(calls: Sequence[ToolCall]) -> Judgement | None:
     if sufficient is None:
         return None
     told = quoted(missing)[1:-1] if isinstance(missing, str) else ""
-    return Judgement(sufficient, told or "it was not said what.", bool(_flag(given.get("contradictory"))))
+    contradictory = bool(_flag(given.get("contradictory")))
+    default = "which of the notes that contradict each other is right." if contradictory and sufficient else "it was not said what."
+    return Judgement(sufficient, told or default, contradictory)
 
 
 def _flag(given: Any) -> bool | None:

@@ -4,12 +4,12 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from analyzer_agent.contract import bounds_fault, fits_type
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.protocols import Spec
-from analyzer_agent.records import KINDS
+from analyzer_agent.records import KINDS, Claim
 from analyzer_agent.timeline import InvalidTime, TimeRange, clock, parse
 from analyzer_agent.wording import option_letter
 
@@ -77,8 +77,13 @@ def survey_tool(videos: Sequence[str], among: int) -> dict[str, Any]:
     )
 
 
-def finish_tool(options: Sequence[str] | None) -> dict[str, Any]:
-    """Return the schema of the tool that ends the question; `options` add a choice by letter."""
+def finish_tool(options: Sequence[str] | None, claims_over: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the schema of the tool that ends the question.
+
+    Args:
+        options: the options of the question, which add a choice by letter.
+        claims_over: the names of the videos of which a claim is checked; none where nothing can be analyzed.
+    """
     properties: dict[str, Any] = {
         "answer": {"type": "string", "description": "the answer; after each claim the notes it rests on: It costs forty [#12]."},
         "notes": {"type": "array", "items": {"type": "integer"}, "description": "ids of all notes that the answer rests on"},
@@ -91,10 +96,20 @@ def finish_tool(options: Sequence[str] | None) -> dict[str, Any]:
         },
         "not_examined": {"type": "string", "description": "what was left unexamined although it might matter"},
     }
+    required = ["answer", "notes", "confidence", "outcome"]
+    if claims_over:
+        properties["claim"] = {
+            "type": "string",
+            "enum": [*get_args(Claim)],
+            "description": "what the answer is true of; for all but some, what it cites must have looked at all of the scope",
+        }
+        properties["scope"] = {**RANGE, "description": "[start, end], if the question is about a part only"}
+        properties |= _video(claims_over)
+        required.append("claim")
     if options:
         letters = [option_letter(n) for n in range(len(options))]
         properties["choice"] = {"type": "string", "enum": letters, "description": "the letter of the chosen option; leave out to abstain"}
-    return function_schema(FINISH, "Give the answer and end the question.", properties, ["answer", "notes", "confidence", "outcome"])
+    return function_schema(FINISH, "Give the answer and end the question.", properties, required)
 
 
 def judge_tool() -> dict[str, Any]:

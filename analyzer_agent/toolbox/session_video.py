@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from analyzer_agent.errors import ToolRefusal
+from analyzer_agent.evidence.coverage_steps import spans_by_step
 from analyzer_agent.evidence.merging import MergedNote, NoteReader
 from analyzer_agent.evidence.rendering import spans_text
 from analyzer_agent.protocols import Engine, Spec, Video
 from analyzer_agent.records import GAP, LOST, Unexamined, VideoRecord
-from analyzer_agent.storage import Store
-from analyzer_agent.timeline import TimeRange, merge
+from analyzer_agent.storage import Covered, Store
+from analyzer_agent.timeline import TimeRange, merge, seconds
 from analyzer_agent.toolbox.other_tracks import other_tracks
 
 
@@ -179,13 +180,33 @@ def covered(
         only: the analyzers to report on; None means all.
     """
     limit = within or session_video.scope
-    done: dict[str, list[TimeRange]] = {}
+    done = _parts(store, session_video, limit, only)
+    return {analyzer: merge(part for c in parts if (part := c.span.within(limit))) for analyzer, parts in done.items() if parts}
+
+
+def _parts(store: Store, session_video: SessionVideo, limit: TimeRange, only: Collection[str] | None) -> dict[str, list[Covered]]:
+    done: dict[str, list[Covered]] = {}
     for provenance in store.notes.provenances(video=session_video.video.id):
-        if only is not None and provenance.analyzer not in only:
-            continue
-        spans = [c.span.within(limit) for c in store.ledger.covered(session_video.video.id, [provenance.key], limit)]
-        done.setdefault(provenance.analyzer, []).extend(span for span in spans if span)
-    return {analyzer: merge(spans) for analyzer, spans in done.items() if spans}
+        if only is None or provenance.analyzer in only:
+            done.setdefault(provenance.analyzer, []).extend(store.ledger.covered(session_video.video.id, [provenance.key], limit))
+    return done
+
+
+def coverage_by_analyzer(
+    store: Store, session_video: SessionVideo, within: TimeRange | None = None, only: Collection[str] | None = None
+) -> dict[str, str]:
+    """Return what each analyzer has examined, and how closely: `all of it every 8 s, 0:10-0:20 every 1 s`; see `covered`."""
+    limit = within or session_video.scope
+    seen = examined(store, session_video, limit, only)
+    told: dict[str, str] = {}
+    for analyzer, parts in _parts(store, session_video, limit, only).items():
+        steps = [
+            f"{coverage_text(spans, limit)}{f' every {seconds(step):g} s' if step else ''}"
+            for step, closely in reversed(spans_by_step(parts, limit))
+            if (spans := [part for span in closely for done in seen.get(analyzer, ()) if (part := done.within(span))])
+        ]
+        told |= {analyzer: ", ".join(steps)} if steps else {}
+    return told
 
 
 def examined(
@@ -260,8 +281,8 @@ def coverage_sentence(reader: NoteReader, session_videos: Iterable[SessionVideo]
     several = [*session_videos]
     for session_video in several:
         limit = session_video.scope if span is None else span.within(session_video.scope)
-        done = examined(reader.store, session_video, limit, reader.only) if limit else {}
+        done = coverage_by_analyzer(reader.store, session_video, limit, reader.only) if limit else {}
         name = f"{session_video.name}: " if len(several) > 1 else ""
-        looked = "; ".join(f"{analyzer} {coverage_text(spans, limit)}" for analyzer, spans in sorted(done.items())) if limit else ""
+        looked = "; ".join(f"{analyzer} {told}" for analyzer, told in sorted(done.items()))
         parts.append(f"{name}{looked or 'nothing yet'}")
     return f"Analyzed so far: {'. '.join(parts)}."

@@ -82,7 +82,7 @@ class Toolbox(SessionNotes):
         """Return the schemas of all tools; `options` are those of a multiple-choice question."""
         videos = list(self.session_videos)
         analyzers = [schemas.analyzer_tool(tool.spec, videos) for tool in self.offered]
-        return [*analyzers, *self._surveying(), *schemas.reading_tools(videos, self._kinds()), schemas.finish_tool(options)]
+        return [*analyzers, *self._surveying(), *schemas.reading_tools(videos, self._kinds()), schemas.finish_tool(options, videos)]
 
     def survey(self, session_video: SessionVideo) -> Survey | None:
         """Return the survey of a video, or None if a survey is not worthwhile."""

@@ -80,7 +80,7 @@ def test_json_is_one_object_with_the_fields_of_the_contract(cli: Cli, video: Pat
     given = cli.json("ask", video, PRICE, "--json", "--session", "prices")
     assert list(given) == [
         *("question", "answer", "choice", "finished", "confidence", "citations", "unsupported", "not_examined", "mode", "steps", "usage"),
-        *("manager", "model", "session"),
+        *("manager", "model", "session", "complete"),
     ]
     assert given["citations"] == [
         {

@@ -201,3 +201,19 @@ def test_the_next_question_knows_the_answer_and_not_the_judge(talks: Make) -> No
     talk.ask()
     talk.ask("Sure?")
     assert "judge" not in str(talk.sent(3)) and len(talk.sent(3)) == 4
+
+
+class TestClaimsOnAll:
+    """A claim on all of a scope is judged even if the model is sure."""
+
+    @pytest.mark.parametrize(("claim", "judged"), [("some", False), ("first", False), ("all", True), ("none", True), ("count", True)])
+    def test_a_sure_claim_is_judged_where_one_miss_makes_it_wrong(self, talks: Make, claim: str, judged: bool) -> None:
+        whole = calls(call("find_fake", ranges=[[0, 60]]))
+        replies = [whole, says(claim=claim), *([YES] if judged else [])]
+        assert talks(*replies, verify="auto").ask().usage.llm_calls == len(replies)
+
+    def test_absences_are_judged_too(self, talks: Make) -> None:
+        whole, none = calls(call("find_fake", ranges=[[5, 60]])), says("Nobody does.", [], outcome="not_found", claim="none")
+        talk = talks(whole, none, none, YES, verify="auto")
+        talk.ask()
+        assert "no text: examined whole" in str(talk.sent(3)[-1]["content"])

@@ -33,6 +33,7 @@ PLACEHOLDERS = {
     "verify": set(),
     "drafted": {"question", "answer", "notes"},
     "insufficient": {"missing"},
+    "incomplete": {"claim", "lacking"},
     "second_look": {"times", "tools"},
     "summarizer": {"videos"},
     "frames": set(),

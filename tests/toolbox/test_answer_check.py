@@ -10,8 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analyzer_agent.records import ToolCall
-from analyzer_agent.toolbox.answer_check import CheckedAnswer, DraftAnswer, check_answer, parse_finish_call
+from analyzer_agent.toolbox.answer_check import CheckedAnswer, check_answer
 from analyzer_agent.toolbox.citations import cited_ids
+from analyzer_agent.toolbox.finish_call import DraftAnswer, parse_finish_call
 
 SHOWN = dict.fromkeys((1, 2, 12, 13, 14))
 

@@ -14,8 +14,9 @@ from analyzer_agent.protocols import Reply
 from analyzer_agent.records import Answer, Citation, Note, Observation
 from analyzer_agent.testing import ScriptedModel, call
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.toolbox.answer_check import CheckedAnswer, DraftAnswer, check_answer
+from analyzer_agent.toolbox.answer_check import CheckedAnswer, check_answer
 from analyzer_agent.toolbox.citations import misquoting_claims, spoken_at
+from analyzer_agent.toolbox.finish_call import DraftAnswer
 from analyzer_agent.wording import evidence_line
 from cli_kit import Cli, talk
 

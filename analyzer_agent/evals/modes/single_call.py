@@ -13,7 +13,8 @@ from analyzer_agent.prompts import render
 from analyzer_agent.protocols import ChatModel
 from analyzer_agent.records import QuestionRecord, ShownNote
 from analyzer_agent.toolbox import Toolbox
-from analyzer_agent.toolbox.answer_check import CheckedAnswer, Outcome, check_and_return, parse_finish_call
+from analyzer_agent.toolbox.answer_check import CheckedAnswer, Outcome, check_and_return
+from analyzer_agent.toolbox.finish_call import parse_finish_call
 from analyzer_agent.toolbox.schemas import finish_tool
 from analyzer_agent.toolbox.session_video import video_records
 

@@ -1,0 +1,157 @@
+"""Whether an answer that claims something of a whole scope rests on analyzers that have looked at all of it.
+
+"All", "none", a number, the first and the last are true of a scope, not of the notes that are
+cited. What they rest on is known: the analyzers of the cited notes, absences included. What these
+have looked at, and how closely, is in the ledger.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from analyzer_agent.evidence.coverage_steps import finest_steps, spans_by_step
+from analyzer_agent.evidence.merging import MergedNote
+from analyzer_agent.records import ABSENCE, LOST, Completeness, Examined, Provenance
+from analyzer_agent.storage import CHAPTER
+from analyzer_agent.timeline import TimeRange, merge, seconds
+from analyzer_agent.toolbox.answer_check import CheckedAnswer
+from analyzer_agent.toolbox.session_video import SessionNotes, SessionVideo
+
+_NO_CONTENT = frozenset({"scene", "voice", "moment"})
+"""Kinds that do not tell what there is: a claim rests on them only if nothing else is cited."""
+
+_NAMED = 6
+
+
+@dataclass(frozen=True)
+class _Basis:
+    """An analyzer, in one lane and with the same options, and the notes of it that are cited."""
+
+    provenance: Provenance
+    options: Mapping[str, object]
+    runs: tuple[MergedNote, ...]
+
+    def serves(self, other: Provenance, options: Mapping[str, object]) -> bool:
+        mine = self.provenance
+        return (mine.analyzer, mine.lane) == (other.analyzer, other.lane) and self.options == options
+
+
+def completeness(notes: SessionNotes, answer: CheckedAnswer) -> Completeness | None:
+    """Return whether what a claim rests on has looked at all of its scope; None for a claim on some part.
+
+    An analyzer whose cited notes all lie within cited notes of one that has looked at everything
+    only confirms what that one found: it need not have looked elsewhere.
+    """
+    if answer.claim == "some":
+        return None
+    bases = _bases(notes, notes.evidence(answer.cited).values())
+    scopes = _scopes(notes, answer, bases)
+    over: list[Examined] = []
+    lacking: dict[int, list[Examined]] = {}
+    for number, basis in enumerate(bases):
+        lacking[number] = []
+        for session_video, scope in scopes:
+            seen, missed = _looked(notes, basis, session_video, scope)
+            over += seen
+            lacking[number] += missed
+    whole = [basis for number, basis in enumerate(bases) if not lacking[number]]
+    open_ones = [number for number, basis in enumerate(bases) if lacking[number] and not _confirms(basis, whole)]
+    left = tuple(part for number in open_ones for part in lacking[number])
+    return Completeness(answer.claim, bool(whole) and not left, tuple(over), left)
+
+
+def _bases(notes: SessionNotes, runs: Iterable[MergedNote]) -> list[_Basis]:
+    told = [source for run in runs for source in _sources(notes, run)]
+    content = [run for run in told if run.kind not in _NO_CONTENT] or told
+    found: list[_Basis] = []
+    for run in content:
+        provenance = notes.store.notes.provenance(run.notes[0].key)
+        options = _options(notes, provenance)
+        same = next((n for n, basis in enumerate(found) if basis.serves(provenance, options)), None)
+        if same is None:
+            found.append(_Basis(provenance, options, (run,)))
+        else:
+            found[same] = _Basis(found[same].provenance, options, (*found[same].runs, run))
+    return found
+
+
+def _sources(notes: SessionNotes, run: MergedNote) -> Iterable[MergedNote]:
+    """Return the notes that a chapter summarizes, or else the note itself."""
+    if run.kind != CHAPTER:
+        return [run]
+    return notes.evidence(cast("Sequence[int]", run.notes[0].observation.detail.get("sources", ()))).values()
+
+
+def _options(notes: SessionNotes, provenance: Provenance) -> Mapping[str, object]:
+    """Return the options that a note was made with, without what depends on the file."""
+    spec = notes.reader.specs.get(provenance.analyzer)
+    return {name: value for name, value in provenance.params.items() if spec and name in spec.options_schema}
+
+
+def _scopes(notes: SessionNotes, answer: CheckedAnswer, bases: Sequence[_Basis]) -> list[tuple[SessionVideo, TimeRange]]:
+    """Return the parts of the videos that a claim is about: for the first of something, what comes before it."""
+    part = TimeRange(*answer.part) if answer.part else None
+    named = [one for one in notes.session_videos.values() if one.name == answer.video] or list(notes.session_videos.values())
+    scopes = [(one, span) for one in named if (span := part.within(one.scope) if part else one.scope)]
+    order = {one.video.id: number for number, (one, _) in enumerate(scopes)}
+    runs = [run for basis in bases for run in basis.runs if run.kind != ABSENCE and run.video in order]
+    if answer.claim not in ("first", "last") or not runs:
+        return scopes
+    if answer.claim == "first":
+        at = min(runs, key=lambda run: (order[run.video], run.span.start))
+        kept = scopes[: order[at.video] + 1]
+        edges = [(one, TimeRange(span.start, max(span.start, at.span.start)) if one.video.id == at.video else span) for one, span in kept]
+    else:
+        at = max(runs, key=lambda run: (order[run.video], run.span.end))
+        kept = scopes[order[at.video] :]
+        edges = [(one, TimeRange(min(span.end, at.span.end), span.end) if one.video.id == at.video else span) for one, span in kept]
+    return [(one, span) for one, span in edges if span.length]
+
+
+def _looked(notes: SessionNotes, basis: _Basis, session_video: SessionVideo, scope: TimeRange) -> tuple[list[Examined], list[Examined]]:
+    """Return what an analyzer has looked at within a scope, and what it has not, or not closely enough."""
+    video, analyzer = session_video.video, basis.provenance.analyzer
+    spec = notes.reader.specs.get(analyzer)
+    needs = spec.needs if spec else ""
+    if spec and not session_video.unavailable_reason and session_video.missing_input(spec):
+        return [], []  # a video without sound says nothing
+    span = scope.within(video.picture) if needs == "picture" and video.picture else scope
+    if span is None:
+        return [], []
+    others = notes.store.notes.provenances(video=video.id, analyzer=analyzer)
+    keys = [other.key for other in others if basis.serves(other, _options(notes, other))]
+    lost = [u.span for u in notes.reader.unheard(video.id, span, keys) if u.reason in LOST or u.reason == "not_understood"]
+    covered = notes.store.ledger.covered(video.id, keys, span)
+    enough = spec.step if spec else 0
+    near = [part for step, spans in spans_by_step(covered, span) if step <= enough for part in spans]
+    own = basis.provenance.params.get("step")
+    name = notes.titles.get(video.id, video.id)
+    seen = [
+        Examined(analyzer, step or (own if isinstance(own, int) else 0), part, name)
+        for step, whole in finest_steps(covered, span)
+        for part in whole.minus(lost)
+    ]
+    if all(run.kind == ABSENCE for run in basis.runs):
+        # Something may have been found beside what is cited.
+        without = [run.span for run in basis.runs if run.video == video.id]
+        near = [part for found in without for part in (piece.within(found) for piece in near) if part]
+    close = [part for whole in merge(near) for part in whole.minus(lost)]
+    return seen, [Examined(analyzer, enough, gap, name) for gap in span.minus(close)]
+
+
+def _confirms(basis: _Basis, whole: Iterable[_Basis]) -> bool:
+    found = [run for other in whole for run in other.runs]
+    return all(any(run.video == other.video and run.span.overlaps(other.span) for other in found) for run in basis.runs)
+
+
+def gaps_text(notes: SessionNotes, complete: Completeness) -> str:
+    """Return what has not been looked at, for a model: `text 0:06-1:00 (every 2 s)`; "" where no call could fill it."""
+    able = {name for name, tool in notes.tools.items() if not tool.unavailable_reason}
+    parts = [part for part in complete.lacking if part.analyzer in able]
+    several = len(notes.session_videos) > 1
+    told = [
+        f"{notes.tools[part.analyzer].spec.tool}{f' on {part.video}' if several else ''} {part.span}"
+        f"{f' (every {seconds(part.step):g} s)' if part.step else ''}"
+        for part in parts[:_NAMED]
+    ]
+    return "; ".join(told) + (f" and {len(parts) - _NAMED} more parts" if len(parts) > _NAMED else "")
