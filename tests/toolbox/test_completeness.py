@@ -135,7 +135,8 @@ def test_a_claim_holds_only_where_every_instant_was_looked_at(parts: list[tuple[
         seen: set[int] = set()
         cited: set[int] = set()
         for start, end, every in parts:
-            cited |= set(done(box, call("find_fake", ranges=[[start, end]], **({"every": every} if step else {}))).note_ids)
+            look = call("find_fake", ranges=[[start, end]], every=every) if step else call("find_fake", ranges=[[start, end]])
+            cited |= set(done(box, look).note_ids)
             for grain in TimeRange(start * 1000, end * 1000).grains(max(8_000, round(every * 1000) if step else 0), 60_000):
                 seen |= {t for t in range(grain.start, grain.end, 2_000) if not step or t % (every * 1000) == 0 or every < 2}
         told = claimed(box, claim, *sorted(cited))
