@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols import Engine, Track, default_track
 from analyzer_agent.timeline import clock
-from analyzer_agent.toolbox import SessionVideo, Toolbox
-from analyzer_agent.toolbox.analyzer_call import measured_speed
+from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
+from analyzer_agent.toolbox.analyzer_call import measured_speed, seconds_per_request
 from analyzer_agent.toolbox.note_tools import Survey
 from analyzer_agent.toolbox.session_video import coverage_by_analyzer
 
@@ -82,7 +82,7 @@ def _costs(toolbox: Toolbox) -> str:
             continue
         speed = measured_speed(toolbox.store, tool)
         by = f" ({_engine(tool.engine)})" if tool.engine else ""
-        cost = f"about {_per_minute(speed)} per minute of video" if speed else "not measured yet"
+        cost = _cost(tool, speed) if speed else "not measured yet"
         lines.append(f"- {tool.spec.tool}{by}: {cost}")
     lines += [
         _survey(name, survey, len(toolbox.session_videos))
@@ -91,6 +91,12 @@ def _costs(toolbox: Toolbox) -> str:
     ]
     lines += [f"- {name} cannot run here: {reason}" for name, reason in toolbox.unavailable.items()]
     return "\n".join(lines)
+
+
+def _cost(tool: Tool, speed: float) -> str:
+    if tool.spec.exact:
+        return f"about {seconds_per_request(speed):.2g} s per request"
+    return f"about {_per_minute(speed)} per minute of video"
 
 
 def _survey(name: str, survey: Survey, videos: int) -> str:

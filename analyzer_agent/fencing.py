@@ -10,7 +10,8 @@ from typing import Any
 
 from analyzer_agent.sanitize import truncated
 
-_MAX_TEXT_CHARS = 400
+MAX_TEXT_CHARS = 400
+"""Length of a quotation unless a caller has room for more, in characters."""
 _MAX_NAME_CHARS = 80
 _MAX_WORD_CHARS = 60
 _MIN_ECHO_WORDS = 2
@@ -48,13 +49,13 @@ def unfenced(text: str) -> str:
     return re.sub(r"[^\S\n]*</?notes>\n?", "", text).strip()
 
 
-def quoted(text: str) -> str:
-    """Return text from a video as a quotation on one line, truncated to 400 characters.
+def quoted(text: str, longest: int = MAX_TEXT_CHARS) -> str:
+    """Return text from a video as a quotation on one line, truncated to `longest` characters.
 
     The `#` of a citation such as `[#12]` is replaced, so that the text cannot cite a note.
     """
     flat = _flat(text).replace('"', "'")
-    return f'"{truncated(flat, _MAX_TEXT_CHARS)}"'
+    return f'"{truncated(flat, longest)}"'
 
 
 def inline(text: str) -> str:

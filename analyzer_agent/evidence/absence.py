@@ -18,6 +18,9 @@ _MAX_NOTES = 8
 _SOUGHT = ("classes", "vocabulary", "question")
 """The arguments that name what is looked for."""
 
+_HOW = ("every", "compare", "sheet")
+"""The arguments that say how it is looked for, which the note tells otherwise."""
+
 
 def seen_parts(ranges: Sequence[TimeRange], left: Sequence[Unexamined]) -> list[TimeRange]:
     """Return the parts of `ranges` that were examined: without those in `left`, other tracks aside."""
@@ -25,7 +28,7 @@ def seen_parts(ranges: Sequence[TimeRange], left: Sequence[Unexamined]) -> list[
     return [part for span in ranges for part in span.minus(missed)]
 
 
-def absence_text(spec: Spec, video: Video, span: TimeRange, step: int, args: Mapping[str, Any]) -> str:
+def absence_text(spec: Spec, video: Video, span: TimeRange, step: int, args: Mapping[str, Any], looked: str = "") -> str:
     """Return what was not found, and how it was looked for: `no text: looked at 8 frames, one every 2 s`.
 
     Args:
@@ -34,12 +37,13 @@ def absence_text(spec: Spec, video: Video, span: TimeRange, step: int, args: Map
         span: where it looked.
         step: the sampling step in ms; 0 if it does not sample.
         args: the arguments of its call.
+        looked: what was looked at, such as "8 frames, 0:05-0:06.9", if the analyzer tells.
     """
     given = {name: args[name] for name in (*spec.options_schema, *spec.filters_schema) if name in args}
     sought = next((_listed(given[name]) for name in _SOUGHT if given.get(name)), " or ".join(spec.kinds))
-    others = ", ".join(f"{name} {_listed(value)}" for name, value in given.items() if name not in (*_SOUGHT, "every"))
+    others = ", ".join(f"{name} {_listed(value)}" for name, value in given.items() if name not in (*_SOUGHT, *_HOW))
     what = f"nothing that answers {sought}" if "question" in given else f"no {sought}"
-    return f"{what}{f' ({others})' if others else ''}: {_how(spec, video, span, step)}"
+    return f"{what}{f' ({others})' if others else ''}: {f'looked at {looked}' if looked else _how(spec, video, span, step)}"
 
 
 def _listed(value: Any) -> str:

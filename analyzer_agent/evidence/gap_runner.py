@@ -77,7 +77,7 @@ class GapRunner:
         for grain in plan.asked:
             rest = seen.missing(grain)
             plan.share[grain.span] = new_share_ms(rest, grain)
-            plan.reused_ms += grain.span.length - plan.share[grain.span]
+            plan.reused_ms += grain.media_ms - plan.share[grain.span]
             failure = failed.get(grain.span)
             if rest and failure and failure.attempts >= MAX_ATTEMPTS:
                 plan.given_up.append(self._unexamined(grain.span, "failed", failure.error))
@@ -193,7 +193,7 @@ class GapRunner:
         seen = [o for o in found if not lost or o.kind == GAP or o.span.minus(lost)]
         stored = [cut_to_grain(o, size) for o in seen] if 0 < size < grain.step else seen
         stored += [gap(fault.span, fault.reason, fault.explanation) for fault in faults]
-        self.ledger.commit(self.video.id, self.key, grain.span, grain.step, grain.instants, stored, wall_ms)
+        self.ledger.commit(self.video.id, self.key, grain.span, grain.step, grain.instants, stored, wall_ms, grain.parts)
 
     def _finish(self, grain: Grain, found: int, wall_ms: int, state: "_RunState") -> None:
         """Count a stored grain and its speed, and report the progress."""

@@ -12,6 +12,9 @@ from analyzer_agent.records import Observation, Unexamined
 from analyzer_agent.storage import Covered
 from analyzer_agent.timeline import TimeRange, first_instant, instants, known_instants
 
+REQUEST_WORK_MS = 5_000
+"""Media time in ms for which a request of an exact analyzer counts, whatever range it covers."""
+
 
 @dataclass
 class Plan:
@@ -57,7 +60,7 @@ class CoverageIndex:
         """Return the grain with its missing instants only, or None if it is covered."""
         near = {key: self._near(parts, grain.span) for key, parts in self._parts.items()}
         if not grain.step:
-            done = any(not grain.span.minus(c.span for c in parts) for parts in near.values())
+            done = any(not any(span.minus(c.span for c in parts) for span in grain.examined) for parts in near.values())
             return None if done else grain
         known = {key: known_instants(grain.instants, [(c.span, c.step) for c in parts], self._root) for key, parts in near.items()}
         if any(len(found) == len(grain.instants) for found in known.values()):
@@ -100,14 +103,17 @@ def new_share_ms(rest: Grain | None, grain: Grain) -> int:
     """Return the media time (ms) of `rest`, the missing part of `grain`."""
     if rest is None:
         return 0
-    return grain.span.length * len(rest.instants) // len(grain.instants) if grain.instants else grain.span.length
+    return grain.media_ms * len(rest.instants) // len(grain.instants) if grain.instants else grain.media_ms
 
 
 def grain_work_ms(spec: Spec, grain: Grain) -> int:
     """Return the media time (ms) that a grain counts for in speed measurements.
 
-    The cost of sampling depends on the number of samples, so each counts as one default step.
+    The cost of sampling depends on the number of samples, so each counts as one default step, and
+    each request to a model as `REQUEST_WORK_MS`.
     """
+    if spec.exact:
+        return REQUEST_WORK_MS
     return len(grain.instants) * spec.step if spec.step else grain.span.length
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from analyzer_agent.evidence.merging import MergedNote
 from analyzer_agent.evidence.spoken_words import words_of
 from analyzer_agent.evidence.tracks import most_at_once
+from analyzer_agent.fencing import MAX_TEXT_CHARS, inline, quoted
 from analyzer_agent.fencing import fenced as fence
-from analyzer_agent.fencing import inline, quoted
 from analyzer_agent.records import JoinedNote, ShownNote, Unexamined, Word
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, clock, merge, total
@@ -15,19 +15,26 @@ CHARS_PER_TOKEN = 4
 DEFAULT_TOKENS = 1_500
 """Default budget of a tool result, in tokens."""
 
+_LINE_CHARS = 80
+"""Characters of a line beside its text, about."""
 _REPEATS_SHOWN = 3
 _SPANS_SHOWN = 8
 _TRACKS_NAMED = 8
 
 
-def as_line(run: MergedNote, video: str = "", times: str = "") -> str:
-    """Return `#12 1:04.2-1:07.9 speech "it costs forty"`, with `video` after the id if given."""
+def as_line(run: MergedNote, video: str = "", times: str = "", longest: int = MAX_TEXT_CHARS) -> str:
+    """Return `#12 1:04.2-1:07.9 speech "it costs forty"`, with `video` after the id if given.
+
+    A text that is longer than `longest` characters is truncated, and the line says how to read it all.
+    """
     span = times or f"{clock(run.span.start)}-{clock(run.span.end)}"
     marks = [" (uncertain)"] if run.uncertain else []
     if run.open_start or run.open_end:
         marks.append(" (may go on beyond)")
     where = f"{video} " if video else ""
-    return f"#{run.id} {where}{span} {run.kind}{''.join(marks)} {quoted(run.text)}"
+    text = quoted(run.text, longest)
+    rest = " (truncated; read_notes on this range alone shows more)" if text.endswith('…"') and len(run.text) > longest else ""
+    return f"#{run.id} {where}{span} {run.kind}{''.join(marks)} {text}{rest}"
 
 
 def as_text(
@@ -42,17 +49,18 @@ def as_text(
         fold: show a repeated text once, with all its times.
     """
     groups = fold_repeats(runs) if fold else [[run] for run in runs]
+    longest = max(MAX_TEXT_CHARS, tokens * CHARS_PER_TOKEN // max(1, len(groups)) - _LINE_CHARS)
     lines: list[str] = []
     shown: list[ShownNote] = []
     room = tokens * CHARS_PER_TOKEN
     for at, group in enumerate(groups):
-        line = group_line(group, (names or {}).get(group[0].video, ""))
+        line = group_line(group, (names or {}).get(group[0].video, ""), longest)
         if lines and len(line) > room:
             left = sum(len(g) for g in groups[at:])
             lines.append(f"... {left} more; narrow the range, or use search_notes")
             break
         lines.append(line)
-        shown.append(shown_note(group))
+        shown.append(shown_note(group, longest))
         room -= len(line) + 1
     return "\n".join(lines), shown
 
@@ -66,20 +74,20 @@ def fold_repeats(runs: Sequence[MergedNote]) -> list[list[MergedNote]]:
     return list(groups.values())
 
 
-def group_line(group: Sequence[MergedNote], video: str = "") -> str:
+def group_line(group: Sequence[MergedNote], video: str = "", longest: int = MAX_TEXT_CHARS) -> str:
     """Return the line of a group: its first note, and the times of the others."""
     first, *again = group
     if not again:
-        return as_line(first, video)
+        return as_line(first, video, longest=longest)
     spans = [f"{clock(r.span.start)}-{clock(r.span.end)}" for r in again]
     more = f" and {len(spans) - _REPEATS_SHOWN} more times until {clock(again[-1].span.end)}" if len(spans) > _REPEATS_SHOWN else ""
-    return f"{as_line(first, video)} again at {', '.join(spans[:_REPEATS_SHOWN])}{more}"
+    return f"{as_line(first, video, longest=longest)} again at {', '.join(spans[:_REPEATS_SHOWN])}{more}"
 
 
-def shown_note(group: Sequence[MergedNote]) -> ShownNote:
+def shown_note(group: Sequence[MergedNote], longest: int = MAX_TEXT_CHARS) -> ShownNote:
     """Return the record of a group's line."""
     first = group[0]
-    return ShownNote(first.id, first.video, first.span, first.kind, quoted(first.text)[1:-1], first.uncertain, len(group))
+    return ShownNote(first.id, first.video, first.span, first.kind, quoted(first.text, longest)[1:-1], first.uncertain, len(group))
 
 
 def spans_text(spans: Iterable[TimeRange]) -> str:

@@ -16,12 +16,24 @@ from analyzer_agent.timeline import TimeRange
 class Grain:
     """A unit of analysis and of commit; `step` is the sampling step in ms, 0 for no sampling.
 
-    `instants` are the times to sample, in ms; those already stored are left out.
+    `instants` are the times to sample, in ms; those already stored are left out. `parts` are the
+    only parts of `span` that are examined, if it is not examined whole.
     """
 
     span: TimeRange
     step: int = 0
     instants: tuple[int, ...] = ()
+    parts: tuple[TimeRange, ...] = ()
+
+    @property
+    def examined(self) -> tuple[TimeRange, ...]:
+        """The parts that are examined."""
+        return self.parts or (self.span,)
+
+    @property
+    def media_ms(self) -> int:
+        """The media time that is examined, in ms."""
+        return sum(part.length for part in self.examined)
 
 
 class Analyzer(Protocol):
@@ -49,6 +61,14 @@ class Analyzer(Protocol):
     def inputs(self, video: Video) -> Mapping[str, JSON]:
         """Return further inputs, such as the hash of a sidecar file; part of the cache key."""
         return {}
+
+    def request_grains(self, video: Video) -> Sequence[Grain]:
+        """Return the grains of a call, in time order and disjoint; see `Spec.exact`."""
+        return ()
+
+    def request_text(self, video: Video, span: TimeRange) -> str:
+        """Return what a call examines within `span`, as in "8 frames, 0:05-0:06.9"; see `Spec.exact`."""
+        return ""
 
     def facts(self) -> Mapping[str, JSON]:
         """Return facts about the loaded engine, such as `{"classes": [...]}`; may load weights."""
@@ -91,6 +111,9 @@ class Spec:
     """Replaces option values that mean another one in each video, such as the default audio track."""
     needs_engine: bool = False
     """Whether `factory` needs an engine: `bind` then refuses None."""
+    exact: bool = False
+    """Whether a call is a unit of its own: its ranges, not merged or snapped, are the option
+    `ranges`, and `Analyzer.request_grains` makes the grains. An option `compare` may replace them."""
     source: str = ""
     """The package and entry point of a plug-in, set by the registry; "" for built-ins."""
 

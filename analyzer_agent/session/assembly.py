@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from analyzer_agent.storage import Store, StoredSums
 from analyzer_agent.timeline import TimeRange, clock, seconds
 from analyzer_agent.toolbox import SessionVideo, Tool
 from analyzer_agent.tools.aliases import resolve_name, resolve_names
+from analyzer_agent.tools.engines.opencv_pictures import jpeg
 from analyzer_agent.tools.support import vocabulary
 from analyzer_agent.tools.support.engine_pool import EnginePool, ImportedEngine, choose_engines
 from analyzer_agent.tools.weights.local import check_folder
@@ -25,6 +27,8 @@ from analyzer_agent.tools.weights.local import check_folder
 if TYPE_CHECKING:
     from analyzer_agent.evals.modes import Mode
 
+_PICTURE_SIDE = 1024
+"""The longest side of a picture for a vision model, in pixels: most models downscale larger ones."""
 _FRAME_SIDE = 512
 """The longest side of a frame in the mode `frames`, in pixels: servers limit the request size."""
 
@@ -127,6 +131,7 @@ def choose_vision(settings: Settings) -> Vision | None:
         return None
     return open_vision(
         settings.vision_model,
+        partial(jpeg, side=_PICTURE_SIDE),
         api=settings.api,
         base_url=settings.base_url,
         api_key=settings.api_key,
@@ -187,7 +192,7 @@ def choose_mode(settings: Settings) -> "Mode | None":
         case "frames":
             from analyzer_agent.llm.vision import picture_part
 
-            return Frames(settings.frames, lambda image: picture_part(image, _FRAME_SIDE))
+            return Frames(settings.frames, lambda image: picture_part(jpeg(image, _FRAME_SIDE)))
         case "blind":
             return Blind()
 

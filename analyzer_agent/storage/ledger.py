@@ -174,7 +174,15 @@ class Ledger:
     # --- results --------------------------------------------------------------------------------
 
     def commit(
-        self, video: str, key: str, span: TimeRange, step: int, instants: Sequence[int], found: Sequence[Observation], wall_ms: int
+        self,
+        video: str,
+        key: str,
+        span: TimeRange,
+        step: int,
+        instants: Sequence[int],
+        found: Sequence[Observation],
+        wall_ms: int,
+        parts: Sequence[TimeRange] = (),
     ) -> None:
         """Store the observations of a claimed grain and its coverage in one transaction.
 
@@ -189,6 +197,7 @@ class Ledger:
             instants: the analyzed instants, in ms.
             found: the observations.
             wall_ms: the time that the analysis took.
+            parts: the parts of the grain that are covered; none means all of it.
 
         Raises:
             ClaimLost: the grain is no longer ours; nothing is stored.
@@ -200,7 +209,9 @@ class Ledger:
             self._clear_grain(db, video, key, span, step, instants)
             self._insert_notes(db, video, key, notes)
             db.conn.executemany("INSERT INTO vectors (video, key, t_ms, vector) VALUES (?, ?, ?, ?)", samples)
-            _cover(db, video, key, span, step=step, notes=len(notes), wall_ms=wall_ms, news=True)
+            for part in parts or (span,):
+                many = sum(note.span.overlaps(part) for note in notes) if parts else len(notes)
+                _cover(db, video, key, part, step=step, notes=many, wall_ms=wall_ms, news=True)
             if step:
                 self._shorten(db, video, key, span)
 

@@ -14,7 +14,7 @@ from analyzer_agent.events import Emit, ToolStarted
 from analyzer_agent.evidence.absence import absence_text, seen_parts, store_absences
 from analyzer_agent.evidence.gap_runner import GapRunner
 from analyzer_agent.evidence.merging import MergedNote, NoteReader, SampleGrid
-from analyzer_agent.evidence.plan import Plan, grain_work_ms
+from analyzer_agent.evidence.plan import REQUEST_WORK_MS, Plan, grain_work_ms
 from analyzer_agent.evidence.provenance import BoundAnalyzer, make_provenance
 from analyzer_agent.evidence.rendering import as_text, examined_text, fenced_result, track_counts
 from analyzer_agent.evidence.search import likeness_text, search_samples
@@ -23,7 +23,7 @@ from analyzer_agent.records import ToolCall, ToolResult
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, clock, first_instant, grid_step, merge
 from analyzer_agent.toolbox.other_tracks import other_tracks
-from analyzer_agent.toolbox.schemas import closest, time_ranges
+from analyzer_agent.toolbox.schemas import closest, moments, time_ranges
 from analyzer_agent.toolbox.session_video import SessionVideo, Tool
 
 APPROVAL_ABOVE_MS = 60_000
@@ -100,20 +100,24 @@ class AnalyzerCall:
     def _run_on(self, session_video: SessionVideo, budget_ms: int | None) -> ToolResult:
         spec = self.tool.spec
         only_known = session_video.unavailable_reason or self.tool.unavailable_reason
-        ranges = _ranges(self.args, session_video)
+        ranges = _ranges(spec, self.args, session_video)
         if why := session_video.missing_input(spec):
             raise ToolRefusal(f"{why}, so {spec.tool} has nothing to analyze.")
         step = _step(spec, self.args)
-        options = {n: v for n, v in self.args.items() if n in spec.options_schema}
+        options = {n: v for n, v in self.args.items() if n in spec.options_schema} | ({"ranges": ranges} if spec.exact else {})
         tool = self.tool.serving(options)
         job = bind_analyzer(tool, session_video.video, options)
         gap_runner = GapRunner(self.store, session_video.video, job)
-        plan = gap_runner.plan(ranges, step, force=self.force and not only_known)
+        force = self.force and not only_known
+        plan = gap_runner.plan(ranges, step, force=force)
+        if spec.exact:
+            plan = gap_runner.plan_of(job.analyzer.request_grains(session_video.video), force=force)
         if only_known:
             plan.withhold(spec.name, session_video.video.id, only_known)
         start = self._start(tool, ranges, plan)
         self.emit(start)
-        self._require_approval(start)
+        work = sum(grain_work_ms(spec, grain) for grain in plan.todo) if spec.exact else start.new_ms
+        self._require_approval(start, round(work / _ASSUMED_SPEED))
         filters = {n: v for n, v in self.args.items() if n in spec.filters_schema}
         with tool.engine.held() if tool.engine else nullcontext():
             if plan.todo and tool.engine is not None and budget_ms != 0:
@@ -133,11 +137,12 @@ class AnalyzerCall:
         absent: list[MergedNote] = []
         if not runs and not spec.searched:
             seen = seen_parts(ranges, left)
-            absences = [(part, absence_text(spec, session_video.video, part, step or _own_step(job), self.args)) for part in seen]
+            absences = [(part, self._absence(session_video, job, part, step)) for part in seen]
             absent = store_absences(self.reader, session_video.video.id, outcome.keys, absences)
         lines, shown = as_text(runs or absent, fold=not spec.searched)
         more = likeness_text(runs, filters, spec) if spec.searched else track_counts(runs, ranges)
-        who = f"{self.call.name}{f' ({start.engine})' if start.engine else ''}{f' on {session_video.name}' if self.several else ''}"
+        by = "; ".join(filter(None, (start.engine, job.analyzer.request_text(session_video.video, session_video.scope))))
+        who = f"{self.call.name}{f' ({by})' if by else ''}{f' on {session_video.name}' if self.several else ''}"
         return ToolResult(
             self.call.id,
             fenced_result(examined_text(who, ranges, left, bool(runs), more), lines),
@@ -152,28 +157,39 @@ class AnalyzerCall:
             shown=tuple(shown),
         )
 
+    def _absence(self, session_video: SessionVideo, job: BoundAnalyzer, part: TimeRange, step: int) -> str:
+        looked = job.analyzer.request_text(session_video.video, part)
+        return absence_text(job.spec, session_video.video, part, step, self.args, looked)
+
     def _start(self, tool: Tool, ranges: Sequence[TimeRange], plan: Plan) -> ToolStarted:
         engine = tool.engine.name if tool.engine else ""
         measured = measured_speed(self.store, tool)
         estimate = round(sum(grain_work_ms(tool.spec, grain) for grain in plan.todo) / measured) if measured else None
         return ToolStarted(self.call.id, self.call.name, self.args, ranges, engine, plan.reused_ms, plan.new_ms, estimate)
 
-    def _require_approval(self, start: ToolStarted) -> None:
+    def _require_approval(self, start: ToolStarted, assumed_ms: int) -> None:
         if self.tool.spec.needs == "subtitles":  # reading text is always fast
             return
-        takes = start.estimate_ms if start.estimate_ms is not None else start.new_ms / _ASSUMED_SPEED
+        takes = start.estimate_ms if start.estimate_ms is not None else assumed_ms
         if takes > APPROVAL_ABOVE_MS and not self.approves(start):
             told = f"the user declined this step, which would take about {clock(round(takes))}. Narrow the range."
             raise ToolRefusal(told, shown="declined")
 
 
-def _ranges(args: Mapping[str, Any], session_video: SessionVideo) -> list[TimeRange]:
+def _ranges(spec: Spec, args: Mapping[str, Any], session_video: SessionVideo) -> list[TimeRange]:
     """Return the merged ranges of a call, clipped to the scope; by default the whole scope.
+
+    Those of an exact analyzer are merged only where they overlap.
 
     Raises:
         ToolRefusal: a range is invalid or outside the scope.
     """
-    return merge(time_ranges(args["ranges"], session_video.scope)) if "ranges" in args else [session_video.scope]
+    if spec.exact and "compare" in args:
+        if "ranges" in args:
+            raise ToolRefusal("give 'ranges' or 'compare', not both.")
+        return merge(moments(args["compare"], session_video.scope), gap=-1)
+    gap = -1 if spec.exact else 0
+    return merge(time_ranges(args["ranges"], session_video.scope), gap) if "ranges" in args else [session_video.scope]
 
 
 def known_notes(store: Store, reader: NoteReader, tool: Tool, session_video: SessionVideo) -> list[MergedNote]:
@@ -210,10 +226,9 @@ def measured_speed(store: Store, tool: Tool) -> float | None:
     return known * share if known is not None else None
 
 
-def _own_step(job: BoundAnalyzer) -> int:
-    """Return the sampling step (ms) of an analyzer that chooses its frames by its own options; 0 if there is none."""
-    step = job.analyzer.params.get("step", 0)
-    return step if isinstance(step, int) else 0
+def seconds_per_request(speed: float) -> float:
+    """Return the seconds that a request of an exact analyzer takes; `speed` as `measured_speed` returns it."""
+    return REQUEST_WORK_MS / 1000 / speed
 
 
 def _step(spec: Spec, args: Mapping[str, Any]) -> int:

@@ -15,6 +15,9 @@ from analyzer_agent.wording import option_letter
 
 OVERVIEW, SURVEY, READ, SEARCH, FINISH, JUDGE = "overview", "survey", "read_notes", "search_notes", "finish", "judge"
 
+MOMENT_MS = 40
+"""The length of a range that stands for one moment, in ms."""
+
 _TIME = {"type": ["string", "number"], "description": 'a clock "1:04.2" or seconds 64.2'}
 RANGE: dict[str, Any] = {"type": "array", "items": _TIME, "minItems": 2, "maxItems": 2, "description": "[start, end]"}
 RANGES: dict[str, Any] = {"type": "array", "items": RANGE, "minItems": 1, "description": 'time ranges to analyze: [["0:00", "0:30"], ...]'}
@@ -33,7 +36,7 @@ def analyzer_tool(spec: Spec, videos: Sequence[str]) -> dict[str, Any]:
         every = {"type": "number", "description": f"seconds between samples, default {spec.step / 1000:g}"}
         properties["every"] = every
     properties |= {**spec.options_schema, **spec.filters_schema}
-    where = [] if spec.searched else [*_video(videos), "ranges"]
+    where = [] if spec.searched else [*_video(videos)] if spec.exact else [*_video(videos), "ranges"]
     return function_schema(spec.tool, spec.description, properties, [*where, *spec.required])
 
 
@@ -241,6 +244,26 @@ def time_ranges(given: Any, scope: TimeRange) -> list[TimeRange]:
     if not items:
         raise ToolRefusal('\'ranges\' is empty. Name at least one: [["0:00", "0:30"]].')
     return [time_range(item, scope) for item in items]
+
+
+def moments(given: Sequence[Any], scope: TimeRange) -> list[TimeRange]:
+    """Parse a list of times and ranges; a time becomes a range of `MOMENT_MS`, which holds one frame.
+
+    Raises:
+        ToolRefusal: there is none, or one is invalid or outside the scope.
+    """
+    if not given:
+        raise ToolRefusal('\'compare\' is empty. Name moments or short ranges: ["0:05", ["1:10", "1:12"]].')
+    return [_moment(item, scope) for item in given]
+
+
+def _moment(item: Any, scope: TimeRange) -> TimeRange:
+    try:
+        start = parse(item)
+    except InvalidTime:
+        return time_range(item, scope)
+    start = start - MOMENT_MS if start == scope.end else start
+    return time_range([start / 1000, (start + MOMENT_MS) / 1000], scope)
 
 
 def _is_one(given: Any) -> bool:

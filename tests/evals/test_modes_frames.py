@@ -28,7 +28,7 @@ def shown(parts: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
 
 
 def picture(url: str) -> np.ndarray:
-    with av.open(io.BytesIO(base64.b64decode(url.removeprefix("data:image/png;base64,"))), "r") as container:
+    with av.open(io.BytesIO(base64.b64decode(url.removeprefix("data:image/jpeg;base64,"))), "r") as container:
         return next(container.decode(container.streams.video[0])).to_ndarray(format="rgb24")
 
 

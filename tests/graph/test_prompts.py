@@ -37,7 +37,7 @@ PLACEHOLDERS = {
     "second_look": {"times", "tools"},
     "summarizer": {"videos"},
     "frames": set(),
-    "look": {"question", "marker"},
+    "look": {"question"},
     "blind": set(),
     "cite_shown": {"why"},
     "finish_again": {"why"},

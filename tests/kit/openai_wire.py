@@ -64,7 +64,7 @@ def _check_content(content: Any, text: str, image: str) -> None:
         _need(part["type"] in (text, image), f"part {part['type']!r}")
         if part["type"] == image:
             url = part["image_url"] if image == "input_image" else part["image_url"]["url"]
-            _need(url.startswith("data:image/png;base64,"), "image is no data URL")
+            _need(url.startswith("data:image/jpeg;base64,"), "image is no data URL")
 
 
 def check_chat(body: dict[str, Any]) -> None:

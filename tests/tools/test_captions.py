@@ -213,7 +213,7 @@ def test_a_session_captions_through_the_vision_model_as_a_network_tool(tmp_path:
         assert len(server.requests) == asked, "what was told is not asked again"
     assert run.text == "A harbour, seen from above" and run.span == TimeRange(0, 16_000)
     assert asked == 4, "one request per frame"
-    assert all(vision_door.PROMPT in str(request.body) and "data:image/png" in str(request.body) for request in server.requests)
+    assert all(vision_door.PROMPT in str(request.body) and "data:image/jpeg" in str(request.body) for request in server.requests)
 
 
 def test_a_vision_model_that_fails_ends_the_question_with_a_way_out(tmp_path: Path) -> None:

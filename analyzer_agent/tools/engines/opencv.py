@@ -1,7 +1,7 @@
-"""OpenCV: resize images, tile contact sheets, compare images for OCR, and find moving regions.
+"""OpenCV: resize images, compare images for OCR, and find moving regions.
 
-The only module that imports cv2. Time is left to the callers: they pass the images before and after
-one, and those that show the background.
+The only module that imports cv2; `opencv_pictures` makes the pictures for models. Time is left to
+the callers: they pass the images before and after one, and those that show the background.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,6 @@ from analyzer_agent.protocols import Availability, EngineSpec
 from analyzer_agent.tools.engines.installed import missing_package
 
 _PURPOSE = "Reading pictures"
-_COLUMNS, _TILE, _STRIP, _GAP = 4, 256, 22, 4
-"""Contact sheet: tiles per row; pixels of a tile's longer side, its label strip and the gaps."""
 _LEVEL_TOLERANCE, _TINT_TOLERANCE, _CONTRAST_DIVISOR = 4, 4, 15
 """Tolerances of `look_alike` for the mean of 3 x 3 pixels, in levels of 0 to 255.
 
@@ -48,7 +46,8 @@ depth per pixel. Measured on footage: shadows 0.11-0.16 per pixel, sharp edges 0
 
 
 @cache
-def _cv2() -> Any:
+def library() -> Any:
+    """Return cv2, imported on first use."""
     return require("cv2", "", _PURPOSE)
 
 
@@ -56,29 +55,8 @@ def resize(image: NDArray[np.uint8], size: tuple[int, int], interpolation: int) 
     """Resize an image to (width, height) pixels with `cv2.resize`, unless it has that size."""
     if (image.shape[1], image.shape[0]) == size:
         return image
-    resized: NDArray[np.uint8] = _cv2().resize(image, size, interpolation=interpolation)
+    resized: NDArray[np.uint8] = library().resize(image, size, interpolation=interpolation)
     return resized
-
-
-def contact_sheet(images: Sequence[NDArray[np.uint8]], labels: Sequence[str]) -> NDArray[np.uint8]:
-    """Tile images (H x W x 3, uint8, BGR) of one size, four per row, each below its label.
-
-    A tile is 256 x 256 pixels, so that vision models do not downscale a sheet of 16.
-    """
-    cv2 = _cv2()
-    height, width = images[0].shape[:2]
-    factor = min((_TILE - _GAP) / width, (_TILE - _STRIP) / height)
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    tiles = []
-    for image, label in zip(images, labels, strict=True):
-        tile = np.zeros((_STRIP + size[1], _TILE, 3), np.uint8)
-        tile[_STRIP:, : size[0]] = resize(image, size, cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
-        cv2.putText(tile, label, (4, _STRIP - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (255, 255, 255), 1, cv2.LINE_AA)
-        tiles.append(tile)
-    columns = min(_COLUMNS, len(tiles))
-    tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
-    sheet: NDArray[np.uint8] = np.vstack([np.hstack(tiles[at : at + columns]) for at in range(0, len(tiles), columns)])
-    return sheet
 
 
 def look_alike(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
@@ -94,7 +72,7 @@ def look_alike(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
 
 
 def _band_alike(one: NDArray[np.uint8], other: NDArray[np.uint8], top: int) -> bool:
-    cv2 = _cv2()
+    cv2 = library()
     rows = slice(max(0, top - _NEIGHBOUR_PIXELS), top + _BAND_ROWS + _NEIGHBOUR_PIXELS)
     # The rows of overlap around the band have incomplete neighbourhoods.
     inner = slice(top - rows.start, top - rows.start + _BAND_ROWS)
@@ -129,7 +107,7 @@ class OpenCV:
     """OpenCV operations for motion detection."""
 
     def __init__(self) -> None:
-        self._cv2 = _cv2()
+        self._cv2 = library()
 
     def small(self, image: NDArray[np.uint8]) -> SmallPicture:
         """Downscale and slightly blur an image (H x W x 3, uint8, BGR) for motion detection."""
