@@ -193,7 +193,7 @@ class GapRunner:
         seen = [o for o in found if not lost or o.kind == GAP or o.span.minus(lost)]
         stored = [cut_to_grain(o, size) for o in seen] if 0 < size < grain.step else seen
         stored += [gap(fault.span, fault.reason, fault.explanation) for fault in faults]
-        self.ledger.commit(self.video.id, self.key, grain.span, grain.step, grain.instants, stored, wall_ms, grain.parts)
+        self.ledger.commit(self.video.id, self.key, grain.span, grain.step, grain.instants, stored, wall_ms, grain.parts, grain.spacing)
 
     def _finish(self, grain: Grain, found: int, wall_ms: int, state: "_RunState") -> None:
         """Count a stored grain and its speed, and report the progress."""

@@ -17,13 +17,15 @@ class Grain:
     """A unit of analysis and of commit; `step` is the sampling step in ms, 0 for no sampling.
 
     `instants` are the times to sample, in ms; those already stored are left out. `parts` are the
-    only parts of `span` that are examined, if it is not examined whole.
+    only parts of `span` that are examined, if it is not examined whole. `spacing` is the time between
+    frames in ms that an exact analyzer chose, which is told with its coverage.
     """
 
     span: TimeRange
     step: int = 0
     instants: tuple[int, ...] = ()
     parts: tuple[TimeRange, ...] = ()
+    spacing: int = 0
 
     @property
     def examined(self) -> tuple[TimeRange, ...]:

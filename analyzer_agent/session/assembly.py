@@ -12,14 +12,13 @@ from analyzer_agent import tools as registry
 from analyzer_agent.config import DEFAULT_MODEL, Settings, default_weights
 from analyzer_agent.errors import AgentError, MediaError, Unavailable
 from analyzer_agent.fencing import as_name
-from analyzer_agent.media import MediaFile, MissingVideo, is_named, local_path, named_id, open_video
+from analyzer_agent.media import MediaFile, MissingVideo, is_named, jpeg, local_path, named_id, open_video
 from analyzer_agent.protocols import ChatModel, EngineConfig, EngineSpec, Spec, Vision
 from analyzer_agent.session.options import check_served, options_of, with_defaults
 from analyzer_agent.storage import Store, StoredSums
 from analyzer_agent.timeline import TimeRange, clock, seconds
 from analyzer_agent.toolbox import SessionVideo, Tool
 from analyzer_agent.tools.aliases import resolve_name, resolve_names
-from analyzer_agent.tools.engines.opencv_pictures import jpeg
 from analyzer_agent.tools.support import vocabulary
 from analyzer_agent.tools.support.engine_pool import EnginePool, ImportedEngine, choose_engines
 from analyzer_agent.tools.weights.local import check_folder
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 
 _PICTURE_SIDE = 1024
 """The longest side of a picture for a vision model, in pixels: most models downscale larger ones."""
+_PICTURE_BYTES = 200_000
+"""The byte budget of a picture for a model: eight of them in base64 are 2 MB."""
 _FRAME_SIDE = 512
 """The longest side of a frame in the mode `frames`, in pixels: servers limit the request size."""
 
@@ -131,7 +132,7 @@ def choose_vision(settings: Settings) -> Vision | None:
         return None
     return open_vision(
         settings.vision_model,
-        partial(jpeg, side=_PICTURE_SIDE),
+        partial(jpeg, max_side=_PICTURE_SIDE, max_bytes=_PICTURE_BYTES),
         api=settings.api,
         base_url=settings.base_url,
         api_key=settings.api_key,
@@ -192,7 +193,7 @@ def choose_mode(settings: Settings) -> "Mode | None":
         case "frames":
             from analyzer_agent.llm.vision import picture_part
 
-            return Frames(settings.frames, lambda image: picture_part(jpeg(image, _FRAME_SIDE)))
+            return Frames(settings.frames, lambda image: picture_part(jpeg(image, _FRAME_SIDE, max_bytes=_PICTURE_BYTES)))
         case "blind":
             return Blind()
 

@@ -183,6 +183,7 @@ class Ledger:
         found: Sequence[Observation],
         wall_ms: int,
         parts: Sequence[TimeRange] = (),
+        spacing: int = 0,
     ) -> None:
         """Store the observations of a claimed grain and its coverage in one transaction.
 
@@ -198,6 +199,7 @@ class Ledger:
             found: the observations.
             wall_ms: the time that the analysis took.
             parts: the parts of the grain that are covered; none means all of it.
+            spacing: the time between frames in ms, if they are not sampled on the grid.
 
         Raises:
             ClaimLost: the grain is no longer ours; nothing is stored.
@@ -211,7 +213,7 @@ class Ledger:
             db.conn.executemany("INSERT INTO vectors (video, key, t_ms, vector) VALUES (?, ?, ?, ?)", samples)
             for part in parts or (span,):
                 many = sum(note.span.overlaps(part) for note in notes) if parts else len(notes)
-                _cover(db, video, key, part, step=step, notes=many, wall_ms=wall_ms, news=True)
+                _cover(db, video, key, part, step=step or spacing, notes=many, wall_ms=wall_ms, news=True)
             if step:
                 self._shorten(db, video, key, span)
 

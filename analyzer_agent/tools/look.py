@@ -119,7 +119,9 @@ class Look(Analyzer):
         if count > most:
             raise ToolRefusal(f"that is {count} frames, and a call shows at most {most}. Shorten the ranges, or lengthen the step.")
         if self._asked.together:
-            return [Grain(TimeRange(shown[0].start, shown[-1].end), 0, tuple(t for times in frames for t in times), tuple(shown))]
+            times = tuple(t for part in frames for t in part)
+            spacing = max(_spacing(part, own) for part, own in zip(shown, frames, strict=True))
+            return [Grain(TimeRange(shown[0].start, shown[-1].end), 0, times, tuple(shown), spacing)]
         return [grain for part, times in zip(shown, frames, strict=True) for grain in _blocks(part, times, self._asked.per_request)]
 
     def request_text(self, video: Video, span: TimeRange) -> str:
@@ -200,7 +202,13 @@ def _blocks(span: TimeRange, times: Sequence[int], most: int) -> Iterator[Grain]
     edges = [len(times) * n // count for n in range(count + 1)]
     for first, last in pairwise(edges):
         end = times[last] if last < len(times) else span.end
-        yield Grain(TimeRange(times[first], end), 0, tuple(times[first:last]))
+        block = TimeRange(times[first], end)
+        yield Grain(block, 0, tuple(times[first:last]), spacing=_spacing(block, times[first:last]))
+
+
+def _spacing(span: TimeRange, times: Sequence[int]) -> int:
+    """Return the longest time (ms) from a frame of a range to the next one, or to its end."""
+    return max(later - t for t, later in pairwise([*times, span.end]))
 
 
 def _in(part: TimeRange, frames: Sequence[Frame]) -> list[Frame]:

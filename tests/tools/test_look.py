@@ -109,6 +109,14 @@ def test_no_frame_beside_the_ranges_and_no_straggler(ranges: list[tuple[int, int
         assert [grain.span.end for grain in blocks] == [*(grain.span.start for grain in blocks[1:]), span.end]
 
 
+def test_coverage_tells_how_far_apart_the_frames_were(store: Store) -> None:
+    desk = Desk(store, Looker())
+    desk.look([0, 80])
+    desk.look(compare=["0:05", ["2:00", "2:04"]])
+    keys = [provenance.key for provenance in store.notes.provenances(video=desk.video.id)]
+    assert sorted(part.step for part in store.ledger.covered(desk.video.id, keys, TimeRange(0, 150_000))) == [500, 500, 10_000]
+
+
 def test_up_to_25_frames_a_second_and_never_a_frame_twice(store: Store) -> None:
     desk = Desk(store, Looker())
     desk.look([1, 1.1])

@@ -1,4 +1,4 @@
-"""Pictures as models are sent them: shrunk, as JPEG files, several on a contact sheet."""
+"""Pictures as models are sent them: shrunk, or several on a contact sheet."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,6 @@ from numpy.typing import NDArray
 
 from analyzer_agent.tools.engines.opencv import library, resize
 
-JPEG_BYTES = 200_000
-"""Byte budget of a picture that is sent to a model: eight of them in base64 are 2 MB."""
-_JPEG_QUALITIES = (90, 80, 65, 50, 35, 20)
-_MIN_SIDE = 64
-"""Longest side of the smallest image that `jpeg` tries, in pixels."""
 _COLUMNS, _TILE, _STRIP, _GAP = 4, 256, 22, 4
 """Contact sheet: tiles per row; pixels of a tile's longer side, its label strip and the gaps."""
 
@@ -23,28 +18,6 @@ def shrink(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     if factor >= 1:
         return image
     return resize(image, (max(1, round(width * factor)), max(1, round(height * factor))), library().INTER_AREA)
-
-
-def jpeg(image: NDArray[np.uint8], side: int, budget: int = JPEG_BYTES) -> bytes:
-    """Encode an RGB image (H x W x 3, uint8) as a JPEG file of at most `budget` bytes.
-
-    The quality is lowered first, the size only where the lowest quality does not fit.
-
-    Args:
-        image: the image.
-        side: the longest side in pixels; a larger image is downscaled.
-        budget: the most bytes of the file.
-    """
-    cv2 = library()
-    while True:
-        picture = np.ascontiguousarray(shrink(image, side)[..., ::-1])
-        for quality in _JPEG_QUALITIES:
-            data = bytes(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1])
-            if len(data) <= budget:
-                return data
-        if side <= _MIN_SIDE:
-            return data
-        side = min(side, max(picture.shape)) * 3 // 4
 
 
 def contact_sheet(images: Sequence[NDArray[np.uint8]], labels: Sequence[str]) -> NDArray[np.uint8]:
