@@ -26,7 +26,7 @@ MODULES = frozenset(
     engines errors evals events evidence fakes faster_whisper fencing fields file file_import files finish_call
     folders folding formats frame_converter frame_dedup frames gap_runner gpu grading graph hardware help history
     http huggingface identities identity import_notes importing index indexing installed installing joined jpeg
-    json_formats json_records judge languages ledger llm local look lost_data loudness maintenance manager media
+    json_formats json_records judge languages ledger ledger_rows llm local look lost_data loudness maintenance manager media
     memory merging messages migrations missing_video model modes moments motion native nodes note_formats
     note_queries note_tools notes objects open_clip open_clip_files open_ended openai_chat openai_client
     openai_errors openai_model openai_responses openai_text openai_thoughts opencv options orientation other_tracks

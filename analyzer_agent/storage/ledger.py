@@ -3,7 +3,6 @@
 Notes are read in `notes`.
 """
 
-import json
 import os
 import socket
 import time
@@ -17,14 +16,12 @@ from sqlite_utils import Database
 from analyzer_agent.records import ABSENCE, Observation, Sample
 from analyzer_agent.sanitize import encodable
 from analyzer_agent.storage.database import Connections, now, placeholders
-from analyzer_agent.storage.search_words import indexed_words
+from analyzer_agent.storage.ledger_rows import cover, insert_notes, update_coverage_stats
 from analyzer_agent.timeline import TimeRange, merge
 
 LEASE_S = 30.0
 """Seconds until a claim expires; its owner renews it after a third of this."""
 
-
-_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 # The length of the longest grain bounds the start of overlapping rows, so few rows are read.
 _OVERLAPPING = (
@@ -209,11 +206,11 @@ class Ledger:
         with self._at.write() as db:
             self._give_up_claim(db, video, key, span)
             self._clear_grain(db, video, key, span, step, instants)
-            self._insert_notes(db, video, key, notes)
+            insert_notes(db, video, key, notes)
             db.conn.executemany("INSERT INTO vectors (video, key, t_ms, vector) VALUES (?, ?, ?, ?)", samples)
             for part in parts or (span,):
                 many = sum(note.span.overlaps(part) for note in notes) if parts else len(notes)
-                _cover(db, video, key, part, step=step or spacing, notes=many, wall_ms=wall_ms, news=True)
+                cover(db, video, key, part, step=step or spacing, notes=many, wall_ms=wall_ms, news=True)
             if step:
                 self._shorten(db, video, key, span)
 
@@ -233,32 +230,12 @@ class Ledger:
             for o in found:
                 place = [video, key, o.span.start, o.span.end, encodable(o.text)]
                 if not db.execute(same, place).fetchone():
-                    self._insert_notes(db, video, key, [o])
+                    insert_notes(db, video, key, [o])
                     news = True
                 ids.append(db.execute(same, place).fetchone()[0])
             for span in spans:
-                _cover(db, video, key, span, notes=sum(o.span.overlaps(span) for o in found), news=news)
+                cover(db, video, key, span, notes=sum(o.span.overlaps(span) for o in found), news=news)
         return ids
-
-    def _insert_notes(self, db: Database, video: str, key: str, found: Sequence[Observation]) -> None:
-        """Insert notes and update the length of the longest one of each kind."""
-        if not found:
-            return
-        db.conn.executemany(
-            "INSERT INTO notes (video, key, kind, start_ms, end_ms, text, words, score, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (video, key, o.kind, o.span.start, o.span.end, (text := encodable(o.text)), _searched(o, text), o.score, _detail(o))
-                for o in found
-            ],
-        )
-        longest: dict[str, int] = {}
-        for o in found:
-            longest[o.kind] = max(longest.get(o.kind, 0), o.span.length)
-        db.conn.executemany(
-            "INSERT INTO note_extents VALUES (?, ?, ?, ?) "
-            "ON CONFLICT DO UPDATE SET longest_ms = excluded.longest_ms WHERE excluded.longest_ms > longest_ms",
-            [(video, key, kind, length) for kind, length in longest.items()],
-        )
 
     def _clear_grain(self, db: Database, video: str, key: str, span: TimeRange, step: int, instants: Sequence[int]) -> None:
         inside = "video = ? AND key = ? AND start_ms >= ? AND start_ms < ?"
@@ -305,41 +282,13 @@ class Ledger:
                 "at = excluded.at WHERE state = 'failed'",
                 [video, key, span.start, span.end, step, encodable(error), now()],
             )
-            _update_coverage_stats(db, video, key, span.length, False)
+            update_coverage_stats(db, video, key, span.length, False)
 
 
 def _covered_before(db: Database, video: str, key: str, instant: int) -> bool:
     """Return whether an instant (ms) is covered, also where it is about to be analyzed anew."""
     at = f"{_OVERLAPPING.format('?')} AND c.state = 'done' AND (c.step_ms = 0 OR ? % c.step_ms = 0)"
     return db.execute(f"SELECT 1 {at} LIMIT 1", [video, key, instant, instant + 1, instant, instant]).fetchone() is not None
-
-
-def _searched(o: Observation, text: str) -> str | None:
-    """Return the words under which a note is found; "" for none, None for those of its text."""
-    return "" if o.kind == ABSENCE else indexed_words(text)
-
-
-def _detail(o: Observation) -> str:
-    return _json(o.detail) if o.detail else "{}"
-
-
-def _cover(db: Database, video: str, key: str, span: TimeRange, *, step: int = 0, notes: int, wall_ms: int = 0, news: bool) -> None:
-    """Record a range as covered; `news`: whether this changes what is stored."""
-    db.execute(
-        "INSERT OR REPLACE INTO coverage (video, key, start_ms, end_ms, step_ms, state, notes, wall_ms, at) "
-        "VALUES (?, ?, ?, ?, ?, 'done', ?, ?, ?)",
-        [video, key, span.start, span.end, step, notes, wall_ms, now()],
-    )
-    _update_coverage_stats(db, video, key, span.length, news)
-
-
-def _update_coverage_stats(db: Database, video: str, key: str, length: int, news: bool) -> None:
-    """Update the length of the longest grain, and count the change if there is anything new."""
-    db.execute(
-        "INSERT INTO coverage_stats VALUES (?, ?, ?, ?) "
-        "ON CONFLICT DO UPDATE SET longest_ms = max(longest_ms, excluded.longest_ms), changes = changes + excluded.changes",
-        [video, key, length, news],
-    )
 
 
 def _process_exists(pid: int) -> bool:
