@@ -125,7 +125,13 @@ def unlooked(looked: Sequence[Looked], duration: int, has: Iterable[Needs]) -> l
         rows.append(Unlooked(what, None, _rest(whole, parts)))
         if what == "picture":
             steps = sorted({s.step for s in sampled if s.step and s.state in ("found", "empty")}, reverse=True)
-            rows += [Unlooked(what, step, _rest(whole, (s for s in sampled if s.step <= step))) for step in steps[1:]]
+            for step in steps[1:]:
+                finer = Unlooked(what, step, _rest(whole, (s for s in sampled if s.step <= step)))
+                # Nobody looked at a step between two that leave the same parts: the finer one tells more.
+                if rows[-1].step and rows[-1].spans == finer.spans:
+                    rows.pop()
+                if rows[-1].spans != finer.spans:
+                    rows.append(finer)
     return rows
 
 

@@ -51,6 +51,7 @@ def _answer(answer: Mapping[str, Any], cited: Cited) -> dict[str, Any]:
     return kept | {
         "text": sanitize(str(answer["answer"])),
         "missing": sanitize(str(answer.get("missing") or "")),
+        "left_open": sanitize(str(answer.get("left_open") or "")),
         "unsupported": [sanitize(str(claim)) for claim in answer.get("unsupported") or ()],
         "citations": [_citation(citation, cited) for citation in answer.get("citations") or ()],
         "not_examined": [clean(u) | {"start": _ms(u["start"]), "end": _ms(u["end"])} for u in answer.get("not_examined") or ()],

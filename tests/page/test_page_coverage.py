@@ -55,6 +55,12 @@ def test_cuts_and_motion_say_nothing_of_what_is_in_the_picture() -> None:
     ]
 
 
+def test_of_steps_that_leave_the_same_parts_the_finest_is_told() -> None:
+    steps = [Segment(TimeRange(0, 50), "found", step) for step in (1000, 2000, 4000)] + [Segment(TimeRange(50, 80), "empty", 8000)]
+    rows = unlooked([Looked("picture", True, steps)], END, {"picture"})
+    assert [(row.step, list(row.spans)) for row in rows[1:]] == [(None, [TimeRange(80, END)]), (1000, [TimeRange(50, END)])]
+
+
 def test_a_failure_is_not_a_look() -> None:
     failed = Looked("audio", False, [Segment(TimeRange(0, END), "failed")])
     assert [list(row.spans) for row in unlooked([failed], END, {"audio"})] == [[TimeRange(0, END)]] * 2

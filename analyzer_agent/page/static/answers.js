@@ -12,7 +12,7 @@ const FINISHED = {
   out_of_budget: "ran out of budget",
   prompt_cut: "the prompt was cut off",
 };
-const CLAIMS = { some: "an example", all: "all of them", none: "there is none", count: "a count", first: "the first", last: "the last" };
+const CLAIMS = { all: "these are all", none: "there is none", count: "this is the number", first: "this is the first", last: "this is the last" };
 
 export class Answers {
   constructor(state) {
@@ -73,9 +73,7 @@ export class Answers {
       answer.choice ? element("p", { class: "choice" }, "Choice: ", element("b", {}, String(answer.choice))) : null,
       element("ul", { class: "badges", "aria-label": "About this answer" }, badges(answer)),
       answer.citations.length ? element("ul", { class: "citations", "aria-label": "Citations" }, answer.citations.map((one) => this.#citation(one, several))) : null,
-      [...answer.unsupported.map((claim) => `Without evidence: ${claim}`), ...(answer.missing ? [`Not proved: ${answer.missing}`] : [])].map((line) =>
-        element("p", { class: "doubt" }, line),
-      ),
+      doubts(answer).map((line) => element("p", { class: "doubt", dir: "auto" }, line)),
       completeness(answer.complete),
       unexamined(answer.not_examined),
       steps(answer),
@@ -93,10 +91,13 @@ export class Answers {
     for (const found of answer.text.matchAll(MARK)) {
       parts.push(...this.#marked(answer.text.slice(at, found.index)));
       at = found.index + found[0].length;
-      for (const [number] of found[0].matchAll(/\d+/g)) {
+      const marks = [...found[0].matchAll(/\d+/g)].map(([number]) => {
         const citation = answer.citations.find((one) => one.note === Number(number));
-        parts.push(citation ? this.#cite(citation, "mark", `#${number}`) : `[#${number}]`);
-      }
+        return citation ? this.#cite(citation, "mark", `#${number}`) : `[#${number}]`;
+      });
+      const stop = /^[.,;:!?)]+/.exec(answer.text.slice(at))?.[0] ?? "";
+      at += stop.length;
+      parts.push(element("span", { class: "joined" }, marks, stop));
     }
     parts.push(...this.#marked(answer.text.slice(at)));
     return parts;
@@ -166,15 +167,25 @@ function badges(answer) {
   return [finished, answer.confidence ? `confidence ${answer.confidence}` : ""].filter(Boolean).map((text) => element("li", {}, text));
 }
 
+function doubts(answer) {
+  const lines = answer.unsupported.map((claim) => `Without evidence: ${claim}`);
+  if (answer.missing) lines.push(`Not proved: ${answer.missing}`);
+  if (answer.left_open) lines.push(`Left open: ${answer.left_open}`);
+  return lines;
+}
+
 /** Return what an answer claims of the whole video, and whether everything that this rests on was looked at. */
 function completeness(complete) {
-  if (!complete || typeof complete !== "object") return null;
-  const claim = CLAIMS[complete.claim] ?? String(complete.claim ?? "");
-  const over = (Array.isArray(complete.over) ? complete.over : []).map((one) =>
-    element("li", {}, `${one.analyzer} ${span(one.start * 1000, one.end * 1000)}${one.step ? `, every ${amount(one.step)}` : ""}`),
-  );
-  const holds = complete.holds ? "holds: what it rests on was looked at" : "holds only for what was looked at";
-  return element("div", { class: `complete ${complete.holds ? "whole" : "part"}` }, element("p", {}, `${complete.holds ? "✓" : "◐"} Claim (${claim}) ${holds}${over.length ? ":" : "."}`), over.length ? element("ul", {}, over) : null);
+  if (!complete || typeof complete !== "object" || !CLAIMS[complete.claim]) return null;
+  const head = complete.holds ? "✓ Complete" : "◐ Not complete";
+  const rows = [["Looked at", complete.over], ["Not looked at", complete.holds ? [] : complete.lacking]]
+    .filter(([, parts]) => Array.isArray(parts) && parts.length)
+    .map(([name, parts]) => element("li", {}, `${name}: ${parts.map(examined).join("; ")}`));
+  return element("div", { class: `complete ${complete.holds ? "whole" : "part"}` }, element("p", {}, element("b", {}, head), `: the answer says that ${CLAIMS[complete.claim]}.`), element("ul", {}, rows));
+}
+
+function examined(part) {
+  return `${part.analyzer}, ${span(part.start * 1000, part.end * 1000)}${part.step ? `, every ${amount(part.step * 1000)}` : ""}`;
 }
 
 function unexamined(gaps) {
@@ -210,8 +221,9 @@ function steps(answer) {
 function cost(answer) {
   const usage = answer.usage ?? {};
   const money = typeof usage.cost_usd === "number" ? `$${usage.cost_usd.toFixed(4)}` : "";
-  const tokens = usage.llm_calls ? `${counted(usage.llm_calls, "model call")} (${counted((usage.input_tokens ?? 0) + (usage.output_tokens ?? 0), "token")})` : "";
-  const seen = usage.vision_calls ? counted(usage.vision_calls, "look by a vision model") : "";
+  const cached = usage.cached_input_tokens ? `, ${usage.cached_input_tokens.toLocaleString("en")} of them cached` : "";
+  const tokens = usage.llm_calls ? `${counted(usage.llm_calls, "model call")} (${counted((usage.input_tokens ?? 0) + (usage.output_tokens ?? 0), "token")}${cached})` : "";
+  const seen = usage.vision_calls ? counted(usage.vision_calls, "vision call") : "";
   const media = `${usage.media_seconds_analyzed ?? 0} s analyzed, ${usage.media_seconds_reused ?? 0} s reused`;
   return ["Cost: " + counted(answer.steps.length, "step"), tokens, seen, media, money, amount((usage.wall_seconds ?? 0) * 1000)].filter(Boolean).join(", ");
 }

@@ -1,6 +1,7 @@
 // What was looked at, as a table: for each analyzer how much, at which step, and what failed or was never looked at.
 
 import { byId, element } from "./dom.js";
+import { drawSamples, sample } from "./legend.js";
 import { amount, clock, span, stateName, stepName } from "./text.js";
 
 const STATES = ["found", "empty", "failed", "unread", "never"];
@@ -15,30 +16,35 @@ export class Coverage {
 
   draw() {
     const { video } = this.state;
-    const lanes = new Map(video.lanes.map((lane) => [lane.analyzer, lane]));
-    const tables = [...lanes.values()].map((lane) => this.#analyzer(lane));
+    const lanes = new Map(video.lanes.map((lane, number) => [lane.analyzer, number]));
+    const head = ["", "step", "how much", "where"].map((name) => element("th", { scope: "col" }, name || element("span", { class: "hidden" }, "state")));
+    const table = element(
+      "table",
+      {},
+      element("caption", { class: "hidden" }, `What was looked at in ${video.name}`),
+      element("thead", {}, element("tr", {}, head)),
+      [...lanes.values()].map((number) => this.#analyzer(number)),
+    );
+    const tables = lanes.size ? [element("div", { class: "wide", role: "region", tabindex: "0", "aria-label": "By analyzer" }, table)] : [];
     const never = video.never_ran.length
       ? element("p", {}, element("b", {}, "Never ran on this video: "), video.never_ran.join(", "), ".")
       : null;
     const about = element("p", {}, "Found nothing and never looked at are not the same: where nobody looked, anything may be. A sampling analyzer looks at one frame in each step; what happens in between, it does not see.");
     byId("coverage").replaceChildren(about, never ?? "", ...tables);
+    drawSamples();
   }
 
-  #analyzer(lane) {
+  #analyzer(number) {
+    const lane = this.state.video.lanes[number];
     const rows = [];
     for (const state of STATES) {
       const parts = state === "never" ? rest(lane.coverage, this.state.video.duration) : lane.coverage.filter((part) => part[2] === state);
-      for (const [step, some] of grouped(parts)) rows.push(this.#row(state, step, some));
+      for (const [step, some] of grouped(parts)) rows.push(this.#row(state, step, some, number));
     }
-    const head = ["", "step", "how much", "where"].map((name) => element("th", { scope: "col" }, name || element("span", { class: "hidden" }, "state")));
-    return element(
-      "div",
-      { class: "wide", role: "region", tabindex: "0", "aria-label": `What ${lane.analyzer} looked at` },
-      element("table", {}, element("caption", {}, lane.analyzer), element("thead", {}, element("tr", {}, head)), element("tbody", {}, rows)),
-    );
+    return element("tbody", {}, element("tr", {}, element("th", { scope: "rowgroup", colspan: "4", class: "group" }, lane.analyzer)), rows);
   }
 
-  #row(state, step, parts) {
+  #row(state, step, parts, number) {
     const length = parts.reduce((sum, part) => sum + part[1] - part[0], 0);
     const share = Math.round((100 * length) / this.state.video.duration);
     const links = parts.slice(0, SHOWN).map((part) =>
@@ -48,7 +54,7 @@ export class Coverage {
     return element(
       "tr",
       {},
-      element("th", { scope: "row" }, element("i", { class: `state ${state}` }), stateName(state)),
+      element("th", { scope: "row" }, sample(state, number), stateName(state)),
       element("td", {}, state === "found" || state === "empty" ? stepName(step) : ""),
       element("td", { class: "number" }, `${amount(length)} (${share} %)`),
       element("td", {}, links.flatMap((link) => [link, " "]), parts.length > SHOWN ? `and ${parts.length - SHOWN} more` : "", whys.map((why) => element("p", { class: "doubt" }, why))),

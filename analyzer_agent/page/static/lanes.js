@@ -4,7 +4,7 @@ import { byId, element } from "./dom.js";
 import { drawState, penOf } from "./patterns.js";
 import { amount, clock, counted, span, stateName, stepName } from "./text.js";
 
-const WHAT = { any: "by anything", picture: "the picture", audio: "the sound", subtitles: "the subtitles" };
+const WHAT = { any: "by any analyzer", picture: "picture", audio: "sound", subtitles: "subtitles" };
 const NARROWEST = 1.5;
 const NEAR_PX = 4;
 
@@ -19,9 +19,10 @@ export class LaneRows {
   build() {
     const { video } = this.state;
     const lanes = video.lanes.map((lane, number) => this.#lane(number));
-    const rest = video.unlooked.map((row) => this.#unlooked(row));
+    const rest = video.unlooked.filter((row) => row.spans.length).map((row) => this.#unlooked(row));
+    const whole = video.unlooked.filter((row) => !row.spans.length).map(unlookedName);
     this.rows = [...lanes, ...rest];
-    const head = element("li", { class: "head" }, "Never looked at");
+    const head = element("li", { class: "head" }, element("b", {}, "Never looked at"), whole.length ? ` (nothing left: ${whole.join(", ")})` : "");
     byId("lanes").replaceChildren(...lanes.map((row) => row.item), head, ...rest.map((row) => row.item));
     this.#mark();
   }
@@ -53,11 +54,11 @@ export class LaneRows {
   #unlooked(row) {
     const { video } = this.state;
     const length = row.spans.reduce((sum, [start, end]) => sum + end - start, 0);
-    const name = WHAT[row.what] + (row.step ? ` ${stepName(row.step)}` : "");
-    const told = length ? `${amount(length)} of ${amount(video.duration)} never looked at` : "all of it was looked at";
+    const name = unlookedName(row);
+    const told = `${amount(length)} of ${amount(video.duration)} never looked at`;
     const canvas = element("canvas", { role: "img", "aria-label": `${name}: ${told}` });
     canvas.addEventListener("click", (event) => this.state.seek(Math.round(this.strip.timeAt(event, canvas.getBoundingClientRect()))));
-    const share = length ? `${Math.max(1, Math.round((100 * length) / video.duration))} %` : "✓";
+    const share = `${Math.max(1, Math.round((100 * length) / video.duration))} %`;
     const item = element("li", { class: "unlooked" }, element("span", { class: "label" }, element("span", {}, name), element("small", {}, share)), canvas);
     return { item, draw: (palette) => this.#drawUnlooked(row, canvas, palette) };
   }
@@ -150,6 +151,10 @@ export class LaneRows {
     tip.style.left = `${Math.max(0, Math.min(event.clientX - box.left - 20, box.width - tip.offsetWidth))}px`;
     tip.style.top = `${canvas.getBoundingClientRect().top - box.top - tip.offsetHeight - 4}px`;
   }
+}
+
+function unlookedName(row) {
+  return WHAT[row.what] + (row.step ? ` ${stepName(row.step)}` : "");
 }
 
 /** Return how much of the video a lane's analyzer looked at, as words. */

@@ -6,16 +6,23 @@ import { stateName } from "./text.js";
 
 const STATES = ["note", "found", "empty", "failed", "unread", "never"];
 
-export function drawLegend() {
+/** Return a sample of a pattern, which `drawSamples` draws. */
+export function sample(state, lane = 0) {
+  return element("canvas", { class: "sample", "aria-hidden": "true", "data-state": state, "data-lane": String(lane) });
+}
+
+export function buildLegend() {
+  byId("legend").replaceChildren(...STATES.map((state) => element("li", {}, sample(state), state === "note" ? "a note" : stateName(state))));
+}
+
+/** Draw all samples that are in view, in the colours of the page as it is now. */
+export function drawSamples() {
   const palette = colours();
-  const rows = STATES.map((state) => {
-    const canvas = element("canvas", { "aria-hidden": "true" });
-    return [state, canvas, element("li", {}, canvas, state === "note" ? "a note" : stateName(state))];
-  });
-  byId("legend").replaceChildren(...rows.map(([, , item]) => item));
-  for (const [state, canvas] of rows) {
+  for (const canvas of document.querySelectorAll("canvas.sample")) {
+    if (!canvas.clientWidth) continue;
+    const { state, lane } = canvas.dataset;
     const { pen, width, height } = penOf(canvas);
-    drawState(pen, state === "note" ? "found" : state, 0, 0, 0, width, height, palette.lane(0), palette, 1);
+    drawState(pen, state === "note" ? "found" : state, 0, 0, 0, width, height, palette.lane(Number(lane)), palette, 1);
     if (state !== "note") continue;
     pen.fillStyle = palette.lane(0);
     pen.fillRect(width / 4, 2, width / 2, height - 4);

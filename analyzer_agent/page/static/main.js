@@ -6,7 +6,7 @@ import { openSource } from "./data.js";
 import { byId, element } from "./dom.js";
 import { listen } from "./keyboard.js";
 import { NoteList } from "./notes.js";
-import { drawLegend } from "./legend.js";
+import { buildLegend, drawSamples } from "./legend.js";
 import { Player } from "./player.js";
 import { printable } from "./print.js";
 import { PageState } from "./state.js";
@@ -28,11 +28,15 @@ async function start() {
   const notes = new NoteList(state);
   const answers = new Answers(state);
   new Coverage(state);
-  const tabs = new Tabs(["answers", "notes", "coverage"], (name) => name === "notes" && notes.shown());
+  const tabs = new Tabs(["answers", "notes", "coverage"], (name) => {
+    if (name === "notes") notes.shown();
+    drawSamples();
+  });
   const redraw = () => {
-    drawLegend();
+    drawSamples();
     strip.draw();
   };
+  buildLegend();
   redraw();
   chooser(state);
   search(state, tabs, answers, notes);
@@ -77,6 +81,7 @@ async function start() {
   fromAddress(state);
   window.addEventListener("hashchange", () => fromAddress(state));
   document.documentElement.dataset.ready = "";
+  performance.mark("ready");
 }
 
 function nextVideo(state) {
@@ -88,7 +93,7 @@ function chooser(state) {
   const select = byId("videos");
   select.append(...state.source.videos.map((video) => element("option", { value: video.id }, video.name)));
   select.hidden = state.source.videos.length < 2;
-  byId("title").hidden = !select.hidden;
+  byId("title").classList.toggle("hidden", !select.hidden);
   select.addEventListener("change", () => state.open(select.value));
   state.on("video", () => (select.value = state.video.id));
 }

@@ -27,14 +27,17 @@ export function drawState(pen, state, step, x, y, width, height, colour, palette
   const middle = y + height / 2;
   if (state === "found" || state === "empty") {
     pen.fillStyle = colour;
-    pen.globalAlpha = state === "found" ? 0.16 : 0.06;
-    pen.fillRect(x, y, width, height);
-    pen.globalAlpha = 0.75;
     pen.strokeStyle = colour;
+    pen.globalAlpha = state === "found" ? 0.2 : 0.07;
+    pen.fillRect(x, y, width, height);
+    pen.globalAlpha = 0.6;
     pen.lineWidth = 1;
+    if (state === "empty") pen.strokeRect(x + 0.5, y + 0.5, Math.max(1, width - 1), height - 1);
+    pen.globalAlpha = 0.8;
     // Where only samples were looked at, the line is dotted; dots are as far apart as the samples, or touch.
     const apart = step ? step * density : 0;
-    if (apart > 3) pen.setLineDash([2, apart - 2]);
+    if (apart > 4) pen.setLineDash([3, apart - 3]);
+    pen.lineWidth = apart > 4 ? 3 : 1;
     line(pen, x, middle, x + width, middle);
   } else if (state === "failed") {
     pen.strokeStyle = palette.failed;

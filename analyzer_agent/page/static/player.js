@@ -16,6 +16,9 @@ export class Player {
     this.video.addEventListener("error", () => this.#refused());
     this.video.addEventListener("loadedmetadata", () => this.#loaded());
     this.video.addEventListener("play", () => this.#follow());
+    // On a narrow screen the video stays in view, and what is read takes the rest.
+    const stage = byId("stage");
+    new ResizeObserver(() => document.documentElement.style.setProperty("--stage", `${stage.offsetHeight}px`)).observe(stage);
     state.on("seek", () => this.#seek());
     state.on("video", () => this.load());
     state.on("seek time select", () => this.#now());

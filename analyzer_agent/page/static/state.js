@@ -61,8 +61,15 @@ export class PageState extends EventTarget {
     if (!citation.video) return;
     this.open(citation.video);
     const note = this.video.byId.get(citation.row);
-    if (note) this.select(note, citation.at);
-    else this.seek(citation.at);
+    if (note) {
+      this.select(note, citation.at);
+      return;
+    }
+    this.note = null; // a citation of what was not found, or of a note that has been replaced since
+    const lane = this.video.lanes.findIndex((one) => one.analyzer === citation.analyzer);
+    this.lane = lane < 0 ? null : lane;
+    this.tell("select");
+    this.seek(citation.at);
   }
 
   search(query) {

@@ -1,0 +1,86 @@
+"""Twenty thousand notes: the page is there in a second, and scrolling keeps up with the screen. Needs Chromium."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from analyzer_agent.evidence.merging import NoteReader
+from analyzer_agent.media import MissingVideo
+from analyzer_agent.page import PageVideo, build_document, page_text
+from analyzer_agent.records import Observation
+from analyzer_agent.storage import Store
+from analyzer_agent.timeline import TimeRange
+from analyzer_agent.tools import load_all
+from page_kit import opened, put_notes, said
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = pytest.mark.browser
+
+COUNT, EACH_MS = 20_000, 540
+WORDS = "the price of one basket of fish is twelve dollars and nobody knows whether it will be the same again tomorrow".split()  # noqa: SIM905
+SCROLLED = """async () => {
+  const list = document.querySelector(".list");
+  const times = [];
+  let rows = 0;
+  await new Promise((done) => {
+    const frame = (now) => {
+      times.push(now);
+      list.scrollTop += 900;
+      rows = Math.max(rows, list.querySelectorAll(".row").length);
+      times.length < 121 ? requestAnimationFrame(frame) : done();
+    };
+    requestAnimationFrame(frame);
+  });
+  const gaps = times.slice(1).map((time, n) => time - times[n]).sort((a, b) => a - b);
+  return { median: gaps[60], slow: gaps.filter((gap) => gap > 34).length, rows, top: list.scrollTop };
+}"""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("many")
+    video = MissingVideo("long.mp4", COUNT * EACH_MS)
+    with Store(folder / "store.db") as store:
+        store.notes.add_video(video.id, video.name, str(video.path), video.duration)
+        half = COUNT // 2
+        spoken = [said(n * EACH_MS * 2, *WORDS[: 3 + n % 18], each=40) for n in range(half)]
+        shown = [
+            Observation(TimeRange(n * EACH_MS * 2, n * EACH_MS * 2 + 500), "text", f"slide {n} " + "letters " * (n % 30))
+            for n in range(half)
+        ]
+        put_notes(store, video.id, "speech", spoken, end=video.duration)
+        put_notes(store, video.id, "text", shown, end=video.duration)
+        specs = {name: spec for name, (spec, _) in load_all().items()}
+        document = build_document(NoteReader(store, specs), specs, [PageVideo(video, video.name)])
+    assert len(document["videos"][0]["notes"]) == COUNT
+    (made := folder / "page.html").write_text("".join(page_text(document, video.name)), encoding="utf-8")
+    return made
+
+
+@pytest.mark.parametrize("size", ["desk", "phone"])
+def test_twenty_thousand_notes_are_there_at_once_and_scroll(browser: "Browser", page: Path, size: str) -> None:
+    with opened(browser, page, size) as shown:
+        painted = shown.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+        ready = shown.evaluate("performance.getEntriesByName('ready')[0].startTime")
+        scrolled = shown.evaluate(SCROLLED)
+        print(f"{size}: first paint {painted:.0f} ms, ready {ready:.0f} ms, frames {scrolled}")
+        assert painted < 1000 and ready < 2000
+        assert scrolled["rows"] < 120 and scrolled["top"] > 50_000
+        # A frame of 60 Hz takes 16.7 ms; on a busy machine some come late.
+        assert scrolled["median"] < 20
+
+
+def test_search_among_them_and_jumps_to_the_last_are_right(browser: "Browser", page: Path) -> None:
+    with opened(browser, page) as shown:
+        shown.get_by_role("tab", name="Notes").click()
+        shown.locator(".list").press("End")
+        last = shown.locator(".row[aria-selected=true]")
+        assert last.get_attribute("aria-posinset") == str(COUNT) and last.is_visible()
+        box, inside = shown.locator(".list").bounding_box(), last.bounding_box()
+        assert box and inside and inside["y"] + inside["height"] <= box["y"] + box["height"] + 1
+        shown.locator("#search").fill("slide 9999 ")
+        shown.locator("#matches", has_text="1 note,").wait_for()
+        assert shown.locator(".row").count() == 1
