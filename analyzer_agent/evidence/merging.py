@@ -19,7 +19,7 @@ CONTEXT_MS = 600_000
 
 _FIRST_CONTEXT_MS = 10_000
 _SPEECH_GAP_MS = 1_500
-_SEPARATE_KINDS = ("scene", "subtitle", "look", "voice", "motion", "speech", "moment", CHAPTER, GAP, ABSENCE)
+SEPARATE_KINDS = ("scene", "subtitle", "look", "voice", "motion", "speech", "moment", CHAPTER, GAP, ABSENCE)
 """Kinds whose adjacent equal texts are separate; only pieces marked `continues` are joined."""
 
 
@@ -254,7 +254,7 @@ def merge_notes(notes: Sequence[Note], provenances: Mapping[str, Provenance]) ->
     runs: list[MergedNote] = []
     latest: dict[tuple[str, ...], int] = {}
     for note in notes:
-        lasting = note.kind not in _SEPARATE_KINDS
+        lasting = note.kind not in SEPARATE_KINDS
         slots = _continuation_keys(note, lasting)
         at = next((latest[slot] for slot in slots if slot in latest and _continues(runs[latest[slot]], note, lasting)), len(runs))
         if at < len(runs):

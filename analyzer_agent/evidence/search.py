@@ -1,17 +1,17 @@
 """Search over many videos for words, and in the stored samples of one video for likeness."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from analyzer_agent.evidence.merging import MergedNote, NoteReader, SampleGrid, merge_notes
+from analyzer_agent.evidence.merging import SEPARATE_KINDS, MergedNote, NoteReader, SampleGrid, merge_notes
 from analyzer_agent.evidence.provenance import BoundAnalyzer, search_provenance
 from analyzer_agent.evidence.tracks import is_piece, join_tracks, merged_track
 from analyzer_agent.protocols import Spec
 from analyzer_agent.records import Note, Sample
 from analyzer_agent.storage import Store
-from analyzer_agent.storage.search_words import has_phrase
+from analyzer_agent.storage.search_words import has_phrase, parts_of
 from analyzer_agent.timeline import TimeRange, sample_end
 
 _MAX_COUNTED = 2_000
@@ -118,6 +118,66 @@ def search_samples(
     ids = store.ledger.keep(video, provenance.key, ranges, best)
     notes = store.notes.get(ids)
     return [reader.merged_note_of(notes[n]) for n in ids]
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One occurrence of what was searched for: matching notes of a kind that touch or overlap, in time order."""
+
+    runs: tuple[MergedNote, ...]
+
+    @property
+    def span(self) -> TimeRange:
+        return TimeRange(self.runs[0].span.start, max(run.span.end for run in self.runs))
+
+
+def every_match(reader: NoteReader, words: str, scopes: Mapping[str, TimeRange], kinds: Sequence[str] | None) -> list[Occurrence]:
+    """Return every occurrence of all of the words (and phrases in double quotes), in time order; nothing is ranked or left out.
+
+    Args:
+        reader: reads the notes.
+        words: the words; "" for every note of `kinds`.
+        scopes: where to look, by video id.
+        kinds: only these kinds of notes; by default all that a search finds.
+    """
+    parts = parts_of(words)
+    found: list[Occurrence] = []
+    for video, scope in scopes.items():
+        runs = _holding_all(reader, parts, video, scope, kinds) if parts else reader.merged_notes(video, scope, kinds=kinds)
+        found += _occurrences(runs)
+    return found
+
+
+def _holding_all(reader: NoteReader, parts: Sequence[str], video: str, scope: TimeRange, kinds: Sequence[str] | None) -> list[MergedNote]:
+    """Return the merged notes that hold all parts of a query, each in any of their pieces."""
+    holding: list[dict[int, Note]] = []
+    for part in parts:
+        notes = reader.store.notes.holding(part, videos=[video], span=scope, kinds=kinds)
+        holding.append({note.id: note for note in notes if reader.tells(note, kinds)})
+    told: set[int] = set()
+    runs: list[MergedNote] = []
+    for note in min(holding, key=len).values():
+        if note.id not in told:
+            run = reader.merged_note_of(note)
+            ids = {other.id for other in run.notes}
+            told |= ids
+            if all(not ids.isdisjoint(known) for known in holding):
+                runs.append(run)
+    return sorted(runs, key=lambda run: (run.span.start, run.id))
+
+
+def _occurrences(runs: Iterable[MergedNote]) -> list[Occurrence]:
+    """Join notes of a kind that touch, unless each of the kind is a thing of its own, such as a sentence or a track."""
+    found: list[Occurrence] = []
+    last: dict[str, int] = {}
+    for run in runs:
+        at = last.get(run.kind)
+        if at is not None and run.kind not in (*SEPARATE_KINDS, "track") and run.span.start <= found[at].span.end:
+            found[at] = Occurrence((*found[at].runs, run))
+        else:
+            last[run.kind] = len(found)
+            found.append(Occurrence((run,)))
+    return found
 
 
 def likeness_text(runs: Sequence[MergedNote], filters: Mapping[str, Any], spec: Spec) -> str:

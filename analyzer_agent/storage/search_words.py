@@ -59,6 +59,13 @@ def query_terms(query: str) -> list[str]:
     return list(dict.fromkeys(filter(None, terms)))[:_MAX_QUERY_WORDS]
 
 
+def parts_of(query: str) -> list[str]:
+    """Return the words and the phrases in double quotes of a query, each as a query of its own."""
+    parts = _PHRASE.split(query)
+    found = [f'"{part}"' if n % 2 else word for n, part in enumerate(parts) for word in ([part] if n % 2 else words_in(part))]
+    return [part for part in dict.fromkeys(found) if query_terms(part)][:_MAX_QUERY_WORDS]
+
+
 def has_phrase(query: str) -> bool:
     """Return whether a query has a phrase in double quotes: several words, or words that are not set apart."""
     phrases = [words_in(part) for part in _PHRASE.split(query)[1::2]]

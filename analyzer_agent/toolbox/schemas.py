@@ -10,10 +10,12 @@ from analyzer_agent.contract import bounds_fault, fits_type
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.protocols import Spec
 from analyzer_agent.records import KINDS, Claim
+from analyzer_agent.storage.note_table import COLUMNS
 from analyzer_agent.timeline import InvalidTime, TimeRange, clock, parse
 from analyzer_agent.wording import option_letter
 
 OVERVIEW, SURVEY, READ, SEARCH, FINISH, JUDGE = "overview", "survey", "read_notes", "search_notes", "finish", "judge"
+FIND_ALL, QUERY = "find_all", "query"
 
 MOMENT_MS = 40
 """The length of a range that stands for one moment, in ms."""
@@ -63,6 +65,25 @@ def reading_tools(videos: Sequence[str], kinds: Iterable[str]) -> list[dict[str,
             "Search all notes taken so far for words. Free: nothing is analyzed, so it finds only what has been analyzed.",
             {"query": {"type": "string"}, "range": RANGE, **only, **_video(videos)},
             ["query"],
+        ),
+        function_schema(
+            FIND_ALL,
+            'Every note with all these words (or "phrases"), or of these kinds, and the total: for all, none, how many, first, last. Free.',
+            {
+                "words": {"type": "string"},
+                **only,
+                "range": RANGE,
+                **_video(videos),
+                "page": {"type": "integer", "minimum": 1},
+                "count_only": {"type": "boolean"},
+            },
+            [],
+        ),
+        function_schema(
+            QUERY,
+            f"SELECT over notes({', '.join(COLUMNS)}); id is what answers cite. Free.",
+            {"sql": {"type": "string"}},
+            ["sql"],
         ),
     ]
 

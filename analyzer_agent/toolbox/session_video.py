@@ -275,13 +275,15 @@ def coverage_text(spans: list[TimeRange], scope: TimeRange) -> str:
     return "all of it" if spans == [scope] else spans_text(spans)
 
 
-def coverage_sentence(reader: NoteReader, session_videos: Iterable[SessionVideo], span: TimeRange | None = None) -> str:
-    """Return a sentence on the coverage: an empty result does not mean that nothing is there."""
+def coverage_sentence(
+    reader: NoteReader, session_videos: Iterable[SessionVideo], span: TimeRange | None = None, among: Collection[str] | None = None
+) -> str:
+    """Return a sentence on the coverage by some analyzers, or by all: an empty result does not mean that nothing is there."""
     parts = []
     several = [*session_videos]
     for session_video in several:
         limit = session_video.scope if span is None else span.within(session_video.scope)
-        done = coverage_by_analyzer(reader.store, session_video, limit, reader.only) if limit else {}
+        done = coverage_by_analyzer(reader.store, session_video, limit, reader.only if among is None else among) if limit else {}
         name = f"{session_video.name}: " if len(several) > 1 else ""
         looked = "; ".join(f"{analyzer} {told}" for analyzer, told in sorted(done.items()))
         parts.append(f"{name}{looked or 'nothing yet'}")

@@ -18,8 +18,9 @@ from analyzer_agent.fencing import echoes_fenced
 from analyzer_agent.protocols import Spec
 from analyzer_agent.records import ToolCall, ToolResult
 from analyzer_agent.storage import Store
+from analyzer_agent.storage.note_table import NoteTable
 from analyzer_agent.timeline import TimeRange, clock
-from analyzer_agent.toolbox import analyzer_call, note_tools, schemas
+from analyzer_agent.toolbox import analyzer_call, enumeration, note_tools, schemas
 from analyzer_agent.toolbox.analyzer_call import AnalyzerCall
 from analyzer_agent.toolbox.note_tools import Survey, overview, run_survey, survey_of
 from analyzer_agent.toolbox.scheduler import CallScheduler
@@ -59,6 +60,7 @@ class Toolbox(SessionNotes):
         self.scheduler = CallScheduler(self, approve)
         self.summaries = SummaryCache(self.reader)
         self.force = False
+        self._table: tuple[object, NoteTable] | None = None
         self._by_tool = {tool.spec.tool: tool for tool in tools.values() if any(not one.missing_input(tool.spec) for one in session_videos)}
 
     # --- offered tools
@@ -176,9 +178,20 @@ class Toolbox(SessionNotes):
         emit(ToolStarted(call.id, call.name, args, self._read_ranges(args)))
         if call.name == schemas.SEARCH:
             return note_tools.search_notes(self.reader, self.session_videos, call, args)
+        if call.name == schemas.FIND_ALL:
+            return enumeration.find_all(self.reader, self.session_videos, call, args)
+        if call.name == schemas.QUERY:
+            return enumeration.run_query(self.reader, self._note_table(), self.session_videos, call, args)
         if call.name == schemas.OVERVIEW:
             return overview(self.reader, self.summaries, self._offer(args), call, args)
         return note_tools.read_notes(self.reader, self._offer(args), call, args)
+
+    def _note_table(self) -> NoteTable:
+        """Return the notes as a table, made anew when they have changed."""
+        state = tuple(self.store.notes.state(one.video.id) for one in self.session_videos.values())
+        if self._table is None or self._table[0] != state:
+            self._table = state, enumeration.note_table(self.reader, self.session_videos)
+        return self._table[1]
 
     def _read_ranges(self, args: Mapping[str, Any]) -> list[TimeRange]:
         """Return the range that a look-up requests, clipped to the scopes; none if it is not given or invalid."""

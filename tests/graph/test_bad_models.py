@@ -79,13 +79,17 @@ CASES = [
     Case(
         "an unknown tool as text",
         [writes("watch_video", {}), LOOK, end()],
-        {1: "Refused: 'watch_video' is not a tool. Valid ones: read_subtitles, overview, read_notes, search_notes, finish."},
+        {
+            1: "Refused: 'watch_video' is not a tool. Valid ones: read_subtitles, overview, read_notes, search_notes, find_all, query, finish."
+        },
     ),
     Case("a call as text that cannot be read", [Turn(text="<tool_call>look at it</tool_call>")], error="wrote a tool call as text"),
     Case(
         "an unknown tool",
         [asks("watch_video", {}), LOOK, end()],
-        {1: "Refused: 'watch_video' is not a tool. Valid ones: read_subtitles, overview, read_notes, search_notes, finish."},
+        {
+            1: "Refused: 'watch_video' is not a tool. Valid ones: read_subtitles, overview, read_notes, search_notes, find_all, query, finish."
+        },
     ),
     Case(
         "a tool misspelt",

@@ -30,7 +30,9 @@ class TestBudgets:
     def test_the_last_step_offers_only_finish_and_says_why(self, talks: Make) -> None:
         talk = talks(calls(LOOK), says(), limits=Limits(steps=2))
         assert talk.ask().finished == "answered"
-        assert talk.offered(0) == ["find_fake", "overview", "read_notes", "search_notes", "finish"] and talk.offered(1) == ["finish"]
+        assert talk.offered(0) == ["find_fake", "overview", "read_notes", "search_notes", "find_all", "query", "finish"] and talk.offered(
+            1
+        ) == ["finish"]
         assert talk.sent(1)[-1] == {"role": "user", "content": talk.sent(1)[-1]["content"]}
         assert "This is the last of 2 steps. Call finish now" in talk.sent(1)[-1]["content"]
 

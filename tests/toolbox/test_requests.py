@@ -21,6 +21,8 @@ from analyzer_agent.toolbox.scheduler import CallScheduler
 from analyzer_agent.toolbox.schemas import decode, time_range, time_ranges
 from toolbox_kit import CLASSES, SCOPE, Detector, analyzed, boxed, done, finds
 
+FAKE_TOOLS = ["find_fake", "overview", "read_notes", "search_notes", "find_all", "query", "finish"]
+
 
 class TestRanges:
     @pytest.mark.parametrize(
@@ -146,7 +148,7 @@ class TestRefusals:
         toolbox = boxed(store, finds(), missing={"objects": "no weights"}, specs={"fake": finds().spec, "objects": absent})
         text = self.refused(toolbox, call("find_fakes"))
         assert "'find_fakes' is not a tool; did you mean 'find_fake'?" in text
-        assert "Valid ones: find_fake, overview, read_notes, search_notes, finish." in text
+        assert "Valid ones: find_fake, overview, read_notes, search_notes, find_all, query, finish." in text
         assert "find_objects cannot run here: no weights" in text
 
     def test_a_tool_that_cannot_run_says_why(self, store: Store) -> None:
@@ -156,7 +158,7 @@ class TestRefusals:
 
     def test_no_audio(self, store: Store) -> None:
         toolbox = boxed(store, finds(), finds(name="speech", needs="audio"))
-        assert [t["function"]["name"] for t in toolbox.schemas()] == ["find_fake", "overview", "read_notes", "search_notes", "finish"]
+        assert [t["function"]["name"] for t in toolbox.schemas()] == FAKE_TOOLS
         text = self.refused(toolbox, call("find_speech", ranges=[[0, 5]]))
         assert text == "Refused: fake.mp4 has no sound, so find_speech has nothing to analyze."
 

@@ -111,4 +111,4 @@ class TestRun:
 
     def test_where_it_is_not_offered_it_is_refused(self, store: Store) -> None:
         refused = run(box(store, 7_200_000))[1].text
-        assert "'survey' is not a tool" in refused and "overview, read_notes, search_notes, finish" in refused
+        assert "'survey' is not a tool" in refused and "overview, read_notes, search_notes, find_all, query, finish" in refused

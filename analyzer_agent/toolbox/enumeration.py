@@ -1,0 +1,167 @@
+"""The tools that enumerate: every note that matches, with the total, and SQL over all notes.
+
+A search ranks and stops; these two do neither, so that "all", "none" and "how many" can be answered.
+Both are free: they analyze nothing and tell what was analyzed.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from analyzer_agent.errors import ToolRefusal
+from analyzer_agent.evidence.absence import store_absences
+from analyzer_agent.evidence.merging import MergedNote, NoteReader
+from analyzer_agent.evidence.rendering import as_line, fenced_result, shown_note
+from analyzer_agent.evidence.search import Occurrence, every_match
+from analyzer_agent.fencing import echoes_fenced, quoted
+from analyzer_agent.records import ToolCall, ToolResult
+from analyzer_agent.storage.note_table import MAX_ROWS, NoteTable
+from analyzer_agent.timeline import TimeRange, seconds
+from analyzer_agent.toolbox.note_tools import searched_range
+from analyzer_agent.toolbox.session_video import SessionVideo, coverage_by_analyzer, coverage_sentence, examined
+
+PAGE = 40
+"""The most occurrences of one page."""
+
+_PIECES_NAMED = 4
+_IDS_NAMED = 60
+_MAX_TABLE_NOTES = 300_000
+_WORDLESS_KINDS = frozenset({"scene", "voice", "motion", "moment"})
+
+
+def find_all(reader: NoteReader, session_videos: Mapping[str, SessionVideo], call: ToolCall, args: Mapping[str, Any]) -> ToolResult:
+    """Return every occurrence of some words or kinds of notes: the total, and a page of them in time order.
+
+    Raises:
+        ToolRefusal: neither words nor kinds are given, or the range or page is invalid.
+    """
+    words, kinds, page = str(args.get("words") or "").strip(), args.get("kinds"), args.get("page", 1)
+    if not any(map(str.isalnum, words)) and not kinds:
+        raise ToolRefusal("Give 'words', 'kinds' or both: there is nothing to find.")
+    span = searched_range(session_videos, args)
+    chosen = [session_videos[args["video"]]] if "video" in args else list(session_videos.values())
+    scopes = {one.video.id: part for one in chosen if (part := span.within(one.scope))}
+    found = every_match(reader, words, scopes, kinds)
+    among = _analyzers(reader, kinds)
+    sought = f"{quoted(words)[1:-1]!r} " if words else ""
+    what = echoes_fenced(f"{sought}in {', '.join(kinds)}" if kinds else sought.strip(), words)
+    looked = coverage_sentence(reader, chosen, span, among)
+    if not found:
+        absent = _absences(reader, scopes, chosen, words, kinds, among)
+        lines = "\n".join(as_line(run) for run in absent)
+        shown = tuple(shown_note([run]) for run in absent)
+        head = f"No note matches {what}. {looked}" if not lines else f"No note matches {what}. {looked.rstrip('.')}"
+        return ToolResult(call.id, fenced_result(head, lines), tuple(run.id for run in absent), span, args=args, shown=shown)
+    head = f"{what}: {len(found)} times"
+    if (count := sum(len(one.runs) for one in found)) > len(found):
+        head += f" ({count} notes)"
+    names = {one.video.id: one.name for one in chosen} if len(session_videos) > 1 else {}
+    if args.get("count_only"):
+        lines, told = _ids(found)
+    else:
+        pages = -(-len(found) // PAGE)
+        if page > pages:
+            raise ToolRefusal(f"There is no page {page}: the last one is {pages}.")
+        head += f", page {page} of {pages}" if pages > 1 else ""
+        lines, told = _page(found[(page - 1) * PAGE : page * PAGE], names)
+    return ToolResult(
+        call.id,
+        fenced_result(f"{head}. {looked.rstrip('.')}", lines),
+        tuple(run.id for run in told),
+        span,
+        args=args,
+        found=len(found),
+        shown=tuple(shown_note([run]) for run in told),
+    )
+
+
+def _page(found: Sequence[Occurrence], names: Mapping[str, str]) -> tuple[str, list[MergedNote]]:
+    told = [run for one in found for run in one.runs[:_PIECES_NAMED]]
+    return "\n".join(_line(one, names.get(one.runs[0].video, "")) for one in found), told
+
+
+def _line(one: Occurrence, video: str) -> str:
+    others = one.runs[1:_PIECES_NAMED]
+    more = f" and {len(one.runs) - _PIECES_NAMED} more" if len(one.runs) > _PIECES_NAMED else ""
+    return as_line(one.runs[0], video, str(one.span)) + (f" (with {', '.join(f'#{run.id}' for run in others)}{more})" if others else "")
+
+
+def _ids(found: Sequence[Occurrence]) -> tuple[str, list[MergedNote]]:
+    told = [one.runs[0] for one in found][:_IDS_NAMED]
+    more = f" and {len(found) - _IDS_NAMED} more" if len(found) > _IDS_NAMED else ""
+    return " ".join(f"#{run.id}" for run in told) + more, told
+
+
+def _analyzers(reader: NoteReader, kinds: Collection[str] | None) -> list[str]:
+    """Return the analyzers that find notes of these kinds; by default all whose notes have words of their own."""
+    return [
+        name
+        for name, spec in reader.specs.items()
+        if (reader.only is None or name in reader.only)
+        and (set(spec.kinds) & set(kinds) if kinds else not set(spec.kinds) <= _WORDLESS_KINDS and not spec.required)
+    ]
+
+
+def _absences(
+    reader: NoteReader,
+    scopes: Mapping[str, TimeRange],
+    chosen: Sequence[SessionVideo],
+    words: str,
+    kinds: Sequence[str] | None,
+    among: Sequence[str],
+) -> list[MergedNote]:
+    found: list[MergedNote] = []
+    for one in chosen:
+        if one.video.id not in scopes:
+            continue
+        scope = scopes[one.video.id]
+        told = coverage_by_analyzer(reader.store, one, scope, among)
+        for analyzer, spans in examined(reader.store, one, scope, among).items():
+            keys = [provenance.key for provenance in reader.store.notes.provenances(video=one.video.id, analyzer=analyzer)]
+            missed = [u.span for u in reader.unheard(one.video.id, scope, keys) if u.reason != "other_track"]
+            what = f'no "{words}" in the notes of {analyzer}' if words else f"no {' or '.join(kinds or ())} by {analyzer}"
+            text = f"{what}: analyzed {told[analyzer]}"
+            found += store_absences(reader, one.video.id, keys, [(part, text) for span in spans for part in span.minus(missed)])
+    return found
+
+
+def note_table(reader: NoteReader, session_videos: Mapping[str, SessionVideo]) -> NoteTable:
+    """Return the notes of a session's videos, within their scopes, as a table for SQL.
+
+    Raises:
+        ToolRefusal: there are too many notes.
+    """
+    rows: list[tuple[Any, ...]] = []
+    for one in session_videos.values():
+        for run in reader.merged_notes(one.video.id, one.scope):
+            times = seconds(run.span.start), seconds(run.span.end)
+            rows.append((run.id, one.name, run.kind, run.notes[0].analyzer, *times, run.text, run.score))
+        if len(rows) > _MAX_TABLE_NOTES:
+            raise ToolRefusal(f"There are more than {_MAX_TABLE_NOTES} notes: use find_all.")
+    return NoteTable(rows)
+
+
+def run_query(
+    reader: NoteReader, table: NoteTable, session_videos: Mapping[str, SessionVideo], call: ToolCall, args: Mapping[str, Any]
+) -> ToolResult:
+    """Return the rows of a SELECT over the session's notes; rows with the column `id` can be cited.
+
+    Raises:
+        ToolRefusal: the statement is not allowed, fails or takes too long.
+    """
+    result = table.query(args["sql"])
+    at = [n for n, name in enumerate(result.columns) if name == "id"]
+    ids = dict.fromkeys(row[at[0]] for row in result.rows if at and isinstance(row[at[0]], int))
+    notes = {
+        number: note for number, note in reader.store.notes.get(ids).items() if note.video in {o.video.id for o in session_videos.values()}
+    }
+    shown = [shown_note([reader.merged_note_of(notes[number])]) for number in ids if number in notes]
+    lines = [" | ".join(result.columns), *(" | ".join(map(_cell, row)) for row in result.rows)]
+    head = f"{len(result.rows)} rows{f', the first {MAX_ROWS} of more' if result.cut else ''}"
+    head += "" if at else "; select id too, so that rows can be cited"
+    sentence = coverage_sentence(reader, session_videos.values())
+    text = fenced_result(f"{head}. {sentence.rstrip('.')}", "\n".join(lines) if result.rows else "")
+    return ToolResult(call.id, text, tuple(note.id for note in shown), args=args, found=len(result.rows), shown=tuple(shown))
+
+
+def _cell(value: Any) -> str:
+    return quoted(value) if isinstance(value, str) else f"{len(value)} bytes" if isinstance(value, bytes) else str(value)
