@@ -68,6 +68,7 @@ def writes(name: str, arguments: Any, form: str = "<tool_call>\n%s\n</tool_call>
 
 
 SEEN = {"ranges": [["0:00", "0:02"]]}
+NO_TOOL = "Refused: 'watch_video' is not a tool. Valid ones: read_subtitles, overview, read_notes, search_notes, find_all, query, finish."
 FINAL = {"answer": FORTY, "notes": [2], "confidence": "high", "found": True}
 
 CASES = [
@@ -79,17 +80,13 @@ CASES = [
     Case(
         "an unknown tool as text",
         [writes("watch_video", {}), LOOK, end()],
-        {
-            1: "Refused: 'watch_video' is not a tool. Valid ones: read_subtitles, overview, read_notes, search_notes, find_all, query, finish."
-        },
+        {1: NO_TOOL},
     ),
     Case("a call as text that cannot be read", [Turn(text="<tool_call>look at it</tool_call>")], error="wrote a tool call as text"),
     Case(
         "an unknown tool",
         [asks("watch_video", {}), LOOK, end()],
-        {
-            1: "Refused: 'watch_video' is not a tool. Valid ones: read_subtitles, overview, read_notes, search_notes, find_all, query, finish."
-        },
+        {1: NO_TOOL},
     ),
     Case(
         "a tool misspelt",
