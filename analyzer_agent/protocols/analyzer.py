@@ -115,7 +115,8 @@ class Spec:
     """Whether `factory` needs an engine: `bind` then refuses None."""
     exact: bool = False
     """Whether a call is a unit of its own: its ranges, not merged or snapped, are the option
-    `ranges`, and `Analyzer.request_grains` makes the grains. An option `compare` may replace them."""
+    `ranges`, and `Analyzer.request_grains` makes the grains. An option `compare` may replace them.
+    `grain` is then the longest time between frames at which a claim on a whole range may rest on them."""
     source: str = ""
     """The package and entry point of a plug-in, set by the registry; "" for built-ins."""
 

@@ -6,7 +6,7 @@ have looked at, and how closely, is in the ledger.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from analyzer_agent.evidence.coverage_steps import finest_steps, spans_by_step
@@ -25,15 +25,19 @@ _NAMED = 6
 
 @dataclass(frozen=True)
 class _Basis:
-    """An analyzer, in one lane and with the same options, and the notes of it that are cited."""
+    """An analyzer, in one lane and with the same options, and the notes of it that are cited.
+
+    Each call of an `exact` one is a lane, so those with the same options go together.
+    """
 
     provenance: Provenance
     options: Mapping[str, object]
     runs: tuple[MergedNote, ...]
+    exact: bool = False
 
     def serves(self, other: Provenance, options: Mapping[str, object]) -> bool:
         mine = self.provenance
-        return (mine.analyzer, mine.lane) == (other.analyzer, other.lane) and self.options == options
+        return mine.analyzer == other.analyzer and (self.exact or mine.lane == other.lane) and self.options == options
 
 
 def completeness(notes: SessionNotes, answer: CheckedAnswer) -> Completeness | None:
@@ -69,9 +73,10 @@ def _bases(notes: SessionNotes, runs: Iterable[MergedNote]) -> list[_Basis]:
         options = _options(notes, provenance)
         same = next((n for n, basis in enumerate(found) if basis.serves(provenance, options)), None)
         if same is None:
-            found.append(_Basis(provenance, options, (run,)))
+            spec = notes.reader.specs.get(provenance.analyzer)
+            found.append(_Basis(provenance, options, (run,), bool(spec and spec.exact)))
         else:
-            found[same] = _Basis(found[same].provenance, options, (*found[same].runs, run))
+            found[same] = replace(found[same], runs=(*found[same].runs, run))
     return found
 
 
@@ -122,7 +127,7 @@ def _looked(notes: SessionNotes, basis: _Basis, session_video: SessionVideo, sco
     keys = [other.key for other in others if basis.serves(other, _options(notes, other))]
     lost = [u.span for u in notes.reader.unheard(video.id, span, keys) if u.reason in LOST or u.reason == "not_understood"]
     covered = notes.store.ledger.covered(video.id, keys, span)
-    enough = spec.step if spec else 0
+    enough = (spec.grain if spec.exact else spec.step) if spec else 0
     near = [part for step, spans in spans_by_step(covered, span) if step <= enough for part in spans]
     own = basis.provenance.params.get("step")
     name = notes.titles.get(video.id, video.id)

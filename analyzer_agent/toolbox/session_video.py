@@ -187,7 +187,8 @@ def covered(
 def _parts(store: Store, session_video: SessionVideo, limit: TimeRange, only: Collection[str] | None) -> dict[str, list[Covered]]:
     done: dict[str, list[Covered]] = {}
     for provenance in store.notes.provenances(video=session_video.video.id):
-        if only is None or provenance.analyzer in only:
+        partial = "region" in provenance.params  # a part of the picture is not the picture
+        if not partial and (only is None or provenance.analyzer in only):
             done.setdefault(provenance.analyzer, []).extend(store.ledger.covered(session_video.video.id, [provenance.key], limit))
     return done
 

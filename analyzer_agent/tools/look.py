@@ -88,7 +88,7 @@ class LookRequest:
     def params(self) -> dict[str, JSON]:
         """Return the request as plain JSON, for the cache key."""
         asked: dict[str, JSON] = {"question": self.question, "ranges": [[span.start, span.end] for span in self.ranges], "step": self.step}
-        marks = {"together": self.together, "sheet": self.sheet, "region": list(self.region) if self.region else None}
+        marks = {"together": self.together, "layout": "sheet" if self.sheet else "", "region": list(self.region) if self.region else None}
         return asked | {name: value for name, value in marks.items() if value}
 
 

@@ -17,6 +17,7 @@ from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.engines.opencv import look_alike
 from analyzer_agent.tools.support.frame_dedup import COARSEST_MS, deduplicated
+from analyzer_agent.tools.support.region import PART, SCHEMA, Region, crop, parse_region, pixel_box
 from analyzer_agent.tools.support.sampling import ascending_runs, by_grain, frame_span, min_score_filter
 
 STORED_SCORE = 0.3
@@ -50,22 +51,31 @@ class ScreenText(Analyzer):
 
     version = "2"
 
-    def __init__(self, languages: Sequence[str], engine: Engine) -> None:
+    def __init__(self, languages: Sequence[str], engine: Engine, region: Region | None = None) -> None:
         self.languages = tuple(sorted(set(languages)))
         self.engine = engine.name
-        self.params: Mapping[str, JSON] = {"languages": self.languages}
-        self._engine = engine
+        # A region is a lane beside the whole picture: neither stands in for the other, or hides it.
+        self.params: Mapping[str, JSON] = {"languages": self.languages} | ({PART: list(region)} if region else {})
+        self.lane = f"{PART} {region}" if region else ""
+        self._engine, self._region = engine, region
 
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
         """Yield each grain with the lines at its instants, in reading order per frame."""
         for run in ascending_runs(grains):
-            found = deduplicated(video, run, look_alike, self._read)
+            found = deduplicated(video, run, self._alike, self._read)
             for grain, looked in by_grain(found, run):
                 yield grain, [one for frame, lines in looked for one in observe(frame_span(video, grain, frame), frame, lines)]
 
+    def _alike(self, one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
+        return look_alike(crop(one, self._region), crop(other, self._region))
+
     def _read(self, image: NDArray[np.uint8]) -> list[Line]:
+        """Return the lines of an image, or of the region in it, with boxes in pixels of the whole image."""
         reader: TextReader = self._engine.get()
-        return reading_order(tidy(reader.read(image, self.languages)))
+        part = np.ascontiguousarray(crop(image, self._region))
+        left, top = pixel_box(self._region, (image.shape[1], image.shape[0]))[:2] if self._region else (0, 0)
+        lines = reading_order(tidy(reader.read(part, self.languages)))
+        return [(text, score, (x + left, y + top, width, height)) for text, score, (x, y, width, height) in lines]
 
 
 def tidy(lines: Sequence[Line]) -> list[Line]:
@@ -105,11 +115,11 @@ def make(options: Mapping[str, Any], engine: Engine) -> ScreenText:
     """Return the analyzer for these options.
 
     Raises:
-        ToolRefusal: `languages` is empty.
+        ToolRefusal: `languages` is empty, or `region` is not one.
     """
     if not options["languages"]:
         raise ToolRefusal("languages is empty; name at least one, such as ['en'].")
-    return ScreenText(options["languages"], engine)
+    return ScreenText(options["languages"], engine, parse_region(options.get(PART)))
 
 
 SPEC = Spec(
@@ -119,7 +129,7 @@ SPEC = Spec(
         "Read text visible in the picture (titles, captions, slides, signs, scoreboards, counters, code) with OCR on sampled frames. "
         "Gives one note per line of text and sampled frame. Text shown for less than the sampling step can be missed: "
         "use a smaller step on a short range when it matters. Letters lower than about 1/120 of the picture's longer side "
-        "(16 pixels of 1920, 32 of 3840) are missed, too: where nothing is found, smaller text may be there. "
+        "(16 pixels of 1920, 32 of 3840) are missed, too: where nothing is found, smaller text may be there; name a region to read it. "
         "Spoken words are another tool's."
     ),
     grain=8_000,
@@ -134,7 +144,8 @@ SPEC = Spec(
             "minItems": 1,
             "default": ["en"],
             "description": "Languages of the text, as ISO 639 codes: en, de, fr, ch_sim (Chinese), ja ...",
-        }
+        },
+        PART: SCHEMA,
     },
     filters_schema={
         "min_score": min_score_filter(SHOWN_SCORE, "Show only lines read with at least this confidence; nothing below 0.3 is kept."),

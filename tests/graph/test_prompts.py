@@ -113,7 +113,7 @@ class TestBriefing:
         assert any("Run or read at least one tool result before you answer." in line for line in lines)
         assert "- Answer briefly, in the language of the question." in lines
         assert "- find_moments returns likeness: it tells you where to look, and proves nothing." in lines
-        assert any("ask the tool look, where it is offered, one precise question" in line for line in lines)
+        assert any("ask the tool look, where it is offered, one precise, neutral question" in line for line in lines)
 
     def test_after_a_look(self, boxes: Boxes) -> None:
         toolbox = boxes(FAKE)

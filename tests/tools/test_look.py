@@ -25,6 +25,8 @@ from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeEngine, FakeVideo, ScriptedModel, call
 from analyzer_agent.timeline import TimeRange, merge
 from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
+from analyzer_agent.toolbox.answer_check import CheckedAnswer
+from analyzer_agent.toolbox.completeness import completeness
 from analyzer_agent.tools.engines import vision
 from analyzer_agent.tools.engines.vision import Sight
 from analyzer_agent.tools.look import SPEC
@@ -115,6 +117,19 @@ def test_coverage_tells_how_far_apart_the_frames_were(store: Store) -> None:
     desk.look(compare=["0:05", ["2:00", "2:04"]])
     keys = [provenance.key for provenance in store.notes.provenances(video=desk.video.id)]
     assert sorted(part.step for part in store.ledger.covered(desk.video.id, keys, TimeRange(0, 150_000))) == [500, 500, 10_000]
+
+
+def test_a_claim_on_everything_may_rest_on_several_looks_with_the_same_question(store: Store) -> None:
+    desk = Desk(store, Looker(lambda times: None))
+    ids = [*desk.look([0, 75]).note_ids, *desk.look([75, 150], every=15).note_ids]
+
+    def holds(ids: Any) -> bool:
+        found = completeness(desk.box, CheckedAnswer("None.", tuple(ids), claim="none"))
+        return found is not None and found.holds
+
+    assert not holds(ids), "every 9 s and every 15 s are not close enough"
+    ids = [*desk.look([0, 75], every=8).note_ids, *desk.look([75, 150], every=5).note_ids]
+    assert holds(ids)
 
 
 def test_up_to_25_frames_a_second_and_never_a_frame_twice(store: Store) -> None:

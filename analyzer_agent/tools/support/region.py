@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from analyzer_agent.errors import ToolRefusal
 
+PART = "region"
+"""The name of the option, and of the parameter that marks notes on a part of the picture."""
+
 Region = tuple[float, float, float, float]
 """`x0, y0, x1, y1` as fractions of the picture's width and height, from the top left."""
 
