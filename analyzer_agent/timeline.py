@@ -10,6 +10,9 @@ from dataclasses import dataclass
 FINEST_STEP = 125
 """The finest sampling step, in ms. Every other step is this times a power of two."""
 
+SHORTEST_STEP = 40
+"""The shortest step between frames that a model is shown, in ms: 25 a second."""
+
 _CLOCK = re.compile(r"(?:(?:(?P<h>\d{1,9}):)?(?P<m>\d{1,9}):)?(?P<s>\d{1,12}(?:\.\d*)?|\.\d+)\s*s?")
 
 
@@ -160,6 +163,12 @@ def instants(span: TimeRange, step: int, picture: TimeRange) -> list[int]:
     if span.start <= root < min(span.end, picture.end) and root not in at:
         found.insert(0, root)
     return found
+
+
+def even_times(span: TimeRange, count: int) -> list[int]:
+    """Return `count` times (ms) evenly spaced from the start of `span`; fewer where it is short of `SHORTEST_STEP` each."""
+    count = min(count, max(1, span.length // SHORTEST_STEP))
+    return [span.start + span.length * n // count for n in range(count)]
 
 
 def sample_end(instant: int, step: int, limit: int) -> int:

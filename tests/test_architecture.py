@@ -15,7 +15,7 @@ from places import PACKAGE, ROOT
 
 LAYER_0 = (
     *("timeline", "records", "protocols", "errors", "events", "fencing", "folding", "prefetch", "contract"),
-    *("sanitize", "wording", "installing", "questions"),
+    *("sanitize", "wording", "installing", "questions", "regions"),
 )
 
 MAY_IMPORT = {

@@ -32,7 +32,7 @@ MODULES = frozenset(
     openai_chat openai_client openai_errors openai_model openai_responses openai_text openai_thoughts opencv
     opencv_pictures options orientation other_tracks output packages packet_reader page parsing plan playlists
     plugins pocketsphinx prefetch probe progress prompt_size prompts protocols provenance pyscenedetect
-    question_file question_parser question_state questions rapidocr readers records region rendering repetition
+    question_file question_parser question_state questions rapidocr readers records regions rendering repetition
     report resampler rules runner sample sampling sanitize scenes scheduler schemas score seams search search_words
     sections session session_video sessions setting settings shots single_call slash_commands source sources speech
     spoken_words sqlite_import state stills storage stream_end submission subtitle_formats subtitles summarizer

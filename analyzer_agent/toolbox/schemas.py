@@ -11,14 +11,11 @@ from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.protocols import Spec
 from analyzer_agent.records import KINDS, Claim
 from analyzer_agent.storage.note_table import COLUMNS
-from analyzer_agent.timeline import InvalidTime, TimeRange, clock, parse
+from analyzer_agent.timeline import SHORTEST_STEP, InvalidTime, TimeRange, clock, parse
 from analyzer_agent.wording import option_letter
 
 OVERVIEW, SURVEY, READ, SEARCH, FINISH, JUDGE = "overview", "survey", "read_notes", "search_notes", "finish", "judge"
 FIND_ALL, QUERY = "find_all", "query"
-
-MOMENT_MS = 40
-"""The length of a range that stands for one moment, in ms."""
 
 _TIME = {"type": ["string", "number"], "description": 'a clock "1:04.2" or seconds 64.2'}
 RANGE: dict[str, Any] = {"type": "array", "items": _TIME, "minItems": 2, "maxItems": 2, "description": "[start, end]"}
@@ -268,7 +265,7 @@ def time_ranges(given: Any, scope: TimeRange) -> list[TimeRange]:
 
 
 def moments(given: Sequence[Any], scope: TimeRange) -> list[TimeRange]:
-    """Parse a list of times and ranges; a time becomes a range of `MOMENT_MS`, which holds one frame.
+    """Parse a list of times and ranges; a time becomes a range of `SHORTEST_STEP`, which holds one frame.
 
     Raises:
         ToolRefusal: there is none, or one is invalid or outside the scope.
@@ -283,8 +280,8 @@ def _moment(item: Any, scope: TimeRange) -> TimeRange:
         start = parse(item)
     except InvalidTime:
         return time_range(item, scope)
-    start = start - MOMENT_MS if start == scope.end else start
-    return time_range([start / 1000, (start + MOMENT_MS) / 1000], scope)
+    start = start - SHORTEST_STEP if start == scope.end else start
+    return time_range([start / 1000, (start + SHORTEST_STEP) / 1000], scope)
 
 
 def _is_one(given: Any) -> bool:

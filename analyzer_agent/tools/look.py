@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
-from analyzer_agent.timeline import TimeRange, clock
+from analyzer_agent.regions import SCHEMA as REGION
+from analyzer_agent.regions import Region, crop, parse_region
+from analyzer_agent.timeline import SHORTEST_STEP, TimeRange, clock, even_times
 from analyzer_agent.tools.engines.opencv_pictures import shrink
 from analyzer_agent.tools.engines.vision import PARALLEL_REQUESTS, Sight
-from analyzer_agent.tools.support.region import SCHEMA as REGION
-from analyzer_agent.tools.support.region import Region, crop, parse_region
 
 FRAMES_PER_REQUEST, FRAMES_PER_SHEET = 8, 16
 """Frames per request as separate pictures, and as one contact sheet."""
@@ -36,8 +36,6 @@ SHEETS_ABOVE = 32
 """With more frames than this, a call sends them as contact sheets unless it says otherwise."""
 MAX_FRAMES = 1_000
 """Most frames of a call: more are a mistake, and expensive."""
-MIN_STEP_MS = 40
-"""The shortest step: 25 frames a second."""
 _PICTURE_SIDE = 1024
 """Longest side of a picture that waits for its request, in pixels."""
 
@@ -82,8 +80,7 @@ class LookRequest:
         each = FRAMES_PER_SHEET if self.sheet else FRAMES_PER_REQUEST
         if self.together:
             each = min(each, max(1, FRAMES_COMPARED // len(self.ranges)))
-        count = min(each, max(1, span.length // MIN_STEP_MS))
-        return [span.start + span.length * n // count for n in range(count)]
+        return even_times(span, each)
 
     def params(self) -> dict[str, JSON]:
         """Return the request as plain JSON, for the cache key."""
@@ -227,7 +224,7 @@ def make(options: Mapping[str, Any], engine: Engine) -> Look:
     every = options.get("every")
     if every is not None and not 0 < every < 1e6:
         raise ToolRefusal(f"'every': cannot look every {every!r} seconds; give a positive number, such as 0.5, 1 or 8.")
-    step = max(MIN_STEP_MS, round(every * 1000)) if every is not None else 0
+    step = max(SHORTEST_STEP, round(every * 1000)) if every is not None else 0
     ranges, together = tuple(options.get("ranges", ())), bool(options.get("compare"))
     sheet, region = options.get("sheet"), parse_region(options.get("region"))
     asked = LookRequest(question, ranges, step, together, bool(sheet), region)

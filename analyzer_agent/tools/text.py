@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
+from analyzer_agent.regions import PART, SCHEMA, Region, crop, parse_region, pixel_box
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.engines.opencv import look_alike
 from analyzer_agent.tools.support.frame_dedup import COARSEST_MS, deduplicated
-from analyzer_agent.tools.support.region import PART, SCHEMA, Region, crop, parse_region, pixel_box
 from analyzer_agent.tools.support.sampling import ascending_runs, by_grain, frame_span, min_score_filter
 
 STORED_SCORE = 0.3

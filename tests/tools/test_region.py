@@ -15,6 +15,7 @@ from analyzer_agent.config import Settings
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.events import discard
 from analyzer_agent.protocols import EngineConfig
+from analyzer_agent.regions import NAMED, crop, parse_region, pixel_box
 from analyzer_agent.session.assembly import choose_vision
 from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeEngine, FakeVideo, call
@@ -22,7 +23,6 @@ from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
 from analyzer_agent.tools import look, text
 from analyzer_agent.tools.engines import opencv, rapidocr, vision
-from analyzer_agent.tools.support.region import NAMED, crop, parse_region, pixel_box
 from openai_server import OpenAIServer, Turn
 
 SIZE = (3840, 2160)

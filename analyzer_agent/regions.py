@@ -1,11 +1,12 @@
 """Regions: a part of the picture by name or as fractions, cropped at the source's resolution."""
 
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from analyzer_agent.errors import ToolRefusal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 PART = "region"
 """The name of the option, and of the parameter that marks notes on a part of the picture."""
@@ -68,7 +69,7 @@ def pixel_box(region: Region, size: tuple[int, int]) -> tuple[int, int, int, int
     return left, top, max(left + 1, -int(-x1 * width // 1)), max(top + 1, -int(-y1 * height // 1))
 
 
-def crop(image: NDArray[np.uint8], region: Region | None) -> NDArray[np.uint8]:
+def crop(image: "NDArray[np.uint8]", region: Region | None) -> "NDArray[np.uint8]":
     """Return the part of an image (H x W x 3, uint8) in a region, a view; the whole image without one."""
     if region is None:
         return image
