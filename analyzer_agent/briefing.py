@@ -1,11 +1,12 @@
-"""The manager's system prompt: the videos, their coverage, analyzer costs and the remaining budget.
+"""The manager's briefing: the system prompt, and what is covered and what analyzers cost.
 
-Its length does not depend on the length of the videos.
+The system prompt is the same for a whole session, so that servers can cache it; what changes comes
+with the questions. The length of neither depends on the length of the videos.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Sequence
+from functools import cached_property
 
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols import Engine, Track, default_track
@@ -13,25 +14,52 @@ from analyzer_agent.timeline import clock
 from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
 from analyzer_agent.toolbox.analyzer_call import measured_speed, seconds_per_request
 from analyzer_agent.toolbox.note_tools import Survey
+from analyzer_agent.toolbox.schemas import SURVEY
 from analyzer_agent.toolbox.session_video import coverage_by_analyzer
-
-if TYPE_CHECKING:
-    from analyzer_agent.graph import Limits, State
 
 _NOT_A_LANGUAGE = re.compile(r"[^A-Za-z0-9-]+")
 _TRACKS_SHOWN = 12
+_LONG_MS = 600_000
+"""Advice on long videos is given from this length on, in ms."""
+_CONDITION = re.compile(r"^(- )\{([a-z_+]+)\} ")
 
 
-def brief(toolbox: Toolbox, limits: "Limits", state: "State") -> str:
-    """Return the system prompt for the next step."""
-    session_videos = list(toolbox.session_videos.values())
-    return render(
-        "manager",
-        videos="\n".join(_video(session_video) for session_video in session_videos),
-        covered="\n".join(_covered(toolbox, session_video) for session_video in session_videos),
-        costs=_costs(toolbox),
-        budget=_budget(limits, state),
-    )
+class Briefing:
+    """The texts that tell a manager about the videos and tools of a session."""
+
+    def __init__(self, toolbox: Toolbox) -> None:
+        self._toolbox = toolbox
+
+    @cached_property
+    def system(self) -> str:
+        """The system prompt: the videos and the rules, of these only what applies to the session."""
+        toolbox = self._toolbox
+        session_videos = list(toolbox.session_videos.values())
+        applicable = {tool.spec.tool for tool in toolbox.offered}
+        applicable |= {SURVEY} if toolbox.surveys else set()
+        applicable |= {"long"} if max(one.scope.length for one in session_videos) > _LONG_MS else set()
+        videos = [_video(session_video) for session_video in session_videos]
+        absent = [f"- {name} cannot run here: {reason}" for name, reason in toolbox.unavailable.items()]
+        return _applying(render("manager", videos="\n".join([*videos, *absent])), applicable)
+
+    def covered(self) -> str:
+        """Return which parts each analyzer has covered, a line each."""
+        return "\n".join(_covered(self._toolbox, session_video) for session_video in self._toolbox.session_videos.values())
+
+    def costs(self) -> str:
+        """Return what each analyzer costs here, a line each."""
+        return _costs(self._toolbox)
+
+
+def _applying(text: str, applicable: Collection[str]) -> str:
+    """Return a prompt without the advice on tools that are not offered: `- {tool+tool} advice`."""
+    lines = []
+    for line in text.split("\n"):
+        condition = _CONDITION.match(line)
+        if condition and not set(condition[2].split("+")) <= set(applicable):
+            continue
+        lines.append(_CONDITION.sub(r"\1", line))
+    return "\n".join(lines)
 
 
 def _video(session_video: SessionVideo) -> str:
@@ -84,12 +112,7 @@ def _costs(toolbox: Toolbox) -> str:
         by = f" ({_engine(tool.engine)})" if tool.engine else ""
         cost = _cost(tool, speed) if speed else "not measured yet"
         lines.append(f"- {tool.spec.tool}{by}: {cost}")
-    lines += [
-        _survey(name, survey, len(toolbox.session_videos))
-        for name, session_video in toolbox.session_videos.items()
-        if (survey := toolbox.survey(session_video))
-    ]
-    lines += [f"- {name} cannot run here: {reason}" for name, reason in toolbox.unavailable.items()]
+    lines += [_survey(name, survey, len(toolbox.session_videos)) for name, survey in toolbox.surveys.items()]
     return "\n".join(lines)
 
 
@@ -112,14 +135,5 @@ def _engine(engine: Engine) -> str:
 
 def _per_minute(speed: float) -> str:
     takes = 60 / speed
-    return f"{takes:.2g} s" if takes < 60 else clock(round(takes) * 1000)
-
-
-def _budget(limits: "Limits", state: "State") -> str:
-    said = [f"This is step {state['step'] + 1} of {limits.steps}."]
-    left: Mapping[str, float | None] = {
-        "analyzer seconds": None if limits.analyzer_ms is None else (limits.analyzer_ms - state["analyzer_ms"]) / 1000,
-        "tokens": None if limits.tokens is None else limits.tokens - state["input_tokens"] - state["output_tokens"],
-    }
-    said += [f"{max(0, value):.0f} {noun} are left." for noun, value in left.items() if value is not None]
-    return " ".join(said)
+    # One digit: told anew only where it matters.
+    return f"{takes:.1g} s" if takes < 60 else clock(round(takes) * 1000)

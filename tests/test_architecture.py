@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "toolbox": (*LAYER_0, "storage", "evidence"),
     "messages": (*LAYER_0, "prompts"),
     # 4
-    "graph": (*LAYER_0, "toolbox", "prompts", "messages"),
+    "graph": (*LAYER_0, "toolbox", "prompts", "messages", "briefing"),
     "evals": LAYER_0,
     "evals.modes": (*LAYER_0, "evidence", "toolbox", "prompts", "messages"),
     "evals.formats": LAYER_0,
@@ -56,10 +56,7 @@ MAY_IMPORT["cli"] = (*MAY_IMPORT, "sample")
 MAY_IMPORT["__main__"] = ("cli",)
 MAY_IMPORT["__init__"] = (*LAYER_0, "session", "config", "testing")
 
-DECLARED_UPWARD = {
-    # The graph is handed a function that briefs it; the function types the state that it is given.
-    ("briefing", "graph"),
-}
+DECLARED_UPWARD: set[tuple[str, str]] = set()
 
 DOORS: dict[str, str | tuple[str, ...]] = {
     "av": "media",

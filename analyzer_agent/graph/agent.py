@@ -7,7 +7,7 @@ are in `nodes`.
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, cast
@@ -22,7 +22,6 @@ from langsmith import tracing_context
 from analyzer_agent.events import Emit
 from analyzer_agent.graph.nodes import Nodes
 from analyzer_agent.graph.state import Limits, State
-from analyzer_agent.messages import question_message
 from analyzer_agent.protocols import ChatModel
 from analyzer_agent.toolbox import Toolbox
 
@@ -76,7 +75,6 @@ class Agent:
     Args:
         toolbox: the tools.
         model: the manager.
-        brief: returns the system prompt of each step from the state.
         saver: the checkpointer.
         limits: the limits of one question.
         verify: whether a second model call checks the answer; "auto": unless its confidence is high.
@@ -84,17 +82,17 @@ class Agent:
 
     toolbox: Toolbox
     model: ChatModel
-    brief: Callable[[State], str]
     saver: SqliteSaver
     limits: Limits = field(default_factory=Limits)
     verify: Literal["auto", "always", "never"] = "auto"
 
     def __post_init__(self) -> None:
-        self._nodes = nodes = Nodes(self.toolbox, self.model, self.brief, self.limits, self.verify)
+        self._nodes = nodes = Nodes(self.toolbox, self.model, self.limits, self.verify)
         graph = StateGraph(State)
-        for node in (nodes.think, nodes.act, nodes.finish, nodes.verify, nodes.close):
+        for node in (nodes.begin, nodes.think, nodes.act, nodes.finish, nodes.verify, nodes.close):
             graph.add_node(node.__name__, node)
-        graph.add_edge(START, "think")
+        graph.add_edge(START, "begin")
+        graph.add_edge("begin", "think")
         graph.add_conditional_edges("think", nodes.after_think, ["act", "finish"])
         graph.add_edge("act", "think")
         graph.add_conditional_edges("finish", nodes.after_finish, ["think", "verify", "close"])
@@ -114,7 +112,7 @@ class Agent:
         fresh: State = {
             "question": question,
             "options": list(options),
-            "messages": [{"role": "user", "content": question_message(question, options)}],
+            "messages": [],
             "calls": [],
             "results": [],
             "verdict": None,
@@ -159,4 +157,4 @@ class Agent:
 
 def _config(thread: str, limits: Limits) -> RunnableConfig:
     # The limit of LangGraph must not be reached before ours: two nodes a step, plus answers sent back and verified.
-    return {"configurable": {"thread_id": thread}, "recursion_limit": 2 * limits.steps + 10}
+    return {"configurable": {"thread_id": thread}, "recursion_limit": 2 * limits.steps + 11}

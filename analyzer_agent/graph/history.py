@@ -1,8 +1,10 @@
-"""Earlier questions as messages: the latest in full with the times of their citations, older ones in brief.
+"""Earlier questions as messages: as they were sent, and once these are long, in brief.
 
-The total length does not grow with the number of questions.
+In brief, the latest questions are given in full with the times of their citations, older ones in a
+line each. The total length does not grow with the number of questions.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,7 +21,35 @@ Of still older ones only the number is given.
 _MAX_ANSWER_CHARS, _SUMMARY_CHARS, _SUMMARY_QUESTION_CHARS = 1_200, 120, 60
 _MAX_MARKS, _SUMMARY_MARKS = 8, 2
 
+MAX_KEPT_TOKENS = 8_000
+"""Messages of earlier questions are kept as they were sent up to this length, so that each request begins with the one before."""
+
+_CHARS_PER_TOKEN = 4
+
 Turn = Mapping[str, Any]
+
+
+def kept(state: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the messages of earlier questions; older checkpoints hold the questions in brief only."""
+    found = state.get("kept")
+    return list(found) if found is not None else messages(state.get("earlier", []))
+
+
+def with_messages(state: Mapping[str, Any], ended: Sequence[dict[str, Any]], earlier: Sequence[Turn]) -> list[dict[str, Any]]:
+    """Return the messages to keep after a question: all of them, or all questions in brief where that is too long.
+
+    Args:
+        state: the state with the messages of earlier questions.
+        ended: the messages of the question that has ended.
+        earlier: all questions in brief, this one included.
+    """
+    whole = [*kept(state), *ended]
+    return whole if sum(map(_tokens, whole)) <= MAX_KEPT_TOKENS else messages(earlier)
+
+
+def _tokens(message: Mapping[str, Any]) -> int:
+    sent = {name: value for name, value in message.items() if name != "state"}
+    return len(json.dumps(sent, ensure_ascii=False)) // _CHARS_PER_TOKEN
 
 
 def with_turn(turns: Sequence[Turn], question: str, answer: str, marks: Mapping[int, str]) -> list[Turn]:

@@ -4,16 +4,24 @@ The edges between them and the checkpoints are up to the package's `Agent`.
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from analyzer_agent.briefing import Briefing
 from analyzer_agent.errors import AgentError
 from analyzer_agent.events import Emit, SentBack, TextDelta, Thinking, Verifying, Warned, Writing, discard
 from analyzer_agent.fencing import inline, unfenced
 from analyzer_agent.graph import history
 from analyzer_agent.graph.state import Limits, State, answer_of, answer_row, call_row, calls_of, last_text, result_row, results_of
-from analyzer_agent.messages import assistant_message, rejection_messages, system_message, tool_message, verification_prompt
+from analyzer_agent.messages import (
+    assistant_message,
+    question_message,
+    rejection_messages,
+    system_message,
+    tool_message,
+    verification_prompt,
+)
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols import ChatModel, Reply
 from analyzer_agent.records import Completeness, QuestionRecord, ToolResult
@@ -31,7 +39,7 @@ from analyzer_agent.toolbox.answer_check import (
 from analyzer_agent.toolbox.completeness import completeness, gaps_text
 from analyzer_agent.toolbox.finish_call import parse_finish_call
 from analyzer_agent.toolbox.scheduler import spent_ms
-from analyzer_agent.toolbox.schemas import judge_tool
+from analyzer_agent.toolbox.schemas import FINISH, judge_tool
 from analyzer_agent.toolbox.session_video import video_records
 
 _SEND_BACK_LIMIT = 1
@@ -49,11 +57,24 @@ class Nodes:
 
     toolbox: Toolbox
     model: ChatModel
-    brief: Callable[[State], str]
     limits: Limits
     verifies: Literal["auto", "always", "never"]
     emit: Emit = discard
     cancel: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.briefing = Briefing(self.toolbox)
+
+    # --- begin ----------------------------------------------------------------------------------------------------
+
+    def begin(self, state: State) -> dict[str, Any]:
+        """Put the question, with what is covered and what analyzers cost, after the conversation so far."""
+        costs = self.briefing.costs()
+        told = ["Covered so far:", self.briefing.covered()]
+        told += ["Cost of analyzers here:", costs] if costs != state.get("told_costs") else []
+        question = question_message(state["question"], state["options"])
+        text = render("question", question=question, state="\n".join([*told, self.limits.left(state)]))
+        return {"messages": [{"role": "user", "content": text}], "told_costs": costs}
 
     # --- think ----------------------------------------------------------------------------------------------------
 
@@ -62,22 +83,30 @@ class Nodes:
         step = state["step"] + 1
         self.emit(Thinking(step, self.limits.steps))
         stopped = self.limits.reached(state, step)
-        system = system_message(self.model, self.brief(state), lambda: self._record(state))
-        messages = [system, *history.messages(state.get("earlier", [])), *state["messages"]]
-        tools = self.toolbox.schemas(state["options"])
+        system = system_message(self.model, self.briefing.system, lambda: self._record(state))
+        asked = state["messages"]
         if stopped:
-            messages.append({"role": "user", "content": render("out_of_steps", why=self.limits.sentence(stopped))})
-            tools = tools[-1:]
-        more: dict[str, Any] = {"on_progress": self._writing} if getattr(self.model, "reports_progress", False) else {}
-        reply = self._told(self.model.complete(messages, tools, lambda text: self.emit(TextDelta(text)), None, self.cancel, **more))
+            asked = [*asked, {"role": "user", "content": render("out_of_steps", why=self.limits.sentence(stopped))}]
+        messages = [system, *history.kept(state), *asked]
+        reply = self._complete(messages, self.toolbox.schemas(), FINISH if stopped else False)
+        counted = _usage_update(state, reply)
+        if stopped and not _ends(reply):  # a server that does not heed `tool_choice`
+            reply = self._complete(messages, self.toolbox.schemas()[-1:], FINISH)
+            counted = _usage_update({**state, **counted}, reply)  # type: ignore[typeddict-item]
         return {
             "step": step,
             "stopped": stopped,
             "prompt_cut": reply.prompt_cut,
-            "messages": [*state["messages"], *assistant_message(reply)],
+            "messages": [*asked, *assistant_message(reply)],
             "calls": [call_row(call) for call in reply.calls],
-            **_usage_update(state, reply),
+            **counted,
         }
+
+    def _complete(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]], must_call: bool | str) -> Reply:
+        more: dict[str, Any] = {"on_progress": self._writing} if getattr(self.model, "reports_progress", False) else {}
+        if must_call:
+            more["must_call"] = must_call
+        return self._told(self.model.complete(messages, tools, lambda text: self.emit(TextDelta(text)), None, self.cancel, **more))
 
     def _writing(self, tokens: int) -> None:
         self.emit(Writing(tokens))
@@ -106,12 +135,14 @@ class Nodes:
         results = self.toolbox.scheduler.run([c for c in calls if c.name != "finish"], self.emit, budget, self.cancel)
         texts = iter([_result_message(result, [*earlier, *results[:at]]) for at, result in enumerate(results)])
         answers = [tool_message(c.id, _FINISH_ALONE if c.name == "finish" else next(texts)) for c in calls]
+        spent = state["analyzer_ms"] + spent_ms(results)
+        answers[-1]["content"] += f"\n\n{self.limits.left({**state, 'analyzer_ms': spent})}"
         return {
             "messages": [*state["messages"], *answers],
             "calls": [],
             "results": [*state["results"], *map(result_row, results)],
             "shown": sorted(set(state.get("shown", [])).union(*(r.note_ids for r in results))),
-            "analyzer_ms": state["analyzer_ms"] + spent_ms(results),
+            "analyzer_ms": spent,
         }
 
     # --- finish ---------------------------------------------------------------------------------------------------
@@ -210,8 +241,11 @@ class Nodes:
             answer = replace(doubted, stopped=answer.stopped)
         runs = self.toolbox.evidence(answer.cited)
         marks = {number: self._mark(number, runs[number]) for number in answer.cited if number in runs}
-        kept = history.with_turn(state.get("earlier", []), state["question"], answer.text or NO_ANSWER, marks)
-        return {"verdict": answer_row(answer), "earlier": kept, "calls": []}
+        earlier = history.with_turn(state.get("earlier", []), state["question"], answer.text or NO_ANSWER, marks)
+        accepted = render("accepted", notes=notes_text(self.toolbox, runs.values()))
+        ended = [*state["messages"], *rejection_messages([call.id for call in calls_of(state)], accepted)]
+        kept = history.with_messages(state, ended, earlier)
+        return {"verdict": answer_row(answer), "earlier": earlier, "kept": kept, "calls": []}
 
     def _mark(self, number: int, run: MergedNote) -> str:
         """Return a mark with the time of its note and, if there are several videos, the video."""
@@ -226,6 +260,11 @@ def _checked(state: State) -> CheckedAnswer:
     answer = answer_of(state["verdict"])
     assert answer is not None, "an answer is checked before it is verified or closed"
     return answer
+
+
+def _ends(reply: Reply) -> bool:
+    """Return whether a reply can be the answer."""
+    return bool(reply.text.strip()) or any(call.name == FINISH for call in reply.calls)
 
 
 def _usage_update(state: State, reply: Reply) -> dict[str, int]:

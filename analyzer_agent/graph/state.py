@@ -30,6 +30,15 @@ class Limits:
         """Return whether the token budget is spent."""
         return self.tokens is not None and state["input_tokens"] + state["output_tokens"] >= self.tokens
 
+    def left(self, state: "State") -> str:
+        """Return the next step's number and what is left of the budgets, for the model."""
+        amounts: dict[str, float | None] = {
+            "analyzer seconds": None if self.analyzer_ms is None else (self.analyzer_ms - state["analyzer_ms"]) / 1000,
+            "tokens": None if self.tokens is None else self.tokens - state["input_tokens"] - state["output_tokens"],
+        }
+        told = [f"{max(0, amount):.0f} {noun} left." for noun, amount in amounts.items() if amount is not None]
+        return " ".join([f"Step {state['step'] + 1} of {self.steps}.", *told])
+
     def sentence(self, reason: Limit) -> str:
         """Return the sentence that tells the model which limit is reached."""
         match reason:
@@ -44,7 +53,9 @@ class Limits:
 class State(TypedDict, total=False):
     """The checkpointed data: plain JSON-able values only.
 
-    `earlier` and `shown` last as long as the session. `stopped` is the limit that was reached;
+    `earlier`, `kept`, `shown` and `told_costs` last as long as the session: the questions and answers in
+    brief, the messages of earlier questions as they were sent, the ids of the notes that were shown, and
+    what the model was told of costs. `stopped` is the limit that was reached;
     `prompt_cut` tells that the server did not read the whole prompt of the last reply.
     `sent_back` counts the answers sent back for breaking a rule;
     `gaps_told` tells that one was sent back for claiming more than was looked at. `verdict` is the checked answer,
@@ -69,7 +80,9 @@ class State(TypedDict, total=False):
     analyzer_ms: int
     verdict: dict[str, Any] | None
     earlier: list[Mapping[str, Any]]
+    kept: list[dict[str, Any]]
     shown: list[int]
+    told_costs: str
     turn: int
 
 

@@ -32,6 +32,9 @@ class OpenAIChat(OpenAIModel):
         body: dict[str, Any] = {"model": self.model, "messages": [without_state(message) for message in messages]}
         return body | ({"tools": [dict(tool) for tool in tools]} if tools else {})
 
+    def _named_tool(self, name: str) -> dict[str, Any]:
+        return {"type": "function", "function": {"name": name}}
+
     def _attempt(self, ask: RequestContext, body: dict[str, Any], messages: Sequence[Mapping[str, Any]]) -> Reply:
         ways = _REQUEST_VARIANTS[_REQUEST_VARIANTS.index(self._way) :] if ask.on_text else _REQUEST_VARIANTS[-1:]
         for way, plainer in zip(ways, (*ways[1:], None), strict=True):

@@ -1,5 +1,6 @@
 """What both APIs have in common: the call, its second attempts, and what is made of the text of a reply."""
 
+import hashlib
 import threading
 import uuid
 from abc import ABC, abstractmethod
@@ -51,7 +52,7 @@ class OpenAIModel(ABC):
         on_text: Callable[[str], None] | None = None,
         timeout: float | None = None,
         cancel: threading.Event | None = None,
-        must_call: bool = False,
+        must_call: bool | str = False,
         on_progress: Callable[[int], None] | None = None,
     ) -> Reply:
         """Return the next reply.
@@ -62,14 +63,17 @@ class OpenAIModel(ABC):
             on_text: callback for the reply's text; switches streaming on.
             timeout: the limit of the call in seconds, retries included; by default the endpoint's.
             cancel: interrupts the call when set.
-            must_call: require a tool call; dropped if the server rejects `tool_choice`.
+            must_call: require a tool call, or one of the tool that it names; dropped if the server
+                rejects `tool_choice`.
             on_progress: callback for the tokens so far, while a stream has nothing to show.
 
         Raises:
             AgentError: the model is unreachable or refuses the request.
             Cancelled: `cancel` was set.
         """
-        body = self._body(messages, tools) | ({"tool_choice": "required"} if must_call else {})
+        body = self._body(messages, tools) | self._cache_key(messages)
+        if must_call:
+            body["tool_choice"] = self._named_tool(must_call) if isinstance(must_call, str) else "required"
         ask = RequestContext(self._endpoint.timeout if timeout is None else timeout, on_text, cancel or threading.Event(), on_progress)
         ask.sent = [content_text(message.get("content")) for message in messages]
 
@@ -144,10 +148,20 @@ class OpenAIModel(ABC):
         notices = self._once_told("calls", f"{self.model!r} writes its tool calls as text, which its server does not read. {PARSER_HINT}")
         return replace(reply, text=found.text, calls=calls, state=None, notices=notices)
 
+    def _cache_key(self, messages: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+        """Return the parameter that sends requests with equal beginnings to the same cache; other servers may reject it."""
+        if not is_openai(self._endpoint.url):
+            return {}
+        return {"prompt_cache_key": hashlib.sha256(content_text(messages[0].get("content")).encode()).hexdigest()[:32]}
+
     def _once_told(self, subject: str, notice: str) -> tuple[str, ...]:
         new = subject not in self._told
         self._told.add(subject)
         return (notice,) if new else ()
+
+    @abstractmethod
+    def _named_tool(self, name: str) -> dict[str, Any]:
+        """Return the `tool_choice` that names a tool."""
 
     @abstractmethod
     def _body(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]: ...

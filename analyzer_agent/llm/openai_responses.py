@@ -32,6 +32,9 @@ class OpenAIResponses(OpenAIModel):
         body: dict[str, Any] = {"model": self.model, "input": list(to_items(messages, self.model)), "store": False}
         return body | ({"tools": [flat_tool(tool) for tool in tools]} if tools else {})
 
+    def _named_tool(self, name: str) -> dict[str, Any]:
+        return {"type": "function", "name": name}
+
     def _attempt(self, ask: RequestContext, body: dict[str, Any], messages: Sequence[Mapping[str, Any]]) -> Reply:
         if not self._reasons:
             return self._once(ask, body, messages)

@@ -61,11 +61,11 @@ class ChatModel(Protocol):
         on_text: Callable[[str], None] | None = None,
         timeout: float | None = None,
         cancel: threading.Event | None = None,
-        must_call: bool = False,
+        must_call: bool | str = False,
     ) -> Reply:
         """Return the next reply within `timeout` s; stream its text to `on_text`.
 
-        `must_call` requires a tool call, if the model supports that.
+        `must_call` requires a tool call, or one of the tool that it names, if the model supports that.
 
         Raises:
             AgentError: the model cannot be reached or refuses; the hint says what to change.

@@ -15,7 +15,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from analyzer_agent.answers import build_answer, unanswered_record
-from analyzer_agent.briefing import brief
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.events import Answered, Emit, Event, ToolFinished
@@ -221,7 +220,7 @@ class Conversation:
         limits = Limits(self.settings.max_steps, self.settings.max_analyzer_ms, self.settings.max_tokens)
         with self.store.connections.explained():
             saver = self._closing.enter_context(open_saver(str(self.settings.store)))
-        return Agent(self.toolbox, self.model, lambda state: brief(self.toolbox, limits, state), saver, limits, self.settings.verify)
+        return Agent(self.toolbox, self.model, saver, limits, self.settings.verify)
 
 
 def _answer_in(events: Iterable[Event]) -> Answer:

@@ -51,7 +51,7 @@ class ScriptedModel:
         on_text: Callable[[str], None] | None = None,
         timeout: float | None = None,
         cancel: threading.Event | None = None,
-        must_call: bool = False,
+        must_call: bool | str = False,
     ) -> Reply:
         """Return the next scripted reply."""
         self.requests.append((list(messages), list(tools)))

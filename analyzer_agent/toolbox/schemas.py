@@ -12,7 +12,6 @@ from analyzer_agent.protocols import Spec
 from analyzer_agent.records import KINDS, Claim
 from analyzer_agent.storage.note_table import COLUMNS
 from analyzer_agent.timeline import SHORTEST_STEP, InvalidTime, TimeRange, clock, parse
-from analyzer_agent.wording import option_letter
 
 OVERVIEW, SURVEY, READ, SEARCH, FINISH, JUDGE = "overview", "survey", "read_notes", "search_notes", "finish", "judge"
 FIND_ALL, QUERY = "find_all", "query"
@@ -98,11 +97,10 @@ def survey_tool(videos: Sequence[str], among: int) -> dict[str, Any]:
     )
 
 
-def finish_tool(options: Sequence[str] | None, claims_over: Sequence[str] = ()) -> dict[str, Any]:
-    """Return the schema of the tool that ends the question.
+def finish_tool(claims_over: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the schema of the tool that ends the question; a `choice` is checked against the question's options later.
 
     Args:
-        options: the options of the question, which add a choice by letter.
         claims_over: the names of the videos of which a claim is checked; none where nothing can be analyzed.
     """
     properties: dict[str, Any] = {
@@ -127,9 +125,7 @@ def finish_tool(options: Sequence[str] | None, claims_over: Sequence[str] = ()) 
         properties["scope"] = {**RANGE, "description": "[start, end], if the question is about a part only"}
         properties |= _video(claims_over)
         required.append("claim")
-    if options:
-        letters = [option_letter(n) for n in range(len(options))]
-        properties["choice"] = {"type": "string", "enum": letters, "description": "the letter of the chosen option; leave out to abstain"}
+    properties["choice"] = {"type": "string", "description": "only where the question has options: the letter of the chosen one"}
     return function_schema(FINISH, "Give the answer and end the question.", properties, required)
 
 

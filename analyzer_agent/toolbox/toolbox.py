@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from analyzer_agent.errors import ToolRefusal
@@ -80,19 +81,20 @@ class Toolbox(SessionNotes):
         """The tools that cannot run here: reason by tool name."""
         return {self.reader.specs[name].tool if name in self.reader.specs else name: why for name, why in self.missing.items()}
 
-    def schemas(self, options: Sequence[str] | None = None) -> list[dict[str, Any]]:
-        """Return the schemas of all tools; `options` are those of a multiple-choice question."""
+    def schemas(self) -> list[dict[str, Any]]:
+        """Return the schemas of all tools, the same for a whole session."""
         videos = list(self.session_videos)
         analyzers = [schemas.analyzer_tool(tool.spec, videos) for tool in self.offered]
-        return [*analyzers, *self._surveying(), *schemas.reading_tools(videos, self._kinds()), schemas.finish_tool(options, videos)]
+        return [*analyzers, *self._surveying(), *schemas.reading_tools(videos, self._kinds()), schemas.finish_tool(videos)]
 
-    def survey(self, session_video: SessionVideo) -> Survey | None:
-        """Return the survey of a video, or None if a survey is not worthwhile."""
-        return survey_of(self.store, session_video, self.offered)
+    @cached_property
+    def surveys(self) -> dict[str, Survey]:
+        """The survey of each video for which one is worthwhile, by name; decided once, so that the tool does not come and go."""
+        found = {name: survey_of(self.store, session_video, self.offered) for name, session_video in self.session_videos.items()}
+        return {name: survey for name, survey in found.items() if survey}
 
     def _surveying(self) -> list[dict[str, Any]]:
-        names = [name for name, session_video in self.session_videos.items() if self.survey(session_video)]
-        return [schemas.survey_tool(names, len(self.session_videos))] if names else []
+        return [schemas.survey_tool(list(self.surveys), len(self.session_videos))] if self.surveys else []
 
     def _kinds(self) -> set[str]:
         only = self.reader.only
@@ -163,7 +165,9 @@ class Toolbox(SessionNotes):
         if call.name not in readers:
             raise ToolRefusal(self._no_such(call.name))
         args = self._arguments(call, readers[call.name])
-        if call.name == schemas.SURVEY and (survey := self.survey(session_video := self._offer(args))):
+        if call.name == schemas.SURVEY:
+            session_video = self._offer(args)
+            survey = self.surveys[session_video.name]
             calls = [self.whole_scope_call(tool, session_video, call.id) for tool in survey.tools]
             result = run_survey(
                 self.reader,

@@ -42,7 +42,7 @@ class TestSummarizer:
             {"role": "system", "content": render("summarizer", videos='- "pier.mp4": 0:00-0:02')},
             {"role": "user", "content": f"{DESCRIPTION}What does a crate cost?"},
         ]
-        assert tools == [finish_tool([])] and more == []
+        assert tools == [finish_tool()] and more == []
         assert (answer.mode, answer.text, answer.finished, answer.confidence) == ("summarizer", "Forty pounds [#2].", "answered", "high")
         assert [(c.note, c.text, c.span) for c in answer.citations] == [(2, "A crate costs forty pounds.", TimeRange(1000, 1800))]
         assert (answer.usage.llm_calls, answer.usage.input_tokens, answer.usage.output_tokens) == (1, 100, 10)
@@ -55,7 +55,7 @@ class TestSummarizer:
         answer = session.ask("What does a crate cost?", ["ten", "forty"])
         model: Any = session.model
         assert content(session) == DESCRIPTION + render("choices", question="What does a crate cost?", options="A. ten\nB. forty")
-        assert model.requests[0][1] == [finish_tool(["ten", "forty"])] and answer.choice == "B"
+        assert model.requests[0][1] == [finish_tool()] and answer.choice == "B"
 
     def test_events_are_those_of_the_analyzers_and_a_second_time_nothing_is_new(self, opened: Open) -> None:
         session = opened("summarizer", *[says("Forty [#2].", 2)] * 2)
@@ -175,7 +175,7 @@ def test_a_language_model_end_to_end(opened: Open, mode: str, api: Any) -> None:
     items = first["input" if api == "responses" else "messages"]
     assert [item["role"] for item in items] == ["system", "user"]
     tool = first["tools"][0] if api == "responses" else first["tools"][0]["function"]
-    assert tool["name"] == "finish" and tool["parameters"]["properties"]["choice"]["enum"] == ["A", "B"]
+    assert tool["name"] == "finish" and "choice" in tool["parameters"]["properties"]
     if mode == "frames":
         kinds = ["input_text", "input_image"] if api == "responses" else ["text", "image_url"]
         assert [part["type"] for part in items[1]["content"]] == [kinds[0], *kinds * 3]

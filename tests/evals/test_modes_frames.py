@@ -40,7 +40,7 @@ class TestFrames:
         answer = session.ask("What is shown?", ["a ramp", "a ship"])
         model: Any = session.model
         messages, tools = model.requests[0]
-        assert messages[0] == {"role": "system", "content": render("frames")} and tools == [finish_tool(["a ramp", "a ship"])]
+        assert messages[0] == {"role": "system", "content": render("frames")} and tools == [finish_tool()]
         parts = messages[1]["content"]
         assert parts[0] == {"type": "text", "text": render("choices", question="What is shown?", options="A. a ramp\nB. a ship")}
         assert shown(parts) == [("#1 0:00.25", 6), ("#2 0:00.75", 18), ("#3 0:01.25", 31), ("#4 0:01.75", 43)]

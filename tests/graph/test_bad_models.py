@@ -117,7 +117,7 @@ CASES = [
     ),
     Case(
         "the same call again and again",
-        [LOOK] * STEPS,
+        [LOOK] * (STEPS + 1),
         {
             2: "A read_subtitles",
             3: "You have made this same call 3 times by now, and each time it gave the result that you have above.",

@@ -12,7 +12,7 @@ import pytest
 
 from analyzer_agent.errors import AgentError
 from analyzer_agent.events import TextDelta, Thinking, ToolStarted
-from analyzer_agent.graph import NO_ANSWER, Limits
+from analyzer_agent.graph import NO_ANSWER, Limits, history
 from analyzer_agent.protocols import Reply
 from analyzer_agent.testing import FakeAnalyzer, call, fake_spec
 from analyzer_agent.timeline import TimeRange
@@ -64,7 +64,7 @@ class TestLoop:
         talk.ask()
         assert [m.get("state") for m in talk.sent(1) if m["role"] == "assistant"] == [{"items": [1, "ä", None]}]
         talk.ask()
-        assert not any("state" in m for m in talk.sent(2)), "dropped with the calls of an earlier question"
+        assert talk.sent(2)[: len(talk.sent(1))] == talk.sent(1), "a request begins with the one before"
 
     def test_text_streams(self, talks: Make) -> None:
         talk = talks(Reply("Let me see.", calls=(LOOK,)), says())
@@ -130,17 +130,35 @@ class TestSideBySide:
             talk.ask("first")
         assert talk.ask("second").finished == "answered"
         assert "It costs forty" in talk.sent(2)[-1]["content"], "found by a search: the good one's notes were kept"
-        assert [m["content"] for m in talk.sent(1) if m["role"] == "user"] == ["second"]
+        (asked,) = [m["content"] for m in talk.sent(1) if m["role"] == "user"]
+        assert asked.startswith("second\n")
 
 
 class TestHistory:
-    def test_later_turns_see_answers_but_no_old_results(self, talks: Make) -> None:
+    def test_later_turns_follow_the_earlier_ones_as_they_were_sent(self, talks: Make) -> None:
         talk = talks(calls(LOOK), says(), calls(call("search_notes", query="forty")), says("Still forty [#1]."))
         talk.ask("How much?")
         talk.ask("Sure?")
-        plain = [(m["role"], m["content"]) for m in talk.sent(2)[1:]]
+        sent = talk.sent(2)
+        assert sent[: len(talk.sent(1))] == talk.sent(1)
+        assert [m["role"] for m in sent[len(talk.sent(1)) :]] == ["assistant", "tool", "user"]
+        assert (
+            sent[-2]["content"]
+            == 'The user has your answer. It cites:\nCited notes:\n<notes>\n#1 0:03-0:05 text "It costs forty"\n</notes>'
+        )
+        assert sent[-1]["content"].startswith("Sure?\n\n# State\nCovered so far:\n- fake: 0:00-0:16")
+
+    def test_when_they_are_long_they_are_told_in_brief_once(self, talks: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(history, "MAX_KEPT_TOKENS", 500)
+        talk = talks(*[reply for _ in range(4) for reply in (calls(LOOK), says())])
+        for n in range(4):
+            talk.ask(f"{n}?")
+        begins = [talk.sent(n)[: len(talk.sent(n - 1))] == talk.sent(n - 1) for n in range(1, 8)]
+        assert begins.count(False) == 1
+        first = begins.index(False) + 1
         answer = "<notes>\nIt costs forty [#1 0:03-0:05].\n</notes>"
-        assert plain == [("user", "How much?"), ("assistant", answer), ("user", "Sure?")]
+        assert {"role": "assistant", "content": answer} in talk.sent(first)
+        assert not any(m["role"] == "tool" for m in talk.sent(first))
 
     def test_a_note_shown_in_an_earlier_turn_may_be_cited(self, talks: Make) -> None:
         talk = talks(calls(LOOK), says(), says("Forty, as I said [#1]."))
@@ -152,7 +170,7 @@ class TestHistory:
         talk = talks(calls(LOOK), Reply(), Reply(), says())
         assert talk.ask("first").text == NO_ANSWER
         talk.ask("second")
-        assert [m["content"] for m in talk.sent(3)[1:]] == ["first", f"<notes>\n{NO_ANSWER}\n</notes>", "second"]
+        assert all(m["content"] or m.get("tool_calls") for m in talk.sent(3))
 
 
 class TestCheckpoints:

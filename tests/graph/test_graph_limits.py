@@ -27,18 +27,23 @@ def talks(tmp_path: Path) -> Iterator[Make]:
 
 
 class TestBudgets:
-    def test_the_last_step_offers_only_finish_and_says_why(self, talks: Make) -> None:
+    def test_the_last_step_requires_finish_and_says_why(self, talks: Make) -> None:
         talk = talks(calls(LOOK), says(), limits=Limits(steps=2))
         assert talk.ask().finished == "answered"
-        assert talk.offered(0) == ["find_fake", "overview", "read_notes", "search_notes", "find_all", "query", "finish"] and talk.offered(
-            1
-        ) == ["finish"]
+        every = ["find_fake", "overview", "read_notes", "search_notes", "find_all", "query", "finish"]
+        assert talk.offered(0) == every == talk.offered(1)
         assert talk.sent(1)[-1] == {"role": "user", "content": talk.sent(1)[-1]["content"]}
         assert "This is the last of 2 steps. Call finish now" in talk.sent(1)[-1]["content"]
 
     def test_who_does_not_finish_then_is_out_of_steps(self, talks: Make) -> None:
-        answer = talks(calls(LOOK), calls(LOOK), limits=Limits(steps=2)).ask()
+        talk = talks(calls(LOOK), calls(LOOK), calls(LOOK), limits=Limits(steps=2))
+        answer = talk.ask()
         assert (answer.text, answer.finished, len(answer.steps)) == (NO_ANSWER, "out_of_steps", 1)
+        assert talk.offered(2) == ["finish"], "a server that does not heed which tool is required"
+
+    def test_who_finishes_only_when_nothing_else_is_offered_has_finished(self, talks: Make) -> None:
+        answer = talks(calls(LOOK), calls(LOOK), says(), limits=Limits(steps=2)).ask()
+        assert (answer.text, answer.finished, answer.usage.llm_calls) == ("It costs forty [#1].", "answered", 3)
 
     def test_not_found_on_the_last_step_is_out_of_steps(self, talks: Make) -> None:
         answer = talks(calls(LOOK), says("Nothing.", [], found=False), limits=Limits(steps=2)).ask()
@@ -51,7 +56,6 @@ class TestBudgets:
         analyzer: Any = slow.spec.bind({})
         assert len(analyzer.analyzed) == 2 and answer.usage.media_ms_analyzed == 16_000
         assert {(u.span, u.reason) for u in answer.not_examined} == {(TimeRange(16_000, 60_000), "budget")}
-        assert talk.offered(1) == ["finish"]
         assert "The budget of 0.1 analyzer seconds is spent." in talk.sent(1)[-1]["content"]
         assert "Not examined, because the budget is spent: 0:16-1:00" in talk.sent(1)[-2]["content"]
 
@@ -69,7 +73,7 @@ class TestBudgets:
         bad = Tool(fake_spec(Watched(fail)))
         talk = talks(calls(call("find_fake", ranges=[[0, 60]])), says("No.", [], found=False), tools=[bad], limits=Limits(analyzer_ms=100))
         answer = talk.ask()
-        assert talk.offered(1) == ["finish"] and answer.finished == "out_of_budget" and answer.usage.analyzer_ms >= 100
+        assert answer.finished == "out_of_budget" and answer.usage.analyzer_ms >= 100
         assert {u.reason for u in answer.not_examined} >= {"failed"}
 
     def test_a_budget_of_nothing_reads_what_is_there(self, talks: Make) -> None:
@@ -82,7 +86,7 @@ class TestBudgets:
         talk = talks(calls(LOOK, usage=TokenUsage(400, 200)), says(), limits=Limits(tokens=500))
         answer = talk.ask()
         assert answer.finished == "answered", "whoever spends the last tokens on a look still gets to answer"
-        assert talk.offered(1) == ["finish"] and "The budget of 500 tokens is spent." in talk.sent(1)[-1]["content"]
+        assert "The budget of 500 tokens is spent." in talk.sent(1)[-1]["content"]
         assert (answer.usage.input_tokens, answer.usage.output_tokens) == (400, 200)
 
     def test_a_finish_that_spends_the_last_tokens_is_no_less_found_or_not(self, talks: Make) -> None:
@@ -93,8 +97,8 @@ class TestBudgets:
     def test_the_model_sees_what_is_left(self, talks: Make) -> None:
         talk = talks(calls(LOOK, usage=TokenUsage(100, 23)), says(), limits=Limits(5, 90_000, 1000))
         talk.ask()
-        assert "This is step 1 of 5. 90 analyzer seconds are left. 1000 tokens are left." in talk.sent(0)[0]["content"]
-        assert "This is step 2 of 5. 90 analyzer seconds are left. 877 tokens are left." in talk.sent(1)[0]["content"]
+        assert talk.sent(0)[-1]["content"].endswith("Step 1 of 5. 90 analyzer seconds left. 1000 tokens left.")
+        assert talk.sent(1)[-1]["content"].endswith("\n\nStep 2 of 5. 90 analyzer seconds left. 877 tokens left.")
 
 
 class TestStopping:

@@ -131,7 +131,7 @@ class TestInsufficient:
         assert [m["role"] for m in talk.sent(3)[-2:]] == ["assistant", "user"]
 
     def test_a_doubted_answer_is_better_than_none(self, talks: Make) -> None:
-        answer = talks(calls(LOOK), UNSURE, NO, calls(LOOK), limits=Limits(steps=3), verify="auto").ask()
+        answer = talks(calls(LOOK), UNSURE, NO, calls(LOOK), calls(LOOK), limits=Limits(steps=3), verify="auto").ask()
         assert (answer.text, answer.missing, answer.confidence, answer.finished) == ("It costs forty [#1].", MISSING, "low", "answered")
         gone = talks(calls(LOOK), UNSURE, NO, says("It is not told.", [], found=False), verify="auto").ask()
         assert (gone.text, gone.missing, gone.finished) == ("It is not told.", None, "not_found")
@@ -200,7 +200,7 @@ def test_the_next_question_knows_the_answer_and_not_the_judge(talks: Make) -> No
     talk = talks(calls(LOOK), UNSURE, YES, says("Sure [#1]."), verify="auto")
     talk.ask()
     talk.ask("Sure?")
-    assert "judge" not in str(talk.sent(3)) and len(talk.sent(3)) == 4
+    assert "judge" not in str(talk.sent(3)) and "sufficient" not in str(talk.sent(3)[1:])
 
 
 class TestClaimsOnAll:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from analyzer_agent.answers import build_answer
-from analyzer_agent.briefing import brief
 from analyzer_agent.graph import Agent, Limits, State, open_saver, outcome_of
 from analyzer_agent.protocols import Reply
 from analyzer_agent.records import Answer, ToolCall
@@ -91,6 +90,6 @@ def talking(folder: Path) -> Iterator[Make]:
             session_videos = [SessionVideo(film.name, film, scope or TimeRange(0, film.duration)) for film in films]
             toolbox = Toolbox(store, session_videos, {tool.spec.name: tool for tool in ready}, **more)
             model = ScriptedModel(*replies)
-            return Talk(toolbox, Agent(toolbox, model, lambda state: brief(toolbox, limits, state), saver, limits, verify), model)
+            return Talk(toolbox, Agent(toolbox, model, saver, limits, verify), model)
 
         yield make

@@ -12,8 +12,9 @@ from typing import Any
 Made = dict[str, list[dict[str, Any]]]
 """Call id -> all output items of the Responses reply that it was part of."""
 
-CHAT_KEYS = {"model", "messages", "tools", "tool_choice", "stream", "stream_options", "max_tokens", "max_completion_tokens"}
-RESPONSES_KEYS = {"model", "input", "tools", "tool_choice", "stream", "store", "include", "max_output_tokens"}
+_BOTH = {"model", "tools", "tool_choice", "prompt_cache_key", "stream"}
+CHAT_KEYS = _BOTH | {"messages", "stream_options", "max_tokens", "max_completion_tokens"}
+RESPONSES_KEYS = _BOTH | {"input", "store", "include", "max_output_tokens"}
 MESSAGE_KEYS = {
     "system": {"role", "content"},
     "user": {"role", "content"},
@@ -67,11 +68,19 @@ def _check_content(content: Any, text: str, image: str) -> None:
             _need(url.startswith("data:image/jpeg;base64,"), "image is no data URL")
 
 
+def _check_choice(body: dict[str, Any], tools: list[str], key: str | None) -> None:
+    choice = body.get("tool_choice")
+    if isinstance(choice, dict):
+        _need(choice.get("type") == "function" and (choice[key] if key else choice).get("name") in tools, f"tool_choice {choice!r}")
+    else:
+        _need(choice is None or (choice == "required" and bool(tools)), "tool_choice without tools")
+
+
 def check_chat(body: dict[str, Any]) -> None:
     _need(set(body) <= CHAT_KEYS, f"unknown parameters {set(body) - CHAT_KEYS}")
     _need("stream_options" not in body or body.get("stream"), "stream_options without stream")
     _need(body.get("tools") != [], "tools is empty")
-    _need("tool_choice" not in body or (body["tool_choice"] == "required" and body.get("tools")), "tool_choice without tools")
+    _check_choice(body, [tool["function"]["name"] for tool in body.get("tools", ())], "function")
     for tool in body.get("tools", ()):
         _need(set(tool) == {"type", "function"} and tool["type"] == "function", f"tool {tool!r}")
     waiting: list[str] = []
@@ -97,7 +106,7 @@ def check_responses(made: Made, body: dict[str, Any]) -> None:
     _need(set(body) <= RESPONSES_KEYS, f"unknown parameters {set(body) - RESPONSES_KEYS}")
     _need(body.get("store") is False, "store is not false")
     _need(body.get("tools") != [], "tools is empty")
-    _need("tool_choice" not in body or (body["tool_choice"] == "required" and body.get("tools")), "tool_choice without tools")
+    _check_choice(body, [tool["name"] for tool in body.get("tools", ())], None)
     for tool in body.get("tools", ()):
         _need(set(tool) == {"type", "name", "description", "parameters", "strict"}, f"tool {tool!r}")
         _need(tool["type"] == "function" and tool["strict"] is False, f"tool {tool!r}")

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from analyzer_agent.answers import build_answer
-from analyzer_agent.briefing import brief
 from analyzer_agent.events import discard
 from analyzer_agent.graph import Agent, Limits, open_saver, outcome_of
 from analyzer_agent.llm.rules.manager import RulesManager
@@ -55,7 +54,7 @@ def ask(tmp_path: Path) -> Callable[..., Answer]:
             session_videos = [SessionVideo(film.name, film, TimeRange(0, film.duration)) for film in films]
             toolbox = Toolbox(store, session_videos, {name: tool(name, found, duration) for name, found in events.items()})
             limits, model = Limits(steps), RulesManager()
-            agent = Agent(toolbox, model, lambda state: brief(toolbox, limits, state), saver, limits)
+            agent = Agent(toolbox, model, saver, limits)
             return build_answer(outcome_of(agent.ask("t", question, options, 1, discard)), toolbox, model, "t", 0)
 
     return asked

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from analyzer_agent.answers import build_answer
-from analyzer_agent.briefing import brief
 from analyzer_agent.events import discard
 from analyzer_agent.graph import Agent, Limits, open_saver, outcome_of
 from analyzer_agent.llm.rules.answers import SIGNATURE, count_arguments, count_tracks
@@ -52,7 +51,7 @@ class TestWhichVideos:
                     ]
                     toolbox.scheduler.run(calls, discard)
                 limits, model = Limits(steps), RulesManager()
-                agent = Agent(toolbox, model, lambda state: brief(toolbox, limits, state), saver, limits)
+                agent = Agent(toolbox, model, saver, limits)
                 return build_answer(outcome_of(agent.ask("t", question, (), 1, discard)), toolbox, model, "t", 0)
 
         return asked

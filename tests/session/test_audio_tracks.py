@@ -135,7 +135,7 @@ def test_an_answer_that_cites_speech_names_them_too(opened: Opened) -> None:
 
 def test_what_a_later_step_heard_is_not_named(opened: Opened) -> None:
     second = Reply(calls=(call("transcribe_speech", ranges=[["0:00", "0:04"]], track=2),))
-    session = opened(Spoken(language="eng"), MIC, replies=[LISTEN, second, says("It waits [#1].", 1)])
+    session = opened(Spoken(language="eng"), MIC, replies=[LISTEN, second, says("It waits [#2].", 2)])
     answer = session.ask("What?")
     assert [citation.text for citation in answer.citations] == ["w0 w1"]
     assert others(answer.not_examined) == []

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer_agent.answers import build_answer
-from analyzer_agent.briefing import brief
 from analyzer_agent.events import discard
 from analyzer_agent.evidence.rendering import examined_text
 from analyzer_agent.graph import Agent, Limits, open_saver, outcome_of
@@ -53,7 +52,7 @@ def box(store: Store, duration: int, needles: Mapping[str, int] | None = None) -
 def asked(toolbox: Toolbox, model: Any, path: Path, question: str, *options: str) -> Answer:
     limits = Limits()
     with open_saver(str(path)) as saver:
-        agent = Agent(toolbox, model, lambda state: brief(toolbox, limits, state), saver, limits)
+        agent = Agent(toolbox, model, saver, limits)
         return build_answer(outcome_of(agent.ask(question, question, options, 1, discard)), toolbox, model, "t", 0)
 
 

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from analyzer_agent.briefing import brief
-from analyzer_agent.graph import Limits
+from analyzer_agent.briefing import Briefing
 from analyzer_agent.records import ToolResult
 from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo, call, fake_spec
@@ -33,7 +32,7 @@ def run(toolbox: Toolbox, **more: Any) -> tuple[list[Any], ToolResult]:
 
 
 def offered(toolbox: Toolbox) -> list[str]:
-    survey = toolbox.survey(next(iter(toolbox.session_videos.values())))
+    survey = toolbox.surveys.get(next(iter(toolbox.session_videos)))
     names = [tool["function"]["name"] for tool in toolbox.schemas()]
     assert ("survey" in names) is (survey is not None) and names[-1] == "finish"
     return [tool.spec.name for tool in survey.tools] if survey else []
@@ -62,11 +61,10 @@ class TestOffer:
         assert offered(box(store, 3_900_000)) == []
 
     def test_the_briefing_tells_what_it_costs(self, store: Store) -> None:
-        toolbox = box(store)
-        assert "- survey (find_voice, find_motion over all of it): not all measured yet" in brief(toolbox, Limits(), START)
+        assert "- survey (find_voice, find_motion over all of it): not all measured yet" in Briefing(box(store)).costs()
         measured(store, "voice", 60, 1)
         measured(store, "motion", 60, 2)
-        assert "- survey (find_voice, find_motion over all of it): at most about 3 s" in brief(toolbox, Limits(), START)
+        assert "- survey (find_voice, find_motion over all of it): at most about 3 s" in Briefing(box(store)).costs()
 
 
 class TestRun:
@@ -107,7 +105,7 @@ class TestRun:
         (schema,) = [tool["function"] for tool in toolbox.schemas() if tool["function"]["name"] == "survey"]
         assert schema["parameters"]["properties"]["video"]["enum"] == ["fake.mp4"] and schema["parameters"]["required"] == ["video"]
         assert run(toolbox)[1].text == "Refused: Missing argument 'video'."
-        assert "- survey of fake.mp4 (find_voice, find_motion over all of it): not all measured yet" in brief(toolbox, Limits(), START)
+        assert "- survey of fake.mp4 (find_voice, find_motion over all of it): not all measured yet" in Briefing(toolbox).costs()
 
     def test_where_it_is_not_offered_it_is_refused(self, store: Store) -> None:
         refused = run(box(store, 7_200_000))[1].text

@@ -67,7 +67,7 @@ def ask_and_check(
     inputs = outputs = 0
     for number in range(1, _MAX_CALLS + 1):
         emit(Thinking(number, _MAX_CALLS))
-        reply = context.model.complete(messages, [finish_tool(context.options)], None, None, context.cancel)
+        reply = context.model.complete(messages, [finish_tool()], None, None, context.cancel)
         for notice in reply.notices:
             emit(Warned(notice))
         inputs, outputs = inputs + reply.usage.input_tokens, outputs + reply.usage.output_tokens

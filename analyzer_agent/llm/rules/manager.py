@@ -67,7 +67,7 @@ class RulesManager:
         on_text: Callable[[str], None] | None = None,
         timeout: float | None = None,
         cancel: threading.Event | None = None,
-        must_call: bool = False,
+        must_call: bool | str = False,
     ) -> Reply:
         """Return the next planned calls, or a call of finish once the notes answer the question.
 
@@ -77,7 +77,8 @@ class RulesManager:
         record = messages[0].get("record")
         if not isinstance(record, QuestionRecord):
             raise AgentError("The rules manager answers only questions that come with their record.", hint="Name a language model.")
-        plan = AnswerPlan(QuestionState.of(record, frozenset(tool["function"]["name"] for tool in tools)))
+        names = frozenset(tool["function"]["name"] for tool in tools)
+        plan = AnswerPlan(QuestionState.of(record, names & {must_call} if isinstance(must_call, str) else names))
         following = plan.next_calls() or [("finish", plan.finish())]
         made = 1 + sum(len(message.get("tool_calls") or ()) for message in messages)
         return Reply(calls=tuple(ToolCall(f"rules-{n}", name, json.dumps(args)) for n, (name, args) in enumerate(following, made)))
