@@ -65,6 +65,7 @@ _LONG = (
     "test_packages",
     "test_page_access",
     "test_page_browser",
+    "test_page_frames",
     "test_page_many_notes",
     "test_plugins",
     "test_prefetch",

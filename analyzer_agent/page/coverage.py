@@ -3,6 +3,7 @@
 Pure functions over rows of the ledger.
 """
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -59,15 +60,17 @@ class Unlooked:
     spans: Sequence[TimeRange]
 
 
-def segments(grains: Iterable[GrainState], unread: Iterable[Unexamined] = ()) -> list[Segment]:
+def segments(grains: Iterable[GrainState], notes: Iterable[TimeRange], unread: Iterable[Unexamined] = ()) -> list[Segment]:
     """Return the segments of one analyzer in time order; where it looked more than once, the best result counts.
 
     Args:
         grains: its rows of the ledger, with any engine.
+        notes: the spans of its notes.
         unread: the ranges that it covered without being able to examine all of them.
     """
+    with_notes = merge(notes)
     edges: dict[int, list[tuple[Segment, int]]] = {}
-    for segment in (*map(_of_grain, grains), *(_of_loss(u) for u in unread if u.reason in LOST)):
+    for segment in (*(_of_grain(grain, with_notes) for grain in grains), *(_of_loss(u) for u in unread if u.reason in LOST)):
         edges.setdefault(segment.span.start, []).append((segment, 1))
         edges.setdefault(segment.span.end, []).append((segment, -1))
     found: list[Segment] = []
@@ -84,10 +87,12 @@ def segments(grains: Iterable[GrainState], unread: Iterable[Unexamined] = ()) ->
     return found
 
 
-def _of_grain(grain: GrainState) -> Segment:
+def _of_grain(grain: GrainState, with_notes: Sequence[TimeRange]) -> Segment:
     if not grain.done:
         return Segment(grain.span, "failed", grain.step, grain.error)
-    return Segment(grain.span, "found" if grain.notes else "empty", grain.step)
+    after = bisect_right(with_notes, grain.span.start, key=lambda span: span.end)
+    found = after < len(with_notes) and with_notes[after].overlaps(grain.span)
+    return Segment(grain.span, "found" if found else "empty", grain.step)
 
 
 def _of_loss(lost: Unexamined) -> Segment:

@@ -10,7 +10,7 @@ from typing import Any
 from analyzer_agent.evidence.merging import MergedNote, NoteReader
 from analyzer_agent.evidence.rendering import joined_note
 from analyzer_agent.page.coverage import Looked, Needs, Segment, segments, unlooked
-from analyzer_agent.page.stills import stills
+from analyzer_agent.page.stills import is_image, stills
 from analyzer_agent.page.turns import Cited, clean, turn_of
 from analyzer_agent.protocols import Spec, Video
 from analyzer_agent.sanitize import one_line, sanitize
@@ -81,7 +81,7 @@ def _video(reader: NoteReader | None, specs: Mapping[str, Spec], shown: PageVide
     video = shown.video
     whole = TimeRange(0, max(video.duration, 1))
     runs = reader.merged_notes(video.id, whole) if reader else []
-    covered = _covered(reader, video, whole)
+    covered = _covered(reader, video, whole, runs)
     lanes = _lanes(runs, covered, specs)
     number = {lane: n for n, lane in enumerate(lanes)}
     has = _has(video)
@@ -94,7 +94,7 @@ def _video(reader: NoteReader | None, specs: Mapping[str, Spec], shown: PageVide
         "embedded": shown.embedded,
         "size": list(video.size),
         "rate": float(video.rate),
-        "picture": video.picture is not None,
+        "image": is_image(video),
         "thumbnails": [list(thumbnail) for thumbnail in shown.thumbnails],
         "lanes": [_lane(lane, specs, covered.get(lane.analyzer, [])) for lane in lanes],
         "notes": [_note(reader, run, number[_lane_of(run)]) for run in runs] if reader else [],
@@ -120,7 +120,7 @@ def _needs(specs: Mapping[str, Spec], analyzer: str) -> Needs:
     return specs[analyzer].needs if analyzer in specs else ""
 
 
-def _covered(reader: NoteReader | None, video: Video, whole: TimeRange) -> dict[str, list[Segment]]:
+def _covered(reader: NoteReader | None, video: Video, whole: TimeRange, runs: Iterable[MergedNote]) -> dict[str, list[Segment]]:
     """Return the segments of each analyzer that looked or failed, by its name."""
     if reader is None:
         return {}
@@ -132,9 +132,12 @@ def _covered(reader: NoteReader | None, video: Video, whole: TimeRange) -> dict[
         if analyzers[grain.key] != CHAPTERS:
             grains.setdefault(analyzers[grain.key], []).append(grain)
     unread = reader.unheard(video.id, whole)
+    spans: dict[str, list[TimeRange]] = {}
+    for run in runs:
+        spans.setdefault(run.notes[0].analyzer, []).append(run.span)
     order = {name: n for n, name in enumerate(reader.specs)}
     names = sorted(grains, key=lambda name: (order.get(name, len(order)), name))
-    return {name: segments(grains[name], [u for u in unread if u.analyzer == name]) for name in names}
+    return {name: segments(grains[name], spans.get(name, ()), [u for u in unread if u.analyzer == name]) for name in names}
 
 
 def _lanes(runs: Iterable[MergedNote], covered: Mapping[str, Sequence[Segment]], specs: Mapping[str, Spec]) -> list[_Lane]:

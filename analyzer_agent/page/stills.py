@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from analyzer_agent.media import jpeg
 from analyzer_agent.protocols import Video
+from analyzer_agent.timeline import TimeRange
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 _STILL_SIDE = 480
+_IMAGE_SIDE = 1600
 _THUMBNAIL_SIDE = 160
 _THUMBNAIL_COARSENESS = 7
 _MAX_THUMBNAILS = 72
@@ -23,10 +25,18 @@ def thumbnails(video: Video) -> Iterator[tuple[int, str]]:
     """Yield (instant in ms, data URL) of evenly spaced frames; nothing without a picture."""
     if video.picture is None:
         return
+    if is_image(video):
+        yield from ((frame.t, _data_url(frame.image, _IMAGE_SIDE)) for frame in video.frames(video.picture, instants=[0]))
+        return
     count = max(1, min(_MAX_THUMBNAILS, video.picture.length // _THUMBNAIL_MS))
     at = [video.picture.start + video.picture.length * n // count for n in range(count)]
     for frame in video.frames(video.picture, instants=at):
         yield frame.t, _data_url(frame.image, _THUMBNAIL_SIDE, _THUMBNAIL_COARSENESS)
+
+
+def is_image(video: Video) -> bool:
+    """Tell whether this is a picture, which lasts a second, and not a video."""
+    return video.picture == TimeRange(0, 1000) and video.rate == 1 and not video.audio_tracks
 
 
 def stills(video: Video, instants: Iterable[int]) -> dict[int, str]:

@@ -55,7 +55,6 @@ class GrainState(NamedTuple):
     span: TimeRange
     step: int
     done: bool
-    notes: int
     error: str
 
 
@@ -87,12 +86,12 @@ class Ledger:
     def grains(self, video: str) -> list[GrainState]:
         """Return all rows of a video in time order, but for those of superseded keys."""
         sql = (
-            "SELECT c.key, c.start_ms, c.end_ms, c.step_ms, c.state = 'done', c.notes, c.error FROM coverage c WHERE c.video = ? "
+            "SELECT c.key, c.start_ms, c.end_ms, c.step_ms, c.state = 'done', c.error FROM coverage c WHERE c.video = ? "
             "AND NOT EXISTS (SELECT 1 FROM superseded s WHERE s.video = c.video AND s.key = c.key) ORDER BY c.start_ms, c.end_ms"
         )
         with self._at.read() as db:
             rows = db.execute(sql, [video])
-            return [GrainState(key, TimeRange(start, end), step, bool(done), *rest) for key, start, end, step, done, *rest in rows]
+            return [GrainState(key, TimeRange(start, end), step, bool(done), error) for key, start, end, step, done, error in rows]
 
     def looked(self, analyzer: str) -> dict[str, list[TimeRange]]:
         """Return the ranges covered by an analyzer with any engine, by video id."""

@@ -13,8 +13,8 @@ from analyzer_agent.timeline import TimeRange, merge
 END = 100
 
 
-def grain(start: int, end: int, step: int = 0, done: bool = True, notes: int = 1, error: str = "") -> GrainState:
-    return GrainState("k", TimeRange(start, end), step, done, notes, error)
+def grain(start: int, end: int, step: int = 0, error: str = "") -> GrainState:
+    return GrainState("k", TimeRange(start, end), step, not error, error)
 
 
 def parts(found: list[Segment]) -> list[tuple[int, int, str, int]]:
@@ -22,25 +22,25 @@ def parts(found: list[Segment]) -> list[tuple[int, int, str, int]]:
 
 
 def test_found_empty_and_failed_differ_and_neighbours_are_one() -> None:
-    rows = [grain(0, 10), grain(10, 20), grain(20, 30, notes=0), grain(40, 50, done=False, error="out of memory")]
-    assert parts(segments(rows)) == [(0, 20, "found", 0), (20, 30, "empty", 0), (40, 50, "failed", 0)]
-    assert segments(rows)[-1].why == "out of memory"
+    found = segments([grain(0, 10), grain(10, 20), grain(20, 30), grain(40, 50, error="out of memory")], [TimeRange(5, 12)])
+    assert parts(found) == [(0, 20, "found", 0), (20, 30, "empty", 0), (40, 50, "failed", 0)]
+    assert found[-1].why == "out of memory"
 
 
 def test_the_finest_step_counts_where_several_looked() -> None:
-    rows = [grain(0, 40, step=8000, notes=0), grain(10, 20, step=1000, notes=2)]
-    assert parts(segments(rows)) == [(0, 10, "empty", 8000), (10, 20, "found", 1000), (20, 40, "empty", 8000)]
+    rows = [grain(0, 40, step=8000), grain(10, 20, step=1000)]
+    assert parts(segments(rows, [])) == [(0, 10, "empty", 8000), (10, 20, "empty", 1000), (20, 40, "empty", 8000)]
 
 
 def test_a_success_hides_the_failure_before_it() -> None:
-    assert parts(segments([grain(0, 10, done=False, error="x"), grain(0, 10, notes=0)])) == [(0, 10, "empty", 0)]
+    assert parts(segments([grain(0, 10, error="x"), grain(0, 10)], [])) == [(0, 10, "empty", 0)]
 
 
 def test_what_could_not_be_decoded_is_not_told_as_empty() -> None:
     lost = Unexamined("text", TimeRange(5, 10), "undecodable")
-    assert parts(segments([grain(0, 20, notes=0)], [lost])) == [(0, 5, "empty", 0), (5, 10, "unread", 0), (10, 20, "empty", 0)]
+    assert parts(segments([grain(0, 20)], [], [lost])) == [(0, 5, "empty", 0), (5, 10, "unread", 0), (10, 20, "empty", 0)]
     small = Unexamined("text", TimeRange(5, 10), "too_small")
-    assert parts(segments([grain(0, 20, notes=0)], [small])) == [(0, 20, "empty", 0)]
+    assert parts(segments([grain(0, 20)], [], [small])) == [(0, 20, "empty", 0)]
 
 
 def test_cuts_and_motion_say_nothing_of_what_is_in_the_picture() -> None:
@@ -67,12 +67,14 @@ def test_a_failure_is_not_a_look() -> None:
 
 
 spans = st.tuples(st.integers(0, END - 1), st.integers(1, 30)).map(lambda at: TimeRange(at[0], min(END, at[0] + at[1])))
-grains = st.builds(GrainState, st.just("k"), spans, st.sampled_from([0, 125, 1000]), st.booleans(), st.integers(0, 2), st.just(""))
+grains = st.builds(GrainState, st.just("k"), spans, st.sampled_from([0, 125, 1000]), st.booleans(), st.just(""))
 
 
-@given(st.lists(grains, max_size=12), st.lists(spans, max_size=3))
-def test_segments_are_the_union_of_the_rows_in_order_and_never_overlap(rows: list[GrainState], lost: list[TimeRange]) -> None:
-    found = segments(rows, [Unexamined("x", span, "undecodable") for span in lost])
+@given(st.lists(grains, max_size=12), st.lists(spans, max_size=4), st.lists(spans, max_size=3))
+def test_segments_are_the_union_of_the_rows_in_order_and_never_overlap(
+    rows: list[GrainState], notes: list[TimeRange], lost: list[TimeRange]
+) -> None:
+    found = segments(rows, notes, [Unexamined("x", span, "undecodable") for span in lost])
     assert merge(s.span for s in found) == merge([*(row.span for row in rows), *lost])
     assert all(a.span.end <= b.span.start for a, b in pairwise(found))
     for at in range(END):
@@ -80,7 +82,7 @@ def test_segments_are_the_union_of_the_rows_in_order_and_never_overlap(rows: lis
         state = next((s.state for s in found if s.span.start <= at < s.span.end), "never")
         if any(span.start <= at < span.end for span in lost):
             assert state == "unread"
-        elif any(row.done for row in here):
-            assert state == ("found" if any(row.done and row.notes for row in here) else "empty")
+        elif done := [row for row in here if row.done]:
+            assert state == ("found" if any(row.span.overlaps(note) for row in done for note in notes) else "empty")
         else:
             assert state == ("failed" if here else "never")

@@ -25,6 +25,7 @@ class PageSource {
 
   /** Return an address from which the video plays, "" if there is none. */
   async address(video) {
+    if (video.image) return ""; // the page has its picture
     return video.embedded ? embeddedAddress(video) : video.url;
   }
 }

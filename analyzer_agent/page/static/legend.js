@@ -4,6 +4,7 @@ import { byId, element } from "./dom.js";
 import { colours, drawState, penOf } from "./patterns.js";
 import { stateName } from "./text.js";
 
+const [WIDTH, HEIGHT] = [28, 12];
 const STATES = ["note", "found", "empty", "failed", "unread", "never"];
 
 /** Return a sample of a pattern, which `drawSamples` draws. */
@@ -15,13 +16,12 @@ export function buildLegend() {
   byId("legend").replaceChildren(...STATES.map((state) => element("li", {}, sample(state), state === "note" ? "a note" : stateName(state))));
 }
 
-/** Draw all samples that are in view, in the colours of the page as it is now. */
+/** Draw all samples, in view or not, in the colours of the page as it is now. */
 export function drawSamples() {
   const palette = colours();
   for (const canvas of document.querySelectorAll("canvas.sample")) {
-    if (!canvas.clientWidth) continue;
     const { state, lane } = canvas.dataset;
-    const { pen, width, height } = penOf(canvas);
+    const { pen, width, height } = penOf(canvas, WIDTH, HEIGHT);
     drawState(pen, state === "note" ? "found" : state, 0, 0, 0, width, height, palette.lane(Number(lane)), palette, 1);
     if (state !== "note") continue;
     pen.fillStyle = palette.lane(0);

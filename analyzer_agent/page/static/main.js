@@ -28,19 +28,16 @@ async function start() {
   const notes = new NoteList(state);
   const answers = new Answers(state);
   new Coverage(state);
-  const tabs = new Tabs(["answers", "notes", "coverage"], (name) => {
-    if (name === "notes") notes.shown();
-    drawSamples();
-  });
+  const tabs = new Tabs(["answers", "notes", "coverage"], (name) => name === "notes" && notes.shown());
   const redraw = () => {
     drawSamples();
-    strip.draw();
+    strip.drawNow();
   };
   buildLegend();
   redraw();
   chooser(state);
   search(state, tabs, answers, notes);
-  printable(state);
+  printable(state, redraw);
   const label = () => {
     tabs.label("answers", `Answers (${answers.count()})`);
     tabs.label("notes", `Notes (${state.found.length.toLocaleString("en")})`);
@@ -76,7 +73,7 @@ async function start() {
       byId("search").blur();
     },
   });
-  tabs.open(answers.turns.length ? "answers" : "notes");
+  tabs.open(answers.turns.length ? "answers" : state.video.notes.length ? "notes" : "coverage");
   player.load();
   fromAddress(state);
   window.addEventListener("hashchange", () => fromAddress(state));

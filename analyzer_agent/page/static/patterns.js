@@ -68,8 +68,7 @@ function line(pen, x1, y1, x2, y2) {
 }
 
 /** Size a canvas for the screen's pixels; return its pen with CSS pixels as units, and its width and height. */
-export function penOf(canvas) {
-  const { clientWidth: width, clientHeight: height } = canvas;
+export function penOf(canvas, width = canvas.clientWidth, height = canvas.clientHeight) {
   const ratio = window.devicePixelRatio || 1;
   const [wide, high] = [Math.round(width * ratio), Math.round(height * ratio)];
   if (canvas.width !== wide || canvas.height !== high) [canvas.width, canvas.height] = [wide, high];

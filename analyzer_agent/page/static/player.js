@@ -3,8 +3,8 @@
 import { byId, element } from "./dom.js";
 import { clock } from "./text.js";
 
-// Times are whole ms, rounded: half a ms later the same frame is shown for certain.
-const INTO_FRAME_S = 0.0005;
+// A note begins at the first whole ms at which its frame is shown; this little more outweighs what fractions lose.
+const INTO_FRAME_S = 0.00001;
 const STEP_MS = 40;
 
 export class Player {
@@ -86,6 +86,10 @@ export class Player {
     if (this.video.hidden) return;
     this.playable = false;
     this.video.hidden = true;
+    if (this.state.video.image) {
+      this.#picture();
+      return;
+    }
     const why = this.state.video.url ? "This browser cannot play the file, or it has moved." : "The file is not here.";
     const input = element("input", { type: "file", accept: "video/*,audio/*", class: "hidden", onchange: () => this.#take(input.files[0]) });
     const label = element("label", { class: "button" }, "Choose the file", input);

@@ -5,8 +5,9 @@ import { clock, counted } from "./text.js";
 
 const MOST = 2000;
 
-export function printable(state) {
+export function printable(state, redraw) {
   let sheet = null;
+  let theme = "";
   window.addEventListener("beforeprint", () => {
     const notes = state.found.slice(0, MOST);
     const rows = notes.map((note) =>
@@ -16,6 +17,13 @@ export function printable(state) {
     sheet = element("section", { class: "sheet" }, element("h2", {}, `Notes on ${state.video.name}`), element("table", {}, element("tbody", {}, rows)), left ? element("p", {}, `${counted(left, "note")} more are not printed; search, or filter by lanes, to print those.`) : null);
     byId("panel").after(sheet);
     for (const details of document.querySelectorAll("details")) details.open = true;
+    theme = document.documentElement.dataset.theme;
+    document.documentElement.dataset.theme = "light";
+    redraw();
   });
-  window.addEventListener("afterprint", () => sheet?.remove());
+  window.addEventListener("afterprint", () => {
+    sheet?.remove();
+    document.documentElement.dataset.theme = theme;
+    redraw();
+  });
 }

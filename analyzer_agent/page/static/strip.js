@@ -16,7 +16,7 @@ export class Strip {
   constructor(state) {
     this.state = state;
     this.scrub = byId("scrub");
-    this.draw = oncePerFrame(() => this.#draw());
+    this.draw = oncePerFrame(() => this.drawNow());
     this.rows = new LaneRows(state, this);
     this.pictures = new Map();
     state.on("video", () => this.reset());
@@ -105,7 +105,8 @@ export class Strip {
     this.scrub.setAttribute("aria-valuetext", clock(at, true));
   }
 
-  #draw() {
+  /** Draw at once what `draw` draws before the next frame. */
+  drawNow() {
     const palette = colours();
     this.#ruler(palette);
     this.#film(palette);
