@@ -9,11 +9,11 @@ from typing import Any
 
 from analyzer_agent.protocols import ChatModel
 from analyzer_agent.records import CONCLUSIVE, Answer, Citation, Finished, Unexamined, Usage
-from analyzer_agent.timeline import merge
+from analyzer_agent.timeline import TimeRange, merge
 from analyzer_agent.toolbox import Toolbox
 from analyzer_agent.toolbox.answer_check import NO_ANSWER, CheckedAnswer, Outcome
-from analyzer_agent.toolbox.citations import spoken_at
 from analyzer_agent.toolbox.completeness import completeness
+from analyzer_agent.toolbox.quotations import spoken_at
 
 
 def build_answer(outcome: Outcome, toolbox: Toolbox, model: ChatModel, session: str, wall_ms: int, mode: str = "manager") -> Answer:
@@ -69,12 +69,15 @@ def _finish_reason(checked: CheckedAnswer) -> Finished:
 def citations(checked: CheckedAnswer, toolbox: Toolbox) -> list[Citation]:
     """Return the citations of an answer.
 
-    Span, text and the times of quoted words come from the store, from the merged note that the
-    cited note belongs to.
+    Text and times come from the store, from the merged note that the cited note belongs to. The
+    span is that of the quoted words, or of the part that the mark names, where there is one.
     """
     notes = toolbox.store.notes.get(checked.cited)
     runs = {n: toolbox.reader.merged_note_of(notes[n]) for n in checked.cited if n in notes}
     quoted = spoken_at(checked.text, list(runs), runs)
+    named: dict[int, list[TimeRange]] = {}
+    for number, start, end in checked.moments:
+        named.setdefault(number, []).append(TimeRange(start, end))
     paths = {
         session_video.video.id: str(session_video.video.path)
         for session_video in toolbox.session_videos.values()
@@ -86,7 +89,11 @@ def citations(checked: CheckedAnswer, toolbox: Toolbox) -> list[Citation]:
         provenance = toolbox.store.notes.provenance(note.key)
         name = toolbox.titles.get(note.video, note.video)
         place = (name, note.kind, note.analyzer, provenance.engine, provenance.uncertain)
-        cited.append(Citation(note.id, run.span, run.text, *place, words=tuple(quoted.get(number, ())), path=paths.get(note.video, "")))
+        words = [part for span in quoted.get(number, ()) if (part := span.within(run.span))]
+        parts = words or [part for span in named.get(number, ()) if (part := span.within(run.span))]
+        span = TimeRange(parts[0].start, max(part.end for part in parts)) if parts else run.span
+        whole = run.span if span != run.span else None
+        cited.append(Citation(note.id, span, run.text, *place, words=tuple(words), path=paths.get(note.video, ""), whole=whole))
     return cited
 
 

@@ -156,7 +156,7 @@ class Nodes:
             prompt="not_cited",
             may_return=state["sent_back"] < _SEND_BACK_LIMIT and not self.limits.reached(state, state["step"]),
             looked=any(not result.refused for result in results_of(state)) or bool(state.get("shown")),
-            options=state["options"],
+            options=[*state["options"], state["question"]],
         )
         if isinstance(checked, CheckedAnswer):
             # An answer that cites what it read was not made worthless by what was cut.

@@ -125,6 +125,7 @@ def answer_of(row: Mapping[str, Any] | None) -> CheckedAnswer | None:
     if "found" in fields:  # older checkpoints hold a flag
         fields["ending"] = "answered" if fields.pop("found") else "not_found"
     fields |= {name: tuple(fields[name]) for name in ("cited", "unsupported")}
+    fields["moments"] = tuple(map(tuple, fields.get("moments", ())))
     fields["part"] = tuple(fields["part"]) if fields.get("part") else None
     return CheckedAnswer(**fields)
 

@@ -87,7 +87,8 @@ class ToolResult:
 class Citation:
     """A note that supports an answer; `span` and `text` come from the store, never from the model.
 
-    `words` are the times of the quoted words, if the note has word times.
+    `words` are the times of the quoted words, if the note has word times. `span` is then theirs, or
+    that of the part which the answer names; `whole` is the note's own, None if `span` is.
     """
 
     note: int
@@ -101,6 +102,7 @@ class Citation:
     words: tuple[TimeRange, ...] = ()
     path: str = field(default="", repr=False)
     """The path of the video file; "" if the file is missing."""
+    whole: TimeRange | None = None
 
     def __str__(self) -> str:
         """Return the citation on one line, as the command line prints it."""
@@ -111,9 +113,10 @@ class Citation:
     @property
     def times(self) -> str:
         """The time as text; `0:59.3-1:08.2 (of 0:59.3-1:12.4)` if only a part is quoted."""
-        quoted = ", ".join(map(str, self.words))
-        whole = not self.words or (self.words[0].start <= self.span.start and self.words[-1].end >= self.span.end)
-        return str(self.span) if whole else f"{quoted} (of {self.span})"
+        whole = self.whole or self.span
+        parts = self.words or (self.span,)
+        all_of_it = parts[0].start <= whole.start and parts[-1].end >= whole.end
+        return str(whole) if all_of_it else f"{', '.join(map(str, parts))} (of {whole})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +243,7 @@ class Answer:
                 {"note": c.note, "video": c.video, "kind": c.kind, "analyzer": c.analyzer, "engine": c.engine}
                 | c.span.to_dict()
                 | {"text": c.text}
+                | ({"whole": c.whole.to_dict()} if c.whole else {})
                 | ({"words": [word.to_dict() for word in c.words]} if c.words else {})
                 | ({"uncertain": True} if c.uncertain else {})
                 for c in self.citations

@@ -14,8 +14,9 @@ from analyzer_agent.evidence.rendering import as_text, fenced_result, spans_text
 from analyzer_agent.fencing import fenced, quoted
 from analyzer_agent.records import ABSENCE, Claim, Confidence, Ending, ToolCall, ToolResult
 from analyzer_agent.toolbox import Toolbox
-from analyzer_agent.toolbox.citations import misquoting_claims, strip_invalid
+from analyzer_agent.toolbox.citations import cited_ids, cited_parts, strip_invalid
 from analyzer_agent.toolbox.finish_call import DraftAnswer
+from analyzer_agent.toolbox.quotations import made_up_times, misquotations
 from analyzer_agent.toolbox.schemas import JUDGE, parse_object
 
 Limit = Literal["last_step", "analyzer_budget", "token_budget"]
@@ -44,6 +45,7 @@ class CheckedAnswer:
         unseen: whether it was given before anything had been analyzed.
         missing: what the cited notes do not show according to the judge, None if they suffice or were not judged.
         stopped: the limit that made the model finish, None if it finished by itself.
+        moments: note, start and end in ms of the parts that its marks name.
         claim: of what part of the scope it is true, like `part` and `video`, which narrow the scope; see `DraftAnswer`.
     """
 
@@ -61,6 +63,7 @@ class CheckedAnswer:
     claim: Claim = "some"
     part: tuple[int, int] | None = None
     video: str | None = None
+    moments: tuple[tuple[int, int, int], ...] = ()
 
     @property
     def found(self) -> bool:
@@ -107,7 +110,7 @@ def check_and_return(
         prompt: the name of the prompt for a rejected answer; it is given the problem as `why`.
         may_return: whether the model may be called once more.
         looked: whether anything was analyzed; if not, the prompt is `look_first`.
-        options: the options of the question.
+        options: the options of the question, and the question itself.
     """
     checked = check_answer(draft, evidence, looked=looked, options=options)
     if checked.problem is None or not may_return:
@@ -125,19 +128,23 @@ def check_answer(
         evidence: the notes that may be cited, with their texts (None where those are not known); None if the model was given no notes,
             so that it breaks no rule by citing none.
         looked: whether anything was analyzed.
-        options: the options of the question, which may be quoted like notes.
+        options: the options of the question, and the question itself, which may be quoted like notes.
     """
     citable = evidence or {}
     text, cited, unsupported = strip_invalid(draft.text, citable)
     notes = dict.fromkeys(draft.notes)
     cited += [n for n in notes if n in citable and n not in cited]
     unsupported += [f"#{n}" for n in notes if n not in citable and not any(f"#{n}" in claim for claim in unsupported)]
-    wrong = misquoting_claims(draft.text, cited if draft.found else (), citable, options)
-    problem = draft.complaint if evidence is None else _problem(draft, cited, unsupported, wrong, looked)
-    unsupported += [claim for claim in wrong if claim not in unsupported]
+    allowed = list(options)
+    wrong = misquotations(draft.text, cited if draft.found else (), citable, allowed)
+    times = made_up_times(draft.text, cited, citable, allowed) if draft.found else []
+    unknown = dict.fromkeys(n for n in (*cited_ids(draft.text), *notes) if n not in citable)
+    problem = draft.complaint if evidence is None else _problem(draft, cited, list(unknown), [quote for _, quote in wrong], times, looked)
+    unsupported += [claim for claim, _ in wrong if claim not in unsupported]
+    unsupported += [f"the time {time}" for time in times]
     if draft.found and not cited and text and text not in unsupported:
         unsupported = [*unsupported, text]
-    confidence: Confidence = draft.confidence if (cited or not draft.found) and not wrong else "low"
+    confidence: Confidence = draft.confidence if (cited or not draft.found) and not wrong and not times else "low"
     return CheckedAnswer(
         text,
         tuple(cited),
@@ -151,6 +158,7 @@ def check_answer(
         claim=draft.claim,
         part=draft.part,
         video=draft.video,
+        moments=tuple((n, part.start, part.end) for n, parts in cited_parts(draft.text).items() if n in cited for part in parts),
     )
 
 
@@ -165,18 +173,22 @@ def citing_absences(checked: CheckedAnswer, results: Iterable[ToolResult]) -> Ch
     return replace(checked, cited=tuple(absences)[:_MAX_ABSENCES])
 
 
-def _problem(draft: DraftAnswer, cited: Sequence[int], uncitable: Sequence[str], wrong: Sequence[str], looked: bool) -> str | None:
+def _problem(
+    draft: DraftAnswer, cited: Sequence[int], unknown: Sequence[int], quotes: Sequence[str], times: Sequence[str], looked: bool
+) -> str | None:
     if draft.complaint:
         return draft.complaint
     if not looked:
         return "nothing has been examined."
-    if draft.found and not cited and not uncitable:
+    if draft.found and not cited and not unknown:
         return "no note is cited."
+    ids = ", ".join(f"#{n}" if n >= 0 else "what is no number" for n in unknown)
     told = {
-        "cite notes that were not shown, or that lie outside of what may be used": uncitable,
-        "quote words that are not in the notes they cite": wrong,
+        "these notes were not shown, or lie outside of what may be used": ids,
+        "these words in quotation marks are not in the notes cited for them": fenced("; ".join(quotes)) if quotes else "",
+        "these times are not those of the notes that are cited": ", ".join(times),
     }
-    return " ".join(f"these {what}: {fenced('; '.join(claims))}." for what, claims in told.items() if claims) or None
+    return " ".join(f"{what}: {which}." for what, which in told.items() if which) or None
 
 
 _MAX_NOTE_TOKENS = 4_000

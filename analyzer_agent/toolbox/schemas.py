@@ -104,7 +104,10 @@ def finish_tool(claims_over: Sequence[str] = ()) -> dict[str, Any]:
         claims_over: the names of the videos of which a claim is checked; none where nothing can be analyzed.
     """
     properties: dict[str, Any] = {
-        "answer": {"type": "string", "description": "the answer; after each claim the notes it rests on: It costs forty [#12]."},
+        "answer": {
+            "type": "string",
+            "description": "the answer; after each claim the notes it rests on: It costs forty [#12]; [#12 1:04-1:06] cites a part",
+        },
         "notes": {"type": "array", "items": {"type": "integer"}, "description": "ids of all notes that the answer rests on"},
         "confidence": {"type": "string", "enum": ["high", "medium", "low"]},
         "outcome": {

@@ -79,7 +79,7 @@ class TestSummarizer:
     @pytest.mark.parametrize(
         ("answer", "told", "unsupported", "cited"),
         [
-            ("Forty [#2]. Or ten [#7].", "outside of what may be used: <notes>\nOr ten [#7].\n</notes>.", ("Or ten [#7].",), [2]),
+            ("Forty [#2]. Or ten [#7].", "outside of what may be used: #7.", ("Or ten [#7].",), [2]),
             ("Forty.", "no note is cited.", ("Forty.",), []),
         ],
     )

@@ -26,8 +26,8 @@ SECONDS = 10.0
 LOOK = Turn(calls=[("read_subtitles", {"ranges": [["0:00", "0:02"]]})])
 FORTY = "It costs forty [#2]."
 NOT_CITED = "This answer was not accepted: "
-OUTSIDE = "these cite notes that were not shown, or that lie outside of what may be used: "
-MISQUOTED = "these quote words that are not in the notes they cite: "
+OUTSIDE = "these notes were not shown, or lie outside of what may be used: "
+MISQUOTED = "these words in quotation marks are not in the notes cited for them: "
 
 
 def end(answer: str = FORTY, notes: Any = (2,), **more: Any) -> Turn:
@@ -159,20 +159,20 @@ CASES = [
     Case(
         "ids that are made up",
         [LOOK, end("Forty [#2]. Red [#77].", [2, 10**30]), end("Forty [#2]. Red [#77].", [-1, 2])],
-        {2: f"{NOT_CITED}{OUTSIDE}<notes>\nRed [#77].; #{10**30}\n</notes>. After"},
+        {2: f"{NOT_CITED}{OUTSIDE}#77, what is no number. After"},
         "Forty [#2]. Red.",
         unsupported=("Red [#77].",),
     ),
     Case(
         "words that the note does not hold",
         [LOOK, end('She says "it costs ninety dollars" [#2].'), end('She says "costs forty dollars" [#2].')],
-        {2: f'{NOT_CITED}{MISQUOTED}<notes>\nShe says "it costs ninety dollars" [#2].\n</notes>.'},
+        {2: f'{NOT_CITED}{MISQUOTED}<notes>\n"it costs ninety dollars"\n</notes>.'},
         'She says "costs forty dollars" [#2].',
     ),
     Case(
         "words that the note does not hold, twice",
         [LOOK, *[end("She says „it costs ninety dollars“ [#2].")] * 2, asks("judge", {"sufficient": True, "missing": ""})],
-        {2: "these quote words that are not in the notes they cite"},
+        {2: MISQUOTED},
         "She says „it costs ninety dollars“ [#2].",
         unsupported=("She says „it costs ninety dollars“ [#2].",),
         confidence="low",
@@ -264,7 +264,7 @@ class TestNotesOfAnotherTime:
         opened(video).ask("How much?")
         answer = self.again(opened, server, video, start_ms=1000)
         assert (answer.citations, answer.confidence) == ((), "low") and "Good morning [#1]." in answer.unsupported
-        assert "or that lie outside of what may be used: <notes>\nGood morning [#1].\n</notes>." in told(server, 3)
+        assert f"{OUTSIDE}#1." in told(server, 3)
 
     def test_of_another_video(self, opened: Callable[..., Session], server: OpenAIServer, video: Path, tmp_path: Path) -> None:
         other = talk(tmp_path / "other.mp4", cues=((0, 900, "Nothing here."),))

@@ -30,7 +30,7 @@ class TestEvidence:
         answer = talk.ask()
         assert answer.text == "It costs forty [#1]. It is red."
         assert answer.unsupported == ("It is red [#77].",) and [c.note for c in answer.citations] == [1]
-        complaint = "that were not shown, or that lie outside of what may be used: <notes>\nIt is red [#77]"
+        complaint = "these notes were not shown, or lie outside of what may be used: #77. After each claim"
         assert complaint in talk.sent(2)[-1]["content"]
 
     def test_a_note_that_exists_but_was_not_shown(self, talks: Make) -> None:
@@ -53,7 +53,7 @@ class TestEvidence:
         answer = talk.ask()
         assert (answer.unsupported, answer.confidence) == ((), "high")
         told = talk.sent(2)[-1]["content"]
-        assert f"these quote words that are not in the notes they cite: <notes>\n{wrong}\n</notes>. After each claim" in told
+        assert 'marks are not in the notes cited for them: <notes>\n"it costs ninety"\n</notes>. After each claim' in told
         again = talks(says(wrong), says(wrong)).ask()
         assert (again.text, again.unsupported, again.confidence, again.finished) == (wrong, (wrong,), "low", "answered")
 
@@ -79,7 +79,11 @@ class TestEvidence:
         assert "nothing has been examined yet" in talk.sent(2)[-1]["content"]
 
     def test_times_and_quotes_come_from_the_store(self, talks: Make) -> None:
-        answer = talks(calls(LOOK), says("At 9:59 she says ninety [#1].")).ask()
+        made_up = says("At 9:59 she says ninety [#1].")
+        talk = talks(calls(LOOK), made_up, made_up)
+        answer = talk.ask()
+        assert "these times are not those of the notes that are cited: 9:59" in talk.sent(2)[-1]["content"]
+        assert answer.unsupported == ("the time 9:59",)
         cited = answer.citations[0]
         assert (cited.span, cited.text, cited.kind, cited.analyzer, cited.engine) == (
             TimeRange(3000, 5000),
@@ -88,6 +92,14 @@ class TestEvidence:
             "fake",
             "fake",
         )
+
+    def test_a_claim_on_a_moment_of_a_long_note_cites_this_moment(self, talks: Make) -> None:
+        answer = talks(calls(LOOK), says("Now [#1 0:04-0:04.5]."), verify="never").ask()
+        (cited,) = answer.citations
+        assert (cited.span, cited.whole, cited.times) == (TimeRange(4000, 4500), TimeRange(3000, 5000), "0:04-0:04.5 (of 0:03-0:05)")
+        assert answer.to_dict()["citations"][0]["whole"] == {"start": 3.0, "end": 5.0}
+        outside = talks(calls(LOOK), says("Now [#1 0:40]."), verify="never").ask()
+        assert outside.citations[0].span == TimeRange(3000, 5000)
 
     def test_not_found_tells_what_was_not_examined(self, talks: Make) -> None:
         absent = fake_spec(FakeAnalyzer([]), name="objects")

@@ -15,8 +15,8 @@ from analyzer_agent.records import Answer, Citation, Note, Observation
 from analyzer_agent.testing import ScriptedModel, call
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox.answer_check import CheckedAnswer, check_answer
-from analyzer_agent.toolbox.citations import misquoting_claims, spoken_at
 from analyzer_agent.toolbox.finish_call import DraftAnswer
+from analyzer_agent.toolbox.quotations import made_up_times, misquotations, spoken_at
 from analyzer_agent.wording import evidence_line
 from cli_kit import Cli, talk
 
@@ -72,7 +72,7 @@ NOTES = {
         'She says "[well,] it costs forty dollars [#1]".',
         'She says "It costs forty. Dollars, doesn\'t it." [#1]',
         'She says "it costs forty dollars".',
-        'A "forty dollar" thing [#2].',
+        'A "cheap" thing [#2].',
         "It's the dogs' bone and the cats' toy [#2].",
         'A 12" screen and a big 15" laptop stand there [#2].',
         'Nobody cited says "something quite different" [#77].',
@@ -80,13 +80,14 @@ NOTES = {
     ],
 )
 def test_what_stands_in_the_notes_may_be_quoted(text: str) -> None:
-    assert misquoting_claims(text, [1, 2], NOTES) == []
+    assert misquotations(text, [1, 2], NOTES) == []
 
 
 @pytest.mark.parametrize(
     ("text", "claims"),
     [
         ('She says "it costs ninety dollars" [#1].', ['She says "it costs ninety dollars" [#1].']),
+        ('A "forty dollar" thing [#2].', ['A "forty dollar" thing [#2].']),
         ('A [#1]. She says "it costs forty dollars" [#2]. B [#1].', ['She says "it costs forty dollars" [#2].']),
         ("She says “it costs ninety dollars” [#1].", ["She says “it costs ninety dollars” [#1]."]),
         ("Sie sagt „es kostet vierzig Dollar.“ [#1] Und dann?", ["Sie sagt „es kostet vierzig Dollar.“ [#1]"]),
@@ -105,16 +106,36 @@ def test_what_stands_in_the_notes_may_be_quoted(text: str) -> None:
     ],
 )
 def test_what_does_not_is_told_with_its_claim(text: str, claims: list[str]) -> None:
-    assert misquoting_claims(text, [1, 2], NOTES) == claims
+    assert [claim for claim, _ in misquotations(text, [1, 2], NOTES)] == claims
 
 
 def test_the_options_may_be_quoted() -> None:
     text = 'It is B, "a man in red" [#1].'
-    assert misquoting_claims(text, [1], NOTES) and not misquoting_claims(text, [1], NOTES, ["a dog", "A man in red."])
+    assert misquotations(text, [1], NOTES) and not misquotations(text, [1], NOTES, ["a dog", "A man in red."])
+    assert not misquotations(text, [1], NOTES, ["Is there a man in red?"]), "nor the words of the question"
+
+
+@pytest.mark.parametrize(
+    ("text", "stray"),
+    [
+        ("It is said at 0:01 [#1].", []),
+        ("It is said at 9:59 [#1], then at 12:00:03 [#2].", ["9:59", "12:00:03"]),
+        ("From 0:01 to 0:02.5 [#1, #2], which takes 0:02.", []),
+        ("It begins at 0:05 [#1].", ["0:05"]),
+        ("The clock shows 10:45 [#12].", []),
+        ('The sign says "9:59" [#1] and the score is 2:1, in verse 3:165 of file 1:02:99.', []),
+        ("You asked about 7:30 [#1].", []),
+        ("It is said at 9:59 [#77].", []),  # what it cites is unknown: the mark is refused
+        ("It is said [#1 9:59].", []),
+    ],
+)
+def test_times_in_the_prose_are_those_of_cited_notes(text: str, stray: list[str]) -> None:
+    notes = NOTES | {12: note(12, "a clock: 10:45", 1000, "look")}
+    assert made_up_times(text, [], notes, ["What happens at 7:30?"]) == stray
 
 
 def test_what_a_note_says_may_be_unknown() -> None:
-    assert not misquoting_claims('It says "something quite different" [#1].', [1], {1: None})
+    assert not misquotations('It says "something quite different" [#1].', [1], {1: None})
 
 
 @pytest.mark.parametrize(
@@ -122,7 +143,7 @@ def test_what_a_note_says_may_be_unknown() -> None:
 )
 def test_no_text_makes_it_slow(text: str) -> None:
     began = time.monotonic()
-    misquoting_claims(text, [1], NOTES)
+    misquotations(text, [1], NOTES)
     assert time.monotonic() - began < 2
 
 
@@ -198,8 +219,22 @@ class TestVerdict:
         verdict = self.checked(text)
         assert (verdict.text, verdict.cited, verdict.confidence) == (text, (1, 2), "low")
         assert verdict.unsupported == ('She says "it costs ninety dollars" [#1].',)
-        fenced = '<notes>\nShe says "it costs ninety dollars" [#1].\n</notes>'
-        assert verdict.problem == f"these quote words that are not in the notes they cite: {fenced}."
+        fenced = '<notes>\n"it costs ninety dollars"\n</notes>'
+        assert verdict.problem == f"these words in quotation marks are not in the notes cited for them: {fenced}."
+
+    def test_made_up_times_are_sent_back_and_marked(self) -> None:
+        verdict = self.checked("At 9:59 she says forty [#1].", 1)
+        assert verdict.problem == "these times are not those of the notes that are cited: 9:59."
+        assert (verdict.unsupported, verdict.confidence) == (("the time 9:59",), "low")
+        assert not self.checked("I have seen 0:00 to 9:59.", ending="not_found").problem
+
+    def test_the_bad_ids_are_named(self) -> None:
+        verdict = self.checked("It costs forty [#1, #77].", 1, 78)
+        assert verdict.problem == "these notes were not shown, or lie outside of what may be used: #77, #78."
+
+    def test_a_mark_may_name_a_part_of_a_note(self) -> None:
+        verdict = self.checked("Forty [#1 0:01.2-0:01.5]. Monday [#2 0:02]. Both [#1, #2 0:09]. No [#77 0:01].")
+        assert verdict.moments == ((1, 1_200, 1_500), (2, 2_000, 3_000)) and "[#1]. Monday [#2]" in verdict.text
 
     def test_a_claim_is_told_once(self) -> None:
         verdict = self.checked('She says "it costs ninety dollars" [#1, #77].', 1, 77)
@@ -222,5 +257,5 @@ def test_an_answer_cites_the_words_that_it_quotes(tmp_path: Path) -> None:
     model = ScriptedModel(Reply(calls=(read,)), Reply(calls=(finish,)))
     with Session(video, store=cli.store, model=model, tools=("speech", "subtitles")) as session:
         (citation,) = session.ask("What does it cost?").citations
-    assert (citation.span, citation.words) == (TimeRange(0, 2250), (TimeRange(1000, 1750),))
+    assert (citation.span, citation.whole, citation.words) == (TimeRange(1000, 1750), TimeRange(0, 2250), (TimeRange(1000, 1750),))
     assert evidence_line(citation, False).startswith("[#1] 0:01-0:01.75 (of 0:00-0:02.25) speech, ")

@@ -74,7 +74,8 @@ def ask_and_check(
         draft = parse_finish_call(reply.calls, reply.text, context.options)
         spent = context.tokens is not None and inputs + outputs >= context.tokens
         prompt = "finish_again" if evidence is None else "cite_shown"
-        checked = check_and_return(draft, evidence, prompt=prompt, may_return=number < _MAX_CALLS and not spent, options=context.options)
+        quotable = [*context.options, context.question]
+        checked = check_and_return(draft, evidence, prompt=prompt, may_return=number < _MAX_CALLS and not spent, options=quotable)
         if isinstance(checked, CheckedAnswer):
             if reply.prompt_cut and not checked.cited:
                 checked = replace(checked, stopped="prompt_cut")
