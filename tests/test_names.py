@@ -32,14 +32,14 @@ MODULES = frozenset(
     openai_chat openai_client openai_errors openai_model openai_responses openai_text openai_thoughts opencv
     opencv_pictures options orientation other_tracks output packages packet_reader page parsing plan playlists
     plugins pocketsphinx prefetch probe progress prompt_size prompts protocols provenance pyscenedetect
-    question_file question_parser question_state questions quotations rapidocr readers records region regions
-    rendering repetition report resampler rules runner sample sampling sanitize scenes scheduler schemas score seams
-    search search_words sections session session_video sessions setting settings shots single_call slash_commands
-    source sources speech spoken_words sqlite_import state stills storage stream_end submission subtitle_formats
-    subtitles summarizer summary support tags tally telemetry_off terminal testing text text_calls timeline
-    to_observations toolbox tools tracks transcribe transcriber turn_queue turns ultralytics ultralytics_tracks
-    units unspaced unused_flags usage video video_summary vision vocabulary voice weights whisper_cpp whisper_files
-    word_lists wording yolo_files
+    question_file question_parser question_state questions quotations rapidocr readers records regions rendering
+    repetition report resampler rules runner sample sampling sanitize scenes scheduler schemas score seams search
+    search_words sections session session_video sessions setting settings shots single_call slash_commands source
+    sources speech spoken_words sqlite_import state stills storage stream_end submission subtitle_formats subtitles
+    summarizer summary support tags tally telemetry_off terminal testing text text_calls timeline to_observations
+    toolbox tools tracks transcribe transcriber turn_queue turns ultralytics ultralytics_tracks units unspaced
+    unused_flags usage video video_summary vision vocabulary voice weights whisper_cpp whisper_files word_lists
+    wording yolo_files
     """.split()  # noqa: SIM905
 )
 """Names that a module may have. A new one is added here in the same commit, after asking: would a stranger know what is in it?"""

@@ -159,7 +159,7 @@ CASES = [
     Case(
         "ids that are made up",
         [LOOK, end("Forty [#2]. Red [#77].", [2, 10**30]), end("Forty [#2]. Red [#77].", [-1, 2])],
-        {2: f"{NOT_CITED}{OUTSIDE}#77, what is no number. After"},
+        {2: f"{NOT_CITED}{OUTSIDE}#77, #{10**30}. After"},
         "Forty [#2]. Red.",
         unsupported=("Red [#77].",),
     ),
