@@ -200,7 +200,8 @@ class GapRunner:
         media_ms = state.plan.share[grain.span]
         state.outcome.analyzed_ms += media_ms
         provenance = self.job.provenance
-        self.store.history.add_speed(provenance.analyzer, provenance.engine, self.job.device, grain_work_ms(self.job.spec, grain), wall_ms)
+        work_ms = grain_work_ms(self.job.spec, grain, self.job.analyzer.effort(self.video))
+        self.store.history.add_speed(provenance.analyzer, provenance.engine, self.job.device, work_ms, wall_ms)
         state.emit(Progress(state.call_id, self.job.spec.tool, grain.span, state.outcome.analyzed_ms, state.plan.new_ms, found))
 
     def _record_failure(self, grain: Grain, error: Exception, state: "_RunState") -> None:

@@ -106,15 +106,16 @@ def new_share_ms(rest: Grain | None, grain: Grain) -> int:
     return grain.media_ms * len(rest.instants) // len(grain.instants) if grain.instants else grain.media_ms
 
 
-def grain_work_ms(spec: Spec, grain: Grain) -> int:
+def grain_work_ms(spec: Spec, grain: Grain, effort: float = 1.0) -> int:
     """Return the media time (ms) that a grain counts for in speed measurements.
 
     The cost of sampling depends on the number of samples, so each counts as one default step, and
-    each request to a model as `REQUEST_WORK_MS`.
+    each request to a model as `REQUEST_WORK_MS`. `effort` is `Analyzer.effort` for the video.
     """
     if spec.exact:
         return REQUEST_WORK_MS
-    return len(grain.instants) * spec.step if spec.step else grain.span.length
+    work = len(grain.instants) * spec.step if spec.step else grain.span.length
+    return round(work * effort)
 
 
 def cut_to_grain(found: Observation, size: int) -> Observation:

@@ -72,6 +72,10 @@ class Analyzer(Protocol):
         """Return what a call examines within `span`, as in "8 frames, 0:05-0:06.9"; see `Spec.exact`."""
         return ""
 
+    def effort(self, video: Video) -> float:
+        """Return how much more work a video is than one of usual size, for estimates."""
+        return 1.0
+
     def facts(self) -> Mapping[str, JSON]:
         """Return facts about the loaded engine, such as `{"classes": [...]}`; may load weights."""
         return {}

@@ -114,7 +114,7 @@ class AnalyzerCall:
             plan = gap_runner.plan_of(job.analyzer.request_grains(session_video.video), force=force)
         if only_known:
             plan.withhold(spec.name, session_video.video.id, only_known)
-        start = self._start(tool, ranges, plan)
+        start = self._start(tool, job.analyzer.effort(session_video.video), ranges, plan)
         self.emit(start)
         work = sum(grain_work_ms(spec, grain) for grain in plan.todo) if spec.exact else start.new_ms
         self._require_approval(start, round(work / _ASSUMED_SPEED))
@@ -161,10 +161,10 @@ class AnalyzerCall:
         looked = job.analyzer.request_text(session_video.video, part)
         return absence_text(job.spec, session_video.video, part, step, self.args, looked)
 
-    def _start(self, tool: Tool, ranges: Sequence[TimeRange], plan: Plan) -> ToolStarted:
+    def _start(self, tool: Tool, effort: float, ranges: Sequence[TimeRange], plan: Plan) -> ToolStarted:
         engine = tool.engine.name if tool.engine else ""
         measured = measured_speed(self.store, tool)
-        estimate = round(sum(grain_work_ms(tool.spec, grain) for grain in plan.todo) / measured) if measured else None
+        estimate = round(sum(grain_work_ms(tool.spec, grain, effort) for grain in plan.todo) / measured) if measured else None
         return ToolStarted(self.call.id, self.call.name, self.args, ranges, engine, plan.reused_ms, plan.new_ms, estimate)
 
     def _require_approval(self, start: ToolStarted, assumed_ms: int) -> None:

@@ -175,7 +175,7 @@ def survey_of(store: Store, session_video: SessionVideo, tools: Iterable[Tool]) 
         if tool.unavailable_reason or session_video.missing_input(tool.spec):
             continue
         speed = analyzer_call.measured_speed(store, tool)
-        cost = round(length / speed) if speed else None
+        cost = round(length * tool.spec.bind({}, tool.engine).effort(session_video.video) / speed) if speed else None
         if cost <= MAX_ANALYZER_COST_MS if cost is not None else length <= SHORT_SCOPE_MS and tool.spec.name in _ALWAYS_CHEAP:
             chosen.append(tool)
             costs[tool.spec.name] = cost

@@ -17,6 +17,7 @@ from analyzer_agent.records import JSON, Observation
 from analyzer_agent.regions import PART, SCHEMA, Region, crop, parse_region, pixel_box
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.engines.opencv import look_alike
+from analyzer_agent.tools.engines.picture_tiles import effort
 from analyzer_agent.tools.support.frame_dedup import COARSEST_MS, deduplicated
 from analyzer_agent.tools.support.sampling import ascending_runs, by_grain, frame_span, min_score_filter
 
@@ -68,6 +69,19 @@ class ScreenText(Analyzer):
 
     def _alike(self, one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
         return look_alike(crop(one, self._region), crop(other, self._region))
+
+    def inputs(self, video: Video) -> Mapping[str, JSON]:
+        """Return that the picture is read in tiles, if it is; smaller ones keep their key."""
+        return {"tiles": 1} if self.effort(video) > 1 else {}
+
+    def effort(self, video: Video) -> float:
+        """Return how many pictures the engine searches for text for one of the video."""
+        return effort(self._size(video))
+
+    def _size(self, video: Video) -> tuple[int, int]:
+        """Return the width and height, in pixels, of what is read of a picture."""
+        left, top, right, bottom = pixel_box(self._region or (0, 0, 1, 1), video.size)
+        return right - left, bottom - top
 
     def _read(self, image: NDArray[np.uint8]) -> list[Line]:
         """Return the lines of an image, or of the region in it, with boxes in pixels of the whole image."""
@@ -128,8 +142,8 @@ SPEC = Spec(
     description=(
         "Read text visible in the picture (titles, captions, slides, signs, scoreboards, counters, code) with OCR on sampled frames. "
         "Gives one note per line of text and sampled frame. Text shown for less than the sampling step can be missed: "
-        "use a smaller step on a short range when it matters. Letters lower than about 1/120 of the picture's longer side "
-        "(16 pixels of 1920, 32 of 3840) are missed, too: where nothing is found, smaller text may be there; name a region to read it. "
+        "use a smaller step on a short range when it matters. Letters lower than about 16 pixels are missed: "
+        "name a region to read smaller ones. "
         "Spoken words are another tool's."
     ),
     grain=8_000,

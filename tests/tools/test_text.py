@@ -9,6 +9,7 @@ import pytest
 
 from analyzer_agent.errors import ToolRefusal, Unavailable
 from analyzer_agent.evidence.merging import NoteReader
+from analyzer_agent.evidence.plan import grain_work_ms
 from analyzer_agent.protocols import EngineConfig, Grain
 from analyzer_agent.records import Note
 from analyzer_agent.testing import FakeVideo
@@ -132,4 +133,15 @@ def test_burnt_in_numbers_are_read_at_their_times(shared: Path) -> None:
 
 
 def test_the_model_is_told_how_small_letters_may_be() -> None:
-    assert "Letters lower than about 1/120 of the picture's longer side (16 pixels of 1920, 32 of 3840) are missed" in SPEC.description
+    assert "Letters lower than about 16 pixels are missed" in SPEC.description
+
+
+def test_the_key_and_the_estimate_change_for_pictures_that_are_read_in_tiles_alone() -> None:
+    analyzer = SPEC.bind({}, Given())
+    for size, effort in (((1920, 1080), 1), ((1080, 1920), 1), ((3840, 2160), 5), ((3440, 1440), 3)):
+        video = FakeVideo(1_000, size=size)
+        assert (analyzer.inputs(video), analyzer.effort(video)) == ({"tiles": 1} if effort > 1 else {}, effort)
+    part = SPEC.bind({"region": [0, 0, 0.5, 0.5]}, Given())
+    assert (part.inputs(video), part.effort(FakeVideo(1_000, size=(3840, 2160)))) == ({}, 1)
+    grain = Grain(TimeRange(0, 8_000), 2_000, (0, 2_000))
+    assert grain_work_ms(SPEC, grain, 5) == 5 * grain_work_ms(SPEC, grain)

@@ -26,6 +26,7 @@ from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
 from analyzer_agent.tools.engines.adaptive_batch import retry_with_room
 from analyzer_agent.tools.engines.gpu import real_device, torch_device
 from analyzer_agent.tools.engines.installed import missing_package, package_folder
+from analyzer_agent.tools.engines.picture_tiles import Corners, effort, find_in_tiles
 from analyzer_agent.tools.engines.telemetry_off import temporary_environment
 
 _DETECTOR = "craft_mlt_25k.pth"
@@ -59,7 +60,8 @@ class EasyOcr:
         """
 
         def work() -> Any:
-            return self._reader(tuple(languages)).readtext(image)
+            reader = self._reader(tuple(languages))
+            return _read_tiles(reader, image) if effort((image.shape[1], image.shape[0])) > 1 else reader.readtext(image)
 
         with self._lock, warnings.catch_warnings(action="ignore"):
             found = retry_with_room(work, make_room=self._config.make_room, release=self._release)
@@ -98,6 +100,21 @@ class EasyOcr:
             raise Unavailable(f"EasyOCR cannot read {', '.join(languages)}: {missing}.", hint=_fetch(self._folder, languages)) from missing
         finally:
             sys.path[:] = before
+
+
+def _read_tiles(reader: Any, image: NDArray[np.uint8]) -> Any:
+    """Do what `readtext` does, which shrinks pictures to 2,560 pixels, with the lines found in tiles."""
+
+    def find(part: NDArray[np.uint8]) -> list[Corners]:
+        ((upright,), (turned,)) = reader.detect(part)
+        boxes = [[(left, top), (right, top), (right, bottom), (left, bottom)] for left, right, top, bottom in upright]
+        return [np.asarray(corners, np.float32) for corners in (*boxes, *turned)]
+
+    boxes = find_in_tiles(image, find)
+    straight = [bool(corners[0, 1] == corners[1, 1] and corners[0, 0] == corners[3, 0]) for corners in boxes]
+    upright = [[int(at) for at in (c[0, 0], c[1, 0], c[0, 1], c[2, 1])] for c, flat in zip(boxes, straight, strict=True) if flat]
+    turned = [corners.tolist() for corners, flat in zip(boxes, straight, strict=True) if not flat]
+    return reader.recognize(image, upright, turned)
 
 
 def _upright(corners: Sequence[Sequence[float]]) -> tuple[float, float, float, float]:
