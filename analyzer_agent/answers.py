@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from analyzer_agent.protocols import ChatModel
-from analyzer_agent.records import CONCLUSIVE, Answer, Citation, Finished, Unexamined, Usage
+from analyzer_agent.records import CONCLUSIVE, Answer, Citation, Finished, Unexamined
 from analyzer_agent.timeline import TimeRange, merge
 from analyzer_agent.toolbox import Toolbox
 from analyzer_agent.toolbox.answer_check import NO_ANSWER, CheckedAnswer, Outcome
@@ -38,11 +38,8 @@ def build_answer(outcome: Outcome, toolbox: Toolbox, model: ChatModel, session: 
         not_examined=tuple(replace(u, detail=toolbox.titled(u.detail)) for u in _merge_unexamined(left)),
         confidence=checked.confidence,
         steps=tuple(steps),
-        usage=Usage(
-            llm_calls=outcome.llm_calls if model.manager != "rules" else 0,
-            input_tokens=outcome.input_tokens,
-            output_tokens=outcome.output_tokens,
-            analyzer_ms=outcome.analyzer_ms,
+        usage=replace(
+            outcome.usage,
             media_ms_analyzed=sum(s.analyzed_ms for s in steps),
             media_ms_reused=sum(s.reused_ms for s in steps),
             wall_ms=wall_ms,

@@ -62,6 +62,7 @@ DOORS: dict[str, str | tuple[str, ...]] = {
     "av": "media",
     "charset_normalizer": "media.cue_files",
     "openai": "llm.openai_",
+    "genai_prices": "llm.prices",
     "langgraph": "graph",
     "langchain_core": "graph",
     "langsmith": "graph",

@@ -27,11 +27,11 @@ MODULES = frozenset(
     fields file file_import files finish_call folders folding formats frame_converter frame_dedup frames
     gap_runner gpu grading graph hardware help history http huggingface identities identity import_notes
     importing index indexing installed installing joined jpeg json_formats json_records judge languages ledger
-    ledger_rows llm local look lost_data loudness maintenance manager media memory merging messages migrations
+    ledger_rows llm local look lost_data loudness maintenance manager media memory merging messages metering migrations
     missing_video model modes moments motion native nodes note_formats note_queries note_table note_tools notes
     objects open_clip open_clip_files open_ended openai_chat openai_client openai_errors openai_model
     openai_responses openai_text openai_thoughts opencv opencv_pictures options orientation other_tracks output
-    packages packet_reader page parsing picture_tiles plan playlists plugins pocketsphinx prefetch probe
+    packages packet_reader page parsing picture_tiles plan playlists plugins pocketsphinx prefetch prices probe
     progress prompt_size prompts protocols provenance pyscenedetect question_file question_parser question_state
     questions quotations rapidocr readers records regions rendering repetition report resampler rules runner
     sample sampling sanitize scenes scheduler schemas score seams search search_words sections session

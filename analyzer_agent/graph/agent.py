@@ -23,6 +23,7 @@ from analyzer_agent.events import Emit
 from analyzer_agent.graph.nodes import Nodes
 from analyzer_agent.graph.state import Limits, State
 from analyzer_agent.protocols import ChatModel
+from analyzer_agent.records import Usage
 from analyzer_agent.toolbox import Toolbox
 
 log = logging.getLogger(__name__)
@@ -123,9 +124,7 @@ class Agent:
             "step": 0,
             "sent_back": 0,
             "gaps_told": False,
-            "llm_calls": 0,
-            "input_tokens": 0,
-            "output_tokens": 0,
+            "usage": Usage().to_row(),
             "analyzer_ms": 0,
         }
         return self._run(thread, fresh, emit, cancel)

@@ -13,7 +13,7 @@ from analyzer_agent.errors import AgentError
 from analyzer_agent.events import Emit, SentBack, TextDelta, Thinking, Verifying, Warned, Writing, discard
 from analyzer_agent.fencing import inline, unfenced
 from analyzer_agent.graph import history
-from analyzer_agent.graph.state import Limits, State, answer_of, answer_row, call_row, calls_of, last_text, result_row, results_of
+from analyzer_agent.graph.state import Limits, State, answer_of, answer_row, call_row, calls_of, last_text, result_row, results_of, usage_of
 from analyzer_agent.messages import (
     assistant_message,
     question_message,
@@ -24,7 +24,7 @@ from analyzer_agent.messages import (
 )
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols import ChatModel, Reply
-from analyzer_agent.records import Completeness, QuestionRecord, ToolResult
+from analyzer_agent.records import NO_CALLS, Completeness, QuestionRecord, TokenUsage, ToolResult, Usage
 from analyzer_agent.toolbox import MergedNote, Toolbox
 from analyzer_agent.toolbox.answer_check import (
     NO_ANSWER,
@@ -89,10 +89,10 @@ class Nodes:
             asked = [*asked, {"role": "user", "content": render("out_of_steps", why=self.limits.sentence(stopped))}]
         messages = [system, *history.kept(state), *asked]
         reply = self._complete(messages, self.toolbox.schemas(), FINISH if stopped else False)
-        counted = _usage_update(state, reply)
+        counted = _counted(state, reply.usage)
         if stopped and not _ends(reply):  # a server that does not heed `tool_choice`
             reply = self._complete(messages, self.toolbox.schemas()[-1:], FINISH)
-            counted = _usage_update({**state, **counted}, reply)  # type: ignore[typeddict-item]
+            counted = _counted({**state, **counted}, reply.usage)  # type: ignore[typeddict-item]
         return {
             "step": step,
             "stopped": stopped,
@@ -136,13 +136,15 @@ class Nodes:
         texts = iter([_result_message(result, [*earlier, *results[:at]]) for at, result in enumerate(results)])
         answers = [tool_message(c.id, _FINISH_ALONE if c.name == "finish" else next(texts)) for c in calls]
         spent = state["analyzer_ms"] + spent_ms(results)
-        answers[-1]["content"] += f"\n\n{self.limits.left({**state, 'analyzer_ms': spent})}"
+        counted = _counted(state, results=results)
+        answers[-1]["content"] += f"\n\n{self.limits.left({**state, **counted, 'analyzer_ms': spent})}"  # type: ignore[typeddict-item]
         return {
             "messages": [*state["messages"], *answers],
             "calls": [],
             "results": [*state["results"], *map(result_row, results)],
             "shown": sorted(set(state.get("shown", [])).union(*(r.note_ids for r in results))),
             "analyzer_ms": spent,
+            **counted,
         }
 
     # --- finish ---------------------------------------------------------------------------------------------------
@@ -203,7 +205,7 @@ class Nodes:
         notes = notes_text(self.toolbox, runs)
         question = verification_prompt(state["question"], state["options"], answer.text, answer.choice, notes)
         reply = self._judge([{"role": "system", "content": render("verify")}, {"role": "user", "content": question}])
-        counted = _usage_update(state, reply)
+        counted = _counted(state, reply.usage)
         judgement = parse_judgement(reply.calls)
         if judgement is None:
             return counted
@@ -226,7 +228,7 @@ class Nodes:
             return self._told(self.model.complete(messages, [judge_tool()], None, None, self.cancel, must_call=True))
         except AgentError as error:
             self.emit(Warned(f"The answer was not verified: {error}"))
-            return Reply()
+            return Reply(usage=TokenUsage(cost_usd=0.0))  # a request that failed is not billed
 
     def after_verify(self, state: State) -> str:
         """Return the next node: think if the answer was sent back."""
@@ -267,12 +269,9 @@ def _ends(reply: Reply) -> bool:
     return bool(reply.text.strip()) or any(call.name == FINISH for call in reply.calls)
 
 
-def _usage_update(state: State, reply: Reply) -> dict[str, int]:
-    return {
-        "llm_calls": state["llm_calls"] + 1,
-        "input_tokens": state["input_tokens"] + reply.usage.input_tokens,
-        "output_tokens": state["output_tokens"] + reply.usage.output_tokens,
-    }
+def _counted(state: State, manager: TokenUsage = NO_CALLS, results: Sequence[ToolResult] = ()) -> dict[str, Any]:
+    used = Usage.of_calls(manager, [result.vision for result in results])
+    return {"usage": (usage_of(state) + used).to_row()}
 
 
 def _result_message(result: ToolResult, earlier: Sequence[ToolResult]) -> str:

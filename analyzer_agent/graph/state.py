@@ -1,10 +1,10 @@
 """The checkpointed state of a question, and its conversion to and from records."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypedDict
 
-from analyzer_agent.records import ShownNote, ToolCall, ToolResult, Unexamined
+from analyzer_agent.records import NO_CALLS, ShownNote, TokenUsage, ToolCall, ToolResult, Unexamined, Usage
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox.answer_check import CheckedAnswer, Limit, Outcome, StopReason
 
@@ -28,13 +28,18 @@ class Limits:
 
     def tokens_spent(self, state: "State") -> bool:
         """Return whether the token budget is spent."""
-        return self.tokens is not None and state["input_tokens"] + state["output_tokens"] >= self.tokens
+        left = self.tokens_left(state)
+        return left is not None and left <= 0
+
+    def tokens_left(self, state: "State") -> int | None:
+        """Return the tokens that are left, those of vision models counted; None without a limit."""
+        return None if self.tokens is None else self.tokens - usage_of(state).tokens
 
     def left(self, state: "State") -> str:
         """Return the next step's number and what is left of the budgets, for the model."""
         amounts: dict[str, float | None] = {
             "analyzer seconds": None if self.analyzer_ms is None else (self.analyzer_ms - state["analyzer_ms"]) / 1000,
-            "tokens": None if self.tokens is None else self.tokens - state["input_tokens"] - state["output_tokens"],
+            "tokens": self.tokens_left(state),
         }
         told = [f"{max(0, amount):.0f} {noun} left." for noun, amount in amounts.items() if amount is not None]
         return " ".join([f"Step {state['step'] + 1} of {self.steps}.", *told])
@@ -60,7 +65,7 @@ class State(TypedDict, total=False):
     `sent_back` counts the answers sent back for breaking a rule;
     `gaps_told` tells that one was sent back for claiming more than was looked at. `verdict` is the checked answer,
     `doubted` the one that was sent back because its evidence did not suffice; `answer_row` writes
-    both, `answer_of` reads them.
+    both, `answer_of` reads them. `usage` is the row of a `Usage`: what the models have used so far.
     """
 
     question: str
@@ -74,9 +79,7 @@ class State(TypedDict, total=False):
     sent_back: int
     gaps_told: bool
     doubted: dict[str, Any] | None
-    llm_calls: int
-    input_tokens: int
-    output_tokens: int
+    usage: dict[str, Any]
     analyzer_ms: int
     verdict: dict[str, Any] | None
     earlier: list[Mapping[str, Any]]
@@ -99,11 +102,16 @@ def outcome_of(state: State) -> Outcome:
         question=state["question"],
         answer=answer,
         steps=results_of(state),
-        llm_calls=state["llm_calls"],
-        input_tokens=state["input_tokens"],
-        output_tokens=state["output_tokens"],
-        analyzer_ms=state["analyzer_ms"],
+        usage=replace(usage_of(state), analyzer_ms=state["analyzer_ms"]),
     )
+
+
+def usage_of(state: State) -> Usage:
+    """Return what the models have used so far."""
+    if "usage" in state:
+        return Usage(**state["usage"])
+    earlier = {name: state.get(name, 0) for name in ("llm_calls", "input_tokens", "output_tokens")}  # older checkpoints hold three counts
+    return Usage(**earlier)  # type: ignore[arg-type]
 
 
 # --- rows of a checkpoint ---------------------------------------------------------------------------------------------
@@ -155,6 +163,7 @@ def _result(row: Mapping[str, Any]) -> ToolResult:
     left = tuple(Unexamined(**{**u, "span": TimeRange(**u["span"])}) for u in row["not_examined"])
     shown = tuple(ShownNote(**{**n, "span": TimeRange(**n["span"]), "words": tuple(n["words"])}) for n in row.get("shown", ()))
     fields = {**row, "span": span, "not_examined": left, "note_ids": tuple(row["note_ids"]), "shown": shown}
+    fields["vision"] = TokenUsage(**row["vision"]) if "vision" in row else NO_CALLS
     if "refused" in fields:  # older checkpoints hold a flag instead of the reason
         fields["refusal"] = str(row["text"]).removeprefix("Refused: ") if fields.pop("refused") else None
     return ToolResult(**fields)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from analyzer_agent.errors import AgentError
 from analyzer_agent.protocols import ChatModel
+from analyzer_agent.records import Price
 
 __all__ = ["ALLOW_REQUESTS", "Api", "open_model"]
 
@@ -34,6 +35,7 @@ def open_model(
     max_retries: int = 3,
     timeout: float = 600.0,
     max_reply_tokens: int = MAX_REPLY_TOKENS,
+    price: Price | None = None,
 ) -> ChatModel:
     """Return a client for a language model. Sends nothing and reads no environment variable.
 
@@ -45,6 +47,7 @@ def open_model(
         max_retries: the most retries per `complete`.
         timeout: the limit of one `complete` in seconds, retries included.
         max_reply_tokens: the most tokens of one reply, thoughts included.
+        price: the price of the model; by default that of the table of `llm.prices`, if it is there.
 
     Raises:
         AgentError: the name, URL, key or `api` is invalid.
@@ -54,7 +57,7 @@ def open_model(
     from analyzer_agent.llm.openai_responses import OpenAIResponses
 
     kind = choose_api(api, base_url)
-    endpoint = Endpoint(model, base_url or OPENAI_URL, api_key, max_retries, timeout)
+    endpoint = Endpoint(model, base_url or OPENAI_URL, api_key, max_retries, timeout, price)
     return OpenAIResponses(endpoint, max_reply_tokens) if kind == "responses" else OpenAIChat(endpoint, max_reply_tokens)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from analyzer_agent.llm.openai_client import Endpoint
 from analyzer_agent.llm.openai_errors import Failure, failure_of_body, guarded_parse, refuses_bound
-from analyzer_agent.llm.openai_model import OpenAIModel, new_id
+from analyzer_agent.llm.openai_model import OpenAIModel, new_id, read_usage
 from analyzer_agent.llm.openai_text import WITHHELD, RequestContext, VisibleText, content_text
 from analyzer_agent.protocols import Reply
 from analyzer_agent.records import TokenUsage, ToolCall
@@ -146,7 +146,7 @@ class ReplyBuilder:
 
     def _count(self, usage: Any) -> None:
         if isinstance(usage, dict):
-            self._usage = TokenUsage(int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
+            self._usage = read_usage(usage, "prompt", "completion")
 
     def _add_call(self, piece: Mapping[str, Any], whole: bool) -> None:
         function = piece.get("function") or {}

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.llm.openai_errors import Failure, classify, explain
 from analyzer_agent.llm.openai_text import RequestContext
+from analyzer_agent.records import Price
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -37,7 +38,8 @@ _FRAMING_HEADERS = frozenset({"accept", "accept-encoding", "connection", "conten
 class Endpoint:
     """A model at a URL, with its key. Holds no connection: thread-safe and fork-safe."""
 
-    def __init__(self, model: str, url: str, key: str | None, max_retries: int, timeout: float) -> None:
+    def __init__(self, model: str, url: str, key: str | None, max_retries: int, timeout: float, price: Price | None = None) -> None:
+        self.price = price
         self.model = model.strip()
         self.url = _checked_url(url)
         self.key = _checked_key(key)

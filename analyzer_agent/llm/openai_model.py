@@ -13,10 +13,11 @@ from analyzer_agent.llm.openai_client import Endpoint
 from analyzer_agent.llm.openai_errors import CONTEXT_HINT, PARSER_HINT, Failure, refuses_bound
 from analyzer_agent.llm.openai_text import RequestContext, VisibleText, content_text
 from analyzer_agent.llm.openai_thoughts import begins_in_thoughts
-from analyzer_agent.llm.prompt_size import PromptWatch
+from analyzer_agent.llm.prices import cost_of
+from analyzer_agent.llm.prompt_size import PromptWatch, estimated_usage
 from analyzer_agent.llm.text_calls import find_calls
 from analyzer_agent.protocols import Reply
-from analyzer_agent.records import ToolCall
+from analyzer_agent.records import TokenUsage, ToolCall
 from analyzer_agent.sanitize import truncated
 
 _SHORT_REPLY = 1024
@@ -85,7 +86,9 @@ class OpenAIModel(ABC):
                     raise
             return self._bounded(ask, {name: value for name, value in body.items() if name != "tool_choice"}, messages)
 
-        return self._watched(self._endpoint.with_retries(ask, attempt), messages, tools)
+        reply = self._watched(self._endpoint.with_retries(ask, attempt), messages, tools)
+        used = reply.usage if reply.usage.tokens else estimated_usage(messages, tools, reply.text, reply.calls)
+        return replace(reply, usage=replace(used, cost_usd=cost_of(used, self.model, self._endpoint.url, self._endpoint.price)))
 
     def _bounded(self, ask: RequestContext, body: dict[str, Any], messages: Sequence[Mapping[str, Any]]) -> Reply:
         """Send a request whose reply is bounded, in the way that the server takes."""
@@ -173,3 +176,22 @@ class OpenAIModel(ABC):
 def new_id() -> str:
     """Return the id of a call that has none of its own."""
     return f"call_{uuid.uuid4().hex[:24]}"
+
+
+def read_usage(given: Mapping[str, Any], sent: str, written: str) -> TokenUsage:
+    """Return the tokens of a usage object of either API.
+
+    Args:
+        given: the object.
+        sent: what the API calls the prompt: "prompt" or "input".
+        written: what it calls the reply: "completion" or "output".
+    """
+    tokens_in, tokens_out = _count(given, f"{sent}_tokens"), _count(given, f"{written}_tokens")
+    cached = _count(given.get(f"{sent}_tokens_details"), "cached_tokens")
+    reasoning = _count(given.get(f"{written}_tokens_details"), "reasoning_tokens")
+    # Some servers count thoughts beside the reply: parts cannot exceed their whole.
+    return TokenUsage(tokens_in, tokens_out, min(cached, tokens_in), min(reasoning, tokens_out))
+
+
+def _count(given: Any, name: str) -> int:
+    return int(given.get(name) or 0) if isinstance(given, Mapping) else 0

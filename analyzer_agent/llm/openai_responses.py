@@ -9,7 +9,7 @@ from typing import Any
 
 from analyzer_agent.llm.openai_client import Endpoint
 from analyzer_agent.llm.openai_errors import Failure, failure_of_body, guarded_parse
-from analyzer_agent.llm.openai_model import OpenAIModel
+from analyzer_agent.llm.openai_model import OpenAIModel, read_usage
 from analyzer_agent.llm.openai_text import WITHHELD, RequestContext, VisibleText, content_text, is_thought
 from analyzer_agent.llm.openai_thoughts import strip_thinking
 from analyzer_agent.protocols import Reply
@@ -230,4 +230,4 @@ def _excuse(response: Mapping[str, Any]) -> str:
 def _usage(usage: Any) -> TokenUsage:
     if not isinstance(usage, Mapping):
         return TokenUsage()
-    return TokenUsage(int(usage.get("input_tokens") or 0), int(usage.get("output_tokens") or 0))
+    return read_usage(usage, "input", "output")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from analyzer_agent.errors import AgentError
 from analyzer_agent.llm import MAX_REPLY_TOKENS, Api, open_model
 from analyzer_agent.protocols import ChatModel, Vision
+from analyzer_agent.protocols.metering import count_call
+from analyzer_agent.records import Price
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +28,7 @@ def open_vision(
     max_retries: int = 3,
     timeout: float = 300.0,
     max_reply_tokens: int = MAX_REPLY_TOKENS,
+    price: Price | None = None,
 ) -> Vision:
     """Return a client for a vision model; sends nothing.
 
@@ -38,6 +41,7 @@ def open_vision(
         max_retries: see `open_model`.
         timeout: see `open_model`.
         max_reply_tokens: see `open_model`.
+        price: see `open_model`.
 
     Raises:
         AgentError: the name, URL, key or `api` is invalid.
@@ -50,6 +54,7 @@ def open_vision(
         max_retries=max_retries,
         timeout=timeout,
         max_reply_tokens=max_reply_tokens,
+        price=price,
     )
     return ChatVision(chat, encode)
 
@@ -79,7 +84,9 @@ class ChatVision:
         for image, label in zip_longest(images, labels):
             parts += [{"type": "text", "text": label}] if label else []
             parts.append(picture_part(self._encode(image)))
-        return self._chat.complete([{"role": "user", "content": parts}], []).text.strip()
+        reply = self._chat.complete([{"role": "user", "content": parts}], [])
+        count_call(reply.usage)
+        return reply.text.strip()
 
 
 def picture_part(jpeg: bytes) -> dict[str, Any]:

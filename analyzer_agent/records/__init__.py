@@ -11,7 +11,6 @@ from analyzer_agent.records.answers import (
     Examined,
     Finished,
     Reason,
-    TokenUsage,
     ToolCall,
     ToolResult,
     Unexamined,
@@ -34,7 +33,7 @@ from analyzer_agent.records.notes import (
     gap,
 )
 from analyzer_agent.records.questions import QuestionRecord, VideoRecord
-from analyzer_agent.records.usage import Usage
+from analyzer_agent.records.usage import NO_CALLS, Price, TokenUsage, Usage
 
 __all__ = [
     "ABSENCE",
@@ -43,6 +42,7 @@ __all__ = [
     "JSON",
     "KINDS",
     "LOST",
+    "NO_CALLS",
     "UNHEARD",
     "Answer",
     "Citation",
@@ -55,6 +55,7 @@ __all__ = [
     "JoinedNote",
     "Note",
     "Observation",
+    "Price",
     "Provenance",
     "QuestionRecord",
     "Reason",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from analyzer_agent.records.notes import JSON, ShownNote, Unread
-from analyzer_agent.records.usage import Usage
+from analyzer_agent.records.usage import NO_CALLS, TokenUsage, Usage
 from analyzer_agent.sanitize import one_line, truncated
 from analyzer_agent.timeline import TimeRange, seconds
 
@@ -55,7 +55,7 @@ class ToolResult:
 
     `found` counts notes after joining; `text` may fold several into one line or omit some.
     `refusal` is the reason why the call was not executed, None if it was. `shown` are the lines of
-    `text` as records.
+    `text` as records. `vision` is what the models that the analyzer asked have used.
     """
 
     call_id: str
@@ -71,6 +71,7 @@ class ToolResult:
     refusal: str | None = None
     found: int = 0
     shown: tuple[ShownNote, ...] = ()
+    vision: TokenUsage = NO_CALLS
 
     def __repr__(self) -> str:
         from analyzer_agent.wording import finished
@@ -173,14 +174,6 @@ def _listed(parts: Sequence[Examined], several: bool) -> str:
     told = [str(part if several else replace(part, video="")) for part in parts[:_PARTS_LISTED]]
     more = f" and {len(parts) - _PARTS_LISTED} more parts" if len(parts) > _PARTS_LISTED else ""
     return "; ".join(told) + more
-
-
-@dataclass(frozen=True, slots=True)
-class TokenUsage:
-    """Tokens of one model call."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -12,7 +12,7 @@ from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.evidence.merging import MergedNote
 from analyzer_agent.evidence.rendering import as_text, fenced_result, spans_text
 from analyzer_agent.fencing import fenced, quoted
-from analyzer_agent.records import ABSENCE, Claim, Confidence, Ending, ToolCall, ToolResult
+from analyzer_agent.records import ABSENCE, Claim, Confidence, Ending, ToolCall, ToolResult, Usage
 from analyzer_agent.toolbox import Toolbox
 from analyzer_agent.toolbox.citations import cited_ids, cited_parts, strip_invalid
 from analyzer_agent.toolbox.finish_call import DraftAnswer
@@ -87,10 +87,7 @@ class Outcome:
     question: str
     answer: CheckedAnswer
     steps: Sequence[ToolResult] = ()
-    llm_calls: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    analyzer_ms: int = 0
+    usage: Usage = Usage()
 
 
 def check_and_return(

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from analyzer_agent.errors import Cancelled
 from analyzer_agent.events import Emit, ToolFinished, ToolStarted
+from analyzer_agent.protocols.metering import metering
 from analyzer_agent.records import ToolCall, ToolResult
 
 
@@ -97,9 +98,10 @@ class CallScheduler:
 
     def _run_one(self, call: ToolCall, emit: Emit, budget_ms: int | None, cancel: threading.Event) -> ToolResult:
         began = time.monotonic()
-        result = self._tools.run(call, emit, budget_ms=budget_ms, cancel=cancel)
+        with metering() as meter:
+            result = self._tools.run(call, emit, budget_ms=budget_ms, cancel=cancel)
         busy = time.monotonic() - began - self.seconds_waited(began, call.id)
-        result = replace(result, wall_ms=round(busy * 1000))
+        result = replace(result, wall_ms=round(busy * 1000), vision=meter.used)
         emit(ToolFinished(result))
         return result
 

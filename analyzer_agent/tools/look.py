@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
+from analyzer_agent.protocols.metering import metered_too
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.regions import SCHEMA as REGION
 from analyzer_agent.regions import Region, crop, parse_region
@@ -168,7 +169,7 @@ class Look(Analyzer):
             frame._replace(image=shrink(crop(frame.image, self._asked.region), _PICTURE_SIDE).copy())
             for frame in video.frames(grain.span, instants=grain.instants, order="bgr")
         ]
-        answer = pool.submit(self._ask, grain, frames)
+        answer = pool.submit(metered_too(self._ask), grain, frames)
         if len(frames) == len(grain.instants):  # the faults of the others are known to this pass only
             self._answers[grain.span] = answer
         return answer

@@ -38,9 +38,18 @@ class Turn:
     refusal: str = ""
     finish: str = ""
     usage: tuple[int, int] | None = (11, 7)
+    details: tuple[int, int] | None = None
+    """Tokens in that were cached, and tokens out that were thoughts."""
     pause: float = 0.0
     """Seconds between two pieces of a stream."""
     phase: str | None = None
+
+
+def _details(turn: Turn, sent: str, written: str) -> dict[str, Any]:
+    if turn.details is None:
+        return {}
+    cached, thoughts = turn.details
+    return {f"{sent}_tokens_details": {"cached_tokens": cached}, f"{written}_tokens_details": {"reasoning_tokens": thoughts}}
 
 
 def sse(event: dict[str, Any]) -> bytes:
@@ -158,6 +167,7 @@ def to_chat(turn: Turn, number: Callable[[], int]) -> dict[str, Any]:
     answer["choices"] = [{"index": 0, "message": message, "finish_reason": finish, "logprobs": None}]
     if turn.usage:
         answer["usage"] = {"prompt_tokens": turn.usage[0], "completion_tokens": turn.usage[1], "total_tokens": sum(turn.usage)}
+        answer["usage"] |= _details(turn, "prompt", "completion")
     return answer
 
 
@@ -223,6 +233,7 @@ def to_response(turn: Turn, number: Callable[[], int], made: Made) -> dict[str, 
     answer |= {"status": "incomplete" if incomplete else "completed", "incomplete_details": {"reason": incomplete} if incomplete else None}
     if turn.usage:
         answer["usage"] = {"input_tokens": turn.usage[0], "output_tokens": turn.usage[1], "total_tokens": sum(turn.usage)}
+        answer["usage"] |= _details(turn, "input", "output")
     return answer
 
 

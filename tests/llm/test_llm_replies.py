@@ -101,7 +101,12 @@ class TestBoth:
 
     def test_a_server_that_gives_no_usage(self, server: OpenAIServer, api: str, streamed: bool) -> None:
         server.says("Forty.", usage=None)
-        assert self.ask(opened(server, api), ASK, streamed)[0].usage == TokenUsage(0, 0)
+        usage = self.ask(opened(server, api), ASK, streamed)[0].usage
+        assert usage.estimated and usage.input_tokens > 50 and usage.output_tokens == 2, "an estimate, which is told as one"
+
+    def test_cached_tokens_and_thoughts_are_read(self, server: OpenAIServer, api: str, streamed: bool) -> None:
+        server.says("Forty.", usage=(900, 90), details=(768, 64))
+        assert self.ask(opened(server, api), ASK, streamed)[0].usage == TokenUsage(900, 90, 768, 64)
 
     def test_listening_happens_in_the_callers_thread(self, server: OpenAIServer, api: str, streamed: bool) -> None:
         server.says("Forty, she says.")

@@ -11,7 +11,7 @@ from analyzer_agent.evidence.merging import MergedNote
 from analyzer_agent.messages import assistant_message, question_message, rejection_messages, system_message
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols import ChatModel
-from analyzer_agent.records import QuestionRecord, ShownNote
+from analyzer_agent.records import NO_CALLS, QuestionRecord, ShownNote, Usage
 from analyzer_agent.toolbox import Toolbox
 from analyzer_agent.toolbox.answer_check import CheckedAnswer, Outcome, check_and_return
 from analyzer_agent.toolbox.finish_call import parse_finish_call
@@ -64,22 +64,22 @@ def ask_and_check(
 
     first = system_message(context.model, system, record)
     messages: list[Mapping[str, Any]] = [first, {"role": "user", "content": content}]
-    inputs = outputs = 0
+    used = NO_CALLS
     for number in range(1, _MAX_CALLS + 1):
         emit(Thinking(number, _MAX_CALLS))
         reply = context.model.complete(messages, [finish_tool()], None, None, context.cancel)
         for notice in reply.notices:
             emit(Warned(notice))
-        inputs, outputs = inputs + reply.usage.input_tokens, outputs + reply.usage.output_tokens
+        used += reply.usage
         draft = parse_finish_call(reply.calls, reply.text, context.options)
-        spent = context.tokens is not None and inputs + outputs >= context.tokens
+        spent = context.tokens is not None and used.tokens >= context.tokens
         prompt = "finish_again" if evidence is None else "cite_shown"
         quotable = [*context.options, context.question]
         checked = check_and_return(draft, evidence, prompt=prompt, may_return=number < _MAX_CALLS and not spent, options=quotable)
         if isinstance(checked, CheckedAnswer):
             if reply.prompt_cut and not checked.cited:
                 checked = replace(checked, stopped="prompt_cut")
-            return Outcome(context.question, checked, llm_calls=number, input_tokens=inputs, output_tokens=outputs)
+            return Outcome(context.question, checked, usage=Usage.of_calls(used))
         complaint = render(checked.prompt, why=checked.problem)
         messages += [*assistant_message(reply), *rejection_messages([call.id for call in reply.calls], complaint)]
     raise AssertionError("the last answer is never rejected")

@@ -12,7 +12,7 @@ from analyzer_agent.events import Emit
 from analyzer_agent.evidence.rendering import shown_note, spans_text
 from analyzer_agent.messages import question_message
 from analyzer_agent.prompts import render
-from analyzer_agent.records import ToolCall, ToolResult, Unexamined
+from analyzer_agent.records import ToolCall, ToolResult, Unexamined, Usage
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import Toolbox, fenced_result
 from analyzer_agent.toolbox.answer_check import Outcome, StopReason
@@ -38,7 +38,8 @@ class Summarizer:
         shown = [shown_note(line.runs) for line in told.lines]
         outcome = ask_and_check(context, render("summarizer", videos=videos), content, emit, evidence, shown)
         answer = replace(outcome.answer, stopped=_stop_reason(results))
-        return replace(outcome, answer=answer, steps=results, analyzer_ms=spent_ms(results))
+        seen = replace(Usage.of_calls(vision=[result.vision for result in results]), analyzer_ms=spent_ms(results))
+        return replace(outcome, answer=answer, steps=results, usage=outcome.usage + seen)
 
 
 def _calls(toolbox: Toolbox) -> list[ToolCall]:

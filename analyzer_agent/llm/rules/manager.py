@@ -39,7 +39,7 @@ from analyzer_agent.llm.rules.question_parser import (
 )
 from analyzer_agent.llm.rules.question_state import Call, QuestionState
 from analyzer_agent.protocols import Reply
-from analyzer_agent.records import QuestionRecord, ShownNote, ToolCall
+from analyzer_agent.records import NO_CALLS, QuestionRecord, ShownNote, ToolCall
 from analyzer_agent.timeline import clock
 
 STOP_SCORE, QUOTE_SCORE, QUOTE_SCORE_WITHOUT_VERBS = 0.75, 0.6, 0.5
@@ -81,7 +81,9 @@ class RulesManager:
         plan = AnswerPlan(QuestionState.of(record, names & {must_call} if isinstance(must_call, str) else names))
         following = plan.next_calls() or [("finish", plan.finish())]
         made = 1 + sum(len(message.get("tool_calls") or ()) for message in messages)
-        return Reply(calls=tuple(ToolCall(f"rules-{n}", name, json.dumps(args)) for n, (name, args) in enumerate(following, made)))
+        return Reply(
+            calls=tuple(ToolCall(f"rules-{n}", name, json.dumps(args)) for n, (name, args) in enumerate(following, made)), usage=NO_CALLS
+        )
 
 
 class AnswerPlan:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from analyzer_agent.errors import Unavailable
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec, Vision
+from analyzer_agent.protocols.metering import metered_too
 from analyzer_agent.timeline import InvalidTime, clock, parse
 from analyzer_agent.tools.engines.opencv_pictures import contact_sheet
 
@@ -61,7 +62,10 @@ class VisionCaptions:
             AgentError: the model cannot be reached or refuses.
         """
         with ThreadPoolExecutor(PARALLEL_REQUESTS, "captions") as pool:
-            return list(pool.map(lambda image: self._vision.describe([image[..., ::-1]], PROMPT), images))
+            return list(pool.map(metered_too(self._captioned), images))
+
+    def _captioned(self, image: NDArray[np.uint8]) -> str:
+        return self._vision.describe([image[..., ::-1]], PROMPT)
 
 
 class VisionLooks:

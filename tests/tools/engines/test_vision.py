@@ -9,6 +9,8 @@ import pytest
 
 from analyzer_agent import prompts
 from analyzer_agent.protocols import EngineConfig, Vision
+from analyzer_agent.protocols.metering import count_call, metering
+from analyzer_agent.records import TokenUsage
 from analyzer_agent.tools.engines import vision
 from analyzer_agent.tools.engines.vision import Sight, parse_sight
 
@@ -121,3 +123,16 @@ def test_model_and_prompt_are_part_of_what_is_stored(monkeypatch: pytest.MonkeyP
     assert first.startswith("eyes-1 prompt-") and first != vision.find(config).weights
     monkeypatch.setattr(vision, "render", lambda name, **values: "another prompt")
     assert vision.find_looks(config).weights != first
+
+
+def test_captions_made_at_a_time_count_on_the_meter_of_the_call() -> None:
+    class Counting:
+        model = "m"
+
+        def describe(self, images: object, prompt: str, labels: object = ()) -> str:
+            count_call(TokenUsage(10, 1))
+            return "A wall."
+
+    with metering() as meter:
+        vision.VisionCaptions(Counting()).caption([np.zeros((2, 2, 3), np.uint8)] * 6)
+    assert meter.used == TokenUsage(60, 6, calls=6)
