@@ -8,9 +8,9 @@ which happens in `load` unless another part of the program imported it before.
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ _SETTINGS: dict[str, Any] = {
     "Global.log_level": "critical",
     # The analyzer applies its own, lower threshold.
     "Global.text_score": 0.0,
-    # The classifier rotates upside-down lines, rare in video, at the cost of a model run per line.
+    # The classifier would cost a model run per line, and knows nothing of mirrors: `_righted`.
     "Global.use_cls": False,
     # By default images are upscaled to 736 pixels on their *shorter* side and never downscaled:
     # detection (one core) takes 1.7 s for 320x180 and 3.5 s for 1080p, against 0.09 s and 0.8 s
@@ -44,6 +44,22 @@ _SETTINGS: dict[str, Any] = {
     "Det.limit_type": "max",
     "Det.limit_side_len": 960,
 }
+
+_DOUBTED_SCORE, _SURE_SCORE = 0.9, 0.93
+"""Upside-down and mirrored lines score from 0.5 to 0.87 as they are, and from 0.94 when they are righted."""
+_FEWEST_LETTERS = 3
+"""Fewer letters and digits look like others in a mirror."""
+_MOST_DOUBTED = 8
+"""The most lines of a picture that are read again: each costs three times its reading."""
+_TURNS: tuple[Callable[[NDArray[np.uint8]], NDArray[np.uint8]], ...] = (
+    lambda line: line[::-1, ::-1],
+    lambda line: line[:, ::-1],
+    lambda line: line[::-1],
+)
+"""Upside down, mirrored, and both."""
+
+_Line: TypeAlias = tuple[str, float, Any]
+"""Text, score, and four corners."""
 
 
 class RapidOcr:
@@ -67,21 +83,34 @@ class RapidOcr:
             raise ToolRefusal(f"rapidocr {unread}.")
         size = (image.shape[1], image.shape[0])
         with self._lock:
-            boxes, texts, scores = self._read_tiles(image) if effort(size) > 1 else self._read_whole(image)
-        return [(text, float(score), _upright(corners)) for text, score, corners in zip(texts, scores, boxes, strict=True) if text.strip()]
+            lines = self._righted(image, self._read_tiles(image) if effort(size) > 1 else self._read_whole(image))
+        return [(text, float(score), _upright(corners)) for text, score, corners in lines if text.strip()]
 
-    def _read_whole(self, image: NDArray[np.uint8]) -> tuple[Sequence[Any], Sequence[str], Sequence[float]]:
+    def _read_whole(self, image: NDArray[np.uint8]) -> list[_Line]:
         # Such a switch stays as it was set in the call before.
         found = self._pipeline(image, use_rec=True)
-        return ([], [], []) if found.txts is None or found.boxes is None else (found.boxes, found.txts, found.scores)
+        return [] if found.txts is None or found.boxes is None else list(zip(found.txts, found.scores, found.boxes, strict=True))
 
-    def _read_tiles(self, image: NDArray[np.uint8]) -> tuple[Sequence[Any], Sequence[str], Sequence[float]]:
+    def _read_tiles(self, image: NDArray[np.uint8]) -> list[_Line]:
         """Find the lines in tiles, and read each from the picture, which the pipeline would shrink to 2,000 pixels."""
         boxes = find_in_tiles(image, self._find)
         if not boxes:
-            return [], [], []
+            return []
         read = self._pipeline.recognize_txt(self._pipeline.crop_text_regions(image, boxes))
-        return boxes, read.txts, read.scores
+        return list(zip(read.txts, read.scores, boxes, strict=True))
+
+    def _righted(self, image: NDArray[np.uint8], lines: list[_Line]) -> list[_Line]:
+        """Return the lines, doubtful ones as they read upside down or mirrored if they are sure that way."""
+        doubtful = [at for at, (_, score, corners) in enumerate(lines) if score < _DOUBTED_SCORE and _is_long(corners)][:_MOST_DOUBTED]
+        if not doubtful:
+            return lines
+        crops = self._pipeline.crop_text_regions(image, [lines[at][2] for at in doubtful])
+        for turn in _TURNS:
+            read = self._pipeline.recognize_txt([np.ascontiguousarray(turn(crop)) for crop in crops])
+            for at, text, score in zip(doubtful, read.txts, read.scores, strict=True):
+                if score >= _SURE_SCORE and score > lines[at][1] and sum(map(str.isalnum, text)) >= _FEWEST_LETTERS:
+                    lines[at] = (text, score, lines[at][2])
+        return lines
 
     def _find(self, image: NDArray[np.uint8]) -> Sequence[Corners]:
         boxes = self._pipeline(image, use_rec=False).boxes
@@ -92,6 +121,12 @@ def _upright(corners: Any) -> tuple[float, float, float, float]:
     """Return the upright bounding box `x, y, width, height` of four corners."""
     (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
     return float(left), float(top), float(right - left), float(bottom - top)
+
+
+def _is_long(corners: Any) -> bool:
+    """Tell whether a line is long enough for some letters: shorter ones are mostly no text at all."""
+    _, _, wide, tall = _upright(corners)
+    return max(wide, tall) > 2.5 * min(wide, tall)
 
 
 def _unread_reason(languages: Sequence[str]) -> str | None:

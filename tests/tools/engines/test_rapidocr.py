@@ -35,6 +35,32 @@ def test_rapidocr_finds_nothing_on_a_plain_picture(reader: Any) -> None:
     assert reader.read(np.full((90, 160, 3), 128, np.uint8), ["en"]) == []
 
 
+@pytest.mark.parametrize(
+    "turn", [lambda p: p[::-1, ::-1], lambda p: p[:, ::-1], lambda p: p[::-1]], ids=["upside down", "mirrored", "both"]
+)
+def test_lines_upside_down_or_in_a_mirror_are_read_as_they_were_written(reader: Any, turn: Any) -> None:
+    written = ["Price: 40 euros", "HELLO", "Harbour at dawn", "2024-11-03 12:40"]
+    picture = turn(drawn("\n".join(written), 480, 240, 36)[..., ::-1])
+    read = [text for text, _, _ in reading_order(tidy(reader.read(np.ascontiguousarray(picture), ["en"])))]
+    assert sorted(read) == sorted(written)
+
+
+def test_a_doubtful_line_stays_as_it_was_read_unless_another_side_is_sure(reader: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    long, short = np.array([(0, 0), (90, 0), (90, 20), (0, 20)], np.float32), np.array([(0, 0), (30, 0), (30, 20), (0, 20)], np.float32)
+    sides = iter([["OK", "AB34"], ["WORDS", "AB35"], ["NONE", "AB36"]])
+
+    class Read:
+        scores = (0.99, 0.92)
+
+        def __init__(self, texts: Any) -> None:
+            self.txts = texts
+
+    monkeypatch.setattr(reader._pipeline, "recognize_txt", lambda crops: Read(next(sides)))
+    lines = [("garbage", 0.6, long), ("VB34", 0.7, long), ("x", 0.5, short), ("sure", 0.95, long)]
+    found = reader._righted(np.zeros((20, 90, 3), np.uint8), lines)
+    assert [line[:2] for line in found] == [("WORDS", 0.99), ("VB34", 0.7), ("x", 0.5), ("sure", 0.95)]
+
+
 def test_rapidocr_names_the_languages_it_reads(reader: Any) -> None:
     with pytest.raises(ToolRefusal, match=r"'ru'; it reads .*\ben\b"):
         reader.read(np.zeros((36, 64, 3), np.uint8), ["en", "ru"])
