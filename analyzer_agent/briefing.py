@@ -39,8 +39,10 @@ class Briefing:
         applicable |= {SURVEY} if toolbox.surveys else set()
         applicable |= {"long"} if max(one.scope.length for one in session_videos) > _LONG_MS else set()
         videos = [_video(session_video) for session_video in session_videos]
-        absent = [f"- {name} cannot run here: {reason}" for name, reason in toolbox.unavailable.items()]
-        return _applying(render("manager", videos="\n".join([*videos, *absent])), applicable)
+        # The reasons are told where such a tool is called all the same: they are long, and of no use otherwise.
+        absent = ", ".join(name for name in toolbox.unavailable if toolbox.has_input(name))
+        told = "\n".join([*videos, *([f"- cannot run here: {absent}"] if absent else [])])
+        return _applying(render("manager", videos=told), applicable)
 
     def covered(self) -> str:
         """Return which parts each analyzer has covered, a line each."""

@@ -27,7 +27,7 @@ NAMED: dict[str, Region] = {
 SCHEMA: dict[str, Any] = {
     "type": ["string", "array"],
     "items": {"type": "number"},
-    "description": "only this part of the picture, at full resolution: left half, top right, centre ..., or [x0, y0, x1, y1] from 0 to 1",
+    "description": "a part, at full resolution: left half, top right, centre ..., or [x0, y0, x1, y1], 0 to 1",
 }
 """The option `region` of a tool."""
 

@@ -21,6 +21,35 @@ RANGE: dict[str, Any] = {"type": "array", "items": _TIME, "minItems": 2, "maxIte
 RANGES: dict[str, Any] = {"type": "array", "items": RANGE, "minItems": 1, "description": 'time ranges to analyze: [["0:00", "0:30"], ...]'}
 
 
+_CHECKED_IN_CODE = frozenset(("minimum", "maximum", "minItems", "maxItems", "default", "additionalProperties"))
+_SENT_KINDS = {"type": "array", "items": {"type": "string"}}
+_SENT = {
+    "range": {"type": "string"},
+    "ranges": {"type": "array", "items": {"type": "string"}},
+    "scope": {"type": "string", "description": "the range, if only a part is asked about"},
+}
+
+
+def as_sent(tool: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a tool as a model is sent it: without what a refusal tells just as well, since each request costs all of it.
+
+    What a range looks like stands in the rules; pairs of times are taken as well.
+    """
+    function = tool["function"]
+    given = function["parameters"]
+    properties = {name: _SENT.get(name) or _slim(schema) for name, schema in given["properties"].items()}
+    if function["name"] in (SEARCH, FIND_ALL):
+        properties["kinds"] = _SENT_KINDS  # listed with read_notes
+    parameters = {"type": "object", "properties": properties} | ({"required": given["required"]} if given["required"] else {})
+    return {"type": "function", "function": {"name": function["name"], "description": function["description"], "parameters": parameters}}
+
+
+def _slim(schema: Any) -> Any:
+    if not isinstance(schema, Mapping):
+        return schema
+    return {name: _slim(value) for name, value in schema.items() if name not in _CHECKED_IN_CODE}
+
+
 def function_schema(name: str, description: str, properties: Mapping[str, Any], required: Sequence[str]) -> dict[str, Any]:
     """Return a tool in the format of the Chat Completions API."""
     parameters = {"type": "object", "properties": dict(properties), "required": list(required), "additionalProperties": False}
@@ -31,7 +60,7 @@ def analyzer_tool(spec: Spec, videos: Sequence[str]) -> dict[str, Any]:
     """Return the schema of an analyzer's tool; `videos` are the names to choose from."""
     properties: dict[str, Any] = {**_video(videos), "ranges": RANGES}
     if spec.step:
-        every = {"type": "number", "description": f"seconds between samples, default {spec.step / 1000:g}"}
+        every = {"type": "number", "description": f"seconds, default {spec.step / 1000:g}"}
         properties["every"] = every
     properties |= {**spec.options_schema, **spec.filters_schema}
     where = [] if spec.searched else [*_video(videos)] if spec.exact else [*_video(videos), "ranges"]
@@ -41,24 +70,23 @@ def analyzer_tool(spec: Spec, videos: Sequence[str]) -> dict[str, Any]:
 def reading_tools(videos: Sequence[str], kinds: Iterable[str]) -> list[dict[str, Any]]:
     """Return the schemas of the free look-ups, which run no analyzer."""
     names = [k for k in KINDS if k in set(kinds)] + sorted(set(kinds) - set(KINDS))
-    only = {"kinds": {"type": "array", "items": {"type": "string", "enum": names}, "description": "only these kinds of notes"}}
+    only = {"kinds": {"type": "array", "items": {"type": "string", "enum": names}}}
     return [
         function_schema(
             OVERVIEW,
-            "See what the notes tell of the whole video, or of a range: at most 12 parts, each with the words that set it apart, its most "
-            "telling notes, and which analyzers have examined it. Free: nothing is analyzed.",
+            "What the notes tell of the video, or of a range, in at most 12 parts. Free.",
             {**_video(videos), "range": RANGE},
             [*_video(videos)],
         ),
         function_schema(
             READ,
-            "Read the notes that earlier calls have left on a time range. Free: nothing is analyzed.",
+            "Read the notes on a range. Free.",
             {**_video(videos), "range": RANGE, **only},
             [*_video(videos), "range"],
         ),
         function_schema(
             SEARCH,
-            "Search all notes taken so far for words. Free: nothing is analyzed, so it finds only what has been analyzed.",
+            "Search the notes for words, best first. Free.",
             {"query": {"type": "string"}, "range": RANGE, **only, **_video(videos)},
             ["query"],
         ),
@@ -92,9 +120,7 @@ def survey_tool(videos: Sequence[str], among: int) -> dict[str, Any]:
         among: the number of videos in the session; the call names the video if it is over 1.
     """
     video = {"video": {"type": "string", "enum": list(videos), "description": "which video"}} if among > 1 else {}
-    return function_schema(
-        SURVEY, "Run all that is cheap over the whole video at once, and get one description in time order.", video, [*video]
-    )
+    return function_schema(SURVEY, "Run all that is cheap over the whole video.", video, [*video])
 
 
 def finish_tool(claims_over: Sequence[str] = ()) -> dict[str, Any]:
@@ -106,29 +132,27 @@ def finish_tool(claims_over: Sequence[str] = ()) -> dict[str, Any]:
     properties: dict[str, Any] = {
         "answer": {
             "type": "string",
-            "description": "the answer; after each claim the notes it rests on: It costs forty [#12]; [#12 1:04-1:06] cites a part",
+            "description": "It costs forty [#12]; [#12 1:04-1:06] cites a part",
         },
-        "notes": {"type": "array", "items": {"type": "integer"}, "description": "ids of all notes that the answer rests on"},
+        "notes": {"type": "array", "items": {"type": "integer"}, "description": "ids of all that it rests on"},
         "confidence": {"type": "string", "enum": ["high", "medium", "low"]},
         "outcome": {
             "type": "string",
             "enum": ["answered", "not_found", "premise_false"],
-            "description": "not_found: what was examined does not hold the answer; premise_false: notes show that what the question "
-            "presupposes is not so; cite them",
         },
-        "not_examined": {"type": "string", "description": "what was left unexamined although it might matter"},
+        "not_examined": {"type": "string", "description": "what might matter and was left"},
     }
     required = ["answer", "notes", "confidence", "outcome"]
     if claims_over:
         properties["claim"] = {
             "type": "string",
             "enum": [*get_args(Claim)],
-            "description": "what the answer is true of; for all but some, what it cites must have looked at all of the scope",
+            "description": "all but some need cited looks at all of the scope",
         }
-        properties["scope"] = {**RANGE, "description": "[start, end], if the question is about a part only"}
+        properties["scope"] = {**RANGE, "description": "if only a part is asked about"}
         properties |= _video(claims_over)
         required.append("claim")
-    properties["choice"] = {"type": "string", "description": "only where the question has options: the letter of the chosen one"}
+    properties["choice"] = {"type": "string", "description": "the letter of the option, if there are options"}
     return function_schema(FINISH, "Give the answer and end the question.", properties, required)
 
 

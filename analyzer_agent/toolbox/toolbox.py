@@ -81,11 +81,17 @@ class Toolbox(SessionNotes):
         """The tools that cannot run here: reason by tool name."""
         return {self.reader.specs[name].tool if name in self.reader.specs else name: why for name, why in self.missing.items()}
 
+    def has_input(self, name: str) -> bool:
+        """Return whether a tool, also one that cannot run here, has input in at least one of the videos."""
+        spec = next((spec for spec in self.reader.specs.values() if spec.tool == name), None)
+        return spec is None or any(not one.missing_input(spec) for one in self.session_videos.values())
+
     def schemas(self) -> list[dict[str, Any]]:
         """Return the schemas of all tools, the same for a whole session."""
         videos = list(self.session_videos)
         analyzers = [schemas.analyzer_tool(tool.spec, videos) for tool in self.offered]
-        return [*analyzers, *self._surveying(), *schemas.reading_tools(videos, self._kinds()), schemas.finish_tool(videos)]
+        tools = [*analyzers, *self._surveying(), *schemas.reading_tools(videos, self._kinds()), schemas.finish_tool(videos)]
+        return [schemas.as_sent(tool) for tool in tools]
 
     @cached_property
     def surveys(self) -> dict[str, Survey]:

@@ -15,7 +15,7 @@ TRACK_OPTION: Mapping[str, Any] = {
     "type": ["integer", "string"],
     "minimum": 1,
     "default": DEFAULT_TRACK,
-    "description": "Which audio track to listen to: its number, counted from 1, its language, or 'default'.",
+    "description": "audio track: number, language or 'default'",
 }
 
 

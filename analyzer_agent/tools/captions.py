@@ -71,9 +71,8 @@ SPEC = Spec(
     name="captions",
     tool="caption_frames",
     description=(
-        "Describe what is seen on sampled frames, one sentence per frame: who or what, doing what, where. Good for an overview, and for "
-        "things that no other tool has a name for. Each frame is described by itself, and a caption can be wrong in details, above all in "
-        "counts, names and written text: check those with the tools made for them."
+        "Describe sampled frames, a sentence each. Good for an overview; a caption can be wrong in counts, names and written text: "
+        "check those with other tools."
     ),
     grain=8_000,
     step=4_000,

@@ -124,10 +124,8 @@ SPEC = Spec(
     name="moments",
     tool="find_moments",
     description=(
-        "Find the moments whose picture looks most like a description in words, best first: a red ferry at a pier, two people "
-        "shaking hands. Good for learning where to look in a long video; after the first search of a range, each further one is"
-        " nearly free. What comes back is likeness, not proof: something is always the most alike, also where nothing fits. "
-        "Confirm with another tool before you answer. Likenesses of the same description compare across videos."
+        "Find the moments whose picture looks most like a description, best first. Once a range has been searched, another search of it is "
+        "nearly free. Something is always the most alike, also where nothing fits: confirm with another tool."
     ),
     grain=8_000,
     step=2_000,

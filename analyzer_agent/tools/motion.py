@@ -202,10 +202,7 @@ def _where(regions: Sequence[FoundRegion], area: float) -> str:
 SPEC = Spec(
     name="motion",
     tool="find_motion",
-    description=(
-        "Find when something moves, where in the picture (left, centre, right; top, bottom) and how much of it. Cheap; does not say what "
-        "moves. Works best with a camera that stands still: use it to find arrivals, departures and quiet times."
-    ),
+    description="Find when and where in the picture something moves, not what. Cheap; best with a camera that stands still.",
     grain=60_000,
     factory=lambda _options, engine: Motion(engine),
     needs_engine=True,

@@ -121,9 +121,8 @@ SPEC = Spec(
     name="objects",
     tool="detect_objects",
     description=(
-        "Detect objects (people, vehicles, animals, furniture, tools ...) on sampled frames. Gives one note per class and sampled frame "
-        "with how many there are at that moment, such as '2 person', and where. It does not tell one object from another over "
-        "time, so do not add up counts of different frames."
+        "Detect objects (people, vehicles, animals ...) on sampled frames: how many of each class, and where. "
+        "Counts of different frames do not add up."
     ),
     grain=8_000,
     step=1_000,
@@ -135,15 +134,12 @@ SPEC = Spec(
             "type": "array",
             "items": {"type": "string"},
             "default": [],
-            "description": (
-                "Names of what to look for, such as ['red car', 'tripod'], where the detector takes any; by default, and with detectors "
-                "of fixed classes, leave it out."
-            ),
+            "description": "what to find, if the detector takes any name",
         }
     },
     filters_schema={
-        "classes": names_filter("Show only these classes, by the names the detector knows; all when absent."),
-        "min_score": min_score_filter(COUNTED_SCORE, "Count only boxes with at least this confidence; nothing below 0.1 is kept."),
+        "classes": names_filter("only these, by the detector's names"),
+        "min_score": min_score_filter(COUNTED_SCORE, "least confidence counted, from 0.1; default 0.25"),
     },
     resource="gpu",
     needs="picture",

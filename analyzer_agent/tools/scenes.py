@@ -199,10 +199,7 @@ def _frames(video: Video, picture: TimeRange, span: TimeRange, finder: CutFinder
 SPEC = Spec(
     name="scenes",
     tool="find_scenes",
-    description=(
-        "Find the cuts of the video: where one shot ends and the next begins. Gives numbered shots with their times. "
-        "Use it to learn how the video is structured, or to find the shot around a moment."
-    ),
+    description="Find the cuts. Gives numbered shots with their times.",
     grain=60_000,
     factory=Scenes,
     needs_engine=True,
@@ -212,7 +209,7 @@ SPEC = Spec(
             "type": "string",
             "enum": list(DETECTORS),
             "default": "adaptive",
-            "description": "adaptive copes with fast camera movement; content reacts to any strong change between two frames.",
+            "description": "content: any strong change is a cut",
         }
     },
     context=CONTEXT_MS,

@@ -188,7 +188,7 @@ def _split(words: list[HeardWord]) -> list[list[HeardWord]]:
 SPEC = Spec(
     name="speech",
     tool="transcribe_speech",
-    description="Transcribe what is said, word by word with times. Use it for anything that somebody says, explains, names or promises.",
+    description="Transcribe what is said, word by word with times.",
     grain=120_000,
     factory=Speech,
     needs_engine=True,
@@ -198,12 +198,12 @@ SPEC = Spec(
         "language": {
             "type": "string",
             "default": "auto",
-            "description": "Code of the language spoken, such as 'en' or 'de'; 'auto' hears which it is, again and again.",
+            "description": "of the speech, such as 'en'; 'auto' hears which",
         },
         "hotwords": {
             "type": "string",
             "default": "",
-            "description": "Names and unusual words to expect, separated by spaces. Leave empty unless a name was misheard.",
+            "description": "names to expect, only where one was misheard",
         },
     },
     context=CONTEXT_MS,

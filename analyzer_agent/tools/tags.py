@@ -92,19 +92,15 @@ def make(options: Mapping[str, Any], engine: Engine) -> Tags:
 SPEC = Spec(
     name="tags",
     tool="tag_frames",
-    description=(
-        "Label sampled frames with the scene (street, kitchen, stage ...), the action (running, cooking, shaking hands ...) and the "
-        "activity (concert, news broadcast, football match ...) they look most like, out of a fixed vocabulary. Cheap: good for finding "
-        "where to look closer. The labels are likenesses, each with a score, not proof: check what matters with another tool."
-    ),
+    description="Label sampled frames with the scene, action and activity they look most like. Cheap; likeness is no proof.",
     grain=8_000,
     step=2_000,
     factory=make,
     needs_engine=True,
     kinds=("tag",),
     filters_schema={
-        "groups": names_filter("Show only these groups of labels: scene, action, activity, unless the user has others; all when absent."),
-        "min_score": min_score_filter(SHOWN_SCORE, "Show only labels at least this likely among their group; nothing below 0.05 is kept."),
+        "groups": names_filter("only these: scene, action, activity, unless the user has others"),
+        "min_score": min_score_filter(SHOWN_SCORE, "only labels at least this likely, from 0.05; default 0.2"),
     },
     resource="gpu",
     needs="picture",

@@ -140,11 +140,8 @@ SPEC = Spec(
     name="text",
     tool="read_screen_text",
     description=(
-        "Read text visible in the picture (titles, captions, slides, signs, scoreboards, counters, code) with OCR on sampled frames. "
-        "Gives one note per line of text and sampled frame. Text shown for less than the sampling step can be missed: "
-        "use a smaller step on a short range when it matters. Letters lower than about 16 pixels are missed: "
-        "name a region to read smaller ones. "
-        "Spoken words are another tool's."
+        "Read text in the picture (titles, signs, slides, counters, code) by OCR on sampled frames. Missed are: text shown for less than "
+        "the step, and letters lower than about 16 pixels, where no region is named."
     ),
     grain=8_000,
     step=2_000,
@@ -157,12 +154,12 @@ SPEC = Spec(
             "items": {"type": "string"},
             "minItems": 1,
             "default": ["en"],
-            "description": "Languages of the text, as ISO 639 codes: en, de, fr, ch_sim (Chinese), ja ...",
+            "description": "ISO 639 codes: en, de, ch_sim ...",
         },
         PART: SCHEMA,
     },
     filters_schema={
-        "min_score": min_score_filter(SHOWN_SCORE, "Show only lines read with at least this confidence; nothing below 0.3 is kept."),
+        "min_score": min_score_filter(SHOWN_SCORE, "least confidence shown, from 0.3; default 0.5"),
     },
     context=COARSEST_MS,
     needs="picture",

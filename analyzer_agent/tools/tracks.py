@@ -151,12 +151,8 @@ SPEC = Spec(
     name="tracks",
     tool="count_objects",
     description=(
-        "Count how many different objects of a class appear (people, vehicles, animals ...), by following each from frame to "
-        "frame: gives the number, the most at the same time, and one note per object with when it is in the picture. An object "
-        f"that leaves, or is hidden for more than {MAX_UNSEEN_MS / _SECOND_MS:g} s, counts anew when it comes back, and so does one on "
-        "both sides of a part that was not asked for: ask for one range that holds all of it. A cut or a moving camera counts "
-        "things twice, and what crosses the picture in about a second may be missed. Looks four times a second, so it costs "
-        "more than detect_objects, which counts at single moments."
+        "Count the different objects of a class by following each: the number, the most at a time, and when each is in the picture. "
+        f"Counted again is what was hidden for {MAX_UNSEEN_MS / _SECOND_MS:g} s, and all at a cut or the end of a range."
     ),
     grain=8_000,
     factory=lambda options, engine: Tracks(engine, options["vocabulary"]),
@@ -164,10 +160,8 @@ SPEC = Spec(
     kinds=("track",),
     options_schema=objects.SPEC.options_schema,
     filters_schema={
-        "classes": names_filter("Count only these classes, by the names the detector knows, such as ['person']; all when absent."),
-        "min_score": min_score_filter(
-            _COUNTED_SCORE, "Count only objects that were detected with at least this confidence at their best moment."
-        ),
+        "classes": names_filter("only these, by the detector's names"),
+        "min_score": min_score_filter(_COUNTED_SCORE, "least confidence counted, at the best moment; default 0.5"),
     },
     resource="gpu",
     context=CONTEXT_MS,

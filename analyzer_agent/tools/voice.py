@@ -117,7 +117,7 @@ def _voices(voiced: NDArray[np.bool_], begin: int) -> list[TimeRange]:
 SPEC = Spec(
     name="voice",
     tool="find_voice",
-    description="Find when somebody speaks at all, without the words. Cheap: use it to see where speech is before transcribing it.",
+    description="Find when somebody speaks, without the words. Cheap.",
     grain=60_000,
     factory=Voice,
     needs_engine=True,
