@@ -17,6 +17,9 @@ _IMAGE_SIDE = 1600
 _THUMBNAIL_SIDE = 160
 _THUMBNAIL_COARSENESS = 7
 _MAX_THUMBNAILS = 72
+_SPARSE_MS = 10_000
+"""Where thumbnails are at least this far apart, in ms, each is the next key frame."""
+
 _THUMBNAIL_MS = 500
 """Thumbnails are not closer to each other than this, in ms."""
 
@@ -28,10 +31,26 @@ def thumbnails(video: Video) -> Iterator[tuple[int, str]]:
     if is_image(video):
         yield from ((frame.t, _data_url(frame.image, _IMAGE_SIDE)) for frame in video.frames(video.picture, instants=[0]))
         return
-    count = max(1, min(_MAX_THUMBNAILS, video.picture.length // _THUMBNAIL_MS))
-    at = [video.picture.start + video.picture.length * n // count for n in range(count)]
-    for frame in video.frames(video.picture, instants=at):
-        yield frame.t, _data_url(frame.image, _THUMBNAIL_SIDE, _THUMBNAIL_COARSENESS)
+    for at, image in sorted(_spread_frames(video, video.picture), key=lambda frame: frame[0]):
+        yield at, _data_url(image, _THUMBNAIL_SIDE, _THUMBNAIL_COARSENESS)
+
+
+def _spread_frames(video: Video, picture: TimeRange) -> "Iterator[tuple[int, NDArray[np.uint8]]]":
+    """Yield (time in ms, frame) about evenly spread; of a long video key frames, which take a fraction of the time."""
+    count = max(1, min(_MAX_THUMBNAILS, picture.length // _THUMBNAIL_MS))
+    at = [picture.start + picture.length * n // count for n in range(count)]
+    exact = list[int]()
+    for instant, end in zip(at, [*at[1:], picture.end], strict=True):
+        if end - instant < _SPARSE_MS:
+            exact.append(instant)
+            continue
+        frame = next(video.frames(TimeRange(instant, end), keyframes=True), None)
+        if frame is None:
+            exact.append(instant)
+        else:
+            yield frame.pts, frame.image
+    for frame in video.frames(picture, instants=exact) if exact else ():
+        yield frame.t, frame.image
 
 
 def is_image(video: Video) -> bool:

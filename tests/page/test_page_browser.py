@@ -114,6 +114,42 @@ def test_what_nobody_looked_at_is_told(browser: "Browser", page: Path) -> None:
 def test_an_address_names_a_note_or_a_time(browser: "Browser", page: Path) -> None:
     with opened(browser, page, address="#t=5.6") as shown:
         assert shows_frame(shown, 140)
+        shown.get_by_role("tab", name="Notes").click()
+        number = (shown.locator(".row", has_text="board 2").get_attribute("id") or "").removeprefix("note-")
+        shown.evaluate(f"location.hash = 'note={number}'")
+        assert shows_frame(shown, 2000 // FRAME_MS)
+        assert shown.locator("#lanes .marked .label span").inner_text() == "text"
+
+
+def test_lanes_are_clicked_zoomed_and_hidden(browser: "Browser", page: Path) -> None:
+    with opened(browser, page) as shown:
+        speech = shown.locator("#lanes .lane", has_text="speech")
+        box = speech.locator("canvas").bounding_box()
+        assert box
+        shown.mouse.move(box["x"] + box["width"] * 3200 / 8000, box["y"] + box["height"] / 2)
+        assert "it costs forty dollars" in shown.locator("#tip").inner_text()
+        shown.mouse.click(box["x"] + box["width"] * 3200 / 8000, box["y"] + box["height"] / 2)
+        assert shows_frame(shown, 3000 // FRAME_MS)
+        shown.keyboard.press("+")
+        shown.mouse.click(box["x"] + 1, box["y"] + box["height"] / 2)
+        assert shows_frame(shown, 1500 // FRAME_MS)
+        shown.locator("#lanes .lane", has_text="text").get_by_role("button").click()
+        assert shows_frame(shown, 1000 // FRAME_MS)
+        shown.locator("#lanes .lane", has_text="text").get_by_role("button").click()
+        assert shows_frame(shown, 2000 // FRAME_MS)
+        shown.get_by_role("tab", name="Notes").click()
+        shown.locator(".chip", has_text="text").click()
+        assert [row.inner_text().split("\n")[-1] for row in shown.locator(".row").all()] == ["good morning", "it costs forty dollars"]
+
+
+def test_playing_follows_the_notes_and_has_captions(browser: "Browser", page: Path) -> None:
+    with opened(browser, page, address="#t=0.9") as shown:
+        shown.get_by_role("tab", name="Notes").click()
+        shown.keyboard.press("k")
+        shown.locator(".row.now", has_text="good morning").or_(shown.locator(".row.now", has_text="board 2")).first.wait_for()
+        shown.keyboard.press("k")
+        cues = "[...document.getElementById('player').textTracks[0].cues].map((cue) => cue.text)"
+        assert shown.evaluate(cues) == ["good morning", "it costs forty dollars"]
 
 
 def test_a_video_that_has_moved_leaves_its_notes_and_stills(browser: "Browser", page: Path, tmp_path: Path) -> None:

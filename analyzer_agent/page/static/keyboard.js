@@ -4,7 +4,7 @@ import { byId, element } from "./dom.js";
 
 const STORED = "analyzer-agent.keys";
 const KEYS = [
-  ["k", "Play or pause"],
+  ["k", "Play or pause; the list of notes follows"],
   ["← →", "Back or on by 5 seconds"],
   [", .", "Previous or next frame"],
   ["j l", "Previous or next note of the list"],

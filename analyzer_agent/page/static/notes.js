@@ -4,6 +4,8 @@ import { byId, element, marked } from "./dom.js";
 import { VirtualList } from "./list.js";
 import { clock, counted, places, span } from "./text.js";
 
+const LEFT_ALONE_MS = 5000;
+
 export class NoteList {
   constructor(state) {
     this.state = state;
@@ -18,6 +20,8 @@ export class NoteList {
     state.on("video", () => this.build());
     state.on("search filter", () => this.#show());
     state.on("select", () => this.#select());
+    state.on("current", () => this.#follow());
+    for (const name of ["wheel", "touchmove", "keydown"]) this.box.addEventListener(name, () => (this.touched = performance.now()), { passive: true });
     this.build();
   }
 
@@ -47,6 +51,14 @@ export class NoteList {
   #go(index) {
     const { found } = this.state;
     if (found.length) this.state.select(found[Math.max(0, Math.min(found.length - 1, index))]);
+  }
+
+  /** Mark the note that plays, and keep it in view unless somebody has just moved the list. */
+  #follow() {
+    for (const row of this.box.querySelectorAll(".now")) row.classList.remove("now");
+    const index = this.state.current ? this.state.found.indexOf(this.state.current) : -1;
+    if (index >= 0 && performance.now() - (this.touched ?? -Infinity) > LEFT_ALONE_MS) this.list.reveal(index);
+    this.list.row(index)?.classList.add("now");
   }
 
   /** Return the index of the first note after the time, or the last before it. */
@@ -90,7 +102,7 @@ export class NoteList {
     const text = element("div", { class: "text", dir: "auto" }, ...(note.words ? worded(note, state.words) : marked(note.text, places(note.text, state.words))));
     return element(
       "div",
-      { class: "row", role: "option", id: `note-${note.id}`, "aria-selected": chosen ? "true" : "false", "data-index": String(index), title: `${span(note.start, note.end)}, ${note.engine}` },
+      { class: note === state.current ? "row now" : "row", role: "option", id: `note-${note.id}`, "aria-selected": chosen ? "true" : "false", "data-index": String(index), title: `${span(note.start, note.end)}, ${note.engine}` },
       head,
       text,
     );

@@ -21,7 +21,7 @@ export class Player {
     new ResizeObserver(() => document.documentElement.style.setProperty("--stage", `${stage.offsetHeight}px`)).observe(stage);
     state.on("seek", () => this.#seek());
     state.on("video", () => this.load());
-    state.on("seek time select", () => this.#now());
+    state.on("seek time select current", () => this.#now());
   }
 
   async load() {
@@ -34,7 +34,21 @@ export class Player {
     const address = await this.state.source.address(video);
     if (address) this.video.src = address;
     else this.#refused();
+    this.#captions();
     this.#now();
+  }
+
+  /** Offer what is said, or else the subtitles, as captions of the player. */
+  #captions() {
+    this.track ??= this.video.addTextTrack("captions", "What is said");
+    for (const cue of [...(this.track.cues ?? [])]) this.track.removeCue(cue);
+    const { notes } = this.state.video;
+    const spoken = notes.filter((note) => note.kind === "speech");
+    for (const note of spoken.length ? spoken : notes.filter((one) => one.kind === "subtitle")) {
+      const text = note.text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+      this.track.addCue(new VTTCue(note.start / 1000, note.end / 1000, text));
+    }
+    this.track.mode = "hidden";
   }
 
   toggle() {
@@ -70,7 +84,7 @@ export class Player {
       this.stands = Math.abs(currentTime - this.pending) < 0.001 ? currentTime : undefined;
       this.pending = undefined;
     }
-    if (currentTime !== this.stands) this.state.reached(Math.round(currentTime * 1000));
+    if (currentTime !== this.stands) this.state.reached(Math.round(currentTime * 1000), !this.video.paused);
   }
 
   #follow() {
@@ -120,7 +134,8 @@ export class Player {
   }
 
   #now() {
-    const { at, note } = this.state;
+    const { at } = this.state;
+    const note = this.state.current ?? this.state.note;
     byId("clock").textContent = clock(at);
     byId("current").replaceChildren(...(note ? [element("b", {}, `#${note.id} ${note.kind}`), " ", element("bdi", {}, note.text)] : []));
   }

@@ -8,7 +8,8 @@ export class PageState extends EventTarget {
     this.source = source;
     this.video = source.videos[0];
     this.at = 0;
-    this.note = null;
+    this.note = null; // the marked one
+    this.current = null; // the one that plays
     this.lane = null;
     this.words = [];
     this.found = this.video.notes;
@@ -30,6 +31,7 @@ export class PageState extends EventTarget {
     this.video = video;
     this.at = 0;
     this.note = null;
+    this.current = null;
     this.lane = null;
     this.hidden.clear();
     this.#find();
@@ -42,15 +44,31 @@ export class PageState extends EventTarget {
     this.tell("seek");
   }
 
-  /** Take over the time that the player has reached. */
-  reached(at) {
+  /** Take over the time that the player has reached; `playing` follows the notes. */
+  reached(at, playing) {
     this.at = at;
     this.tell("time");
+    const current = playing ? (this.found[this.indexAt(at)] ?? null) : this.current;
+    if (current === this.current) return;
+    this.current = current;
+    this.tell("current");
+  }
+
+  /** Return the index of the last shown note that has begun at `at`, -1 before the first. */
+  indexAt(at) {
+    let [low, high] = [0, this.found.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.found[middle].start <= at) low = middle + 1;
+      else high = middle;
+    }
+    return low - 1;
   }
 
   /** Mark a note and its lane, and show the video at its start or at `at`. */
   select(note, at = note.start) {
     this.note = note;
+    this.current = null;
     this.lane = note.lane;
     this.tell("select");
     this.seek(at);
