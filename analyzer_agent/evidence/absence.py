@@ -53,7 +53,7 @@ def _listed(value: Any) -> str:
 def _how(spec: Spec, video: Video, span: TimeRange, step: int) -> str:
     if step and video.picture:
         frames = len(instants(span, step, video.picture))
-        return f"looked at {frames} frame{'s' if frames > 1 else ''}, one every {seconds(step):g} s"
+        return f"looked at {frames} frame{'' if frames == 1 else 's'}, one every {seconds(step):g} s"
     return {"audio": "heard whole", "subtitles": "read whole"}.get(spec.needs, "examined whole")
 
 

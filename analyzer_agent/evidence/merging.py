@@ -3,22 +3,27 @@
 Reading never analyzes; to join, it reads up to `CONTEXT_MS` around the requested range.
 """
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from analyzer_agent.evidence.shots import join_shots
-from analyzer_agent.evidence.tracks import is_piece, join_tracks, merged_track
+from analyzer_agent.evidence.plan import SampleGrid
+from analyzer_agent.evidence.shots import cut_starts, join_shots
+from analyzer_agent.evidence.tracks import is_piece, join_tracks, merged_track, seen_span
 from analyzer_agent.protocols import Spec
 from analyzer_agent.records import ABSENCE, GAP, UNHEARD, Note, Provenance, Reason, Unexamined
 from analyzer_agent.storage import CHAPTER, Store, gc_paused
-from analyzer_agent.timeline import TimeRange, merge, sample_end
+from analyzer_agent.timeline import TimeRange, merge
 
 CONTEXT_MS = 600_000
 """How far a lasting state is followed beyond the requested range, in ms."""
 
 _FIRST_CONTEXT_MS = 10_000
 _SPEECH_GAP_MS = 1_500
+_SHOTS_FROM = "scenes"
+"""The analyzer that finds cuts."""
+
 SEPARATE_KINDS = ("scene", "subtitle", "look", "voice", "motion", "speech", "moment", CHAPTER, GAP, ABSENCE)
 """Kinds whose adjacent equal texts are separate; only pieces marked `continues` are joined."""
 
@@ -51,28 +56,6 @@ class MergedNote:
         return self.notes[0].video
 
 
-@dataclass(frozen=True, slots=True)
-class SampleGrid:
-    """The instants of a request: multiples of `step` and the first frame's `root`, to `end`; ms."""
-
-    step: int
-    root: int
-    end: int
-
-    def holds(self, instant: int) -> bool:
-        """Return whether `instant` is on the grid."""
-        return instant % self.step == 0 or instant == self.root
-
-    def falls_in(self, span: TimeRange) -> bool:
-        """Return whether `span` contains an instant of the grid."""
-        return -(-span.start // self.step) * self.step < span.end or span.start <= self.root < span.end
-
-    def widen(self, note: Note) -> Note:
-        """Return the note with the span of its sample on this grid, regardless of finer samples."""
-        span = TimeRange(note.span.start, sample_end(note.span.start, self.step, self.end))
-        return replace(note, observation=replace(note.observation, span=span))
-
-
 class NoteReader:
     """Reads merged notes from the store.
 
@@ -96,7 +79,7 @@ class NoteReader:
         keys: Iterable[str] | None = None,
         kinds: Sequence[str] | None = None,
         filters: Mapping[str, Any] | None = None,
-        grid: "SampleGrid | None" = None,
+        grid: SampleGrid | None = None,
     ) -> list[MergedNote]:
         """Return the merged notes that overlap `span`, in time order.
 
@@ -120,7 +103,8 @@ class NoteReader:
             runs = self._tracks([note for note in chosen if is_piece(note)], filters or {}, provenances)
             others = [note for note in chosen if not is_piece(note)]
             runs += self._join(video, self._selected(others, filters or {}), provenances, window)
-            inside = [run for run in runs if run.span.overlaps(span)]
+            runs = self._within_shots(video, [run for run in runs if run.span.overlaps(span)])
+            inside = [run for run in runs if (seen_span(run.notes) or run.span).overlaps(span)]
             known = TimeRange(window.start + _SPEECH_GAP_MS if window.start else 0, window.end - _SPEECH_GAP_MS)
             reaches_out = any(r.span.start <= known.start > 0 or r.span.end >= known.end for r in inside)
             if margin >= CONTEXT_MS or not reaches_out:
@@ -182,7 +166,7 @@ class NoteReader:
 
     # --- filters --------------------------------------------------------------------------------
 
-    def _on_grid(self, video: str, notes: Sequence[Note], grid: "SampleGrid", window: TimeRange) -> list[Note]:
+    def _on_grid(self, video: str, notes: Sequence[Note], grid: SampleGrid, window: TimeRange) -> list[Note]:
         """Return the notes on the grid: samples widened to its step, notes of ranges unchanged."""
         keys = {note.key for note in notes}
         lasting = {part.key for part in self.store.ledger.covered(video, keys, window) if not part.step}
@@ -206,6 +190,19 @@ class NoteReader:
             return replace(note, observation=kept) if kept is not None else None
         score = note.observation.score
         return None if score is not None and score < wanted.get("min_score", 0.0) else note
+
+    def _within_shots(self, video: str, runs: Sequence[MergedNote]) -> list[MergedNote]:
+        """End each merged sample at the first cut after its last instant: what is seen there is not known to go on."""
+        sampled = [run for run in runs if run.kind not in (*SEPARATE_KINDS, "track")]
+        if not sampled or (self.only is not None and _SHOTS_FROM not in self.only):
+            return list(runs)
+        window = TimeRange(min(run.notes[-1].span.start for run in sampled), max(run.span.end for run in sampled))
+        cuts = cut_starts(self.store.notes.read(video, window, kinds=["scene"]))
+        if not cuts:
+            return list(runs)
+        by_step = {c.key for c in self.store.ledger.covered(video, {run.notes[-1].key for run in sampled}, window) if c.step}
+        lasting = (*SEPARATE_KINDS, "track")
+        return [_ended(run, cuts) if run.kind not in lasting and run.notes[-1].key in by_step else run for run in runs]
 
     # --- joining --------------------------------------------------------------------------------
 
@@ -263,6 +260,11 @@ def merge_notes(notes: Sequence[Note], provenances: Mapping[str, Provenance]) ->
             runs.append(_single(note, provenances.get(note.key)))
         latest.update(dict.fromkeys(slots, at))
     return runs
+
+
+def _ended(run: MergedNote, cuts: Sequence[int]) -> MergedNote:
+    at = bisect_right(cuts, run.notes[-1].span.start)
+    return replace(run, span=TimeRange(run.span.start, cuts[at])) if at < len(cuts) and cuts[at] < run.span.end else run
 
 
 def _continuation_keys(note: Note, lasting: bool) -> list[tuple[str, ...]]:

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from analyzer_agent.protocols import Grain, Spec, Video
-from analyzer_agent.records import Observation, Unexamined
+from analyzer_agent.records import Note, Observation, Unexamined
 from analyzer_agent.storage import Covered
-from analyzer_agent.timeline import TimeRange, first_instant, instants, known_instants
+from analyzer_agent.timeline import TimeRange, first_instant, instants, known_instants, sample_end
 
 REQUEST_WORK_MS = 5_000
 """Media time in ms for which a request of an exact analyzer counts, whatever range it covers."""
@@ -36,6 +36,28 @@ class Plan:
     @property
     def new_ms(self) -> int:
         return sum(self.share[grain.span] for grain in self.todo)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleGrid:
+    """The instants of a request: multiples of `step` and the first frame's `root`, to `end`; ms."""
+
+    step: int
+    root: int
+    end: int
+
+    def holds(self, instant: int) -> bool:
+        """Return whether `instant` is on the grid."""
+        return instant % self.step == 0 or instant == self.root
+
+    def falls_in(self, span: TimeRange) -> bool:
+        """Return whether `span` contains an instant of the grid."""
+        return -(-span.start // self.step) * self.step < span.end or span.start <= self.root < span.end
+
+    def widen(self, note: Note) -> Note:
+        """Return the note with the span of its sample on this grid, regardless of finer samples."""
+        span = TimeRange(note.span.start, sample_end(note.span.start, self.step, self.end))
+        return replace(note, observation=replace(note.observation, span=span))
 
 
 class CoverageIndex:

@@ -4,7 +4,7 @@ Cuts are stored as candidates and selected here, on reading, so that stored note
 earlier requests. Pure functions over notes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from analyzer_agent.records import Note
@@ -94,6 +94,11 @@ def content_cuts(candidates: Sequence[CutCandidate], first: int | None, end: int
 def _merge_ends_in_cut(began: int, last: int, quiet: int | None) -> bool:
     """Return whether merging `began` to `last` gives a cut; `quiet`: last frame without a cut."""
     return quiet is not None and far_enough(began, last) and far_enough(last, quiet)
+
+
+def cut_starts(notes: Iterable[Note]) -> list[int]:
+    """Return the times (ms) of all candidate cuts among the stored pieces, in order."""
+    return sorted(note.span.start for note in notes if _has_flag(note, "cut"))
 
 
 def join_shots(notes: Sequence[Note], detector: str, whole_from_zero: bool) -> list[Shot]:

@@ -14,6 +14,9 @@ from analyzer_agent.timeline import TimeRange
 MIN_BOX_IOU = 0.5
 """Minimum intersection over union of two boxes of one object at the same instant."""
 
+_FORMER_STEP_MS = 250
+"""The sampling step of pieces that do not tell theirs."""
+
 Box = Sequence[float]
 """`x, y, width, height`, in any unit."""
 
@@ -50,6 +53,18 @@ def merged_track(track: Sequence[Note]) -> Note:
     span = TimeRange(parts[0].span.start, parts[-1].span.end)
     whole = Observation(span, "track", parts[0].text, max(part.score or 0.0 for part in parts), detail)
     return replace(track[0], observation=whole)
+
+
+def seen_span(pieces: Sequence[Note]) -> TimeRange | None:
+    """Return the time from the first to the last frame in which a track was seen, None for other notes.
+
+    The span of a track goes on to the next frame that was looked at: nobody has seen it there.
+    """
+    if not is_piece(pieces[-1]):
+        return None
+    step = pieces[-1].observation.detail.get("step", _FORMER_STEP_MS)
+    last = (pieces[-1].span.end - 1) // cast("int", step) * cast("int", step)
+    return TimeRange(pieces[0].span.start, max(pieces[-1].span.start, last) + 1)
 
 
 def most_at_once(spans: Sequence[TimeRange]) -> int:

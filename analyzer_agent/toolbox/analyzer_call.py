@@ -4,7 +4,8 @@ Parsing and dispatch of calls belong to `Toolbox`, the free look-ups to `note_to
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,15 +14,15 @@ from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.events import Emit, ToolStarted
 from analyzer_agent.evidence.absence import absence_text, seen_parts, store_absences
 from analyzer_agent.evidence.gap_runner import GapRunner
-from analyzer_agent.evidence.merging import MergedNote, NoteReader, SampleGrid
-from analyzer_agent.evidence.plan import REQUEST_WORK_MS, Plan, grain_work_ms
+from analyzer_agent.evidence.merging import MergedNote, NoteReader
+from analyzer_agent.evidence.plan import REQUEST_WORK_MS, Plan, SampleGrid, grain_work_ms
 from analyzer_agent.evidence.provenance import BoundAnalyzer, make_provenance
 from analyzer_agent.evidence.rendering import as_text, examined_text, fenced_result, track_counts
 from analyzer_agent.evidence.search import likeness_text, search_samples
 from analyzer_agent.protocols import Spec, Video
 from analyzer_agent.records import ToolCall, ToolResult
 from analyzer_agent.storage import Store
-from analyzer_agent.timeline import TimeRange, clock, first_instant, grid_step, merge
+from analyzer_agent.timeline import TimeRange, clock, first_instant, grid_step, instants, merge
 from analyzer_agent.toolbox.other_tracks import other_tracks
 from analyzer_agent.toolbox.schemas import closest, moments, time_ranges
 from analyzer_agent.toolbox.session_video import SessionVideo, Tool
@@ -33,6 +34,7 @@ _ASSUMED_SPEED = 1.0
 """Media-seconds per second assumed without a measurement: low, so that the user is asked."""
 
 _MAX_NAMES_LISTED = 100
+_CLASSES_NAMED = 8
 
 
 @dataclass(frozen=True)
@@ -136,11 +138,16 @@ class AnalyzerCall:
         left += other_tracks(self.store, session_video.video, spec, ranges, own if isinstance(own, int) else 1)
         absent: list[MergedNote] = []
         if not runs and not spec.searched:
-            seen = seen_parts(ranges, left)
+            seen = [part for part in seen_parts(ranges, left) if _any_instant(session_video, part, step)]
             absences = [(part, self._absence(session_video, job, part, step)) for part in seen]
             absent = store_absences(self.reader, session_video.video.id, outcome.keys, absences)
         lines, shown = as_text(runs or absent, fold=not spec.searched)
         more = likeness_text(runs, filters, spec) if spec.searched else track_counts(runs, ranges)
+        if step and not runs and not any(_any_instant(session_video, part, step) for part in ranges):
+            more = f"No frame was looked at there, as one is every {step / 1000:g} s: give a smaller 'every'"
+        if absent and filters.get("classes"):
+            others = _read(self.reader, session_video, ranges, outcome.keys, spec, {**filters, "classes": []}, grid)
+            more = f"Nothing was found there of {', '.join(filters['classes'])}; found there: {_class_names(others) or 'nothing else'}"
         by = "; ".join(filter(None, (start.engine, job.analyzer.request_text(session_video.video, session_video.scope))))
         who = f"{self.call.name}{f' ({by})' if by else ''}{f' on {session_video.name}' if self.several else ''}"
         return ToolResult(
@@ -174,6 +181,18 @@ class AnalyzerCall:
         if takes > APPROVAL_ABOVE_MS and not self.approves(start):
             told = f"the user declined this step, which would take about {clock(round(takes))}. Narrow the range."
             raise ToolRefusal(told, shown="declined")
+
+
+def _any_instant(session_video: SessionVideo, span: TimeRange, step: int) -> bool:
+    """Return whether a range holds an instant of a step (ms); 0 samples nothing and so leaves nothing out."""
+    picture = session_video.video.picture
+    return not step or picture is None or bool(instants(span, step, picture))
+
+
+def _class_names(runs: Iterable[MergedNote]) -> str:
+    """Return the classes of objects and tracks, the most frequent first."""
+    counts = Counter(str(run.notes[0].observation.detail.get("class", run.text)) for run in runs)
+    return ", ".join(name for name, _ in counts.most_common(_CLASSES_NAMED))
 
 
 def _ranges(spec: Spec, args: Mapping[str, Any], session_video: SessionVideo) -> list[TimeRange]:

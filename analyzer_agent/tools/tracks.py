@@ -17,11 +17,11 @@ from analyzer_agent.tools.support.sampling import ByTime, adjoining_runs, min_sc
 
 STEP_MS = 250
 """Sampling step in ms. 500 ms splits walking people; 125 ms counts no better at twice the cost."""
-MAX_UNSEEN_MS = 1_500
+MAX_UNSEEN_MS = 2_000
 """An object not detected for longer than this, in ms, counts as new when it returns."""
 CONTEXT_MS = 4_000
 """Tracking starts this many ms before a grain, to know speeds at its start; 2 s were too short."""
-SEAM_MS = 2_000
+SEAM_MS = 2_500
 """Boxes this many ms on both sides of a grain's edge are stored; more than `MAX_UNSEEN_MS`."""
 _SECOND_MS = 1_000
 _MIN_FRAMES = 3
@@ -65,11 +65,13 @@ class _TrackedBox(NamedTuple):
 class Tracks(Objects):
     """Track objects; adjacent grains share one pass over their frames."""
 
+    version = "2"
+
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
         """Yield each grain with the pieces of tracks in it; the text is the class.
 
         The detail holds `grain`, its start and end in ms; `seen`, the number of frames with the
-        object; and `boxes`, each `[ms, x, y, width, height]` as shares of the picture: all those
+        object; `step`, the time between frames in ms; and `boxes`, each `[ms, x, y, width, height]` as shares of the picture: all those
         near the grain's edges, including some before its start, and one per second in between.
         """
         for run in adjoining_runs(grains):
@@ -127,6 +129,7 @@ def _piece(name: str, sights: Sequence[_TrackedBox], grain: TimeRange, limit: in
     detail: dict[str, JSON] = {
         "grain": [grain.start, grain.end],
         "seen": len(inside),
+        "step": STEP_MS,
         "boxes": [[sight.t, *(round(share, 3) for share in sight.box)] for sight in sights if _is_stored(sight.t, grain)],
     }
     span = TimeRange(inside[0].t, sample_end(inside[-1].t, STEP_MS, limit))

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from analyzer_agent.events import discard
 from analyzer_agent.evidence.gap_runner import GapRunner
-from analyzer_agent.evidence.merging import CONTEXT_MS, NoteReader, SampleGrid
+from analyzer_agent.evidence.merging import CONTEXT_MS, NoteReader
+from analyzer_agent.evidence.plan import SampleGrid
 from analyzer_agent.evidence.provenance import BoundAnalyzer, make_provenance
 from analyzer_agent.protocols import Grain, Spec
 from analyzer_agent.records import JSON, Observation
