@@ -22,7 +22,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _TOOL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,63}")
 _NEEDS = ("picture", "audio", "subtitles", "")
 _RESOURCES = ("cpu", "gpu", "network")
-_OWN_TOOLS = ("overview", "survey", "read_notes", "search_notes", "find_all", "query", "finish", "judge")
+_OWN_TOOLS = ("overview", "survey", "read_notes", "search_notes", "find_all", "query", "finish", "judge", "view")
 _TOLD = 200
 """Characters of a plug-in's value that a message repeats."""
 

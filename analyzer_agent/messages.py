@@ -6,7 +6,7 @@ from typing import Any
 from analyzer_agent.fencing import fenced
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols import ChatModel, Reply
-from analyzer_agent.records import QuestionRecord
+from analyzer_agent.records import QuestionRecord, ShownPicture
 from analyzer_agent.wording import option_letter
 
 
@@ -46,9 +46,10 @@ def assistant_message(reply: Reply) -> list[dict[str, Any]]:
     return [message] if reply.text or reply.calls else []
 
 
-def tool_message(call_id: str, text: str) -> dict[str, Any]:
-    """Return the message with the result of a tool call."""
-    return {"role": "tool", "tool_call_id": call_id, "content": text}
+def tool_message(call_id: str, text: str, pictures: Sequence[ShownPicture] = ()) -> dict[str, Any]:
+    """Return the message with the result of a tool call: its text, or with pictures a list of parts, the text first."""
+    content: Any = [{"type": "text", "text": text}, *(picture.to_part() for picture in pictures)] if pictures else text
+    return {"role": "tool", "tool_call_id": call_id, "content": content}
 
 
 def rejection_messages(call_ids: Sequence[str], complaint: str) -> list[dict[str, Any]]:

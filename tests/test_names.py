@@ -40,7 +40,7 @@ MODULES = frozenset(
     support tags tally telemetry_off terminal testing text text_calls timeline to_observations toolbox tools
     tracks transcribe transcriber turn_queue turns ultralytics ultralytics_tracks units unspaced unused_flags
     usage video video_summary vision vocabulary voice weights whisper_cpp whisper_files word_lists wording
-    yolo_files
+    yolo_files cited_frames pictures sighted view
     """.split()  # noqa: SIM905
 )
 """Names that a module may have. A new one is added here in the same commit, after asking: would a stranger know what is in it?"""

@@ -106,7 +106,8 @@ _LOOKING = (
 
 _TABLE: tuple[tuple[tuple[str, ...], Reason], ...] = (
     (("frames",), _in_mode("only --mode frames shows frames", "manager", "summarizer", "blind")),
-    (("model", "verify"), _rules),
+    (("model", "verify", "sees"), _rules),
+    (("sees",), _in_mode("only --mode manager shows frames on request", "summarizer", "frames", "blind")),
     (("base_url",), _endpoint),
     (("api",), _api),
     (("verify",), _in_mode("only --mode manager checks its answers", "summarizer", "frames", "blind")),

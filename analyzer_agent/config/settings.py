@@ -17,6 +17,7 @@ from analyzer_agent.timeline import clock, parse
 Manager = Literal["auto", "openai", "rules"]
 Mode = Literal["manager", "summarizer", "frames", "blind"]
 Verify = Literal["auto", "always", "never"]
+Sees = Literal["auto", "yes", "no"]
 Api = Literal["auto", "responses", "chat"]
 DEFAULT_MODEL = "gpt-5.4"
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -41,6 +42,7 @@ class SessionOverrides(TypedDict, total=False):
     weights_dir: PathLike | None
     caches: WeightCaches
     vision_model: str | None
+    sees: Sees
     vocabulary: PathLike | None
     device: str
     decoder: str
@@ -161,6 +163,14 @@ class Settings:
         more="For captions, look and --mode frames.",
         optional=True,
         metavar="NAME",
+    )
+    sees: Sees = setting(
+        Sees,
+        "Let the language model see frames itself.",
+        "auto",
+        more="auto: if a model of its name is known to see pictures.",
+        heading=_ANSWERING,
+        rare=True,
     )
     vocabulary: Path | None = setting(
         readers.path, "Read labels for tags from this file instead of the built-in ones.", optional=True, metavar="FILE", rare=True

@@ -10,6 +10,7 @@ from typing import Any
 
 from analyzer_agent.fencing import fenced
 from analyzer_agent.prompts import render
+from analyzer_agent.records.pictures import FRAME_PART
 from analyzer_agent.toolbox.citations import cited_ids, replace_marks
 
 FULL_TURNS, SUMMARY_TURNS = 4, 6
@@ -25,6 +26,8 @@ MAX_KEPT_TOKENS = 8_000
 """Messages of earlier questions are kept as they were sent up to this length, so that each request begins with the one before."""
 
 _CHARS_PER_TOKEN = 4
+_PICTURE_TOKENS = 800
+"""Tokens of a picture, about: models count 258 to 1,500."""
 
 Turn = Mapping[str, Any]
 
@@ -49,7 +52,8 @@ def with_messages(state: Mapping[str, Any], ended: Sequence[dict[str, Any]], ear
 
 def _tokens(message: Mapping[str, Any]) -> int:
     sent = {name: value for name, value in message.items() if name != "state"}
-    return len(json.dumps(sent, ensure_ascii=False)) // _CHARS_PER_TOKEN
+    pictures = sum(part.get("type") == FRAME_PART for part in message["content"]) if isinstance(message.get("content"), list) else 0
+    return len(json.dumps(sent, ensure_ascii=False)) // _CHARS_PER_TOKEN + pictures * _PICTURE_TOKENS
 
 
 def with_turn(turns: Sequence[Turn], question: str, answer: str, marks: Mapping[int, str]) -> list[Turn]:

@@ -36,11 +36,13 @@ from analyzer_agent.toolbox.answer_check import (
     parse_judgement,
     second_look,
 )
+from analyzer_agent.toolbox.cited_frames import keep_cited
 from analyzer_agent.toolbox.completeness import completeness, gaps_text
 from analyzer_agent.toolbox.finish_call import parse_finish_call
 from analyzer_agent.toolbox.scheduler import spent_ms
 from analyzer_agent.toolbox.schemas import FINISH, judge_tool
 from analyzer_agent.toolbox.session_video import video_records
+from analyzer_agent.toolbox.view import shown_pictures
 
 _SEND_BACK_LIMIT = 1
 """How often an answer that breaks the rules is sent back."""
@@ -87,7 +89,7 @@ class Nodes:
         asked = state["messages"]
         if stopped:
             asked = [*asked, {"role": "user", "content": render("out_of_steps", why=self.limits.sentence(stopped))}]
-        messages = [system, *history.kept(state), *asked]
+        messages = self.toolbox.with_pictures([system, *history.kept(state), *asked])
         reply = self._complete(messages, self.toolbox.schemas(), FINISH if stopped else False)
         counted = _counted(state, reply.usage)
         if stopped and not _ends(reply):  # a server that does not heed `tool_choice`
@@ -133,11 +135,14 @@ class Nodes:
         calls, earlier = calls_of(state), results_of(state)
         budget = None if self.limits.analyzer_ms is None else max(0, self.limits.analyzer_ms - state["analyzer_ms"])
         results = self.toolbox.scheduler.run([c for c in calls if c.name != "finish"], self.emit, budget, self.cancel)
-        texts = iter([_result_message(result, [*earlier, *results[:at]]) for at, result in enumerate(results)])
-        answers = [tool_message(c.id, _FINISH_ALONE if c.name == "finish" else next(texts)) for c in calls]
+        told = iter([(_result_message(result, [*earlier, *results[:at]]), result.pictures) for at, result in enumerate(results)])
         spent = state["analyzer_ms"] + spent_ms(results)
         counted = _counted(state, results=results)
-        answers[-1]["content"] += f"\n\n{self.limits.left({**state, **counted, 'analyzer_ms': spent})}"  # type: ignore[typeddict-item]
+        answers = []
+        for n, call in enumerate(calls, 1):
+            text, pictures = (_FINISH_ALONE, ()) if call.name == "finish" else next(told)
+            left = f"\n\n{self.limits.left({**state, **counted, 'analyzer_ms': spent})}" if n == len(calls) else ""  # type: ignore[typeddict-item]
+            answers.append(tool_message(call.id, text + left, pictures))
         return {
             "messages": [*state["messages"], *answers],
             "calls": [],
@@ -152,18 +157,22 @@ class Nodes:
     def finish(self, state: State) -> dict[str, Any]:
         """Check the answer; one that breaks a rule is sent back to the model once."""
         draft = parse_finish_call(calls_of(state), last_text(state), state["options"])
+        pictures = shown_pictures([*history.kept(state), *state["messages"]])
+        seen: dict[int, MergedNote | None] = dict.fromkeys(draft.named.intersection(pictures))
         checked = check_and_return(
             draft,
-            self.toolbox.evidence(draft.named.intersection(state.get("shown", []))),
+            seen | self.toolbox.evidence(draft.named.intersection(state.get("shown", []))),
             prompt="not_cited",
             may_return=state["sent_back"] < _SEND_BACK_LIMIT and not self.limits.reached(state, state["step"]),
-            looked=any(not result.refused for result in results_of(state)) or bool(state.get("shown")),
+            looked=any(not result.refused for result in results_of(state)) or bool(state.get("shown") or pictures),
             options=[*state["options"], state["question"]],
         )
         if isinstance(checked, CheckedAnswer):
             # An answer that cites what it read was not made worthless by what was cut.
             cut: StopReason | None = "prompt_cut" if state.get("prompt_cut") and not checked.cited else None
-            cited = citing_absences(checked, results_of(state))
+            videos = {one.video.id: one.video for one in self.toolbox.session_videos.values()}
+            kept = keep_cited(self.toolbox.store, videos, pictures, checked, state["question"], self.model.model)
+            cited = citing_absences(kept, results_of(state))
             complete = completeness(self.toolbox, cited)
             if complete and not complete.holds:
                 if back := self._back_with_gaps(state, cited, complete):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypedDict
 
-from analyzer_agent.records import NO_CALLS, ShownNote, TokenUsage, ToolCall, ToolResult, Unexamined, Usage
+from analyzer_agent.records import NO_CALLS, ShownNote, ShownPicture, TokenUsage, ToolCall, ToolResult, Unexamined, Usage
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox.answer_check import CheckedAnswer, Limit, Outcome, StopReason
 
@@ -162,7 +162,8 @@ def _result(row: Mapping[str, Any]) -> ToolResult:
     span = TimeRange(**row["span"]) if row["span"] else None
     left = tuple(Unexamined(**{**u, "span": TimeRange(**u["span"])}) for u in row["not_examined"])
     shown = tuple(ShownNote(**{**n, "span": TimeRange(**n["span"]), "words": tuple(n["words"])}) for n in row.get("shown", ()))
-    fields = {**row, "span": span, "not_examined": left, "note_ids": tuple(row["note_ids"]), "shown": shown}
+    pictures = tuple(map(_picture, row.get("pictures", ())))
+    fields = {**row, "pictures": pictures, "span": span, "not_examined": left, "note_ids": tuple(row["note_ids"]), "shown": shown}
     fields["vision"] = TokenUsage(**row["vision"]) if "vision" in row else NO_CALLS
     if "refused" in fields:  # older checkpoints hold a flag instead of the reason
         fields["refusal"] = str(row["text"]).removeprefix("Refused: ") if fields.pop("refused") else None
@@ -173,3 +174,8 @@ def last_text(state: State) -> str:
     """Return the text of the model's last reply."""
     last = state["messages"][-1]
     return str(last["content"] or "") if last["role"] == "assistant" else ""
+
+
+def _picture(row: Mapping[str, Any]) -> ShownPicture:
+    region = tuple(row["region"]) if row["region"] else None
+    return ShownPicture(**{**row, "span": TimeRange(**row["span"]), "times": tuple(row["times"]), "region": region})

@@ -4,7 +4,7 @@ Sends as few parameters as possible, and tolerates the deviations of these serve
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,8 @@ from analyzer_agent.records import TokenUsage, ToolCall
 _REQUEST_VARIANTS = ("usage", "stream", "whole")
 """Request variants, best first: streamed with usage, streamed, not streamed."""
 
+_PICTURES = {"type": "text", "text": "The pictures of the tool results above:"}
+
 _THOUGHT_FIELDS = ("reasoning_content", "reasoning", "thinking", "reasoning_details", "thought")
 
 
@@ -29,7 +31,7 @@ class OpenAIChat(OpenAIModel):
         self._way = _REQUEST_VARIANTS[0]
 
     def _body(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        body: dict[str, Any] = {"model": self.model, "messages": [without_state(message) for message in messages]}
+        body: dict[str, Any] = {"model": self.model, "messages": list(to_chat_messages(messages))}
         return body | ({"tools": [dict(tool) for tool in tools]} if tools else {})
 
     def _named_tool(self, name: str) -> dict[str, Any]:
@@ -76,6 +78,23 @@ def _is_caused_by(failure: Failure, way: str) -> bool:
     return failure.kind == "stream" or (
         failure.kind == "request" and not refuses_bound(failure) and (way == "usage" or "stream" in failure.detail.lower())
     )
+
+
+def to_chat_messages(messages: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Convert messages to those of this API, whose tool results are text: their pictures follow in a message of the user."""
+    pictures: list[Any] = []
+    for message in messages:
+        if pictures and message["role"] != "tool":
+            yield {"role": "user", "content": [_PICTURES, *pictures]}
+            pictures = []
+        content = message.get("content")
+        if message["role"] == "tool" and isinstance(content, list):
+            pictures += content[1:]
+            yield {**without_state(message), "content": content_text(content[:1])}
+        else:
+            yield without_state(message)
+    if pictures:
+        yield {"role": "user", "content": [_PICTURES, *pictures]}
 
 
 def without_state(message: Mapping[str, Any]) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def to_items(messages: Sequence[Mapping[str, Any]], model: str) -> Iterator[dict
     for message in messages:
         role = message["role"]
         if role == "tool":
-            yield {"type": "function_call_output", "call_id": message["tool_call_id"], "output": content_text(message.get("content"))}
+            yield {"type": "function_call_output", "call_id": message["tool_call_id"], "output": _content(message.get("content"))}
         elif role != "assistant":
             yield {"role": role, "content": _content(message.get("content"))}
         elif (kept := _own_items(message, model)) is not None:

@@ -32,6 +32,7 @@ from analyzer_agent.records.notes import (
     Word,
     gap,
 )
+from analyzer_agent.records.pictures import ShownPicture
 from analyzer_agent.records.questions import QuestionRecord, VideoRecord
 from analyzer_agent.records.usage import NO_CALLS, Price, TokenUsage, Usage
 
@@ -61,6 +62,7 @@ __all__ = [
     "Reason",
     "Sample",
     "ShownNote",
+    "ShownPicture",
     "TokenUsage",
     "ToolCall",
     "ToolResult",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from analyzer_agent.records.notes import JSON, ShownNote, Unread
+from analyzer_agent.records.pictures import ShownPicture
 from analyzer_agent.records.usage import NO_CALLS, TokenUsage, Usage
 from analyzer_agent.sanitize import one_line, truncated
 from analyzer_agent.timeline import TimeRange, seconds
@@ -55,7 +56,8 @@ class ToolResult:
 
     `found` counts notes after joining; `text` may fold several into one line or omit some.
     `refusal` is the reason why the call was not executed, None if it was. `shown` are the lines of
-    `text` as records. `vision` is what the models that the analyzer asked have used.
+    `text` as records, `pictures` are what a model that sees is shown with it. `vision` is what the
+    models that the analyzer asked have used.
     """
 
     call_id: str
@@ -72,6 +74,7 @@ class ToolResult:
     found: int = 0
     shown: tuple[ShownNote, ...] = ()
     vision: TokenUsage = NO_CALLS
+    pictures: tuple[ShownPicture, ...] = ()
 
     def __repr__(self) -> str:
         from analyzer_agent.wording import finished

@@ -15,6 +15,7 @@ from analyzer_agent.fencing import as_name
 from analyzer_agent.media import MediaFile, MissingVideo, is_named, jpeg, local_path, named_id, open_video
 from analyzer_agent.protocols import ChatModel, EngineConfig, EngineSpec, Spec, Vision
 from analyzer_agent.session.options import check_served, options_of, with_defaults
+from analyzer_agent.session.pictures import FramePictures
 from analyzer_agent.storage import Store, StoredSums
 from analyzer_agent.timeline import TimeRange, clock, seconds
 from analyzer_agent.toolbox import SessionVideo, Tool
@@ -179,6 +180,16 @@ def choose_model(settings: Settings, max_retries: int = 3) -> ChatModel:
 
 _NEED_A_LANGUAGE_MODEL = {"frames": "a model that can see", "blind": "a language model"}
 _MODEL_HINT = "Set OPENAI_API_KEY, or --base-url for a local server, and name the model with --model (or, for frames, --vision-model)."
+
+
+def choose_pictures(settings: Settings, model: ChatModel) -> FramePictures | None:
+    """Return what makes pictures for the managing model, if it sees; None else."""
+    from analyzer_agent.llm.sighted import sees_pictures
+
+    if settings.mode != "manager" or model.manager == "rules" or settings.sees == "no":
+        return None
+    sees = settings.sees == "yes" or sees_pictures(model.model)
+    return FramePictures(_PICTURE_SIDE, _PICTURE_BYTES) if sees else None
 
 
 def choose_mode(settings: Settings) -> "Mode | None":

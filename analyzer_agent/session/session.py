@@ -25,6 +25,7 @@ from analyzer_agent.session.assembly import (
     available_tools,
     check_videos,
     choose_model,
+    choose_pictures,
     open_or_find_imported,
     readable_tools,
     session_videos_of,
@@ -127,7 +128,16 @@ class Session(Conversation):
                 )
                 _supersede(self.store, session_video, specs)
             ready, missing = readable_tools(specs, ready, missing, self.session_videos)
-            self.toolbox = Toolbox(self.store, self.session_videos, ready, missing, specs=specs, only=self.settings.tools, approve=approve)
+            self.toolbox = Toolbox(
+                self.store,
+                self.session_videos,
+                ready,
+                missing,
+                specs=specs,
+                only=self.settings.tools,
+                pictures=choose_pictures(self.settings, self.model),
+                approve=approve,
+            )
             self.toolbox.force = self.settings.refresh
             self._closing = closing.pop_all()
         self._turns = TurnQueue()

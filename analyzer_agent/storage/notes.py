@@ -207,6 +207,15 @@ class Notes:
         with self._at.read() as db:
             return tuple(db.execute("SELECT count(*), coalesce(sum(changes), 0) FROM coverage_stats WHERE video = ?", [video]).fetchone())
 
+    def reserve_ids(self, count: int) -> range:
+        """Return numbers that no note has or will have."""
+        with self._at.write() as db:
+            last: int = (db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'notes'").fetchone() or (0,))[0]
+            changed = db.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'notes'", [last + count]).rowcount
+            if not changed:
+                db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('notes', ?)", [count])
+        return range(last + 1, last + count + 1)
+
     def get(self, ids: Iterable[int]) -> dict[int, Note]:
         """Return the notes with these ids; unknown ids are left out."""
         wanted = list(ids)

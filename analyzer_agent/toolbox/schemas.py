@@ -14,7 +14,7 @@ from analyzer_agent.storage.note_table import COLUMNS
 from analyzer_agent.timeline import SHORTEST_STEP, InvalidTime, TimeRange, clock, parse
 
 OVERVIEW, SURVEY, READ, SEARCH, FINISH, JUDGE = "overview", "survey", "read_notes", "search_notes", "finish", "judge"
-FIND_ALL, QUERY = "find_all", "query"
+FIND_ALL, QUERY, VIEW = "find_all", "query", "view"
 
 _TIME = {"type": ["string", "number"], "description": 'a clock "1:04.2" or seconds 64.2'}
 RANGE: dict[str, Any] = {"type": "array", "items": _TIME, "minItems": 2, "maxItems": 2, "description": "[start, end]"}
@@ -58,12 +58,12 @@ def function_schema(name: str, description: str, properties: Mapping[str, Any], 
 
 def analyzer_tool(spec: Spec, videos: Sequence[str]) -> dict[str, Any]:
     """Return the schema of an analyzer's tool; `videos` are the names to choose from."""
-    properties: dict[str, Any] = {**_video(videos), "ranges": RANGES}
+    properties: dict[str, Any] = {**video_property(videos), "ranges": RANGES}
     if spec.step:
         every = {"type": "number", "description": f"seconds, default {spec.step / 1000:g}"}
         properties["every"] = every
     properties |= {**spec.options_schema, **spec.filters_schema}
-    where = [] if spec.searched else [*_video(videos)] if spec.exact else [*_video(videos), "ranges"]
+    where = [] if spec.searched else [*video_property(videos)] if spec.exact else [*video_property(videos), "ranges"]
     return function_schema(spec.tool, spec.description, properties, [*where, *spec.required])
 
 
@@ -75,19 +75,19 @@ def reading_tools(videos: Sequence[str], kinds: Iterable[str]) -> list[dict[str,
         function_schema(
             OVERVIEW,
             "What the notes tell of the video, or of a range, in at most 12 parts. Free.",
-            {**_video(videos), "range": RANGE},
-            [*_video(videos)],
+            {**video_property(videos), "range": RANGE},
+            [*video_property(videos)],
         ),
         function_schema(
             READ,
             "Read the notes on a range. Free.",
-            {**_video(videos), "range": RANGE, **only},
-            [*_video(videos), "range"],
+            {**video_property(videos), "range": RANGE, **only},
+            [*video_property(videos), "range"],
         ),
         function_schema(
             SEARCH,
             "Search the notes for words, best first. Free.",
-            {"query": {"type": "string"}, "range": RANGE, **only, **_video(videos)},
+            {"query": {"type": "string"}, "range": RANGE, **only, **video_property(videos)},
             ["query"],
         ),
         function_schema(
@@ -97,7 +97,7 @@ def reading_tools(videos: Sequence[str], kinds: Iterable[str]) -> list[dict[str,
                 "words": {"type": "string"},
                 **only,
                 "range": RANGE,
-                **_video(videos),
+                **video_property(videos),
                 "page": {"type": "integer", "minimum": 1},
                 "count_only": {"type": "boolean"},
             },
@@ -150,7 +150,7 @@ def finish_tool(claims_over: Sequence[str] = ()) -> dict[str, Any]:
             "description": "all but some need cited looks at all of the scope",
         }
         properties["scope"] = {**RANGE, "description": "if only a part is asked about"}
-        properties |= _video(claims_over)
+        properties |= video_property(claims_over)
         required.append("claim")
     properties["choice"] = {"type": "string", "description": "the letter of the option, if there are options"}
     return function_schema(FINISH, "Give the answer and end the question.", properties, required)
@@ -166,7 +166,8 @@ def judge_tool() -> dict[str, Any]:
     return function_schema(JUDGE, "Tell whether the notes suffice.", properties, ["sufficient", "missing"])
 
 
-def _video(videos: Sequence[str]) -> dict[str, Any]:
+def video_property(videos: Sequence[str]) -> dict[str, Any]:
+    """Return the argument that names the video, if there are several."""
     return {"video": {"type": "string", "enum": list(videos), "description": "which video"}} if len(videos) > 1 else {}
 
 

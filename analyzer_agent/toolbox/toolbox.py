@@ -27,6 +27,7 @@ from analyzer_agent.toolbox.note_tools import Survey, overview, run_survey, surv
 from analyzer_agent.toolbox.scheduler import CallScheduler
 from analyzer_agent.toolbox.schemas import as_written, closest, decode
 from analyzer_agent.toolbox.session_video import SessionNotes, SessionVideo, Tool
+from analyzer_agent.toolbox.view import PictureRenderer, Pictures, view, view_tool
 
 
 class Toolbox(SessionNotes):
@@ -41,6 +42,7 @@ class Toolbox(SessionNotes):
             default those of `tools`.
         only: the analyzers that the user limits the session to; also hides notes that others left
             in earlier sessions. None means all.
+        pictures: makes pictures for a model that sees, which is then offered `view`; None without one.
         approve: callback before a step whose estimate exceeds `APPROVAL_ABOVE_MS`; False declines
             the step.
     """
@@ -54,6 +56,7 @@ class Toolbox(SessionNotes):
         *,
         specs: Mapping[str, Spec] | None = None,
         only: Collection[str] | None = None,
+        pictures: Pictures | None = None,
         approve: Callable[[ToolStarted], bool] | None = None,
     ) -> None:
         known = specs or {name: tool.spec for name, tool in tools.items()}
@@ -61,6 +64,7 @@ class Toolbox(SessionNotes):
         self.scheduler = CallScheduler(self, approve)
         self.summaries = SummaryCache(self.reader)
         self.force = False
+        self.pictures = pictures
         self._table: tuple[object, NoteTable] | None = None
         self._by_tool = {tool.spec.tool: tool for tool in tools.values() if any(not one.missing_input(tool.spec) for one in session_videos)}
 
@@ -90,8 +94,8 @@ class Toolbox(SessionNotes):
         """Return the schemas of all tools, the same for a whole session."""
         videos = list(self.session_videos)
         analyzers = [schemas.analyzer_tool(tool.spec, videos) for tool in self.offered]
-        tools = [*analyzers, *self._surveying(), *schemas.reading_tools(videos, self._kinds()), schemas.finish_tool(videos)]
-        return [schemas.as_sent(tool) for tool in tools]
+        free = [*self._viewing(), *self._surveying(), *schemas.reading_tools(videos, self._kinds())]
+        return [schemas.as_sent(tool) for tool in [*analyzers, *free, schemas.finish_tool(videos)]]
 
     @cached_property
     def surveys(self) -> dict[str, Survey]:
@@ -101,6 +105,15 @@ class Toolbox(SessionNotes):
 
     def _surveying(self) -> list[dict[str, Any]]:
         return [schemas.survey_tool(list(self.surveys), len(self.session_videos))] if self.surveys else []
+
+    def _viewing(self) -> list[dict[str, Any]]:
+        shown = [name for name, one in self.session_videos.items() if one.video.picture and not one.unavailable_reason]
+        return [view_tool(shown)] if self.pictures and shown else []
+
+    def with_pictures(self, messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Return messages with the pictures that were shown, in place of the parts that stand for them."""
+        videos = {one.video.id: one.video for one in self.session_videos.values()}
+        return PictureRenderer(self.pictures, videos).render(messages) if self.pictures else [dict(message) for message in messages]
 
     def _kinds(self) -> set[str]:
         only = self.reader.only
@@ -166,7 +179,7 @@ class Toolbox(SessionNotes):
             session_videos = able if several and "video" not in args else [self._offer(args)]
             running = AnalyzerCall(self.store, self.reader, call, tool, args, several, self.force, self.scheduler.approves, emit, cancel)
             return running.run(session_videos, budget_ms)
-        free = [*self._surveying(), *schemas.reading_tools(list(self.session_videos), self._kinds())]
+        free = [*self._viewing(), *self._surveying(), *schemas.reading_tools(list(self.session_videos), self._kinds())]
         readers = {tool["function"]["name"]: tool for tool in free}
         if call.name not in readers:
             raise ToolRefusal(self._no_such(call.name))
@@ -186,6 +199,9 @@ class Toolbox(SessionNotes):
             )
             return replace(result, args=as_written(call.arguments))
         emit(ToolStarted(call.id, call.name, args, self._read_ranges(args)))
+        if call.name == schemas.VIEW and self.pictures:
+            session_video = self._offer(args)
+            return view(self.store, self.pictures, session_video, call, args, session_video.name if len(self.session_videos) > 1 else "")
         if call.name == schemas.SEARCH:
             return note_tools.search_notes(self.reader, self.session_videos, call, args)
         if call.name == schemas.FIND_ALL:

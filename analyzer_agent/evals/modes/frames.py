@@ -5,30 +5,25 @@ that cite it; the other shown frames are recorded as covered and empty.
 """
 
 import hashlib
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from analyzer_agent.errors import AgentError
 from analyzer_agent.evals.modes.single_call import QuestionContext, ask_and_check
-from analyzer_agent.events import Emit, ToolFinished, ToolStarted, discard
-from analyzer_agent.evidence.gap_runner import GapRunner
-from analyzer_agent.evidence.provenance import BoundAnalyzer, make_provenance
+from analyzer_agent.events import Emit, ToolFinished, ToolStarted
 from analyzer_agent.messages import question_message
 from analyzer_agent.prompts import render
-from analyzer_agent.protocols import Analyzer, Grain, Spec, Video
-from analyzer_agent.records import JSON, Note, Observation, ToolResult
+from analyzer_agent.records import JSON, ToolResult
 from analyzer_agent.timeline import FINEST_STEP, TimeRange, clock, instants, seconds
 from analyzer_agent.toolbox import SessionVideo
 from analyzer_agent.toolbox.answer_check import CheckedAnswer, Outcome
-from analyzer_agent.toolbox.citations import renumber, sentences_with_ids
+from analyzer_agent.toolbox.citations import renumber
+from analyzer_agent.toolbox.cited_frames import LOOK_KIND, keep_sentences, sentences_by_number
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-LOOK_KIND = "look"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,28 +119,9 @@ def _renumbered(answer: CheckedAnswer, ids: Mapping[int, int]) -> CheckedAnswer:
 # --- notes ----------------------------------------------------------------------------------------------------------
 
 
-class FrameAnswers(Analyzer):
-    """A finished model answer in the form of an analyzer, so that it is stored through the ledger.
-
-    Each question is a separate lane, so that answers to different questions do not replace one
-    another.
-    """
-
-    version = "1"
-
-    def __init__(self, model: str, asked: Mapping[str, JSON], said: Mapping[int, Observation]) -> None:
-        self.engine, self.params, self._said = model, asked, said
-        self.lane = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
-
-    def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
-        """Yield each grain with the sentences on its frame, if any."""
-        for grain in grains:
-            yield grain, [self._said[grain.span.start]] if grain.span.start in self._said else []
-
-
 def _store_cited(context: QuestionContext, shown: Sequence[ShownFrame], answer: CheckedAnswer, system: str) -> dict[int, int]:
     """Store the sentences on frames; return the note ids of cited frames by number."""
-    said = _sentences_by_frame(answer)
+    said = sentences_by_number(answer)
     asked: Mapping[str, JSON] = {
         "question": context.question,
         "options": list(context.options),
@@ -155,40 +131,10 @@ def _store_cited(context: QuestionContext, shown: Sequence[ShownFrame], answer: 
     ids: dict[int, int] = {}
     for session_video in context.toolbox.session_videos.values():
         frames = [frame for frame in shown if frame.session_video is session_video]
-        found = {
-            f.span.start: Observation(f.span, LOOK_KIND, said[f.number], None, {"pts": f.pts, "question": context.question})
-            for f in frames
-            if f.number in said
+        found: dict[int, tuple[TimeRange, str, Mapping[str, JSON]]] = {
+            f.span.start: (f.span, said[f.number], {"pts": f.pts, "question": context.question}) for f in frames if f.number in said
         }
-        notes = _stored(context, session_video, FrameAnswers(context.model.model, asked, found), [f.span for f in frames], found)
+        spans = [f.span for f in frames]
+        notes = keep_sentences(context.toolbox.store, session_video.video, context.model.model, asked, spans, found, context.cancel)
         ids |= {f.number: notes[f.span.start] for f in frames if f.number in said}
     return ids
-
-
-def _sentences_by_frame(answer: CheckedAnswer) -> dict[int, str]:
-    """Return for each cited frame the sentences that cite it, or else the whole answer."""
-    parts = list(sentences_with_ids(answer.text))
-    whole = " ".join(sentence for sentence, _ in parts if sentence) or answer.choice or answer.text
-    return {n: " ".join(sentence for sentence, cited in parts if n in cited and sentence) or whole for n in answer.cited}
-
-
-def _stored(
-    context: QuestionContext, session_video: SessionVideo, look: FrameAnswers, spans: Sequence[TimeRange], found: Mapping[int, Observation]
-) -> dict[int, int]:
-    """Store observations through the ledger, and return the note ids by start time.
-
-    A note remains until a different text for its frame replaces it.
-    """
-    spec = Spec(LOOK_KIND, LOOK_KIND, "Show frames to a model.", FINEST_STEP, lambda _options, _engine: look, (LOOK_KIND,), needs="picture")
-    job = BoundAnalyzer(spec, look, make_provenance(spec, look, session_video.video))
-    gap_runner = GapRunner(context.toolbox.store, session_video.video, job)
-
-    def read() -> dict[int, Note]:
-        notes = context.toolbox.store.notes.read(session_video.video.id, TimeRange(0, session_video.video.duration), keys=[gap_runner.key])
-        return {note.span.start: note for note in notes}
-
-    old = read()
-    changed = [s for s in spans if s.start in found and (s.start not in old or old[s.start].text != found[s.start].text)]
-    for part, force in ((changed, True), ([span for span in spans if span not in changed], False)):
-        gap_runner.run(gap_runner.plan(part, force=force), _call_id(session_video), discard, cancel=context.cancel)
-    return {start: note.id for start, note in read().items()}

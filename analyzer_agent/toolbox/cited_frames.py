@@ -1,0 +1,113 @@
+"""What a model that saw frames says of those it cites, stored as notes of kind `look` through the ledger."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from analyzer_agent.events import discard
+from analyzer_agent.evidence.gap_runner import GapRunner
+from analyzer_agent.evidence.provenance import BoundAnalyzer, make_provenance
+from analyzer_agent.protocols import Analyzer, Grain, Spec, Video
+from analyzer_agent.records import JSON, Note, Observation, ShownPicture
+from analyzer_agent.storage import Store
+from analyzer_agent.timeline import FINEST_STEP, TimeRange
+from analyzer_agent.toolbox.answer_check import CheckedAnswer
+from analyzer_agent.toolbox.citations import renumber, sentences_with_ids
+
+LOOK_KIND = "look"
+
+
+class FrameAnswers(Analyzer):
+    """A finished model answer in the form of an analyzer, so that it is stored through the ledger.
+
+    Each question is a separate lane, so that answers to different questions do not replace one
+    another.
+    """
+
+    version = "1"
+
+    def __init__(self, model: str, asked: Mapping[str, JSON], said: Mapping[int, Observation]) -> None:
+        self.engine, self.params, self._said = model, asked, said
+        self.lane = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
+
+    def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
+        """Yield each grain with the sentences on its frame, if any."""
+        for grain in grains:
+            yield grain, [self._said[grain.span.start]] if grain.span.start in self._said else []
+
+
+def sentences_by_number(answer: CheckedAnswer) -> dict[int, str]:
+    """Return for each cited number the sentences that cite it, or else the whole answer."""
+    parts = list(sentences_with_ids(answer.text))
+    whole = " ".join(sentence for sentence, _ in parts if sentence) or answer.choice or answer.text
+    return {n: " ".join(sentence for sentence, cited in parts if n in cited and sentence) or whole for n in answer.cited}
+
+
+def keep_sentences(
+    store: Store,
+    video: Video,
+    model: str,
+    asked: Mapping[str, JSON],
+    spans: Sequence[TimeRange],
+    said: Mapping[int, tuple[TimeRange, str, Mapping[str, JSON]]],
+    cancel: threading.Event | None = None,
+) -> dict[int, int]:
+    """Store sentences on frames, and return the note ids by start time.
+
+    A note remains until a different text for its frame replaces it.
+
+    Args:
+        store: the store.
+        video: the video.
+        model: the model that saw the frames.
+        asked: what it was asked, and all that it was shown: the identity of the notes.
+        spans: the ranges of all frames shown; those without a sentence are covered and empty.
+        said: range, sentences and detail by start time in ms.
+        cancel: stops when set.
+    """
+    found = {start: Observation(span, LOOK_KIND, text, None, detail) for start, (span, text, detail) in said.items()}
+    look = FrameAnswers(model, asked, found)
+    spec = Spec(LOOK_KIND, LOOK_KIND, "Show frames to a model.", FINEST_STEP, lambda _options, _engine: look, (LOOK_KIND,), needs="picture")
+    gap_runner = GapRunner(store, video, BoundAnalyzer(spec, look, make_provenance(spec, look, video)))
+
+    def read() -> dict[int, Note]:
+        notes = store.notes.read(video.id, TimeRange(0, video.duration), keys=[gap_runner.key])
+        return {note.span.start: note for note in notes}
+
+    old = read()
+    changed = [s for s in spans if s.start in found and (s.start not in old or old[s.start].text != found[s.start].text)]
+    for part, force in ((changed, True), ([span for span in spans if span not in changed], False)):
+        gap_runner.run(gap_runner.plan_of([Grain(span) for span in part], force=force), f"{LOOK_KIND}-{video.id}", discard, cancel=cancel)
+    return {start: note.id for start, note in read().items()}
+
+
+def keep_cited(
+    store: Store, videos: Mapping[str, Video], shown: Mapping[int, ShownPicture], answer: CheckedAnswer, question: str, model: str
+) -> CheckedAnswer:
+    """Store the sentences that cite pictures as notes, and return the answer with these notes in place of the numbers.
+
+    Args:
+        store: the store.
+        videos: the session's videos by id.
+        shown: the pictures by number.
+        answer: the checked answer.
+        question: the question.
+        model: the model that saw the pictures.
+    """
+    said = sentences_by_number(answer)
+    ids: dict[int, int] = {}
+    for number in answer.cited:
+        if (picture := shown.get(number)) is None or (video := videos.get(picture.video)) is None:
+            continue
+        asked: dict[str, JSON] = {"question": question, "view": picture.times}
+        asked |= {"region": picture.region} if picture.region else {}
+        detail: dict[str, JSON] = {"question": question, "frames": picture.times}
+        found = {picture.span.start: (picture.span, said[number], detail)}
+        ids[number] = keep_sentences(store, video, model, asked, [picture.span], found)[picture.span.start]
+    if not ids:
+        return answer
+    cited = tuple(dict.fromkeys(ids.get(number, number) for number in answer.cited))
+    unsupported = tuple(renumber(claim, ids) for claim in answer.unsupported)
+    return replace(answer, text=renumber(answer.text, ids), cited=cited, unsupported=unsupported)

@@ -1,0 +1,244 @@
+"""`view`: frames as pictures for a manager that sees, which it cites like notes."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from analyzer_agent.config import Settings
+from analyzer_agent.events import discard
+from analyzer_agent.llm.openai_chat import to_chat_messages
+from analyzer_agent.llm.sighted import sees_pictures
+from analyzer_agent.protocols import FrameQuery, Reply
+from analyzer_agent.records import ShownPicture
+from analyzer_agent.sample import sample_path
+from analyzer_agent.session import Session
+from analyzer_agent.storage import Store
+from analyzer_agent.testing import FakeVideo, ScriptedModel, call
+from analyzer_agent.timeline import TimeRange
+from analyzer_agent.toolbox import SessionVideo, Toolbox
+from analyzer_agent.toolbox.view import PictureRenderer
+from openai_server import OpenAIServer
+
+
+class Album:
+    """Makes pictures that say what is on them."""
+
+    def __init__(self) -> None:
+        self.made: list[tuple[str, tuple[int, ...], Any]] = []
+
+    def part(self, video: Any, times: Sequence[int], region: Any) -> Mapping[str, Any] | None:
+        self.made.append((video.id, tuple(times), region))
+        return None if times[0] == 7_000 else {"type": "image_url", "image_url": {"url": f"{video.id} {list(times)} {region}"}}
+
+
+@pytest.fixture
+def album() -> Album:
+    return Album()
+
+
+@pytest.fixture
+def box(tmp_path: Path, album: Album) -> Any:
+    film = FakeVideo(60_000)
+    with Store(tmp_path / "store.db") as store:
+        store.notes.add_video(film.id, film.name, str(film.path), film.duration)
+        yield Toolbox(store, [SessionVideo("film", film, TimeRange(0, 60_000))], {}, pictures=album)
+
+
+def viewed(box: Toolbox, **arguments: Any) -> Any:
+    return box.run(call("view", **arguments), discard)
+
+
+def times(result: Any) -> list[tuple[int, ...]]:
+    return [picture.times for picture in result.pictures]
+
+
+def test_the_frames_of_the_ranges_and_no_others_each_with_a_number(box: Toolbox) -> None:
+    result = viewed(box, ranges=[[5, 7], ["0:50", "0:50.08"]])
+    assert times(result) == [(5_000 + 250 * n,) for n in range(8)] + [(50_000,), (50_040,)]
+    assert [picture.number for picture in result.pictures] == list(range(1, 11))
+    assert [str(picture.span) for picture in result.pictures][-3:] == ["0:06.75-0:07", "0:50-0:50.04", "0:50.04-0:50.08"]
+    assert result.text == "view: 10 frames, shown to you." and result.note_ids == () and result.found == 10
+    assert viewed(box, ranges=[[5, 6]], every=0.5).pictures[0].number == 11
+
+
+def test_the_first_look_is_one_sheet_of_the_whole(box: Toolbox) -> None:
+    (picture,) = viewed(box).pictures
+    assert picture.times == tuple(3_750 * n for n in range(16)) and picture.span == TimeRange(0, 60_000)
+    assert picture.label.startswith("#1 a sheet of 16 frames: 0:00, 0:03.75, 0:07.5")
+    sheets = viewed(box, ranges=[[0, 20]], every=1, sheet=True)
+    assert times(sheets) == [tuple(range(0, 16_000, 1_000)), tuple(range(16_000, 20_000, 1_000))]
+    assert sheets.text == "view: 20 frames on 2 sheets, shown to you."
+
+
+def test_a_region_goes_with_the_picture(box: Toolbox, album: Album) -> None:
+    viewed(box, ranges=[[1, 1.04]], region="left half")
+    assert album.made == [("fake", (1_000,), (0.0, 0.0, 0.5, 1.0))]
+
+
+def test_what_cannot_be_decoded_is_told(box: Toolbox) -> None:
+    result = viewed(box, ranges=[[6, 8]], every=1)
+    assert times(result) == [(6_000,)] and result.text == "view: 1 frame, shown to you. 1 cannot be decoded, at 0:07."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"ranges": [[0, 60]], "every": 2}, "that is 30 pictures, and a call shows at most 16. Shorten the ranges, or give every=3.75."),
+        ({"every": 0}, "'every': cannot show a frame every 0 seconds"),
+        ({"region": "the left"}, "'the left' is not a region"),
+        ({"ranges": [[70, 80]]}, "lies outside of what can be analyzed"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused(box: Toolbox, arguments: dict[str, Any], told: str) -> None:
+    assert told in (viewed(box, **arguments).refusal or "")
+
+
+def test_it_is_offered_only_to_a_model_that_sees(box: Toolbox, tmp_path: Path) -> None:
+    assert "view" in {tool["function"]["name"] for tool in box.schemas()}
+    blind = Toolbox(box.store, list(box.session_videos.values()), {})
+    assert "view" not in {tool["function"]["name"] for tool in blind.schemas()}
+    assert "'view' is not a tool" in (viewed(blind).refusal or "")
+
+
+def test_numbers_are_never_those_of_notes(box: Toolbox) -> None:
+    store = box.store
+    first = store.notes.reserve_ids(3)
+    ids = store.ledger.keep("fake", "k:1", [], [])
+    assert list(first) == [1, 2, 3] and ids == [] and list(store.notes.reserve_ids(2)) == [4, 5] and list(store.notes.reserve_ids(0)) == []
+
+
+# --- in messages --------------------------------------------------------------------------------------------------------
+
+
+def message(*numbers: int) -> dict[str, Any]:
+    parts = [ShownPicture(n, "fake", TimeRange(n * 1_000, n * 1_000 + 500), (n * 1_000,)).to_part() for n in numbers]
+    return {"role": "tool", "tool_call_id": "c", "content": [{"type": "text", "text": "view: ..."}, *parts]}
+
+
+def test_pictures_follow_their_labels_and_come_back_the_same(album: Album) -> None:
+    renderer = PictureRenderer(album, {"fake": FakeVideo()})
+    plain = {"role": "user", "content": "What?"}
+    assert renderer.render([plain, message(1)]) == renderer.render([plain, message(1)])
+    assert renderer.render([plain, message(1)])[1]["content"] == [
+        {"type": "text", "text": "view: ..."},
+        {"type": "text", "text": "#1 0:01"},
+        {"type": "image_url", "image_url": {"url": "fake [1000] None"}},
+    ]
+
+
+def test_the_oldest_pictures_leave_many_at_a_time_and_say_how_to_come_back(album: Album) -> None:
+    renderer = PictureRenderer(album, {"fake": FakeVideo()})
+
+    def left(count: int) -> list[int]:
+        parts = renderer.render([message(*range(10, 10 + count))])[0]["content"]
+        return [int(part["text"].split()[0][1:]) for part in parts[1:] if "left out" in part.get("text", "")]
+
+    assert [len(left(count)) for count in (32, 33, 48, 49)] == [0, 16, 16, 32]
+    (stub,) = renderer.render([message(7)])[0]["content"][1:]
+    assert stub["text"] == '#7 0:07: left out; view(ranges=[["0:07", "0:07.5"]]) shows it again'
+
+
+def test_chat_completions_get_pictures_in_a_message_after_all_results(album: Album) -> None:
+    sent = PictureRenderer(album, {"fake": FakeVideo()}).render(
+        [message(1), {"role": "tool", "tool_call_id": "d", "content": "x"}, message(2)]
+    )
+    roles = [(one["role"], one["content"] if isinstance(one["content"], str) else len(one["content"])) for one in to_chat_messages(sent)]
+    assert roles == [("tool", "view: ..."), ("tool", "x"), ("tool", "view: ..."), ("user", 5)]
+
+
+# --- through a session --------------------------------------------------------------------------------------------------
+
+
+def shown(body: dict[str, Any]) -> list[tuple[str, tuple[int, ...]]]:
+    """Return the labels of the pictures in a request with their shapes, in either API."""
+    lists = [one.get("content") or one.get("output") for one in body.get("messages") or body["input"]]
+    parts = [part for content in lists if isinstance(content, list) for part in content]
+    found = []
+    for label, part in pairwise(parts):
+        if part["type"] in ("image_url", "input_image"):
+            url = part["image_url"] if isinstance(part["image_url"], str) else part["image_url"]["url"]
+            with av.open(io.BytesIO(base64.b64decode(url.partition(",")[2])), "r") as container:
+                found.append((label["text"], next(container.decode(container.streams.video[0])).to_ndarray(format="rgb24").shape))
+    return found
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+def test_a_cited_picture_becomes_a_note(tmp_path: Path, api: Any) -> None:
+    with OpenAIServer() as server:
+        server.calls(("view", {"ranges": [["0:02", "0:03"]], "every": 0.5}))
+        server.calls(("finish", {"answer": "A ferry is moored [#2].", "notes": [2], "confidence": "high", "outcome": "answered"}))
+        settings = Settings(store=tmp_path / "store.db", model="m", sees="yes", api=api, base_url=server.url, verify="never")
+        with Session(sample_path(), settings=settings) as session:
+            answer = session.ask("What is moored?")
+            (note,) = session.store.notes.get([answer.citations[0].note]).values()
+            assert session.toolbox.covered(session.session_videos[0])["look"] == [TimeRange(2_500, 3_000)]
+    assert [label for label, _ in shown(server.requests[1].body)] == ["#1 0:02", "#2 0:02.5"] and shown(server.requests[0].body) == []
+    (citation,) = answer.citations
+    assert (citation.kind, citation.engine, citation.text) == ("look", "m", "A ferry is moored.")
+    assert (
+        citation.span == TimeRange(2_500, 3_000) and citation.note not in (1, 2) and answer.text == f"A ferry is moored [#{citation.note}]."
+    )
+    assert note.observation.detail == {"question": "What is moored?", "frames": [2_500]}
+
+
+def test_pictures_stay_in_a_conversation_and_can_be_cited_later(tmp_path: Path) -> None:
+    model = ScriptedModel(
+        Reply(calls=(call("view", ranges=[["0:02", "0:02.04"]]),)),
+        Reply(calls=(call("finish", answer="A ferry [#1].", notes=[1], confidence="high", outcome="answered"),)),
+        Reply(calls=(call("finish", "f2", answer="It is red [#1].", notes=[1], confidence="high", outcome="answered"),)),
+    )
+    settings = Settings(store=tmp_path / "store.db", sees="yes", verify="never")
+    with Session(sample_path(), settings=settings, model=model) as session:
+        first, second = session.ask("What is moored?"), session.ask("Which colour is it?")
+    assert [citation.text for citation in second.citations] == ["It is red."]
+    assert first.citations[0].note != second.citations[0].note
+
+    def pictures(messages: Any) -> list[str]:
+        parts = [part for one in messages if isinstance(one["content"], list) for part in one["content"]]
+        return [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
+
+    before, after = model.requests[1][0], model.requests[2][0]
+    assert pictures(after) == pictures(before) != [] and list(after[: len(before)]) == list(before), "byte for byte"
+
+
+def test_a_frame_that_breaks_off_later_is_left_out_of_the_message(tmp_path: Path) -> None:
+    from analyzer_agent.session.pictures import FramePictures
+
+    class Broken(FakeVideo):
+        def read_frames(self, query: FrameQuery) -> Any:
+            yield from ()
+
+    film = FakeVideo(2_000, picture_at=lambda pts: np.full((36, 64, 3), pts // 10 % 256, np.uint8))
+    pictures = FramePictures(512, 100_000)
+    assert pictures.part(Broken(2_000), [0], None) is None
+    sheet = pictures.part(film, [0, 500], (0.0, 0.0, 0.5, 1.0))
+    assert sheet and sheet is pictures.part(film, (0, 500), (0.0, 0.0, 0.5, 1.0)), "made once"
+    assert film.reads == [TimeRange(0, 1), TimeRange(480, 481)] or len(film.reads) == 2
+
+
+@pytest.mark.parametrize("name", ["gpt-5.4", "gpt-4o-mini", "o3", "claude-sonnet-4-5", "gemini-2.5-flash", "Qwen/Qwen2.5-VL-7B-Instruct"])
+def test_models_known_to_see(name: str) -> None:
+    assert sees_pictures(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["gpt-3.5-turbo", "gpt-oss-120b", "o3-mini", "qwen3:8b", "vision-lab/llama3.1:8b", "mistral-7b", "gemma3:1b", "m"]
+)
+def test_models_not_known_to_see(name: str) -> None:
+    assert not sees_pictures(name)
+
+
+@pytest.mark.parametrize(
+    ("model", "sees", "offered"), [("gpt-5.4", "auto", True), ("gpt-5.4", "no", False), ("m", "auto", False), ("m", "yes", True)]
+)
+def test_who_sees_is_known_by_name_or_said(tmp_path: Path, model: str, sees: Any, offered: bool) -> None:
+    settings = Settings(store=tmp_path / "store.db", model=model, sees=sees, base_url="http://127.0.0.1:9/v1")
+    with Session(sample_path(), settings=settings) as session:
+        assert ("view" in {tool["function"]["name"] for tool in session.toolbox.schemas()}) == offered
