@@ -40,7 +40,7 @@ export class LaneRows {
       "button",
       { type: "button", class: "label", title: `Next note of ${name}`, "aria-label": `${about}. Go to the next note`, onclick: () => this.#next(number) },
       element("i", { class: `swatch lane-${number % 8}` }),
-      element("span", {}, name),
+      element("span", {}, video.lanes[number].speaker || name),
       element("small", {}, notes.length.toLocaleString("en")),
     );
     const canvas = element("canvas", { "aria-hidden": "true" });
@@ -81,17 +81,23 @@ export class LaneRows {
     }
     if (before < video.duration) paint("never", 0, before, video.duration);
     const matching = words.length ? new Set(this.state.found) : null;
-    let edge = -1;
-    for (const one of video.byLane[number]) {
-      if (one.end < strip.start || one.start > strip.end) continue;
-      const [from, to] = [strip.x(one.start, width), strip.x(one.end, width)];
-      if (to <= edge && !matching && one !== note) continue; // hidden behind what is drawn already
-      pen.globalAlpha = matching && !matching.has(one) ? 0.2 : one.uncertain ? 0.6 : 1;
-      pen.fillStyle = colour;
-      pen.fillRect(from, 3, Math.max(NARROWEST, to - from - 0.5), height - 6);
-      edge = Math.max(edge, to);
-    }
-    pen.globalAlpha = 1;
+    const shown = video.byLane[number].filter((one) => one.end >= strip.start && one.start <= strip.end);
+    pen.fillStyle = colour;
+    const bars = (alpha, chosen) => {
+      pen.globalAlpha = alpha;
+      let edge = -1;
+      for (const one of shown.filter(chosen)) {
+        const [from, to] = [Math.max(edge, strip.x(one.start, width)), strip.x(one.end, width)];
+        if (to <= edge) continue; // behind what is drawn already
+        edge = from + Math.max(NARROWEST, to - from - 0.5);
+        pen.fillRect(from, 3, edge - from, height - 6);
+      }
+      pen.globalAlpha = 1;
+    };
+    const matches = (one) => !matching || matching.has(one);
+    bars(0.2, (one) => !matches(one));
+    bars(0.6, (one) => matches(one) && one.uncertain);
+    bars(1, (one) => matches(one) && !one.uncertain);
     if (note?.lane === number) {
       const [from, to] = [strip.x(note.start, width), strip.x(note.end, width)];
       pen.strokeStyle = palette.text;

@@ -106,7 +106,9 @@ function search(state, tabs, answers, notes) {
     clearTimeout(waiting);
     state.search(event.target.value);
     tabs.open(state.found.length || !answers.shown ? "notes" : "answers");
-    if (state.found.length) notes.box.focus();
+    if (!state.found.length) return;
+    notes.box.focus();
+    state.select(state.found[0]);
   });
   state.on("search video", () => {
     const { words, found } = state;

@@ -31,6 +31,7 @@ export class Player {
     this.video.removeAttribute("src");
     this.video.hidden = false;
     this.video.setAttribute("aria-label", video.name);
+    byId("stage").classList.toggle("bare", !video.thumbnails.length); // nothing to see: sound, or a file that is not here
     const address = await this.state.source.address(video);
     if (address) this.video.src = address;
     else this.#refused();
@@ -107,7 +108,8 @@ export class Player {
     const why = this.state.video.url ? "This browser cannot play the file, or it has moved." : "The file is not here.";
     const input = element("input", { type: "file", accept: "video/*,audio/*", class: "hidden", onchange: () => this.#take(input.files[0]) });
     const label = element("label", { class: "button" }, "Choose the file", input);
-    this.#tell(`${why} Its pictures and notes are shown.`, label);
+    const { thumbnails } = this.state.video;
+    this.#tell(`${why} Its ${thumbnails.length ? "pictures and " : ""}notes are shown.`, label);
     this.#picture();
   }
 
