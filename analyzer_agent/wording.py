@@ -6,13 +6,14 @@ are up to `cli`.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
+from math import floor, log10
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 from urllib.parse import quote as percent_encoded
 
 from analyzer_agent import events
 from analyzer_agent.events import ToolStarted
-from analyzer_agent.records import ABSENCE, Answer, Citation, JoinedNote, ToolResult, Unexamined
+from analyzer_agent.records import ABSENCE, Answer, Citation, JoinedNote, ToolResult, Unexamined, Usage
 from analyzer_agent.sanitize import one_line, sanitize, truncated
 from analyzer_agent.timeline import TimeRange, clock, seconds
 
@@ -260,9 +261,28 @@ def cost_line(answer: Answer) -> str:
     """Return the cost of the question on one line."""
     usage = answer.usage
     parts = [f"{_seconds(usage.media_ms_analyzed)} new media-seconds", f"{_seconds(usage.media_ms_reused)} reused"]
+    return ", ".join([*parts, *model_costs(usage), amount(usage.wall_ms)])
+
+
+def model_costs(usage: Usage) -> list[str]:
+    """Return what the model calls cost: calls and tokens of the manager, those of vision models, money; nothing without calls."""
+    parts = []
     if usage.llm_calls:
-        parts.append(f"{counted(usage.llm_calls, 'model call')} ({usage.input_tokens} tokens in, {usage.output_tokens} out)")
-    return ", ".join([*parts, amount(usage.wall_ms)])
+        cached = f", {usage.cached_input_tokens} of all from a cache" if usage.cached_input_tokens else ""
+        parts.append(f"{counted(usage.llm_calls, 'model call')} ({usage.input_tokens} tokens in, {usage.output_tokens} out{cached})")
+    if usage.vision_calls:
+        parts.append(f"{counted(usage.vision_calls, 'vision call')} ({usage.vision_tokens} tokens)")
+    if usage.model_calls:
+        parts += ["tokens estimated"] if usage.tokens_estimated else []
+        parts.append("price not known" if usage.cost_usd is None else dollars(usage.cost_usd))
+    return parts
+
+
+def dollars(usd: float) -> str:
+    """Return an amount of money for people: `$1.25`, `$0.0032`; two significant digits below a dollar."""
+    if usd >= 1:
+        return f"${usd:,.2f}"
+    return f"${usd:.{2 if usd == 0 else max(2, 1 - floor(log10(usd)))}f}"
 
 
 def _seconds(ms: int) -> str:

@@ -13,8 +13,9 @@ from analyzer_agent.cli.output import echo, warn
 from analyzer_agent.cli.progress import progress_display
 from analyzer_agent.cli.terminal import interruptible
 from analyzer_agent.errors import AgentError
+from analyzer_agent.records import Usage
 from analyzer_agent.sanitize import one_line, truncated
-from analyzer_agent.wording import amount
+from analyzer_agent.wording import amount, dollars, model_costs
 
 if TYPE_CHECKING:
     from analyzer_agent.batch import Batch, Tally
@@ -73,6 +74,7 @@ def _answer(run: "Batch", workers: int, out: str, flags: Mapping[str, Any]) -> N
             result = one.record["error"]["message"] if one.failed else one.record["answer"]
             drawer.note(
                 f"{tally.done}/{tally.total} {one_line(one.id)}: {'failed: ' if one.failed else ''}{truncated(one_line(result), 100)}"
+                + _price_of(one.record)
             )
             drawer.count(tally.done, tally.total, _so_far(tally))
     answered = before + tally.done - tally.failed
@@ -103,11 +105,19 @@ def _require_videos(run: "Batch") -> None:
     warn(f"{told}. {hint}")
 
 
+def _price_of(record: Mapping[str, Any]) -> str:
+    """Return what the model calls of a question cost, in brackets; "" without calls."""
+    usage = Usage.from_dict(record.get("usage") or {})
+    if not usage.model_calls:
+        return ""
+    return f" ({usage.tokens} tokens{'' if usage.cost_usd is None else f', {dollars(usage.cost_usd)}'})"
+
+
 def _so_far(tally: "Tally") -> str:
     """Return the figures of a run so far: right choices, cost, and the estimated time left."""
     parts = [] if tally.accuracy is None else [f"{tally.right} of {tally.judged} choices right ({tally.accuracy:.1%})"]
     parts += [f"{tally.failed} failed"] if tally.failed else []
-    parts += [f"{tally.usage.llm_calls} LLM calls, {tally.usage.tokens} tokens"] if tally.usage.llm_calls else []
+    parts += model_costs(tally.usage)
     parts += [f"{tally.usage.analyzer_ms / 1000:.3g} analyzer seconds"]
     if tally.left_s is not None and tally.done < tally.total:
         parts.append(f"about {amount(round(tally.left_s * 1000))} left")

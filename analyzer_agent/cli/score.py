@@ -13,7 +13,9 @@ import click
 from analyzer_agent.cli.options import settings_of, shared_options
 from analyzer_agent.cli.output import echo, markdown_table, safe_json, table, warn
 from analyzer_agent.errors import AgentError
+from analyzer_agent.records import Usage
 from analyzer_agent.sanitize import one_line
+from analyzer_agent.wording import model_costs
 
 if TYPE_CHECKING:
     from analyzer_agent.evals.score import Judge, ScoredRun, Section
@@ -124,6 +126,8 @@ def _judge(answers: Path, flags: Mapping[str, Any]) -> "Judge":
 
 def _judged(run: "ScoredRun", judge: "Judge") -> "ScoredRun":
     verdicts = judge.judge(run.items, _progress(run.path.name))
+    if costs := model_costs(Usage.of_calls(judge.used)):
+        echo(f"Judged: {', '.join(costs)}.", err=True)
     return replace(run, verdicts=verdicts, judge=judge.model.model)
 
 

@@ -9,7 +9,7 @@ from analyzer_agent.cli.sessions import as_table, sessions_in
 from analyzer_agent.records import Usage
 from analyzer_agent.sanitize import one_line
 from analyzer_agent.timeline import seconds
-from analyzer_agent.wording import quote
+from analyzer_agent.wording import model_costs, quote
 
 if TYPE_CHECKING:
     from analyzer_agent.session import Session
@@ -79,4 +79,5 @@ def _cost(session: "Session") -> None:
     answers = [turn["answer"] for turn in session.store.history.turns(session.name) if turn["answer"]]
     used = sum((Usage.from_dict(answer.get("usage") or {}) for answer in answers), Usage())
     new, reused, busy = (seconds(ms) for ms in (used.media_ms_analyzed, used.media_ms_reused, used.analyzer_ms))
-    echo(f"  {len(answers)} answered, {new:g} new media-seconds ({busy:g} s of analyzing), {reused:g} reused, {used.tokens} tokens")
+    told = [f"{len(answers)} answered", f"{new:g} new media-seconds ({busy:g} s of analyzing)", f"{reused:g} reused"]
+    echo(f"  {', '.join([*told, *model_costs(used)])}")

@@ -143,11 +143,15 @@ def test_subtitles_that_a_benchmark_brings_are_read(cli: Cli, folder: Path) -> N
 
 
 def test_the_pace_tells_what_is_left() -> None:
-    now = iter([100.0, 130.0]).__next__
-    tally = Tally(10, clock=now)
+    now = [100.0]
+    tally = Tally(30, clock=lambda: now[0])
     assert tally.left_s is None
-    tally.done = 3
-    assert tally.left_s == 70.0
+    for at in (160.0, *range(162, 180, 2)):
+        now[0] = at
+        tally.add({})
+    assert tally.done == 10 and tally.left_s == 40.0, "the first question, which loaded all engines, is forgotten"
+    now[0] += 1
+    assert tally.left_s == 39.0
 
 
 def test_what_it_came_to_is_told(cli: Cli, folder: Path) -> None:

@@ -20,7 +20,10 @@ SEED = 0
 COSTS: Mapping[str, Callable[[Scored, Usage], float]] = {
     "calls of the model": lambda one, usage: usage.llm_calls,
     "steps": lambda one, usage: one.steps,
+    "calls of vision models": lambda one, usage: usage.vision_calls,
     "tokens": lambda one, usage: usage.tokens,
+    "of these cached input": lambda one, usage: usage.cached_input_tokens,
+    "of these of vision models": lambda one, usage: usage.vision_tokens,
     "analyzer seconds": lambda one, usage: usage.analyzer_ms / 1000,
     "media-seconds used": lambda one, usage: (usage.media_ms_analyzed + usage.media_ms_reused) / 1000,
     "of these newly analyzed": lambda one, usage: usage.media_ms_analyzed / 1000,

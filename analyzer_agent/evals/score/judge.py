@@ -18,6 +18,7 @@ from analyzer_agent.evals.score.sections import Section, percent
 from analyzer_agent.fencing import fenced
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols import ChatModel
+from analyzer_agent.records import NO_CALLS, TokenUsage
 
 _MAX_ATTEMPTS = 3
 """Attempts per answer until a reply can be parsed."""
@@ -35,11 +36,12 @@ class JudgeVerdict:
 
 @dataclass
 class Judge:
-    """A judge with a JSONL cache of its replies; `asked` counts the requests of this run."""
+    """A judge with a JSONL cache of its replies; `asked` counts the requests of this run, `used` what they cost."""
 
     model: ChatModel
     cache: Path
     asked: int = 0
+    used: TokenUsage = NO_CALLS
     _known: dict[str, JudgeVerdict] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -80,7 +82,8 @@ class Judge:
         reply = ""
         for _ in range(_MAX_ATTEMPTS):
             self.asked += 1
-            reply = self.model.complete(messages, []).text
+            replied = self.model.complete(messages, [])
+            reply, self.used = replied.text, self.used + replied.usage
             try:
                 return verdict_of(reply), reply
             except ValueError as error:

@@ -143,7 +143,10 @@ def _cost_section(run: ScoredRun) -> Section:
         whole = sum(amount(one, usage) for one, usage in costs)
         rows.append((name, whole, whole / len(costs) if costs else None))
     used = sum((usage for _, usage in costs), Usage())
+    rows.append(("US dollars", used.cost_usd, used.cost_usd / len(costs) if used.cost_usd is not None else None))
     media = used.media_ms_analyzed + used.media_ms_reused
     rows.append(("cache hits %", 100 * used.media_ms_reused / media if media else None, None))
     note = "Of the questions that did not fail. Cache hits: media time that was known already."
+    if used.model_calls and used.cost_usd is None:
+        note += " The price of a model is not known: name it with --price when asking."
     return Section("cost", "Cost", ("measure", "total", "per question"), rows, note)
