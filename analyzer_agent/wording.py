@@ -88,6 +88,8 @@ def finished(result: ToolResult, start: ToolStarted | None) -> str:
     who = subject(start) if start else result.tool
     if result.refusal is not None:
         return f"{who}: {result.refusal}"
+    if result.pictures:
+        return f"{who}: {counted(len(result.pictures), 'picture')} shown"
     found = counted(max(result.found, sum(note.kind != ABSENCE for note in result.shown) if result.shown else len(result.note_ids)), "note")
     cost = ""
     if result.analyzed_ms or result.reused_ms:

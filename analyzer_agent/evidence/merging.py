@@ -193,7 +193,7 @@ class NoteReader:
 
     def _within_shots(self, video: str, runs: Sequence[MergedNote]) -> list[MergedNote]:
         """End each merged sample at the first cut after its last instant: what is seen there is not known to go on."""
-        sampled = [run for run in runs if run.kind not in (*SEPARATE_KINDS, "track")]
+        sampled = [run for run in runs if _last_instant(run) is not None]
         if not sampled or (self.only is not None and _SHOTS_FROM not in self.only):
             return list(runs)
         window = TimeRange(min(run.notes[-1].span.start for run in sampled), max(run.span.end for run in sampled))
@@ -201,8 +201,7 @@ class NoteReader:
         if not cuts:
             return list(runs)
         by_step = {c.key for c in self.store.ledger.covered(video, {run.notes[-1].key for run in sampled}, window) if c.step}
-        lasting = (*SEPARATE_KINDS, "track")
-        return [_ended(run, cuts) if run.kind not in lasting and run.notes[-1].key in by_step else run for run in runs]
+        return [_ended(run, cuts) if run.notes[-1].key in by_step or run.kind == "look" else run for run in runs]
 
     # --- joining --------------------------------------------------------------------------------
 
@@ -262,8 +261,19 @@ def merge_notes(notes: Sequence[Note], provenances: Mapping[str, Provenance]) ->
     return runs
 
 
+def _last_instant(run: MergedNote) -> int | None:
+    """Return the time (ms) of the last frame of a merged sample; None for what is no sample."""
+    if run.kind == "look":
+        seen = run.notes[-1].observation.detail.get("seen")
+        return seen if isinstance(seen, int) else None
+    return None if run.kind in (*SEPARATE_KINDS, "track") else run.notes[-1].span.start
+
+
 def _ended(run: MergedNote, cuts: Sequence[int]) -> MergedNote:
-    at = bisect_right(cuts, run.notes[-1].span.start)
+    last = _last_instant(run)
+    if last is None:
+        return run
+    at = bisect_right(cuts, last)
     return replace(run, span=TimeRange(run.span.start, cuts[at])) if at < len(cuts) and cuts[at] < run.span.end else run
 
 

@@ -103,7 +103,7 @@ def keep_cited(
             continue
         asked: dict[str, JSON] = {"question": question, "view": picture.times}
         asked |= {"region": picture.region} if picture.region else {}
-        detail: dict[str, JSON] = {"question": question, "frames": picture.times}
+        detail: dict[str, JSON] = {"question": question, "frames": picture.times, "seen": picture.times[-1]}
         found = {picture.span.start: (picture.span, said[number], detail)}
         ids[number] = keep_sentences(store, video, model, asked, [picture.span], found)[picture.span.start]
     if not ids:

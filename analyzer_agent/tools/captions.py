@@ -17,8 +17,8 @@ from analyzer_agent.sanitize import truncated
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.support.sampling import observe_grains
 
-MAX_CAPTION_CHARS = 400
-"""Maximum stored length of a caption, in characters; models may exceed one sentence."""
+MAX_CAPTION_CHARS = 4_000
+"""Maximum stored length of a caption, in characters: only a model that repeats itself exceeds it. Notes of older versions end at 400."""
 
 _SPACE_BEFORE_PUNCTUATION = re.compile(r"\s+([.,;:!?])")
 

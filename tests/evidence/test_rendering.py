@@ -79,6 +79,15 @@ def test_what_does_not_fit_is_counted_with_a_way_out() -> None:
     assert [note.id for note in as_text(runs[:1], tokens=1)[1]] == [0], "one finding is always shown"
 
 
+def test_a_long_text_takes_its_share_of_the_budget_and_says_how_to_read_the_rest() -> None:
+    long = " ".join(f"word{n}" for n in range(300))
+    alone, (shown,) = as_text([run(1, 0, 1_000, long, "caption")])
+    assert long in alone and shown.text == long
+    among, _ = as_text([run(n, n * 1_000, n * 1_000 + 900, f"{n} {long}", "caption") for n in range(10)])
+    first = among.splitlines()[0]
+    assert first.endswith('…" (truncated; read_notes on this range alone shows more)') and 450 < len(first) < 650
+
+
 def test_ranges_as_text() -> None:
     assert spans_text([TimeRange(5_000, 9_000), TimeRange(0, 5_000), TimeRange(60_000, 61_000)]) == "0:00-0:09, 1:00-1:01"
     assert spans_text([]) == "nothing"

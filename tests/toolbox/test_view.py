@@ -185,7 +185,7 @@ def test_a_cited_picture_becomes_a_note(tmp_path: Path, api: Any) -> None:
     assert (
         citation.span == TimeRange(2_500, 3_000) and citation.note not in (1, 2) and answer.text == f"A ferry is moored [#{citation.note}]."
     )
-    assert note.observation.detail == {"question": "What is moored?", "frames": [2_500]}
+    assert note.observation.detail == {"question": "What is moored?", "frames": [2_500], "seen": 2_500}
 
 
 def test_pictures_stay_in_a_conversation_and_can_be_cited_later(tmp_path: Path) -> None:

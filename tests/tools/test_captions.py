@@ -100,7 +100,8 @@ def test_nothing_is_loaded_for_grains_without_instants() -> None:
         ("  Two\nlines.  ", "Two lines"),
         (" . ", ""),
         ("What is it?", "What is it?"),
-        ("x" * 900, "x" * (MAX_CAPTION_CHARS - 1) + "…"),
+        ("x" * 900, "x" * 900),
+        ("x" * 9_000, "x" * (MAX_CAPTION_CHARS - 1) + "…"),
     ],
 )
 def test_captions_are_tidied(said: str, kept: str) -> None:

@@ -19,6 +19,7 @@ from analyzer_agent.doctor import analyzers
 from analyzer_agent.errors import AgentError, ToolRefusal, Unavailable
 from analyzer_agent.events import discard
 from analyzer_agent.protocols import EngineConfig, Reply
+from analyzer_agent.records import Observation, Provenance
 from analyzer_agent.sample import sample_path
 from analyzer_agent.session import Session, available_tools
 from analyzer_agent.storage import Store
@@ -167,6 +168,19 @@ def test_an_answer_stands_for_the_frames_that_show_it(store: Store) -> None:
     desk = Desk(store, Looker(lambda times: Sight("Red.", (2, 4)) if times[0] == 0 else Sight("Blue.")))
     desk.look([0, 8], [100, 108])
     assert desk.notes() == [(2_000, 5_000, "Red."), (100_000, 108_000, "Blue.")]
+
+
+def test_an_answer_ends_at_a_known_cut(store: Store) -> None:
+    desk = Desk(store, Looker(lambda times: Sight("Red.", (1,))))
+    desk.look([0, 80])
+    cut = Provenance("scenes:1", "scenes", "1", "x", 0, "", "", {})
+    store.notes.add_provenance(cut)
+    whole = TimeRange(0, 150_000)
+    store.ledger.claim(desk.video.id, cut.key, [whole])
+    pieces = [Observation(TimeRange(a, b), "scene", "", None, {"cut": True}) for a, b in ((0, 8_000), (8_000, 13_000), (13_000, 150_000))]
+    store.ledger.commit(desk.video.id, cut.key, whole, 0, (), pieces, 1)
+    (run,) = desk.box.reader.merged_notes(desk.video.id, whole, kinds=["look"])
+    assert (run.span.start, run.span.end) == (10_000, 13_000)
 
 
 def test_the_same_request_is_asked_once_and_another_one_anew(store: Store) -> None:
