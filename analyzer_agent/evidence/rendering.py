@@ -65,6 +65,24 @@ def as_text(
     return "\n".join(lines), shown
 
 
+def with_words(runs: Sequence[MergedNote], span: TimeRange) -> tuple[str, list[ShownNote]]:
+    """Return notes as lines, each followed by its words within `span` with their times; see `as_text`.
+
+    A note that does not fit is left out, and counted; its words can be read over a shorter range.
+    """
+    lines: list[str] = []
+    room = DEFAULT_TOKENS * CHARS_PER_TOKEN
+    for at, run in enumerate(runs):
+        words = [word for word in words_of(run) if word.start < span.end and word.end > span.start]
+        told = quoted(" ".join(f"{word.text}@{clock(word.start)}" for word in words), room)[1:-1]
+        line = f"{as_line(run)}{f' words: {told}' if words else ''}"
+        if lines and len(line) > room:
+            return "\n".join([*lines, f"... {len(runs) - at} more; narrow the range"]), [shown_note([run]) for run in runs[:at]]
+        lines.append(line)
+        room -= len(line) + 1
+    return "\n".join(lines), [shown_note([run]) for run in runs]
+
+
 def fold_repeats(runs: Sequence[MergedNote]) -> list[list[MergedNote]]:
     """Group the notes by line: all occurrences of a repeated text, or a single note."""
     groups: dict[tuple[str, str, str], list[MergedNote]] = {}

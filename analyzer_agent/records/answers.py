@@ -8,7 +8,7 @@ from analyzer_agent.records.notes import JSON, ShownNote, Unread
 from analyzer_agent.records.pictures import ShownPicture
 from analyzer_agent.records.usage import NO_CALLS, TokenUsage, Usage
 from analyzer_agent.sanitize import one_line, truncated
-from analyzer_agent.timeline import TimeRange, seconds
+from analyzer_agent.timeline import TimeRange, clock, seconds
 
 Confidence = Literal["high", "medium", "low"]
 
@@ -92,7 +92,9 @@ class Citation:
     """A note that supports an answer; `span` and `text` come from the store, never from the model.
 
     `words` are the times of the quoted words, if the note has word times. `span` is then theirs, or
-    that of the part which the answer names; `whole` is the note's own, None if `span` is.
+    that of the part which the answer names; `whole` is the note's own, None if `span` is. For the
+    first or last of something that was sampled, `between` is where it begins or ends: somewhere
+    between two samples.
     """
 
     note: int
@@ -107,6 +109,7 @@ class Citation:
     path: str = field(default="", repr=False)
     """The path of the video file; "" if the file is missing."""
     whole: TimeRange | None = None
+    between: TimeRange | None = None
 
     def __str__(self) -> str:
         """Return the citation on one line, as the command line prints it."""
@@ -120,7 +123,11 @@ class Citation:
         whole = self.whole or self.span
         parts = self.words or (self.span,)
         all_of_it = parts[0].start <= whole.start and parts[-1].end >= whole.end
-        return str(whole) if all_of_it else f"{', '.join(map(str, parts))} (of {whole})"
+        told = str(whole) if all_of_it else f"{', '.join(map(str, parts))} (of {whole})"
+        if self.between is None:
+            return told
+        edge = "begins" if self.between.end <= self.span.start else "ends"
+        return f"{told} ({edge} between {clock(self.between.start)} and {clock(self.between.end)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +247,7 @@ class Answer:
                 | c.span.to_dict()
                 | {"text": c.text}
                 | ({"whole": c.whole.to_dict()} if c.whole else {})
+                | ({"between": c.between.to_dict()} if c.between else {})
                 | ({"words": [word.to_dict() for word in c.words]} if c.words else {})
                 | ({"uncertain": True} if c.uncertain else {})
                 for c in self.citations

@@ -12,7 +12,16 @@ from typing import Any
 
 from analyzer_agent.events import Emit, Event, ToolFinished, ToolStarted
 from analyzer_agent.evidence.merging import MergedNote, NoteReader
-from analyzer_agent.evidence.rendering import CHARS_PER_TOKEN, DEFAULT_TOKENS, as_line, as_text, examined_text, fenced_result, shown_note
+from analyzer_agent.evidence.rendering import (
+    CHARS_PER_TOKEN,
+    DEFAULT_TOKENS,
+    as_line,
+    as_text,
+    examined_text,
+    fenced_result,
+    shown_note,
+    with_words,
+)
 from analyzer_agent.evidence.summary import Part, SummaryCache, store_chapters
 from analyzer_agent.fencing import echoes_fenced
 from analyzer_agent.records import ABSENCE, ShownNote, ToolCall, ToolResult
@@ -27,14 +36,14 @@ SEARCH_LIMIT = 20
 
 
 def read_notes(reader: NoteReader, session_video: SessionVideo, call: ToolCall, args: Mapping[str, Any]) -> ToolResult:
-    """Return the notes on a range of one video.
+    """Return the notes on a range of one video; with the detail "words", each with the times of its words in the range.
 
     Raises:
         ToolRefusal: the range is invalid or outside the scope.
     """
     span = time_range(args["range"], session_video.scope)
     runs = reader.merged_notes(session_video.video.id, span, kinds=args.get("kinds"))
-    lines, shown = as_text(runs)
+    lines, shown = with_words(runs, span) if args.get("detail") == "words" else as_text(runs)
     head = f"Notes on {span}" if shown else f"There are no notes on {span}. {coverage_sentence(reader, [session_video], span)}"
     return ToolResult(
         call.id, fenced_result(head, lines), tuple(note.id for note in shown), span, args=args, found=len(runs), shown=tuple(shown)

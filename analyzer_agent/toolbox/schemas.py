@@ -74,14 +74,14 @@ def reading_tools(videos: Sequence[str], kinds: Iterable[str]) -> list[dict[str,
     return [
         function_schema(
             OVERVIEW,
-            "What the notes tell of the video, or of a range, in at most 12 parts. Free.",
+            "What the notes tell of a video or range, in at most 12 parts. Free.",
             {**video_property(videos), "range": RANGE},
             [*video_property(videos)],
         ),
         function_schema(
             READ,
             "Read the notes on a range. Free.",
-            {**video_property(videos), "range": RANGE, **only},
+            {**video_property(videos), "range": RANGE, **only, "detail": {"type": "string", "enum": ["words"]}},
             [*video_property(videos), "range"],
         ),
         function_schema(
@@ -92,7 +92,7 @@ def reading_tools(videos: Sequence[str], kinds: Iterable[str]) -> list[dict[str,
         ),
         function_schema(
             FIND_ALL,
-            'Every note with all these words (or "phrases"), or of these kinds, and the total: for all, none, how many, first, last. Free.',
+            'Every note with all these words (or "phrases"), or of these kinds, and the total. Free.',
             {
                 "words": {"type": "string"},
                 **only,
@@ -105,7 +105,7 @@ def reading_tools(videos: Sequence[str], kinds: Iterable[str]) -> list[dict[str,
         ),
         function_schema(
             QUERY,
-            f"SELECT over notes({', '.join(COLUMNS)}); id is what answers cite. Free.",
+            f"SELECT over notes({', '.join(COLUMNS)}). Free.",
             {"sql": {"type": "string"}},
             ["sql"],
         ),
@@ -144,11 +144,7 @@ def finish_tool(claims_over: Sequence[str] = ()) -> dict[str, Any]:
     }
     required = ["answer", "notes", "confidence", "outcome"]
     if claims_over:
-        properties["claim"] = {
-            "type": "string",
-            "enum": [*get_args(Claim)],
-            "description": "all but some need cited looks at all of the scope",
-        }
+        properties["claim"] = {"type": "string", "enum": [*get_args(Claim)]}
         properties["scope"] = {**RANGE, "description": "if only a part is asked about"}
         properties |= video_property(claims_over)
         required.append("claim")

@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from analyzer_agent.evidence.tracks import seen_span
-from analyzer_agent.records import Note, Observation
+from analyzer_agent.records import JSON, Note, Observation
 from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeAnalyzer, call, fake_spec
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import Tool
+from graph_kit import calls, says, talking
 from toolbox_kit import CLASSES, Detector, boxed, done, finds
 
 
@@ -96,3 +98,40 @@ def test_nothing_of_a_class_tells_what_was_found_instead(store: Store) -> None:
     text = done(box, call("find_objects", ranges=[[0, 8]], classes=["dog"])).text
     assert "Nothing was found there of dog; found there: cell phone, person:\n<notes>" in text
     assert "found there: nothing else" in done(box, call("find_objects", ranges=[[10, 20]], classes=["dog"])).text
+
+
+class Heard(FakeAnalyzer):
+    """Hears one word a second."""
+
+    def _pieces(self, grain: Any) -> Any:
+        for event, text in self.events:
+            if grain.span.start <= event.start < grain.span.end:
+                words: JSON = [[word, event.start + n * 1_000, event.start + n * 1_000 + 800, 0.9] for n, word in enumerate(text.split())]
+                yield Observation(event, "speech", text, 0.9, {"words": words})
+
+
+def test_words_are_read_with_their_times(store: Store) -> None:
+    said = [(TimeRange(n * 8_000, n * 8_000 + 8_000), "one two three four five six seven eight") for n in range(7)]
+    box = boxed(store, Tool(fake_spec(Heard(said, kind="speech"))), finds((2_000, 3_000, "A sign"), name="signs"))
+    for name in ("find_fake", "find_signs"):
+        done(box, call(name, ranges=[["0:00", "1:00"]]))
+    read = done(box, call("read_notes", range=["0:01", "0:03.5"], detail="words"))
+    assert 'seven eight" words: two@0:01 three@0:02 four@0:03\n' in read.text and 'text "A sign"\n' in read.text
+    assert "words:" not in done(box, call("read_notes", range=["0:01", "0:03.5"])).text
+    many = boxed(store, Tool(fake_spec(Heard([(at, "x" * 900) for at, _ in said], kind="speech"), name="long")))
+    done(many, call("find_long", ranges=[["0:00", "1:00"]]))
+    cut = done(many, call("read_notes", range=["0:00", "1:00"], kinds=["speech"], detail="words"))
+    assert "more; narrow the range" in cut.text and len(cut.note_ids) < 14
+
+
+def test_the_first_of_a_sampled_thing_begins_between_two_samples(tmp_path: Path) -> None:
+    with talking(tmp_path) as make:
+        seen = finds((13_500, 21_000, "EXIT"), step=2_000)
+        look = calls(call("find_fake", ranges=[["0:00", "1:00"]]))
+        (first,) = make(look, says("EXIT [#1].", claim="first"), tools=[seen]).ask().citations
+        assert (first.between, first.times) == (TimeRange(12_000, 14_000), "0:14-0:22 (begins between 0:12 and 0:14)")
+        last = make(look, says("EXIT [#1].", claim="last"), tools=[seen]).ask()
+        assert last.citations[0].times == "0:14-0:22 (ends between 0:20 and 0:22)"
+        assert last.to_dict()["citations"][0]["between"] == {"start": 20.0, "end": 22.0}
+        (other,) = make(look, says("EXIT [#1].", claim="some"), tools=[seen]).ask().citations
+        assert other.between is None and other.times == "0:14-0:22"
