@@ -7,13 +7,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from analyzer_agent.evidence.merging import MergedNote
 from analyzer_agent.protocols import ChatModel
-from analyzer_agent.records import CONCLUSIVE, Answer, Citation, Claim, Finished, Unexamined
+from analyzer_agent.records import CONCLUSIVE, Answer, Citation, Finished, Unexamined
 from analyzer_agent.timeline import TimeRange, merge
 from analyzer_agent.toolbox import Toolbox
 from analyzer_agent.toolbox.answer_check import NO_ANSWER, CheckedAnswer, Outcome
-from analyzer_agent.toolbox.completeness import completeness
+from analyzer_agent.toolbox.completeness import completeness, edge_between
 from analyzer_agent.toolbox.quotations import spoken_at
 
 
@@ -91,26 +90,11 @@ def citations(checked: CheckedAnswer, toolbox: Toolbox) -> list[Citation]:
         parts = words or [part for span in named.get(number, ()) if (part := span.within(run.span))]
         span = TimeRange(parts[0].start, max(part.end for part in parts)) if parts else run.span
         whole = run.span if span != run.span else None
-        between = _between(toolbox, run, checked.claim) if not parts else None
+        between = edge_between(toolbox, run, checked.claim) if not parts else None
         cited.append(
             Citation(note.id, span, run.text, *place, words=tuple(words), path=paths.get(note.video, ""), whole=whole, between=between)
         )
     return cited
-
-
-def _between(toolbox: Toolbox, run: MergedNote, claim: Claim) -> TimeRange | None:
-    """Return the time between two samples in which the first begins or the last ends; None where nothing was skipped."""
-    if claim not in ("first", "last"):
-        return None
-    first, last = run.notes[0].span.start, run.notes[-1].span.start
-    at = first if claim == "first" else last
-    near = toolbox.store.ledger.covered(run.video, [run.notes[0].key], TimeRange(max(0, at - 1), at + 1))
-    steps = [part.step for part in near if part.step and at % part.step == 0]
-    if not steps:
-        return None
-    if claim == "first":
-        return TimeRange(max(0, at - min(steps)), at) if at else None
-    return TimeRange(at, max(at, run.span.end))
 
 
 def _merge_unexamined(left: Iterable[Unexamined]) -> list[Unexamined]:

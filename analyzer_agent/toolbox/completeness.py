@@ -11,7 +11,7 @@ from typing import cast
 
 from analyzer_agent.evidence.coverage_steps import finest_steps, spans_by_step
 from analyzer_agent.evidence.merging import MergedNote
-from analyzer_agent.records import ABSENCE, LOST, Completeness, Examined, Provenance
+from analyzer_agent.records import ABSENCE, LOST, Claim, Completeness, Examined, Provenance
 from analyzer_agent.storage import CHAPTER
 from analyzer_agent.timeline import TimeRange, merge, seconds
 from analyzer_agent.toolbox.answer_check import CheckedAnswer
@@ -160,3 +160,18 @@ def gaps_text(notes: SessionNotes, complete: Completeness) -> str:
         for part in parts[:_NAMED]
     ]
     return "; ".join(told) + (f" and {len(parts) - _NAMED} more parts" if len(parts) > _NAMED else "")
+
+
+def edge_between(notes: SessionNotes, run: MergedNote, claim: Claim) -> TimeRange | None:
+    """Return the time between two samples in which the first begins or the last ends; None where nothing was skipped."""
+    if claim not in ("first", "last"):
+        return None
+    first, last = run.notes[0].span.start, run.notes[-1].span.start
+    at = first if claim == "first" else last
+    near = notes.store.ledger.covered(run.video, [run.notes[0].key], TimeRange(max(0, at - 1), at + 1))
+    steps = [part.step for part in near if part.step and at % part.step == 0]
+    if not steps:
+        return None
+    if claim == "first":
+        return TimeRange(max(0, at - min(steps)), at) if at else None
+    return TimeRange(at, max(at, run.span.end))
