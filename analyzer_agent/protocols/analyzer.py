@@ -76,6 +76,10 @@ class Analyzer(Protocol):
         """Return how much more work a video is than one of usual size, for estimates."""
         return 1.0
 
+    def limits(self, video: Video) -> str:
+        """Return what is too small to be found in the video, such as "letters lower than 16 pixels are not read"."""
+        return ""
+
     def facts(self) -> Mapping[str, JSON]:
         """Return facts about the loaded engine, such as `{"classes": [...]}`; may load weights."""
         return {}

@@ -75,7 +75,8 @@ class EngineSpec:
     and must free the memory. `unsupported_reason` returns why these options cannot be served
     (None if they can), as fast as `find`; the next engine is then tried. `resource` overrides the
     spec's. `takes_weights`: weights named by the user can be for this engine. Engines with the same
-    `model` share one loaded object.
+    `model` share one loaded object. `input_side` is the side, in pixels, to which the engine shrinks
+    pictures (0: it does not), unless the loaded object has an `input_side` of its own.
     """
 
     name: str
@@ -87,6 +88,7 @@ class EngineSpec:
     takes_weights: bool = True
     unsupported_reason: Callable[[EngineConfig, Mapping[str, Any]], str | None] = lambda _config, _options: None
     model: str = ""
+    input_side: int = 0
 
 
 class Engine(Protocol):
@@ -101,6 +103,11 @@ class Engine(Protocol):
     @property
     def device(self) -> str:
         """The device it runs on; before loading, the expected one."""
+
+    @property
+    def input_side(self) -> int:
+        """The side, in pixels, to which it shrinks pictures; 0 if it does not."""
+        return 0
 
     def get(self) -> Any:
         """Return the loaded object. Call it for each use: the object may be evicted in between."""

@@ -171,6 +171,7 @@ class FakeEngine:
     uncertain: bool = False
     config: EngineConfig = field(default_factory=EngineConfig)
     device: str = "cpu"
+    input_side: int = 0
     unsupported: Mapping[str, str] = field(default_factory=dict)
     """Options that it cannot serve, each with the reason."""
 

@@ -148,6 +148,8 @@ class AnalyzerCall:
         if absent and filters.get("classes"):
             others = _read(self.reader, session_video, ranges, outcome.keys, spec, {**filters, "classes": []}, grid)
             more = f"Nothing was found there of {', '.join(filters['classes'])}; found there: {_class_names(others) or 'nothing else'}"
+        if absent and (limits := job.analyzer.limits(session_video.video)):
+            more = f"{more or 'Nothing was found there'}; {limits}"
         by = "; ".join(filter(None, (start.engine, job.analyzer.request_text(session_video.video, session_video.scope))))
         who = f"{self.call.name}{f' ({by})' if by else ''}{f' on {session_video.name}' if self.several else ''}"
         return ToolResult(
@@ -166,7 +168,8 @@ class AnalyzerCall:
 
     def _absence(self, session_video: SessionVideo, job: BoundAnalyzer, part: TimeRange, step: int) -> str:
         looked = job.analyzer.request_text(session_video.video, part)
-        return absence_text(job.spec, session_video.video, part, step, self.args, looked)
+        told = absence_text(job.spec, session_video.video, part, step, self.args, looked)
+        return "; ".join(filter(None, (told, job.analyzer.limits(session_video.video))))
 
     def _start(self, tool: Tool, effort: float, ranges: Sequence[TimeRange], plan: Plan) -> ToolStarted:
         engine = tool.engine.name if tool.engine else ""

@@ -14,7 +14,7 @@ from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.support import vocabulary
-from analyzer_agent.tools.support.sampling import min_score_filter, names_filter, observe_grains
+from analyzer_agent.tools.support.sampling import min_score_filter, names_filter, observe_grains, smallest_seen
 
 STORED_SCORE = 0.05
 """Labels below this score (0 to 1) are not stored."""
@@ -56,6 +56,11 @@ class Tags(Analyzer):
     def facts(self) -> Mapping[str, JSON]:
         """Return the vocabulary as `{"groups": {group: [label, ...]}}`, without loading weights."""
         return {"groups": {group.name: list(group.labels) for group in self._groups}}
+
+    def limits(self, video: Video) -> str:
+        """Return how small things are not seen: a CLIP shrinks pictures by their shorter side."""
+        side = self._engine.input_side
+        return f"things smaller than about {smallest_seen(min(video.size), side)} pixels of this picture are not seen" if side else ""
 
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
         """Yield each grain with the best labels at its instants, highest score of a group first."""

@@ -6,6 +6,7 @@ them (`support.frame_dedup`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import ceil
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -17,7 +18,7 @@ from analyzer_agent.records import JSON, Observation
 from analyzer_agent.regions import PART, SCHEMA, Region, crop, parse_region, pixel_box
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.engines.opencv import look_alike
-from analyzer_agent.tools.engines.picture_tiles import effort
+from analyzer_agent.tools.engines.picture_tiles import effort, longest_side
 from analyzer_agent.tools.support.frame_dedup import COARSEST_MS, deduplicated
 from analyzer_agent.tools.support.sampling import ascending_runs, by_grain, frame_span, min_score_filter
 
@@ -26,6 +27,9 @@ STORED_SCORE = 0.3
 
 SHOWN_SCORE = 0.5
 """Default of `min_score`."""
+
+_LOWEST_LETTERS = 8
+"""Pixels that letters must have in what a detector of text looks at."""
 
 Line: TypeAlias = tuple[str, float, tuple[float, float, float, float]]
 """A detected line: text, score (0 to 1), and upright box `x, y, width, height` in pixels."""
@@ -77,6 +81,12 @@ class ScreenText(Analyzer):
     def effort(self, video: Video) -> float:
         """Return how many pictures the engine searches for text for one of the video."""
         return effort(self._size(video))
+
+    def limits(self, video: Video) -> str:
+        """Return how low letters are not read."""
+        side = self._engine.input_side
+        lowest = ceil(_LOWEST_LETTERS * max(1.0, longest_side(self._size(video)) / side)) if side else 0
+        return f"letters lower than about {lowest} pixels of this picture are not read" if lowest else ""
 
     def _size(self, video: Video) -> tuple[int, int]:
         """Return the width and height, in pixels, of what is read of a picture."""

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analyzer_agent.protocols import Video
 from analyzer_agent.records import ToolResult
 from analyzer_agent.storage import Store
-from analyzer_agent.testing import call, fake_spec
+from analyzer_agent.testing import FakeVideo, call, fake_spec
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import Tool
 from graph_kit import Make, calls, says, talking
@@ -100,3 +101,16 @@ def test_an_absence_never_covers_what_was_not_examined(ranges: list[list[int]], 
         keys = [provenance.key for provenance in store.notes.provenances(video="fake")]
         seen = [covered.span for covered in store.ledger.covered("fake", keys, TimeRange(0, 60_000))]
         assert all(not note.span.minus(seen) for note in result.shown)
+
+
+def test_what_is_too_small_to_be_found_is_told_where_nothing_was_found(store: Store) -> None:
+    class Sees(Detector):
+        def limits(self, video: Video) -> str:
+            return f"objects smaller than about {video.size[0] // 40} pixels of this picture are not found"
+
+    sees = Tool(fake_spec(Sees([], kind="object"), name="objects", step=1_000, filters_schema=CLASSES))
+    small = "objects smaller than about 96 pixels of this picture are not found"
+    video = FakeVideo(60_000, size=(3840, 2160))
+    nothing = done(boxed(store, sees, videos=[video]), call("find_objects", ranges=[[0, 4]]))
+    assert f"Nothing was found there; {small}" in nothing.text
+    assert told(nothing) == [("0:00-0:04", f"no object: looked at 4 frames, one every 1 s; {small}")]

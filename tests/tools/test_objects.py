@@ -11,7 +11,7 @@ from analyzer_agent.errors import Unavailable
 from analyzer_agent.installing import VISION, install_extra, pip_install
 from analyzer_agent.protocols import EngineConfig, Grain
 from analyzer_agent.records import Observation
-from analyzer_agent.testing import FakeVideo
+from analyzer_agent.testing import FakeEngine, FakeVideo
 from analyzer_agent.timeline import TimeRange, instants
 from analyzer_agent.tools.engines import gpu, installed
 from analyzer_agent.tools.engines import ultralytics as door
@@ -207,3 +207,10 @@ def test_a_missing_package_is_named_with_the_line_that_installs_it(
     found = door.find(EngineConfig(weights=tmp_path / name))
     assert repr(absent) in (found.missing or "")
     assert found.fix == fix
+
+
+@pytest.mark.parametrize(("size", "smallest"), [((3840, 2160), 96), ((2160, 3840), 96), ((1920, 1080), 48), ((320, 180), 16)])
+def test_how_small_objects_are_not_found_is_told_from_the_side_that_the_detector_looks_at(size: tuple[int, int], smallest: int) -> None:
+    told = SPEC.bind({}, FakeEngine(None, input_side=door.ENGINE.input_side)).limits(FakeVideo(1_000, size=size))
+    assert told == f"objects smaller than about {smallest} pixels of this picture are not found"
+    assert SPEC.bind({}, FakeEngine(None)).limits(FakeVideo(1_000, size=size)) == ""

@@ -14,8 +14,9 @@ from analyzer_agent.evidence.provenance import make_provenance
 from analyzer_agent.protocols import EngineConfig, Grain
 from analyzer_agent.sample import sample_path
 from analyzer_agent.session import Session, available_tools
-from analyzer_agent.testing import FakeVideo
+from analyzer_agent.testing import FakeEngine, FakeVideo
 from analyzer_agent.timeline import TimeRange, instants
+from analyzer_agent.tools.captions import SPEC as CAPTIONS
 from analyzer_agent.tools.engines import open_clip as door
 from analyzer_agent.tools.support import vocabulary
 from analyzer_agent.tools.support.engine_pool import choose_engines
@@ -177,3 +178,12 @@ def test_real_tags_of_a_video_are_kept_and_a_new_vocabulary_looks_anew(tmp_path:
     assert analyzed == 16_000
     assert {text for key, _, text, _ in both if key != shipped[0][0]} <= {"shed", "barn", "calm", "wild"}
     assert index()[0] == 0, "the notes of the old vocabulary stay"
+
+
+def test_how_small_things_are_not_seen_is_told_from_the_side_that_the_model_looks_at(tmp_path: Path) -> None:
+    usual, own = door.CLIP.input_side, door.load_clip(EngineConfig(weights=tiny_clip.make(tmp_path, tiny_clip.CLIP))).input_side
+    assert (usual, own) == (224, 32)
+    for spec in (SPEC, CAPTIONS):
+        told = spec.bind({}, FakeEngine(None, input_side=usual)).limits(FakeVideo(1_000, size=(3840, 2160)))
+        assert told == "things smaller than about 155 pixels of this picture are not seen"
+        assert spec.bind({}, FakeEngine(None)).limits(FakeVideo(1_000)) == ""

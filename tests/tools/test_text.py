@@ -12,9 +12,9 @@ from analyzer_agent.evidence.merging import NoteReader
 from analyzer_agent.evidence.plan import grain_work_ms
 from analyzer_agent.protocols import EngineConfig, Grain
 from analyzer_agent.records import Note
-from analyzer_agent.testing import FakeVideo
+from analyzer_agent.testing import FakeEngine, FakeVideo
 from analyzer_agent.timeline import TimeRange, instants
-from analyzer_agent.tools.engines import rapidocr
+from analyzer_agent.tools.engines import easyocr, rapidocr
 from analyzer_agent.tools.text import SHOWN_SCORE, SPEC, Line, reading_order, tidy
 from engines import LoadedEngine
 
@@ -145,3 +145,19 @@ def test_the_key_and_the_estimate_change_for_pictures_that_are_read_in_tiles_alo
     assert (part.inputs(video), part.effort(FakeVideo(1_000, size=(3840, 2160)))) == ({}, 1)
     grain = Grain(TimeRange(0, 8_000), 2_000, (0, 2_000))
     assert grain_work_ms(SPEC, grain, 5) == 5 * grain_work_ms(SPEC, grain)
+
+
+@pytest.mark.parametrize(
+    ("engine", "size", "lowest"),
+    [
+        ("rapidocr", (1920, 1080), 16),
+        ("rapidocr", (960, 540), 8),
+        ("rapidocr", (3840, 2160), 17),
+        ("easyocr", (3840, 2160), 8),
+    ],
+)
+def test_how_low_letters_are_not_read_is_told_from_what_the_engine_looks_at(engine: str, size: tuple[int, int], lowest: int) -> None:
+    sides = {"rapidocr": rapidocr.ENGINE.input_side, "easyocr": easyocr.ENGINE.input_side}
+    told = SPEC.bind({}, FakeEngine(None, input_side=sides[engine])).limits(FakeVideo(1_000, size=size))
+    assert told == f"letters lower than about {lowest} pixels of this picture are not read"
+    assert SPEC.bind({}, FakeEngine(None)).limits(FakeVideo(1_000)) == "", "of an engine that does not say, nothing is told"

@@ -242,4 +242,5 @@ ENGINE = EngineSpec(
     find=find,
     load=load,
     unsupported_reason=unsupported_reason,
+    input_side=2560,
 )

@@ -50,6 +50,7 @@ class _OpenClipModel:
         self.device = real_device(self._torch, config.device, "Running open_clip")
         self._half = self.device.startswith("cuda")
         self._model = retry_with_room(lambda: model.eval().to(self.device), make_room=config.make_room, release=self._release)
+        self.input_side = _side(model)
         self._lock = threading.Lock()
         self.batch = batches[self._half]
         self._batches = AdaptiveBatch(self.batch, fill=True, make_room=config.make_room, release=self._release)
@@ -86,6 +87,12 @@ class _OpenClipModel:
     def _release(self) -> None:
         if self._half:
             self._torch.cuda.empty_cache()
+
+
+def _side(model: Any) -> int:
+    """Return the side, in pixels, of what a model looks at: most have a number, some height and width."""
+    size = model.visual.image_size
+    return int(min(size)) if isinstance(size, tuple | list) else int(size)
 
 
 class CoCa(_OpenClipModel):
@@ -301,6 +308,7 @@ COCA = EngineSpec(
     tier=1,
     find=find_coca,
     load=load_coca,
+    input_side=224,
 )
 
 CLIP = EngineSpec(
@@ -309,6 +317,7 @@ CLIP = EngineSpec(
     find=find_clip,
     load=load_clip,
     model="clip",
+    input_side=224,
 )
 
 FEATURES = replace(CLIP, find=find_features)

@@ -31,6 +31,7 @@ _LANGUAGES = frozenset(_LANGUAGE_CODES.split())
 """Supported languages, from `RapidOCR.list_supported_langs("rec", "PP-OCRv6", "small")`."""
 _OWN_NAMES = {"zh": "ch", "ch_sim": "ch", "ch_tra": "chinese_cht", "ja": "japan"}
 
+_INPUT_SIDE = 960
 _SETTINGS: dict[str, Any] = {
     "Global.log_level": "critical",
     # The analyzer applies its own, lower threshold.
@@ -42,7 +43,7 @@ _SETTINGS: dict[str, Any] = {
     # with at most 960 on the longer side, which still finds letters 1/120 of that side high.
     # Recognition uses the full-size image; larger ones than 1080p are read in tiles.
     "Det.limit_type": "max",
-    "Det.limit_side_len": 960,
+    "Det.limit_side_len": _INPUT_SIDE,
 }
 
 _DOUBTED_SCORE, _SURE_SCORE = 0.9, 0.93
@@ -179,4 +180,5 @@ ENGINE = EngineSpec(
     find=find,
     load=load,
     unsupported_reason=unsupported_reason,
+    input_side=_INPUT_SIDE,
 )

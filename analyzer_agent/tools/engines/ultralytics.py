@@ -70,6 +70,7 @@ class Yolo:
         self.device = device
         self._model = self._with_room(self._open)
         self.device = str(self._model.predictor.device)
+        self.input_side = max(self._model.predictor.imgsz)
         self._looked_for: tuple[str, ...] = ()
         self.names: Sequence[str] = [] if self._speechless() else list(self._model.names.values())
 
@@ -288,6 +289,7 @@ ENGINE = EngineSpec(
     find=find,
     load=load,
     model="yolo",
+    input_side=640,
 )
 
 TRACKS = replace(ENGINE, find=find_tracks)

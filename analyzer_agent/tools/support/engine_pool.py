@@ -77,6 +77,11 @@ class WarmEngine:
         return str(getattr(self._loaded, "device", self._found.device))
 
     @property
+    def input_side(self) -> int:
+        """The side, in pixels, to which it shrinks pictures: the loaded object's, else the usual one."""
+        return int(getattr(self._loaded, "input_side", self._spec.input_side))
+
+    @property
     def loaded(self) -> bool:
         return self._loaded is not None
 
@@ -182,7 +187,7 @@ def _same(one: str, other: str) -> bool:
 class ImportedEngine:
     """Placeholder for an engine whose notes were imported; ranks below all that can run here."""
 
-    tier, weights, uncertain, device = 1_000, "", False, "import"
+    tier, weights, uncertain, device, input_side = 1_000, "", False, "import", 0
 
     def __init__(self, name: str) -> None:
         self.name, self.config = name, EngineConfig()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain, islice
+from math import ceil
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -17,6 +18,9 @@ MAX_HELD_BYTES = 256 << 20
 
 _MIN_PREFETCHED = 2
 
+_SMALLEST_SEEN = 16
+"""Pixels that a thing must have in what a network looks at: two cells of a detector, a patch of a CLIP."""
+
 E = TypeVar("E")
 T = TypeVar("T")
 
@@ -29,6 +33,11 @@ def min_score_filter(default: float, description: str) -> Mapping[str, Any]:
 def names_filter(description: str) -> Mapping[str, Any]:
     """Return the JSON schema of a filter by names."""
     return {"type": "array", "items": {"type": "string"}, "description": description}
+
+
+def smallest_seen(side: int, input_side: int) -> int:
+    """Return how many pixels of a picture a thing must have, of which `side` pixels become `input_side`."""
+    return ceil(_SMALLEST_SEEN * max(1.0, side / input_side))
 
 
 def observe_grains(
