@@ -56,7 +56,7 @@ export class Coverage {
       {},
       element("th", { scope: "row" }, sample(state, number), stateName(state)),
       element("td", {}, state === "found" || state === "empty" ? stepName(step) : ""),
-      element("td", { class: "number" }, `${amount(length)} (${share} %)`),
+      element("td", { class: "number" }, `${amount(length)} (${share}%)`),
       element("td", {}, links.flatMap((link) => [link, " "]), parts.length > SHOWN ? `and ${parts.length - SHOWN} more` : "", whys.map((why) => element("p", { class: "doubt" }, why))),
     );
   }

@@ -58,7 +58,7 @@ export class LaneRows {
     const told = `${amount(length)} of ${amount(video.duration)} never looked at`;
     const canvas = element("canvas", { role: "img", "aria-label": `${name}: ${told}` });
     canvas.addEventListener("click", (event) => this.state.seek(Math.round(this.strip.timeAt(event, canvas.getBoundingClientRect()))));
-    const share = `${Math.max(1, Math.round((100 * length) / video.duration))} %`;
+    const share = `${Math.max(1, Math.round((100 * length) / video.duration))}%`;
     const item = element("li", { class: "unlooked" }, element("span", { class: "label" }, element("span", {}, name), element("small", {}, share)), canvas);
     return { item, draw: (palette) => this.#drawUnlooked(row, canvas, palette) };
   }
