@@ -4,7 +4,7 @@ The edges between them and the checkpoints are up to the package's `Agent`.
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -24,7 +24,7 @@ from analyzer_agent.messages import (
 )
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols import ChatModel, Reply
-from analyzer_agent.records import NO_CALLS, Completeness, QuestionRecord, TokenUsage, ToolResult, Usage
+from analyzer_agent.records import NO_CALLS, Completeness, QuestionRecord, ShownPicture, TokenUsage, ToolResult, Usage
 from analyzer_agent.toolbox import MergedNote, Toolbox
 from analyzer_agent.toolbox.answer_check import (
     NO_ANSWER,
@@ -36,7 +36,7 @@ from analyzer_agent.toolbox.answer_check import (
     parse_judgement,
     second_look,
 )
-from analyzer_agent.toolbox.cited_frames import keep_cited
+from analyzer_agent.toolbox.cited_frames import cited_pictures, keep_cited
 from analyzer_agent.toolbox.completeness import completeness, gaps_text
 from analyzer_agent.toolbox.finish_call import parse_finish_call
 from analyzer_agent.toolbox.scheduler import spent_ms
@@ -213,7 +213,8 @@ class Nodes:
         runs = list(self.toolbox.evidence(answer.cited).values())
         notes = notes_text(self.toolbox, runs)
         question = verification_prompt(state["question"], state["options"], answer.text, answer.choice, notes)
-        reply = self._judge([{"role": "system", "content": render("verify")}, {"role": "user", "content": question}])
+        pictures = cited_pictures(runs, answer.moments) if self.toolbox.pictures else []
+        reply = self._judge(question, pictures)
         counted = _counted(state, reply.usage)
         judgement = parse_judgement(reply.calls)
         if judgement is None:
@@ -231,10 +232,14 @@ class Nodes:
             return counted | back | {"verdict": None, "doubted": marked}
         return counted | {"verdict": marked}
 
-    def _judge(self, messages: Sequence[Mapping[str, Any]]) -> Reply:
+    def _judge(self, question: str, pictures: Sequence[ShownPicture]) -> Reply:
         """Return the judge's reply; an empty one, which leaves the answer unchanged, if the call fails."""
+        rules = [render("verify"), *([render("verify_frames")] if pictures else [])]
+        asked: Any = [{"type": "text", "text": question}, *(picture.to_part() for picture in pictures)] if pictures else question
+        messages = [{"role": "system", "content": "\n\n".join(rules)}, {"role": "user", "content": asked}]
+        shown = self.toolbox.with_pictures(messages) if pictures else messages
         try:
-            return self._told(self.model.complete(messages, [judge_tool()], None, None, self.cancel, must_call=True))
+            return self._told(self.model.complete(shown, [judge_tool(bool(pictures))], None, None, self.cancel, must_call=True))
         except AgentError as error:
             self.emit(Warned(f"The answer was not verified: {error}"))
             return Reply(usage=TokenUsage(cost_usd=0.0))  # a request that failed is not billed

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from analyzer_agent.events import discard
 from analyzer_agent.evidence.gap_runner import GapRunner
+from analyzer_agent.evidence.merging import MergedNote
 from analyzer_agent.evidence.provenance import BoundAnalyzer, make_provenance
 from analyzer_agent.protocols import Analyzer, Grain, Spec, Video
 from analyzer_agent.records import JSON, Note, Observation, ShownPicture
@@ -81,6 +82,32 @@ def keep_sentences(
     for part, force in ((changed, True), ([span for span in spans if span not in changed], False)):
         gap_runner.run(gap_runner.plan_of([Grain(span) for span in part], force=force), f"{LOOK_KIND}-{video.id}", discard, cancel=cancel)
     return {start: note.id for start, note in read().items()}
+
+
+_SEEN_KINDS = frozenset({"text", "object", "track", "caption", "tag", "look", "motion", "moment"})
+"""Kinds that tell what a picture shows."""
+
+_MAX_PICTURES, _PER_NOTE = 8, 2
+
+
+def cited_pictures(runs: Sequence[MergedNote], moments: Sequence[tuple[int, int, int]] = ()) -> list[ShownPicture]:
+    """Return the frames that cited notes were made of, for a judge that sees, each under the id of its note.
+
+    Args:
+        runs: the cited notes.
+        moments: note, start and end in ms of the parts that the answer names.
+    """
+    found: list[ShownPicture] = []
+    for run in runs:
+        if run.kind not in _SEEN_KINDS:
+            continue
+        parts = [part for number, start, end in moments if number == run.id and (part := TimeRange(start, end).within(run.span))]
+        frames = run.notes[len(run.notes) // 2].observation.detail.get("frames")
+        asked = frames if isinstance(frames, list) else [note.span.start for note in run.notes]
+        times = [(part.start + part.end) // 2 for part in parts] or [t for t in asked if isinstance(t, int)]
+        step = max(1, len(times) // _PER_NOTE)
+        found += [ShownPicture(run.id, run.video, run.span, (t,)) for t in times[step // 2 :: step][:_PER_NOTE]]
+    return found[:_MAX_PICTURES]
 
 
 def keep_cited(

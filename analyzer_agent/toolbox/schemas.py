@@ -152,14 +152,16 @@ def finish_tool(claims_over: Sequence[str] = ()) -> dict[str, Any]:
     return function_schema(FINISH, "Give the answer and end the question.", properties, required)
 
 
-def judge_tool() -> dict[str, Any]:
-    """Return the schema of the tool with which a model judges whether notes support an answer."""
+def judge_tool(shown: bool = False) -> dict[str, Any]:
+    """Return the schema of the tool with which a model judges whether notes support an answer; `shown`: it sees their frames."""
+    first = {"seen": {"type": "string", "description": "what the frames show, in one or two sentences"}} if shown else {}
     properties = {
+        **first,
         "sufficient": {"type": "boolean", "description": "whether the notes by themselves show what the answer says"},
         "missing": {"type": "string", "description": "if not: what they do not show, in one sentence; else empty"},
         "contradictory": {"type": "boolean", "description": "whether two of the notes contradict each other on what is asked"},
     }
-    return function_schema(JUDGE, "Tell whether the notes suffice.", properties, ["sufficient", "missing"])
+    return function_schema(JUDGE, "Tell whether the notes suffice.", properties, [*first, "sufficient", "missing"])
 
 
 def video_property(videos: Sequence[str]) -> dict[str, Any]:

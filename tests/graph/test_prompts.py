@@ -37,6 +37,7 @@ PLACEHOLDERS = {
     "again": {"count"},
     "earlier": {"before", "lines"},
     "verify": set(),
+    "verify_frames": set(),
     "drafted": {"question", "answer", "notes"},
     "insufficient": {"missing"},
     "incomplete": {"claim", "lacking"},
