@@ -213,7 +213,7 @@ function steps(answer) {
     ),
   );
   const head = ["step", "arguments", "new", "reused", "took", "notes"].map((name) => element("th", { scope: "col" }, name));
-  const table = element("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Steps" }, element("table", {}, element("thead", {}, element("tr", {}, head)), element("tbody", {}, rows)));
+  const table = element("div", { class: "wide", tabIndex: 0, role: "region", "aria-label": "Steps" }, element("table", {}, element("thead", {}, element("tr", {}, head)), element("tbody", {}, rows)));
   const by = [answer.model || answer.manager, answer.mode && answer.mode !== "manager" ? answer.mode : ""].filter(Boolean).join(", ");
   return element("details", { class: "cost" }, element("summary", {}, cost(answer)), by ? element("p", {}, `By ${by}.`) : null, rows.length ? table : null);
 }

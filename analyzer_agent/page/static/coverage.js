@@ -25,7 +25,7 @@ export class Coverage {
       element("thead", {}, element("tr", {}, head)),
       [...lanes.values()].map((number) => this.#analyzer(number)),
     );
-    const tables = lanes.size ? [element("div", { class: "wide", role: "region", tabindex: "0", "aria-label": "By analyzer" }, table)] : [];
+    const tables = lanes.size ? [element("div", { class: "wide", role: "region", tabIndex: 0, "aria-label": "By analyzer" }, table)] : [];
     const never = video.never_ran.length
       ? element("p", {}, element("b", {}, "Never ran on this video: "), video.never_ran.join(", "), ".")
       : null;

@@ -12,7 +12,7 @@ export class NoteList {
     this.filters = element("div", { class: "filters", role: "group", "aria-label": "Notes of these lanes" });
     this.elsewhere = element("p", { class: "elsewhere", hidden: true });
     this.none = element("p", { class: "none", hidden: true });
-    this.box = element("div", { class: "list", role: "listbox", tabindex: "0", "aria-label": "Notes", tabIndex: 0 });
+    this.box = element("div", { class: "list", role: "listbox", "aria-label": "Notes", tabIndex: 0 });
     byId("notes").append(this.filters, this.elsewhere, this.none, this.box);
     this.list = new VirtualList(this.box, (note, index) => this.#row(note, index));
     this.box.addEventListener("click", (event) => this.#click(event));
