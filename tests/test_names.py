@@ -22,7 +22,7 @@ MODULES = frozenset(
     answers appended approval ask assembly audio audio_chunks audio_tracks batch benchmark_rules benchmarks briefing
     cache call_schedule captions catalog channel_mix chat citations cited_frames cli coca common comparison
     completeness config container contract conversation coverage coverage_steps csv_format cue_files damage database
-    decoder_log default_paths demo describe description detect doctor document download easyocr encryption engine
+    decoder_log default_paths demo describe description detect doctor effort document download easyocr encryption engine
     engine_pool engines enumeration errors evals events evidence fakes faster_whisper fencing fields file
     file_import files finish_call folders folding formats frame_converter frame_dedup frames gap_runner gpu grading
     graph hardware help history http huggingface identities identity import_notes importing index indexing installed
@@ -30,7 +30,7 @@ MODULES = frozenset(
     loudness maintenance manager media memory merging messages metering migrations missing_video model modes moments
     motion native nodes note_formats note_queries note_table note_tools notes objects open_clip open_clip_files
     open_ended openai_chat openai_client openai_errors openai_model openai_responses openai_text openai_thoughts
-    opencv opencv_pictures options orientation other_tracks output packages packet_reader page parsing picture_tiles
+    opencv opencv_pictures options orientation other_tracks overrides output packages packet_reader page parsing picture_tiles
     pictures plan playlists plugins pocketsphinx prefetch prices probe progress prompt_size prompts protocols
     provenance pyscenedetect question_file question_parser question_state questions quotations rapidocr readers
     records regions rendering repetition report resampler rules runner sample sampling sanitize scenes scheduler

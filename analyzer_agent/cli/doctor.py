@@ -32,6 +32,9 @@ _IGNORED = (
     "max_steps",
     "max_reply_tokens",
     "max_tokens",
+    "max_cost",
+    "price",
+    "effort",
     "quiet",
 )
 

@@ -118,7 +118,10 @@ _GROUPS = {
     "options": _SPEECH_OPTIONS,
     "engines": _ENGINES,
     "analyzers": ("tools", *_ENGINES, "vision_model", "vocabulary", "decoder", "strict"),
-    "manager": ("mode", "frames", "manager", "model", "base_url", "api", "sees", "verify", "max_steps", "max_reply_tokens", "max_tokens"),
+    "manager": (
+        *("mode", "effort", "frames", "manager", "model", "base_url", "api", "sees", "verify", "max_steps"),
+        *("max_reply_tokens", "max_tokens", "max_cost", "price"),
+    ),
     "store": ("store", "config", "quiet"),
 }
 

@@ -6,8 +6,11 @@ Each reader returns the value or raises `ValueError`.
 import os
 import re
 from collections.abc import Callable, Mapping
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any, TypeAlias
+
+from analyzer_agent.records import Price
 
 Reader: TypeAlias = Callable[[Any], Any]
 
@@ -97,6 +100,45 @@ def weights(value: Any) -> tuple[Path | None, dict[str, Path] | None]:
     if len(folders) > 1 or not given:
         raise ValueError("give one folder, or NAME=PATH")
     return path(folders[0]) if folders else None, paths(single) if single else None
+
+
+def prices(value: Any) -> dict[str, Price]:
+    """Read prices: `IN/OUT` or `IN/OUT/CACHED`, in USD per million tokens, or `MODEL=` and these.
+
+    Returns:
+        The prices by model; that of "" is for all others.
+    """
+    if isinstance(value, Price):
+        return {"": value}
+    items = list(value.items()) if isinstance(value, Mapping) else [item.rpartition("=")[::2] for item in _items(value)]
+    if not items and not isinstance(value, Mapping):
+        raise ValueError("give IN/OUT or IN/OUT/CACHED")
+    return {name.strip(): amounts if isinstance(amounts, Price) else _price(amounts) for name, amounts in items}
+
+
+def _price(text: Any) -> Price:
+    amounts = [_amount(part) for part in str(text).split("/")]
+    if len(amounts) not in (2, 3):
+        raise ValueError("give IN/OUT or IN/OUT/CACHED")
+    return Price(*amounts)
+
+
+def dollars(value: Any) -> float:
+    """Read an amount of money above 0, in USD."""
+    amount = _amount(value)
+    if not amount:
+        raise ValueError("give an amount above 0")
+    return amount
+
+
+def _amount(value: Any) -> float:
+    try:
+        amount = nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        amount = nan
+    if not (isfinite(amount) and amount >= 0):
+        raise ValueError("give amounts in USD, such as 0.25")
+    return amount
 
 
 def positive(value: Any) -> int:

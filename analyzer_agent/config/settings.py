@@ -2,65 +2,23 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from analyzer_agent.config import readers
 from analyzer_agent.config.default_paths import default_store, default_weights
+from analyzer_agent.config.effort import EFFORTS, Effort, Verify, with_effort
+from analyzer_agent.config.overrides import Api, Manager, Mode, PathLike, Sees, SettingsGiven
 from analyzer_agent.config.readers import Reader
 from analyzer_agent.config.setting import Setting, declared, setting
 from analyzer_agent.errors import AgentError, did_you_mean
 from analyzer_agent.protocols import WeightCaches
+from analyzer_agent.records import Price
 from analyzer_agent.timeline import clock, parse
 
-Manager = Literal["auto", "openai", "rules"]
-Mode = Literal["manager", "summarizer", "frames", "blind"]
-Verify = Literal["auto", "always", "never"]
-Sees = Literal["auto", "yes", "no"]
-Api = Literal["auto", "responses", "chat"]
 DEFAULT_MODEL = "gpt-5.4"
-PathLike: TypeAlias = str | os.PathLike[str]
 _PART, _ANSWERING, _LIMITS, _STORE = "Part of the video", "Answering", "Limits", "Store and settings"
-
-
-class SessionOverrides(TypedDict, total=False):
-    """Fields of `Settings` as keyword arguments of `Session`, which takes `model` separately."""
-
-    store: PathLike
-    mode: Mode
-    verify: Verify
-    frames: int
-    manager: Manager
-    base_url: str | None
-    api: Api
-    api_key: str | None
-    tools: tuple[str, ...] | list[str] | str | None
-    engine: Mapping[str, str]
-    options: Mapping[str, Mapping[str, Any]]
-    weights: PathLike | Mapping[str, PathLike] | Mapping[str, str] | Mapping[str, Path]
-    weights_dir: PathLike | None
-    caches: WeightCaches
-    vision_model: str | None
-    sees: Sees
-    vocabulary: PathLike | None
-    device: str
-    decoder: str
-    offline: bool
-    start_ms: int | None
-    end_ms: int | None
-    strict: bool
-    max_steps: int
-    max_analyzer_ms: int | None
-    max_reply_tokens: int
-    max_tokens: int | None
-    refresh: bool
-
-
-class SettingsGiven(SessionOverrides, total=False):
-    """All fields of `Settings`, with the types that Python code may give."""
-
-    model: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,16 +44,30 @@ class Settings:
         "frames: one call with frames; blind: one call with the question alone.",
         heading=_ANSWERING,
     )
+    effort: Effort = setting(
+        Effort,
+        "Set steps, verification and frames together; a flag of their own wins.",
+        "normal",
+        more="; ".join(f"{name}: {told}" for name, told in EFFORTS.items()) + ".",
+        heading=_ANSWERING,
+    )
     verify: Verify = setting(
         Verify,
         "Check in a second model call that the cited notes support the answer.",
-        "auto",
         more="auto: unless confidence is high.",
+        optional=True,
+        usual=EFFORTS["normal"].verify,
         heading=_ANSWERING,
         rare=True,
     )
     frames: int = setting(
-        readers.positive, "Show this many frames of each video with --mode frames.", 16, metavar="N", heading=_ANSWERING, rare=True
+        readers.positive,
+        "Show this many frames of each video with --mode frames.",
+        optional=True,
+        usual=str(EFFORTS["normal"].frames),
+        metavar="N",
+        heading=_ANSWERING,
+        rare=True,
     )
     manager: Manager = setting(
         Manager, "Use a language model or keyword rules.", "auto", more="auto: a model if there is a key or a server.", heading=_ANSWERING
@@ -209,7 +181,14 @@ class Settings:
         heading=_PART,
     )
     strict: bool = setting(readers.flag, "Refuse files that are cut off.", False, rare=True, heading=_PART)
-    max_steps: int = setting(readers.positive, "Limit the steps of one question.", 12, metavar="N", heading=_LIMITS)
+    max_steps: int = setting(
+        readers.positive,
+        "Limit the steps of one question.",
+        optional=True,
+        usual=str(EFFORTS["normal"].max_steps),
+        metavar="N",
+        heading=_LIMITS,
+    )
     max_analyzer_ms: int | None = setting(
         parse,
         "Limit the time that analyzers run for one question, in seconds.",
@@ -223,7 +202,28 @@ class Settings:
     max_reply_tokens: int = setting(
         readers.positive, "Limit the tokens of one reply of the model, thoughts included.", 8192, metavar="N", rare=True, heading=_LIMITS
     )
-    max_tokens: int | None = setting(readers.positive, "Limit the tokens of one question.", optional=True, metavar="N", heading=_LIMITS)
+    max_tokens: int | None = setting(
+        readers.positive, "Limit the tokens of one question, those of vision models counted.", optional=True, metavar="N", heading=_LIMITS
+    )
+    max_cost: float | None = setting(
+        readers.dollars,
+        "Limit what the model calls of one question cost.",
+        more="A call is made if it fits, supposing that it costs what the last one did.",
+        optional=True,
+        metavar="USD",
+        heading=_LIMITS,
+        example="For example: 0.25",
+    )
+    price: Mapping[str, Price] = setting(
+        readers.prices,
+        "Use this price of models, in USD per million tokens.",
+        dict,
+        more="Known prices come from the table of genai-prices.",
+        metavar="[MODEL=]IN/OUT[/CACHED]",
+        repeats=True,
+        heading=_LIMITS,
+        example="For example: --price 0.5/1.5, or --price qwen3=0.1/0.4/0.01",
+    )
     refresh: bool = setting(readers.flag, "Analyze again, even where notes are stored.", False)
 
     if not TYPE_CHECKING:
@@ -244,6 +244,10 @@ class Settings:
             folder, single = _checked(SETTINGS["weights"], "weights", self.weights, readers.weights)
             object.__setattr__(self, "weights", single or {})
             object.__setattr__(self, "weights_dir", folder or self.weights_dir)
+        effort = _checked(SETTINGS["effort"], "effort", self.effort, SETTINGS["effort"].check)
+        for name, usual in asdict(EFFORTS[effort]).items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, usual)
         for one in SETTINGS.values():
             value = getattr(self, one.field)
             if value is not None or not one.optional:
@@ -254,12 +258,12 @@ class Settings:
             raise AgentError(f"The range {span} is empty or backwards.", hint="--to must come after --from.")
 
     def changed(self, **given: Unpack[SettingsGiven]) -> "Settings":
-        """Return a copy with other values for some settings.
+        """Return a copy with other values for some settings; `effort` sets anew what it sets.
 
         Raises:
             AgentError: a setting is unknown, or a value is invalid.
         """
-        return replace(self, **cast(dict[str, Any], given))
+        return replace(self, **with_effort(cast(dict[str, Any], given)))
 
     @classmethod
     def load(cls, file: PathLike | None = None, environment: Mapping[str, str] | None = None) -> "Settings":

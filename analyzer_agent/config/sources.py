@@ -11,7 +11,9 @@ from typing import Any
 
 from analyzer_agent.config import readers
 from analyzer_agent.config.default_paths import caches, default_file
-from analyzer_agent.config.settings import SETTINGS, PathLike, Settings, unknown_setting
+from analyzer_agent.config.effort import with_effort
+from analyzer_agent.config.overrides import PathLike
+from analyzer_agent.config.settings import SETTINGS, Settings, unknown_setting
 from analyzer_agent.errors import AgentError, near
 
 ENV_PREFIX = "ANALYZER_AGENT_"
@@ -41,7 +43,7 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | 
     merged: dict[str, Any] = {}
     for layer in layers(flags, environment, file):
         options = _together(merged.get("options", {}), layer.values.get("options", {}))
-        merged |= layer.values
+        merged |= with_effort(layer.values)
         merged["options"] = options
     return replace(Settings(**merged), caches=caches(environment))
 

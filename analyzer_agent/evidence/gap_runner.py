@@ -17,6 +17,7 @@ from analyzer_agent.events import Emit, Progress, Waiting
 from analyzer_agent.evidence.plan import CoverageIndex, Plan, cut_to_grain, grain_work_ms, grains_of, new_share_ms, root_of
 from analyzer_agent.evidence.provenance import BoundAnalyzer, serving_keys
 from analyzer_agent.protocols import Fault, Grain, Video
+from analyzer_agent.protocols.metering import OutOfBudget
 from analyzer_agent.records import GAP, Observation, Reason, Sample, Unexamined, gap
 from analyzer_agent.storage import LEASE_S, ClaimLost, Ledger, Store
 from analyzer_agent.timeline import TimeRange
@@ -138,6 +139,9 @@ class GapRunner:
             first = queue[0]
             try:
                 self._stream(queue, lost, state)
+            except OutOfBudget:
+                state.lap()
+                state.spent = True
             except _GrainFailed as failure:
                 if not queue:
                     raise failure.error from failure
@@ -181,7 +185,7 @@ class GapRunner:
             yield from self.job.analyzer.analyze(video, grains)
         except MediaError as error:
             raise _GrainFailed(error) from error
-        except (AgentError, ToolRefusal, Cancelled):
+        except (AgentError, ToolRefusal, Cancelled, OutOfBudget):
             raise
         except Exception as error:
             raise _GrainFailed(analyze_error(self.job.spec, error)) from error
@@ -284,13 +288,15 @@ class _RunState:
     budget_ms: int | None
     cancel: threading.Event | None
     began: float = 0.0
+    spent: bool = False
+    """Whether a model call no longer fitted the budget of the question."""
 
     def start(self) -> None:
         """Start the analyzer's stopwatch."""
         self.began = time.monotonic()
 
     def exhausted(self) -> bool:
-        return self.budget_ms is not None and self.outcome.wall_ms >= self.budget_ms
+        return self.spent or (self.budget_ms is not None and self.outcome.wall_ms >= self.budget_ms)
 
     def lap(self) -> int:
         """Add the time since `start` to the outcome and return it, in ms."""

@@ -125,6 +125,7 @@ class Agent:
             "sent_back": 0,
             "gaps_told": False,
             "usage": Usage().to_row(),
+            "call_usd": 0.0,
             "analyzer_ms": 0,
         }
         return self._run(thread, fresh, emit, cancel)

@@ -85,6 +85,8 @@ class Nodes:
         step = state["step"] + 1
         self.emit(Thinking(step, self.limits.steps))
         stopped = self.limits.reached(state, step)
+        if not self.limits.affords(state):  # not even a call to finish
+            return {"step": step, "stopped": "cost_budget", "prompt_cut": False, "calls": []}
         system = system_message(self.model, self.briefing.system, lambda: self._record(state))
         asked = state["messages"]
         if stopped:
@@ -101,6 +103,7 @@ class Nodes:
             "prompt_cut": reply.prompt_cut,
             "messages": [*asked, *assistant_message(reply)],
             "calls": [call_row(call) for call in reply.calls],
+            "call_usd": reply.usage.cost_usd or 0.0,
             **counted,
         }
 
@@ -134,7 +137,8 @@ class Nodes:
         """Run the calls of the last reply."""
         calls, earlier = calls_of(state), results_of(state)
         budget = None if self.limits.analyzer_ms is None else max(0, self.limits.analyzer_ms - state["analyzer_ms"])
-        results = self.toolbox.scheduler.run([c for c in calls if c.name != "finish"], self.emit, budget, self.cancel)
+        with self.limits.metering(state):
+            results = self.toolbox.scheduler.run([c for c in calls if c.name != "finish"], self.emit, budget, self.cancel)
         told = iter([(_result_message(result, [*earlier, *results[:at]]), result.pictures) for at, result in enumerate(results)])
         spent = state["analyzer_ms"] + spent_ms(results)
         counted = _counted(state, results=results)
@@ -199,7 +203,7 @@ class Nodes:
         if self.verifies == "never" or self.model.manager == "rules" or not judged or not answer.cited:
             return "close"
         unsure = answer.confidence != "high" or answer.claim in ("none", "all", "count") or bool(state["doubted"])
-        return "verify" if (unsure or self.verifies == "always") and not self.limits.tokens_spent(state) else "close"
+        return "verify" if (unsure or self.verifies == "always") and self.limits.can_verify(state) else "close"
 
     # --- verify ---------------------------------------------------------------------------------------------------
 

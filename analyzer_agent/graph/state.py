@@ -1,21 +1,25 @@
 """The checkpointed state of a question, and its conversion to and from records."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypedDict
 
+from analyzer_agent.protocols.metering import Meter, metering
 from analyzer_agent.records import NO_CALLS, ShownNote, ShownPicture, TokenUsage, ToolCall, ToolResult, Unexamined, Usage
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox.answer_check import CheckedAnswer, Limit, Outcome, StopReason
+from analyzer_agent.wording import dollars
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of one question: model steps, analyzer time in ms, tokens; None means no limit."""
+    """The limits of one question: model steps, analyzer time in ms, tokens, USD; None means no limit."""
 
     steps: int = 12
     analyzer_ms: int | None = None
     tokens: int | None = None
+    usd: float | None = None
 
     def reached(self, state: "State", step: int) -> Limit | None:
         """Return the limit that is reached at this step, or None."""
@@ -24,12 +28,34 @@ class Limits:
         # A budget of 0 means "from the notes alone", which are free to be read.
         if self.analyzer_ms is not None and state["analyzer_ms"] >= max(1, self.analyzer_ms):
             return "analyzer_budget"
-        return "token_budget" if self.tokens_spent(state) else None
+        if self.tokens is not None and (self.tokens_left(state) or 0) <= 0:
+            return "token_budget"
+        return None if self.affords(state, calls=2) else "cost_budget"
 
-    def tokens_spent(self, state: "State") -> bool:
-        """Return whether the token budget is spent."""
+    def affords(self, state: "State", calls: int = 1) -> bool:
+        """Return whether the budget of USD allows further calls of the manager.
+
+        Each is supposed to cost what the last one did. One whose price is not known is not afforded.
+        """
+        left = self.usd_left(state)
+        return left is None or left > calls * state.get("call_usd", 0.0)
+
+    def metering(self, state: "State") -> AbstractContextManager[Meter]:
+        """Keep the models that analyzers ask within what is left after a call of the manager."""
+        money = self.usd_left(state)
+        return metering(self.tokens_left(state), None if money is None else money - state.get("call_usd", 0.0))
+
+    def can_verify(self, state: "State") -> bool:
+        """Return whether the budgets of tokens and USD allow a call of the judge."""
         left = self.tokens_left(state)
-        return left is not None and left <= 0
+        return (left is None or left > 0) and self.affords(state)
+
+    def usd_left(self, state: "State") -> float | None:
+        """Return the USD that are left; None without a limit, 0 if a call has no known price."""
+        if self.usd is None:
+            return None
+        usage = usage_of(state)
+        return 0.0 if usage.cost_usd is None and usage.model_calls else self.usd - (usage.cost_usd or 0.0)
 
     def tokens_left(self, state: "State") -> int | None:
         """Return the tokens that are left, those of vision models counted; None without a limit."""
@@ -42,6 +68,8 @@ class Limits:
             "tokens": self.tokens_left(state),
         }
         told = [f"{max(0, amount):.0f} {noun} left." for noun, amount in amounts.items() if amount is not None]
+        money = self.usd_left(state)
+        told += [] if money is None else [f"{dollars(max(0.0, money))} left."]
         return " ".join([f"Step {state['step'] + 1} of {self.steps}.", *told])
 
     def sentence(self, reason: Limit) -> str:
@@ -53,6 +81,8 @@ class Limits:
                 return f"The budget of {(self.analyzer_ms or 0) / 1000:g} analyzer seconds is spent."
             case "token_budget":
                 return f"The budget of {self.tokens} tokens is spent."
+            case "cost_budget":
+                return f"The budget of {dollars(self.usd or 0.0)} is spent but for this call."
 
 
 class State(TypedDict, total=False):
@@ -65,7 +95,8 @@ class State(TypedDict, total=False):
     `sent_back` counts the answers sent back for breaking a rule;
     `gaps_told` tells that one was sent back for claiming more than was looked at. `verdict` is the checked answer,
     `doubted` the one that was sent back because its evidence did not suffice; `answer_row` writes
-    both, `answer_of` reads them. `usage` is the row of a `Usage`: what the models have used so far.
+    both, `answer_of` reads them. `usage` is the row of a `Usage`: what the models have used so far;
+    `call_usd` is what the last call of the manager cost.
     """
 
     question: str
@@ -80,6 +111,7 @@ class State(TypedDict, total=False):
     gaps_told: bool
     doubted: dict[str, Any] | None
     usage: dict[str, Any]
+    call_usd: float
     analyzer_ms: int
     verdict: dict[str, Any] | None
     earlier: list[Mapping[str, Any]]

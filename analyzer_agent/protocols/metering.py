@@ -1,7 +1,8 @@
-"""Counts the model calls that analyzers make, per tool call.
+"""Counts the model calls that analyzers make, per tool call, and keeps them within what a question may still spend.
 
 An engine is shared by sessions and knows nothing of questions, so what its model used is added to the
-meter of the thread that it runs in. Code that hands work to other threads wraps it in `metered_too`.
+meter of the thread that it runs in, and to those around it. Code that hands work to other threads
+wraps it in `metered_too`.
 """
 
 import threading
@@ -16,12 +17,23 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Meter:
-    """Adds up model calls, from any thread."""
+class OutOfBudget(Exception):
+    """Raised instead of a model call that no longer fits; what is done stays, the rest is left out for the budget."""
 
-    def __init__(self) -> None:
+
+class Meter:
+    """Adds up model calls, from any thread.
+
+    Args:
+        tokens: what may be spent; None means no limit.
+        usd: the same in USD.
+        outer: the meter that counts these calls, too.
+    """
+
+    def __init__(self, tokens: int | None = None, usd: float | None = None, outer: "Meter | None" = None) -> None:
+        self._tokens, self._usd, self._outer = tokens, usd, outer
         self._lock = threading.Lock()
-        self._used = NO_CALLS
+        self._used, self._last = NO_CALLS, NO_CALLS
 
     @property
     def used(self) -> TokenUsage:
@@ -31,16 +43,37 @@ class Meter:
     def add(self, usage: TokenUsage) -> None:
         """Count one more call."""
         with self._lock:
-            self._used += usage
+            self._used, self._last = self._used + usage, usage
+        if self._outer:
+            self._outer.add(usage)
+
+    def require_room(self) -> None:
+        """Check that one more call fits, supposing that it uses what the last one did.
+
+        Raises:
+            OutOfBudget: it does not.
+        """
+        after = self._used + self._last
+        if self._tokens is not None and after.tokens >= self._tokens:
+            raise OutOfBudget("the tokens are spent")
+        if self._usd is not None and (after.cost_usd or 0.0) >= self._usd:
+            raise OutOfBudget("the money is spent")
+        if self._outer:
+            self._outer.require_room()
 
 
 _METER: ContextVar[Meter | None] = ContextVar("meter", default=None)
 
 
 @contextmanager
-def metering() -> Iterator[Meter]:
-    """Count the model calls that the block makes, in this thread and in work wrapped in `metered_too`."""
-    meter = Meter()
+def metering(tokens: int | None = None, usd: float | None = None) -> Iterator[Meter]:
+    """Count the model calls that the block makes, in this thread and in work wrapped in `metered_too`.
+
+    Args:
+        tokens: what they may use together; None means no limit.
+        usd: the same in USD.
+    """
+    meter = Meter(tokens, usd, _METER.get())
     token = _METER.set(meter)
     try:
         yield meter
@@ -52,6 +85,16 @@ def count_call(usage: TokenUsage) -> None:
     """Add a call to the meter, if one is running."""
     if meter := _METER.get():
         meter.add(usage)
+
+
+def require_room() -> None:
+    """Check that the budget allows one more call; call it before each.
+
+    Raises:
+        OutOfBudget: it does not.
+    """
+    if meter := _METER.get():
+        meter.require_room()
 
 
 def metered_too(work: Callable[P, T]) -> Callable[P, T]:

@@ -16,6 +16,10 @@ class Price:
     output: float
     cached: float | None = None
 
+    def __str__(self) -> str:
+        """Return the price as settings write it: `0.5/1.5/0.05`."""
+        return "/".join(f"{amount:g}" for amount in (self.input, self.output, self.cached) if amount is not None)
+
     def cost(self, usage: "TokenUsage") -> float:
         """Return the cost of calls in USD."""
         cached = self.input if self.cached is None else self.cached

@@ -14,7 +14,7 @@ from analyzer_agent.errors import AgentError, MediaError, Unavailable
 from analyzer_agent.fencing import as_name
 from analyzer_agent.media import MediaFile, MissingVideo, is_named, jpeg, local_path, named_id, open_video
 from analyzer_agent.protocols import ChatModel, EngineConfig, EngineSpec, Spec, Vision
-from analyzer_agent.session.options import check_served, options_of, with_defaults
+from analyzer_agent.session.options import check_served, options_of, price_of, with_defaults
 from analyzer_agent.session.pictures import FramePictures
 from analyzer_agent.storage import Store, StoredSums
 from analyzer_agent.timeline import TimeRange, clock, seconds
@@ -138,6 +138,7 @@ def choose_vision(settings: Settings) -> Vision | None:
         base_url=settings.base_url,
         api_key=settings.api_key,
         max_reply_tokens=settings.max_reply_tokens,
+        price=price_of(settings.vision_model, settings),
     )
 
 
@@ -151,7 +152,7 @@ def choose_model(settings: Settings, max_retries: int = 3) -> ChatModel:
             `vision_model`, `verify="always"`) requires a language model.
     """
     reachable = bool(settings.api_key or settings.base_url)
-    said = bool(settings.model or settings.vision_model or settings.verify == "always")
+    said = bool(settings.model or settings.vision_model or (settings.verify == "always" and settings.effort != "deep"))
     if settings.manager == "rules" or (settings.manager == "auto" and not reachable and not said):
         if settings.mode in _NEED_A_LANGUAGE_MODEL:
             raise AgentError(f"--mode {settings.mode} needs {_NEED_A_LANGUAGE_MODEL[settings.mode]}.", hint=_MODEL_HINT)
@@ -175,6 +176,7 @@ def choose_model(settings: Settings, max_retries: int = 3) -> ChatModel:
         api_key=settings.api_key,
         max_retries=max_retries,
         max_reply_tokens=settings.max_reply_tokens,
+        price=price_of(name, settings),
     )
 
 

@@ -138,7 +138,7 @@ class Conversation:
                 return self._outcome(self._agent.ask(self.name, question, options, number, emit, turn.stop))
             from analyzer_agent.evals.modes import QuestionContext
 
-            limits = self.settings.max_analyzer_ms, self.settings.max_tokens
+            limits = self.settings.max_analyzer_ms, self.settings.max_tokens, self.settings.max_cost
             return mode.answer(QuestionContext(question, options, self.toolbox, self.model, turn.stop, *limits), emit)
 
         self._answer(turn, number, question, self.settings.mode, run)
@@ -217,7 +217,7 @@ class Conversation:
     def _agent(self) -> "Agent":
         from analyzer_agent.graph import Agent, Limits, open_saver  # langgraph takes most of a second to import
 
-        limits = Limits(self.settings.max_steps, self.settings.max_analyzer_ms, self.settings.max_tokens)
+        limits = Limits(self.settings.max_steps, self.settings.max_analyzer_ms, self.settings.max_tokens, self.settings.max_cost)
         with self.store.connections.explained():
             saver = self._closing.enter_context(open_saver(str(self.settings.store)))
         return Agent(self.toolbox, self.model, saver, limits, self.settings.verify)

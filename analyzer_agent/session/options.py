@@ -1,4 +1,4 @@
-"""Analyzer options set by the user: validated by each schema, and used as defaults of calls."""
+"""Options set by the user: those of analyzers, validated by each schema and used as defaults of calls, and prices of models."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -10,6 +10,7 @@ from analyzer_agent.config import Settings
 from analyzer_agent.contract import bounds_fault
 from analyzer_agent.errors import AgentError, ToolRefusal, did_you_mean
 from analyzer_agent.protocols import Spec, Video
+from analyzer_agent.records import Price
 from analyzer_agent.storage import Notes
 from analyzer_agent.toolbox import SessionVideo, Tool
 from analyzer_agent.tools.aliases import resolve_name
@@ -120,6 +121,17 @@ def check_tracks(options: Mapping[str, Mapping[str, Any]], session_videos: Seque
             raise AgentError(
                 f"There is no audio track {track}: there {'are' if most > 1 else 'is'} {there}.", hint=f"Choose --track from 1 to {most}."
             )
+
+
+def price_of(model: str, settings: Settings) -> Price | None:
+    """Return the price that the user gave for a model, if any.
+
+    Raises:
+        AgentError: none is known though the cost is limited.
+    """
+    from analyzer_agent.llm.prices import chosen_price
+
+    return chosen_price(model, settings.base_url, settings.price, required=settings.max_cost is not None)
 
 
 def _value(analyzer: str, option: str, given: Any, schemas: Mapping[str, Any]) -> Any:

@@ -19,7 +19,7 @@ from analyzer_agent.toolbox.finish_call import DraftAnswer
 from analyzer_agent.toolbox.quotations import made_up_times, misquotations
 from analyzer_agent.toolbox.schemas import JUDGE, parse_object
 
-Limit = Literal["last_step", "analyzer_budget", "token_budget"]
+Limit = Literal["last_step", "analyzer_budget", "token_budget", "cost_budget"]
 """A limit of one question that can be reached."""
 
 StopReason = Limit | Literal["prompt_cut"]

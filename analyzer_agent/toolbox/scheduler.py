@@ -12,7 +12,7 @@ from typing import Protocol
 
 from analyzer_agent.errors import Cancelled
 from analyzer_agent.events import Emit, ToolFinished, ToolStarted
-from analyzer_agent.protocols.metering import metering
+from analyzer_agent.protocols.metering import metered_too, metering
 from analyzer_agent.records import ToolCall, ToolResult
 
 
@@ -80,7 +80,7 @@ class CallScheduler:
             rows.setdefault(self._tools.resource(call), []).append(at)
         ends = {resource: threading.Event() for resource in rows}
         for resource, row in rows.items():
-            threading.Thread(target=run_in_sequence, args=(resource, row, ends[resource]), name="calls", daemon=True).start()
+            threading.Thread(target=metered_too(run_in_sequence), args=(resource, row, ends[resource]), name="calls", daemon=True).start()
         # Events, because a `Thread.join` that was interrupted returns at once the next time.
         try:
             for ended in ends.values():

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analyzer_agent.config import SETTINGS, SessionOverrides, Settings, default_store, default_weights, load
-from analyzer_agent.config.settings import SettingsGiven
+from analyzer_agent.config.overrides import SettingsGiven
 from analyzer_agent.errors import AgentError
 from analyzer_agent.protocols import EngineConfig, WeightCaches
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from analyzer_agent.config import Settings
-from analyzer_agent.config.settings import Mode
+from analyzer_agent.config.overrides import Mode
 from analyzer_agent.session import Session
 from analyzer_agent.testing import FakeAnalyzer, ScriptedModel, fake_spec
 from analyzer_agent.toolbox import Tool, Toolbox

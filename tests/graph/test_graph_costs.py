@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from analyzer_agent.graph import Limits
+from analyzer_agent.graph import Limits, State
 from analyzer_agent.graph.state import usage_of
-from analyzer_agent.protocols.metering import count_call
+from analyzer_agent.protocols.metering import count_call, require_room
 from analyzer_agent.records import TokenUsage, Usage
-from analyzer_agent.testing import fake_spec
+from analyzer_agent.testing import call, fake_spec
 from analyzer_agent.toolbox import Tool
 from graph_kit import LOOK, Make, Watched, calls, says, talking
 
@@ -58,3 +60,50 @@ def test_the_limit_of_tokens_counts_those_of_vision_models(talks: Make) -> None:
 def test_the_question_of_an_older_checkpoint_goes_on_with_its_counts() -> None:
     old = {"llm_calls": 2, "input_tokens": 30, "output_tokens": 4}
     assert usage_of(old) == Usage(2, 30, 4)  # type: ignore[arg-type]
+
+
+PRICED = TokenUsage(90, 9, cost_usd=0.5)
+LAST = TokenUsage(100, 10, cost_usd=0.5)
+
+
+class TestMoney:
+    def test_the_last_call_that_fits_is_told_to_finish(self, talks: Make) -> None:
+        talk = talks(calls(LOOK, usage=PRICED), calls(*says().calls, usage=LAST), limits=Limits(usd=1.25))
+        answer = talk.ask()
+        assert "The budget of $1.25 is spent but for this call." in str(talk.sent(1)) and "$1.25 left." in str(talk.sent(0))
+        assert (answer.finished, answer.usage.cost_usd) == ("answered", 1.0)
+
+    def test_a_call_that_no_longer_fits_is_not_made(self, talks: Make) -> None:
+        talk = talks(calls(LOOK, usage=PRICED), says(), limits=Limits(usd=0.9))
+        answer = talk.ask()
+        assert len(talk.model.requests) == 1 and (answer.finished, answer.usage.cost_usd) == ("out_of_budget", 0.5)
+
+    def test_a_call_without_a_known_price_is_the_last(self, talks: Make) -> None:
+        talk = talks(calls(LOOK), says(), limits=Limits(usd=100))
+        assert talk.ask().finished == "out_of_budget" and len(talk.model.requests) == 1
+
+    def test_vision_calls_stop_before_they_spend_what_finishing_needs(self, talks: Make) -> None:
+        def ask() -> None:
+            require_room()
+            count_call(SEEN)
+
+        look = calls(call("find_fake", ranges=[[0, 60]]), usage=PRICED)
+        talk = talks(look, calls(*says().calls, usage=LAST), tools=[Tool(fake_spec(Watched(ask)))], limits=Limits(usd=1.6))
+        answer = talk.ask()
+        assert answer.usage.vision_calls == 2, "0.6 dollars are left beside those to finish"
+        assert answer.usage.cost_usd == 1.5 and {u.reason for u in answer.not_examined} >= {"budget"}
+        assert answer.finished == "answered"
+        again = talks(look, calls(*says().calls, usage=LAST), tools=[Tool(fake_spec(Watched(ask)))], limits=Limits(usd=1.6)).ask()
+        assert again.usage.vision_calls == 2, "what did not fit is no failure: it is looked at when there is money"
+
+    @given(st.lists(st.floats(0.01, 1), min_size=1, max_size=8), st.floats(0.02, 4))
+    def test_a_limit_is_passed_by_no_more_than_the_growth_of_a_call(self, prices: list[float], limit: float) -> None:
+        state: State = {"usage": Usage().to_row(), "call_usd": 0.0, "analyzer_ms": 0}
+        limits, largest = Limits(steps=100, usd=limit), 0.0
+        for price in prices:
+            if not limits.affords(state):
+                break
+            largest = max(largest, price - state["call_usd"])
+            used = usage_of(state) + Usage.of_calls(TokenUsage(cost_usd=price))
+            state = {**state, "usage": used.to_row(), "call_usd": price}
+        assert (usage_of(state).cost_usd or 0) <= limit + largest

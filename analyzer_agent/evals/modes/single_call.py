@@ -32,6 +32,7 @@ class QuestionContext:
     cancel: threading.Event
     analyzer_ms: int | None = None
     tokens: int | None = None
+    usd: float | None = None
 
     def check_cancelled(self) -> None:
         """Raise `Cancelled` if the user has interrupted."""
@@ -73,6 +74,7 @@ def ask_and_check(
         used += reply.usage
         draft = parse_finish_call(reply.calls, reply.text, context.options)
         spent = context.tokens is not None and used.tokens >= context.tokens
+        spent = spent or (context.usd is not None and (used.cost_usd is None or 2 * used.cost_usd > context.usd))
         prompt = "finish_again" if evidence is None else "cite_shown"
         quotable = [*context.options, context.question]
         checked = check_and_return(draft, evidence, prompt=prompt, may_return=number < _MAX_CALLS and not spent, options=quotable)

@@ -12,6 +12,7 @@ from analyzer_agent.events import Emit
 from analyzer_agent.evidence.rendering import shown_note, spans_text
 from analyzer_agent.messages import question_message
 from analyzer_agent.prompts import render
+from analyzer_agent.protocols.metering import metering
 from analyzer_agent.records import ToolCall, ToolResult, Unexamined, Usage
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import Toolbox, fenced_result
@@ -29,7 +30,8 @@ class Summarizer:
     def answer(self, context: QuestionContext, emit: Emit) -> Outcome:
         """Run the analyzers over the gaps, within the budget, and call the model once."""
         toolbox = context.toolbox
-        results = toolbox.scheduler.run(_calls(toolbox), emit, context.analyzer_ms, context.cancel)
+        with metering(context.tokens, context.usd):
+            results = toolbox.scheduler.run(_calls(toolbox), emit, context.analyzer_ms, context.cancel)
         room = DESCRIPTION_TOKENS if context.tokens is None else min(DESCRIPTION_TOKENS, context.tokens // 2)
         told = describe(toolbox, tokens=room)
         content = f"{_as_evidence(told, results, toolbox)}\n\n{question_message(context.question, context.options)}"
