@@ -57,7 +57,7 @@ def as_text(
         line = group_line(group, (names or {}).get(group[0].video, ""), longest)
         if lines and len(line) > room:
             left = sum(len(g) for g in groups[at:])
-            lines.append(f"... {left} more; narrow the range, or use search_notes")
+            lines.append(f"... {left} more; narrow the range, or use find_all")
             break
         lines.append(line)
         shown.append(shown_note(group, longest))

@@ -132,7 +132,9 @@ class Occurrence:
         return TimeRange(self.runs[0].span.start, max(run.span.end for run in self.runs))
 
 
-def every_match(reader: NoteReader, words: str, scopes: Mapping[str, TimeRange], kinds: Sequence[str] | None) -> list[Occurrence]:
+def every_match(
+    reader: NoteReader, words: str, scopes: Mapping[str, TimeRange], kinds: Sequence[str] | None, *, beginnings: bool = False
+) -> list[Occurrence]:
     """Return every occurrence of all of the words (and phrases in double quotes), in time order; nothing is ranked or left out.
 
     Args:
@@ -140,20 +142,23 @@ def every_match(reader: NoteReader, words: str, scopes: Mapping[str, TimeRange],
         words: the words; "" for every note of `kinds`.
         scopes: where to look, by video id.
         kinds: only these kinds of notes; by default all that a search finds.
+        beginnings: also match longer words that begin like these: text in pictures is read without its spaces at times.
     """
     parts = parts_of(words)
     found: list[Occurrence] = []
     for video, scope in scopes.items():
-        runs = _holding_all(reader, parts, video, scope, kinds) if parts else reader.merged_notes(video, scope, kinds=kinds)
+        runs = _holding_all(reader, parts, video, scope, kinds, beginnings) if parts else reader.merged_notes(video, scope, kinds=kinds)
         found += _occurrences(runs)
     return found
 
 
-def _holding_all(reader: NoteReader, parts: Sequence[str], video: str, scope: TimeRange, kinds: Sequence[str] | None) -> list[MergedNote]:
+def _holding_all(
+    reader: NoteReader, parts: Sequence[str], video: str, scope: TimeRange, kinds: Sequence[str] | None, beginnings: bool
+) -> list[MergedNote]:
     """Return the merged notes that hold all parts of a query, each in any of their pieces."""
     holding: list[dict[int, Note]] = []
     for part in parts:
-        notes = reader.store.notes.holding(part, videos=[video], span=scope, kinds=kinds)
+        notes = reader.store.notes.holding(part, videos=[video], span=scope, kinds=kinds, beginnings=beginnings)
         holding.append({note.id: note for note in notes if reader.tells(note, kinds)})
     told: set[int] = set()
     runs: list[MergedNote] = []

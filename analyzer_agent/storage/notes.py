@@ -177,12 +177,22 @@ class Notes:
                 yield from self._paged(search.best_matches(db, words, search.SearchScope(videos, span, kinds)))
 
     def holding(
-        self, query: str, *, videos: Sequence[str], span: TimeRange | None = None, kinds: Iterable[str] | None = None
+        self,
+        query: str,
+        *,
+        videos: Sequence[str],
+        span: TimeRange | None = None,
+        kinds: Iterable[str] | None = None,
+        beginnings: bool = False,
     ) -> Iterator[Note]:
-        """Yield the notes that contain all words and phrases in double quotes of `query`, newest first."""
+        """Yield the notes that contain all words and phrases in double quotes of `query`, newest first.
+
+        With `beginnings`, longer words that begin like the last one of a phrase count as well.
+        """
         if (words := search_words.query_terms(query)) and videos:
+            terms = [word if word.endswith("*") else f"{word} *" for word in words] if beginnings else words
             with self._at.read() as db:
-                yield from self._paged(search.holding(db, words, search.SearchScope(videos, span, kinds)))
+                yield from self._paged(search.holding(db, terms, search.SearchScope(videos, span, kinds)))
 
     def _paged(self, ids: Iterator[int]) -> Iterator[Note]:
         """Yield the notes with these ids that are not hidden by a better engine."""

@@ -44,14 +44,16 @@ def find_all(reader: NoteReader, session_videos: Mapping[str, SessionVideo], cal
     among = _analyzers(reader, kinds)
     sought = f"{quoted(words)[1:-1]!r} " if words else ""
     what = echoes_fenced(f"{sought}in {', '.join(kinds)}" if kinds else sought.strip(), words)
+    near = [] if found or not words else every_match(reader, words, scopes, kinds, beginnings=True)
     looked = coverage_sentence(reader, chosen, span, among)
-    if not found:
+    if not found and not near:
         absent = _absences(reader, scopes, chosen, words, kinds, among)
         lines = "\n".join(as_line(run) for run in absent)
         shown = tuple(shown_note([run]) for run in absent)
         head = f"No note matches {what}. {looked}" if not lines else f"No note matches {what}. {looked.rstrip('.')}"
         return ToolResult(call.id, fenced_result(head, lines), tuple(run.id for run in absent), span, args=args, shown=shown)
-    head = f"{what}: {len(found)} times"
+    head = f"{what}: {len(found)} times" if found else f"No note has {what} as a word; words that begin like it: {len(near)} times"
+    found = found or near
     if (count := sum(len(one.runs) for one in found)) > len(found):
         head += f" ({count} notes)"
     names = {one.video.id: one.name for one in chosen} if len(session_videos) > 1 else {}

@@ -75,7 +75,7 @@ def test_what_does_not_fit_is_counted_with_a_way_out() -> None:
     text, shown = as_text(runs, tokens=50)
     *lines, last = text.splitlines()
     assert [note.id for note in shown] == list(range(len(lines))) and sum(len(line) + 1 for line in lines) <= 201
-    assert last == f"... {100 - len(lines)} more; narrow the range, or use search_notes"
+    assert last == f"... {100 - len(lines)} more; narrow the range, or use find_all"
     assert [note.id for note in as_text(runs[:1], tokens=1)[1]] == [0], "one finding is always shown"
 
 

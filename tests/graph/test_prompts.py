@@ -224,4 +224,4 @@ class TestLength:
         events = [(TimeRange(n * 1000, n * 1000 + 900), f"text {n} " + "x" * 500) for n in range(900)]
         film = FakeVideo(900_000)
         result = look(boxes(Tool(fake_spec(FakeAnalyzer(events))), videos=[film]), call("find_fake", ranges=[[0, 900]]))
-        assert len(result) < 8000 and re.search(r"\.\.\. \d+ more; narrow the range, or use search_notes", result)
+        assert len(result) < 8000 and re.search(r"\.\.\. \d+ more; narrow the range, or use find_all", result)

@@ -286,7 +286,7 @@ def test_odd_input_never_breaks_it(question: str, options: list[str], shown: lis
 
 
 def test_it_reads_records_and_no_text() -> None:
-    text = '#1 0:00-0:01 subtitle "It costs forty."\n... 9 more; narrow the range, or use search_notes'
+    text = '#1 0:00-0:01 subtitle "It costs forty."\n... 9 more; narrow the range, or use find_all'
     (first,) = next_step(about("How much does it cost?", result(text=text))).calls
     assert first.name == "search_notes", "the line in the text is no note"
     (last,) = next_step(about("How much does it cost?", result(note(1, 0, 1_000, "subtitle", "It costs forty."), text="nothing"))).calls

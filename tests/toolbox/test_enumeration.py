@@ -198,3 +198,13 @@ def test_the_counter_card_is_counted_with_every_citation(talks: Make) -> None:
 def test_the_schemas_are_short(store: Store) -> None:
     sizes = {tool["function"]["name"]: len(json.dumps(tool)) / 4 for tool in boxed(store, finds()).schemas()}
     assert sizes["find_all"] < 220 and sizes["query"] < 80
+
+
+def test_a_word_that_was_read_together_with_the_next_one_is_no_absence(store: Store) -> None:
+    box = boxed(store, finds((3_000, 4_000, "COUNTER7"), (9_000, 10_000, "COUNTER 8")))
+    done(box, call("find_fake", ranges=[[0, 8]]))
+    near = all_of(box, words="counter", range=[0, 8])
+    assert near.text.startswith("No note has 'counter' as a word; words that begin like it: 1 times.") and near.note_ids == (1,)
+    done(box, call("find_fake", ranges=WHOLE))
+    assert all_of(box, words="counter").text.startswith("'counter': 1 times.")
+    assert [note.kind for note in all_of(box, words="ounter").shown] == ["absence"]
