@@ -72,6 +72,7 @@ def _citation(citation: Mapping[str, Any], cited: Cited) -> dict[str, Any]:
         "start": start,
         "end": end,
         "at": words[0][0] if words else start,
+        "whole": [_ms(whole["start"]), _ms(whole["end"])] if (whole := citation.get("whole")) else None,
         "words": words,
         "text": sanitize(str(citation.get("text") or "")),
         "uncertain": bool(citation.get("uncertain")),

@@ -159,7 +159,7 @@ def sample_page(folder: Path) -> Path:
             ("What does it cost?", answer(ids, price, board, **DETAILS)),
             (
                 "And in the other one?",
-                answer(ids, late, answer="Nothing: [#1000000].", finished="not_found", missing="the rest"),
+                answer(ids, late, answer="Nothing: [#1000000].", finished="not_found", missing="the rest", usage=UNPRICED),
             ),
             ("And then?", None),
         ]
@@ -170,6 +170,7 @@ def sample_page(folder: Path) -> Path:
     return made
 
 
+UNPRICED = {"llm_calls": 1, "input_tokens": 1, "output_tokens": 1, "cost_usd": None}
 DETAILS: Mapping[str, Any] = {
     "unsupported": ["It is cheap."],
     "left_open": "what is said after 0:06",
@@ -185,7 +186,8 @@ DETAILS: Mapping[str, Any] = {
         },
         {"tool": "detect_objects", "args": {}, "analyzed_seconds": 0, "reused_seconds": 0, "wall_seconds": 0, "notes": [], "refused": "no"},
     ],
-    "usage": {"llm_calls": 2, "input_tokens": 900, "output_tokens": 100, "cost_usd": 0.0123, "wall_seconds": 1.5},
+    "usage": {"llm_calls": 2, "input_tokens": 900, "output_tokens": 100, "cached_input_tokens": 600, "wall_seconds": 1.5}
+    | {"vision_calls": 1, "vision_tokens": 300, "cost_usd": 0.0123},
     "complete": {
         "claim": "count",
         "holds": False,

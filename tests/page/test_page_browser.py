@@ -64,7 +64,8 @@ def test_answers_tell_what_they_rest_on_and_what_they_cost(browser: "Browser", p
         first, second, third = (shown.locator("article").nth(n).inner_text() for n in range(3))
         for told in ("Without evidence: It is cheap.", "Left open: what is said after 0:06", "Not complete", "text, 0:05–0:08, every 1 s"):
             assert told in first
-        assert "2 steps, 2 model calls (1,000 tokens)" in first and "$0.0123" in first
+        assert "2 steps, 2 model calls (1,000 tokens, 600 of all from a cache), 1 vision call (300 tokens), $0.012" in first
+        assert "price not known" in second
         assert "not found" in second and "[#1000000]" in second and "Not proved: the rest" in second
         assert "interrupted" in third
 

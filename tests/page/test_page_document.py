@@ -84,10 +84,13 @@ def test_a_citation_of_a_piece_leads_to_the_whole_note(store: Store) -> None:
 
 
 def test_a_citation_of_a_note_that_is_gone_is_found_by_the_name_of_its_video(store: Store) -> None:
+    part = {"start": 1, "end": 3}
     places = (Place("gone", "talk.mp4", 1500, 2000), Place("gone", "other.mp4", 0, 1))
-    document = made(store, answer({"gone": 99}, *places))
+    stored = answer({"gone": 99}, *places)
+    stored["citations"][0] |= {"whole": part, "words": [{"start": 1.6, "end": 1.8}]}
+    document = made(store, stored)
     here, elsewhere = document["sessions"][0]["turns"][0]["answer"]["citations"]
-    assert (here["video"], here["at"]) == (VIDEO.id, 1500) and elsewhere["video"] == ""
+    assert (here["video"], here["at"], here["whole"]) == (VIDEO.id, 1600, [1000, 3000]) and elsewhere["video"] == ""
 
 
 def test_answers_of_older_versions_and_interrupted_ones_are_shown(store: Store) -> None:

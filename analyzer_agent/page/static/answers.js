@@ -12,7 +12,13 @@ const FINISHED = {
   out_of_budget: "ran out of budget",
   prompt_cut: "the prompt was cut off",
 };
-const CLAIMS = { all: "these are all", none: "there is none", count: "this is the number", first: "this is the first", last: "this is the last" };
+const CLAIMS = {
+  all: "these are all",
+  none: "there is none",
+  count: "this is the number",
+  first: "this is the first",
+  last: "this is the last",
+};
 
 export class Answers {
   constructor(state) {
@@ -36,7 +42,14 @@ export class Answers {
     const parts = sessions.flatMap((session) => {
       const turns = session.turns.filter((turn) => this.#matches(turn)).map((turn) => this.#turn(turn));
       this.shown += turns.length;
-      const title = element("h2", {}, "Session ", element("bdi", {}, session.name), " ", element("time", { dateTime: session.begun }, day(session.begun)));
+      const title = element(
+        "h2",
+        {},
+        "Session ",
+        element("bdi", {}, session.name),
+        " ",
+        element("time", { dateTime: session.begun }, day(session.begun)),
+      );
       return turns.length ? [element("section", {}, title, turns)] : [];
     });
     const none = this.turns.length ? "No answer matches." : "No question was asked about this video yet.";
@@ -63,7 +76,8 @@ export class Answers {
   #turn(turn) {
     const { answer } = turn;
     const question = element("h3", { dir: "auto" }, ...this.#marked(turn.question));
-    if (!answer) return element("article", {}, question, element("p", { class: "none" }, "This question was interrupted before it was answered."));
+    if (!answer)
+      return element("article", {}, question, element("p", { class: "none" }, "This question was interrupted before it was answered."));
     const several = new Set(answer.citations.map((one) => one.name)).size > 1 || this.state.source.videos.length > 1;
     return element(
       "article",
@@ -72,7 +86,13 @@ export class Answers {
       element("p", { class: "answer", dir: "auto" }, ...this.#answer(answer)),
       answer.choice ? element("p", { class: "choice" }, "Choice: ", element("b", {}, String(answer.choice))) : null,
       element("ul", { class: "badges", "aria-label": "About this answer" }, badges(answer)),
-      answer.citations.length ? element("ul", { class: "citations", "aria-label": "Citations" }, answer.citations.map((one) => this.#citation(one, several))) : null,
+      answer.citations.length
+        ? element(
+            "ul",
+            { class: "citations", "aria-label": "Citations" },
+            answer.citations.map((one) => this.#citation(one, several)),
+          )
+        : null,
       doubts(answer).map((line) => element("p", { class: "doubt", dir: "auto" }, line)),
       completeness(answer.complete),
       unexamined(answer.not_examined),
@@ -131,11 +151,20 @@ export class Answers {
       this.#cite(
         citation,
         "cite",
-        still ? element("img", { src: still, alt: `Frame at ${clock(citation.at)}`, loading: "lazy" }) : element("span", { class: "no-still" }, citation.kind),
+        still
+          ? element("img", { src: still, alt: `Frame at ${clock(citation.at)}`, loading: "lazy" })
+          : element("span", { class: "no-still" }, citation.kind),
         element(
           "span",
           { class: "told" },
-          element("span", { class: "about" }, element("span", { class: "id" }, `#${citation.note}`), element("time", {}, span(citation.start, citation.end)), element("span", { class: `kind ${lane}` }, about)),
+          element(
+            "span",
+            { class: "about" },
+            element("span", { class: "id" }, `#${citation.note}`),
+            element("time", {}, span(citation.start, citation.end)),
+            citation.whole ? `of ${span(...citation.whole)}` : null,
+            element("span", { class: `kind ${lane}` }, about),
+          ),
           several ? element("bdi", { class: "name" }, citation.name) : null,
           element("q", { dir: "auto" }, ...this.#marked(citation.text)),
         ),
@@ -178,14 +207,23 @@ function doubts(answer) {
 function completeness(complete) {
   if (!complete || typeof complete !== "object" || !CLAIMS[complete.claim]) return null;
   const head = complete.holds ? "✓ Complete" : "◐ Not complete";
-  const rows = [["Looked at", complete.over], ["Not looked at", complete.holds ? [] : complete.lacking]]
-    .filter(([, parts]) => Array.isArray(parts) && parts.length)
-    .map(([name, parts]) => element("li", {}, `${name}: ${parts.map(examined).join("; ")}`));
-  return element("div", { class: `complete ${complete.holds ? "whole" : "part"}` }, element("p", {}, element("b", {}, head), `: the answer says that ${CLAIMS[complete.claim]}.`), element("ul", {}, rows));
+  const lists = [
+    ["Looked at", complete.over],
+    ["Not looked at", complete.holds ? [] : complete.lacking],
+  ].filter(([, parts]) => Array.isArray(parts) && parts.length);
+  const several = new Set(lists.flatMap(([, parts]) => parts.map((part) => part.video))).size > 1;
+  const rows = lists.map(([name, parts]) => element("li", {}, `${name}: ${parts.map((part) => examined(part, several)).join("; ")}`));
+  return element(
+    "div",
+    { class: `complete ${complete.holds ? "whole" : "part"}` },
+    element("p", {}, element("b", {}, head), `: the answer says that ${CLAIMS[complete.claim]}.`),
+    element("ul", {}, rows),
+  );
 }
 
-function examined(part) {
-  return `${part.analyzer}, ${span(part.start * 1000, part.end * 1000)}${part.step ? `, every ${amount(part.step * 1000)}` : ""}`;
+function examined(part, several) {
+  const of = several && part.video ? ` of ${part.video}` : "";
+  return `${part.analyzer}, ${span(part.start * 1000, part.end * 1000)}${of}${part.step ? `, every ${amount(part.step * 1000)}` : ""}`;
 }
 
 function unexamined(gaps) {
@@ -195,7 +233,9 @@ function unexamined(gaps) {
     const name = `${gap.analyzer}: ${String(gap.reason).replaceAll("_", " ")}${gap.detail ? ` (${gap.detail})` : ""}`;
     groups.set(name, [...(groups.get(name) ?? []), span(gap.start, gap.end)]);
   }
-  const lines = [...groups].map(([name, spans]) => element("li", {}, `${name}, ${spans.slice(0, 6).join(", ")}${spans.length > 6 ? ` and ${spans.length - 6} more parts` : ""}`));
+  const lines = [...groups].map(([name, spans]) =>
+    element("li", {}, `${name}, ${spans.slice(0, 6).join(", ")}${spans.length > 6 ? ` and ${spans.length - 6} more parts` : ""}`),
+  );
   return element("details", {}, element("summary", {}, `Not examined: ${counted(gaps.length, "part")}`), element("ul", {}, lines));
 }
 
@@ -213,17 +253,37 @@ function steps(answer) {
     ),
   );
   const head = ["step", "arguments", "new", "reused", "took", "notes"].map((name) => element("th", { scope: "col" }, name));
-  const table = element("div", { class: "wide", tabIndex: 0, role: "region", "aria-label": "Steps" }, element("table", {}, element("thead", {}, element("tr", {}, head)), element("tbody", {}, rows)));
+  const table = element(
+    "div",
+    { class: "wide", tabIndex: 0, role: "region", "aria-label": "Steps" },
+    element("table", {}, element("thead", {}, element("tr", {}, head)), element("tbody", {}, rows)),
+  );
   const by = [answer.model || answer.manager, answer.mode && answer.mode !== "manager" ? answer.mode : ""].filter(Boolean).join(", ");
-  return element("details", { class: "cost" }, element("summary", {}, cost(answer)), by ? element("p", {}, `By ${by}.`) : null, rows.length ? table : null);
+  return element(
+    "details",
+    { class: "cost" },
+    element("summary", {}, cost(answer)),
+    by ? element("p", {}, `By ${by}.`) : null,
+    rows.length ? table : null,
+  );
 }
 
+/** Return what an answer cost on one line, as the command line tells it. */
 function cost(answer) {
   const usage = answer.usage ?? {};
-  const money = typeof usage.cost_usd === "number" ? `$${usage.cost_usd.toFixed(4)}` : "";
-  const cached = usage.cached_input_tokens ? `, ${usage.cached_input_tokens.toLocaleString("en")} of them cached` : "";
-  const tokens = usage.llm_calls ? `${counted(usage.llm_calls, "model call")} (${counted((usage.input_tokens ?? 0) + (usage.output_tokens ?? 0), "token")}${cached})` : "";
-  const seen = usage.vision_calls ? counted(usage.vision_calls, "vision call") : "";
-  const media = `${usage.media_seconds_analyzed ?? 0} s analyzed, ${usage.media_seconds_reused ?? 0} s reused`;
-  return ["Cost: " + counted(answer.steps.length, "step"), tokens, seen, media, money, amount((usage.wall_seconds ?? 0) * 1000)].filter(Boolean).join(", ");
+  const { llm_calls: calls = 0, vision_calls: looks = 0, cached_input_tokens: cached, cost_usd: usd } = usage;
+  const from = cached ? `, ${cached.toLocaleString("en")} of all from a cache` : "";
+  const parts = [`Cost: ${counted(answer.steps.length, "step")}`];
+  if (calls)
+    parts.push(`${counted(calls, "model call")} (${counted((usage.input_tokens ?? 0) + (usage.output_tokens ?? 0), "token")}${from})`);
+  if (looks) parts.push(`${counted(looks, "vision call")} (${counted(usage.vision_tokens ?? 0, "token")})`);
+  if (usage.tokens_estimated) parts.push("tokens estimated");
+  if (calls + looks && usd !== undefined) parts.push(usd === null ? "price not known" : dollars(usd));
+  parts.push(`${usage.media_seconds_analyzed ?? 0} s analyzed, ${usage.media_seconds_reused ?? 0} s reused`);
+  return [...parts, amount((usage.wall_seconds ?? 0) * 1000)].join(", ");
+}
+
+function dollars(usd) {
+  if (usd >= 1 || !usd) return `$${usd.toFixed(2)}`;
+  return `$${Number(usd.toPrecision(2)).toFixed(Math.max(2, 1 - Math.floor(Math.log10(usd))))}`;
 }

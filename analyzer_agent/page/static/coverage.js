@@ -17,7 +17,9 @@ export class Coverage {
   draw() {
     const { video } = this.state;
     const lanes = new Map(video.lanes.map((lane, number) => [lane.analyzer, number]));
-    const head = ["", "step", "how much", "where"].map((name) => element("th", { scope: "col" }, name || element("span", { class: "hidden" }, "state")));
+    const head = ["", "step", "how much", "where"].map((name) =>
+      element("th", { scope: "col" }, name || element("span", { class: "hidden" }, "state")),
+    );
     const table = element(
       "table",
       {},
@@ -29,7 +31,11 @@ export class Coverage {
     const never = video.never_ran.length
       ? element("p", {}, element("b", {}, "Never ran on this video: "), video.never_ran.join(", "), ".")
       : null;
-    const about = element("p", {}, "Found nothing and never looked at are not the same: where nobody looked, anything may be. A sampling analyzer looks at one frame in each step; what happens in between, it does not see.");
+    const about = element(
+      "p",
+      {},
+      "Found nothing and never looked at are not the same: where nobody looked, anything may be. A sampling analyzer looks at one frame in each step; what happens in between, it does not see.",
+    );
     byId("coverage").replaceChildren(about, never ?? "", ...tables);
     drawSamples();
   }
@@ -47,9 +53,15 @@ export class Coverage {
   #row(state, step, parts, number) {
     const length = parts.reduce((sum, part) => sum + part[1] - part[0], 0);
     const share = Math.round((100 * length) / this.state.video.duration);
-    const links = parts.slice(0, SHOWN).map((part) =>
-      element("button", { type: "button", class: "link", onclick: () => this.state.seek(part[0]), title: part[4] || `Show ${clock(part[0])}` }, span(part[0], part[1])),
-    );
+    const links = parts
+      .slice(0, SHOWN)
+      .map((part) =>
+        element(
+          "button",
+          { type: "button", class: "link", onclick: () => this.state.seek(part[0]), title: part[4] || `Show ${clock(part[0])}` },
+          span(part[0], part[1]),
+        ),
+      );
     const whys = [...new Set(parts.map((part) => part[4]).filter(Boolean))].slice(0, 3);
     return element(
       "tr",
@@ -57,7 +69,13 @@ export class Coverage {
       element("th", { scope: "row" }, sample(state, number), stateName(state)),
       element("td", {}, state === "found" || state === "empty" ? stepName(step) : ""),
       element("td", { class: "number" }, `${amount(length)} (${share}%)`),
-      element("td", {}, links.flatMap((link) => [link, " "]), parts.length > SHOWN ? `and ${parts.length - SHOWN} more` : "", whys.map((why) => element("p", { class: "doubt" }, why))),
+      element(
+        "td",
+        {},
+        links.flatMap((link) => [link, " "]),
+        parts.length > SHOWN ? `and ${parts.length - SHOWN} more` : "",
+        whys.map((why) => element("p", { class: "doubt" }, why)),
+      ),
     );
   }
 }

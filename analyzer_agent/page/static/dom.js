@@ -6,7 +6,8 @@ export function element(tag, given = {}, ...children) {
   for (const [name, value] of Object.entries(given)) {
     if (value === undefined || value === null || value === false) continue;
     if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (name.includes("-") || name === "role" || name === "for" || name === "colspan") made.setAttribute(name, value === true ? "true" : value);
+    else if (name.includes("-") || name === "role" || name === "for" || name === "colspan")
+      made.setAttribute(name, value === true ? "true" : value);
     else if (name === "class") made.className = value;
     else made[name] = value;
   }

@@ -25,7 +25,18 @@ export function listen(actions) {
   const box = element("input", { type: "checkbox", checked: single, onchange: () => store((single = box.checked) ? "on" : "off") });
   dialog.append(
     element("h2", { id: "keys-title" }, "Keyboard"),
-    element("dl", {}, KEYS.flatMap(([keys, what]) => [element("dt", {}, keys.split(" ").map((key) => element("kbd", {}, key))), element("dd", {}, what)])),
+    element(
+      "dl",
+      {},
+      KEYS.flatMap(([keys, what]) => [
+        element(
+          "dt",
+          {},
+          keys.split(" ").map((key) => element("kbd", {}, key)),
+        ),
+        element("dd", {}, what),
+      ]),
+    ),
     element("p", {}, LISTS),
     element("label", {}, box, " Use these single keys"),
     element("form", { method: "dialog" }, element("button", { type: "submit", class: "button" }, "Close")),

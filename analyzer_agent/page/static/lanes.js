@@ -22,7 +22,12 @@ export class LaneRows {
     const rest = video.unlooked.filter((row) => row.spans.length).map((row) => this.#unlooked(row));
     const whole = video.unlooked.filter((row) => !row.spans.length).map(unlookedName);
     this.rows = [...lanes, ...rest];
-    const head = element("li", { class: "head" }, element("b", {}, "Never looked at"), whole.length ? ` (nothing left: ${whole.join(", ")})` : "");
+    const head = element(
+      "li",
+      { class: "head" },
+      element("b", {}, "Never looked at"),
+      whole.length ? ` (nothing left: ${whole.join(", ")})` : "",
+    );
     byId("lanes").replaceChildren(...lanes.map((row) => row.item), head, ...rest.map((row) => row.item));
     this.#mark();
   }
@@ -38,7 +43,13 @@ export class LaneRows {
     const about = `${name}: ${counted(notes.length, "note")}, ${looked(video, number)}`;
     const label = element(
       "button",
-      { type: "button", class: "label", title: `Next note of ${name}`, "aria-label": `${about}. Go to the next note`, onclick: () => this.#next(number) },
+      {
+        type: "button",
+        class: "label",
+        title: `Next note of ${name}`,
+        "aria-label": `${about}. Go to the next note`,
+        onclick: () => this.#next(number),
+      },
       element("i", { class: `swatch lane-${number % 8}` }),
       element("span", {}, video.lanes[number].speaker || name),
       element("small", {}, notes.length.toLocaleString("en")),
@@ -59,7 +70,12 @@ export class LaneRows {
     const canvas = element("canvas", { role: "img", "aria-label": `${name}: ${told}` });
     canvas.addEventListener("click", (event) => this.state.seek(Math.round(this.strip.timeAt(event, canvas.getBoundingClientRect()))));
     const share = `${Math.max(1, Math.round((100 * length) / video.duration))}%`;
-    const item = element("li", { class: "unlooked" }, element("span", { class: "label" }, element("span", {}, name), element("small", {}, share)), canvas);
+    const item = element(
+      "li",
+      { class: "unlooked" },
+      element("span", { class: "label" }, element("span", {}, name), element("small", {}, share)),
+      canvas,
+    );
     return { item, draw: (palette) => this.#drawUnlooked(row, canvas, palette) };
   }
 
@@ -132,7 +148,8 @@ export class LaneRows {
   #next(number) {
     const notes = this.state.video.byLane[number];
     const { note, at } = this.state;
-    const next = note?.lane === number && note.start <= at && at < note.end ? notes[notes.indexOf(note) + 1] : notes.find((one) => one.end > at);
+    const next =
+      note?.lane === number && note.start <= at && at < note.end ? notes[notes.indexOf(note) + 1] : notes.find((one) => one.end > at);
     if (next ?? notes[0]) this.state.select(next ?? notes[0]);
   }
 
@@ -149,7 +166,9 @@ export class LaneRows {
     const note = this.#near(number, at, canvas);
     const [start, end, state, step, why] = this.state.video.stateAt(number, at);
     const looks = `${stateName(state)}${state === "found" || state === "empty" ? `, ${stepName(step)}` : ""}${why ? `: ${why}` : ""}`;
-    const lines = note ? [element("b", {}, span(note.start, note.end)), " ", element("bdi", {}, note.text)] : [element("b", {}, clock(at, true)), ` ${looks}`];
+    const lines = note
+      ? [element("b", {}, span(note.start, note.end)), " ", element("bdi", {}, note.text)]
+      : [element("b", {}, clock(at, true)), ` ${looks}`];
     tip.replaceChildren(...lines);
     tip.title = end > start ? span(start, end) : "";
     tip.hidden = false;

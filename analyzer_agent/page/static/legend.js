@@ -13,7 +13,9 @@ export function sample(state, lane = 0) {
 }
 
 export function buildLegend() {
-  byId("legend").replaceChildren(...STATES.map((state) => element("li", {}, sample(state), state === "note" ? "a note" : stateName(state))));
+  byId("legend").replaceChildren(
+    ...STATES.map((state) => element("li", {}, sample(state), state === "note" ? "a note" : stateName(state))),
+  );
 }
 
 /** Draw all samples, in view or not, in the colours of the page as it is now. */

@@ -21,7 +21,8 @@ export class NoteList {
     state.on("search filter", () => this.#show());
     state.on("select", () => this.#select());
     state.on("current", () => this.#follow());
-    for (const name of ["wheel", "touchmove", "keydown"]) this.box.addEventListener(name, () => (this.touched = performance.now()), { passive: true });
+    for (const name of ["wheel", "touchmove", "keydown"])
+      this.box.addEventListener(name, () => (this.touched = performance.now()), { passive: true });
     this.build();
   }
 
@@ -30,7 +31,12 @@ export class NoteList {
     const toggles = state.video.lanes.map((_, number) =>
       element(
         "button",
-        { type: "button", class: "chip", "aria-pressed": state.hidden.has(number) ? "false" : "true", onclick: (event) => this.#toggle(event, number) },
+        {
+          type: "button",
+          class: "chip",
+          "aria-pressed": state.hidden.has(number) ? "false" : "true",
+          onclick: (event) => this.#toggle(event, number),
+        },
         element("i", { class: `swatch lane-${number % 8}` }),
         state.video.laneName(number),
       ),
@@ -78,11 +84,15 @@ export class NoteList {
     this.list.show(found);
     this.box.hidden = !found.length;
     this.none.hidden = found.length > 0;
-    this.none.textContent = video.notes.length ? "No note matches." : "There are no notes on this video yet. “Looked at” tells what was examined.";
+    this.none.textContent = video.notes.length
+      ? "No note matches."
+      : "There are no notes on this video yet. “Looked at” tells what was examined.";
     const others = words.length ? source.videos.filter((other) => other !== video).map((other) => [other, other.search(words).length]) : [];
-    const links = others.filter(([, count]) => count).map(([other, count]) =>
-      element("button", { type: "button", class: "link", onclick: () => this.state.open(other.id) }, `${other.name} (${count})`),
-    );
+    const links = others
+      .filter(([, count]) => count)
+      .map(([other, count]) =>
+        element("button", { type: "button", class: "link", onclick: () => this.state.open(other.id) }, `${other.name} (${count})`),
+      );
     this.elsewhere.replaceChildren("Also in: ", ...links);
     this.elsewhere.hidden = !links.length;
     this.#select();
@@ -95,14 +105,30 @@ export class NoteList {
       "div",
       { class: "about" },
       element("time", {}, clock(note.start)),
-      element("span", { class: `kind lane-${note.lane % 8}` }, element("i", { class: `swatch lane-${note.lane % 8}` }), state.video.laneName(note.lane)),
+      element(
+        "span",
+        { class: `kind lane-${note.lane % 8}` },
+        element("i", { class: `swatch lane-${note.lane % 8}` }),
+        state.video.laneName(note.lane),
+      ),
       note.uncertain ? element("span", { class: "doubt" }, "uncertain") : null,
       element("span", { class: "id" }, `#${note.id}`),
     );
-    const text = element("div", { class: "text", dir: "auto" }, ...(note.words ? worded(note, state.words) : marked(note.text, places(note.text, state.words))));
+    const text = element(
+      "div",
+      { class: "text", dir: "auto" },
+      ...(note.words ? worded(note, state.words) : marked(note.text, places(note.text, state.words))),
+    );
     return element(
       "div",
-      { class: note === state.current ? "row now" : "row", role: "option", id: `note-${note.id}`, "aria-selected": chosen ? "true" : "false", "data-index": String(index), title: `${span(note.start, note.end)}, ${note.engine}` },
+      {
+        class: note === state.current ? "row now" : "row",
+        role: "option",
+        id: `note-${note.id}`,
+        "aria-selected": chosen ? "true" : "false",
+        "data-index": String(index),
+        title: `${span(note.start, note.end)}, ${note.engine}`,
+      },
       head,
       text,
     );
@@ -123,7 +149,8 @@ export class NoteList {
     else if (event.key === "Home") this.#go(0);
     else if (event.key === "End") this.#go(this.state.found.length - 1);
     else if (event.key === "Enter" && this.state.note) this.state.select(this.state.note);
-    else if ((event.key === "ArrowRight" || event.key === "ArrowLeft") && this.state.note?.words) this.#word(event.key === "ArrowRight" ? 1 : -1);
+    else if ((event.key === "ArrowRight" || event.key === "ArrowLeft") && this.state.note?.words)
+      this.#word(event.key === "ArrowRight" ? 1 : -1);
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -154,7 +181,9 @@ export class NoteList {
 
   count() {
     const { found, video } = this.state;
-    return found.length === video.notes.length ? counted(found.length, "note") : `${found.length.toLocaleString("en")} of ${counted(video.notes.length, "note")}`;
+    return found.length === video.notes.length
+      ? counted(found.length, "note")
+      : `${found.length.toLocaleString("en")} of ${counted(video.notes.length, "note")}`;
   }
 }
 
@@ -168,7 +197,9 @@ function worded(note, searched) {
     if (from < 0) continue;
     if (from > at) parts.push(note.text.slice(at, from));
     at = from + word.length;
-    const inside = hits.filter(([begin, end]) => begin < at && end > from).map(([begin, end]) => [Math.max(0, begin - from), Math.min(word.length, end - from)]);
+    const inside = hits
+      .filter(([begin, end]) => begin < at && end > from)
+      .map(([begin, end]) => [Math.max(0, begin - from), Math.min(word.length, end - from)]);
     parts.push(element("span", { class: "word", "data-at": String(start) }, ...marked(word, inside)));
   }
   parts.push(note.text.slice(at));

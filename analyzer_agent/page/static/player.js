@@ -106,7 +106,12 @@ export class Player {
       return;
     }
     const why = this.state.video.url ? "This browser cannot play the file, or it has moved." : "The file is not here.";
-    const input = element("input", { type: "file", accept: "video/*,audio/*", class: "hidden", onchange: () => this.#take(input.files[0]) });
+    const input = element("input", {
+      type: "file",
+      accept: "video/*,audio/*",
+      class: "hidden",
+      onchange: () => this.#take(input.files[0]),
+    });
     const label = element("label", { class: "button" }, "Choose the file", input);
     const { thumbnails } = this.state.video;
     this.#tell(`${why} Its ${thumbnails.length ? "pictures and " : ""}notes are shown.`, label);

@@ -11,10 +11,23 @@ export function printable(state, redraw) {
   window.addEventListener("beforeprint", () => {
     const notes = state.found.slice(0, MOST);
     const rows = notes.map((note) =>
-      element("tr", {}, element("td", {}, `#${note.id}`), element("td", {}, clock(note.start)), element("td", {}, state.video.laneName(note.lane)), element("td", { dir: "auto" }, note.text)),
+      element(
+        "tr",
+        {},
+        element("td", {}, `#${note.id}`),
+        element("td", {}, clock(note.start)),
+        element("td", {}, state.video.laneName(note.lane)),
+        element("td", { dir: "auto" }, note.text),
+      ),
     );
     const left = state.found.length - notes.length;
-    sheet = element("section", { class: "sheet" }, element("h2", {}, `Notes on ${state.video.name}`), element("table", {}, element("tbody", {}, rows)), left ? element("p", {}, `${counted(left, "note")} more are not printed; search, or filter by lanes, to print those.`) : null);
+    sheet = element(
+      "section",
+      { class: "sheet" },
+      element("h2", {}, `Notes on ${state.video.name}`),
+      element("table", {}, element("tbody", {}, rows)),
+      left ? element("p", {}, `${counted(left, "note")} more are not printed; search, or filter by lanes, to print those.`) : null,
+    );
     byId("panel").after(sheet);
     for (const details of document.querySelectorAll("details")) details.open = true;
     theme = document.documentElement.dataset.theme;

@@ -23,7 +23,10 @@ export class Strip {
     state.on("seek time select", () => this.#moved());
     state.on("select search filter", () => this.draw());
     this.scrub.addEventListener("pointerdown", (event) => this.#drag(event));
-    this.scrub.addEventListener("pointermove", (event) => event.buttons && this.scrub.hasPointerCapture(event.pointerId) && this.#to(event));
+    this.scrub.addEventListener(
+      "pointermove",
+      (event) => event.buttons && this.scrub.hasPointerCapture(event.pointerId) && this.#to(event),
+    );
     this.scrub.addEventListener("keydown", (event) => this.#key(event));
     byId("strip").addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     byId("zoom-in").addEventListener("click", () => this.zoom(1 / ZOOM));
