@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from analyzer_agent.events import discard
 from analyzer_agent.evidence.gap_runner import GapRunner
@@ -54,6 +55,7 @@ def keep_sentences(
     spans: Sequence[TimeRange],
     said: Mapping[int, tuple[TimeRange, str, Mapping[str, JSON]]],
     cancel: threading.Event | None = None,
+    spacing: int = 0,
 ) -> dict[int, int]:
     """Store sentences on frames, and return the note ids by start time.
 
@@ -67,6 +69,7 @@ def keep_sentences(
         spans: the ranges of all frames shown; those without a sentence are covered and empty.
         said: range, sentences and detail by start time in ms.
         cancel: stops when set.
+        spacing: the time between the frames in ms, where `spans` are longer than what a frame shows.
     """
     found = {start: Observation(span, LOOK_KIND, text, None, detail) for start, (span, text, detail) in said.items()}
     look = FrameAnswers(model, asked, found)
@@ -80,7 +83,12 @@ def keep_sentences(
     old = read()
     changed = [s for s in spans if s.start in found and (s.start not in old or old[s.start].text != found[s.start].text)]
     for part, force in ((changed, True), ([span for span in spans if span not in changed], False)):
-        gap_runner.run(gap_runner.plan_of([Grain(span) for span in part], force=force), f"{LOOK_KIND}-{video.id}", discard, cancel=cancel)
+        gap_runner.run(
+            gap_runner.plan_of([Grain(span, spacing=spacing) for span in part], force=force),
+            f"{LOOK_KIND}-{video.id}",
+            discard,
+            cancel=cancel,
+        )
     return {start: note.id for start, note in read().items()}
 
 
@@ -132,7 +140,9 @@ def keep_cited(
         asked |= {"region": picture.region} if picture.region else {}
         detail: dict[str, JSON] = {"question": question, "frames": picture.times, "seen": picture.times[-1]}
         found = {picture.span.start: (picture.span, said[number], detail)}
-        ids[number] = keep_sentences(store, video, model, asked, [picture.span], found)[picture.span.start]
+        spacing = max(later - t for t, later in pairwise([*picture.times, picture.span.end]))
+        kept = keep_sentences(store, video, model, asked, [picture.span], found, spacing=spacing)
+        ids[number] = kept[picture.span.start]
     if not ids:
         return answer
     cited = tuple(dict.fromkeys(ids.get(number, number) for number in answer.cited))

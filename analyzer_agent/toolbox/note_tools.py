@@ -181,7 +181,7 @@ def survey_of(store: Store, session_video: SessionVideo, tools: Iterable[Tool]) 
     length, costs = session_video.scope.length, dict[str, int | None]()
     chosen = []
     for tool in tools:
-        if tool.unavailable_reason or session_video.missing_input(tool.spec):
+        if tool.unavailable_reason or tool.spec.required or session_video.missing_input(tool.spec):
             continue
         speed = analyzer_call.measured_speed(store, tool)
         cost = round(length * tool.spec.bind({}, tool.engine).effort(session_video.video) / speed) if speed else None

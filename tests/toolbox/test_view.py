@@ -169,6 +169,22 @@ def shown(body: dict[str, Any]) -> list[tuple[str, tuple[int, ...]]]:
     return found
 
 
+def test_a_sheet_that_is_cited_does_not_pose_as_a_close_look(tmp_path: Path) -> None:
+    model = ScriptedModel(
+        Reply(calls=(call("view"),)),
+        Reply(calls=(call("finish", answer="No whale is shown [#1].", notes=[1], confidence="high", outcome="not_found", claim="none"),)),
+        Reply(calls=(call("finish", "f2", answer="No whale [#1].", notes=[1], confidence="high", outcome="not_found", claim="none"),)),
+    )
+    settings = Settings(store=tmp_path / "store.db", sees="yes", verify="never")
+    with Session(sample_path(), settings=settings, model=model) as session:
+        session.ask("Is there a whale?")
+        video = session.session_videos[0].video
+        keys = [provenance.key for provenance in session.store.notes.provenances(video=video.id, analyzer="look")]
+        assert {part.step for part in session.store.ledger.covered(video.id, keys, TimeRange(0, video.duration))} == {
+            -(-video.duration // 16)
+        }
+
+
 @pytest.mark.parametrize("api", ["chat", "responses"])
 def test_a_cited_picture_becomes_a_note(tmp_path: Path, api: Any) -> None:
     with OpenAIServer() as server:

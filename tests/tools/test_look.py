@@ -183,6 +183,22 @@ def test_an_answer_ends_at_a_known_cut(store: Store) -> None:
     assert (run.span.start, run.span.end) == (10_000, 13_000)
 
 
+def test_notes_of_the_first_version_are_still_read_and_cited(store: Store) -> None:
+    desk = Desk(store, Looker())
+    old = Provenance("look:old", "look", "1", "vision", 0, "m prompt-x", "lane", {"question": QUESTION, "step": 8_000})
+    store.notes.add_provenance(old)
+    span = TimeRange(0, 64_000)
+    store.ledger.claim(desk.video.id, old.key, [span])
+    store.ledger.commit(
+        desk.video.id, old.key, span, 0, (), [Observation(TimeRange(16_000, 40_000), "look", "Red.", None, {"frames": [16_000]})], 1
+    )
+    desk.look([0, 64], every=8)
+    assert desk.box.surveys == {}, "a question is not surveyed, however fast"
+    assert '0:16-0:40 look "Red."' in desk.box.run(call("read_notes", range=[0, 64]), discard).text
+    (note,) = store.notes.read(desk.video.id, span, keys=[old.key])
+    assert desk.box.evidence([note.id])[note.id].text == "Red." and len(desk.looker.asked) == 1, "nothing is hidden, and a new look looks"
+
+
 def test_the_same_request_is_asked_once_and_another_one_anew(store: Store) -> None:
     desk = Desk(store, Looker())
     first = desk.look([0, 60])
