@@ -82,7 +82,10 @@ def chosen(videos: Sequence[str | Path], flags: Mapping[str, Any]) -> tuple[Path
 
 
 def what_helps(session: "Session", answer: Answer, videos: Sequence[str]) -> str:
-    """Return the hint for a question that ran out of steps: allow more, or analyze ahead."""
+    """Return the hint for a question that ran out of steps or money: allow more, or analyze ahead."""
+    limit = session.settings.max_cost
+    if answer.finished == "out_of_budget" and limit is not None and (answer.usage.cost_usd or 0) > limit / 2:
+        return f"Allow more: --max-cost {limit * _MORE_STEPS:g}, or spend less: --effort quick"
     if answer.finished != "out_of_steps":
         return ""
     used = {step.tool for step in answer.steps}
