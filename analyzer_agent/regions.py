@@ -1,5 +1,6 @@
 """Regions: a part of the picture by name or as fractions, cropped at the source's resolution."""
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from analyzer_agent.errors import ToolRefusal
@@ -27,11 +28,14 @@ NAMED: dict[str, Region] = {
 SCHEMA: dict[str, Any] = {
     "type": ["string", "array"],
     "items": {"type": "number"},
-    "description": "a part, at full resolution: left half, top right, centre ..., or [x0, y0, x1, y1], 0 to 1",
+    "description": "a part, at full resolution: left half, top right, centre ..., or 'x0,y0,x1,y1', 0 to 1",
 }
 """The option `region` of a tool."""
 
 _DIGITS = 3
+_NUMBER = re.compile(r"-?\d*\.?\d+")
+_FRACTIONS = re.compile(rf"[\[(\s]*{_NUMBER.pattern}(?:[,\s]+{_NUMBER.pattern})*[\])\s]*")
+"""Numbers between commas or blanks, also in brackets."""
 
 
 def parse_region(given: Any) -> Region | None:
@@ -45,6 +49,8 @@ def parse_region(given: Any) -> Region | None:
     """
     if given is None:
         return None
+    if isinstance(given, str) and _FRACTIONS.fullmatch(given):
+        given = [float(number) for number in _NUMBER.findall(given)]
     if isinstance(given, str):
         name = " ".join(given.casefold().replace("-", " ").replace("center", "centre").split())
         if name not in NAMED:

@@ -29,6 +29,12 @@ _SENT = {
     "scope": {"type": "string", "description": "the range, if only a part is asked about"},
 }
 
+_ONE_TYPE: dict[str, dict[str, Any]] = {
+    "region": {"type": "string"},
+    "compare": {"type": "array", "items": {"type": "string"}},
+}
+"""Types for servers that take one type for each value; the code takes numbers and lists as well."""
+
 
 def as_sent(tool: Mapping[str, Any]) -> dict[str, Any]:
     """Return a tool as a model is sent it: without what a refusal tells just as well, since each request costs all of it.
@@ -38,6 +44,7 @@ def as_sent(tool: Mapping[str, Any]) -> dict[str, Any]:
     function = tool["function"]
     given = function["parameters"]
     properties = {name: _SENT.get(name) or _slim(schema) for name, schema in given["properties"].items()}
+    properties |= {name: {**_slim(given["properties"][name]), **one} for name, one in _ONE_TYPE.items() if name in properties}
     if function["name"] in (SEARCH, FIND_ALL):
         properties["kinds"] = _SENT_KINDS  # listed with read_notes
     parameters = {"type": "object", "properties": properties} | ({"required": given["required"]} if given["required"] else {})
@@ -169,7 +176,7 @@ def video_property(videos: Sequence[str]) -> dict[str, Any]:
     return {"video": {"type": "string", "enum": list(videos), "description": "which video"}} if len(videos) > 1 else {}
 
 
-_RANGES = ("range", "ranges")
+_RANGES = ("range", "ranges", "compare")
 _BETWEEN = re.compile(r"\s*(?:[-\u2013\u2014]|\bto\b)\s*")
 
 
@@ -286,7 +293,7 @@ def time_ranges(given: Any, scope: TimeRange) -> list[TimeRange]:
     return [time_range(item, scope) for item in items]
 
 
-def moments(given: Sequence[Any], scope: TimeRange) -> list[TimeRange]:
+def moments(given: Any, scope: TimeRange) -> list[TimeRange]:
     """Parse a list of times and ranges; a time becomes a range of `SHORTEST_STEP`, which holds one frame.
 
     Raises:
@@ -294,7 +301,7 @@ def moments(given: Sequence[Any], scope: TimeRange) -> list[TimeRange]:
     """
     if not given:
         raise ToolRefusal('\'compare\' is empty. Name moments or short ranges: ["0:05", ["1:10", "1:12"]].')
-    return [_moment(item, scope) for item in given]
+    return [_moment(item, scope) for item in (given if isinstance(given, list) else [given])]
 
 
 def _moment(item: Any, scope: TimeRange) -> TimeRange:

@@ -164,6 +164,13 @@ def test_far_apart_moments_go_into_one_request(store: Store) -> None:
     assert len(desk.looker.asked) == 1
 
 
+def test_moments_and_regions_are_taken_as_text(store: Store) -> None:
+    desk = Desk(store, Looker())
+    desk.look(compare="0:05", region="0,0,0.5,0.5")
+    desk.look(compare=["0:05", "2:00-2:04"])
+    assert [len(times) for _, _, times, _ in desk.looker.asked] == [1, 9]
+
+
 def test_an_answer_stands_for_the_frames_that_show_it(store: Store) -> None:
     desk = Desk(store, Looker(lambda times: Sight("Red.", (2, 4)) if times[0] == 0 else Sight("Blue.")))
     desk.look([0, 8], [100, 108])
