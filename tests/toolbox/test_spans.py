@@ -135,3 +135,12 @@ def test_the_first_of_a_sampled_thing_begins_between_two_samples(tmp_path: Path)
         assert last.to_dict()["citations"][0]["between"] == {"start": 20.0, "end": 22.0}
         (other,) = make(look, says("EXIT [#1].", claim="some"), tools=[seen]).ask().citations
         assert other.between is None and other.times == "0:14-0:22"
+
+
+def test_a_refusal_names_every_class(store: Store) -> None:
+    class Weights(Detector):
+        known = tuple(f"class {n}" for n in range(80))  # type: ignore[assignment]
+
+    box = boxed(store, Tool(fake_spec(Weights([], kind="object"), name="objects", filters_schema=CLASSES)))
+    text = done(box, call("find_objects", ranges=[[0, 8]], classes=["dog"])).text
+    assert all(f"class {n}" in text for n in range(80))
