@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from analyzer_agent.errors import AgentError
 from analyzer_agent.llm import MAX_REPLY_TOKENS, Api, open_model
 from analyzer_agent.protocols import ChatModel, Vision
-from analyzer_agent.protocols.metering import count_call, require_room
+from analyzer_agent.protocols.metering import count_call, room_for_call
 from analyzer_agent.records import Price
 
 if TYPE_CHECKING:
@@ -85,9 +85,9 @@ class ChatVision:
         for image, label in zip_longest(images, labels):
             parts += [{"type": "text", "text": label}] if label else []
             parts.append(picture_part(self._encode(image)))
-        require_room()
-        reply = self._chat.complete([{"role": "user", "content": parts}], [])
-        count_call(reply.usage)
+        with room_for_call():
+            reply = self._chat.complete([{"role": "user", "content": parts}], [])
+            count_call(reply.usage)
         return reply.text.strip()
 
 

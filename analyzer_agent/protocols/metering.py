@@ -7,7 +7,7 @@ wraps it in `metered_too`.
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import ParamSpec, TypeVar
 
@@ -32,8 +32,8 @@ class Meter:
 
     def __init__(self, tokens: int | None = None, usd: float | None = None, outer: "Meter | None" = None) -> None:
         self._tokens, self._usd, self._outer = tokens, usd, outer
-        self._lock = threading.Lock()
-        self._used, self._last = NO_CALLS, NO_CALLS
+        self._changed = threading.Condition()
+        self._used, self._last, self._under_way = NO_CALLS, NO_CALLS, 0
 
     @property
     def used(self) -> TokenUsage:
@@ -42,24 +42,38 @@ class Meter:
 
     def add(self, usage: TokenUsage) -> None:
         """Count one more call."""
-        with self._lock:
+        with self._changed:
             self._used, self._last = self._used + usage, usage
         if self._outer:
             self._outer.add(usage)
 
-    def require_room(self) -> None:
-        """Check that one more call fits, supposing that it uses what the last one did.
+    @contextmanager
+    def room(self) -> Iterator[None]:
+        """Reserve what one more call may use: what the last one did. Within a limit the first call goes alone.
 
         Raises:
-            OutOfBudget: it does not.
+            OutOfBudget: it does not fit beside those under way.
         """
-        after = self._used + self._last
-        if self._tokens is not None and after.tokens >= self._tokens:
+        with self._changed:
+            limited = self._tokens is not None or self._usd is not None
+            while limited and self._under_way and not self._used.calls:
+                self._changed.wait()
+            self._require_room()
+            self._under_way += 1
+        try:
+            with self._outer.room() if self._outer else nullcontext():
+                yield
+        finally:
+            with self._changed:
+                self._under_way -= 1
+                self._changed.notify_all()
+
+    def _require_room(self) -> None:
+        calls = self._under_way + 1
+        if self._tokens is not None and self._used.tokens + calls * self._last.tokens >= self._tokens:
             raise OutOfBudget("the tokens are spent")
-        if self._usd is not None and (after.cost_usd or 0.0) >= self._usd:
+        if self._usd is not None and (self._used.cost_usd or 0.0) + calls * (self._last.cost_usd or 0.0) >= self._usd:
             raise OutOfBudget("the money is spent")
-        if self._outer:
-            self._outer.require_room()
 
 
 _METER: ContextVar[Meter | None] = ContextVar("meter", default=None)
@@ -87,14 +101,16 @@ def count_call(usage: TokenUsage) -> None:
         meter.add(usage)
 
 
-def require_room() -> None:
-    """Check that the budget allows one more call; call it before each.
+@contextmanager
+def room_for_call() -> Iterator[None]:
+    """Keep room for one call in the budget while the block makes it, and counts it with `count_call`.
 
     Raises:
-        OutOfBudget: it does not.
+        OutOfBudget: there is none.
     """
-    if meter := _METER.get():
-        meter.require_room()
+    meter = _METER.get()
+    with meter.room() if meter else nullcontext():
+        yield
 
 
 def metered_too(work: Callable[P, T]) -> Callable[P, T]:

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer_agent.graph import Limits, State
 from analyzer_agent.graph.state import usage_of
-from analyzer_agent.protocols.metering import count_call, require_room
+from analyzer_agent.protocols.metering import count_call, room_for_call
 from analyzer_agent.records import TokenUsage, Usage
 from analyzer_agent.testing import call, fake_spec
 from analyzer_agent.toolbox import Tool
@@ -84,8 +84,8 @@ class TestMoney:
 
     def test_vision_calls_stop_before_they_spend_what_finishing_needs(self, talks: Make) -> None:
         def ask() -> None:
-            require_room()
-            count_call(SEEN)
+            with room_for_call():
+                count_call(SEEN)
 
         look = calls(call("find_fake", ranges=[[0, 60]]), usage=PRICED)
         talk = talks(look, calls(*says().calls, usage=LAST), tools=[Tool(fake_spec(Watched(ask)))], limits=Limits(usd=1.6))
@@ -96,6 +96,7 @@ class TestMoney:
         again = talks(look, calls(*says().calls, usage=LAST), tools=[Tool(fake_spec(Watched(ask)))], limits=Limits(usd=1.6)).ask()
         assert again.usage.vision_calls == 2, "what did not fit is no failure: it is looked at when there is money"
 
+    @settings(deadline=None)
     @given(st.lists(st.floats(0.01, 1), min_size=1, max_size=8), st.floats(0.02, 4))
     def test_a_limit_is_passed_by_no_more_than_the_growth_of_a_call(self, prices: list[float], limit: float) -> None:
         state: State = {"usage": Usage().to_row(), "call_usd": 0.0, "analyzer_ms": 0}

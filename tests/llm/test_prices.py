@@ -1,14 +1,17 @@
 """What calls cost: the table that is installed, the user's prices, and no made-up ones."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer_agent.llm import OPENAI_URL
 from analyzer_agent.llm.prices import cost_of
 from analyzer_agent.llm.vision import open_vision
-from analyzer_agent.protocols.metering import metered_too, metering
+from analyzer_agent.protocols.metering import OutOfBudget, count_call, metered_too, metering, room_for_call
 from analyzer_agent.records import NO_CALLS, Price, TokenUsage, Usage
 from openai_server import OpenAIServer
 
@@ -50,6 +53,7 @@ usages = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(usages), st.lists(usages))
 def test_a_sum_has_a_cost_only_where_each_call_has_one(manager: list[TokenUsage], vision: list[TokenUsage]) -> None:
     usage = sum((Usage.of_calls(one) for one in manager), Usage()) + Usage.of_calls(vision=vision)
@@ -84,3 +88,18 @@ def test_a_question_to_a_vision_model_counts_on_the_meter_in_any_thread() -> Non
     with metering() as other:
         pass
     assert other.used == NO_CALLS
+
+
+@settings(deadline=None, max_examples=30)  # threads wait for processors
+@given(st.integers(1, 8), st.integers(1, 30), st.integers(1, 400))
+def test_calls_side_by_side_stay_within_a_limit(threads: int, wanted: int, limit: int) -> None:
+    each = TokenUsage(40, 2)
+
+    def ask(_: int) -> None:
+        with suppress(OutOfBudget), room_for_call():
+            count_call(each)
+
+    with metering() as whole, metering(tokens=limit), ThreadPoolExecutor(threads) as pool:
+        list(pool.map(metered_too(ask), range(wanted)))
+    assert whole.used.tokens <= max(limit, each.tokens), "but for the first call, whose cost nobody knows"
+    assert whole.used.calls == min(wanted, max(1, -(-limit // each.tokens) - 1))
