@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from analyzer_agent.errors import MediaError, near
 from analyzer_agent.media.addresses import address_error
+from analyzer_agent.media.avi_index import AviIndex, readable_bytes
 from analyzer_agent.media.playlists import finished, named_files, referenced_files
 
 if TYPE_CHECKING:
@@ -158,6 +159,13 @@ def clock_of(container: "InputContainer", stream: "Stream") -> StreamClock:
     return StreamClock(base, round(start / base))
 
 
+def readable_end(container: "InputContainer", path: Path) -> int | None:
+    """Return the byte from which on the times of packets are unknown, None if all are known: see `avi_index`."""
+    if container.format.name != "avi":
+        return None
+    return readable_bytes(path, counted=any(video.codec_context.name == "h264" for video in container.streams.video))
+
+
 def packets(
     container: "InputContainer",
     stream: "Stream",
@@ -179,25 +187,37 @@ def packets(
     """
     import av
 
-    failures = 0
+    failures, end = 0, readable_end(container, path)
+    if restamp is None and container.format.name == "avi" and stream.type == "video":  # sound is stamped by its bytes
+        restamp = AviIndex(stream).restamp
     while True:
         try:
             for packet in container.demux(stream):
+                if end is not None and packet.pos is not None and packet.pos >= end:
+                    return
                 if packet.size:
                     failures = 0
                     if restamp is not None:
                         restamp(packet)
                     yield packet
             return
+        except IndexError as error:  # of PyAV, for a packet of a stream that libav met only now, in a damaged FLV file
+            failures += 1
+            if failures > _MAX_DAMAGED_PACKETS:
+                raise _unreadable(path, reached(), "its streams change") from error
         except av.FFmpegError as error:
             if isinstance(error, FileNotFoundError):  # a playlist ends before a file that is missing, which is told when it is opened
                 return
             failures += 1
             if failures > _MAX_DAMAGED_PACKETS:
-                raise MediaError(
-                    f"{path.name!r} cannot be read beyond {reached()}: {error.strerror}.",
-                    hint="The file is damaged there. What lies before can still be asked about: limit the question with --to.",
-                ) from error
+                raise _unreadable(path, reached(), error.strerror) from error
+
+
+def _unreadable(path: Path, reached: str, reason: str | None) -> MediaError:
+    return MediaError(
+        f"{path.name!r} cannot be read beyond {reached}: {reason}.",
+        hint="The file is damaged there. What lies before can still be asked about: limit the question with --to.",
+    )
 
 
 def all_packets(container: "InputContainer", streams: "Sequence[Stream]") -> "Iterator[Packet[Stream]]":
@@ -212,7 +232,7 @@ def all_packets(container: "InputContainer", streams: "Sequence[Stream]") -> "It
                     failures = 0
                     yield packet
             return
-        except av.FFmpegError:
+        except (av.FFmpegError, IndexError):
             failures += 1
 
 

@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analyzer_agent.media.avi_index import has_lost_chunks
 from analyzer_agent.media.container import StreamClock, open_container
 
 if TYPE_CHECKING:
@@ -19,7 +20,13 @@ if TYPE_CHECKING:
 _PAUSE_S, _PAUSE_FRAMES, _REORDERED_FRAMES = Fraction(1, 4), 5, 20
 """Seconds and usual distances of frames from which on a pause of the decoding times, or of the times of showing, is looked into."""
 
+_SKIPPED_FRAMES = 1.5
+"""Usual distances of frames from which on one is missing where each has its packet."""
+
 _TS_SYNC, _TS_SIZES = 0x47, (188, 192, 204)
+_FLV_TAGS, _FLV_OVERHEAD = (8, 9, 18), 15
+"""Sound, picture and script; bytes of a tag's header and of the length behind it."""
+
 _MOST_BYTES = 16 << 20
 """Bytes read between two packets; what lies behind is not looked at."""
 
@@ -60,7 +67,9 @@ class Pauses:
         dts, pos, latest = before
         # Matroska has no decoding times: libav's lag behind by a few frames.
         least = float(_PAUSE_S / self._at.base)
-        if packet.dts - dts < max(_PAUSE_FRAMES * usual, least) and packet.pts - latest < max(_REORDERED_FRAMES * usual, least):
+        steady = container.format.name == "avi" and bool(usual)  # one packet a frame
+        longest = _SKIPPED_FRAMES * usual if steady else max(_PAUSE_FRAMES * usual, least)
+        if packet.dts - dts < longest and (steady or packet.pts - latest < max(_REORDERED_FRAMES * usual, least)):
             return None
         lost = is_lost_between(container, self._path, pos, packet.pos, float(dts * self._at.base))
         return latest + max(1, round(usual)) if lost else None
@@ -82,6 +91,10 @@ def is_lost_between(container: "InputContainer", path: Path, start: int, end: in
         with path.open("rb") as file:
             file.seek(start)
             return _is_interrupted(file.read(min(end - start + _TS_SIZES[-1], _MOST_BYTES)))
+    if container.format.name == "avi":
+        return has_lost_chunks(path, start, end)
+    if container.format.name == "flv":
+        return _has_lost_tags(path, start, end)
     if "matroska" in container.format.name:
         return _has_unread_bytes(path, start, end, seconds)
     return False
@@ -104,6 +117,18 @@ def _is_interrupted(data: bytes) -> bool:
                 return True
             counters[pid] = count
     return False
+
+
+def _has_lost_tags(path: Path, start: int, end: int) -> bool:
+    """Return whether the tags of an FLV file from that of a packet at `start` do not lead to that of one at `end`."""
+    with path.open("rb") as file:
+        while start < end:
+            file.seek(start)
+            head = file.read(4)
+            if len(head) < 4 or head[0] not in _FLV_TAGS:
+                return True
+            start += _FLV_OVERHEAD + int.from_bytes(head[1:], "big")
+    return start != end
 
 
 def _has_unread_bytes(path: Path, start: int, end: int, seconds: float) -> bool:

@@ -8,9 +8,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analyzer_agent.media.container import StreamClock, clock_of, has_arbitrary_start, has_estimated_duration, is_truncated
+from analyzer_agent.media.container import StreamClock, clock_of, has_arbitrary_start, has_estimated_duration, is_truncated, readable_end
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -254,7 +255,7 @@ def _readable(container: "InputContainer", stream: "Stream", seconds: Fraction) 
         return False
     try:
         return any(packet.size for packet in container.demux(stream))
-    except av.FFmpegError:
+    except (av.FFmpegError, IndexError):
         return False
 
 
@@ -263,12 +264,15 @@ def _read(container: "InputContainer", streams: Sequence["Stream"], found: dict[
 
     for last in found.values():
         last.decoded = None
+    known = readable_end(container, Path(container.name))
     try:
         for packet in container.demux(*streams):
+            if known is not None and packet.pos is not None and packet.pos >= known:
+                return
             # The demuxer's last packet is empty, and of any stream.
             if packet.size and packet.stream_index in found:
                 found[packet.stream_index].take(packet)
-    except av.FFmpegError:
+    except (av.FFmpegError, IndexError):  # see `packets`
         return
 
 
