@@ -75,11 +75,14 @@ SETTLED = """async () => {
 
 def shows_frame(page: "Page", number: int) -> bool:
     """Tell whether the page's video comes to show the frame with this number: see `media_maker.drawing`."""
-    deadline = time.monotonic() + 5
-    while _counter(page) != number:  # a browser may draw a sought frame a little later than it says
-        if time.monotonic() > deadline:
-            return False
-    return True
+    deadline = time.monotonic() + 10
+    seen: list[int] = []
+    while time.monotonic() < deadline:  # a browser may draw a sought frame a little later than it says
+        seen.append(_counter(page))
+        if seen[-1] == number:
+            return True
+    print(f"frames {seen}, not {number}:", page.evaluate("(({ currentTime, readyState }) => ({ currentTime, readyState }))(player)"))
+    return False
 
 
 def _counter(page: "Page") -> int:
