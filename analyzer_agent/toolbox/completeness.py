@@ -103,11 +103,12 @@ def _scopes(notes: SessionNotes, answer: CheckedAnswer, bases: Sequence[_Basis])
     if answer.claim not in ("first", "last") or not runs:
         return scopes
     if answer.claim == "first":
-        at = min(runs, key=lambda run: (order[run.video], run.span.start))
+        # Which of several cited notes is the first one is not known: all before the latest of them was to be looked at.
+        at = max(runs, key=lambda run: (order[run.video], run.span.start))
         kept = scopes[: order[at.video] + 1]
         edges = [(one, TimeRange(span.start, max(span.start, at.span.start)) if one.video.id == at.video else span) for one, span in kept]
     else:
-        at = max(runs, key=lambda run: (order[run.video], run.span.end))
+        at = min(runs, key=lambda run: (order[run.video], run.span.end))
         kept = scopes[order[at.video] :]
         edges = [(one, TimeRange(min(span.end, at.span.end), span.end) if one.video.id == at.video else span) for one, span in kept]
     return [(one, span) for one, span in edges if span.length]

@@ -86,8 +86,10 @@ class TestOneVideo:
         assert claimed(box, "first", cards[0]).holds and claimed(box, "first", *cards).holds
         assert not claimed(box, "last", *cards).holds
         assert spans(claimed(box, "last", *cards).lacking) == ["0:32-1:00 of fake.mp4, fake"]
+        assert "0:04-0:32 of fake.mp4, fake" in spans(claimed(box, "last", *cards).over)
         late = done(box, call("find_fake", ranges=[[45, 46]])).note_ids
-        assert not claimed(box, "first", *late).holds and claimed(box, "first", cards[0], *late).holds
+        assert not claimed(box, "first", *late).holds
+        assert not claimed(box, "first", cards[0], *late).holds, "a note cited beside it hides no gap"
 
     def test_a_question_about_a_part_needs_only_this_part(self, store: Store) -> None:
         box = boxed(store, finds(*CARDS))
@@ -142,11 +144,11 @@ def test_a_claim_holds_only_where_every_instant_was_looked_at(parts: list[tuple[
         told = claimed(box, claim, *sorted(cited))
         times = sorted(note.span.start for note in store.notes.get(cited).values() if note.kind != "absence")
         wanted = set(range(0, 60_000, 2_000))
+        runs = [run for run in box.evidence(cited).values() if run.kind != "absence"]
         if claim == "first" and times:
-            wanted = {t for t in wanted if t < times[0]}
+            wanted = {t for t in wanted if t < max(run.span.start for run in runs)}
         if claim == "last" and times:
-            ends = [run.span.end for run in box.evidence(cited).values()]
-            wanted = {t for t in wanted if t >= max(ends)}
+            wanted = {t for t in wanted if t >= min(run.span.end for run in runs)}
         if not times:
             nothing = [run.span for run in box.evidence(cited).values()]
             seen = {t for t in seen if any(span.start <= t < span.end for span in nothing)}
