@@ -9,6 +9,7 @@ from analyzer_agent.evidence.merging import SEPARATE_KINDS, MergedNote, NoteRead
 from analyzer_agent.evidence.plan import SampleGrid
 from analyzer_agent.evidence.provenance import BoundAnalyzer, search_provenance
 from analyzer_agent.evidence.tracks import is_piece, join_tracks, merged_track
+from analyzer_agent.folding import fold, is_unspaced, words_in
 from analyzer_agent.protocols import Spec
 from analyzer_agent.records import Note, Sample
 from analyzer_agent.storage import Store
@@ -18,6 +19,14 @@ from analyzer_agent.timeline import TimeRange, sample_end
 _MAX_COUNTED = 2_000
 """Maximum number of notes read: the newest with all words, or the best with any of them."""
 
+
+_FUNCTION_WORDS = frozenset(
+    """
+    a an and are as at be been but by did do does for from had has have if in is it its of on or that the their then there these they
+    this those to was were what when where which who will with
+    """.split()  # noqa: SIM905 (prose reads better than a list of strings)
+)
+"""Words that a search passes over, unless it has no others."""
 
 MAX_RESULTS = 20
 """The most hits of a search in samples."""
@@ -77,6 +86,68 @@ def search_videos(
     hits = [_video_matches(reader, video, found, all_words, shown) for video, found in by_video.items()]
     order = {video: at for at, video in enumerate(videos)}
     return LibraryMatches(tuple(sorted(hits, key=lambda one: (-one.count, order[one.video]))), all_words, len(notes) > _MAX_COUNTED)
+
+
+@dataclass(frozen=True, slots=True)
+class RankedMatches:
+    """The matches of a search: those with all its words and phrases, then those with some, the most first."""
+
+    words: tuple[str, ...]
+    whole: tuple[MergedNote, ...]
+    partial: tuple[MergedNote, ...] = ()
+
+
+def search_ranked(
+    reader: NoteReader,
+    query: str,
+    videos: Sequence[str],
+    *,
+    span: TimeRange | None = None,
+    kinds: Sequence[str] | None = None,
+    limit: int = MAX_RESULTS,
+) -> RankedMatches:
+    """Search notes for all words of a query, and then for most of them; words without meaning are passed over.
+
+    Args:
+        reader: reads the store.
+        query: plain words, and phrases in double quotes; with a phrase, notes must contain all.
+        videos: ids of the videos.
+        span: only notes that overlap it.
+        kinds: only notes of these kinds.
+        limit: the most matches to return.
+    """
+    parts = parts_of(query)
+    words = [part for part in parts if part not in _FUNCTION_WORDS] or parts
+    sought = " ".join(words)
+    whole = _distinct(reader, reader.store.notes.holding(sought, videos=videos, span=span, kinds=kinds), kinds, limit)
+    if len(words) < 2 or has_phrase(query):
+        ranked = reader.search(sought, videos, span=span, kinds=kinds, limit=limit) if len(words) < 2 and not has_phrase(query) else whole
+        return RankedMatches(tuple(words), tuple(ranked))
+    told = {note.id for run in whole for note in run.notes}
+    some = reader.search(sought, videos, span=span, kinds=kinds, limit=limit + len(whole))
+    others = [run for run in some if not told.intersection(note.id for note in run.notes)]
+    others.sort(key=lambda run: -_held(run.text, words))
+    return RankedMatches(tuple(words), tuple(whole), tuple(others[: limit - len(whole)]))
+
+
+def _held(text: str, words: Sequence[str]) -> int:
+    """Return how many of some words a text has."""
+    own, folded = set(words_in(text)), fold(text)
+    return sum(word in own or (is_unspaced(word) and word in folded) for word in words)
+
+
+def _distinct(reader: NoteReader, notes: Iterable[Note], kinds: Sequence[str] | None, limit: int) -> list[MergedNote]:
+    """Return the merged notes of the first notes that may be shown, each once, in time order."""
+    found: list[MergedNote] = []
+    told: set[int] = set()
+    for note in notes:
+        if note.id in told or not reader.tells(note, kinds):
+            continue
+        found.append(run := reader.merged_note_of(note))
+        told.update(other.id for other in run.notes)
+        if len(found) == limit:
+            break
+    return sorted(found, key=lambda run: (run.video, run.span.start, run.id))
 
 
 def _video_matches(reader: NoteReader, video: str, notes: Sequence[Note], in_time: bool, shown: int) -> VideoMatches:

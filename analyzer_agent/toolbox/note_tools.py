@@ -22,6 +22,7 @@ from analyzer_agent.evidence.rendering import (
     shown_note,
     with_words,
 )
+from analyzer_agent.evidence.search import search_ranked
 from analyzer_agent.evidence.summary import Part, SummaryCache, store_chapters
 from analyzer_agent.fencing import echoes_fenced
 from analyzer_agent.records import ABSENCE, ShownNote, ToolCall, ToolResult
@@ -51,20 +52,26 @@ def read_notes(reader: NoteReader, session_video: SessionVideo, call: ToolCall, 
 
 
 def search_notes(reader: NoteReader, session_videos: Mapping[str, SessionVideo], call: ToolCall, args: Mapping[str, Any]) -> ToolResult:
-    """Return the notes that match any word of a query, in one video or in all.
+    """Return the notes that match all words of a query, then most of them, in one video or in all.
 
     Raises:
         ToolRefusal: the range is invalid or outside the scopes.
     """
     chosen = _chosen(session_videos, args)
     span = searched_range(session_videos, args)
-    runs = reader.search(args["query"], [o.video.id for o in chosen], span=span, kinds=args.get("kinds"), limit=SEARCH_LIMIT)
+    videos = [o.video.id for o in chosen]
+    matches = search_ranked(reader, args["query"], videos, span=span, kinds=args.get("kinds"), limit=SEARCH_LIMIT)
     scopes = {session_video.video.id: session_video.scope for session_video in chosen}
-    inside = [run for run in runs if run.span.overlaps(scopes[run.video])]
+    whole = sum(run.span.overlaps(scopes[run.video]) for run in matches.whole)
+    inside = [run for run in (*matches.whole, *matches.partial) if run.span.overlaps(scopes[run.video])]
     names = {session_video.video.id: session_video.name for session_video in chosen} if len(session_videos) > 1 else None
     lines, shown = as_text(inside, names=names, fold=False)
     query = echoes_fenced(repr(args["query"]), args["query"])
     head = f"Notes that match {query}, best first"
+    if len(inside) > whole:
+        head = f"{f'Of the notes on {query} the first {whole} have' if whole else f'No note on {query} has'} all words; others have some"
+    if len(inside) >= SEARCH_LIMIT:
+        head += f"; only {SEARCH_LIMIT} are shown: narrow the range, or add words"
     if not shown:
         head = f"No note matches {query}. {coverage_sentence(reader, chosen, span)}"
     return ToolResult(
