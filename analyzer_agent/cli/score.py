@@ -39,7 +39,7 @@ _WIDTH = 78
 @click.option(
     "--judge", metavar="MODEL", help="Let this language model, at --base-url, judge open answers; cache its replies in ANSWERS.judge.jsonl."
 )
-@shared_options("json", "base_url", "api", "offline", "config")
+@shared_options("json", "base_url", "api", "price", "offline", "config")
 def score(answers: str, other: str | None, form: str, as_object: bool, **flags: Any) -> None:
     """Score an answer file of `batch`, or compare two.
 
@@ -55,7 +55,7 @@ def score(answers: str, other: str | None, form: str, as_object: bool, **flags: 
     for flag in ("submission", "train_answers", "text_metrics"):
         if other and flags[flag]:
             raise click.UsageError(f"--{flag.replace('_', '-')} takes one answer file.")
-    for flag in ("base_url", "api"):
+    for flag in ("base_url", "api", "price"):
         if flags[flag] and not flags["judge"]:
             warn(f"--{flag.replace('_', '-')} is ignored: only --judge asks a language model.")
     from analyzer_agent.evals.score import ScoredRun, common_questions, dataset_of, read_answers
@@ -112,7 +112,7 @@ def _judge(answers: Path, flags: Mapping[str, Any]) -> "Judge":
     from analyzer_agent.llm import OPENAI_URL, is_openai, open_model
     from analyzer_agent.llm.openai_client import is_loopback
 
-    settings = settings_of({name: flags[name] for name in ("base_url", "api", "offline", "config")})
+    settings = settings_of({name: flags[name] for name in ("base_url", "api", "price", "offline", "config")})
     url = settings.base_url or OPENAI_URL
     if settings.api_key is None and is_openai(url):
         raise AgentError("There is no key for the judge.", hint="Set OPENAI_API_KEY, or --base-url for a local server.")
@@ -120,7 +120,8 @@ def _judge(answers: Path, flags: Mapping[str, Any]) -> "Judge":
 
     if settings.offline and not is_loopback(urlsplit(url).hostname or ""):
         raise AgentError("--offline forbids a judge on the network.", hint="Leave out --judge, or use a local --base-url.")
-    model = open_model(flags["judge"], api=settings.api, base_url=settings.base_url, api_key=settings.api_key)
+    price = settings.price.get(flags["judge"]) or settings.price.get("")
+    model = open_model(flags["judge"], api=settings.api, base_url=settings.base_url, api_key=settings.api_key, price=price)
     return Judge(model, answers.with_name(f"{answers.name}.judge.jsonl"))
 
 

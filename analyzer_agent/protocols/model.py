@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 class Vision(Protocol):
-    """A model that answers questions about images."""
+    """A model that answers questions about images.
+
+    To count among the costs of a question, and to stay within its limits, it makes each request
+    inside `metering.room_for_call()` and gives `metering.count_call` the tokens that it used.
+    """
 
     model: str
 

@@ -185,3 +185,13 @@ def test_scoring_loads_nothing_heavy(cli: Cli, answers: Path) -> None:
     process = cli.process(answers, python=("-c", code))
     loaded = set(process.communicate()[0].splitlines()[-1].split())
     assert process.returncode == 0 and not loaded & {"torch", "openai", "langgraph", "av", "cv2"}
+
+
+def test_the_judge_is_paid_for(cli: Cli, tmp_path: Path) -> None:
+    answers = tmp_path / "answers.jsonl"
+    answers.write_text(json.dumps(line("a", None, gold("the couch", options=()), answer="A sofa.")) + "\n")
+    with OpenAIServer() as server:
+        server.says('{"correct": "yes", "score": 5}', usage=(300, 20))
+        told = cli("score", answers, "--judge", "m", "--base-url", server.url, "--price", "1/10").stderr
+    assert "Judged: 1 model call (300 tokens in, 20 out), $0.00050." in told
+    assert "Judged" not in cli("score", answers, "--judge", "m", "--base-url", server.url).stderr, "a reply that is stored costs nothing"
