@@ -85,7 +85,7 @@ def citations(checked: CheckedAnswer, toolbox: Toolbox) -> list[Citation]:
         note = notes[number]
         provenance = toolbox.store.notes.provenance(note.key)
         name = toolbox.titles.get(note.video, note.video)
-        place = (name, note.kind, note.analyzer, provenance.engine, provenance.uncertain)
+        place = (name, note.kind, note.analyzer, provenance.engine, run.uncertain)
         words = [part for span in quoted.get(number, ()) if (part := span.within(run.span))]
         parts = words or [part for span in named.get(number, ()) if (part := span.within(run.span))]
         span = TimeRange(parts[0].start, max(part.end for part in parts)) if parts else run.span

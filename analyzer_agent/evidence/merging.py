@@ -12,7 +12,7 @@ from analyzer_agent.evidence.plan import SampleGrid
 from analyzer_agent.evidence.shots import cut_starts, join_shots
 from analyzer_agent.evidence.tracks import is_piece, join_tracks, merged_track, seen_span
 from analyzer_agent.protocols import Spec
-from analyzer_agent.records import ABSENCE, GAP, UNHEARD, Note, Provenance, Reason, Unexamined
+from analyzer_agent.records import ABSENCE, DOUBT, GAP, UNHEARD, Note, Provenance, Reason, Unexamined
 from analyzer_agent.storage import CHAPTER, Store, gc_paused
 from analyzer_agent.timeline import TimeRange, merge
 
@@ -296,11 +296,17 @@ def _continues(run: MergedNote, note: Note, lasting: bool) -> bool:
 
 
 def _single(note: Note, provenance: Provenance | None) -> MergedNote:
-    return MergedNote((note,), note.span, note.text, note.observation.score, bool(provenance and provenance.uncertain))
+    return MergedNote((note,), note.span, note.text, note.observation.score, bool(provenance and provenance.uncertain) or _doubted(note))
+
+
+def _doubted(note: Note) -> bool:
+    return bool(note.observation.detail.get(DOUBT))
 
 
 def _extended(run: MergedNote, note: Note) -> MergedNote:
     text = f"{run.text} {note.text}" if note.kind == "speech" else run.text
     scores = [s for s in (run.score, note.observation.score) if s is not None]
     span = TimeRange(run.span.start, max(run.span.end, note.span.end))
-    return replace(run, notes=(*run.notes, note), span=span, text=text, score=max(scores, default=None))
+    return replace(
+        run, notes=(*run.notes, note), span=span, text=text, score=max(scores, default=None), uncertain=run.uncertain or _doubted(note)
+    )

@@ -17,6 +17,7 @@ from analyzer_agent.records.answers import (
 )
 from analyzer_agent.records.notes import (
     ABSENCE,
+    DOUBT,
     GAP,
     JSON,
     KINDS,
@@ -39,6 +40,7 @@ from analyzer_agent.records.usage import NO_CALLS, Price, TokenUsage, Usage
 __all__ = [
     "ABSENCE",
     "CONCLUSIVE",
+    "DOUBT",
     "GAP",
     "JSON",
     "KINDS",

@@ -8,6 +8,9 @@ from analyzer_agent.timeline import TimeRange
 
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 
+DOUBT = "uncertain"
+"""Key of an observation's detail: the engine itself doubts this finding."""
+
 UNHEARD = "unheard"
 """Marks voice without recognised words. The text is empty: searches miss it, answers report it."""
 

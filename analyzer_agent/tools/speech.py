@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.protocols import Analyzer, Engine, Grain, Spec, Video
-from analyzer_agent.records import JSON, UNHEARD, Observation
+from analyzer_agent.records import DOUBT, JSON, UNHEARD, Observation
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.audio_tracks import TRACK_OPTION, check_track, mix_input, option_number, settle_track
 from analyzer_agent.tools.languages import code_of
@@ -29,6 +29,13 @@ MAX_SENTENCE_MS = 15_000
 
 _MIN_SENTENCE_MS = 3_000
 """Minimum length of both parts of a split sentence, in ms, where possible."""
+
+_DOUBTED, _INVENTED = 0.5, 0.15
+"""Sentences below these mean probabilities are marked uncertain, or are not taken for speech.
+
+Measured in docs/adr/0014: what Whisper (base) writes for music, noise and silence has at most 0.14,
+sentences of recorded speech at least 0.63. Weak engines, whose notes are all uncertain, have other scales.
+"""
 
 SURE = 0.8
 """Minimum probability to use the language detected in a window instead of the track's language."""
@@ -148,6 +155,10 @@ class Speech(Analyzer):
             detail |= {"continues": True} if goes_on else {}
             span = TimeRange(words[0].start, max(words[0].start + 1, min(words[-1].end, grain.end)))
             score = round(sum(word.prob for word in words) / len(words), 3)
+            if score < _INVENTED and not self._engine.uncertain:
+                found.append(Observation(span, UNHEARD, "", None, {"track": self._track}))
+                continue
+            detail |= {DOUBT: True} if score < _DOUBTED and not self._engine.uncertain else {}
             found.append(Observation(span, "speech", "".join(word.text for word in words).strip(), score, detail))
         for gap in said.unheard:
             if piece := gap.within(grain):

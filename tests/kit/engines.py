@@ -36,8 +36,8 @@ class LoadedEngine(Engine):
 class Ready(LoadedEngine):
     """An engine whose loaded object is given."""
 
-    def __init__(self, loaded: Any, name: str = "fake") -> None:
-        self.loaded, self.name = loaded, name
+    def __init__(self, loaded: Any, name: str = "fake", uncertain: bool = False) -> None:
+        self.loaded, self.name, self.uncertain = loaded, name, uncertain
 
     def get(self) -> Any:
         return self.loaded

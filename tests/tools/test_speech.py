@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from analyzer_agent.media import open_video
 from analyzer_agent.protocols import Availability, EngineConfig
-from analyzer_agent.records import JSON, UNHEARD, Observation
+from analyzer_agent.records import DOUBT, JSON, UNHEARD, Observation
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools import speech
 from analyzer_agent.tools.engines import faster_whisper, pocketsphinx
@@ -105,6 +105,29 @@ def test_words_keep_the_spaces_of_their_language() -> None:
     (notes,) = analyzed(speech.SPEC.bind({}, Ready(Chinese())), SoundVideo(1_000, [noise(1)]), cut(1_000, 0)).values()
     detail: dict[str, JSON] = {"words": [["你", 0, 400, 0.5], ["好", 400, 700, 1.0]], "language": "en", "track": 1}
     assert notes == [Observation(TimeRange(0, 700), "speech", "你好", 0.75, detail)]
+
+
+class Doubting(BurstListener):
+    """Is as sure of each word as `probs` says."""
+
+    def __init__(self, *probs: float) -> None:
+        super().__init__()
+        self.probs = probs
+
+    def words(self, samples: NDArray[np.float32], language: str, hotwords: str) -> list[tuple[str, int, int, float]]:
+        return [(text, start, end, self.probs[int(text[2:])]) for text, start, end, _ in super().words(samples, language, hotwords)]
+
+
+def test_what_the_model_doubts_is_uncertain_and_what_it_invents_is_no_speech() -> None:
+    words = [(1_000, 1_500), (4_000, 4_500), (8_000, 8_500)]
+    video = SoundVideo(10_000, [bursts(10_000, words)])
+    (notes,) = analyzed(speech.SPEC.bind({}, Ready(Doubting(0.9, 0.3, 0.05))), video, cut(10_000, 0)).values()
+    told = [(note.kind, note.text, bool(note.detail.get(DOUBT))) for note in notes]
+    assert told == [("speech", "w0", False), ("speech", "w1", True), (UNHEARD, "", False)]
+    assert abs(notes[-1].span.start - 8_000) < 200, "voice that was not understood, and not nothing"
+    weak = Ready(Doubting(0.9, 0.3, 0.05), uncertain=True)
+    (notes,) = analyzed(speech.SPEC.bind({}, weak), video, cut(10_000, 0)).values()
+    assert [(note.text, bool(note.detail.get(DOUBT))) for note in notes] == [("w0", False), ("w1", False), ("w2", False)]
 
 
 # --- language, tracks, options ------------------------------------------------------------------------------------------

@@ -41,6 +41,8 @@ _MIN_SILENCE_MS = 160
 _APART = 2_000
 """Stretches separated by more than this, in ms, are put in different windows: Whisper would start
 the words after the pause before it, and join voices that have nothing to do with each other."""
+_NO_SPEECH = 0.6
+"""Above this `no_speech_prob`, the library's own threshold, the model doubts that a segment is speech."""
 _FULL = 20_000
 """A full window is split at its longest pause after this much of it, in ms."""
 
@@ -170,11 +172,16 @@ class Whisper:
 
         segments = retry_with_room(work, make_room=self._make_room)
         words = [
-            (word.word, round(word.start * 1000), round(word.end * 1000), float(word.probability))
+            (word.word, round(word.start * 1000), round(word.end * 1000), float(word.probability) * _belief(segment))
             for segment in segments
             for word in segment.words or ()
         ]
         return _Text(words, any(segment.compression_ratio > _LOOP_COMPRESSION_RATIO for segment in segments))
+
+
+def _belief(segment: Any) -> float:
+    """Return the probability that there is speech at all, where the model doubts it: it is sure of the words it invents."""
+    return 1.0 - float(segment.no_speech_prob) if segment.no_speech_prob > _NO_SPEECH else 1.0
 
 
 class _Text(NamedTuple):

@@ -156,7 +156,8 @@ def test_stretches_share_a_window_while_it_has_room(stretches: list[tuple[int, i
 
 def test_whisper_hears_what_the_library_hears(whisper: faster_whisper.Whisper, tiny: Path, talk: NDArray[np.float32]) -> None:
     video = SoundVideo(len(talk) // 16, [talk])
-    heard = heard_words(analyzed(speech.SPEC.bind({"language": "en"}, Ready(whisper)), video, cut(video.duration, 0)))
+    # Random weights believe nothing that they write: they are treated as a weak engine here.
+    heard = heard_words(analyzed(speech.SPEC.bind({"language": "en"}, Ready(whisper, uncertain=True)), video, cut(video.duration, 0)))
     plain = []
     for window in whisper.windows(talk):
         first, last = window[0][0] - transcriber.MARGIN_MS, window[-1][1] + transcriber.MARGIN_MS
@@ -187,7 +188,7 @@ def test_a_window_is_encoded_once_for_its_language_and_its_words(whisper: faster
 def test_a_window_is_heard_alike_whenever_it_is_heard(whisper: faster_whisper.Whisper, talk: NDArray[np.float32]) -> None:
     video = SoundVideo(len(talk) // 16, [talk])
     grains = cut(video.duration, 12_000)
-    bound = speech.SPEC.bind({"language": "en"}, Ready(whisper))
+    bound = speech.SPEC.bind({"language": "en"}, Ready(whisper, uncertain=True))
     whole = analyzed(bound, video, grains)
     for grain in reversed(grains):
         assert analyzed(bound, video, [grain]) == {grain.span: whole[grain.span]}
@@ -198,7 +199,7 @@ def test_a_second_track_is_heard_in_the_language_and_with_the_hotwords_asked_for
     video = SoundVideo(3_000, [first, second])
 
     def heard(**options: Any) -> list[str]:
-        found = analyzed(speech.SPEC.bind(options, Ready(whisper, "whisper")), video, cut(3_000, 0))
+        found = analyzed(speech.SPEC.bind(options, Ready(whisper, "whisper", uncertain=True)), video, cut(3_000, 0))
         notes = [note for notes in found.values() for note in notes]
         assert {note.detail["language"] for note in notes} == {options["language"]}
         assert {note.detail["track"] for note in notes} == {options["track"]}
@@ -331,7 +332,7 @@ def test_whisper_leaves_a_loop(tmp_path: Path) -> None:
 def test_speech_runs_on_whisper(whisper: faster_whisper.Whisper) -> None:
     samples = np.concatenate([vowels(2.0), np.zeros(10 * 16_000, np.float32), vowels(2.0, 140), np.zeros(16_000, np.float32)])
     video = SoundVideo(len(samples) // 16, [samples])
-    bound = speech.SPEC.bind({"language": "en"}, Ready(whisper, "whisper"))
+    bound = speech.SPEC.bind({"language": "en"}, Ready(whisper, "whisper", uncertain=True))
     grains = cut(video.duration, 12_000)
     whole = analyzed(bound, video, grains)
     assert any(whole.values())
