@@ -169,7 +169,8 @@ class Nodes:
             prompt="not_cited",
             may_return=state["sent_back"] < _SEND_BACK_LIMIT and not self.limits.reached(state, state["step"]),
             looked=any(not result.refused for result in results_of(state)) or bool(state.get("shown") or pictures),
-            options=[*state["options"], state["question"]],
+            # Rules state no times or words but those of notes and of the ledger.
+            options=[*state["options"], state["question"], *([draft.text] if self.model.manager == "rules" else [])],
         )
         if isinstance(checked, CheckedAnswer):
             # An answer that cites what it read was not made worthless by what was cut.

@@ -77,7 +77,7 @@ def parse_finish_call(calls: Sequence[ToolCall], text: str, options: Sequence[st
         choice=choice,
         confidence=given["confidence"] if given.get("confidence") in ("high", "medium", "low") else "low",
         ending=_ending(given),
-        left_open=_left_open(given.get("not_examined")),
+        left_open=_left_open(given.get("not_examined"), given["answer"]),
         claim=given["claim"] if given.get("claim") in CLAIMS else "some",
         part=_part(given.get("scope")),
         video=given["video"] if isinstance(given.get("video"), str) else None,
@@ -93,9 +93,10 @@ def _ending(given: Mapping[str, Any]) -> Ending:
     return "not_found" if given.get("found") in (False, "false", "False") else "answered"
 
 
-def _left_open(given: Any) -> str | None:
+def _left_open(given: Any, answer: str) -> str | None:
+    """Return what was left unexamined, None if nothing is named or the answer itself says it."""
     told = " ".join(unfenced(given).split()) if isinstance(given, str) else ""
-    return told if any(map(str.isalnum, told)) else None
+    return told if any(map(str.isalnum, told)) and told not in " ".join(answer.split()) else None
 
 
 def _part(given: Any) -> tuple[int, int] | None:

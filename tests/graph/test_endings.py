@@ -52,6 +52,9 @@ def test_what_the_model_left_unexamined_stands_in_the_answer(talks: Make) -> Non
     assert answer.left_open is not None and answer.left_open.startswith("The second half, by") and answer.to_dict()["left_open"]
     assert f"Left open: {answer.left_open}" in str(answer)
     assert talks(calls(LOOK), says(not_examined=" - ")).ask().left_open is None
+    assert talks(calls(LOOK), says("Forty [#1]. The  end is open.", not_examined="The end is open.")).ask().left_open is None, (
+        "said already"
+    )
 
 
 def test_checkpoints_of_older_versions_open() -> None:

@@ -120,6 +120,7 @@ class TestRulesOnLongVideos:
         with Store(tmp_path / "s.db") as store:
             answer = asked(box(store, 3 * HOUR), RulesManager(), tmp_path / "s.db", "When does something move?")
         assert answer.text.startswith("At least ") and "find_motion 44:00 of 3:00:00" in answer.text
+        assert answer.unsupported == (), "its own figures are no made-up times"
 
     def test_a_needle_in_a_window_is_found_although_not_all_is_shown(self, tmp_path: Path) -> None:
         with Store(tmp_path / "s.db") as store:
