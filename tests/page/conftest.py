@@ -1,4 +1,4 @@
-"""One browser, and one page with everything on it, for all tests of this folder."""
+"""A browser for each file, and one page with everything on it, for all tests of this folder."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is open, an event loop runs in this thread, and other files have tests with one of their own
 def browser() -> "Iterator[Browser]":
     with chromium() as started:
         yield started
