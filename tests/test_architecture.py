@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "toolbox": (*LAYER_0, "storage", "evidence"),
     "messages": (*LAYER_0, "prompts"),
     # 4
-    "graph": (*LAYER_0, "toolbox", "prompts", "messages", "briefing"),
+    "graph": (*LAYER_0, "toolbox", "prompts", "messages", "briefing", "evidence"),
     "evals": LAYER_0,
     "evals.modes": (*LAYER_0, "evidence", "toolbox", "prompts", "messages"),
     "evals.formats": LAYER_0,

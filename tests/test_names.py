@@ -30,7 +30,7 @@ MODULES = frozenset(
     languages ledger ledger_rows llm local look lost_data loudness maintenance manager media memory merging
     messages metering migrations missing_video model modes moments motion native nodes note_formats note_queries
     note_table note_tools notes objects open_clip open_clip_files open_ended openai_chat openai_client
-    openai_errors openai_model openai_responses openai_text openai_thoughts opencv opencv_pictures options
+    openai_errors openai_model openai_responses openai_text openai_thoughts opencv opencv_pictures opening options
     orientation other_tracks output overrides packages packet_reader page parsing picture_tiles pictures plan
     playlists plugins pocketsphinx prefetch prices probe progress prompt_size prompts protocols provenance
     pyscenedetect question_file question_parser question_state questions quotations rapidocr readers records

@@ -12,7 +12,7 @@ from analyzer_agent.briefing import Briefing
 from analyzer_agent.errors import AgentError
 from analyzer_agent.events import Emit, SentBack, TextDelta, Thinking, Verifying, Warned, Writing, discard
 from analyzer_agent.fencing import inline, unfenced
-from analyzer_agent.graph import history
+from analyzer_agent.graph import history, opening, progress
 from analyzer_agent.graph.state import Limits, State, answer_of, answer_row, call_row, calls_of, last_text, result_row, results_of, usage_of
 from analyzer_agent.messages import (
     assistant_message,
@@ -24,7 +24,7 @@ from analyzer_agent.messages import (
 )
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols import ChatModel, Reply
-from analyzer_agent.records import NO_CALLS, Completeness, QuestionRecord, ShownPicture, TokenUsage, ToolResult, Usage
+from analyzer_agent.records import NO_CALLS, Completeness, QuestionRecord, ShownPicture, TokenUsage, ToolCall, ToolResult, Usage
 from analyzer_agent.toolbox import MergedNote, Toolbox
 from analyzer_agent.toolbox.answer_check import (
     NO_ANSWER,
@@ -70,13 +70,27 @@ class Nodes:
     # --- begin ----------------------------------------------------------------------------------------------------
 
     def begin(self, state: State) -> dict[str, Any]:
-        """Put the question, with what is covered and what analyzers cost, after the conversation so far."""
+        """Put the question, with what is covered and what analyzers cost, after the conversation so far.
+
+        A short clip is surveyed first, as the model would do; where all notes are few, they come along.
+        """
+        # A model that reads records plans without the messages.
+        reads = not getattr(self.model, "reads_records", False)
+        surveys = opening.survey_calls(self.toolbox, state["turn"]) if reads and self.limits.analyzer_ms != 0 else []
+        notes, shown = opening.known_notes(self.toolbox, history.kept(state)) if reads and not surveys else ("", [])
         costs = self.briefing.costs()
         told = ["Covered so far:", self.briefing.covered()]
         told += ["Cost of analyzers here:", costs] if costs != state.get("told_costs") else []
+        told += ["Notes so far, which may be cited:", notes] if notes else []
         question = question_message(state["question"], state["options"])
         text = render("question", question=question, state="\n".join([*told, self.limits.left(state)]))
-        return {"messages": [{"role": "user", "content": text}], "told_costs": costs}
+        asked = [{"role": "user", "content": text}, *assistant_message(Reply(calls=tuple(surveys)))]
+        begun: dict[str, Any] = {
+            "messages": asked,
+            "told_costs": costs,
+            "shown": sorted({*state.get("shown", []), *shown}),
+        }
+        return begun | (self._made({**state, **begun}, surveys) if surveys else {})  # type: ignore[typeddict-item]
 
     # --- think ----------------------------------------------------------------------------------------------------
 
@@ -135,18 +149,23 @@ class Nodes:
 
     def act(self, state: State) -> dict[str, Any]:
         """Run the calls of the last reply."""
-        calls, earlier = calls_of(state), results_of(state)
+        return self._made(state, calls_of(state))
+
+    def _made(self, state: State, calls: Sequence[ToolCall]) -> dict[str, Any]:
+        """Run calls and put their results after the messages."""
+        earlier, before = results_of(state), progress.coverage(self.toolbox)
         budget = None if self.limits.analyzer_ms is None else max(0, self.limits.analyzer_ms - state["analyzer_ms"])
         with self.limits.metering(state):
             results = self.toolbox.scheduler.run([c for c in calls if c.name != "finish"], self.emit, budget, self.cancel)
         told = iter([(_result_message(result, [*earlier, *results[:at]]), result.pictures) for at, result in enumerate(results)])
         spent = state["analyzer_ms"] + spent_ms(results)
         counted = _counted(state, results=results)
+        left = self.limits.left({**state, **counted, "analyzer_ms": spent})  # type: ignore[typeddict-item]
+        left += progress.newly_covered(self.toolbox, before)
         answers = []
         for n, call in enumerate(calls, 1):
             text, pictures = (_FINISH_ALONE, ()) if call.name == "finish" else next(told)
-            left = f"\n\n{self.limits.left({**state, **counted, 'analyzer_ms': spent})}" if n == len(calls) else ""  # type: ignore[typeddict-item]
-            answers.append(tool_message(call.id, text + left, pictures))
+            answers.append(tool_message(call.id, f"{text}\n\n{left}" if n == len(calls) else text, pictures))
         return {
             "messages": [*state["messages"], *answers],
             "calls": [],

@@ -8,7 +8,7 @@ import pytest
 
 from analyzer_agent.answers import build_answer
 from analyzer_agent.events import discard
-from analyzer_agent.graph import outcome_of
+from analyzer_agent.graph import opening, outcome_of
 from analyzer_agent.protocols import Reply
 from analyzer_agent.records import UNHEARD, Observation
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo, call, fake_spec
@@ -33,9 +33,10 @@ class TestEvidence:
         complaint = "these notes were not shown, or lie outside of what may be used: #77. After each claim"
         assert complaint in talk.sent(2)[-1]["content"]
 
-    def test_a_note_that_exists_but_was_not_shown(self, talks: Make) -> None:
+    def test_a_note_that_exists_but_was_not_shown(self, talks: Make, monkeypatch: pytest.MonkeyPatch) -> None:
         talks(calls(LOOK), says()).ask()
         other = talks(calls(call("find_fake", ranges=[[30, 40]])), says(), says())
+        monkeypatch.setattr(opening, "_MAX_TOKENS", 0)
         state = other.agent.ask("other", "?", (), 1, discard)
         assert build_answer(outcome_of(state), other.toolbox, other.model, "other", 0).citations == ()
 

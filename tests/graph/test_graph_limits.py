@@ -98,7 +98,9 @@ class TestBudgets:
         talk = talks(calls(LOOK, usage=TokenUsage(100, 23)), says(), limits=Limits(5, 90_000, 1000))
         talk.ask()
         assert talk.sent(0)[-1]["content"].endswith("Step 1 of 5. 90 analyzer seconds left. 1000 tokens left.")
-        assert talk.sent(1)[-1]["content"].endswith("\n\nStep 2 of 5. 90 analyzer seconds left. 877 tokens left.")
+        assert talk.sent(1)[-1]["content"].endswith(
+            "\n\nStep 2 of 5. 90 analyzer seconds left. 877 tokens left. Newly covered: fake 0:00-0:16."
+        )
 
 
 class TestStopping:
