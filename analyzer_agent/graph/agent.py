@@ -124,6 +124,7 @@ class Agent:
             "step": 0,
             "sent_back": 0,
             "gaps_told": False,
+            "chosen": None,
             "usage": Usage().to_row(),
             "call_usd": 0.0,
             "analyzer_ms": 0,

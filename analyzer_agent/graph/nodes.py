@@ -38,7 +38,7 @@ from analyzer_agent.toolbox.answer_check import (
 )
 from analyzer_agent.toolbox.cited_frames import cited_pictures, keep_cited
 from analyzer_agent.toolbox.completeness import completeness, gaps_text
-from analyzer_agent.toolbox.finish_call import parse_finish_call
+from analyzer_agent.toolbox.finish_call import DraftAnswer, parse_finish_call
 from analyzer_agent.toolbox.scheduler import spent_ms
 from analyzer_agent.toolbox.schemas import FINISH, judge_tool
 from analyzer_agent.toolbox.session_video import video_records
@@ -46,9 +46,6 @@ from analyzer_agent.toolbox.view import shown_pictures
 
 _SEND_BACK_LIMIT = 1
 """How often an answer that breaks the rules is sent back."""
-
-_REPEATED_CALL_LIMIT = 3
-"""From this repetition on, a call with an unchanged result is answered with a note on that."""
 
 _FINISH_ALONE = "Not accepted: call finish alone, after you have read the results of the other calls."
 
@@ -157,7 +154,7 @@ class Nodes:
         budget = None if self.limits.analyzer_ms is None else max(0, self.limits.analyzer_ms - state["analyzer_ms"])
         with self.limits.metering(state):
             results = self.toolbox.scheduler.run([c for c in calls if c.name != "finish"], self.emit, budget, self.cancel)
-        told = iter([(_result_message(result, [*earlier, *results[:at]]), result.pictures) for at, result in enumerate(results)])
+        told = iter([(progress.result_message(result, [*earlier, *results[:at]]), result.pictures) for at, result in enumerate(results)])
         spent = state["analyzer_ms"] + spent_ms(results)
         counted = _counted(state, results=results)
         left = self.limits.left({**state, **counted, "analyzer_ms": spent})  # type: ignore[typeddict-item]
@@ -179,7 +176,7 @@ class Nodes:
 
     def finish(self, state: State) -> dict[str, Any]:
         """Check the answer; one that breaks a rule is sent back to the model once."""
-        draft = parse_finish_call(calls_of(state), last_text(state), state["options"])
+        draft = self._draft(state)
         pictures = shown_pictures([*history.kept(state), *state["messages"]])
         seen: dict[int, MergedNote | None] = dict.fromkeys(draft.named.intersection(pictures))
         checked = check_and_return(
@@ -291,9 +288,17 @@ class Nodes:
         """Return a mark with the time of its note and, if there are several videos, the video."""
         return f"[#{number} {run.span}]" + (f" ({self.toolbox.names[run.video]})" if len(self.toolbox.session_videos) > 1 else "")
 
+    def _draft(self, state: State) -> DraftAnswer:
+        """Return what the model finished with; a choice that was made before holds until there is another."""
+        draft = parse_finish_call(calls_of(state), last_text(state), state["options"])
+        return draft if draft.choice else replace(draft, choice=state.get("chosen"))
+
     def _back(self, state: State, draft: str, why: str, complaint: str) -> dict[str, Any]:
         self.emit(SentBack(draft, unfenced(why)))
-        return {"messages": [*state["messages"], *rejection_messages([call.id for call in calls_of(state)], complaint)], "calls": []}
+        chosen = self._draft(state).choice
+        told = f"{complaint} {render('keep_choice')}" if chosen else complaint
+        back = rejection_messages([call.id for call in calls_of(state)], told)
+        return {"messages": [*state["messages"], *back], "calls": [], "chosen": chosen}
 
 
 def _checked(state: State) -> CheckedAnswer:
@@ -310,9 +315,3 @@ def _ends(reply: Reply) -> bool:
 def _counted(state: State, manager: TokenUsage = NO_CALLS, results: Sequence[ToolResult] = ()) -> dict[str, Any]:
     used = Usage.of_calls(manager, [result.vision for result in results])
     return {"usage": (usage_of(state) + used).to_row()}
-
-
-def _result_message(result: ToolResult, earlier: Sequence[ToolResult]) -> str:
-    """Return a result as the model reads it; a repeated one is replaced by a note on the repetition."""
-    same = 1 + sum((one.tool, one.args, one.text) == (result.tool, result.args, result.text) for one in earlier)
-    return render("again", count=str(same)) if same >= _REPEATED_CALL_LIMIT else result.text

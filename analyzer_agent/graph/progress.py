@@ -1,10 +1,15 @@
-"""What a round of calls has newly covered, as the model is told it with the results."""
+"""What the model is told of a round of calls: the results, and what is newly covered."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from analyzer_agent.evidence.rendering import spans_text
+from analyzer_agent.prompts import render
+from analyzer_agent.records import ToolResult
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import Toolbox
+
+_REPEATED_CALL_LIMIT = 3
+"""From this repetition on, a call with an unchanged result is answered with a note on that."""
 
 Coverage = Mapping[tuple[str, str], list[TimeRange]]
 """The covered ranges by names of video and analyzer."""
@@ -24,3 +29,9 @@ def newly_covered(toolbox: Toolbox, before: Coverage) -> str:
         if new:
             told.append(f"{f'{name}: ' if several else ''}{analyzer} {spans_text(new)}")
     return f" Newly covered: {'; '.join(told)}." if told else ""
+
+
+def result_message(result: ToolResult, earlier: Sequence[ToolResult]) -> str:
+    """Return a result as the model reads it; a repeated one is replaced by a note on the repetition."""
+    same = 1 + sum((one.tool, one.args, one.text) == (result.tool, result.args, result.text) for one in earlier)
+    return render("again", count=str(same)) if same >= _REPEATED_CALL_LIMIT else result.text

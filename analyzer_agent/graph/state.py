@@ -93,7 +93,8 @@ class State(TypedDict, total=False):
     what the model was told of costs. `stopped` is the limit that was reached;
     `prompt_cut` tells that the server did not read the whole prompt of the last reply.
     `sent_back` counts the answers sent back for breaking a rule;
-    `gaps_told` tells that one was sent back for claiming more than was looked at. `verdict` is the checked answer,
+    `gaps_told` tells that one was sent back for claiming more than was looked at; `chosen` is the option
+    of an answer that was sent back. `verdict` is the checked answer,
     `doubted` the one that was sent back because its evidence did not suffice; `answer_row` writes
     both, `answer_of` reads them. `usage` is the row of a `Usage`: what the models have used so far;
     `call_usd` is what the last call of the manager cost.
@@ -109,6 +110,7 @@ class State(TypedDict, total=False):
     results: list[dict[str, Any]]
     sent_back: int
     gaps_told: bool
+    chosen: str | None
     doubted: dict[str, Any] | None
     usage: dict[str, Any]
     call_usd: float

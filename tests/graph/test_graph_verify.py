@@ -142,6 +142,27 @@ class TestInsufficient:
         assert answer.unsupported == ("Forty.",) and [type(e) for e in talk.events].count(SentBack) == 2
 
 
+class TestChoices:
+    def test_the_judge_is_asked_whether_the_notes_favour_the_option(self, talks: Make) -> None:
+        talk = talks(calls(LOOK), says(choice="B"), YES, verify="always")
+        talk.ask("How much?", "thirty", "forty")
+        assert "whether these notes favour it over the other options: they need not prove it" in talk.sent(2)[0]["content"]
+
+    def test_what_is_sent_back_keeps_its_choice(self, talks: Make) -> None:
+        talk = talks(calls(LOOK), says(choice="B"), NO, says(), NO, verify="always")
+        answer = talk.ask("How much?", "thirty", "forty")
+        assert answer.choice == "B" and talk.sent(3)[-1]["content"].endswith("Your choice stands, unless the notes favour another option.")
+
+    def test_another_choice_replaces_it(self, talks: Make) -> None:
+        talk = talks(calls(LOOK), says("Forty.", [], choice="B"), says(choice="A"))
+        assert talk.ask("How much?", "thirty", "forty").choice == "A"
+
+    def test_the_next_question_begins_without_one(self, talks: Make) -> None:
+        talk = talks(calls(LOOK), says("Forty.", [], choice="B"), says(), says())
+        assert talk.ask("How much?", "thirty", "forty").choice == "B"
+        assert talk.ask("How much?", "thirty", "forty").choice is None
+
+
 class TestDisputed:
     def talk(self, talks: Make, judge: Reply, *, weak: bool, other: str = "speech") -> str:
         first = Tool(fake_spec(FakeAnalyzer(EVENTS)), FakeEngine(None, uncertain=weak))

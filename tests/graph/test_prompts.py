@@ -40,6 +40,7 @@ PLACEHOLDERS = {
     "verify_frames": set(),
     "drafted": {"question", "answer", "notes"},
     "insufficient": {"missing"},
+    "keep_choice": set(),
     "incomplete": {"claim", "lacking"},
     "second_look": {"times", "tools"},
     "summarizer": {"videos"},
