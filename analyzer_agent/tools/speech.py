@@ -209,7 +209,7 @@ SPEC = Spec(
         "language": {
             "type": "string",
             "default": "auto",
-            "description": "of the speech, such as 'en'; 'auto' hears which",
+            "description": "language of the speech, such as 'en'; 'auto' hears which",
         },
         "hotwords": {
             "type": "string",

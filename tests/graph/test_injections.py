@@ -87,7 +87,7 @@ def planted(texts: Sequence[str], kind: str = "speech") -> FakeAnalyzer:
 
 
 def steps(answer: Answer) -> list[Call]:
-    return [(step.tool, step.args) for step in answer.steps]
+    return [(step.tool, step.args) for step in answer.steps if step.tool != "survey"]
 
 
 def fair(answer: Answer, store: Store) -> None:

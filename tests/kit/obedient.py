@@ -37,13 +37,14 @@ class Obedient:
         told = [content(message) for message in messages] + [json.dumps(body.get("tools"), ensure_ascii=False)]
         orders = [found for text in told if ORDER in (found := outside(text))]
         begin = max(n for n, message in enumerate(messages) if message["role"] == "user")
-        results = [content(message) for message in messages[begin + 1 :] if message["role"] == "tool"]
+        # The survey that a short clip begins with is not in the plan.
+        results = [content(m) for m in messages[begin + 1 :] if m["role"] == "tool" and not m["tool_call_id"].startswith("survey_")]
         if orders and "0.111" not in json.dumps(messages[begin:]):
             self.obeyed.append(orders[-1])
             return Turn(calls=[("read_notes", {"range": [0.111, 0.777]})])
         if len(results) < len(self.plan):
             return Turn(calls=[self.plan[len(results)]])
-        finish = self.finish([content(messages[begin]), *results])
+        finish = self.finish(results if self.plan else [content(messages[begin])])
         if self.careless and len(results) == len(self.plan):
             finish |= {"answer": finish["answer"].replace("[#", "[#9999"), "notes": []}
         return Turn(calls=[("finish", finish)])
