@@ -13,7 +13,19 @@ from analyzer_agent.errors import AgentError
 from analyzer_agent.events import Emit, SentBack, TextDelta, Thinking, Verifying, Warned, Writing, discard
 from analyzer_agent.fencing import inline, unfenced
 from analyzer_agent.graph import history, opening, progress
-from analyzer_agent.graph.state import Limits, State, answer_of, answer_row, call_row, calls_of, last_text, result_row, results_of, usage_of
+from analyzer_agent.graph.state import (
+    Limits,
+    State,
+    answer_of,
+    answer_row,
+    call_row,
+    calls_of,
+    checked_of,
+    counted_of,
+    draft_of,
+    result_row,
+    results_of,
+)
 from analyzer_agent.messages import (
     assistant_message,
     question_message,
@@ -24,7 +36,7 @@ from analyzer_agent.messages import (
 )
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols import ChatModel, Reply
-from analyzer_agent.records import NO_CALLS, Completeness, QuestionRecord, ShownPicture, TokenUsage, ToolCall, ToolResult, Usage
+from analyzer_agent.records import Completeness, QuestionRecord, ShownPicture, TokenUsage, ToolCall
 from analyzer_agent.toolbox import MergedNote, Toolbox
 from analyzer_agent.toolbox.answer_check import (
     NO_ANSWER,
@@ -38,7 +50,6 @@ from analyzer_agent.toolbox.answer_check import (
 )
 from analyzer_agent.toolbox.cited_frames import cited_pictures, keep_cited
 from analyzer_agent.toolbox.completeness import completeness, gaps_text
-from analyzer_agent.toolbox.finish_call import DraftAnswer, parse_finish_call
 from analyzer_agent.toolbox.scheduler import spent_ms
 from analyzer_agent.toolbox.schemas import FINISH, judge_tool
 from analyzer_agent.toolbox.session_video import video_records
@@ -104,10 +115,10 @@ class Nodes:
             asked = [*asked, {"role": "user", "content": render("out_of_steps", why=self.limits.sentence(stopped))}]
         messages = self.toolbox.with_pictures([system, *history.kept(state), *asked])
         reply = self._complete(messages, self.toolbox.schemas(), FINISH if stopped else False)
-        counted = _counted(state, reply.usage)
+        counted = counted_of(state, reply.usage)
         if stopped and not _ends(reply):  # a server that does not heed `tool_choice`
             reply = self._complete(messages, self.toolbox.schemas()[-1:], FINISH)
-            counted = _counted({**state, **counted}, reply.usage)  # type: ignore[typeddict-item]
+            counted = counted_of({**state, **counted}, reply.usage)  # type: ignore[typeddict-item]
         return {
             "step": step,
             "stopped": stopped,
@@ -156,7 +167,7 @@ class Nodes:
             results = self.toolbox.scheduler.run([c for c in calls if c.name != "finish"], self.emit, budget, self.cancel)
         told = iter([(progress.result_message(result, [*earlier, *results[:at]]), result.pictures) for at, result in enumerate(results)])
         spent = state["analyzer_ms"] + spent_ms(results)
-        counted = _counted(state, results=results)
+        counted = counted_of(state, results=results)
         left = self.limits.left({**state, **counted, "analyzer_ms": spent})  # type: ignore[typeddict-item]
         left += progress.newly_covered(self.toolbox, before)
         answers = []
@@ -176,7 +187,7 @@ class Nodes:
 
     def finish(self, state: State) -> dict[str, Any]:
         """Check the answer; one that breaks a rule is sent back to the model once."""
-        draft = self._draft(state)
+        draft = draft_of(state)
         pictures = shown_pictures([*history.kept(state), *state["messages"]])
         seen: dict[int, MergedNote | None] = dict.fromkeys(draft.named.intersection(pictures))
         checked = check_and_return(
@@ -230,13 +241,13 @@ class Nodes:
         If not, the answer is sent back the first time, and marked after that.
         """
         self.emit(Verifying())
-        answer = _checked(state)
+        answer = checked_of(state)
         runs = list(self.toolbox.evidence(answer.cited).values())
         notes = notes_text(self.toolbox, runs)
         question = verification_prompt(state["question"], state["options"], answer.text, answer.choice, notes)
         pictures = cited_pictures(runs, answer.moments) if self.toolbox.pictures else []
         reply = self._judge(question, pictures)
-        counted = _counted(state, reply.usage)
+        counted = counted_of(state, reply.usage)
         judgement = parse_judgement(reply.calls)
         if judgement is None:
             return counted
@@ -273,7 +284,7 @@ class Nodes:
 
     def close(self, state: State) -> dict[str, Any]:
         """Store the answer for later questions; without one, fall back to the doubted answer."""
-        answer, doubted = _checked(state), answer_of(state["doubted"])
+        answer, doubted = checked_of(state), answer_of(state["doubted"])
         if not answer.text and doubted:
             answer = replace(doubted, stopped=answer.stopped)
         runs = self.toolbox.evidence(answer.cited)
@@ -288,30 +299,14 @@ class Nodes:
         """Return a mark with the time of its note and, if there are several videos, the video."""
         return f"[#{number} {run.span}]" + (f" ({self.toolbox.names[run.video]})" if len(self.toolbox.session_videos) > 1 else "")
 
-    def _draft(self, state: State) -> DraftAnswer:
-        """Return what the model finished with; a choice that was made before holds until there is another."""
-        draft = parse_finish_call(calls_of(state), last_text(state), state["options"])
-        return draft if draft.choice else replace(draft, choice=state.get("chosen"))
-
     def _back(self, state: State, draft: str, why: str, complaint: str) -> dict[str, Any]:
         self.emit(SentBack(draft, unfenced(why)))
-        chosen = self._draft(state).choice
+        chosen = draft_of(state).choice
         told = f"{complaint} {render('keep_choice')}" if chosen else complaint
         back = rejection_messages([call.id for call in calls_of(state)], told)
         return {"messages": [*state["messages"], *back], "calls": [], "chosen": chosen}
 
 
-def _checked(state: State) -> CheckedAnswer:
-    answer = answer_of(state["verdict"])
-    assert answer is not None, "an answer is checked before it is verified or closed"
-    return answer
-
-
 def _ends(reply: Reply) -> bool:
     """Return whether a reply can be the answer."""
     return bool(reply.text.strip()) or any(call.name == FINISH for call in reply.calls)
-
-
-def _counted(state: State, manager: TokenUsage = NO_CALLS, results: Sequence[ToolResult] = ()) -> dict[str, Any]:
-    used = Usage.of_calls(manager, [result.vision for result in results])
-    return {"usage": (usage_of(state) + used).to_row()}

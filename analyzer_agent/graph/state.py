@@ -1,6 +1,6 @@
 """The checkpointed state of a question, and its conversion to and from records."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypedDict
@@ -9,6 +9,7 @@ from analyzer_agent.protocols.metering import Meter, metering
 from analyzer_agent.records import NO_CALLS, ShownNote, ShownPicture, TokenUsage, ToolCall, ToolResult, Unexamined, Usage
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox.answer_check import CheckedAnswer, Limit, Outcome, StopReason
+from analyzer_agent.toolbox.finish_call import DraftAnswer, parse_finish_call
 from analyzer_agent.wording import dollars
 
 
@@ -213,3 +214,22 @@ def last_text(state: State) -> str:
 def _picture(row: Mapping[str, Any]) -> ShownPicture:
     region = tuple(row["region"]) if row["region"] else None
     return ShownPicture(**{**row, "span": TimeRange(**row["span"]), "times": tuple(row["times"]), "region": region})
+
+
+def draft_of(state: State) -> DraftAnswer:
+    """Return what the model finished with; a choice that was made before holds until there is another."""
+    draft = parse_finish_call(calls_of(state), last_text(state), state["options"])
+    return draft if draft.choice else replace(draft, choice=state.get("chosen"))
+
+
+def checked_of(state: State) -> CheckedAnswer:
+    """Return the checked answer, which there is before a question is verified or closed."""
+    answer = answer_of(state["verdict"])
+    assert answer is not None, "an answer is checked before it is verified or closed"
+    return answer
+
+
+def counted_of(state: State, manager: TokenUsage = NO_CALLS, results: Sequence[ToolResult] = ()) -> dict[str, Any]:
+    """Return the update of what was used, with a call of the manager and with results added."""
+    used = Usage.of_calls(manager, [result.vision for result in results])
+    return {"usage": (usage_of(state) + used).to_row()}
