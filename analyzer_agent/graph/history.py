@@ -22,7 +22,7 @@ Of still older ones only the number is given.
 _MAX_ANSWER_CHARS, _SUMMARY_CHARS, _SUMMARY_QUESTION_CHARS = 1_200, 120, 60
 _MAX_MARKS, _SUMMARY_MARKS = 8, 2
 
-MAX_KEPT_TOKENS = 8_000
+MAX_KEPT_TOKENS = 4_000
 """Messages of earlier questions are kept as they were sent up to this length, so that each request begins with the one before."""
 
 _CHARS_PER_TOKEN = 4
