@@ -240,9 +240,10 @@ class Ledger:
         inside = "video = ? AND key = ? AND start_ms >= ? AND start_ms < ?"
         place = [video, key, span.start, span.end]
         if _covered_before(db, video, key, instants[0] if instants else span.start):
-            # Analyzed anew, it may find what it did not find then.
-            within = f"kind = '{ABSENCE}' AND video = ? AND key = ? AND start_ms < ? AND end_ms > ?"
-            db.execute(f"DELETE FROM notes WHERE {within}", [video, key, span.end, span.start])
+            # Analyzed anew, it may find what it did not find then. The longest absence bounds the rows that are read.
+            longest = f"(SELECT longest_ms FROM note_extents WHERE video = ? AND key = ? AND kind = '{ABSENCE}')"
+            within = f"kind = '{ABSENCE}' AND video = ? AND key = ? AND start_ms > ? - {longest} AND start_ms < ? AND end_ms > ?"
+            db.execute(f"DELETE FROM notes WHERE {within}", [video, key, span.start, video, key, span.end, span.start])
         if step:
             for table, start in (("notes", f"kind != '{ABSENCE}' AND start_ms"), ("vectors", "t_ms")):
                 sql = f"DELETE FROM {table} WHERE video = ? AND key = ? AND {start} = ?"
