@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from analyzer_agent.evidence.merging import MergedNote
+from analyzer_agent.evidence.places import place_text
 from analyzer_agent.evidence.spoken_words import words_of
 from analyzer_agent.evidence.tracks import most_at_once
 from analyzer_agent.fencing import MAX_TEXT_CHARS, inline, quoted
@@ -25,6 +26,7 @@ _TRACKS_NAMED = 8
 def as_line(run: MergedNote, video: str = "", times: str = "", longest: int = MAX_TEXT_CHARS) -> str:
     """Return `#12 1:04.2-1:07.9 speech "it costs forty"`, with `video` after the id if given.
 
+    Text, objects and tracks tell where in the picture they are, see `places`.
     A text that is longer than `longest` characters is truncated, and the line says how to read it all.
     """
     span = times or f"{clock(run.span.start)}-{clock(run.span.end)}"
@@ -34,6 +36,8 @@ def as_line(run: MergedNote, video: str = "", times: str = "", longest: int = MA
     where = f"{video} " if video else ""
     text = quoted(run.text, longest)
     rest = " (truncated; read_notes on this range alone shows more)" if text.endswith('…"') and len(run.text) > longest else ""
+    if place := place_text(run.notes[0], run.score):
+        marks.append(f" ({place})")
     return f"#{run.id} {where}{span} {run.kind}{''.join(marks)} {text}{rest}"
 
 
