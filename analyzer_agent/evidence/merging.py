@@ -12,7 +12,7 @@ from analyzer_agent.evidence.plan import SampleGrid
 from analyzer_agent.evidence.shots import cut_starts, join_shots
 from analyzer_agent.evidence.tracks import is_piece, join_tracks, merged_track, seen_span
 from analyzer_agent.protocols import Spec
-from analyzer_agent.records import ABSENCE, DOUBT, GAP, UNHEARD, Note, Provenance, Reason, Unexamined
+from analyzer_agent.records import ABSENCE, DOUBT, GAP, SUGGESTED, UNHEARD, Note, Provenance, Reason, Unexamined
 from analyzer_agent.storage import CHAPTER, Store, gc_paused
 from analyzer_agent.timeline import TimeRange, merge
 
@@ -46,6 +46,11 @@ class MergedNote:
     @property
     def id(self) -> int:
         return self.notes[0].id
+
+    @property
+    def suggested(self) -> list[str]:
+        """The words in it that the engine was told to expect."""
+        return [str(word) for note in self.notes for word in note.observation.detail.get(SUGGESTED) or ()]  # type: ignore[union-attr]
 
     @property
     def kind(self) -> str:

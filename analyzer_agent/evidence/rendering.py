@@ -31,6 +31,8 @@ def as_line(run: MergedNote, video: str = "", times: str = "", longest: int = MA
     """
     span = times or f"{clock(run.span.start)}-{clock(run.span.end)}"
     marks = [" (uncertain)"] if run.uncertain else []
+    if run.suggested:
+        marks.append(f" (suggested: {quoted(' '.join(dict.fromkeys(run.suggested)))})")
     if run.open_start or run.open_end:
         marks.append(" (may go on beyond)")
     where = f"{video} " if video else ""

@@ -11,6 +11,9 @@ JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON
 DOUBT = "uncertain"
 """Key of an observation's detail: the engine itself doubts this finding."""
 
+SUGGESTED = "suggested"
+"""Key of an observation's detail: the words in it that the engine was told to expect."""
+
 UNHEARD = "unheard"
 """Marks voice without recognised words. The text is empty: searches miss it, answers report it."""
 

@@ -142,6 +142,8 @@ def check_answer(
     if draft.found and not cited and text and text not in unsupported:
         unsupported = [*unsupported, text]
     confidence: Confidence = draft.confidence if (cited or not draft.found) and not wrong and not times else "low"
+    if confidence == "high" and cited and all((run := citable[n]) is not None and run.suggested for n in cited):
+        confidence = "medium"  # it rests on words that were suggested to the engine alone
     return CheckedAnswer(
         text,
         tuple(cited),

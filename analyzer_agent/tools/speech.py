@@ -4,6 +4,7 @@ The transcript depends only on the track (see `support.transcriber`), so the not
 not depend on the requested range. A word belongs to the grain in which it starts.
 """
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -14,12 +15,15 @@ from numpy.typing import NDArray
 
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.protocols import Analyzer, Engine, Grain, Spec, Video
-from analyzer_agent.records import DOUBT, JSON, UNHEARD, Observation
+from analyzer_agent.records import DOUBT, JSON, SUGGESTED, UNHEARD, Observation
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.audio_tracks import TRACK_OPTION, check_track, mix_input, option_number, settle_track
 from analyzer_agent.tools.languages import code_of
 from analyzer_agent.tools.support.audio_chunks import CONTEXT_MS, SAMPLE_RATE
 from analyzer_agent.tools.support.transcriber import HeardWord, Listening, Recognizer, Said, Transcriber, sound
+
+GRAIN_MS = 30_000
+"""Length of a grain in ms: a request for 30 s transcribes at most two."""
 
 SENTENCE_PAUSE_MS = 800
 """A pause longer than this, in ms, ends a sentence."""
@@ -60,7 +64,11 @@ class Speech(Analyzer):
             "hotwords": str(options["hotwords"]),
         }
         self._track = option_number(options)
-        self.lane = "" if self._track == 1 else f"track {self._track}"
+        # A pass with suggested words lies beside the plain one, and hides none of it.
+        hotwords = str(options["hotwords"])
+        named = ["" if self._track == 1 else f"track {self._track}", f"hotwords {_digest(hotwords)}" if hotwords.strip() else ""]
+        self.lane = " ".join(filter(None, named))
+        self._suggested = {folded(word) for word in hotwords.split()}
         self._engine = engine
         self._languages: dict[str, str] = {}
 
@@ -159,11 +167,22 @@ class Speech(Analyzer):
                 found.append(Observation(span, UNHEARD, "", None, {"track": self._track}))
                 continue
             detail |= {DOUBT: True} if score < _DOUBTED and not self._engine.uncertain else {}
+            if suggested := [w.text.strip() for w in words if self._suggested & set(map(folded, w.text.split()))]:
+                detail |= {SUGGESTED: suggested}
             found.append(Observation(span, "speech", "".join(word.text for word in words).strip(), score, detail))
         for gap in said.unheard:
             if piece := gap.within(grain):
                 found.append(Observation(piece, UNHEARD, "", None, {"track": self._track}))
         return found
+
+
+def folded(word: str) -> str:
+    """Return a word without case and punctuation, to be compared."""
+    return "".join(filter(str.isalnum, word.casefold()))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def ends_sentence(one: HeardWord, other: HeardWord) -> bool:
@@ -200,7 +219,7 @@ SPEC = Spec(
     name="speech",
     tool="transcribe_speech",
     description="Transcribe what is said, word by word with times.",
-    grain=120_000,
+    grain=GRAIN_MS,
     factory=Speech,
     needs_engine=True,
     kinds=("speech",),

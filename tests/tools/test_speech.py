@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from analyzer_agent.media import open_video
 from analyzer_agent.protocols import Availability, EngineConfig
-from analyzer_agent.records import DOUBT, JSON, UNHEARD, Observation
+from analyzer_agent.records import DOUBT, JSON, SUGGESTED, UNHEARD, Observation
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools import speech
 from analyzer_agent.tools.engines import faster_whisper, pocketsphinx
@@ -128,6 +128,15 @@ def test_what_the_model_doubts_is_uncertain_and_what_it_invents_is_no_speech() -
     weak = Ready(Doubting(0.9, 0.3, 0.05), uncertain=True)
     (notes,) = analyzed(speech.SPEC.bind({}, weak), video, cut(10_000, 0)).values()
     assert [(note.text, bool(note.detail.get(DOUBT))) for note in notes] == [("w0", False), ("w1", False), ("w2", False)]
+
+
+def test_words_that_were_suggested_lie_beside_the_plain_pass_and_say_so() -> None:
+    video = SoundVideo(10_000, [bursts(10_000, [(1_000, 1_500), (4_000, 4_500)])])
+    plain, named = (speech.SPEC.bind({"hotwords": hotwords}, Ready(BurstListener())) for hotwords in ("", "W1, Ada"))
+    other = speech.SPEC.bind({"hotwords": "Ada"}, Ready(BurstListener()))
+    assert plain.lane == "" and len({plain.lane, named.lane, other.lane}) == 3
+    (notes,) = analyzed(named, video, cut(10_000, 0)).values()
+    assert [note.detail.get(SUGGESTED) for note in notes] == [None, ["w1"]]
 
 
 # --- language, tracks, options ------------------------------------------------------------------------------------------
