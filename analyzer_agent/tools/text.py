@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer_agent.errors import ToolRefusal
+from analyzer_agent.folding import is_unspaced, words_in
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.regions import PART, SCHEMA, Region, crop, parse_region, pixel_box
@@ -30,6 +31,9 @@ SHOWN_SCORE = 0.5
 
 _LOWEST_LETTERS = 8
 """Pixels that letters must have in what a detector of text looks at."""
+
+_EAST_ASIAN = frozenset(("ch", "ch_sim", "ch_tra", "chinese_cht", "zh", "ja", "japan", "ko", "th"))
+_SURE_SCORE = 0.9
 
 Line: TypeAlias = tuple[str, float, tuple[float, float, float, float]]
 """A detected line: text, score (0 to 1), and upright box `x, y, width, height` in pixels."""
@@ -98,7 +102,7 @@ class ScreenText(Analyzer):
         reader: TextReader = self._engine.get()
         part = np.ascontiguousarray(crop(image, self._region))
         left, top = pixel_box(self._region, (image.shape[1], image.shape[0]))[:2] if self._region else (0, 0)
-        lines = reading_order(tidy(reader.read(part, self.languages)))
+        lines = reading_order(asked_scripts(tidy(reader.read(part, self.languages)), self.languages))
         return [(text, score, (x + left, y + top, width, height)) for text, score, (x, y, width, height) in lines]
 
 
@@ -106,6 +110,22 @@ def tidy(lines: Sequence[Line]) -> list[Line]:
     """Drop weak and empty lines, normalize whitespace, and round scores to three decimals."""
     clean = [(" ".join(text.split()), round(float(score), 3), box) for text, score, box in lines]
     return [line for line in clean if line[0] and line[1] >= STORED_SCORE]
+
+
+def asked_scripts(lines: Sequence[Line], languages: Sequence[str]) -> list[Line]:
+    """Drop doubtful lines and single letters of East Asian scripts where no such language was asked for.
+
+    A recogniser that knows these scripts sees them in icons and patterns. Sure lines are kept: they
+    are on the screen.
+    """
+    if _EAST_ASIAN.intersection(languages):
+        return list(lines)
+    return [line for line in lines if not _is_foreign(line[0]) or (line[1] >= _SURE_SCORE and len(line[0]) > 1)]
+
+
+def _is_foreign(text: str) -> bool:
+    words = words_in(text)
+    return bool(words) and all(is_unspaced(word) for word in words)
 
 
 def reading_order(lines: Sequence[Line]) -> list[Line]:

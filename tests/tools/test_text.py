@@ -15,7 +15,7 @@ from analyzer_agent.records import Note
 from analyzer_agent.testing import FakeEngine, FakeVideo
 from analyzer_agent.timeline import TimeRange, instants
 from analyzer_agent.tools.engines import easyocr, rapidocr
-from analyzer_agent.tools.text import SHOWN_SCORE, SPEC, Line, reading_order, tidy
+from analyzer_agent.tools.text import SHOWN_SCORE, SPEC, Line, asked_scripts, reading_order, tidy
 from engines import LoadedEngine
 
 
@@ -161,3 +161,18 @@ def test_how_low_letters_are_not_read_is_told_from_what_the_engine_looks_at(engi
     told = SPEC.bind({}, FakeEngine(None, input_side=sides[engine])).limits(FakeVideo(1_000, size=size))
     assert told == f"letters lower than about {lowest} pixels of this picture are not read"
     assert SPEC.bind({}, FakeEngine(None)).limits(FakeVideo(1_000)) == "", "of an engine that does not say, nothing is told"
+
+
+def test_doubtful_lines_of_scripts_that_were_not_asked_for_are_dropped_and_sure_ones_kept() -> None:
+    box = (0.0, 0.0, 9.0, 9.0)
+    lines: list[Line] = [
+        ("三", 0.97, box),
+        ("口日", 0.7, box),
+        ("北京欢迎你", 0.98, box),
+        ("EXIT 出口", 0.6, box),
+        ("EXIT", 0.4, box),
+        ("...", 0.5, box),
+    ]
+    assert [line[0] for line in asked_scripts(lines, ["en"])] == ["北京欢迎你", "EXIT 出口", "EXIT", "..."]
+    for language in ("ch_sim", "ja"):
+        assert asked_scripts(lines, ["en", language]) == lines
