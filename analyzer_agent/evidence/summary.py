@@ -17,6 +17,7 @@ from itertools import pairwise
 from math import fsum, log, sqrt
 
 from analyzer_agent.evidence.merging import MergedNote, NoteReader
+from analyzer_agent.folding import is_unspaced, letters_of
 from analyzer_agent.records import Observation, Provenance
 from analyzer_agent.storage import CHAPTER, CHAPTERS, NoteSummary, Store
 from analyzer_agent.timeline import TimeRange
@@ -74,7 +75,7 @@ def summarize(reader: NoteReader, video: str, span: TimeRange) -> list[Part]:
     """
     shots = reader.merged_notes(video, span, kinds=["scene"])
     cuts = [shot.span.start for shot in shots if span.start < shot.span.start]
-    said = [(note, _WORD.findall(note.text.casefold())) for note in _notes(reader, video, span, WORD_KINDS)]
+    said = [(note, _words(note.text)) for note in _notes(reader, video, span, WORD_KINDS)]
     if 1 < len(shots) <= MAX_PARTS:
         spans = [part for part in (shot.span.within(span) for shot in shots) if part]
         return _describe_parts(reader, video, spans, said, {shot.span.within(span): shot for shot in shots})
@@ -106,6 +107,15 @@ def _split(span: TimeRange, said: _NoteWords, cuts: Sequence[int]) -> list[TimeR
     half = span.length // windows // 2
     places = [span.start, *(_placed(edges[n], half, cuts, spoken) for n in chosen), span.end]
     return [TimeRange(a, b) for a, b in pairwise(places)]
+
+
+def _words(text: str) -> list[str]:
+    """Return the words of a text; pairs of letters where words are not set apart, as in Chinese."""
+    found: list[str] = []
+    for word in _WORD.findall(text.casefold()):
+        letters = letters_of(word) if is_unspaced(word) else []
+        found += map("".join, pairwise(letters)) if len(letters) > 2 else [word]
+    return found
 
 
 def _similar(windows: Sequence[Counter[str]]) -> list[float]:

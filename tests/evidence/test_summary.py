@@ -16,7 +16,7 @@ import pytest
 from analyzer_agent.events import discard
 from analyzer_agent.evidence.merging import NoteReader
 from analyzer_agent.evidence.rendering import CHARS_PER_TOKEN, DEFAULT_TOKENS
-from analyzer_agent.evidence.summary import MAX_PARTS, SummaryCache, summarize
+from analyzer_agent.evidence.summary import MAX_PARTS, SummaryCache, _words, summarize
 from analyzer_agent.records import Observation, Provenance, ToolResult
 from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeVideo, call
@@ -248,3 +248,7 @@ def test_every_process_chooses_the_same_notes(store: Store) -> None:
     environments = [os.environ | {"PYTHONHASHSEED": str(seed)} for seed in range(1, 5)]
     chosen = {subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout for env in environments}
     assert len(chosen) == 1
+
+
+def test_a_line_without_spaces_is_several_words() -> None:
+    assert _words("北京欢迎你 Big big") == ["北京", "京欢", "欢迎", "迎你", "big", "big"]
