@@ -85,7 +85,7 @@ DOORS: dict[str, str | tuple[str, ...]] = {
     "open_clip": "tools.engines.open_clip",
     "torch": ("tools.engines.open_clip", "tools.engines.memory"),
     "psutil": "tools.engines.memory",
-    "PIL": "tools.engines.open_clip",
+    "PIL": ("tools.engines.open_clip", "media.drawn_text"),
     "pycocoevalcap": "evals.score.captions",
 }
 

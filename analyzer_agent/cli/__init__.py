@@ -10,11 +10,13 @@ from analyzer_agent.cli.ask import ask
 from analyzer_agent.cli.batch import batch
 from analyzer_agent.cli.cache import cache
 from analyzer_agent.cli.chat import chat
+from analyzer_agent.cli.clips import clips
 from analyzer_agent.cli.config import config
 from analyzer_agent.cli.demo import demo
 from analyzer_agent.cli.describe import describe
 from analyzer_agent.cli.doctor import doctor
 from analyzer_agent.cli.errors import MainGroup
+from analyzer_agent.cli.frames import frames
 from analyzer_agent.cli.import_notes import import_notes
 from analyzer_agent.cli.index import index
 from analyzer_agent.cli.notes import notes
@@ -45,6 +47,6 @@ def main() -> None:
 
 
 _ASKING = (demo, ask, chat, sessions, batch, score)
-_KNOWING = (index, search, transcribe, describe, import_notes, notes, report)
+_KNOWING = (index, search, transcribe, describe, import_notes, notes, report, clips, frames)
 for _command in (*_ASKING, *_KNOWING, doctor, config, weights, cache):
     main.add_command(_command)

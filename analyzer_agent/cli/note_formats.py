@@ -7,13 +7,14 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote as url_quote
 
 import click
 
 from analyzer_agent.cli.output import markdown_table, safe_json, table
 from analyzer_agent.records import JoinedNote
 from analyzer_agent.sanitize import one_line, sanitize
-from analyzer_agent.timeline import TimeRange
+from analyzer_agent.timeline import TimeRange, seconds
 from analyzer_agent.wording import quote
 
 if TYPE_CHECKING:
@@ -110,7 +111,16 @@ def _word_rows(row: NoteRow) -> list[dict[str, Any]]:
 
 
 def _srt(rows: Sequence[NoteRow], style: Style) -> str:
-    shown = [(span, _cue(cue if isinstance(cue, str) else cue.text)) for span, cue in _cues(rows, style)]
+    return srt(captions(rows, style))
+
+
+def captions(rows: Sequence[NoteRow], style: Style) -> list[tuple[TimeRange, str]]:
+    """Return the cues of notes in time order, as subtitle files show them."""
+    return [(span, _cue(cue if isinstance(cue, str) else cue.text)) for span, cue in _cues(rows, style)]
+
+
+def srt(shown: Sequence[tuple[TimeRange, str]]) -> str:
+    """Return cues as SubRip."""
     return "\n\n".join(f"{n}\n{_times(span, ',')}\n{text}" for n, (span, text) in enumerate(shown, 1))
 
 
@@ -149,10 +159,15 @@ def _cues(rows: Sequence[NoteRow], style: Style) -> "list[tuple[TimeRange, WordC
 
 def _markdown(rows: Sequence[NoteRow], _style: Style) -> str:
     cells = [
-        [f"#{row.id}", str(row.span), row.kind, _escaped(row.engine) + (" (uncertain)" if row.uncertain else ""), _escaped(row.text)]
+        [f"#{row.id}", _linked(row), row.kind, _escaped(row.engine) + (" (uncertain)" if row.uncertain else ""), _escaped(row.text)]
         for row in rows
     ]
     return markdown_table(["note", "time", "kind", "engine", "text"], cells)
+
+
+def _linked(row: NoteRow) -> str:
+    """Return the time as a link to that second of the video (a media fragment)."""
+    return f"[{row.span}]({url_quote(row.video)}#t={seconds(row.span.start):g})"
 
 
 def _cue(text: str) -> str:

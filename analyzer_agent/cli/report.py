@@ -60,7 +60,7 @@ def report(what: tuple[str, ...], out: str, embed: bool, **flags: Any) -> None:
     with ExitStack() as closing, progress_display(flags["quiet"]) as drawer:
         drawer.busy("reading notes")
         store = closing.enter_context(Store(settings.store)) if settings.store.exists() else None
-        names, sessions = _split(what, store)
+        names, sessions = split_sessions(what, store)
         for file in _files(names, sessions, store, settings, flags):
             closing.push(file)
             files.append(file)
@@ -76,7 +76,7 @@ def report(what: tuple[str, ...], out: str, embed: bool, **flags: Any) -> None:
         echo(f"Wrote {one_line(str(page))}", err=True)
 
 
-def _split(given: Sequence[str], store: "Store | None") -> tuple[list[str], list[str]]:
+def split_sessions(given: Sequence[str], store: "Store | None") -> tuple[list[str], list[str]]:
     """Split the arguments into files or folders, and names of sessions; an existing file comes first."""
     known = {row["name"] for row in store.history.sessions()} if store else set[str]()
     sessions = [one for one in given if one in known and not os.path.exists(one)]
@@ -90,17 +90,17 @@ def _files(
     told: set[str] = set()
     stored = [video for session in sessions for video in (store.maintenance.videos_of(session) if store else ())]
     for path in chosen(names, flags) if names else ():
-        file = _named_file(path, settings)
+        file = named_file(path, settings)
         if file.id not in told:
             told.add(file.id)
             yield file
     for video in stored:
         if video.id not in told:
             told.add(video.id)
-            yield _stored_file(video, settings)
+            yield stored_file(video, settings)
 
 
-def _named_file(path: Path, settings: "Settings") -> "MediaFile | MissingVideo":
+def named_file(path: Path, settings: "Settings") -> "MediaFile | MissingVideo":
     """Open a named video.
 
     Raises:
@@ -118,7 +118,7 @@ def _named_file(path: Path, settings: "Settings") -> "MediaFile | MissingVideo":
         ) from error
 
 
-def _stored_file(video: "KnownVideo", settings: "Settings") -> "MediaFile | MissingVideo":
+def stored_file(video: "KnownVideo", settings: "Settings") -> "MediaFile | MissingVideo":
     """Open a video of a session; one whose file has moved is told by its name and length alone."""
     from analyzer_agent.media import MissingVideo
     from analyzer_agent.session import open_or_find_imported
@@ -130,7 +130,7 @@ def _stored_file(video: "KnownVideo", settings: "Settings") -> "MediaFile | Miss
         file.__exit__(None, None, None)
     missing = MissingVideo(video.name, video.duration)
     missing.id = video.id
-    warn(f"{video.name}: no longer at {video.path}, so the page shows its notes without pictures.")
+    warn(f"{video.name}: no longer at {video.path}, so nothing of its picture and sound can be shown.")
     return missing
 
 

@@ -4,6 +4,8 @@ The only package that imports `av` (libav).
 """
 
 from analyzer_agent.media.addresses import address_error, local_path
+from analyzer_agent.media.clip_writer import ClipPart, write_clip
+from analyzer_agent.media.drawn_text import draw_caption
 from analyzer_agent.media.file import MediaFile, open_video
 from analyzer_agent.media.folders import media_in
 from analyzer_agent.media.identity import content_id, fingerprint, is_named, named_id
@@ -12,10 +14,12 @@ from analyzer_agent.media.missing_video import MissingVideo
 from analyzer_agent.media.probe import has_sound
 
 __all__ = [
+    "ClipPart",
     "MediaFile",
     "MissingVideo",
     "address_error",
     "content_id",
+    "draw_caption",
     "fingerprint",
     "has_sound",
     "is_named",
@@ -24,4 +28,5 @@ __all__ = [
     "media_in",
     "named_id",
     "open_video",
+    "write_clip",
 ]

@@ -101,7 +101,7 @@ def samples(
     with open_container(path) as container:
         chosen = container.streams[stream]
         discard_other_streams(container, chosen)
-        reader = _TrackDecoder(container, chosen, path, lambda fault: met(fault) if fault.span.overlaps(span) else None, joined)  # type: ignore[arg-type]
+        reader = TrackDecoder(container, chosen, path, lambda fault: met(fault) if fault.span.overlaps(span) else None, joined)  # type: ignore[arg-type]
         # A whole second is a whole sample at every rate: all calls resample on the same grid, so
         # adjacent results join without a seam.
         origin = max(0, (span.start - 100) // 1000)
@@ -133,7 +133,7 @@ def mix_of(path: Path, stream: int, channels: int, span: TimeRange, joined: Join
     with open_container(path) as container:
         chosen = container.streams[stream]
         discard_other_streams(container, chosen)
-        reader = _TrackDecoder(container, chosen, path, lambda _: None, joined)  # type: ignore[arg-type]
+        reader = TrackDecoder(container, chosen, path, lambda _: None, joined)  # type: ignore[arg-type]
         for number in range(_PROBES):
             start = (span.start + span.length * (2 * number + 1) // (2 * _PROBES)) // 1000
             if cancels(reader.pieces(start, start + 1), reader.rate, start):
@@ -141,7 +141,7 @@ def mix_of(path: Path, stream: int, channels: int, span: TimeRange, joined: Join
     return ""
 
 
-class _TrackDecoder:
+class TrackDecoder:
     """Decodes a track to pieces; positions are samples since 0 ms at the track's own rate."""
 
     def __init__(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analyzer_agent.llm.vision import picture_part
-from analyzer_agent.media import jpeg
+from analyzer_agent.media.jpeg import jpeg
 from analyzer_agent.protocols import Video
 from analyzer_agent.regions import Region, crop
 from analyzer_agent.timeline import TimeRange, clock

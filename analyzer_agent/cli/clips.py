@@ -1,0 +1,126 @@
+"""`clips`: write cited or found parts of videos as files. Runs no analyzer."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from analyzer_agent.cli.cited_spans import IDS, CitedSpan, OutFolder, Selected, select, title_of
+from analyzer_agent.cli.help import command
+from analyzer_agent.cli.note_formats import Style, captions, srt
+from analyzer_agent.cli.notes import row_of, said
+from analyzer_agent.cli.options import TIME, shared_options
+from analyzer_agent.cli.output import warn
+from analyzer_agent.cli.progress import progress_display
+from analyzer_agent.timeline import TimeRange, merge, parse
+from analyzer_agent.wording import ranges_text
+
+if TYPE_CHECKING:
+    from analyzer_agent.media import ClipPart
+    from analyzer_agent.protocols import Fault
+
+    Captions = Sequence[tuple[TimeRange, str]]
+
+_SHORTEST_MS = 40
+
+
+@command()
+@click.argument("what", nargs=-1, metavar="[SESSION|VIDEO|FOLDER]...")
+@click.option("--search", metavar="WORDS", help="Write the notes with these words, of all videos if none is named.")
+@click.option("--notes", "ids", type=IDS, metavar="IDS", help="Write these notes, such as 12,15.")
+@click.option("--out", "-o", required=True, metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="Write into this folder.")
+@click.option("--handles", type=TIME, default="0", metavar="SECONDS", help="Begin earlier and end later by this.  [default: 0]")
+@click.option(
+    "--captions",
+    "captioned",
+    type=click.Choice(["sidecar", "burn", "none"]),
+    default="sidecar",
+    help="Write what is said to an .srt file beside the clip, or into the picture.  [default: sidecar]",
+)
+@click.option("--concat", is_flag=True, help="Write one clip with all parts after each other.")
+@shared_options("kinds", "videos", "store")
+def clips(
+    what: tuple[str, ...],
+    search: str | None,
+    ids: tuple[int, ...] | None,
+    out: Path,
+    handles: str,
+    captioned: str,
+    concat: bool,
+    kinds: tuple[str, ...],
+    **flags: Any,
+) -> None:
+    """Write the cited parts of videos as files: a SESSION's, or those of all answers about a VIDEO.
+
+    Where an answer quotes words whose times are known, the clip is just these. With --search or
+    --notes, the parts of these notes are written instead. Clips are encoded anew (MP4: H.264, AAC),
+    so that they begin and end at exactly the cited frames. Files that exist are never replaced.
+    Nothing is analyzed.
+    """
+    with ExitStack() as closing, progress_display(flags["quiet"]) as drawer:
+        drawer.busy("reading notes")
+        selected = select(closing, what, search, ids or (), kinds, flags)
+        from analyzer_agent.media import draw_caption, write_clip
+
+        folder = OutFolder(out.expanduser())
+        jobs = _jobs(selected, parse(handles), captioned, concat)
+        written = []
+        for n, (title, parts) in enumerate(jobs, 1):
+            drawer.busy(f"writing clip {n} of {len(jobs)}")
+            suffix = ".mp4" if any(part.has_picture for part in parts) else ".m4a"
+            path = folder.free(title, suffix, ".srt")
+            _warn_of(write_clip(path, parts, draw_caption if captioned == "burn" else None))
+            written.append(path)
+            if captioned == "sidecar" and (cues := _moved(parts)):
+                written.append(folder.write(path.with_suffix(".srt"), f"{srt(cues)}\n".encode()))
+    for path in written:
+        click.echo(str(path))
+
+
+def _jobs(selected: Selected, handles: int, captioned: str, concat: bool) -> "list[tuple[str, list[ClipPart]]]":
+    """Return the name and the parts of each clip."""
+    from analyzer_agent.media import ClipPart
+
+    spoken = {file: _captions(selected, file) if captioned != "none" else () for file in dict.fromkeys(one.file for one in selected.spans)}
+    wide = [(one, _widened(one, handles)) for one in selected.spans]
+    if not concat:
+        parts = [(one, ClipPart(one.file, span, spoken[one.file])) for one, span in wide]
+        return [(title_of(one, part.span.start), [part]) for one, part in parts]
+    joined = []
+    for file, group in groupby(wide, key=lambda pair: pair[0].file):
+        joined += [ClipPart(file, span, spoken[file]) for span in merge(span for _, span in group)]
+    return [("supercut", joined)]
+
+
+def _widened(one: CitedSpan, handles: int) -> TimeRange:
+    """Return the range of a clip within its file: with handles, and never shorter than a frame."""
+    end = min(max(one.span.end, one.span.start + _SHORTEST_MS) + handles, one.file.duration)
+    start = max(0, min(one.span.start - handles, end - _SHORTEST_MS))
+    return TimeRange(start, end)
+
+
+def _captions(selected: Selected, file: Any) -> "Captions":
+    """Return what is said in a file, as cues."""
+    runs = selected.reader.merged_notes(file.id, TimeRange(0, file.duration), kinds=["speech", "subtitle"])
+    rows = [row_of(run, file.name, selected.reader.store) for run in said(runs, selected.settings, file)]
+    return captions(rows, Style())
+
+
+def _moved(parts: "Sequence[ClipPart]") -> "Captions":
+    """Return the captions of a clip on its own timeline."""
+    moved, offset = [], 0
+    for part in parts:
+        for span, text in part.captions:
+            if shown := span.within(part.span):
+                shift = offset - part.span.start
+                moved.append((TimeRange(shown.start + shift, shown.end + shift), text))
+        offset += part.span.length
+    return moved
+
+
+def _warn_of(faults: "dict[str, list[Fault]]") -> None:
+    for name, found in faults.items():
+        warn(f"{name}: {ranges_text(merge(fault.span for fault in found))} cannot be decoded, so the clip shows nothing of it.")
