@@ -9,11 +9,11 @@ from typing import Any
 
 from analyzer_agent.protocols import ChatModel
 from analyzer_agent.records import CONCLUSIVE, Answer, Citation, Finished, Unexamined
-from analyzer_agent.timeline import TimeRange, merge
+from analyzer_agent.timeline import merge
 from analyzer_agent.toolbox import Toolbox
 from analyzer_agent.toolbox.answer_check import NO_ANSWER, CheckedAnswer, Outcome
 from analyzer_agent.toolbox.completeness import completeness, edge_between
-from analyzer_agent.toolbox.quotations import spoken_at
+from analyzer_agent.toolbox.quotations import evidence_parts
 
 
 def build_answer(outcome: Outcome, toolbox: Toolbox, model: ChatModel, session: str, wall_ms: int, mode: str = "manager") -> Answer:
@@ -71,10 +71,7 @@ def citations(checked: CheckedAnswer, toolbox: Toolbox) -> list[Citation]:
     """
     notes = toolbox.store.notes.get(checked.cited)
     runs = {n: toolbox.reader.merged_note_of(notes[n]) for n in checked.cited if n in notes}
-    quoted = spoken_at(checked.text, list(runs), runs)
-    named: dict[int, list[TimeRange]] = {}
-    for number, start, end in checked.moments:
-        named.setdefault(number, []).append(TimeRange(start, end))
+    evidence = evidence_parts(checked.text, checked.moments, runs)
     paths = {
         session_video.video.id: str(session_video.video.path)
         for session_video in toolbox.session_videos.values()
@@ -86,9 +83,8 @@ def citations(checked: CheckedAnswer, toolbox: Toolbox) -> list[Citation]:
         provenance = toolbox.store.notes.provenance(note.key)
         name = toolbox.titles.get(note.video, note.video)
         place = (name, note.kind, note.analyzer, provenance.engine, run.uncertain)
-        words = [part for span in quoted.get(number, ()) if (part := span.within(run.span))]
-        parts = words or [part for span in named.get(number, ()) if (part := span.within(run.span))]
-        span = TimeRange(parts[0].start, max(part.end for part in parts)) if parts else run.span
+        words, parts = evidence[number]
+        span = evidence[number].span(run.span)
         whole = run.span if span != run.span else None
         between = edge_between(toolbox, run, checked.claim) if not parts else None
         cited.append(

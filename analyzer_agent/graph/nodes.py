@@ -50,6 +50,7 @@ from analyzer_agent.toolbox.answer_check import (
 )
 from analyzer_agent.toolbox.cited_frames import cited_pictures, keep_cited
 from analyzer_agent.toolbox.completeness import completeness, gaps_text
+from analyzer_agent.toolbox.quotations import evidence_parts
 from analyzer_agent.toolbox.scheduler import spent_ms
 from analyzer_agent.toolbox.schemas import FINISH, judge_tool
 from analyzer_agent.toolbox.session_video import video_records
@@ -288,6 +289,9 @@ class Nodes:
         if not answer.text and doubted:
             answer = replace(doubted, stopped=answer.stopped)
         runs = self.toolbox.evidence(answer.cited)
+        # "That" in the next question means the times of the evidence, not those of the whole notes.
+        parts = evidence_parts(answer.text, answer.moments, runs)
+        runs = {number: replace(run, span=parts[number].span(run.span)) for number, run in runs.items()}
         marks = {number: self._mark(number, runs[number]) for number in answer.cited if number in runs}
         earlier = history.with_turn(state.get("earlier", []), state["question"], answer.text or NO_ANSWER, marks)
         accepted = render("accepted", notes=notes_text(self.toolbox, runs.values()))

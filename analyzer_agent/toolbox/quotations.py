@@ -9,6 +9,7 @@ from bisect import bisect, bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
 from analyzer_agent.evidence.merging import MergedNote
 from analyzer_agent.evidence.spoken_words import SpokenWord, words_of
@@ -94,6 +95,36 @@ def made_up_times(text: str, cited: Sequence[int], evidence: Mapping[int, Merged
 
 
 _MAX_EDGES = 40
+
+
+class EvidenceParts(NamedTuple):
+    """The parts of a note that an answer rests on: of its quoted words, and of all that its marks name."""
+
+    words: list[TimeRange]
+    parts: list[TimeRange]
+
+    def span(self, whole: TimeRange) -> TimeRange:
+        """Return the span of the parts, or `whole` if there are none."""
+        return TimeRange(self.parts[0].start, max(part.end for part in self.parts)) if self.parts else whole
+
+
+def evidence_parts(text: str, moments: Iterable[tuple[int, int, int]], runs: Mapping[int, MergedNote]) -> dict[int, EvidenceParts]:
+    """Return the parts of each cited note that an answer rests on.
+
+    Args:
+        text: the answer.
+        moments: note id, start and end (ms) of each part that a mark names.
+        runs: the cited notes by id.
+    """
+    quoted = spoken_at(text, list(runs), runs)
+    named: dict[int, list[TimeRange]] = {}
+    for number, start, end in moments:
+        named.setdefault(number, []).append(TimeRange(start, end))
+    found = {}
+    for number, run in runs.items():
+        words = [part for span in quoted.get(number, ()) if (part := span.within(run.span))]
+        found[number] = EvidenceParts(words, words or [part for span in named.get(number, ()) if (part := span.within(run.span))])
+    return found
 
 
 def spoken_at(text: str, cited: Sequence[int], evidence: Mapping[int, MergedNote]) -> dict[int, list[TimeRange]]:

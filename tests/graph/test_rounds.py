@@ -13,7 +13,9 @@ from analyzer_agent.fencing import unfenced
 from analyzer_agent.graph import history
 from analyzer_agent.protocols import Reply
 from analyzer_agent.session import Session
-from analyzer_agent.testing import FakeVideo, call
+from analyzer_agent.testing import FakeAnalyzer, FakeVideo, call, fake_spec
+from analyzer_agent.timeline import TimeRange
+from analyzer_agent.toolbox import Tool
 from analyzer_agent.toolbox.citations import cited_ids
 from cli_kit import talk
 from graph_kit import LOOK, calls, says, talking
@@ -105,6 +107,17 @@ def test_a_follow_up_finds_its_times_in_the_history(tmp_path: Path) -> None:
         after = answers.ask("And what happens right after that?")
         assert answers.sent(3)[-1]["content"].startswith("find_fake analyzed 0:05-0:08.\nNothing was found there:")
         assert (after.usage.media_ms_analyzed, after.usage.analyzer_ms, after.usage.media_ms_reused) == (0, 0, 8000)
+
+
+def test_a_follow_up_gets_the_times_of_the_part_that_was_cited(tmp_path: Path) -> None:
+    with talking(tmp_path) as make:
+        lasting = Tool(fake_spec(FakeAnalyzer([(TimeRange(0, 60_000), "a red car")]), grain=60_000))
+        answers = make(calls(LOOK), says("It stops then [#1 0:20-0:22]."), says("Yes [#1]."), tools=[lasting])
+        answers.ask()
+        answers.ask("And right after that?")
+        assert '#1 0:20-0:22 text "a red car"' in answers.sent(2)[-2]["content"]
+        told = answers.agent.graph.get_state({"configurable": {"thread_id": "t"}}).values["earlier"]
+        assert told[0]["marks"] == ["[#1 0:20-0:22]"]
 
 
 class Manager:
