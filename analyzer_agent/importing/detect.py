@@ -34,7 +34,7 @@ def _document(start: str, text: str, name: str, every: int) -> Document:
     if start.startswith("WEBVTT"):
         return subtitle_formats.vtt(text, name)
     if start[0] in "{[":
-        return json_formats.document(json_formats.parse_json(text, name), name, every)
+        return json_formats.document(text, name, every)
     if csv_format.separator(text):
         return csv_format.table(text, name)
     if "-->" in text:

@@ -21,8 +21,13 @@ _LISTS = ("segments", "utterances", "snippets", "chunks")
 """The fields that hold the records of a transcript."""
 
 
-def parse_json(text: str, name: str) -> Any:
-    """Parse JSON, or JSON lines into a list; `name` is the file's name, for messages.
+def parse_json(text: str, name: str, flaws: Flaws) -> Any:
+    """Parse JSON, or JSON lines into a list; a line that is broken costs no other.
+
+    Args:
+        text: the content.
+        name: the file's name, for messages.
+        flaws: receives the lines that are left out.
 
     Raises:
         AgentError: the text is neither; the message names the line.
@@ -30,26 +35,47 @@ def parse_json(text: str, name: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        lines = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
-        if error.msg != "Extra data" or not lines[0][1].rstrip().endswith("}"):
-            raise Place(name, f"line {error.lineno}", Flaws()).invalid(f"it is not valid JSON ({error.msg})") from error
-        return [_line(line, name, number) for number, line in lines]
+        records = _lines(text, name, flaws)
+        if not records:
+            why = "" if error.msg == "Extra data" else f" ({error.msg})"
+            raise Place(name, f"line {error.lineno}", flaws).invalid(f"it is not valid JSON{why}") from error
+        return records
     except (ValueError, RecursionError) as error:  # too many digits, or too deeply nested
-        raise Place(name, "line 1", Flaws()).invalid("it is not valid JSON") from error
+        raise Place(name, "line 1", flaws).invalid("it is not valid JSON") from error
 
 
-def document(given: Any, name: str, every: int) -> Document:
-    """Convert parsed JSON to a document.
+def _lines(text: str, name: str, flaws: Flaws) -> list[Any]:
+    """Return the objects of JSON lines; none where most lines are none."""
+    lines = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
+    records, broken = [], []
+    for number, line in lines:
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            record = None
+        if isinstance(record, Mapping):
+            records.append(record)
+        else:
+            broken.append(str(Place(name, f"line {number}", flaws).invalid("it is not valid JSON")).rstrip("."))
+    if len(records) <= len(broken):
+        return []
+    flaws.left_out += broken
+    return records
+
+
+def document(text: str, name: str, every: int) -> Document:
+    """Convert JSON to a document.
 
     Args:
-        given: the parsed JSON.
+        text: the content.
         name: the file's name, for messages.
         every: the spacing of caption lists, in ms.
 
     Raises:
-        AgentError: the format is unknown, or no record is valid.
+        AgentError: this is no JSON, the format is unknown, or no record is valid.
     """
     flaws = Flaws()
+    given = parse_json(text, name, flaws)
     found = _document(given, Place(name, "line 1", flaws), every)
     return replace(found, flaws=flaws.told())
 
@@ -78,13 +104,6 @@ def _document(given: Any, top: Place, every: int) -> Document:
     if isinstance(given, Mapping) and all(key.isdecimal() and key.isascii() and len(key) < 10 for key in given):
         return _captions({int(key): value for key, value in given.items()}, top, every)
     raise top.invalid("this JSON is none of the forms that can be imported")
-
-
-def _line(line: str, name: str, number: int) -> Any:
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise Place(name, f"line {number}", Flaws()).invalid("it is not valid JSON") from error
 
 
 def _each(records: Sequence[Any], noun: str, top: Place, make: Callable[[Any, Place], Entry]) -> list[Entry]:

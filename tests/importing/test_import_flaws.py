@@ -65,6 +65,19 @@ def test_a_record_that_cannot_be_read_costs_no_other(odd: Any) -> None:
         told({"segments": [odd]})
 
 
+@pytest.mark.parametrize("at", range(4), ids=str)
+@pytest.mark.parametrize("broken", ['{"start": 1, "end": 2, "te', "nonsense", "]", "{" * 9999])
+def test_a_line_that_is_no_json_costs_no_other(at: int, broken: str) -> None:
+    lines = [json.dumps({"start": n, "end": n + 1, "text": f"word {n}"}) for n in range(3)]
+    if not at and not broken.startswith("{"):
+        return  # then it is not taken for JSON at all
+    found = told("\n".join([*lines[:at], broken, *lines[at:]]))
+    assert [e.text for e in found.entries] == ["word 0", "word 1", "word 2"]
+    assert found.flaws[0].startswith("1 record could not be read and was left out") and f"line {at + 1}" in found.flaws[0]
+    with pytest.raises(AgentError, match="not valid JSON"):
+        told("\n".join([lines[0], broken, broken] if at else [broken, broken, lines[0]]))
+
+
 def test_a_row_that_cannot_be_read_costs_no_other() -> None:
     found = told("start,end,text,score\n1,2,a,7\n1,x,b,0.5\n3,4,c,0.5\n5,6\n")
     assert short(found) == [(1000, 2000, "a"), (3000, 4000, "c")] and [e.score for e in found.entries] == [None, 0.5]
