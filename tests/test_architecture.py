@@ -49,6 +49,8 @@ MAY_IMPORT = {
     "doctor": (*LAYER_0, "config", "prompts", "storage", "evidence", "toolbox", "session", "llm", "media", "tools"),
     # beside them: shows people what is stored
     "page": (*LAYER_0, "storage", "evidence", "media"),
+    # beside them: writes parts of videos as text for editing programs
+    "clips": LAYER_0,
     # what plug-in authors test with
     "testing": LAYER_0,
 }
@@ -86,6 +88,8 @@ DOORS: dict[str, str | tuple[str, ...]] = {
     "torch": ("tools.engines.open_clip", "tools.engines.memory"),
     "psutil": "tools.engines.memory",
     "PIL": ("tools.engines.open_clip", "media.drawn_text"),
+    "opentimelineio": "clips.timelines",
+    "otio_cmx3600_adapter": "clips.timelines",
     "pycocoevalcap": "evals.score.captions",
 }
 

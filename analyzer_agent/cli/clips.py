@@ -2,19 +2,20 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from fractions import Fraction
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer_agent.cli.cited_spans import IDS, CitedSpan, OutFolder, Selected, select, title_of
+from analyzer_agent.cli.cited_spans import IDS, CitedSpan, OutFolder, Selected, safe_stem, select, title_of
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.note_formats import Style, captions, srt
 from analyzer_agent.cli.notes import row_of, said
 from analyzer_agent.cli.options import TIME, shared_options
 from analyzer_agent.cli.output import warn
-from analyzer_agent.cli.progress import progress_display
+from analyzer_agent.cli.progress import ProgressDisplay, progress_display
 from analyzer_agent.timeline import TimeRange, merge, parse
 from analyzer_agent.wording import ranges_text
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     Captions = Sequence[tuple[TimeRange, str]]
 
 _SHORTEST_MS = 40
+_LISTS = ("edl", "otio", "fcpxml", "csv", "chapters", "ffmetadata", "youtube")
+"""The formats of `analyzer_agent.clips`, which is not imported for the help."""
 
 
 @command()
@@ -40,6 +43,9 @@ _SHORTEST_MS = 40
     default="sidecar",
     help="Write what is said to an .srt file beside the clip, or into the picture.  [default: sidecar]",
 )
+@click.option(
+    "--format", "-f", "form", type=click.Choice(_LISTS), help="Write no clips, but a cut list, markers or chapters in this format."
+)
 @click.option("--concat", is_flag=True, help="Write one clip with all parts after each other.")
 @shared_options("kinds", "videos", "store")
 def clips(
@@ -49,6 +55,7 @@ def clips(
     out: Path,
     handles: str,
     captioned: str,
+    form: str | None,
     concat: bool,
     kinds: tuple[str, ...],
     **flags: Any,
@@ -59,25 +66,49 @@ def clips(
     --notes, the parts of these notes are written instead. Clips are encoded anew (MP4: H.264, AAC),
     so that they begin and end at exactly the cited frames. Files that exist are never replaced.
     Nothing is analyzed.
+
+    With --format, editing programs read edl (a cut list, and markers for DaVinci Resolve), otio and
+    fcpxml; MKVToolNix reads chapters, and ffmpeg ffmetadata; youtube is for a video's description.
     """
+    if form and concat:
+        raise click.UsageError("--format and --concat exclude each other: a cut list has all parts after each other.")
     with ExitStack() as closing, progress_display(flags["quiet"]) as drawer:
         drawer.busy("reading notes")
         selected = select(closing, what, search, ids or (), kinds, flags)
-        from analyzer_agent.media import draw_caption, write_clip
-
-        folder = OutFolder(out.expanduser())
-        jobs = _jobs(selected, parse(handles), captioned, concat)
-        written = []
-        for n, (title, parts) in enumerate(jobs, 1):
-            drawer.busy(f"writing clip {n} of {len(jobs)}")
-            suffix = ".mp4" if any(part.has_picture for part in parts) else ".m4a"
-            path = folder.free(title, suffix, ".srt")
-            _warn_of(write_clip(path, parts, draw_caption if captioned == "burn" else None))
-            written.append(path)
-            if captioned == "sidecar" and (cues := _moved(parts)):
-                written.append(folder.write(path.with_suffix(".srt"), f"{srt(cues)}\n".encode()))
+        if form:
+            written = _write_lists(form, selected, parse(handles), out.expanduser())
+        else:
+            written = _write_clips(_jobs(selected, parse(handles), captioned, concat), out.expanduser(), captioned, drawer)
     for path in written:
         click.echo(str(path))
+
+
+def _write_clips(jobs: "Sequence[tuple[str, list[ClipPart]]]", out: Path, captioned: str, drawer: ProgressDisplay) -> list[Path]:
+    from analyzer_agent.media import draw_caption, write_clip
+
+    folder, written = OutFolder(out), list[Path]()
+    for n, (title, parts) in enumerate(jobs, 1):
+        drawer.busy(f"writing clip {n} of {len(jobs)}")
+        suffix = ".mp4" if any(part.has_picture for part in parts) else ".m4a"
+        path = folder.free(title, suffix, ".srt")
+        _warn_of(write_clip(path, parts, draw_caption if captioned == "burn" else None))
+        written.append(path)
+        if captioned == "sidecar" and (cues := _moved(parts)):
+            written.append(folder.write(path.with_suffix(".srt"), f"{srt(cues)}\n".encode()))
+    return written
+
+
+def _write_lists(form: str, selected: Selected, handles: int, out: Path) -> list[Path]:
+    from analyzer_agent.clips import Cut, list_files
+
+    cuts = []
+    for one in selected.spans:
+        file = one.file
+        about = (file.path, file.duration, file.rate if file.picture else Fraction(0), bool(file.audio_tracks), file.size)
+        cuts.append(Cut(*about, _widened(one, handles), one.note, one.kind, one.text))
+    made = list_files(form, cuts)
+    folder = OutFolder(out)
+    return [folder.write(folder.free(safe_stem(file.video or Path("clips")), file.suffix), file.text.encode()) for file in made]
 
 
 def _jobs(selected: Selected, handles: int, captioned: str, concat: bool) -> "list[tuple[str, list[ClipPart]]]":

@@ -3,8 +3,11 @@
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
+from analyzer_agent.cli.clips import clips
+from analyzer_agent.clips import FORMATS
 from analyzer_agent.media import open_video
 from cli_kit import PRICE, Cli, talk
 from media_maker import all_frames, number_of
@@ -126,3 +129,20 @@ def test_times_in_markdown_are_links(cli: Cli, tmp_path: Path) -> None:
     video = talk(tmp_path / "my talk.mp4")
     cli("index", video, "--with", "subtitles")
     assert "| [0:01-0:01.8](my%20talk.mp4#t=1) |" in cli("notes", video, "--format", "md").stdout
+
+
+def test_lists_in_place_of_clips(cli: Cli, video: Path, tmp_path: Path) -> None:
+    pytest.importorskip("otio_cmx3600_adapter")
+    ask(cli, video)
+    for form in FORMATS:
+        cli("clips", video, "--format", form, "--handles", "0.2", "--out", tmp_path / "o")
+    whole = {f"clips.{suffix}" for suffix in ("edl", "otio", "fcpxml", "csv")}
+    each = {f"talk-{end}" for end in ("markers.edl", "chapters.txt", "ffmetadata.txt", "youtube.txt")}
+    assert {path.name for path in (tmp_path / "o").iterdir()} == whole | each
+    assert "talk.mp4" in (tmp_path / "o" / "clips.csv").read_text() and ",0.8,2.0," in (tmp_path / "o" / "clips.csv").read_text()
+    assert "exclude" in cli("clips", video, "--format", "edl", "--concat", "--out", tmp_path / "o", code=2).stderr
+
+
+def test_the_command_offers_every_format() -> None:
+    (option,) = (param for param in clips.params if param.name == "form")
+    assert isinstance(option.type, click.Choice) and tuple(option.type.choices) == tuple(FORMATS)
