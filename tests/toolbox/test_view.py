@@ -175,7 +175,7 @@ def test_a_sheet_that_is_cited_does_not_pose_as_a_close_look(tmp_path: Path) -> 
         Reply(calls=(call("finish", answer="No whale is shown [#1].", notes=[1], confidence="high", outcome="not_found", claim="none"),)),
         Reply(calls=(call("finish", "f2", answer="No whale [#1].", notes=[1], confidence="high", outcome="not_found", claim="none"),)),
     )
-    settings = Settings(store=tmp_path / "store.db", sees="yes", verify="never")
+    settings = Settings(store=tmp_path / "store.db", sees="yes", verify="never", max_analyzer_ms=0)
     with Session(sample_path(), settings=settings, model=model) as session:
         session.ask("Is there a whale?")
         video = session.session_videos[0].video
@@ -190,7 +190,9 @@ def test_a_cited_picture_becomes_a_note(tmp_path: Path, api: Any) -> None:
     with OpenAIServer() as server:
         server.calls(("view", {"ranges": [["0:02", "0:03"]], "every": 0.5}))
         server.calls(("finish", {"answer": "A ferry is moored [#2].", "notes": [2], "confidence": "high", "outcome": "answered"}))
-        settings = Settings(store=tmp_path / "store.db", model="m", sees="yes", api=api, base_url=server.url, verify="never")
+        settings = Settings(
+            store=tmp_path / "store.db", model="m", sees="yes", api=api, base_url=server.url, verify="never", max_analyzer_ms=0
+        )
         with Session(sample_path(), settings=settings) as session:
             answer = session.ask("What is moored?")
             (note,) = session.store.notes.get([answer.citations[0].note]).values()
@@ -210,7 +212,7 @@ def test_pictures_stay_in_a_conversation_and_can_be_cited_later(tmp_path: Path) 
         Reply(calls=(call("finish", answer="A ferry [#1].", notes=[1], confidence="high", outcome="answered"),)),
         Reply(calls=(call("finish", "f2", answer="It is red [#1].", notes=[1], confidence="high", outcome="answered"),)),
     )
-    settings = Settings(store=tmp_path / "store.db", sees="yes", verify="never")
+    settings = Settings(store=tmp_path / "store.db", sees="yes", verify="never", max_analyzer_ms=0)
     with Session(sample_path(), settings=settings, model=model) as session:
         first, second = session.ask("What is moored?"), session.ask("Which colour is it?")
     assert [citation.text for citation in second.citations] == ["It is red."]

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -319,10 +320,16 @@ def decoded(part: Any) -> Any:
         return next(container.decode(container.streams.video[0])).to_ndarray(format="rgb24")
 
 
+def cites_the_look(messages: Any) -> Reply:
+    """Answer with the note of kind `look` in the last result; a short clip was surveyed before it."""
+    (number,) = map(int, re.findall(r"#(\d+) \S+ look ", messages[-1]["content"]))
+    return Reply(calls=(call("finish", answer=f"A ferry [#{number}].", notes=[number], confidence="high", found=True),))
+
+
 def test_a_session_looks_when_its_manager_asks_and_cites_what_was_seen(tmp_path: Path) -> None:
     model = ScriptedModel(
         Reply(calls=(call("look", question="What is moored?", ranges=[["0:00", "0:10"]], every=2),)),
-        lambda messages: Reply(calls=(call("finish", answer="A ferry [#1].", notes=[1], confidence="high", found=True),)),
+        cites_the_look,
     )
     with OpenAIServer() as server:
         server.says('{"seen": true, "times": ["0:02"], "answer": "A ferry is moored."}')
