@@ -4,6 +4,7 @@ The system prompt is the same for a whole session, so that servers can cache it;
 with the questions. The length of neither depends on the length of the videos.
 """
 
+import math
 import re
 from collections.abc import Collection, Sequence
 from functools import cached_property
@@ -138,4 +139,5 @@ def _engine(engine: Engine) -> str:
 def _per_minute(speed: float) -> str:
     takes = 60 / speed
     # One digit: told anew only where it matters.
-    return f"{takes:.1g} s" if takes < 60 else clock(round(takes) * 1000)
+    rounded = round(takes, -math.floor(math.log10(takes))) if takes else 0
+    return f"{rounded:g} s" if rounded < 60 else clock(round(takes) * 1000)

@@ -104,7 +104,8 @@ def group_line(group: Sequence[MergedNote], video: str = "", longest: int = MAX_
     if not again:
         return as_line(first, video, longest=longest)
     spans = [f"{clock(r.span.start)}-{clock(r.span.end)}" for r in again]
-    more = f" and {len(spans) - _REPEATS_SHOWN} more times until {clock(again[-1].span.end)}" if len(spans) > _REPEATS_SHOWN else ""
+    rest = len(spans) - _REPEATS_SHOWN
+    more = f" and {rest} more time{'' if rest == 1 else 's'} until {clock(again[-1].span.end)}" if rest > 0 else ""
     return f"{as_line(first, video, longest=longest)} again at {', '.join(spans[:_REPEATS_SHOWN])}{more}"
 
 

@@ -44,7 +44,10 @@ def as_sent(tool: Mapping[str, Any]) -> dict[str, Any]:
     function = tool["function"]
     given = function["parameters"]
     properties = {name: _SENT.get(name) or _slim(schema) for name, schema in given["properties"].items()}
-    properties |= {name: {**_slim(given["properties"][name]), **one} for name, one in _ONE_TYPE.items() if name in properties}
+    for name, one in _ONE_TYPE.items():
+        if name in properties:
+            slim = _slim(given["properties"][name])
+            properties[name] = {key: value for key, value in slim.items() if key != "items"} | one
     if function["name"] in (SEARCH, FIND_ALL):
         properties["kinds"] = _SENT_KINDS  # listed with read_notes
     parameters = {"type": "object", "properties": properties} | ({"required": given["required"]} if given["required"] else {})

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from analyzer_agent.briefing import Briefing
 from analyzer_agent.records import ToolResult
 from analyzer_agent.storage import Store
@@ -65,6 +67,13 @@ class TestOffer:
         measured(store, "voice", 60, 1)
         measured(store, "motion", 60, 2)
         assert "- survey (find_voice, find_motion over all of it): at most about 3 s" in Briefing(box(store)).costs()
+
+    @pytest.mark.parametrize(
+        ("wall_s", "told"), [(0.02, "0.02 s"), (3.2, "3 s"), (27.0, "30 s"), (48.0, "50 s"), (59.0, "0:59"), (90.0, "1:30")]
+    )
+    def test_costs_are_told_in_round_figures(self, store: Store, wall_s: float, told: str) -> None:
+        measured(store, "voice", 60, wall_s)
+        assert f"find_voice: about {told} per minute of video" in Briefing(box(store)).costs()
 
 
 class TestRun:
