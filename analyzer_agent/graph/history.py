@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from analyzer_agent.evidence.rendering import CHARS_PER_TOKEN
 from analyzer_agent.fencing import fenced
 from analyzer_agent.prompts import render
 from analyzer_agent.records.pictures import FRAME_PART
@@ -25,7 +26,6 @@ _MAX_MARKS, _SUMMARY_MARKS = 8, 2
 MAX_KEPT_TOKENS = 4_000
 """Messages of earlier questions are kept as they were sent up to this length, so that each request begins with the one before."""
 
-_CHARS_PER_TOKEN = 4
 _PICTURE_TOKENS = 800
 """Tokens of a picture, about: models count 258 to 1,500."""
 
@@ -53,7 +53,7 @@ def with_messages(state: Mapping[str, Any], ended: Sequence[dict[str, Any]], ear
 def _tokens(message: Mapping[str, Any]) -> int:
     sent = {name: value for name, value in message.items() if name != "state"}
     pictures = sum(part.get("type") == FRAME_PART for part in message["content"]) if isinstance(message.get("content"), list) else 0
-    return len(json.dumps(sent, ensure_ascii=False)) // _CHARS_PER_TOKEN + pictures * _PICTURE_TOKENS
+    return len(json.dumps(sent, ensure_ascii=False)) // CHARS_PER_TOKEN + pictures * _PICTURE_TOKENS
 
 
 def with_turn(turns: Sequence[Turn], question: str, answer: str, marks: Mapping[int, str]) -> list[Turn]:

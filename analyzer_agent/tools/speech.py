@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer_agent.errors import ToolRefusal
+from analyzer_agent.folding import words_in
 from analyzer_agent.protocols import Analyzer, Engine, Grain, Spec, Video
 from analyzer_agent.records import DOUBT, JSON, SUGGESTED, UNHEARD, Observation
 from analyzer_agent.timeline import TimeRange
@@ -68,7 +69,7 @@ class Speech(Analyzer):
         hotwords = str(options["hotwords"])
         named = ["" if self._track == 1 else f"track {self._track}", f"hotwords {_digest(hotwords)}" if hotwords.strip() else ""]
         self.lane = " ".join(filter(None, named))
-        self._suggested = {folded(word) for word in hotwords.split()}
+        self._suggested = set(words_in(hotwords))
         self._engine = engine
         self._languages: dict[str, str] = {}
 
@@ -167,18 +168,13 @@ class Speech(Analyzer):
                 found.append(Observation(span, UNHEARD, "", None, {"track": self._track}))
                 continue
             detail |= {DOUBT: True} if score < _DOUBTED and not self._engine.uncertain else {}
-            if suggested := [w.text.strip() for w in words if self._suggested & set(map(folded, w.text.split()))]:
+            if suggested := [w.text.strip() for w in words if self._suggested.intersection(words_in(w.text))]:
                 detail |= {SUGGESTED: suggested}
             found.append(Observation(span, "speech", "".join(word.text for word in words).strip(), score, detail))
         for gap in said.unheard:
             if piece := gap.within(grain):
                 found.append(Observation(piece, UNHEARD, "", None, {"track": self._track}))
         return found
-
-
-def folded(word: str) -> str:
-    """Return a word without case and punctuation, to be compared."""
-    return "".join(filter(str.isalnum, word.casefold()))
 
 
 def _digest(text: str) -> str:
