@@ -15,6 +15,7 @@ export class Player {
     this.video.addEventListener("seeked", () => this.#reached());
     this.video.addEventListener("error", () => this.#refused());
     this.video.addEventListener("loadedmetadata", () => this.#loaded());
+    this.video.addEventListener("loadeddata", () => this.#drawn());
     this.video.addEventListener("play", () => this.#follow());
     // On a narrow screen the video stays in view, and what is read takes the rest.
     const stage = byId("stage");
@@ -75,6 +76,11 @@ export class Player {
     this.#tell("");
     byId("picture").hidden = true;
     if (this.pending !== undefined) this.video.currentTime = this.pending;
+  }
+
+  /** Seek anew: a time that is sought before the first frame is drawn may leave that frame up (Chromium, rarely). */
+  #drawn() {
+    if (this.video.currentTime > 0) this.video.currentTime = this.pending ?? this.video.currentTime;
   }
 
   #reached() {
