@@ -50,8 +50,13 @@ class Briefing:
         return "\n".join(_covered(self._toolbox, session_video) for session_video in self._toolbox.session_videos.values())
 
     def costs(self) -> str:
-        """Return what each analyzer costs here, a line each."""
+        """Return what each analyzer costs here: a line each, and one for all that are not measured yet."""
         return _costs(self._toolbox)
+
+    def surveys(self) -> list[str]:
+        """Return what each survey costs here that would find something new, a line each."""
+        several = len(self._toolbox.session_videos) > 1
+        return [_survey(name if several else "", one) for name, one in self._toolbox.surveys.items() if not self._toolbox.surveyed(name)]
 
 
 def _applying(text: str, applicable: Collection[str]) -> str:
@@ -105,6 +110,7 @@ def _covered(toolbox: Toolbox, session_video: SessionVideo) -> str:
 
 def _costs(toolbox: Toolbox) -> str:
     lines = []
+    unmeasured = []
     for tool in toolbox.offered:
         if tool.unavailable_reason:
             lines.append(
@@ -113,10 +119,11 @@ def _costs(toolbox: Toolbox) -> str:
             continue
         speed = measured_speed(toolbox.store, tool)
         by = f" ({_engine(tool.engine)})" if tool.engine else ""
-        cost = _cost(tool, speed) if speed else "not measured yet"
-        lines.append(f"- {tool.spec.tool}{by}: {cost}")
-    lines += [_survey(name, survey, len(toolbox.session_videos)) for name, survey in toolbox.surveys.items()]
-    return "\n".join(lines)
+        if speed:
+            lines.append(f"- {tool.spec.tool}{by}: {_cost(tool, speed)}")
+        else:
+            unmeasured.append(f"{tool.spec.tool}{by}")
+    return "\n".join([*lines, *([f"- not measured yet: {', '.join(unmeasured)}"] if unmeasured else [])])
 
 
 def _cost(tool: Tool, speed: float) -> str:
@@ -125,8 +132,8 @@ def _cost(tool: Tool, speed: float) -> str:
     return f"about {_per_minute(speed)} per minute of video"
 
 
-def _survey(name: str, survey: Survey, videos: int) -> str:
-    which = f" of {name}" if videos > 1 else ""
+def _survey(name: str, survey: Survey) -> str:
+    which = f" of {name}" if name else ""
     cost = "not all measured yet" if survey.cost_ms is None else f"at most about {survey.cost_ms / 1000:.2g} s"
     return f"- survey{which} ({', '.join(tool.spec.tool for tool in survey.tools)} over all of it): {cost}"
 

@@ -99,20 +99,24 @@ def fold_repeats(runs: Sequence[MergedNote]) -> list[list[MergedNote]]:
 
 
 def group_line(group: Sequence[MergedNote], video: str = "", longest: int = MAX_TEXT_CHARS) -> str:
-    """Return the line of a group: its first note, and the times of the others."""
+    """Return the line of a group: its first note, and ids and times of the next three; read_notes can tell each."""
     first, *again = group
     if not again:
         return as_line(first, video, longest=longest)
-    spans = [f"{clock(r.span.start)}-{clock(r.span.end)}" for r in again]
+    spans = [f"#{r.id} {clock(r.span.start)}-{clock(r.span.end)}" for r in again]
     rest = len(spans) - _REPEATS_SHOWN
-    more = f" and {rest} more time{'' if rest == 1 else 's'} until {clock(again[-1].span.end)}" if rest > 0 else ""
+    more = (
+        f" and {rest} more time{'' if rest == 1 else 's'} until {clock(again[-1].span.end)} (read_notes detail=repeats)" if rest > 0 else ""
+    )
     return f"{as_line(first, video, longest=longest)} again at {', '.join(spans[:_REPEATS_SHOWN])}{more}"
 
 
 def shown_note(group: Sequence[MergedNote], longest: int = MAX_TEXT_CHARS) -> ShownNote:
     """Return the record of a group's line."""
     first = group[0]
-    return ShownNote(first.id, first.video, first.span, first.kind, quoted(first.text, longest)[1:-1], first.uncertain, len(group))
+    text = quoted(first.text, longest)[1:-1]
+    again = tuple(run.id for run in group[1 : 1 + _REPEATS_SHOWN])
+    return ShownNote(first.id, first.video, first.span, first.kind, text, first.uncertain, len(group), again=again)
 
 
 def spans_text(spans: Iterable[TimeRange]) -> str:
@@ -150,19 +154,26 @@ def examined_text(who: str, ranges: Sequence[TimeRange], left: Sequence[Unexamin
     missed = [u.span for u in left if u.reason not in ("not_understood", "other_track")]
     seen = [part for span in ranges for part in span.minus(missed)]
     said = [f"{who} analyzed {spans_text(seen)}" if seen else f"{who} analyzed nothing"]
-    for reason, what in _REASONS.items():
-        spans = [u.span for u in left if u.reason == reason]
-        if not spans:
-            continue
-        # An error message may contain a file name or text from the file.
-        details = [*dict.fromkeys(inline(u.detail) for u in left if u.reason == reason and u.detail)]
-        detail = ", ".join(details[:_TRACKS_NAMED] if reason == "other_track" else details[-1:])
-        said.append(f"{what} {spans_text(spans)}{f': {detail}' if detail else ''}")
+    said += left_texts(left)
     if more:
         said.append(more)
     elif not found and total(seen):
         said.append("Nothing was found there")
     return ".\n".join(line.rstrip(".") for line in said)
+
+
+def left_texts(left: Sequence[Unexamined]) -> list[str]:
+    """Return a clause for each reason why ranges were not examined, with the details and the ranges."""
+    said = []
+    for reason, what in _REASONS.items():
+        spans = [u.span for u in left if u.reason == reason]
+        if not spans:
+            continue
+        # An error message may contain a file name or text from the file.
+        details = [*dict.fromkeys(u.detail for u in left if u.reason == reason and u.detail)]
+        detail = ", ".join(details[:_TRACKS_NAMED] if reason == "other_track" else details[-1:])
+        said.append(f"{what}{f' ({inline(detail)})' if detail else ''}: {spans_text(spans)}")
+    return said
 
 
 def track_counts(runs: Sequence[MergedNote], ranges: Sequence[TimeRange]) -> str:
@@ -179,14 +190,14 @@ def track_counts(runs: Sequence[MergedNote], ranges: Sequence[TimeRange]) -> str
 
 
 _REASONS = {
-    "failed": "It failed on",
-    "budget": "Not examined, because the budget is spent:",
-    "unseen": "Not examined, because it failed too often:",
-    "unavailable": "Not examined, because it cannot run here:",
-    "not_understood": "Not understood, there is voice without words:",
-    "undecodable": "Not examined, because it cannot be decoded:",
-    "encrypted": "Not examined, because it is encrypted:",
-    "other_track": "Not examined, because it is on another track:",
-    "too_small": "Not examined, because it is too small for the engine:",
-    "unreadable_cue": "Not examined, because the subtitle file cannot be read there:",
+    "failed": "It failed",
+    "budget": "Not examined, because the budget is spent",
+    "unseen": "Not examined, because it failed too often",
+    "unavailable": "Not examined, because it cannot run here",
+    "not_understood": "Not understood, there is voice without words",
+    "undecodable": "Not examined, because it cannot be decoded",
+    "encrypted": "Not examined, because it is encrypted",
+    "other_track": "Not examined, because it is on another track",
+    "too_small": "Not examined, because it is too small for the engine",
+    "unreadable_cue": "Not examined, because the subtitle file cannot be read there",
 }

@@ -90,9 +90,11 @@ class Nodes:
         costs = self.briefing.costs()
         told = ["Covered so far:", self.briefing.covered()]
         told += ["Cost of analyzers here:", costs] if costs != state.get("told_costs") else []
+        told += [] if surveys else self.briefing.surveys()
         told += ["Notes so far, which may be cited:", notes] if notes else []
+        told += [] if surveys else [self.limits.left(state)]  # which the survey's result ends with
         question = question_message(state["question"], state["options"])
-        text = render("question", question=question, state="\n".join([*told, self.limits.left(state)]))
+        text = render("question", question=question, state="\n".join(told))
         asked = [{"role": "user", "content": text}, *assistant_message(Reply(calls=tuple(surveys)))]
         begun: dict[str, Any] = {
             "messages": asked,

@@ -10,8 +10,7 @@ from typing import Any
 from analyzer_agent.evidence.rendering import CHARS_PER_TOKEN, as_text
 from analyzer_agent.fencing import fenced
 from analyzer_agent.records import ToolCall
-from analyzer_agent.timeline import total
-from analyzer_agent.toolbox import SessionVideo, Toolbox
+from analyzer_agent.toolbox import Toolbox
 from analyzer_agent.toolbox.note_tools import MAX_ANALYZER_COST_MS, SHORT_SCOPE_MS, Survey
 from analyzer_agent.toolbox.schemas import SURVEY
 
@@ -32,18 +31,13 @@ def survey_calls(toolbox: Toolbox, turn: int) -> list[ToolCall]:
     videos = toolbox.session_videos
     if sum(one.scope.length for one in videos.values()) > SHORT_SCOPE_MS:
         return []
-    wanted = [name for name, survey in toolbox.surveys.items() if _cheap(survey) and not _surveyed(toolbox, videos[name], survey)]
+    wanted = [name for name, survey in toolbox.surveys.items() if _cheap(survey) and not toolbox.surveyed(name)]
     arguments = [{"video": name} if len(videos) > 1 else {} for name in wanted]
     return [ToolCall(f"survey_{turn}_{number}", SURVEY, json.dumps(given)) for number, given in enumerate(arguments)]
 
 
 def _cheap(survey: Survey) -> bool:
     return survey.cost_ms is None or survey.cost_ms <= MAX_ANALYZER_COST_MS
-
-
-def _surveyed(toolbox: Toolbox, session_video: SessionVideo, survey: Survey) -> bool:
-    done = toolbox.covered(session_video)
-    return all(total(done.get(tool.spec.name, [])) == session_video.scope.length for tool in survey.tools)
 
 
 def known_notes(toolbox: Toolbox, told: Sequence[dict[str, Any]]) -> tuple[str, list[int]]:
@@ -61,5 +55,5 @@ def known_notes(toolbox: Toolbox, told: Sequence[dict[str, Any]]) -> tuple[str, 
     if not shown or len(text) > _MAX_TOKENS * CHARS_PER_TOKEN:
         return "", []
     before = "\n".join(str(message.get("content")) for message in told)
-    new = [(line, note.id) for line, note in zip(text.split("\n"), shown, strict=True) if line not in before]
-    return (fenced("\n".join(line for line, _ in new)), [number for _, number in new]) if new else ("", [])
+    new = [(line, note.ids) for line, note in zip(text.split("\n"), shown, strict=True) if line not in before]
+    return (fenced("\n".join(line for line, _ in new)), [number for _, ids in new for number in ids]) if new else ("", [])

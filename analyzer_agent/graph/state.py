@@ -196,7 +196,10 @@ def results_of(state: State) -> list[ToolResult]:
 def _result(row: Mapping[str, Any]) -> ToolResult:
     span = TimeRange(**row["span"]) if row["span"] else None
     left = tuple(Unexamined(**{**u, "span": TimeRange(**u["span"])}) for u in row["not_examined"])
-    shown = tuple(ShownNote(**{**n, "span": TimeRange(**n["span"]), "words": tuple(n["words"])}) for n in row.get("shown", ()))
+    shown = tuple(
+        ShownNote(**{**n, "span": TimeRange(**n["span"]), "words": tuple(n["words"]), "again": tuple(n.get("again", ()))})
+        for n in row.get("shown", ())
+    )
     pictures = tuple(map(_picture, row.get("pictures", ())))
     fields = {**row, "pictures": pictures, "span": span, "not_examined": left, "note_ids": tuple(row["note_ids"]), "shown": shown}
     fields["vision"] = TokenUsage(**row["vision"]) if "vision" in row else NO_CALLS

@@ -157,8 +157,8 @@ class ShownNote:
     """A note as a line of a tool result shows it: `text` is cleaned and truncated to one line.
 
     `video` is the video's id. `times` counts the occurrences of a text that is shown once for
-    several. In an overview, `part` is the number of the part, from 1, and `words` are the part's
-    distinctive words.
+    several; `again` has the ids of those that the line names beside the first. In an overview,
+    `part` is the number of the part, from 1, and `words` are the part's distinctive words.
     """
 
     id: int
@@ -170,6 +170,12 @@ class ShownNote:
     times: int = 1
     part: int = 0
     words: tuple[str, ...] = ()
+    again: tuple[int, ...] = ()
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The ids that the line names, which can be cited."""
+        return (self.id, *self.again)
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,7 +155,7 @@ class AnalyzerCall:
         return ToolResult(
             self.call.id,
             fenced_result(examined_text(who, ranges, left, bool(runs), more), lines),
-            tuple(note.id for note in shown),
+            tuple(n for note in shown for n in note.ids),
             TimeRange(ranges[0].start, ranges[-1].end),
             outcome.reused_ms,
             outcome.analyzed_ms,

@@ -19,13 +19,14 @@ from analyzer_agent.evidence.rendering import (
     as_text,
     examined_text,
     fenced_result,
+    left_texts,
     shown_note,
     with_words,
 )
 from analyzer_agent.evidence.search import search_ranked
 from analyzer_agent.evidence.summary import Part, SummaryCache, store_chapters
 from analyzer_agent.fencing import echoes_fenced
-from analyzer_agent.records import ABSENCE, ShownNote, ToolCall, ToolResult
+from analyzer_agent.records import ABSENCE, ShownNote, ToolCall, ToolResult, Unexamined
 from analyzer_agent.sanitize import truncated
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, total
@@ -37,17 +38,26 @@ SEARCH_LIMIT = 20
 
 
 def read_notes(reader: NoteReader, session_video: SessionVideo, call: ToolCall, args: Mapping[str, Any]) -> ToolResult:
-    """Return the notes on a range of one video; with the detail "words", each with the times of its words in the range.
+    """Return the notes on a range of one video.
+
+    The detail "words" tells the times of the words in the range, too; "repeats" each of the notes with one text.
 
     Raises:
         ToolRefusal: the range is invalid or outside the scope.
     """
     span = time_range(args["range"], session_video.scope)
     runs = reader.merged_notes(session_video.video.id, span, kinds=args.get("kinds"))
-    lines, shown = with_words(runs, span) if args.get("detail") == "words" else as_text(runs)
+    detail = args.get("detail")
+    lines, shown = with_words(runs, span) if detail == "words" else as_text(runs, fold=detail != "repeats")
     head = f"Notes on {span}" if shown else f"There are no notes on {span}. {coverage_sentence(reader, [session_video], span)}"
     return ToolResult(
-        call.id, fenced_result(head, lines), tuple(note.id for note in shown), span, args=args, found=len(runs), shown=tuple(shown)
+        call.id,
+        fenced_result(head, lines),
+        tuple(n for note in shown for n in note.ids),
+        span,
+        args=args,
+        found=len(runs),
+        shown=tuple(shown),
     )
 
 
@@ -75,7 +85,13 @@ def search_notes(reader: NoteReader, session_videos: Mapping[str, SessionVideo],
     if not shown:
         head = f"No note matches {query}. {coverage_sentence(reader, chosen, span)}"
     return ToolResult(
-        call.id, fenced_result(head, lines), tuple(note.id for note in shown), span, args=args, found=len(inside), shown=tuple(shown)
+        call.id,
+        fenced_result(head, lines),
+        tuple(n for note in shown for n in note.ids),
+        span,
+        args=args,
+        found=len(inside),
+        shown=tuple(shown),
     )
 
 
@@ -229,25 +245,29 @@ def run_survey(
 
     emit(ToolStarted(call.id, call.name, ranges=[session_video.scope], estimate_ms=survey.cost_ms))
     results = run(emit_progress)
-    heads: list[str] = []
+    heads: dict[str, list[str]] = {}
     runs: list[MergedNote] = []
     absent: list[MergedNote] = []
+    elsewhere: dict[tuple[str, TimeRange], Unexamined] = {}
     for tool, result in zip(survey.tools, results, strict=True):
+        elsewhere |= {(left.detail, left.span): left for left in result.not_examined if left.reason == "other_track"}
+        own = [left for left in result.not_examined if left.reason != "other_track"]
         if result.refused:
-            heads.append(f"{tool.spec.tool} was left out: {result.text.removeprefix('Refused: ')}")
+            heads.setdefault(f"was left out: {result.text.removeprefix('Refused: ')}", []).append(tool.spec.tool)
             continue
         found = analyzer_call.known_notes(reader.store, reader, tool, session_video)
-        heads.append(examined_text(tool.spec.tool, [session_video.scope], result.not_examined, bool(found)))
+        heads.setdefault(examined_text("", [session_video.scope], own, bool(found)).lstrip(), []).append(tool.spec.tool)
         runs += found
         absences = [note.id for note in result.shown if note.kind == ABSENCE]
         absent += [reader.merged_note_of(note) for note in reader.store.notes.get(absences).values()]
     lines, shown = _description(reader, summaries, session_video, runs)
     without, shown_absent = as_text(absent)
     lines, shown = "\n".join(filter(None, (lines, without))), [*shown, *shown_absent]
+    head = "\n".join([*(f"{', '.join(names)} {told}" for told, names in heads.items()), *left_texts([*elsewhere.values()])])
     return ToolResult(
         call.id,
-        fenced_result("\n".join(heads), lines),
-        tuple(note.id for note in shown),
+        fenced_result(head, lines),
+        tuple(n for note in shown for n in note.ids),
         session_video.scope,
         sum(result.reused_ms for result in results),
         sum(result.analyzed_ms for result in results),

@@ -91,7 +91,7 @@ def reading_tools(videos: Sequence[str], kinds: Iterable[str]) -> list[dict[str,
         function_schema(
             READ,
             "Read the notes on a range. Free.",
-            {**video_property(videos), "range": RANGE, **only, "detail": {"type": "string", "enum": ["words"]}},
+            {**video_property(videos), "range": RANGE, **only, "detail": {"type": "string", "enum": ["words", "repeats"]}},
             [*video_property(videos), "range"],
         ),
         function_schema(

@@ -20,7 +20,7 @@ from analyzer_agent.protocols import Spec
 from analyzer_agent.records import ToolCall, ToolResult
 from analyzer_agent.storage import Store
 from analyzer_agent.storage.note_table import NoteTable
-from analyzer_agent.timeline import TimeRange, clock
+from analyzer_agent.timeline import TimeRange, clock, total
 from analyzer_agent.toolbox import analyzer_call, enumeration, note_tools, schemas
 from analyzer_agent.toolbox.analyzer_call import AnalyzerCall
 from analyzer_agent.toolbox.note_tools import Survey, overview, run_survey, survey_of
@@ -102,6 +102,12 @@ class Toolbox(SessionNotes):
         """The survey of each video for which one is worthwhile, by name; decided once, so that the tool does not come and go."""
         found = {name: survey_of(self.store, session_video, self.offered) for name, session_video in self.session_videos.items()}
         return {name: survey for name, survey in found.items() if survey}
+
+    def surveyed(self, name: str) -> bool:
+        """Return whether all that the survey of the video `name` would analyze is covered."""
+        one = self.session_videos[name]
+        done = self.covered(one)
+        return all(total(done.get(tool.spec.name, [])) == one.scope.length for tool in self.surveys[name].tools)
 
     def _surveying(self) -> list[dict[str, Any]]:
         return [schemas.survey_tool(list(self.surveys), len(self.session_videos))] if self.surveys else []

@@ -99,7 +99,7 @@ def test_shots_are_headings_and_repeats_are_folded_within_them(boxes: Make) -> N
     assert texts(describe(boxes(scenes(0, 10, 20), speech, objects))) == [
         '#1 0:00-0:10 scene "shot 1"',
         '#4 0:01-0:03 speech "Good morning."',
-        '#7 0:02-0:03 object "2 persons" again at 0:05-0:06',
+        '#7 0:02-0:03 object "2 persons" again at #8 0:05-0:06',
         "",
         '#2 0:10-0:20 scene "shot 2"',
         '#5 0:11-0:12 speech "It costs forty."',

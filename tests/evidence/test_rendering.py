@@ -61,8 +61,12 @@ def test_any_text_is_one_quotation_of_bounded_length(text: str) -> None:
 def test_repeats_are_told_once_with_their_times() -> None:
     again = [run(n, n * 10_000, n * 10_000 + 1_000, "logo") for n in range(6)]
     text, shown = as_text([*again, run(9, 70_000, 71_000, "other")])
-    first = '#0 0:00-0:01 text "logo" again at 0:10-0:11, 0:20-0:21, 0:30-0:31 and 2 more times until 0:51'
-    assert text.splitlines() == [first, '#9 1:10-1:11 text "other"'] and [(note.id, note.times) for note in shown] == [(0, 6), (9, 1)]
+    times = "#1 0:10-0:11, #2 0:20-0:21, #3 0:30-0:31 and 2 more times until 0:51 (read_notes detail=repeats)"
+    first = f'#0 0:00-0:01 text "logo" again at {times}'
+    assert text.splitlines() == [first, '#9 1:10-1:11 text "other"'] and [(note.ids, note.times) for note in shown] == [
+        ((0, 1, 2, 3), 6),
+        ((9,), 1),
+    ]
     assert len(as_text(again, fold=False)[0].splitlines()) == 6
 
 

@@ -37,6 +37,7 @@ class TestSurvey:
         _, user, made, result = talk.sent(0)
         assert user["content"].startswith("How much?") and made["tool_calls"][0]["function"]["name"] == "survey"
         assert result["tool_call_id"] == made["tool_calls"][0]["id"] and '#1 0:03-0:05 subtitle "It costs forty"' in result["content"]
+        assert "Step" not in user["content"] and "- survey" not in user["content"], "the survey is made, and its result says the step"
         assert result["content"].endswith("Step 1 of 12. Newly covered: scenes 0:00-1:00; subtitles 0:00-1:00.")
         assert [type(event) for event in talk.events if isinstance(event, ToolStarted | ToolFinished)] == [ToolStarted, ToolFinished]
 

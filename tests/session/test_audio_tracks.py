@@ -78,7 +78,7 @@ def test_without_a_flag_it_is_the_first(opened: Opened) -> None:
     assert result.found == 0
     assert others(result.not_examined) == [("speech", WHOLE, "audio track 2 (Mic, ger)")]
     assert "analyzed 0:00-0:04" in result.text
-    assert 'Not examined, because it is on another track: 0:00-0:04: <notes>"audio track 2 (Mic, ger)"</notes>' in result.text
+    assert 'Not examined, because it is on another track (<notes>"audio track 2 (Mic, ger)"</notes>): 0:00-0:04' in result.text
 
 
 @pytest.mark.parametrize("track", [2, "2", "de", "ger", "deu", "German", "de-AT"])

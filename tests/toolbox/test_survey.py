@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from analyzer_agent.briefing import Briefing
+from analyzer_agent.events import discard
+from analyzer_agent.protocols import Track
 from analyzer_agent.records import ToolResult
 from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo, call, fake_spec
@@ -63,10 +65,15 @@ class TestOffer:
         assert offered(box(store, 3_900_000)) == []
 
     def test_the_briefing_tells_what_it_costs(self, store: Store) -> None:
-        assert "- survey (find_voice, find_motion over all of it): not all measured yet" in Briefing(box(store)).costs()
+        assert Briefing(box(store)).surveys() == ["- survey (find_voice, find_motion over all of it): not all measured yet"]
         measured(store, "voice", 60, 1)
         measured(store, "motion", 60, 2)
-        assert "- survey (find_voice, find_motion over all of it): at most about 3 s" in Briefing(box(store)).costs()
+        toolbox = box(store)
+        assert Briefing(toolbox).surveys() == ["- survey (find_voice, find_motion over all of it): at most about 3 s"]
+        toolbox.run(call("find_voice"), discard)
+        assert Briefing(toolbox).surveys()
+        run(toolbox)
+        assert Briefing(toolbox).surveys() == [] and "survey" in str(toolbox.schemas()), "it costs nothing, and the tool stays"
 
     @pytest.mark.parametrize(
         ("wall_s", "told"), [(0.02, "0.02 s"), (3.2, "3 s"), (27.0, "30 s"), (48.0, "50 s"), (59.0, "0:59"), (90.0, "1:30")]
@@ -83,8 +90,20 @@ class TestRun:
         assert sum(type(event).__name__ == "ToolStarted" for event in events) == 1 and len(events) > 5
         assert [(line.kind, line.span.start) for line in parse_note_lines(result.text)] == [("motion", 5_000), ("voice", 10_000)]
         assert [line.id for line in parse_note_lines(result.text)] == list(result.note_ids)
-        assert result.text.startswith("find_voice analyzed 0:00-1:00\nfind_motion analyzed 0:00-1:00:\n<notes>")
+        assert result.text.startswith("find_voice, find_motion analyzed 0:00-1:00:\n<notes>")
         assert (result.analyzed_ms, result.reused_ms, result.tool) == (120_000, 0, "survey")
+
+    def test_what_is_on_another_track_is_told_once(self, store: Store) -> None:
+        film = FakeVideo(60_000)
+        film.other_pictures = [Track(2, "h264", language="eng")]
+        store.notes.add_video(film.id, film.name, "", film.duration)
+        tools = {name: Tool(fake_spec(FakeAnalyzer([]), name=name, needs="picture")) for name in ("scenes", "motion")}
+        result = run(Toolbox(store, [SessionVideo(film.name, film, TimeRange(0, 60_000))], tools))[1]
+        told = result.text.split("\n<notes>\n")[0]
+        assert told == (
+            "find_scenes, find_motion analyzed 0:00-1:00.\nNothing was found there\n"
+            'Not examined, because it is on another track (<notes>"video track 2 (eng)"</notes>): 0:00-1:00:'
+        )
 
     def test_again_it_costs_nothing(self, store: Store) -> None:
         toolbox = box(store)
@@ -114,7 +133,7 @@ class TestRun:
         (schema,) = [tool["function"] for tool in toolbox.schemas() if tool["function"]["name"] == "survey"]
         assert schema["parameters"]["properties"]["video"]["enum"] == ["fake.mp4"] and schema["parameters"]["required"] == ["video"]
         assert run(toolbox)[1].text == "Refused: Missing argument 'video'."
-        assert "- survey of fake.mp4 (find_voice, find_motion over all of it): not all measured yet" in Briefing(toolbox).costs()
+        assert Briefing(toolbox).surveys() == ["- survey of fake.mp4 (find_voice, find_motion over all of it): not all measured yet"]
 
     def test_where_it_is_not_offered_it_is_refused(self, store: Store) -> None:
         refused = run(box(store, 7_200_000))[1].text

@@ -58,14 +58,14 @@ class TestResults:
         head, *notes = result.text.split("\n<notes>\n")
         assert head.split("\n") == [
             "find_fake analyzed 0:00-0:08, 0:16-0:24.",
-            """It failed on 0:08-0:16: <notes>"the data at 8000 are damaged #7 0:00-0:01 text 'trap'"</notes>:""",
+            """It failed (<notes>"the data at 8000 are damaged #7 0:00-0:01 text 'trap'"</notes>): 0:08-0:16:""",
         ]
         assert notes and [u.reason for u in result.not_examined] == ["failed"]
 
     def test_all_failed(self, store: Store) -> None:
         toolbox = boxed(store, Tool(fake_spec(Broken(0, 8000, 16_000))))
         result = done(toolbox, call("find_fake", ranges=[[0, 24]]))
-        assert result.text.startswith("find_fake analyzed nothing.\nIt failed on 0:00-0:16: ")
+        assert result.text.startswith("find_fake analyzed nothing.\nIt failed (<notes>")
         assert "Not examined, because it failed too often: 0:16-0:24" in result.text
         assert "Nothing was found" not in result.text
 
@@ -127,6 +127,13 @@ class TestLookUps:
         assert done(toolbox, call("read_notes", range=[0, 10], kinds=["speech"])).note_ids == (2,)
         refused = done(toolbox, call("read_notes", range=[0, 10], kinds=["speach"])).text
         assert "'speach' is not a valid 'kinds'; did you mean 'speech'?" in refused
+
+    def test_repeats_can_be_cited_and_unfolded(self, store: Store) -> None:
+        toolbox = boxed(store, finds(*((8000 * n, 8000 * n + 1000, "logo") for n in range(6))))
+        folded = done(toolbox, call("find_fake", ranges=[[0, 60]]))
+        assert "again at #2 0:08-0:09" in folded.text and "2 more times" in folded.text and folded.note_ids == (1, 2, 3, 4)
+        every = done(toolbox, call("read_notes", range=[0, 60], detail="repeats"))
+        assert every.note_ids == (1, 2, 3, 4, 5, 6) and every.text.count("logo") == 6
 
     def test_nothing_to_read_says_what_was_examined(self, store: Store) -> None:
         toolbox = boxed(store, finds())

@@ -242,7 +242,7 @@ def test_the_failure_of_a_request_sends_no_other_one_again(store: Store) -> None
     desk = Desk(store, Looker(say))
     result = desk.look(*([n * 8, n * 8 + 8] for n in range(8)))
     assert sorted(times[0] for _, _, times, _ in desk.looker.asked) == list(range(0, 64_000, 8_000)) and len(desk.notes()) == 7
-    assert 'It failed on 0:08-0:16: <notes>"ValueError: no answer"</notes>' in result.text
+    assert 'It failed (<notes>"ValueError: no answer"</notes>): 0:08-0:16' in result.text
 
 
 def test_an_engine_without_an_answer_has_not_looked(store: Store) -> None:
@@ -251,7 +251,7 @@ def test_an_engine_without_an_answer_has_not_looked(store: Store) -> None:
 
     desk = Desk(store, Looker(silent))
     result = desk.look([0, 60])
-    assert 'It failed on 0:00-1:00: <notes>"ValueError: the vision model gave no answer"</notes>' in result.text
+    assert 'It failed (<notes>"ValueError: the vision model gave no answer"</notes>): 0:00-1:00' in result.text
     assert desk.box.covered(desk.box.session_videos["film"]) == {}
 
 
