@@ -97,6 +97,7 @@ def _flat(text: str) -> str:
 def _strings(given: Any) -> Iterator[str]:
     if isinstance(given, str):
         yield given
+        yield from (part.strip() for part in given.split(",") if "," in given)  # lists may be written with commas
     elif isinstance(given, Mapping):
         for name, value in given.items():
             yield from (*_strings(name), *_strings(value))

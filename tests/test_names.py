@@ -35,7 +35,7 @@ MODULES = frozenset(
     picture_tiles pictures places plan playlists plugins pocketsphinx prefetch prices probe progress prompt_size
     prompts protocols provenance pyscenedetect question_file question_parser question_state questions quotations
     rapidocr readers records regions rendering repetition report resampler rules runner sample sampling sanitize
-    scenes scheduler schemas score seams search search_words sections session session_video sessions setting
+    scenes scheduler schemas score seams search search_words sections sent_tools session session_video sessions setting
     settings shots sighted single_call slash_commands source sources speech spoken_words sqlite_import state stills
     storage stream_end submission subtitle_formats subtitles summarizer summary support tags tally telemetry_off
     terminal testing text text_calls timeline timelines to_observations toolbox tools tracks transcribe transcriber

@@ -21,45 +21,6 @@ RANGE: dict[str, Any] = {"type": "array", "items": _TIME, "minItems": 2, "maxIte
 RANGES: dict[str, Any] = {"type": "array", "items": RANGE, "minItems": 1, "description": 'time ranges to analyze: [["0:00", "0:30"], ...]'}
 
 
-_CHECKED_IN_CODE = frozenset(("minimum", "maximum", "minItems", "maxItems", "default", "additionalProperties"))
-_SENT_KINDS = {"type": "array", "items": {"type": "string"}}
-_SENT = {
-    "range": {"type": "string"},
-    "ranges": {"type": "array", "items": {"type": "string"}},
-    "scope": {"type": "string", "description": "the range, if only a part is asked about"},
-}
-
-_ONE_TYPE: dict[str, dict[str, Any]] = {
-    "region": {"type": "string"},
-    "compare": {"type": "array", "items": {"type": "string"}},
-}
-"""Types for servers that take one type for each value; the code takes numbers and lists as well."""
-
-
-def as_sent(tool: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a tool as a model is sent it: without what a refusal tells just as well, since each request costs all of it.
-
-    What a range looks like stands in the rules; pairs of times are taken as well.
-    """
-    function = tool["function"]
-    given = function["parameters"]
-    properties = {name: _SENT.get(name) or _slim(schema) for name, schema in given["properties"].items()}
-    for name, one in _ONE_TYPE.items():
-        if name in properties:
-            slim = _slim(given["properties"][name])
-            properties[name] = {key: value for key, value in slim.items() if key != "items"} | one
-    if function["name"] in (SEARCH, FIND_ALL):
-        properties["kinds"] = _SENT_KINDS  # listed with read_notes
-    parameters = {"type": "object", "properties": properties} | ({"required": given["required"]} if given["required"] else {})
-    return {"type": "function", "function": {"name": function["name"], "description": function["description"], "parameters": parameters}}
-
-
-def _slim(schema: Any) -> Any:
-    if not isinstance(schema, Mapping):
-        return schema
-    return {name: _slim(value) for name, value in schema.items() if name not in _CHECKED_IN_CODE}
-
-
 def function_schema(name: str, description: str, properties: Mapping[str, Any], required: Sequence[str]) -> dict[str, Any]:
     """Return a tool in the format of the Chat Completions API."""
     parameters = {"type": "object", "properties": dict(properties), "required": list(required), "additionalProperties": False}
@@ -84,25 +45,25 @@ def reading_tools(videos: Sequence[str], kinds: Iterable[str]) -> list[dict[str,
     return [
         function_schema(
             OVERVIEW,
-            "What the notes tell of a video or range, in at most 12 parts. Free.",
+            "Sum up the notes on all or a range, in up to 12 parts.",
             {**video_property(videos), "range": RANGE},
             [*video_property(videos)],
         ),
         function_schema(
             READ,
-            "Read the notes on a range. Free.",
+            "Read the notes on a range.",
             {**video_property(videos), "range": RANGE, **only, "detail": {"type": "string", "enum": ["words", "repeats"]}},
             [*video_property(videos), "range"],
         ),
         function_schema(
             SEARCH,
-            "Search the notes for words, best first. Free.",
+            "Search the notes for words, best first.",
             {"query": {"type": "string"}, "range": RANGE, **only, **video_property(videos)},
             ["query"],
         ),
         function_schema(
             FIND_ALL,
-            'Every note with all these words (or "phrases"), or of these kinds, and the total. Free.',
+            'All notes with these words (or "phrases") or kinds, and the total.',
             {
                 "words": {"type": "string"},
                 **only,
@@ -115,7 +76,7 @@ def reading_tools(videos: Sequence[str], kinds: Iterable[str]) -> list[dict[str,
         ),
         function_schema(
             QUERY,
-            f"SELECT over notes({', '.join(COLUMNS)}). Free.",
+            f"SELECT over notes({', '.join(COLUMNS)}).",
             {"sql": {"type": "string"}},
             ["sql"],
         ),
@@ -130,7 +91,7 @@ def survey_tool(videos: Sequence[str], among: int) -> dict[str, Any]:
         among: the number of videos in the session; the call names the video if it is over 1.
     """
     video = {"video": {"type": "string", "enum": list(videos), "description": "which video"}} if among > 1 else {}
-    return function_schema(SURVEY, "Run all that is cheap over the whole video.", video, [*video])
+    return function_schema(SURVEY, "Run all cheap tools over the whole video.", video, [*video])
 
 
 def finish_tool(claims_over: Sequence[str] = ()) -> dict[str, Any]:
@@ -140,17 +101,14 @@ def finish_tool(claims_over: Sequence[str] = ()) -> dict[str, Any]:
         claims_over: the names of the videos of which a claim is checked; none where nothing can be analyzed.
     """
     properties: dict[str, Any] = {
-        "answer": {
-            "type": "string",
-            "description": "It costs forty [#12]; [#12 1:04-1:06] cites a part",
-        },
-        "notes": {"type": "array", "items": {"type": "integer"}, "description": "ids of all that it rests on"},
+        "answer": {"type": "string"},
+        "notes": {"type": "array", "items": {"type": "integer"}, "description": "all it rests on"},
         "confidence": {"type": "string", "enum": ["high", "medium", "low"]},
         "outcome": {
             "type": "string",
             "enum": ["answered", "not_found", "premise_false"],
         },
-        "not_examined": {"type": "string", "description": "what might matter and was left"},
+        "not_examined": {"type": "string", "description": "what was left"},
     }
     required = ["answer", "notes", "confidence", "outcome"]
     if claims_over:
@@ -158,8 +116,8 @@ def finish_tool(claims_over: Sequence[str] = ()) -> dict[str, Any]:
         properties["scope"] = {**RANGE, "description": "if only a part is asked about"}
         properties |= video_property(claims_over)
         required.append("claim")
-    properties["choice"] = {"type": "string", "description": "the letter of the option, if there are options"}
-    return function_schema(FINISH, "Give the answer and end the question.", properties, required)
+    properties["choice"] = {"type": "string", "description": "the option's letter"}
+    return function_schema(FINISH, "Answer.", properties, required)
 
 
 def judge_tool(shown: bool = False) -> dict[str, Any]:
@@ -198,12 +156,19 @@ def decode(arguments: str, properties: Mapping[str, Any], required: Sequence[str
     for name in given:
         if name not in properties:
             raise ToolRefusal(f"Unknown argument {name!r}{closest(name, properties)} Valid ones: {', '.join(properties)}.")
-    given = {name: value for name, value in given.items() if value is not None}
+    given = {name: _listed(name, value, properties[name]) for name, value in given.items() if value is not None}
     if missing := [name for name in required if name not in given]:
         raise ToolRefusal(f"Missing argument {missing[0]!r}.")
     for name, value in given.items():
         _check(name, value, properties[name])
     return given
+
+
+def _listed(name: str, value: Any, schema: Mapping[str, Any]) -> Any:
+    """Return a list that is written as a text with commas as a list of texts; other values as they are."""
+    if not isinstance(value, str) or name == "range" or schema.get("type") != "array":
+        return value
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def parse_object(text: str) -> dict[str, Any]:
@@ -292,7 +257,7 @@ def time_ranges(given: Any, scope: TimeRange) -> list[TimeRange]:
     """
     items = [given] if _is_one(given) else given
     if not items:
-        raise ToolRefusal('\'ranges\' is empty. Name at least one: [["0:00", "0:30"]].')
+        raise ToolRefusal("'ranges' is empty. Name at least one: \"0:00-0:30, 1:00-1:10\".")
     return [time_range(item, scope) for item in items]
 
 

@@ -26,6 +26,7 @@ from analyzer_agent.toolbox.analyzer_call import AnalyzerCall
 from analyzer_agent.toolbox.note_tools import Survey, overview, run_survey, survey_of
 from analyzer_agent.toolbox.scheduler import CallScheduler
 from analyzer_agent.toolbox.schemas import as_written, closest, decode
+from analyzer_agent.toolbox.sent_tools import as_sent
 from analyzer_agent.toolbox.session_video import SessionNotes, SessionVideo, Tool
 from analyzer_agent.toolbox.view import PictureRenderer, Pictures, view, view_tool
 
@@ -95,7 +96,8 @@ class Toolbox(SessionNotes):
         videos = list(self.session_videos)
         analyzers = [schemas.analyzer_tool(tool.spec, videos) for tool in self.offered]
         free = [*self._viewing(), *self._surveying(), *schemas.reading_tools(videos, self._kinds())]
-        return [schemas.as_sent(tool) for tool in [*analyzers, *free, schemas.finish_tool(videos)]]
+        tracks = max(len(one.video.audio_tracks) for one in self.session_videos.values())
+        return as_sent([*analyzers, *free, schemas.finish_tool(videos)], without=() if tracks > 1 else ("track",))
 
     @cached_property
     def surveys(self) -> dict[str, Survey]:

@@ -238,9 +238,8 @@ SPEC = Spec(
     name="look",
     tool="look",
     description=(
-        "Have a model that sees pictures answer your question about frames: what somebody wears or holds, what a chart shows. "
-        "For what no other tool has a name for, once it is known where. Exactly the frames of the ranges are shown: 8 per range and "
-        "request unless `every` says otherwise. It hears nothing and can miscount. One neutral question at a time."
+        "Have a model that sees answer a question about frames: what somebody wears or holds, what a chart shows. For what no other "
+        "tool finds, where you know the time. It is shown 8 frames of each range, or as `every` says; it hears nothing and can miscount."
     ),
     grain=8_000,
     factory=make,

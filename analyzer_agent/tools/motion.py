@@ -202,12 +202,12 @@ def _where(regions: Sequence[FoundRegion], area: float) -> str:
 SPEC = Spec(
     name="motion",
     tool="find_motion",
-    description="Find when and where in the picture something moves, not what. Cheap; best with a camera that stands still.",
+    description="Find when and where something moves, not what. Cheap; for cameras that stand still.",
     grain=60_000,
     factory=lambda _options, engine: Motion(engine),
     needs_engine=True,
     kinds=("motion",),
-    filters_schema={"min_score": {"type": "number", "minimum": 0, "maximum": 1, "description": "leave out weaker motion"}},
+    filters_schema={"min_score": {"type": "number", "minimum": 0, "maximum": 1, "description": "leave out weaker"}},
     context=CONTEXT_MS,
     needs="picture",
 )

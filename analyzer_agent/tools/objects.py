@@ -125,10 +125,7 @@ def selected(observation: Observation, filters: Mapping[str, Any]) -> Observatio
 SPEC = Spec(
     name="objects",
     tool="detect_objects",
-    description=(
-        "Detect objects (people, vehicles, animals ...) on sampled frames: how many of each class, and where. "
-        "Counts of different frames do not add up."
-    ),
+    description=("Detect objects (people, animals, cars ...) on sampled frames: how many of each class, where. Never add up frames."),
     grain=8_000,
     step=1_000,
     factory=lambda options, engine: Objects(engine, options["vocabulary"]),
@@ -139,12 +136,12 @@ SPEC = Spec(
             "type": "array",
             "items": {"type": "string"},
             "default": [],
-            "description": "what to find, if the detector takes any name",
+            "description": "names, if the detector takes any",
         }
     },
     filters_schema={
-        "classes": names_filter("only these, by the detector's names"),
-        "min_score": min_score_filter(COUNTED_SCORE, "least confidence counted, from 0.1; default 0.25"),
+        "classes": names_filter("only these"),
+        "min_score": min_score_filter(COUNTED_SCORE, "default 0.25"),
     },
     resource="gpu",
     needs="picture",

@@ -199,7 +199,7 @@ def _frames(video: Video, picture: TimeRange, span: TimeRange, finder: CutFinder
 SPEC = Spec(
     name="scenes",
     tool="find_scenes",
-    description="Find the cuts. Gives numbered shots with their times.",
+    description="Find the cuts: numbered shots.",
     grain=60_000,
     factory=Scenes,
     needs_engine=True,
@@ -209,7 +209,7 @@ SPEC = Spec(
             "type": "string",
             "enum": list(DETECTORS),
             "default": "adaptive",
-            "description": "content: any strong change is a cut",
+            "description": "content: any strong change cuts",
         }
     },
     context=CONTEXT_MS,

@@ -214,7 +214,7 @@ def _split(words: list[HeardWord]) -> list[list[HeardWord]]:
 SPEC = Spec(
     name="speech",
     tool="transcribe_speech",
-    description="Transcribe what is said, word by word with times.",
+    description="Transcribe what is said, with times of words.",
     grain=GRAIN_MS,
     factory=Speech,
     needs_engine=True,
@@ -224,12 +224,12 @@ SPEC = Spec(
         "language": {
             "type": "string",
             "default": "auto",
-            "description": "language of the speech, such as 'en'; 'auto' hears which",
+            "description": "language, such as en; else as heard",
         },
         "hotwords": {
             "type": "string",
             "default": "",
-            "description": "names to expect, only where one was misheard",
+            "description": "names to expect where one was misheard",
         },
     },
     context=CONTEXT_MS,

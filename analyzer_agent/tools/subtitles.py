@@ -83,7 +83,7 @@ def _note(track: Track, cue: Cue, grain: TimeRange, duration: int) -> Observatio
 SPEC = Spec(
     name="subtitles",
     tool="read_subtitles",
-    description="Read the subtitles: what is said, as somebody wrote it down. Nearly free.",
+    description="Read the subtitles, which somebody wrote. Nearly free.",
     grain=0,
     factory=lambda _options, _engine: Subtitles(),
     kinds=("subtitle",),

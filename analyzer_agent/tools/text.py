@@ -170,8 +170,8 @@ SPEC = Spec(
     name="text",
     tool="read_screen_text",
     description=(
-        "Read text in the picture (titles, signs, slides, counters, code) by OCR on sampled frames. Missed are: text shown for less than "
-        "the step, and letters lower than about 16 pixels, where no region is named."
+        "Read text in the picture by OCR on sampled frames: titles, signs, counters. Misses text shown for less than the step and, "
+        "without a region, letters under 16 pixels."
     ),
     grain=8_000,
     step=2_000,
@@ -184,12 +184,12 @@ SPEC = Spec(
             "items": {"type": "string"},
             "minItems": 1,
             "default": ["en"],
-            "description": "ISO 639 codes: en, de, ch_sim ...",
+            "description": "en, de, ch_sim ...",
         },
         PART: SCHEMA,
     },
     filters_schema={
-        "min_score": min_score_filter(SHOWN_SCORE, "least confidence shown, from 0.3; default 0.5"),
+        "min_score": min_score_filter(SHOWN_SCORE, "default 0.5"),
     },
     context=COARSEST_MS,
     needs="picture",

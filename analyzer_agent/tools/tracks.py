@@ -154,8 +154,8 @@ SPEC = Spec(
     name="tracks",
     tool="count_objects",
     description=(
-        "Count the different objects of a class by following each: the number, the most at a time, and when each is in the picture. "
-        f"Counted again is what was hidden for {MAX_UNSEEN_MS / _SECOND_MS:g} s, and all at a cut or the end of a range."
+        "Count different objects by following each: how many, the most at a time, when each is seen. "
+        f"After {MAX_UNSEEN_MS / _SECOND_MS:g} s unseen, or a cut, one counts again."
     ),
     grain=8_000,
     factory=lambda options, engine: Tracks(engine, options["vocabulary"]),
@@ -163,8 +163,8 @@ SPEC = Spec(
     kinds=("track",),
     options_schema=objects.SPEC.options_schema,
     filters_schema={
-        "classes": names_filter("only these, by the detector's names"),
-        "min_score": min_score_filter(_COUNTED_SCORE, "least confidence counted, at the best moment; default 0.5"),
+        "classes": names_filter("only these"),
+        "min_score": min_score_filter(_COUNTED_SCORE, "default 0.5"),
     },
     resource="gpu",
     context=CONTEXT_MS,

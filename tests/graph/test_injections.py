@@ -170,6 +170,8 @@ def test_what_a_model_repeats_in_its_calls_and_in_a_wrong_answer(opened: Open, m
             ("search_notes", {"query": text}),
             ("read_notes", {"range": text}),
             ("search_notes", {"query": "x", "kinds": [text]}),
+            ("search_notes", {"query": "x", "kinds": f"speech, {text}"}),
+            ("find_fake", {"ranges": f"0:00-0:01, {text}"}),
         ]
         model.plan = [look, *wrong, ("read_notes", {text: text, "range": [0, 1]}), ("find_fake", {"ranges": [[text, 1]]}), look]
         answer = session.ask(QUESTION)

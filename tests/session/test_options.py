@@ -53,7 +53,7 @@ def test_values_are_read_as_the_schema_wants_them(
         ({"speech": {"track": "0"}}, "The option speech.track='0' is not valid: give a number from 1.", "audio track"),
         ({"speech": {"track": 1.5}}, "The option speech.track=1.5 is not valid: give a whole number.", "audio track"),
         ({"speech": {"track": True}}, "The option speech.track=True is not valid: give a number.", "audio track"),
-        ({"speech": {"language": 3}}, "The option speech.language=3 is not valid: give some text.", "language of the speech"),
+        ({"speech": {"language": 3}}, "The option speech.language=3 is not valid: give some text.", "language, such as en"),
         ({"text": {"languages": ""}}, "The option text.languages='' is not valid: give values, separated by commas.", ""),
         ({"scenes": {"detector": "magic"}}, "'magic' is not valid: choose one of adaptive, content.", ""),
     ],

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.events import ToolStarted
-from analyzer_agent.protocols import Cue
+from analyzer_agent.protocols import Cue, Track
 from analyzer_agent.records import ToolCall
 from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo, call, fake_spec
@@ -53,6 +53,26 @@ class TestRanges:
     )
     def test_every_way_of_writing_two(self, given_: Any) -> None:
         assert time_ranges(given_, SCOPE) == [TimeRange(10_000, 20_000), TimeRange(30_000, 40_000)]
+
+    def test_a_list_may_be_one_text_with_commas(self, store: Store) -> None:
+        toolbox = boxed(store, finds((11_000, 12_000, "A"), (31_000, 32_000, "B")))
+        result = done(toolbox, call("find_fake", ranges="0:10-0:20, 0:30-0:40"))
+        assert result.text.startswith("find_fake analyzed 0:10-0:20, 0:30-0:40") and result.note_ids == (1, 2)
+        assert done(toolbox, call("read_notes", range="0:10-0:20", kinds="text, text")).note_ids == (1,)
+        assert "'speach' is not a valid 'kinds'" in done(toolbox, call("read_notes", range="0:10-0:20", kinds="text,speach")).text
+        assert done(toolbox, call("find_fake", ranges="")).refusal == "'ranges' is empty. Name at least one: \"0:00-0:30, 1:00-1:10\"."
+        sent = {tool["function"]["name"]: tool["function"]["parameters"]["properties"] for tool in toolbox.schemas()}
+        assert sent["find_fake"]["ranges"] == sent["find_all"]["kinds"] == {"type": "string"}
+        assert "text" in sent["read_notes"]["kinds"]["description"]
+
+    def test_what_is_of_no_use_is_not_offered(self, store: Store) -> None:
+        options = {"track": {"type": ["integer", "string"], "description": "which"}}
+        tool = Tool(fake_spec(FakeAnalyzer([]), options_schema=options))
+        film = FakeVideo()
+        film.audio_tracks = [Track(1, "aac"), Track(2, "aac")]
+        boxes = boxed(store, tool), boxed(store, tool, videos=[film])
+        alone, choice = (box.schemas()[0]["function"]["parameters"]["properties"] for box in boxes)
+        assert "track" not in alone and choice["track"] == {"type": "string", "description": "which"}
 
     @pytest.mark.parametrize(
         ("given_", "told"),

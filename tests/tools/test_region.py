@@ -115,7 +115,7 @@ def test_a_region_reads_small_letters_and_places_them_in_the_whole_picture(box: 
 def test_a_model_is_sent_one_type_for_each_value(box: Any) -> None:
     (sent,) = (tool["function"]["parameters"]["properties"] for tool in box("look", look.SPEC, None).schemas()[:1])
     assert sent["region"]["type"] == "string" and sent["region"].keys() >= {"description"}
-    assert sent["compare"]["items"] == {"type": "string"} and "description" in sent["compare"]
+    assert sent["compare"]["type"] == sent["ranges"]["type"] == "string" and "description" in sent["compare"]
 
 
 def test_a_region_stands_beside_the_whole_picture_and_is_no_coverage_of_it(box: Any, reader: Any) -> None:
