@@ -1,11 +1,12 @@
 """The form in which texts are compared: one for search, quotations and the rules manager.
 
 The same word comes in many forms: full-width letters from an OCR model, decomposed accents from
-macOS, a ligature, `ß` and `ss`. And some scripts are written without spaces between words. Stored
+macOS, a ligature, `ß` and `ss`. OCR misreads single letters, see `alike`. And some scripts are written without spaces between words. Stored
 texts stay as they came; only what is compared is folded.
 """
 
 import re
+from collections.abc import Iterable
 from unicodedata import category, combining, decimal, normalize
 
 _ACCENTS = frozenset({1, *range(10, 37), *range(200, 241)})
@@ -96,3 +97,33 @@ def letters_of(word: str) -> list[str]:
         else:
             found.append(one)
     return found
+
+
+_ALIKE, _SHORTEST, _SHORTEST_PART, _LEAST_SHARE = 80, 4, 5, 0.4
+"""The least likeness, 0 to 100; letters that a text and a part of one must have; and the share of the whole that a part must be."""
+
+
+def alike(text: str, other: str) -> bool:
+    """Return whether OCR may have read one text as the other, or as a part of it; never with other digits.
+
+    >>> alike("shutterstock", "shuttersteck"), alike("stpck", "shutterstock"), alike("COUNTER 1", "COUNTER 2")
+    (True, True, False)
+    """
+    from rapidfuzz import fuzz  # loads slowly, and most commands compare nothing this way
+
+    one, two = sorted((fold(text), fold(other)), key=len)
+    if len(one) < _SHORTEST or [c for c in one if c.isdigit()] != [c for c in two if c.isdigit()]:
+        return False
+    part = len(one) >= _SHORTEST_PART and len(one) >= _LEAST_SHARE * len(two)
+    return fuzz.ratio(one, two) >= _ALIKE or (part and fuzz.partial_ratio(one, two) >= _ALIKE)
+
+
+def misread(words: Iterable[str], known: Iterable[str]) -> list[str]:
+    """Return those of the known words (folded) that may be misread forms of some words, the most alike first."""
+    from rapidfuzz import fuzz
+
+    asked = {word for word in words if word.isalpha() and not is_unspaced(word)}
+    found = {
+        one: max(fuzz.ratio(one, word) for word in asked) for one in known if one not in asked and any(alike(one, word) for word in asked)
+    }
+    return sorted(found, key=lambda one: (-found[one], one))

@@ -63,6 +63,7 @@ DECLARED_UPWARD: set[tuple[str, str]] = set()
 DOORS: dict[str, str | tuple[str, ...]] = {
     "av": "media",
     "charset_normalizer": "media.cue_files",
+    "rapidfuzz": "folding",
     "openai": "llm.openai_",
     "genai_prices": "llm.prices",
     "langgraph": "graph",

@@ -20,7 +20,7 @@ def place_text(note: Note, score: float | None) -> str:
         score: the score of the merged note, 0 to 1.
     """
     lowest = DOUBTFUL.get(note.kind)
-    boxes = _boxes(note) if lowest is not None else []
+    boxes = boxes_of(note) if lowest is not None else []
     if not boxes or lowest is None:
         return ""
     first = boxes[0]
@@ -36,6 +36,15 @@ def place_text(note: Note, score: float | None) -> str:
     return ", ".join(said)
 
 
+def same_place(one: Note, other: Note) -> bool:
+    """Return whether the first box of one note covers at least half of the other's, or is covered by it so."""
+    if not (boxes := boxes_of(one)[:1]) or not (others := boxes_of(other)[:1]):
+        return False
+    (x, y, wide, high), (u, v, across, down) = boxes[0], others[0]
+    shared = max(0.0, min(x + wide, u + across) - max(x, u)) * max(0.0, min(y + high, v + down) - max(y, v))
+    return shared > 0 and shared >= min(wide * high, across * down) / 2
+
+
 def place_of(box: Sequence[float]) -> str:
     """Return where the centre of a box (x, y, width, height as shares of the picture) is: `top left`, `centre` ..."""
     across, down = box[0] + box[2] / 2, box[1] + box[3] / 2
@@ -44,7 +53,7 @@ def place_of(box: Sequence[float]) -> str:
     return " ".join(filter(None, (row, column))) or "centre"
 
 
-def _boxes(note: Note) -> list[Sequence[float]]:
+def boxes_of(note: Note) -> list[Sequence[float]]:
     """Return the boxes of a note, each x, y, width and height as shares of the picture; imported notes may have none."""
     detail = note.observation.detail
     rows: Any = [detail["box"]] if note.kind == "text" and "box" in detail else detail.get("boxes", ())

@@ -1,13 +1,14 @@
 """Render merged notes and results: as records for callers, and as text for a model, within a budget."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from analyzer_agent.evidence.merging import MergedNote
-from analyzer_agent.evidence.places import place_text
+from analyzer_agent.evidence.places import place_text, same_place
 from analyzer_agent.evidence.spoken_words import words_of
 from analyzer_agent.evidence.tracks import most_at_once
 from analyzer_agent.fencing import MAX_TEXT_CHARS, inline, quoted
 from analyzer_agent.fencing import fenced as fence
+from analyzer_agent.folding import alike
 from analyzer_agent.records import JoinedNote, ShownNote, Unexamined, Word
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, clock, merge, total
@@ -19,6 +20,8 @@ DEFAULT_TOKENS = 1_500
 _LINE_CHARS = 80
 """Characters of a line beside its text, about."""
 _REPEATS_SHOWN = 3
+_RECENT_LINES = 40
+"""Of so many lines before it a text may be a variant."""
 _SPANS_SHOWN = 8
 _TRACKS_NAMED = 8
 
@@ -66,7 +69,7 @@ def as_text(
             lines.append(f"... {left} more; narrow the range, or use find_all")
             break
         lines.append(line)
-        shown.append(shown_note(group, longest))
+        shown += shown_notes(group, longest)
         room -= len(line) + 1
     return "\n".join(lines), shown
 
@@ -90,33 +93,67 @@ def with_words(runs: Sequence[MergedNote], span: TimeRange) -> tuple[str, list[S
 
 
 def fold_repeats(runs: Sequence[MergedNote]) -> list[list[MergedNote]]:
-    """Group the notes by line: all occurrences of a repeated text, or a single note."""
+    """Group the notes by line: all occurrences of a repeated text and its variants by OCR, or a single note."""
     groups: dict[tuple[str, str, str], list[MergedNote]] = {}
+    joined: dict[tuple[str, str, str], tuple[str, str, str]] = {}
     for n, run in enumerate(runs):
         slot = (run.video, run.kind, run.text if run.kind not in ("speech", "subtitle", "scene", "track", "absence") else f"{run.text}/{n}")
-        groups.setdefault(slot, []).append(run)
+        if run.kind == "text" and slot not in joined:
+            recent = reversed(list(groups)[-_RECENT_LINES:])
+            joined[slot] = next((known for known in recent if _is_variant(run, groups[known])), slot)
+        groups.setdefault(joined.get(slot, slot), []).append(run)
     return list(groups.values())
 
 
+def _is_variant(run: MergedNote, group: Sequence[MergedNote]) -> bool:
+    """Return whether a text is another reading of a group's line: alike, in the same place."""
+    first = group[0]
+    if (first.video, first.kind) != (run.video, run.kind) or not same_place(first.notes[0], run.notes[0]):
+        return False
+    return alike(first.text, run.text) and len({other.text for other in group}) <= _REPEATS_SHOWN
+
+
+def _named(group: Sequence[MergedNote]) -> list[MergedNote]:
+    """Return the repeats that a group's line names, in time order: each variant once, and others if there is room."""
+    first, *again = group
+    variants = list({run.text: run for run in reversed(again) if run.text != first.text}.values())
+    told = {run.id for run in variants}
+    others = [run for run in again if run.id not in told]
+    chosen = [*variants, *others[: max(0, _REPEATS_SHOWN - len(variants))]]
+    return sorted(chosen, key=lambda run: (run.span.start, run.id))
+
+
 def group_line(group: Sequence[MergedNote], video: str = "", longest: int = MAX_TEXT_CHARS) -> str:
-    """Return the line of a group: its first note, and ids and times of the next three; read_notes can tell each."""
+    """Return the line of a group: its first note, and ids and times of three others; read_notes can tell each."""
     first, *again = group
     if not again:
         return as_line(first, video, longest=longest)
-    spans = [f"#{r.id} {clock(r.span.start)}-{clock(r.span.end)}" for r in again]
-    rest = len(spans) - _REPEATS_SHOWN
-    more = (
-        f" and {rest} more time{'' if rest == 1 else 's'} until {clock(again[-1].span.end)} (read_notes detail=repeats)" if rest > 0 else ""
-    )
-    return f"{as_line(first, video, longest=longest)} again at {', '.join(spans[:_REPEATS_SHOWN])}{more}"
+    named = _named(group)
+    told = []
+    for run in named:
+        variant = f" '{quoted(run.text, longest)[1:-1]}'" if run.text != first.text else ""
+        told.append(f"#{run.id} {clock(run.span.start)}-{clock(run.span.end)}{variant}")
+    rest = len(again) - len(named)
+    until = clock(again[-1].span.end)
+    more = f" and {rest} more time{'' if rest == 1 else 's'} until {until} (read_notes detail=repeats)" if rest else ""
+    return f"{as_line(first, video, longest=longest)} again at {', '.join(told)}{more}"
 
 
-def shown_note(group: Sequence[MergedNote], longest: int = MAX_TEXT_CHARS) -> ShownNote:
-    """Return the record of a group's line."""
+def shown_note(group: Sequence[MergedNote], longest: int = MAX_TEXT_CHARS, named: Collection[int] = ()) -> ShownNote:
+    """Return the record of a line's text; `named` are the ids in the line."""
     first = group[0]
     text = quoted(first.text, longest)[1:-1]
-    again = tuple(run.id for run in group[1 : 1 + _REPEATS_SHOWN])
+    again = tuple(run.id for run in group[1:] if run.id in named)
     return ShownNote(first.id, first.video, first.span, first.kind, text, first.uncertain, len(group), again=again)
+
+
+def shown_notes(group: Sequence[MergedNote], longest: int = MAX_TEXT_CHARS) -> list[ShownNote]:
+    """Return the records of a group's line, one for each variant of its text."""
+    by_text: dict[str, list[MergedNote]] = {}
+    for run in group:
+        by_text.setdefault(run.text, []).append(run)
+    named = {run.id for run in _named(group)}
+    return [shown_note(alike_ones, longest, named) for alike_ones in by_text.values()]
 
 
 def spans_text(spans: Iterable[TimeRange]) -> str:

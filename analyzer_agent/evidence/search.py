@@ -9,7 +9,7 @@ from analyzer_agent.evidence.merging import SEPARATE_KINDS, MergedNote, NoteRead
 from analyzer_agent.evidence.plan import SampleGrid
 from analyzer_agent.evidence.provenance import BoundAnalyzer, search_provenance
 from analyzer_agent.evidence.tracks import is_piece, join_tracks, merged_track
-from analyzer_agent.folding import fold, is_unspaced, words_in
+from analyzer_agent.folding import fold, is_unspaced, misread, words_in
 from analyzer_agent.protocols import Spec
 from analyzer_agent.records import Note, Sample
 from analyzer_agent.storage import Store
@@ -27,6 +27,9 @@ _FUNCTION_WORDS = frozenset(
     """.split()  # noqa: SIM905 (prose reads better than a list of strings)
 )
 """Words that a search passes over, unless it has no others."""
+
+_READ_KIND, _MISREAD_TOLD = "text", 8
+"""The kind of notes that OCR makes; so many words that may be misread ones are told."""
 
 MAX_RESULTS = 20
 """The most hits of a search in samples."""
@@ -221,6 +224,21 @@ def every_match(
         runs = _holding_all(reader, parts, video, scope, kinds, beginnings) if parts else reader.merged_notes(video, scope, kinds=kinds)
         found += _occurrences(runs)
     return found
+
+
+def misread_words(reader: NoteReader, words: str, scopes: Mapping[str, TimeRange], kinds: Sequence[str] | None = None) -> list[str]:
+    """Return the words that were read in pictures and may be some of these words, misread by OCR; the most alike first.
+
+    Args:
+        reader: reads the notes.
+        words: the words that are searched for.
+        scopes: where to look, by video id.
+        kinds: the kinds of notes that are searched.
+    """
+    if kinds and _READ_KIND not in kinds:
+        return []
+    texts = {note.text for video, scope in scopes.items() for note in reader.store.notes.brief(video, scope, [_READ_KIND])}
+    return misread(words_in(words), {word for text in texts for word in words_in(text)})[:_MISREAD_TOLD]
 
 
 def _holding_all(

@@ -55,5 +55,5 @@ def known_notes(toolbox: Toolbox, told: Sequence[dict[str, Any]]) -> tuple[str, 
     if not shown or len(text) > _MAX_TOKENS * CHARS_PER_TOKEN:
         return "", []
     before = "\n".join(str(message.get("content")) for message in told)
-    new = [(line, note.ids) for line, note in zip(text.split("\n"), shown, strict=True) if line not in before]
-    return (fenced("\n".join(line for line, _ in new)), [number for _, ids in new for number in ids]) if new else ("", [])
+    new = [line for line in text.split("\n") if line not in before]
+    return (fenced("\n".join(new)), [number for note in shown for number in note.ids]) if new else ("", [])

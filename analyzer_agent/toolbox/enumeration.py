@@ -11,12 +11,12 @@ from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.evidence.absence import store_absences
 from analyzer_agent.evidence.merging import MergedNote, NoteReader
 from analyzer_agent.evidence.rendering import as_line, fenced_result, shown_note
-from analyzer_agent.evidence.search import Occurrence, every_match
+from analyzer_agent.evidence.search import Occurrence, every_match, misread_words
 from analyzer_agent.fencing import echoes_fenced, quoted
 from analyzer_agent.records import ToolCall, ToolResult
 from analyzer_agent.storage.note_table import MAX_ROWS, NoteTable
 from analyzer_agent.timeline import TimeRange, seconds
-from analyzer_agent.toolbox.note_tools import searched_range
+from analyzer_agent.toolbox.note_tools import searched_range, with_misread
 from analyzer_agent.toolbox.session_video import SessionVideo, coverage_by_analyzer, coverage_sentence, examined
 
 PAGE = 40
@@ -45,10 +45,11 @@ def find_all(reader: NoteReader, session_videos: Mapping[str, SessionVideo], cal
     sought = f"{quoted(words)[1:-1]!r} " if words else ""
     what = echoes_fenced(f"{sought}in {', '.join(kinds)}" if kinds else sought.strip(), words)
     near = [] if found or not words else every_match(reader, words, scopes, kinds, beginnings=True)
+    alike = misread_words(reader, words, scopes, kinds) if words else []
     looked = coverage_sentence(reader, chosen, span, among)
     if not found and not near:
         absent = _absences(reader, scopes, chosen, words, kinds, among)
-        lines = "\n".join(as_line(run) for run in absent)
+        lines = with_misread("\n".join(as_line(run) for run in absent), alike)
         shown = tuple(shown_note([run]) for run in absent)
         head = f"No note matches {what}. {looked}" if not lines else f"No note matches {what}. {looked.rstrip('.')}"
         return ToolResult(call.id, fenced_result(head, lines), tuple(run.id for run in absent), span, args=args, shown=shown)
@@ -67,7 +68,7 @@ def find_all(reader: NoteReader, session_videos: Mapping[str, SessionVideo], cal
         lines, told = _page(found[(page - 1) * PAGE : page * PAGE], names)
     return ToolResult(
         call.id,
-        fenced_result(f"{head}. {looked.rstrip('.')}", lines),
+        fenced_result(f"{head}. {looked.rstrip('.')}", with_misread(lines, alike)),
         tuple(run.id for run in told),
         span,
         args=args,

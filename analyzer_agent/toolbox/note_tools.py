@@ -23,7 +23,7 @@ from analyzer_agent.evidence.rendering import (
     shown_note,
     with_words,
 )
-from analyzer_agent.evidence.search import search_ranked
+from analyzer_agent.evidence.search import misread_words, search_ranked
 from analyzer_agent.evidence.summary import Part, SummaryCache, store_chapters
 from analyzer_agent.fencing import echoes_fenced
 from analyzer_agent.records import ABSENCE, ShownNote, ToolCall, ToolResult, Unexamined
@@ -84,6 +84,8 @@ def search_notes(reader: NoteReader, session_videos: Mapping[str, SessionVideo],
         head += f"; only {SEARCH_LIMIT} are shown: narrow the range, or add words"
     if not shown:
         head = f"No note matches {query}. {coverage_sentence(reader, chosen, span)}"
+    scopes = {one: part for one, scope in scopes.items() if (part := span.within(scope))}
+    lines = with_misread(lines, misread_words(reader, args["query"], scopes, args.get("kinds")))
     return ToolResult(
         call.id,
         fenced_result(head, lines),
@@ -93,6 +95,11 @@ def search_notes(reader: NoteReader, session_videos: Mapping[str, SessionVideo],
         found=len(inside),
         shown=tuple(shown),
     )
+
+
+def with_misread(lines: str, words: Sequence[str]) -> str:
+    """Return the lines of a search and one on words that were read in pictures and may be the ones searched for."""
+    return "\n".join(filter(None, [lines, f"... read alike in pictures, search these too: {', '.join(words)}" if words else ""]))
 
 
 def searched_range(session_videos: Mapping[str, SessionVideo], args: Mapping[str, Any]) -> TimeRange:

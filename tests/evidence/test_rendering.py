@@ -13,11 +13,17 @@ from analyzer_agent.evidence.rendering import as_line, as_text, spans_text
 from analyzer_agent.fencing import quoted
 from analyzer_agent.records import Note, Observation
 from analyzer_agent.timeline import TimeRange
+from note_lines import parse_note_lines
 
 
 def run(note_id: int, start: int, end: int, text: str, kind: str = "text", **how: Any) -> MergedNote:
     note = Note(note_id, "v", "fake", "k", Observation(TimeRange(start, end), kind, text))
     return MergedNote((note,), note.span, text, None, **how)
+
+
+def placed(note_id: int, start: int, text: str, detail: dict[str, Any]) -> MergedNote:
+    note = Note(note_id, "v", "fake", "k", Observation(TimeRange(start, start + 1_000), "text", text, None, detail))
+    return MergedNote((note,), note.span, text, None)
 
 
 def test_a_line_tells_where_what_and_how_sure() -> None:
@@ -68,6 +74,33 @@ def test_repeats_are_told_once_with_their_times() -> None:
         ((9,), 1),
     ]
     assert len(as_text(again, fold=False)[0].splitlines()) == 6
+
+
+def test_variants_of_a_line_by_ocr_are_one_line_in_which_each_is_told() -> None:
+    box = {"box": [0.4, 0.4, 0.2, 0.1]}
+    texts = ["shutterstock", "shuttersteck", "shutterstock", "stpck", "shutterstock", "shuttersteck", "shutterstock"]
+    lines = [placed(n, n * 2_000, text, box) for n, text in enumerate(texts)]
+    text, shown = as_text(lines)
+    assert text == (
+        "#0 0:00-0:01 text (centre, 10% high) \"shutterstock\" again at #1 0:02-0:03 'shuttersteck', #2 0:04-0:05, #3 0:06-0:07 'stpck' "
+        "and 3 more times until 0:13 (read_notes detail=repeats)"
+    )
+    assert [(note.text, note.times, note.ids) for note in shown] == [
+        ("shutterstock", 4, (0, 2)),
+        ("shuttersteck", 2, (1,)),
+        ("stpck", 1, (3,)),
+    ]
+    assert parse_note_lines(text)[0].times == 7
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "elsewhere"),
+    [("COUNTER 1", "COUNTER 2", False), ("PIER 4", "PIER 7", False), ("shutterstock", "shuttersteck", True), ("EXIT", "TAXI", False)],
+)
+def test_other_numbers_and_places_are_other_lines(one: str, other: str, elsewhere: bool) -> None:
+    boxes = {"box": [0.1, 0.1, 0.2, 0.1]}, {"box": [0.6, 0.6, 0.2, 0.1] if elsewhere else [0.1, 0.1, 0.2, 0.1]}
+    text, _ = as_text([placed(1, 0, one, boxes[0]), placed(2, 2_000, other, boxes[1])])
+    assert len(text.splitlines()) == 2
 
 
 def test_the_same_words_said_twice_are_two_findings() -> None:

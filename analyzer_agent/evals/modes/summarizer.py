@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from analyzer_agent.evals.modes.description import Description, describe
 from analyzer_agent.evals.modes.single_call import QuestionContext, ask_and_check
 from analyzer_agent.events import Emit
-from analyzer_agent.evidence.rendering import shown_note, spans_text
+from analyzer_agent.evidence.rendering import shown_notes, spans_text
 from analyzer_agent.messages import question_message
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols.metering import metering
@@ -36,8 +36,8 @@ class Summarizer:
         told = describe(toolbox, tokens=room)
         content = f"{_as_evidence(told, results, toolbox)}\n\n{question_message(context.question, context.options)}"
         videos = "\n".join(f'- "{session_video.name}": {session_video.scope}' for session_video in toolbox.session_videos.values())
-        evidence = {line.id: line.runs[0] for line in told.lines}
-        shown = [shown_note(line.runs) for line in told.lines]
+        evidence = {run.id: run for line in told.lines for run in line.runs}
+        shown = [note for line in told.lines for note in shown_notes(line.runs)]
         outcome = ask_and_check(context, render("summarizer", videos=videos), content, emit, evidence, shown)
         answer = replace(outcome.answer, stopped=_stop_reason(results))
         seen = replace(Usage.of_calls(vision=[result.vision for result in results]), analyzer_ms=spent_ms(results))
