@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from analyzer_agent import llm
+from cli_kit import Cli
 from places import SHARED
 
 _LONG = (
@@ -162,6 +163,12 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(socket, "getaddrinfo", guarded(socket.getaddrinfo, lambda host, *_, **__: host))
     yield
     assert tried == [], "a test tried to reach the network"
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """The command line, with user folders of its own."""
+    return Cli(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -18,11 +18,6 @@ OTHER = "Who says good morning?"
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     talk(tmp_path / "talk.mp4")
     talk(tmp_path / "other.mp4", cues=[(0, 900, "The parrot costs ninety.")], seconds=1)

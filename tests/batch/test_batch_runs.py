@@ -24,11 +24,6 @@ LOOK = ("read_subtitles", {"ranges": [["0:00", "0:02"]]})
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     talk(tmp_path / "talk.mp4")
     return tmp_path

@@ -14,11 +14,6 @@ NOWHERE = "Which elephant is mentioned?"
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
-
-
-@pytest.fixture
 def video(tmp_path: Path) -> Path:
     return talk(tmp_path / "talk.mp4", cues=())
 

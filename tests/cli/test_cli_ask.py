@@ -23,16 +23,6 @@ Confidence: medium
 """
 
 
-@pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
-
-
-@pytest.fixture
-def video(tmp_path: Path) -> Path:
-    return talk(tmp_path / "talk.mp4")
-
-
 def test_the_answer_with_its_evidence_and_cost(cli: Cli, video: Path) -> None:
     shown = cli("ask", video, PRICE).stdout
     assert shown.startswith(ANSWER + "Cost: 2 new media-seconds, 0 reused, ") and shown.endswith(" s\n")

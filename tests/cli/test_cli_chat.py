@@ -15,16 +15,6 @@ from openai_server import OpenAIServer
 COST = 'Subtitle: "One basket of fish costs forty dollars." [#2]. (Found by keyword rules, without a language model.)\n'
 
 
-@pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
-
-
-@pytest.fixture
-def video(tmp_path: Path) -> Path:
-    return talk(tmp_path / "talk.mp4")
-
-
 def test_questions_are_answered_and_the_session_can_be_taken_up(cli: Cli, video: Path) -> None:
     first = cli("chat", video, "--session", "fish", stdin=f"{PRICE}\n\nWho says good morning?\n")
     assert first.stdout.count("Confidence: ") == 2 and first.stdout.startswith(COST)

@@ -13,16 +13,6 @@ from cli_kit import PRICE, Cli, talk
 from media_maker import all_frames, number_of
 
 
-@pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
-
-
-@pytest.fixture
-def video(tmp_path: Path) -> Path:
-    return talk(tmp_path / "talk.mp4")
-
-
 def ask(cli: Cli, video: Path) -> str:
     return str(cli.json("ask", video, PRICE, "--manager", "rules", "--tools", "subtitles", "--json")["session"])
 

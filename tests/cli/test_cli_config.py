@@ -11,11 +11,6 @@ from cli_kit import Cli
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
-
-
-@pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "xdg_config_home" / "analyzer-agent" / "config.toml"
     path.parent.mkdir(parents=True)

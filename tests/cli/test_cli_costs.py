@@ -4,23 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from cli_kit import PRICE, Cli, talk
+from cli_kit import PRICE, Cli
 from openai_server import OpenAIServer
 
 READ = ("read_subtitles", {"ranges": [["0:00", "0:02"]]})
 LOOK = ("look", {"ranges": [["0:00", "0:01"]], "question": "Which colour is shown?"})
 END = ("finish", {"answer": "It costs forty [#2].", "notes": [2], "confidence": "high", "found": True})
 NOTHING = ("finish", {"answer": "It is not shown.", "notes": [], "confidence": "high", "found": False})
-
-
-@pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
-
-
-@pytest.fixture
-def video(tmp_path: Path) -> Path:
-    return talk(tmp_path / "talk.mp4")
 
 
 def test_a_look_is_paid_for(cli: Cli, video: Path) -> None:

@@ -2,15 +2,8 @@
 
 from pathlib import Path
 
-import pytest
-
 from cli_kit import Cli
 from damage_kit import KEYS, damage, words
-
-
-@pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
 
 
 def test_index_claims_what_was_seen(cli: Cli, tmp_path: Path) -> None:

@@ -15,11 +15,6 @@ from analyzer_agent.cli.demo import QUESTIONS
 from cli_kit import PRICE, Cli, talk
 
 
-@pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
-
-
 @pytest.mark.slow
 def test_the_demo_answers_cites_and_ends_with_what_to_try_next(cli: Cli, tmp_path: Path) -> None:
     code = (

@@ -16,16 +16,6 @@ USAGE = "Usage: main ask [OPTIONS] VIDEO|FOLDER... QUESTION\nTry 'main ask --hel
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
-
-
-@pytest.fixture
-def video(tmp_path: Path) -> Path:
-    return talk(tmp_path / "talk.mp4")
-
-
-@pytest.fixture
 def silent(tmp_path: Path) -> Path:
     return talk(tmp_path / "silent.mp4", sound=False)
 

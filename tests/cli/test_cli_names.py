@@ -15,11 +15,6 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems h
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
-
-
-@pytest.fixture
 def video(tmp_path: Path) -> Path:
     path = tmp_path / os.fsdecode(BYTES)
     os.rename(talk(tmp_path / "talk.mp4"), path)

@@ -17,16 +17,6 @@ from media_maker import Clip, Tone, write
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
-
-
-@pytest.fixture
-def video(tmp_path: Path) -> Path:
-    return talk(tmp_path / "talk.mp4")
-
-
-@pytest.fixture
 def known(cli: Cli, video: Path) -> Path:
     cli("index", video, "--with", "subtitles")
     return video

@@ -10,16 +10,6 @@ import pytest
 from cli_kit import CUES, PRICE, Cli, talk
 
 
-@pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
-
-
-@pytest.fixture
-def video(tmp_path: Path) -> Path:
-    return talk(tmp_path / "talk.mp4")
-
-
 def document(page: Path) -> Any:
     found = re.search(r'<script type="application/json" id="document">(.*?)</script>', page.read_text(encoding="utf-8"))
     assert found

@@ -13,11 +13,6 @@ TWICE = ((100, 700, "The captain is named Margaret."), (800, 1300, "We have fish
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
-
-
-@pytest.fixture
 def talks(tmp_path: Path, cli: Cli) -> Path:
     folder = tmp_path / "talks"
     folder.mkdir()

@@ -13,11 +13,6 @@ SAID = ("One basket of fish costs forty dollars, she says.", "That is far too mu
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
-
-
-@pytest.fixture
 def video(tmp_path: Path) -> Path:
     return talk(tmp_path / "talk.mp4", seconds=8)
 

@@ -23,11 +23,6 @@ from weights_server import WeightsServer
 DOCS = ROOT / "docs" / "engines.md"
 
 
-@pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
-
-
 @pytest.fixture(scope="module")
 def whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_whisper.make(tmp_path_factory.mktemp("whisper"))

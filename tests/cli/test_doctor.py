@@ -18,11 +18,6 @@ from cli_kit import PRICE, Cli, talk
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
-
-
-@pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(store=tmp_path / "store.db", manager="rules")
 

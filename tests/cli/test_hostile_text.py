@@ -4,8 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from cli_kit import PRICE, Cli, talk
 from injections import TEXTS
 from media_maker import Clip, write
@@ -14,11 +12,6 @@ from obedient import CONTROLS, COUNT
 
 def clean(shown: str) -> bool:
     return not CONTROLS.search(shown.replace("\t", " "))
-
-
-@pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
 
 
 def test_imported_notes_on_the_terminal(cli: Cli, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from analyzer_agent.installing import VISION, amount_of_bytes, install_extra, vision_size
-from cli_kit import PRICE, Cli, talk
+from cli_kit import PRICE, Cli
 
 ATTEMPTS = "attempts.txt"
 NO_NETWORK = f"""
@@ -84,11 +84,6 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     return Machine(Cli(tmp_path))
-
-
-@pytest.fixture
-def video(tmp_path: Path) -> Path:
-    return talk(tmp_path / "talk.mp4")
 
 
 # --- the guard itself ---------------------------------------------------------------------------------------------------

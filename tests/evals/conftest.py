@@ -6,39 +6,22 @@ from typing import Any
 
 import pytest
 
-from analyzer_agent.config import Settings
 from analyzer_agent.config.overrides import Mode
 from analyzer_agent.session import Session
-from analyzer_agent.testing import FakeAnalyzer, ScriptedModel, fake_spec
-from analyzer_agent.toolbox import Tool, Toolbox
-from media_maker import Clip, Text, write
 from modes_kit import Open
-
-CUES = [(200, 900, "Welcome to the harbour."), (1000, 1800, "A crate costs forty pounds.")]
+from session_kit import pier, sessions_on
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(tmp_path_factory.mktemp("clips") / "pier.mp4", Clip(texts=[Text(CUES, language="eng")]))
+    return pier(tmp_path_factory.mktemp("clips"))
 
 
 @pytest.fixture
 def opened(clip: Path, tmp_path: Path) -> Iterator[Open]:
-    sessions = []
+    with sessions_on(clip, tmp_path / "store.db") as open_:
 
-    def open_(mode: Mode, *replies: Any, analyzer: FakeAnalyzer | None = None, **more: Any) -> Session:
-        given: dict[str, Any] = {
-            "name": "t",
-            "store": tmp_path / "store.db",
-            "tools": ("subtitles",),
-            "model": ScriptedModel(*replies),
-        } | more
-        session = Session(*given.pop("videos", [clip]), settings=Settings(store=given.pop("store")), mode=mode, **given)
-        if analyzer:
-            session.toolbox = Toolbox(session.store, session.session_videos, {"fake": Tool(fake_spec(analyzer, grain=250))})
-        sessions.append(session)
-        return session
+        def in_mode(mode: Mode, *replies: Any, **more: Any) -> Session:
+            return open_(*replies, mode=mode, **more)
 
-    yield open_
-    for session in sessions:
-        session.close()
+        yield in_mode

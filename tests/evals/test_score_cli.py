@@ -11,11 +11,6 @@ from openai_server import OpenAIServer
 from score_kit import failed, gold, line, write
 
 
-@pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
-
-
 def of(answer: int, **more: Any) -> dict[str, Any]:
     return gold(answer, dataset="nextgqa", **more)
 

@@ -154,11 +154,6 @@ def test_speakers_are_kept(given: Any, text: str) -> None:
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
-
-
-@pytest.fixture
 def bring(cli: Cli, tmp_path: Path) -> Bring:
     def run(content: Any, *flags: Any, code: int = 0) -> Result:
         file = tmp_path / "file.dat"

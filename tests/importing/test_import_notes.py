@@ -22,11 +22,6 @@ Bring = Callable[..., Result]
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
-
-
-@pytest.fixture
 def bring(cli: Cli, tmp_path: Path) -> Bring:
     def run(content: Any, *flags: Any, name: str = "file.dat", video: str = "film", code: int = 0) -> Result:
         file = tmp_path / name

@@ -1,11 +1,39 @@
-"""What the tests of sessions share: a fake analyzer for a session, and replies of a scripted model."""
+"""What the tests of sessions share: a small clip, sessions on it, a fake analyzer, and replies of a scripted model."""
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
+from analyzer_agent.config import Settings
 from analyzer_agent.protocols import Reply
 from analyzer_agent.session import Session
-from analyzer_agent.testing import FakeAnalyzer, call, fake_spec
+from analyzer_agent.testing import FakeAnalyzer, ScriptedModel, call, fake_spec
 from analyzer_agent.toolbox import Tool, Toolbox
+from media_maker import Clip, Text, write
+
+CUES = [(200, 900, "Welcome to the harbour."), (1000, 1800, "A crate costs forty pounds.")]
+
+
+def pier(folder: Path) -> Path:
+    """Write a clip with subtitles."""
+    return write(folder / "pier.mp4", Clip(texts=[Text(CUES, language="eng")]))
+
+
+@contextmanager
+def sessions_on(clip: Path, store: Path) -> Iterator[Callable[..., Session]]:
+    """Yield a function that opens sessions on the clip; with `analyzer`, it is the only tool."""
+    with ExitStack() as stack:
+
+        def open_(*replies: Any, analyzer: FakeAnalyzer | None = None, grain: int = 250, **more: Any) -> Session:
+            given: dict[str, Any] = {"name": "t", "store": store, "tools": ("subtitles",), "model": ScriptedModel(*replies)} | more
+            session = Session(*given.pop("videos", [clip]), settings=Settings(store=given.pop("store")), **given)
+            stack.callback(session.close)
+            if analyzer:
+                fake(session, analyzer, grain)
+            return session
+
+        yield open_
 
 
 def fake(session: Session, analyzer: FakeAnalyzer, grain: int = 250) -> None:

@@ -162,11 +162,6 @@ def test_a_single_track_is_told_as_before(opened: Opened) -> None:
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
-
-
-@pytest.fixture
 def talk(tmp_path: Path) -> Path:
     """The sample's sound on a second track, after silence."""
     from analyzer_agent.media import open_video

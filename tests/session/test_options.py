@@ -92,11 +92,6 @@ def test_a_language_that_no_engine_knows_is_told_before_anything_runs(cli: Cli, 
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path)
-
-
-@pytest.fixture
 def video(tmp_path: Path) -> Path:
     return write(tmp_path / "v.mp4", Clip(times=range(0, 2_000, 40)))
 
