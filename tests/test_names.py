@@ -34,7 +34,7 @@ MODULES = frozenset(
     opencv_pictures opening options orientation other_tracks output overrides packages packet_reader page parsing
     picture_tiles pictures places plan playlists plugins pocketsphinx prefetch prices probe progress prompt_size
     prompts protocols provenance pyscenedetect question_file question_parser question_state questions quotations
-    rapidocr readers records regions rendering repetition report resampler rules runner sample sampling sanitize
+    rapidocr rarity readers records regions rendering repetition report resampler rules runner sample sampling sanitize
     scenes scheduler schemas score seams search search_words sections sent_tools session session_video sessions setting
     settings shots sighted single_call slash_commands source sources speech spoken_words sqlite_import state stills
     storage stream_end submission subtitle_formats subtitles summarizer summary support tags tally telemetry_off

@@ -11,7 +11,7 @@ from analyzer_agent.fencing import fenced as fence
 from analyzer_agent.folding import alike
 from analyzer_agent.records import JoinedNote, ShownNote, Unexamined, Word
 from analyzer_agent.storage import Store
-from analyzer_agent.timeline import TimeRange, clock, merge, total
+from analyzer_agent.timeline import TimeRange, clock, merge, seconds, total
 
 CHARS_PER_TOKEN = 4
 DEFAULT_TOKENS = 1_500
@@ -20,6 +20,7 @@ DEFAULT_TOKENS = 1_500
 _LINE_CHARS = 80
 """Characters of a line beside its text, about."""
 _REPEATS_SHOWN = 3
+_MINUTE_MS = 60_000
 _RECENT_LINES = 40
 """Of so many lines before it a text may be a variant."""
 _SPANS_SHOWN = 8
@@ -29,13 +30,15 @@ _TRACKS_NAMED = 8
 def as_line(run: MergedNote, video: str = "", times: str = "", longest: int = MAX_TEXT_CHARS) -> str:
     """Return `#12 1:04.2-1:07.9 speech "it costs forty"`, with `video` after the id if given.
 
-    Text, objects and tracks tell where in the picture they are, see `places`.
+    Text, objects and tracks tell where in the picture they are, see `places`; shots how long they are.
     A text that is longer than `longest` characters is truncated, and the line says how to read it all.
     """
     span = times or f"{clock(run.span.start)}-{clock(run.span.end)}"
     marks = [" (uncertain)"] if run.uncertain else []
     if run.suggested:
         marks.append(f" (suggested: {quoted(' '.join(dict.fromkeys(run.suggested)))})")
+    if run.kind == "scene":
+        marks.append(f" ({_length(run.span)})")
     if run.open_start or run.open_end:
         marks.append(" (may go on beyond)")
     where = f"{video} " if video else ""
@@ -44,6 +47,10 @@ def as_line(run: MergedNote, video: str = "", times: str = "", longest: int = MA
     if place := place_text(run.notes[0], run.score):
         marks.append(f" ({place})")
     return f"#{run.id} {where}{span} {run.kind}{''.join(marks)} {text}{rest}"
+
+
+def _length(span: TimeRange) -> str:
+    return f"{seconds(span.length):.3g} s" if span.length < _MINUTE_MS else clock(round(span.length, -3))
 
 
 def as_text(

@@ -22,7 +22,7 @@ from analyzer_agent.evidence.search import likeness_text, search_samples
 from analyzer_agent.protocols import Spec, Video
 from analyzer_agent.records import ToolCall, ToolResult
 from analyzer_agent.storage import Store
-from analyzer_agent.timeline import TimeRange, clock, first_instant, grid_step, instants, merge
+from analyzer_agent.timeline import FINEST_STEP, TimeRange, clock, first_instant, grid_step, instants, merge
 from analyzer_agent.toolbox.other_tracks import other_tracks
 from analyzer_agent.toolbox.schemas import closest, moments, time_ranges
 from analyzer_agent.toolbox.session_video import SessionVideo, Tool
@@ -150,7 +150,9 @@ class AnalyzerCall:
             more = f"Nothing was found there of {', '.join(filters['classes'])}; found there: {_class_names(others) or 'nothing else'}"
         if absent and (limits := job.analyzer.limits(session_video.video)):
             more = f"{more or 'Nothing was found there'}; {limits}"
-        by = "; ".join(filter(None, (start.engine, job.analyzer.request_text(session_video.video, session_video.scope))))
+        by = "; ".join(
+            filter(None, (start.engine, _step_text(step, self.args), job.analyzer.request_text(session_video.video, session_video.scope)))
+        )
         who = f"{self.call.name}{f' ({by})' if by else ''}{f' on {session_video.name}' if self.several else ''}"
         return ToolResult(
             self.call.id,
@@ -260,6 +262,14 @@ def _step(spec: Spec, args: Mapping[str, Any]) -> int:
         return grid_step(args["every"]) if "every" in args else spec.step
     except ValueError as error:
         raise ToolRefusal(f"'every': {error}.") from error
+
+
+def _step_text(step: int, args: Mapping[str, Any]) -> str:
+    """Return which step (ms) was taken where another one was asked for, and the steps beside it; else ""."""
+    if not step or "every" not in args or args["every"] * 1000 == step:
+        return ""
+    near = ", ".join(f"{one / 1000:g}" for one in (step * 2, step, step // 2) if one >= FINEST_STEP)
+    return f"every {step / 1000:g} s, not {args['every']:g}: steps are ... {near} ..."
 
 
 def _check_classes(store: Store, filters: Mapping[str, Any], job: BoundAnalyzer) -> None:

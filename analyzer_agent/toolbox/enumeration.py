@@ -10,6 +10,7 @@ from typing import Any
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.evidence.absence import store_absences
 from analyzer_agent.evidence.merging import MergedNote, NoteReader
+from analyzer_agent.evidence.rarity import rarest_first, rarity_lines
 from analyzer_agent.evidence.rendering import as_line, fenced_result, shown_note
 from analyzer_agent.evidence.search import Occurrence, every_match, misread_words
 from analyzer_agent.fencing import echoes_fenced, quoted
@@ -30,6 +31,8 @@ _WORDLESS_KINDS = frozenset({"scene", "voice", "motion", "moment"})
 
 def find_all(reader: NoteReader, session_videos: Mapping[str, SessionVideo], call: ToolCall, args: Mapping[str, Any]) -> ToolResult:
     """Return every occurrence of some words or kinds of notes: the total, and a page of them in time order.
+
+    With `show`: only the total and ids ("count"), or those that are alike in one line, the rarest first ("rarest").
 
     Raises:
         ToolRefusal: neither words nor kinds are given, or the range or page is invalid.
@@ -58,8 +61,12 @@ def find_all(reader: NoteReader, session_videos: Mapping[str, SessionVideo], cal
     if (count := sum(len(one.runs) for one in found)) > len(found):
         head += f" ({count} notes)"
     names = {one.video.id: one.name for one in chosen} if len(session_videos) > 1 else {}
-    if args.get("count_only"):
+    if args.get("show") == "count":
         lines, told = _ids(found)
+    elif args.get("show") == "rarest":
+        groups = rarest_first(reader, [run for one in found for run in one.runs], scopes)
+        head += f"; alike ones by place in {len(groups)} lines, rarest first"
+        lines, told = rarity_lines(groups[:PAGE], names)
     else:
         pages = -(-len(found) // PAGE)
         if page > pages:

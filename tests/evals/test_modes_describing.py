@@ -97,16 +97,16 @@ def test_shots_are_headings_and_repeats_are_folded_within_them(boxes: Make) -> N
     speech = finds("speech", "speech", [(1, 3, "Good morning."), (11, 12, "It costs forty."), (21, 22, "It costs forty.")])
     objects = finds("objects", "object", [(2, 3, "2 persons"), (5, 6, "2 persons"), (12, 14, "2 persons"), (13, 15, "1 dog")])
     assert texts(describe(boxes(scenes(0, 10, 20), speech, objects))) == [
-        '#1 0:00-0:10 scene "shot 1"',
+        '#1 0:00-0:10 scene (10 s) "shot 1"',
         '#4 0:01-0:03 speech "Good morning."',
         '#7 0:02-0:03 object "2 persons" again at #8 0:05-0:06',
         "",
-        '#2 0:10-0:20 scene "shot 2"',
+        '#2 0:10-0:20 scene (10 s) "shot 2"',
         '#5 0:11-0:12 speech "It costs forty."',
         '#9 0:12-0:14 object "2 persons"',
         '#10 0:13-0:15 object "1 dog"',
         "",
-        '#3 0:20-1:00 scene "shot 3"',
+        '#3 0:20-1:00 scene (40 s) "shot 3"',
         '#6 0:21-0:22 speech "It costs forty."',
     ]
 
@@ -200,7 +200,7 @@ class TestCommand:
 
     WITH = ("--with", "scenes,subtitles")
     TEXT = (
-        '#1 0:00-0:02 scene "shot 1"\n#2 0:00.1-0:00.9 subtitle "Good morning everybody."\n'
+        '#1 0:00-0:02 scene (2 s) "shot 1"\n#2 0:00.1-0:00.9 subtitle "Good morning everybody."\n'
         '#3 0:01-0:01.8 subtitle "One basket of fish costs forty dollars."\n'
     )
 

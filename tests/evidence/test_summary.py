@@ -116,7 +116,7 @@ class TestParts:
         parts = summarize(NoteReader(store, {}), "v", TimeRange(0, MINUTE))
         assert [(part.span.start, part.span.end) for part in parts] == pieces
         assert [part.shot.id for part in parts if part.shot] == [1, 2, 3]
-        assert '#2 0:20-0:45 scene "shot"' in told(store, 0, 60).text
+        assert '#2 0:20-0:45 scene (25 s) "shot"' in told(store, 0, 60).text
 
     def test_objects_speak_for_a_part_without_words(self, store: Store) -> None:
         plant(store, "objects", "object", [(30_000, 31_000, "2 person")], MINUTE)

@@ -1,7 +1,7 @@
 """`find_all` and `query`: nothing is ranked away, every row can be cited, and nothing else can be read."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer_agent.records import ToolResult
+from analyzer_agent.protocols import Grain
+from analyzer_agent.records import JSON, Observation, ToolResult
 from analyzer_agent.storage import Store
-from analyzer_agent.testing import FakeVideo, call
+from analyzer_agent.testing import FakeAnalyzer, FakeVideo, call, fake_spec
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.toolbox import Toolbox
+from analyzer_agent.toolbox import Tool, Toolbox
 from analyzer_agent.toolbox.enumeration import PAGE
 from graph_kit import Make, calls, says, talking
 from toolbox_kit import boxed, done, finds
@@ -67,7 +68,7 @@ class TestFindAll:
     def test_only_the_number(self, store: Store) -> None:
         box = boxed(store, finds(*[(n * 500, n * 500 + 100, f"sign {n}") for n in range(99)]))
         done(box, call("find_fake", ranges=WHOLE))
-        result = all_of(box, words="sign", count_only=True)
+        result = all_of(box, words="sign", show="count")
         assert "'sign': 99 times." in result.text and result.text.endswith("#60 and 39 more\n</notes>") and len(result.note_ids) == 60
 
     def test_no_match_leaves_an_absence_for_each_analyzer_that_has_looked(self, store: Store) -> None:
@@ -96,6 +97,34 @@ class TestFindAll:
             done(box, call("find_fake", ranges=WHOLE, video=film.name))
         assert all_of(box, words="exit").found == 2 and " two.mp4 0:03-0:04 text" in lines(all_of(box, words="exit"))[1]
         assert all_of(box, words="exit", video="two.mp4").found == 1
+
+
+class Prepared(FakeAnalyzer):
+    """An analyzer that finds prepared observations."""
+
+    def __init__(self, found: Sequence[Observation], kind: str) -> None:
+        super().__init__([], kind=kind)
+        self.found = found
+
+    def analyze(self, video: Any, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
+        for grain in grains:
+            yield grain, [one for one in self.found if grain.span.start <= one.span.start < grain.span.end]
+
+
+def test_rare_findings_come_before_those_that_recur_with_their_scene(store: Store) -> None:
+    dog = Observation(TimeRange(30_000, 31_000), "object", "1 dog", 0.7, {"class": "dog", "boxes": [[0.1, 0.8, 0.1, 0.1, 0.7]]})
+    chair: dict[str, JSON] = {"class": "chair", "boxes": [[0.7, 0.1, 0.1, 0.1, 0.4]]}
+    chairs = [Observation(TimeRange(t, t + 1_000), "object", "1 chair", 0.4, chair) for t in range(0, 60_000, 10_000)]
+    shots = [Observation(TimeRange(t, t + 20_000), "scene", "shot", None, {"cut": True, "frame": t}) for t in range(0, 60_000, 20_000)]
+    seen = sorted([*chairs, dog], key=lambda one: one.span.start)
+    tools = [Tool(fake_spec(Prepared(found, kind), name=kind, grain=60_000)) for kind, found in (("object", seen), ("scene", shots))]
+    box = boxed(store, *tools)
+    for tool in tools:
+        done(box, call(tool.spec.tool, ranges=WHOLE))
+    result = all_of(box, kinds=["object"], show="rarest")
+    first, second = lines(result)
+    assert '"1 dog" (1 time in 1 shot)' in first and '"1 chair" (6 times in 3 shots) again at #' in second
+    assert "alike ones by place in 2 lines, rarest first" in result.text and len(result.note_ids) == 5
 
 
 TEXTS = st.lists(st.tuples(st.integers(0, 118), st.sampled_from(["red dog", "dog", "red cat", "cat dog red", "bird"])), max_size=12)

@@ -65,6 +65,17 @@ class TestRanges:
         assert sent["find_fake"]["ranges"] == sent["find_all"]["kinds"] == {"type": "string"}
         assert "text" in sent["read_notes"]["kinds"]["description"]
 
+    @pytest.mark.parametrize(
+        ("every", "told"),
+        [
+            (3, "find_fake (every 2 s, not 3: steps are ... 4, 2, 1 ...) analyzed"),
+            (0.05, "find_fake (every 0.125 s, not 0.05: steps are ... 0.25, 0.125 ...) analyzed"),
+            (2, "find_fake analyzed"),
+        ],
+    )
+    def test_a_step_that_was_not_asked_for_is_told(self, store: Store, every: float, told: str) -> None:
+        assert done(boxed(store, finds(step=1_000)), call("find_fake", ranges="0:00-0:08", every=every)).text.startswith(told)
+
     def test_what_is_of_no_use_is_not_offered(self, store: Store) -> None:
         options = {"track": {"type": ["integer", "string"], "description": "which"}}
         tool = Tool(fake_spec(FakeAnalyzer([]), options_schema=options))
