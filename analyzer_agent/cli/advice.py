@@ -1,10 +1,10 @@
-"""Advice for a machine that has only a weak speech engine: how to get Whisper.
+"""Advice for a machine without a speech engine: how to get Whisper.
 
 On a terminal the download is offered once per user.
 """
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +15,10 @@ from analyzer_agent.cli.output import echo
 from analyzer_agent.cli.weights import bring
 from analyzer_agent.errors import AgentError
 from analyzer_agent.installing import amount_of_bytes
-from analyzer_agent.sanitize import one_line
 
 if TYPE_CHECKING:
     from analyzer_agent.config import Settings
-    from analyzer_agent.records import Answer, ToolResult
+    from analyzer_agent.records import Answer
     from analyzer_agent.session import Session
 
 _SPEECH = "speech"
@@ -51,24 +50,11 @@ def offer_whisper(videos: Iterable[str | Path], settings: "Settings", quiet: boo
 
 
 def advise(session: "Session", answer: "Answer", err: bool = False) -> None:
-    """Print how to get a better speech engine if an answer depends on a weak one."""
-    engine = next((cited.engine for cited in answer.citations if cited.analyzer == _SPEECH and cited.uncertain), "")
-    if not engine and not answer.is_conclusive and _was_transcribed(session, answer):
-        engine = _weak_engine(session)
-    _advise(session, engine, err)
-
-
-def advise_index(session: "Session", results: "Sequence[ToolResult]") -> None:
-    """Print the same advice on stderr, once, if a weak speech engine ran."""
-    tool = session.toolbox.tools.get(_SPEECH)
-    if tool and any(result.tool == tool.spec.tool and not result.refused for result in results):
-        _advise(session, _weak_engine(session), err=True)
-
-
-def _advise(session: "Session", engine: str, err: bool) -> None:
-    if engine and lacks_whisper(session.settings):
-        way = f"For a far better one (once, {whisper_size()}): analyzer-agent weights pull speech"
-        echo(click.style(f"Speech was recognised by {one_line(engine)}, a weak engine. {way}", fg="yellow"), err=err)
+    """Print how to get a speech engine if nothing was found and speech could not be recognised."""
+    unheard = any(part.analyzer == _SPEECH and part.reason == "unavailable" for part in answer.not_examined)
+    if unheard and not answer.is_conclusive and lacks_whisper(session.settings):
+        way = f"To have it recognised (once, {whisper_size()}): analyzer-agent weights pull speech"
+        echo(click.style(f"Speech was not recognised, since Whisper is not here. {way}", fg="yellow"), err=err)
 
 
 def whisper_size() -> str:
@@ -105,18 +91,4 @@ def _has_sound(videos: Iterable[str | Path], settings: "Settings") -> bool:
         with open_or_find_imported(path, settings) as video:
             if video.audio_tracks:
                 return True
-    return False
-
-
-def _weak_engine(session: "Session") -> str:
-    tool = session.toolbox.tools.get(_SPEECH)
-    return tool.engine.name if tool and tool.engine and tool.engine.uncertain else ""
-
-
-def _was_transcribed(session: "Session", answer: "Answer") -> bool:
-    """Tell whether some of the sound was transcribed, for this question or an earlier one."""
-    for session_video in session.session_videos:
-        left = sum(u.span.length for u in answer.not_examined if u.analyzer == _SPEECH and u.video == session_video.video.id)
-        if session_video.video.audio_tracks and left < session_video.scope.length:
-            return True
     return False

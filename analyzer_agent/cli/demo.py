@@ -36,7 +36,7 @@ Now with a video of your own:{pull}
 The demo used keyword rules instead of a language model. With OPENAI_API_KEY
 set, or --base-url for a local server, a model decides what to analyze."""
 _PULL = """
-  {program} weights pull speech   # {size}, once"""
+  {program} weights pull speech   # {size}, once: to hear what is said, in the sample clip too"""
 
 
 @click.command()
@@ -48,14 +48,16 @@ def demo(**flags: Any) -> None:
     package alone, and Whisper if its weights are there. Notes are stored in a temporary folder,
     unless --store is given.
     """
+    own = settings_of(flags)
+    deaf = lacks_whisper(own)
     with tempfile.TemporaryDirectory(prefix="analyzer-agent-demo-", ignore_cleanup_errors=True) as folder:
-        settings = _settings(settings_of(flags), Path(flags["store"]).expanduser() if flags["store"] else Path(folder) / "store.db")
-        _run(settings, flags["quiet"])
-    pull = _PULL.format(program=program(), size=whisper_size()) if lacks_whisper(settings) else ""
+        store = Path(flags["store"]).expanduser() if flags["store"] else Path(folder) / "store.db"
+        _run(_settings(own, store, deaf), flags["quiet"])
+    pull = _PULL.format(program=program(), size=whisper_size()) if deaf else ""
     echo(_NEXT_STEPS.format(program=program(), pull=pull))
 
 
-def _settings(own: "Settings", store: Path) -> "Settings":
+def _settings(own: "Settings", store: Path, deaf: bool) -> "Settings":
     """Return the demo's settings: from the user's own only the places of weights and the device."""
     from analyzer_agent.config import Settings
 
@@ -63,7 +65,7 @@ def _settings(own: "Settings", store: Path) -> "Settings":
     return Settings(
         store=store,
         manager="rules",
-        tools=_TOOLS,
+        tools=tuple(name for name in _TOOLS if name != "speech" or not deaf),
         offline=True,
         weights_dir=own.weights_dir,
         weights=weights,

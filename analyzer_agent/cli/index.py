@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer_agent.cli.advice import advise_index
 from analyzer_agent.cli.common import chosen, explaining, open_session, running
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import settings_of, shared_options
@@ -43,8 +42,6 @@ def index(videos: tuple[str, ...], names: str | None, every: float | None, as_ob
         with running(session, flags["quiet"]) as drawer:
             results = run_index(session, wanted, every, drawer)
         _show(session, results, as_object)
-        if not flags["quiet"]:
-            advise_index(session, results)
         fail_if_incomplete(results, wanted, session.toolbox.titled)
 
 

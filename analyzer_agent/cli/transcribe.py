@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer_agent.cli.advice import advise_index, offer_whisper
+from analyzer_agent.cli.advice import offer_whisper
 from analyzer_agent.cli.common import chosen, open_session, running
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.index import fail_if_incomplete, run_index
@@ -57,16 +57,12 @@ def transcribe(
         with running(session, flags["quiet"]) as drawer:
             results = run_index(session, ["speech"], None, drawer)
         heard = {result.args.get("video") or session.session_videos[0].name: result for result in results if not result.refused}
-        weak = False
         for number, session_video in enumerate(session.session_videos):
             if session_video.name in heard:
                 transcript = Transcript.of(session, session_video, heard[session_video.name])
                 for target in (target for target in targets if target.video == number):
                     target.put(transcript.text(target.form, style), flags["quiet"])
                 transcript.tell(session.toolbox.titles)
-                weak = weak or any(row.uncertain for row in transcript.rows)
-        if weak and not flags["quiet"]:
-            advise_index(session, results)
         _fail(session, results)
 
 

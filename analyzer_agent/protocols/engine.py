@@ -12,17 +12,19 @@ from analyzer_agent.protocols.model import Vision
 
 @dataclass(frozen=True, slots=True)
 class WeightCaches:
-    """The weight caches of other programs, which engines use as well; by default their defaults.
+    """Where other programs and packages keep weights, which engines use as well; by default their defaults.
 
     Attributes:
         hub: the cache of huggingface_hub.
         easyocr: the model folder of EasyOCR.
         ultralytics: the settings file of ultralytics, which names its weights folder.
+        packages: whether to use the published weights that installed packages carry.
     """
 
     hub: Path = field(default_factory=lambda: Path.home() / ".cache" / "huggingface" / "hub")
     easyocr: Path = field(default_factory=lambda: Path.home() / ".EasyOCR" / "model")
     ultralytics: Path = field(default_factory=lambda: user_config() / "Ultralytics" / "settings.json")
+    packages: bool = True
 
 
 def user_config() -> Path:

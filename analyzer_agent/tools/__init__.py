@@ -25,7 +25,7 @@ _HERE = "analyzer_agent.tools"
 _BUILTIN: dict[str, tuple[str, ...]] = {
     "scenes": ("scenes:SPEC", "engines.pyscenedetect:ENGINE"),
     "subtitles": ("subtitles:SPEC",),
-    "speech": ("speech:SPEC", "engines.faster_whisper:WHISPER", "engines.pocketsphinx:ENGINE"),
+    "speech": ("speech:SPEC", "engines.faster_whisper:WHISPER"),
     "voice": ("voice:SPEC", "engines.faster_whisper:SILERO"),
     "text": ("text:SPEC", "engines.easyocr:ENGINE", "engines.rapidocr:ENGINE"),
     "objects": ("objects:SPEC", "engines.ultralytics:ENGINE"),

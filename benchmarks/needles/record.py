@@ -1,7 +1,7 @@
 """Record the spoken needles with the `flite` command: `python -m benchmarks.needles.record`.
 
-Rejects a sentence if pocketsphinx mishears its key word: what the project's weakest recognizer
-understands, any recognizer can be asked about.
+Rejects a sentence if Whisper mishears its key word; tiny.en will do: what a small model understands,
+any larger one can be asked about.
 """
 
 import json
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer_agent.protocols import EngineConfig
-from analyzer_agent.tools.engines import pocketsphinx
+from analyzer_agent.tools.engines import faster_whisper
 from analyzer_agent.tools.support.transcriber import sound
 from benchmarks.needles.stock import SENTENCES, TOPICS, VOICES
 from benchmarks.needles.voices import FOLDER, TRUTH, file_of, lengths, recording
@@ -31,7 +31,7 @@ _BIT_RATE = 32_000
 
 def main() -> None:
     """Speak, encode and verify all sentences, and write the truth file."""
-    engine = pocketsphinx.load(EngineConfig())
+    engine = faster_whisper.load_whisper(EngineConfig(weights=Path("tiny.en")))
     FOLDER.mkdir(exist_ok=True)
     for old in FOLDER.glob("*.ogg"):
         old.unlink()
@@ -48,7 +48,7 @@ def main() -> None:
         samples = np.concatenate([silence, recording(row["text"], _RATE), silence])
         heard = [engine.words(sound(samples, window), "en", "") for window in engine.windows(samples)]
         row["heard"] = "".join(word for words in heard for word, *_ in words).strip()
-    if misheard := [f"{row['text']!r} as {row['heard']!r}" for row in rows if _key_word(row["text"]) not in row["heard"].split()]:
+    if misheard := [f"{row['text']!r} as {row['heard']!r}" for row in rows if _key_word(row["text"]) not in row["heard"].lower()]:
         raise SystemExit(f"Misheard, choose other words or voices: {'; '.join(misheard)}.")
     TRUTH.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n", encoding="utf-8")
     print(f"{len(rows)} sentences, {sum(file.stat().st_size for file in FOLDER.iterdir())} bytes")

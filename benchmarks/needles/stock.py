@@ -107,6 +107,6 @@ FILLERS = (
 )
 """Sentences without questions."""
 VOICES = {"The train": "slt", "For dinner": "slt", "The doctor": "slt", "Several": "slt", "He opened": "slt"}
-"""The flite voice by the start of a sentence, `rms` for all others; chosen for pocketsphinx."""
+"""The flite voice by the start of a sentence, `rms` for all others; chosen so that they are understood."""
 
 SENTENCES = (*(topic.told(value) for topic in TOPICS if topic.kind == "speech" for value in topic.values), *FILLERS)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import tiny_whisper
 from analyzer_agent.cli.common import warn_of_unavailable
 from analyzer_agent.records import Unexamined
 from analyzer_agent.storage import Store
@@ -245,6 +246,7 @@ def test_a_refresh_that_stored_notes_make_void_is_told(cli: Cli, video: Path) ->
 
 
 def test_an_analyzer_that_applies_to_no_video_is_told(cli: Cli, tmp_path: Path) -> None:
+    tiny_whisper.install(tmp_path)
     silent = talk(tmp_path / "silent.mp4", sound=False)
     shown = cli("ask", silent, PRICE, "--tools", "speech,subtitles", "--quiet")
     assert "Warning: Skipped: silent.mp4 has no sound, so speech has nothing to analyze.\n" in shown.stderr

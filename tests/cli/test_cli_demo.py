@@ -16,7 +16,7 @@ from cli_kit import PRICE, Cli, talk
 
 
 @pytest.mark.slow
-def test_the_demo_answers_cites_and_ends_with_what_to_try_next(cli: Cli, tmp_path: Path) -> None:
+def test_the_demo_answers_cites_and_ends_with_what_to_try_next(cli: Cli, installed_weights: None) -> None:
     code = (
         "import socket, sys\n"
         "def refuse(*_): raise AssertionError('the demo used the network')\n"
@@ -30,25 +30,22 @@ def test_the_demo_answers_cites_and_ends_with_what_to_try_next(cli: Cli, tmp_pat
     asked = dict(zip((part.splitlines()[0][2:] for part in parts[:-1]), parts[:-1], strict=True))
     assert head.startswith("The sample clip: ") and list(asked) == list(dict.fromkeys(QUESTIONS))
     assert "because a whale is resting beside the first one" in asked[QUESTIONS[0]]
-    assert "twelve dollars" in asked[QUESTIONS[1]] and "speech, pocketsphinx, uncertain" in asked[QUESTIONS[1]]
+    assert "basket of fish costs $12" in asked[QUESTIONS[1]] and "speech, whisper" in asked[QUESTIONS[1]]
     assert "margaret" in asked[QUESTIONS[2]].lower() and "\n5 shots: " in asked[QUESTIONS[3]] and "CAFE LUNA" in asked[QUESTIONS[4]]
     assert "\nNot found: " in asked[QUESTIONS[5]] and "\nNot examined: " in asked[QUESTIONS[5]]
     assert parts[-1].startswith(f"> {QUESTIONS[1]}\n") and "Cost: 0 new media-seconds" in parts[-1]
-    for line in ("weights pull speech   # 148 MB, once", "ask VIDEO", "doctor"):
+    assert "weights pull" not in rest
+    for line in ("ask VIDEO", "doctor"):
         typed = re.search(rf"\n  (\S*analyzer-agent) {line}", rest)
         assert typed and (shutil.which(typed[1]) or Path(typed[1]).is_file()), line
     assert not cli.store.exists(), "the user's own store is left alone"
 
 
 @pytest.mark.slow
-def test_the_demo_hears_with_whisper_where_its_weights_are(cli: Cli, tmp_path: Path) -> None:
-    import tiny_whisper
-
-    weights = tiny_whisper.make(tmp_path / "own" / "speech" / "faster-whisper-tiny").parents[1]
-    (tmp_path / "settings.toml").write_text(f'weights = "{weights}"\nmax_steps = 1\n')
-    shown = cli("demo", "--config", tmp_path / "settings.toml")
-    assert "transcribe_speech 0:00-0:34 (whisper)" in shown.stderr and "pocketsphinx" not in shown.output
-    assert "weights pull" not in shown.stdout and "CAFE LUNA" in shown.stdout
+def test_the_demo_says_what_it_cannot_hear_without_weights_and_how_to_get_them(cli: Cli) -> None:
+    shown = cli("demo").stdout
+    assert "$12" not in shown and shown.count("\nNot found: ") >= 3 and "CAFE LUNA" in shown
+    assert re.search(r"\n  \S*analyzer-agent weights pull speech   # 148 MB, once: to hear what is said", shown)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import tiny_whisper
 from cli_kit import PRICE, Cli, talk, wait_for
 from openai_server import OpenAIServer
 
@@ -127,10 +128,11 @@ def test_flags_that_cannot_be_meant(cli: Cli, video: Path, flags: list[str], cod
 
 def test_valid_names_are_listed(cli: Cli, video: Path) -> None:
     assert f"Choose from: {ANALYZERS}" in failed(cli, "ask", video, PRICE, "--tools", "speach")
-    assert "Its engines are: whisper, pocketsphinx." in failed(cli, "ask", video, PRICE, "--engine", "speech=wisper")
+    assert "Its engines are: easyocr, rapidocr." in failed(cli, "ask", video, PRICE, "--engine", "text=rapidorc")
 
 
 def test_speech_of_a_video_without_sound(cli: Cli, silent: Path) -> None:
+    tiny_whisper.install(cli.folder)
     assert failed(cli, "index", silent, "--with", "speech", "--quiet") == (
         "Error: silent.mp4 has no sound, so speech has nothing to analyze.\nHint: Leave it out of --with, or choose another video.\n"
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import pytest
 
+import tiny_whisper
 from analyzer_agent.protocols import Cue
 from analyzer_agent.timeline import TimeRange
 from cli_kit import CUES, PRICE, Cli, talk
@@ -65,6 +66,7 @@ def test_index_respects_the_scope(cli: Cli, video: Path) -> None:
 
 
 def test_an_analyzer_that_does_not_apply_is_a_warning_unless_it_was_named(cli: Cli, tmp_path: Path) -> None:
+    tiny_whisper.install(tmp_path)
     silent = talk(tmp_path / "silent.mp4", sound=False, cues=())
     result = cli("index", silent, "--tools", "scenes,speech,subtitles", "--quiet")
     assert result.stderr.splitlines() == [

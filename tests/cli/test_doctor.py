@@ -32,9 +32,9 @@ def test_the_command_prints_each_section_with_fixes(cli: Cli) -> None:
     heads = [line for line in shown.splitlines() if line and not line.startswith(" ")]
     sections = ["Python", "Packages", "OpenCV", "GPU", "Analyzers", "Weights", "Manager", "Settings", "Store"]
     assert heads[: len(sections)] == sections
-    assert heads[len(sections)] == "You can: ask about cuts, subtitles, speech (weakly), voice, screen text, motion."
+    assert heads[len(sections)] == "You can: ask about cuts, subtitles, voice, screen text, motion."
     ways = shown[shown.index("You can: ") :].splitlines()[1:]
-    assert "To get better speech (about 148 MB):" in ways and "To get answers in a language model's words:" in ways
+    assert "To get speech (about 148 MB):" in ways and "To get answers in a language model's words:" in ways
     lines = [line for line in ways if line.startswith("  ")]
     assert len(lines) == len(set(lines)), "each line once, with all that it brings"
     assert f"  no   folder: {cli.store.parent / 'weights'}, not there\n" in shown and "config.toml would be read\n" in shown
@@ -72,7 +72,7 @@ def test_json(cli: Cli) -> None:
     assert given["ok"] is True
     assert all(set(f) == {"section", "name", "state", "detail", "fix", "size", "analyzer"} for f in given["findings"])
     assert {f["state"] for f in given["findings"]} <= {"works", "weak", "missing"}
-    assert {"scenes: pyscenedetect", "subtitles", "speech: whisper", "speech: pocketsphinx", "text: rapidocr"} <= {
+    assert {"scenes: pyscenedetect", "subtitles", "speech: whisper", "text: rapidocr"} <= {
         f["name"] for f in given["findings"] if f["section"] == "analyzers"
     }
 

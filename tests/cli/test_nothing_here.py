@@ -113,7 +113,7 @@ def test_the_doctor_tells_what_is_missing_and_how_to_get_it(machine: Machine) ->
         told, _, fix = shown.out.partition(f"  no   {name}: {analyzers[name]['detail']}\n       fix{size}: ")
         line = fix.splitlines()[0]
         assert line == analyzers[name]["fix"] or line.removeprefix("as for ") in told, "a fix is printed once"
-    ready = {"scenes: pyscenedetect", "subtitles", "speech: pocketsphinx", "voice: silero", "text: rapidocr", "motion: opencv"}
+    ready = {"scenes: pyscenedetect", "subtitles", "voice: silero", "text: rapidocr", "motion: opencv"}
     assert ready <= analyzers.keys() - missing, "the core comes with an engine for each of these"
     (manager,) = (finding for finding in given["findings"] if finding["section"] == "manager")
     assert manager["name"] == "rules" and "OPENAI_API_KEY" in manager["fix"]
@@ -181,7 +181,7 @@ def test_what_is_known_can_be_read_counted_and_asked_about(machine: Machine, vid
 def test_every_analyzer_that_can_run_does_and_none_reaches_for_the_network(machine: Machine, video: Path) -> None:
     indexed = machine("index", video)
     ran = {line.split()[0] for line in indexed.out.splitlines() if line.strip()}
-    assert ran >= {"scenes", "subtitles", "speech", "voice", "text", "motion"} and not ran & {"objects", "captions", "tags"}
+    assert ran >= {"scenes", "subtitles", "voice", "text", "motion"} and not ran & {"speech", "objects", "captions", "tags"}
     assert machine.attempts == []
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import tiny_whisper
 from cli_kit import talk
 
 if os.name != "posix":
@@ -19,8 +20,13 @@ from analyzer_agent.events import Thinking, ToolStarted, Warned, Writing
 from terminal_kit import Terminal
 
 GO_ON = "Continue? [Y/n/a] (a = always in this session)"
-HEARING = ("--tools", "speech", "--engine", "speech=pocketsphinx", "--offline")
+HEARING = ("--tools", "speech", "--offline")
 ASKED = "What does Nicolas say?"
+
+
+@pytest.fixture(autouse=True)
+def weights(tmp_path: Path) -> None:
+    tiny_whisper.install(tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +38,8 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("columns", "step"),
     [
-        (80, "transcribe_speech on 61 s may take a while (not measured here yet)."),
-        (140, "transcribe_speech on 61 s with pocketsphinx may take a while (not measured here yet)."),
+        (76, "transcribe_speech on 61 s may take a while (not measured here yet)."),
+        (140, "transcribe_speech on 61 s with whisper may take a while (not measured here yet)."),
     ],
 )
 def test_the_question_before_a_long_step_is_seen_and_answered(tmp_path: Path, long: Path, columns: int, step: str) -> None:

@@ -15,7 +15,7 @@ RESULT = ToolResult("c", "long text", (1, 2), SPAN, reused_ms=8000, analyzed_ms=
 HOSTILE = """<script>alert(1)</script> "a" 'b' & \x1b[31mred"""
 ANSWER = Answer(
     "It costs forty [#12].",
-    (Citation(12, SPAN, "it costs forty", "talk.mp4", "speech", "speech", "pocketsphinx", True, path="clips/my talk.mp4"),),
+    (Citation(12, SPAN, "it costs forty", "talk.mp4", "speech", "speech", "whisper", True, path="clips/my talk.mp4"),),
     choice="B",
     unsupported=("It is cheap.",),
     missing="Nobody says when.",
@@ -25,7 +25,7 @@ ANSWER = Answer(
 )
 TOLD = """It costs forty [#12].
 Choice: B
-  [#12] 1:04.2-1:07.9 speech, pocketsphinx, uncertain: "it costs forty"
+  [#12] 1:04.2-1:07.9 speech, whisper, uncertain: "it costs forty"
   Without evidence: It is cheap.
   Not proved: Nobody says when.
 Not examined: text 1:04.2-1:07.9 (failed: no memory)
@@ -68,7 +68,7 @@ def test_an_event_is_one_line(event: Event, told: str) -> None:
 def test_objects_print_short() -> None:
     assert repr(SPAN) == "TimeRange(1:04.2-1:07.9)" and repr([SPAN]) == "[TimeRange(1:04.2-1:07.9)]"
     assert repr(RESULT) == "<ToolResult transcribe_speech: 2 notes, 30 s new in 2.5 s, 8 s reused>"
-    assert str(ANSWER.citations[0]) == '[#12] talk.mp4 1:04.2-1:07.9 speech, pocketsphinx, uncertain: "it costs forty"'
+    assert str(ANSWER.citations[0]) == '[#12] talk.mp4 1:04.2-1:07.9 speech, whisper, uncertain: "it costs forty"'
     note = JoinedNote(7, "a.mp4", "text", "text", "easyocr", SPAN, "CAFE")
     assert str(note) == '[#7] a.mp4 1:04.2-1:07.9 text, easyocr: "CAFE"'
     assert repr(ANSWER) == "<Answer 'It costs forty [#12].' answered, confidence medium, 1 citation>"
@@ -94,7 +94,7 @@ class Tags(HTMLParser):
 def test_times_in_a_notebook_open_the_file_there() -> None:
     page = Tags(ANSWER._repr_html_())
     assert page.links == ["clips/my%20talk.mp4#t=64.2,67.9"]
-    assert '[#12] 1:04.2-1:07.9 speech, pocketsphinx, uncertain: "it costs forty"' in page.text and "Not proved" in page.text
+    assert '[#12] 1:04.2-1:07.9 speech, whisper, uncertain: "it costs forty"' in page.text and "Not proved" in page.text
     absolute = Answer("x", (Citation(1, SPAN, "x", path="/clips/a.mp4"), Citation(2, SPAN, "y")))
     assert Tags(absolute._repr_html_()).links == ["file:///clips/a.mp4#t=64.2,67.9"], "without a file there is no link"
 

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
+import tiny_whisper
 from cli_kit import Cli, talk
 
 WRONG = [entry.strip().split("\n") for entry in Path(__file__).with_name("wrong_inputs.txt").read_text(encoding="utf-8").split("\n\n")]
 
 
 def fill(folder: Path) -> None:
-    """Put the files of the table into a folder."""
+    """Put the files of the table into a folder, and weights for speech where its user has them."""
+    tiny_whisper.install(folder)
     talk(folder / "talk.mp4")
     talk(folder / "silent.mp4", sound=False)
     for name, text in {

@@ -16,7 +16,7 @@ from cli_kit import PRICE, Cli, talk
         ("speech", "speech", ""),
         ("transcribe_speech", "speech", ""),
         ("whisper", "speech", "whisper"),
-        ("pocketsphinx", "speech", "pocketsphinx"),
+        ("easyocr", "text", "easyocr"),
         ("object", "objects", ""),
         ("detect_objects", "objects", ""),
         ("subtitle", "subtitles", ""),
@@ -37,8 +37,8 @@ def test_names_that_say_nothing_or_too_much() -> None:
     with pytest.raises(AgentError) as several:
         resolve_name("ultralytics")
     assert several.value.hint == "Choose from: objects, tracks."
-    with pytest.raises(AgentError, match="Two engines are named for speech: whisper and pocketsphinx"):
-        resolve_names(["whisper"], {"transcribe_speech": "pocketsphinx"})
+    with pytest.raises(AgentError, match="Two engines are named for text: easyocr and rapidocr"):
+        resolve_names(["easyocr"], {"read_screen_text": "rapidocr"})
 
 
 def test_kinds_by_any_name() -> None:
@@ -66,10 +66,10 @@ def test_everywhere_on_the_command_line(tmp_path: Path) -> None:
 
 def test_everywhere_in_python(tmp_path: Path) -> None:
     video = talk(tmp_path / "talk.mp4")
-    with Session(video, store=tmp_path / "s.db", tools=["read_subtitles", "pocketsphinx"]) as session:
-        assert session.settings.tools == ("subtitles", "speech") and session.settings.engine == {"speech": "pocketsphinx"}
+    with Session(video, store=tmp_path / "s.db", tools=["read_subtitles", "rapidocr"]) as session:
+        assert session.settings.tools == ("subtitles", "text") and session.settings.engine == {"text": "rapidocr"}
         assert [result.tool for result in session.index(["subtitle"])] == ["read_subtitles"]
         assert len(session.notes(kinds=["read_subtitles"])) == 2
-        with pytest.raises(AgentError, match="speech runs with pocketsphinx in this session, not with whisper"):
-            session.index(["whisper"])
+        with pytest.raises(AgentError, match="text runs with rapidocr in this session, not with easyocr"):
+            session.index(["easyocr"])
         assert len(session.describe(["read_subtitles"]).lines) == 2

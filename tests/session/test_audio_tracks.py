@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import tiny_whisper
 from analyzer_agent import AgentError, Session
 from analyzer_agent.events import discard
 from analyzer_agent.protocols import Reply
@@ -39,7 +40,9 @@ def opened(tmp_path: Path) -> Iterator[Opened]:
         file = tmp_path / name
         if tracks:
             write_tracks(file, tracks)
-        session = Session(file, store=tmp_path / "s.db", model=ScriptedModel(*replies), verify="never", **more)
+        session = Session(
+            file, store=tmp_path / "s.db", model=ScriptedModel(*replies), verify="never", weights={"speech": tiny_whisper.made()}, **more
+        )
         sessions.append(session)
         own = {name: tool.spec for name, tool in session.toolbox.tools.items()}
         hearing = ((speech.SPEC, BurstListener()), (voice.SPEC, LevelDetector()))

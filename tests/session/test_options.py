@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import tiny_whisper
 from analyzer_agent import AgentError, Session
 from analyzer_agent.config import Settings
 from analyzer_agent.events import discard
@@ -84,8 +85,11 @@ def test_the_languages_are_those_of_whisper() -> None:
 
 
 def test_a_language_that_no_engine_knows_is_told_before_anything_runs(cli: Cli, tmp_path: Path) -> None:
-    result = cli("ask", talk(tmp_path / "talk.mp4"), "What?", "--engine", "speech=pocketsphinx", "--language", "French", code=1)
-    assert result.stderr.startswith("Error: speech.language=French cannot be used: pocketsphinx knows English alone, not 'fr'.\nHint: ")
+    tiny_whisper.install(tmp_path, "tiny.en")
+    result = cli("ask", talk(tmp_path / "talk.mp4"), "What?", "--language", "French", code=1)
+    assert result.stderr.startswith(
+        "Error: speech.language=French cannot be used: whisper knows English alone with the weights 'tiny.en', not 'fr'.\nHint: "
+    )
 
 
 # --- which notes are shown ----------------------------------------------------------------------------------------------

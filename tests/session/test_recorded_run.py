@@ -26,7 +26,7 @@ def replayed(turn: Sequence[tuple[str, dict[str, Any]]]) -> Callable[[Sequence[M
     """Return a turn as a function of the messages: ids depend on which call ended first, texts do not."""
 
     def reply(messages: Sequence[Mapping[str, Any]]) -> Reply:
-        shown = {plain(text): number for m in messages if m["role"] == "tool" for number, text in _LINE.findall(str(m["content"]))}
+        shown = {plain(text): number for m in messages for number, text in _LINE.findall(str(m["content"]))}
 
         def now(recorded: str) -> int:
             return int(shown[plain(RUN["notes"][recorded])])
@@ -42,7 +42,7 @@ def replayed(turn: Sequence[tuple[str, dict[str, Any]]]) -> Callable[[Sequence[M
     return reply
 
 
-def test_the_recorded_run_still_holds_on_the_live_analyzers(tmp_path: Path) -> None:
+def test_the_recorded_run_still_holds_on_the_live_analyzers(tmp_path: Path, installed_weights: None) -> None:
     for number, recorded in enumerate(RUN["questions"]):
         model = ScriptedModel(*map(replayed, recorded["turns"]))
         with Session(sample_path(), store=tmp_path / "store.db", model=model, verify="never") as session:

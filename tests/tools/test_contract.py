@@ -163,13 +163,17 @@ def test_no_more_is_read_than_the_declared_context(job_of: Any, tmp_path: Path) 
         ("scenes", TimeRange(17_000, 17_400), "shot 3"),
         ("text", TimeRange(19_000, 19_200), "NORTH ISLAND"),
         ("subtitles", TimeRange(19_000, 19_200), "whale"),
-        ("speech", TimeRange(25_600, 25_700), "margaret"),
+        ("speech", TimeRange(25_600, 25_700), "Margaret"),
         ("motion", TimeRange(26_000, 26_300), "motion"),
         ("voice", TimeRange(30_000, 30_200), "voice"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_part_of_a_lasting_thing_tells_what_is_there(analyzer: str, asked: TimeRange, text: str, tmp_path: Path) -> None:
+def test_a_part_of_a_lasting_thing_tells_what_is_there(
+    analyzer: str, asked: TimeRange, text: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if analyzer == "speech":
+        request.getfixturevalue("installed_weights")
     store, video = opened(tmp_path, "part.db")
     spec, engines = registry.load(analyzer)
     engine = choose_engines(analyzer, engines, EngineConfig()).engine if engines else None

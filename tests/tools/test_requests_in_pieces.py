@@ -25,7 +25,7 @@ from analyzer_agent.records import ABSENCE, ToolCall, ToolResult
 from analyzer_agent.sample import sample_path
 from analyzer_agent.timeline import TimeRange, clock
 from analyzer_agent.tools import speech
-from analyzer_agent.tools.engines import pocketsphinx
+from analyzer_agent.tools.engines import faster_whisper
 from engines import Ready
 from places import SHARED
 from sounds import RATE, SoundVideo, analyzed, cut, words_of
@@ -139,7 +139,6 @@ CASES = [
     Case("text", "rapidocr", every=2, shown={"min_score": 0}),
     Case("captions", "open_clip", lambda folder: _clip(folder, "COCA"), every=4),
     Case("tags", "open_clip", lambda folder: _clip(folder, "CLIP"), every=1, shown={"min_score": 0}),
-    Case("speech", "pocketsphinx", grain=SPEECH_GRAIN),
     Case("speech", "whisper", _whisper, grain=SPEECH_GRAIN),
 ]
 
@@ -256,13 +255,13 @@ def mistakes(one: Sequence[str], other: Sequence[str]) -> int:
     ids=["made", "real"],
 )
 def test_a_seam_in_the_middle_of_a_sentence_costs_no_word_and_doubles_none(
-    name: str, heard: TimeRange, grain: int, request: pytest.FixtureRequest
+    name: str, heard: TimeRange, grain: int, installed_weights: None, request: pytest.FixtureRequest
 ) -> None:
     path = request.getfixturevalue("shared") / "media" / name if name else sample_path()
     length = heard.length
     with open_video(path) as file:
         video = SoundVideo(length, [file.audio(heard)])
-    bound = speech.SPEC.bind({}, Ready(pocketsphinx.load(EngineConfig()), uncertain=True))
+    bound = speech.SPEC.bind({}, Ready(faster_whisper.load_whisper(EngineConfig(device="cpu"))))
 
     def words(size: int) -> list[tuple[str, int, int]]:
         found = analyzed(bound, video, cut(length, size))

@@ -1,26 +1,20 @@
-"""Speech: seams, sentences, language, and pocketsphinx with its real loader."""
+"""Speech: seams, sentences, language."""
 
 import itertools
-import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from analyzer_agent.media import open_video
-from analyzer_agent.protocols import Availability, EngineConfig
 from analyzer_agent.records import DOUBT, JSON, SUGGESTED, UNHEARD, Observation
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools import speech
-from analyzer_agent.tools.engines import faster_whisper, pocketsphinx
 from analyzer_agent.tools.support import audio_chunks
 from analyzer_agent.tools.support.transcriber import HeardWord
 from engines import Ready
-from sounds import BurstListener, SoundVideo, analyzed, bursts, cut, noise, vowels, words_of
+from sounds import BurstListener, SoundVideo, analyzed, bursts, cut, noise, words_of
 
 # --- seams --------------------------------------------------------------------------------------------------------------
 
@@ -229,64 +223,3 @@ def test_words_that_nobody_said_are_not_taken_for_what_was_missed() -> None:
     video = SoundVideo(8_000, [bursts(8_000, [(1_000, 2_000), (3_000, 7_000)])])
     (notes,) = analyzed(speech.SPEC.bind({}, Ready(Inventive(deaf=[1]))), video, cut(8_000, 0)).values()
     assert [(note.kind, note.text) for note in notes] == [("speech", "w0"), (UNHEARD, "")]
-
-
-# --- pocketsphinx -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def sphinx() -> pocketsphinx.Pocketsphinx:
-    return pocketsphinx.load(EngineConfig())
-
-
-def test_pocketsphinx_says_what_it_is_in_milliseconds() -> None:
-    started = time.perf_counter()
-    found = pocketsphinx.find(EngineConfig())
-    assert found == Availability(weights=found.weights) and found.weights.startswith("en-us (pocketsphinx 5")
-    assert time.perf_counter() - started < 0.5
-    assert pocketsphinx.ENGINE.uncertain and pocketsphinx.ENGINE.tier > faster_whisper.WHISPER.tier
-
-
-def test_pocketsphinx_serves_english_without_hotwords() -> None:
-    served = [{}, {"language": "en", "hotwords": ""}, {"language": "auto"}]
-    assert [pocketsphinx.ENGINE.unsupported_reason(EngineConfig(), options) for options in served] == [None, None, None]
-    for options, why in (({"language": "de"}, "not 'de'"), ({"hotwords": "Webb"}, "hotwords")):
-        assert why in (pocketsphinx.ENGINE.unsupported_reason(EngineConfig(), options) or "")
-
-
-def test_pocketsphinx_hears_what_the_library_hears(sphinx: pocketsphinx.Pocketsphinx) -> None:
-    from pocketsphinx import Decoder
-
-    samples = np.asarray(vowels(0.6, 160) + noise(0.6, 1) / 10, np.float32)
-    decoder = Decoder(samprate=16_000, loglevel="FATAL")
-    decoder.start_utt()
-    decoder.process_raw((samples * 32767).astype(np.int16).tobytes(), full_utt=True)
-    decoder.end_utt()
-    plain = [(s.word.partition("(")[0], s.start_frame * 10, (s.end_frame + 1) * 10) for s in decoder.seg() if s.word[0] not in "<[+"]
-    assert plain and [(word.strip(), start, end) for word, start, end, _ in sphinx.words(samples, "en", "")] == plain
-
-
-def test_pocketsphinx_forgets_what_it_heard_before(sphinx: pocketsphinx.Pocketsphinx) -> None:
-    one, other = vowels(0.6), np.asarray(vowels(0.6, 160) + noise(0.6, 1) / 10, np.float32)
-    alone = pocketsphinx.load(EngineConfig()).words(other, "en", "")
-    sphinx.words(one, "en", "")
-    assert alone and sphinx.words(other, "en", "") == alone
-    assert all(word.startswith(" ") and not set(word) & set("<>[]()") for word, *_ in alone)
-
-
-def test_pocketsphinx_says_nothing_where_nobody_speaks(sphinx: pocketsphinx.Pocketsphinx) -> None:
-    assert sphinx.windows(np.zeros(48_000, np.float32)) == sphinx.windows(np.zeros(0, np.float32)) == []
-
-
-@pytest.mark.shared
-@pytest.mark.slow
-def test_pocketsphinx_hears_the_telescope(shared: Path, sphinx: pocketsphinx.Pocketsphinx) -> None:
-    with open_video(shared / "media" / "nasa_webb.mp4") as video:
-        (notes,) = analyzed(speech.SPEC.bind({}, Ready(sphinx, "pocketsphinx")), video, cut(video.duration, 120_000)).values()
-    words = words_of(notes)
-    text = " ".join(word[0] for word in words)
-    assert "space telescope in one of the largest" in text and "goddard space flight center" in text
-    # The second and third subtitle stand from 4.26 s and from 8.35 s.
-    when = {word[0]: word[1] for word in words}
-    assert abs(when["telescope"] - 4_260) <= 500
-    assert abs(when["nasa's"] - 8_350) <= 500

@@ -23,7 +23,7 @@ from analyzer_agent.tools.engines.adaptive_batch import retry_with_room
 from analyzer_agent.tools.engines.gpu import has_gpu_driver
 from analyzer_agent.tools.engines.installed import missing_package, package_folder
 from analyzer_agent.tools.engines.telemetry_off import runtime_telemetry_off
-from analyzer_agent.tools.engines.whisper_files import INSTALL_HINT, locate
+from analyzer_agent.tools.engines.whisper_files import INSTALL_HINT, Model, locate
 from analyzer_agent.tools.languages import code_of, unsupported_language_reason
 from analyzer_agent.tools.support.loudness import lifted
 from analyzer_agent.tools.support.transcriber import MARGIN_MS
@@ -57,7 +57,7 @@ def find_whisper(config: EngineConfig) -> Availability:
     if isinstance(model, Availability):
         return model
     device = ("cuda" if has_gpu_driver() else "cpu") if config.device == "auto" else _own_device(config.device)
-    return Availability(weights=model.weights, device=device, size=(model.folder / "model.bin").stat().st_size)
+    return Availability(weights=model.weights, device=device, size=model.size)
 
 
 def unsupported_reason(config: EngineConfig, options: Mapping[str, Any]) -> str | None:
@@ -125,9 +125,9 @@ class Whisper:
 
     takes_hotwords = True
 
-    def __init__(self, folder: Path, device: str, make_room: Callable[[], bool]) -> None:
+    def __init__(self, weights: Model, device: str, make_room: Callable[[], bool]) -> None:
         self.device, self._make_room = device, make_room
-        self._model: Any = retry_with_room(lambda: _open(folder, device), make_room=make_room)
+        self._model: Any = retry_with_room(lambda: _open(weights, device), make_room=make_room)
         self._model.encode = _remembering(self._model.encode)
         self._silero = Silero()
         self.languages: Sequence[str] = tuple(self._model.supported_languages)
@@ -224,7 +224,7 @@ def _remembering(encode: Callable[..., Any]) -> Callable[..., Any]:
     return remembered
 
 
-def _open(folder: Path, device: str) -> Any:
+def _open(weights: Model, device: str) -> Any:
     """Open the model; on a GPU also run it once, since a missing cuBLAS only fails on first use."""
     with runtime_telemetry_off():
         library = require("faster_whisper", "", "Speech recognition")
@@ -234,7 +234,9 @@ def _open(folder: Path, device: str) -> Any:
         _load_cublas()
     able = require("ctranslate2", "", "Speech recognition").get_supported_compute_types(kind, number)
     best = next(name for name in _TYPES[kind] if name in able)
-    model = library.WhisperModel(str(folder), device=kind, device_index=number, compute_type=best, local_files_only=True)
+    model = library.WhisperModel(
+        str(weights.folder), device=kind, device_index=number, compute_type=best, local_files_only=True, files=weights.read()
+    )
     if kind == "cuda":
         model.encode(np.zeros((model.model.n_mels, _FRAMES_PER_WINDOW), np.float32))
     return model
@@ -264,20 +266,20 @@ def load_whisper(config: EngineConfig) -> Whisper:
         raise Unavailable(f"Speech recognition cannot run: {model.missing}.", hint=model.fix)
     device = _device(config.device)
     try:
-        return _load(model.folder, device, config)
+        return _load(model, device, config)
     except (RuntimeError, ValueError) as broken:
         hint = INSTALL_HINT if device == "cpu" else _cublas() if "cublas" in str(broken) else "--device auto or --device cpu"
         raise Unavailable(f"Whisper weights in {str(model.folder)!r} cannot be loaded on {device!r}: {broken}", hint=hint) from broken
 
 
-def _load(folder: Path, device: str, config: EngineConfig) -> Whisper:
+def _load(weights: Model, device: str, config: EngineConfig) -> Whisper:
     try:
-        return Whisper(folder, device, config.make_room)
+        return Whisper(weights, device, config.make_room)
     except RuntimeError as broken:
         if config.device != "auto" or device == "cpu":
             raise
         log.warning("Whisper cannot use the GPU and runs on the CPU: %s (%s)", broken, _cublas())
-    return Whisper(folder, "cpu", config.make_room)
+    return Whisper(weights, "cpu", config.make_room)
 
 
 def _device(wanted: str) -> str:

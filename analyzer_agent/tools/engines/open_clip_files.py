@@ -93,7 +93,7 @@ def normalized_name(name: str) -> str:
 def _digest(path: Path) -> str:
     """Hash a file's size and 32 evenly spaced blocks, and the `CONFIG` next to it."""
     digest = hashlib.blake2b(str(path.stat().st_size).encode(), digest_size=6)
-    for block in sampled_blocks(path, 32):
+    for block in sampled_blocks([path], 32):
         digest.update(block)
     beside = path.parent / CONFIG
     digest.update(beside.read_bytes() if beside.is_file() else b"")

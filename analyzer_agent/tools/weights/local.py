@@ -41,7 +41,7 @@ def check_folder(folder: Path, engines: Iterable[EngineSpec]) -> None:
 
 
 def _alone(folder: Path | None) -> EngineConfig:
-    return EngineConfig(weights_dir=folder, caches=WeightCaches(hub=_NOWHERE, easyocr=_NOWHERE, ultralytics=_NOWHERE))
+    return EngineConfig(weights_dir=folder, caches=WeightCaches(hub=_NOWHERE, easyocr=_NOWHERE, ultralytics=_NOWHERE, packages=False))
 
 
 def _meant(folder: Path) -> str:
@@ -63,7 +63,7 @@ def _fill(folder: Path) -> str:
 
 
 def _whisper(weights: Weights, config: EngineConfig) -> Path | None:
-    models = whisper_files.models(whisper_files.folders(config))
+    models = whisper_files.models(whisper_files.folders(config), config.caches.packages)
     return next((model.folder for model in models if model.name == weights.name), None)
 
 

@@ -9,7 +9,6 @@ import pytest
 
 ENGINES = {
     "silero": "from analyzer_agent.tools.engines.faster_whisper import SILERO as engine",
-    "pocketsphinx": "from analyzer_agent.tools.engines.pocketsphinx import ENGINE as engine",
     "rapidocr": "from analyzer_agent.tools.engines.rapidocr import ENGINE as engine",
 }
 

@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
-from analyzer_agent.errors import AgentError
-from analyzer_agent.tools.engines import huggingface
+from analyzer_agent.errors import AgentError, Unavailable
+from analyzer_agent.media import open_video
+from analyzer_agent.protocols import EngineConfig
+from analyzer_agent.timeline import TimeRange
+from analyzer_agent.tools.engines import faster_whisper, huggingface, whisper_files
 from analyzer_agent.tools.engines.huggingface import Hub
 from analyzer_agent.tools.weights import download, packages
 from analyzer_agent.tools.weights import files as weight_files
@@ -72,10 +75,11 @@ def left(folder: Path) -> list[str]:
 
 
 def test_the_table_names_what_is_published_and_needed() -> None:
-    (files,) = PACKAGED.values()
-    (base,) = (entry for entry in PUBLISHED if (entry.analyzer, entry.name) in PACKAGED)
-    assert base.default and [file.name for file in files] == ["config.json", "tokenizer.json", "vocabulary.txt", "model.bin"]
-    assert abs(sum(file.size for file in files) - base.size) < 1_000_000 and all(len(file.sha256) == 64 for file in files)
+    published = {(entry.analyzer, entry.name): entry for entry in PUBLISHED}
+    assert published["speech", "base"].default and set(PACKAGED) == {("speech", "base"), ("speech", "tiny.en")}
+    for key, files in PACKAGED.items():
+        assert [file.name for file in files] == ["config.json", "tokenizer.json", "vocabulary.txt", "model.bin"]
+        assert abs(sum(file.size for file in files) - published[key].size) < 1_000_000 and all(len(file.sha256) == 64 for file in files)
 
 
 def test_where_the_hub_cannot_be_reached_the_registry_gives_them(registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,3 +187,52 @@ def test_a_full_disk_leaves_nothing(registry: Path, tmp_path: Path, monkeypatch:
     with pytest.raises(AgentError, match="cannot be written: No space left on device"):
         list(download_weights(files(tmp_path / "to")))
     assert left(tmp_path / "to") == []
+
+
+# --- in installed packages ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def installed(registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The packages of the registry, unpacked where Python looks for packages."""
+    site = tmp_path / "site"
+    for path in registry.glob("*.whl"):
+        with zipfile.ZipFile(path) as packed:
+            packed.extractall(site, [name for name in packed.namelist() if not name.startswith("..")])
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setattr(whisper_files, "PACKAGED", vars(download)["PACKAGED"])
+    return site
+
+
+def test_installed_packages_are_found_as_the_weights_that_they_carry(installed: Path, registry: Path, tmp_path: Path) -> None:
+    (found,) = whisper_files.models([], packages=True)
+    assert found.name == "base" and found.size == len(MODEL)
+    assert found.read() == {"tokenizer.json": TOKENS, "model.bin": MODEL}
+    (folder := tmp_path / "faster-whisper-base").mkdir()
+    (folder / "model.bin").write_bytes(MODEL)
+    (folder / "tokenizer.json").write_bytes(TOKENS)
+    (same,) = whisper_files.models([tmp_path])
+    assert same.weights == found.weights and same.read() is None, "the notes of either belong to the other"
+    assert whisper_files.models([]) == [] and not (registry / "ran").exists(), "nothing of them was imported"
+    (installed / "tiny_whisper_part2" / "data" / "model.bin.part2").write_bytes(MODEL[150_000:-1] + b"!")
+    with pytest.raises(Unavailable, match="does not have the sha256 sum that its publisher gives") as told:
+        found.read()
+    assert told.value.hint.endswith(f"--force-reinstall {ONE} {TWO}")
+
+
+def test_a_part_that_is_missing_or_too_short_is_no_weights(installed: Path) -> None:
+    part = installed / "tiny_whisper_part2" / "data" / "model.bin.part2"
+    part.write_bytes(MODEL[150_000:-1])
+    assert whisper_files.models([], packages=True) == []
+    part.unlink()
+    assert whisper_files.models([], packages=True) == []
+
+
+def test_real_weights_in_packages_hear_what_a_folder_of_them_hears(shared: Path, installed_weights: None, tmp_path: Path) -> None:
+    weights = EngineConfig(device="cpu")
+    assert faster_whisper.find_whisper(weights).weights.startswith("faster-whisper-")
+    with open_video(shared / "media" / "jfk.flac") as recording:
+        samples = recording.audio(TimeRange(0, recording.duration), 16_000)
+    words = faster_whisper.load_whisper(weights).words(samples, "en", "")
+    heard = "".join(word for word, *_ in words).replace(",", "")
+    assert "ask not what your country can do for you ask what you can do for your country" in heard
