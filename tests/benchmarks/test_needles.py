@@ -199,7 +199,7 @@ def test_the_command_makes_the_same_bytes_again(
 # --- end to end -------------------------------------------------------------------------------------------------------
 
 
-def test_batch_answers_with_citations_in_the_gold_spans(short: Path, tmp_path: Path) -> None:
+def test_batch_answers_with_citations_in_the_gold_spans(short: Path, tmp_path: Path, installed_weights: None) -> None:
     """The manager is keyword rules: this shows that the instrument works, and is no figure of any model."""
     first = [q for q in rows(short / QUESTIONS) if q["video"] == "001min-1.mp4" and len(q["tags"]) == 1]
     chosen = [next(q for q in first if q["type"] == "retrieval" and q["tags"] == [f"needs:{kind}"]) for kind in ("text", "speech")]

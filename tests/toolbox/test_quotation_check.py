@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import tiny_whisper
 from analyzer_agent import Session
 from analyzer_agent.evidence.merging import MergedNote
 from analyzer_agent.protocols import Reply
@@ -255,7 +256,7 @@ def test_an_answer_cites_the_words_that_it_quotes(tmp_path: Path) -> None:
     read = call("read_notes", range=["0:00", "0:04"])
     finish = call("finish", answer='It "costs forty dollars" [#1].', notes=[1], confidence="high", found=True)
     model = ScriptedModel(Reply(calls=(read,)), Reply(calls=(finish,)))
-    with Session(video, store=cli.store, model=model, tools=("speech", "subtitles")) as session:
+    with Session(video, store=cli.store, model=model, tools=("speech", "subtitles"), weights={"speech": tiny_whisper.made()}) as session:
         (citation,) = session.ask("What does it cost?").citations
     assert (citation.span, citation.whole, citation.words) == (TimeRange(1000, 1750), TimeRange(0, 2250), (TimeRange(1000, 1750),))
     assert evidence_line(citation, False).startswith("[#1] 0:01-0:01.75 (of 0:00-0:02.25) speech, ")
