@@ -100,7 +100,8 @@ def test_an_unreachable_hub_is_one_line(cli: Cli) -> None:
         "",
         [
             "Error: 127.0.0.1:9 cannot be reached: Connection refused.",
-            "Hint: Check the network connection, or an address that you set. Without it there is: weights pull speech=base or speech=tiny.en.",
+            "Hint: Check the network connection, or an address that you set. "
+            "Without it there is: weights pull speech=base or speech=tiny.en.",
         ],
     )
     assert time.monotonic() - begun < 10
