@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from analyzer_agent.records import JSON, Answer, ToolResult
+from analyzer_agent.records import JSON, Answer, ToolResult, Usage
 from analyzer_agent.sanitize import truncated
 from analyzer_agent.timeline import TimeRange
 
@@ -25,10 +25,14 @@ class _Happened:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Thinking(_Happened):
-    """The model is queried for the next step: `step` of at most `limit`, counted from 1."""
+    """The model is queried for the next step: `step` of at most `limit`, counted from 1.
+
+    `used` is what all models have used for the question so far.
+    """
 
     step: int
     limit: int
+    used: Usage = field(default=Usage(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -47,6 +47,8 @@ MAY_IMPORT = {
     # 6
     "batch": (*LAYER_0, "importing", "config", "prompts", "storage", "evidence", "toolbox", "session", "llm", "media", "tools"),
     "doctor": (*LAYER_0, "config", "prompts", "storage", "evidence", "toolbox", "session", "llm", "media", "tools"),
+    # beside them: long work for the doors that programs talk to
+    "service": (*LAYER_0, "config", "storage", "session", "media"),
     # beside them: shows people what is stored
     "page": (*LAYER_0, "storage", "evidence", "media"),
     # beside them: writes parts of videos as text for editing programs

@@ -27,7 +27,7 @@ MODULES = frozenset(
     enumeration errors evals events evidence fakes faster_whisper fcpxml fencing fields file file_import files
     finish_call folders folding formats frame_converter frame_dedup frames gap_runner gpu grading graph hardware
     help history http huggingface identities identity import_notes importing index indexing installed installing
-    joined jpeg json_formats json_records judge languages ledger ledger_rows llm local look lost_data loudness
+    job jobs joined jpeg json_formats json_records judge languages ledger ledger_rows llm local look lost_data loudness
     maintenance manager media memory merging messages metering migrations missing_video model modes moments motion
     native nodes note_formats note_queries note_table note_tools notes objects open_clip open_clip_files open_ended
     openai_chat openai_client openai_errors openai_model openai_responses openai_text openai_thoughts opencv
@@ -35,7 +35,7 @@ MODULES = frozenset(
     picture_tiles pictures places plan playlists plugins prefetch prices probe progress prompt_size
     prompts protocols provenance pyscenedetect question_file question_parser question_state questions quotations
     rapidocr rarity readers records regions rendering repetition report resampler rules runner sample sampling sanitize
-    scenes scheduler schemas score seams search search_words sections sent_tools session session_video sessions setting
+    scenes scheduler schemas score seams search search_words sections sent_tools service session session_video sessions setting
     settings shots sighted single_call slash_commands source sources speech spoken_words sqlite_import state stills
     storage stream_end submission subtitle_formats subtitles summarizer summary support tags tally telemetry_off
     terminal testing text text_calls timeline timelines to_observations toolbox tools tracks transcribe transcriber

@@ -25,6 +25,7 @@ from analyzer_agent.graph.state import (
     draft_of,
     result_row,
     results_of,
+    usage_of,
 )
 from analyzer_agent.messages import (
     assistant_message,
@@ -108,7 +109,7 @@ class Nodes:
     def think(self, state: State) -> dict[str, Any]:
         """Request the next calls, or the answer, from the model."""
         step = state["step"] + 1
-        self.emit(Thinking(step, self.limits.steps))
+        self.emit(Thinking(step, self.limits.steps, usage_of(state)))
         stopped = self.limits.reached(state, step)
         if not self.limits.affords(state):  # not even a call to finish
             return {"step": step, "stopped": "cost_budget", "prompt_cut": False, "calls": []}

@@ -1,0 +1,80 @@
+"""The folders and files that were named at start: what lies outside them is not read."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from analyzer_agent.errors import AgentError, MediaError, near
+from analyzer_agent.media import media_in
+from analyzer_agent.media.folders import natural
+
+
+class NamedFolders:
+    """Finds videos in the folders and files that were named at start, and nothing else.
+
+    Args:
+        named: folders and files; links are followed here, once.
+
+    Raises:
+        AgentError: nothing was named, or something named does not exist.
+    """
+
+    def __init__(self, named: Sequence[str | Path]) -> None:
+        if not named:
+            raise AgentError("No folder was named.", hint="Name the folders with the videos; . is the current one.")
+        self.roots: list[Path] = []
+        for path in map(Path, named):
+            try:
+                root = path.expanduser().resolve(strict=True)
+            except OSError as error:
+                raise AgentError(f"There is no file or folder {str(path)!r}.", hint=near(path)) from error
+            if root not in self.roots:
+                self.roots.append(root)
+
+    def locate(self, given: str | Path) -> Path:
+        """Return the real path of a file, which lies in a named folder or is a named file.
+
+        What lies outside is told like what does not exist, so that nobody learns what is there.
+
+        Args:
+            given: an absolute path, or one relative to a named folder, such as `shown` returns.
+
+        Raises:
+            AgentError: there is no such file in the named folders.
+        """
+        for candidate in (root.parent / given if root.is_file() else root / given for root in self.roots):
+            try:
+                found = candidate.resolve(strict=True)
+            except (OSError, ValueError):  # ValueError: a null character
+                continue
+            if found.is_file() and self.contains(found):
+                return found
+        raise AgentError(
+            f"There is no file {str(given)!r} in the folders that were named at start.", hint="List the videos to see the names."
+        )
+
+    def contains(self, path: Path) -> bool:
+        """Tell whether a path lies in a named folder or is a named file, links followed."""
+        try:
+            real = path.resolve(strict=True)
+        except (OSError, ValueError):
+            return False
+        return any(real == root or (root.is_dir() and real.is_relative_to(root)) for root in self.roots)
+
+    def shown(self, path: Path) -> str:
+        """Return the name of a located file for people and `locate`: relative to its folder, absolute where two share it."""
+        inside = [path.name if root.is_file() else path.relative_to(root).as_posix() for root in self.roots if path.is_relative_to(root)]
+        name = min(inside, key=len, default=str(path))
+        try:
+            return name if self.locate(name) == path else str(path)
+        except AgentError:
+            return str(path)
+
+    def videos(self) -> list[Path]:
+        """Return the media files, also those in subfolders, in natural order; links that lead outside are left out."""
+        found: set[Path] = set()
+        for root in self.roots:
+            try:
+                found.update(path.resolve() for path in media_in([root], recursive=True).files if self.contains(path))
+            except MediaError:  # a folder without media, which may get some later
+                continue
+        return sorted(found, key=natural)

@@ -1,0 +1,160 @@
+"""Questions as jobs: they run beside each other in threads, keep their events, and can be stopped.
+
+A job outlives whoever started it: its events can be read from any number on, by several readers, so
+a page can be reloaded in the middle and a client can come back for the result. Conversations, notes
+and answers are in the store; jobs themselves live as long as `Jobs`.
+"""
+
+import logging
+import threading
+import uuid
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from analyzer_agent.config import Settings
+from analyzer_agent.errors import AgentError, Cancelled
+from analyzer_agent.protocols import ChatModel
+from analyzer_agent.service.folders import NamedFolders
+from analyzer_agent.service.job import Job, JobEvent, JobState
+from analyzer_agent.session import EnginePool, Session
+from analyzer_agent.session.conversation import new_name
+from analyzer_agent.storage import Store
+
+__all__ = ["Busy", "Job", "JobEvent", "JobState", "Jobs", "NotFound"]
+
+_RUNNING = 2
+_WAITING = 32
+_KEPT = 200
+"""How many jobs that have ended are kept, the newest."""
+
+log = logging.getLogger(__name__)
+
+
+class Busy(AgentError):
+    """A job cannot be taken now: too many wait, or its session answers another question."""
+
+
+class NotFound(AgentError):
+    """There is no such job or session."""
+
+
+class Jobs:
+    """Runs questions about videos of named folders. Thread-safe; a context manager, which stops all at its end.
+
+    Args:
+        settings: the settings of every job, which has the store.
+        folders: where videos may lie.
+        model: a model for all jobs; by default each chooses its own by its settings.
+        running: how many run at once; others wait.
+        waiting: how many may wait.
+    """
+
+    def __init__(
+        self, settings: Settings, folders: NamedFolders, *, model: ChatModel | None = None, running: int = _RUNNING, waiting: int = _WAITING
+    ) -> None:
+        self.settings, self.folders, self.model = settings, folders, model
+        self._limit = running + waiting
+        self._jobs: dict[str, Job] = {}
+        self._lock = threading.Lock()
+        self._pool = EnginePool()
+        self._threads = ThreadPoolExecutor(running, "job")
+        self._closed = False
+
+    def __enter__(self) -> "Jobs":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(
+        self,
+        question: str,
+        videos: Sequence[str | Path] = (),
+        settings: Settings | None = None,
+        *,
+        session: str | None = None,
+        options: Sequence[str] = (),
+    ) -> Job:
+        """Ask a question; return at once.
+
+        Args:
+            question: the question.
+            videos: files in the named folders; none to go on with the videos of `session`.
+            settings: other settings for this job; the store stays that of all jobs.
+            session: the conversation to go on with, or a name for a new one.
+            options: the options of a multiple-choice question.
+
+        Raises:
+            AgentError: a video is not in the named folders.
+            NotFound: no videos are given and there is no such session.
+            Busy: too many jobs wait, or the session answers another question.
+        """
+        paths = [self.folders.locate(video) for video in videos] or self._videos_of(session)
+        chosen = (settings or self.settings).changed(store=self.settings.store)
+        job = Job(uuid.uuid4().hex, session or new_name(), question, paths, [self.folders.shown(path) for path in paths], options)
+        with self._lock:
+            open_ = [other for other in self._jobs.values() if not other.ended]
+            if self._closed:
+                raise Busy("No more questions are taken: the service ends.")
+            if any(other.session == job.session for other in open_):
+                raise Busy(f"The session {job.session!r} answers another question.", hint="Wait for its answer, or stop it.")
+            if len(open_) >= self._limit:
+                raise Busy(f"{len(open_)} questions are being answered or wait.", hint="Try again later.")
+            self._jobs[job.id] = job
+            for old in [other.id for other in self._jobs.values() if other.ended][:-_KEPT]:
+                del self._jobs[old]
+            self._threads.submit(self._run, job, chosen)
+        return job
+
+    def get(self, id: str) -> Job:
+        """Return a job.
+
+        Raises:
+            NotFound: there is none with this id, or it ended long ago.
+        """
+        with self._lock:
+            if id not in self._jobs:
+                raise NotFound(f"There is no job {id!r}.", hint="Answers stay in the store: see the sessions.")
+            return self._jobs[id]
+
+    def all(self) -> list[Job]:
+        """Return the jobs, oldest first."""
+        with self._lock:
+            return list(self._jobs.values())
+
+    def close(self) -> None:
+        """Stop all jobs, and return when they have ended. Notes and answers persist."""
+        with self._lock:
+            self._closed = True
+        for job in self.all():
+            job.cancel()
+        self._threads.shutdown()
+        self._pool.close()
+
+    def _videos_of(self, session: str | None) -> list[Path]:
+        if session is None:
+            raise AgentError("A question needs at least one video.", hint="Name files of the folders that were named at start.")
+        with Store(self.settings.store) as store:
+            known = store.maintenance.videos_of(session)
+        if not known:
+            raise NotFound(f"There is no session {session!r}.", hint="Name the videos to start one.")
+        return [self.folders.locate(video.path) for video in known]
+
+    def _run(self, job: Job, settings: Settings) -> None:
+        try:
+            job.check_wanted()
+            with Session(*job.paths, name=job.session, settings=settings, model=self.model, pool=self._pool) as session:
+                job.begin(session.cancel, session.toolbox.titled)
+                for event in session.stream(job.question, job.options):
+                    job.check_wanted()
+                    job.add(event)
+        except Cancelled:
+            job.end(JobState.STOPPED)
+        except AgentError as error:
+            job.end(JobState.FAILED, error)
+        except Exception:
+            log.exception("job %s failed", job.id)
+            job.end(JobState.FAILED, AgentError("The question failed by an error of this program.", hint="Its log has the details."))
+        else:
+            job.end(JobState.ANSWERED)

@@ -1,0 +1,56 @@
+"""Named folders: what lies outside is not found, whichever way it is named."""
+
+from pathlib import Path
+
+import pytest
+
+from analyzer_agent.errors import AgentError
+from analyzer_agent.service import NamedFolders
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for name in ("named/a.mp4", "named/deep/b.mp4", "named/notes.txt", "secret/c.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    return tmp_path
+
+
+def test_files_are_found_by_their_shown_and_by_absolute_names(tree: Path) -> None:
+    folders = NamedFolders([tree / "named"])
+    assert [folders.shown(path) for path in folders.videos()] == ["a.mp4", "deep/b.mp4"]
+    assert folders.locate("deep/b.mp4") == folders.locate(tree / "named" / "deep" / "b.mp4") == (tree / "named/deep/b.mp4").resolve()
+
+
+@pytest.mark.parametrize(
+    "given", ["../secret/c.mp4", "deep/../../secret/c.mp4", "link.mp4", "out/c.mp4", "deep", "gone.mp4", "a\0.mp4", ""]
+)
+def test_what_lies_outside_is_told_like_what_does_not_exist(tree: Path, given: str) -> None:
+    (tree / "named/link.mp4").symlink_to(tree / "secret/c.mp4")
+    (tree / "named/out").symlink_to(tree / "secret")
+    folders = NamedFolders([tree / "named"])
+    with pytest.raises(AgentError, match="There is no file .* in the folders"):
+        folders.locate(given)
+    assert [folders.shown(path) for path in folders.videos()] == ["a.mp4", "deep/b.mp4"]
+
+
+def test_absolute_paths_outside_and_beside_a_named_file_are_refused(tree: Path) -> None:
+    folders = NamedFolders([tree / "named/a.mp4"])
+    assert folders.locate("a.mp4") == (tree / "named/a.mp4").resolve()
+    for given in (tree / "secret/c.mp4", tree / "named/deep/b.mp4", "deep/b.mp4", "notes.txt"):
+        with pytest.raises(AgentError):
+            folders.locate(given)
+
+
+def test_a_name_that_two_folders_share_is_shown_as_a_whole_path(tree: Path) -> None:
+    (tree / "secret/a.mp4").write_bytes(b"y")
+    folders = NamedFolders([tree / "named", tree / "secret"])
+    for path in folders.videos():
+        assert folders.locate(folders.shown(path)) == path
+
+
+def test_a_folder_that_does_not_exist_or_none_is_told(tree: Path) -> None:
+    with pytest.raises(AgentError, match="nowhere"):
+        NamedFolders([tree / "nowhere"])
+    with pytest.raises(AgentError, match="No folder"):
+        NamedFolders([])
