@@ -19,6 +19,7 @@ from analyzer_agent.importing import prepare as prepare_import
 from analyzer_agent.media import local_path
 from analyzer_agent.protocols import ChatModel
 from analyzer_agent.questions import Gold, Question, Questions
+from analyzer_agent.records import Usage
 from analyzer_agent.session import EnginePool, Session, available_tools, choose_model, open_or_find_imported, understood
 from analyzer_agent.session.assembly import named_videos, video_by_name
 from analyzer_agent.storage import Store
@@ -165,7 +166,7 @@ class Batch:
                         except Cancelled:
                             raise
                         except Exception as error:
-                            record = {"error": _error_fields(error, question)}
+                            record = {"error": _error_fields(error, question), **_spent(session)}
                     if "error" in record and question.conversation:
                         broken.setdefault(question.conversation, question.id)
                     if "error" not in record:
@@ -290,6 +291,12 @@ def _import_subtitles(question: Question, settings: Settings) -> None:
 def _scoped_settings(settings: Settings, question: Question) -> Settings:
     start = settings.start_ms if question.start is None else question.start
     return replace(settings, start_ms=start, end_ms=settings.end_ms if question.end is None else question.end)
+
+
+def _spent(session: Session | None) -> dict[str, Any]:
+    """Return what the models had used for a question that failed; nothing if they were not called."""
+    used = session.spent if session is not None else Usage()
+    return {"usage": used.to_dict()} if used.model_calls else {}
 
 
 def _error_fields(error: Exception, question: Question) -> dict[str, str]:

@@ -12,10 +12,10 @@ from analyzer_agent.cli.output import echo, safe_json, table, warn
 from analyzer_agent.cli.progress import ProgressDisplay
 from analyzer_agent.errors import AgentError
 from analyzer_agent.events import Warned
-from analyzer_agent.records import LOST, ToolResult
+from analyzer_agent.records import LOST, ToolResult, Usage
 from analyzer_agent.sanitize import one_line
 from analyzer_agent.timeline import seconds, total
-from analyzer_agent.wording import first_few, left_lines
+from analyzer_agent.wording import first_few, left_lines, model_costs
 
 if TYPE_CHECKING:
     from analyzer_agent.protocols import Spec
@@ -137,6 +137,7 @@ def _show(session: "Session", results: Sequence[ToolResult], as_object: bool) ->
                 "reused_seconds": seconds(max(0, result.reused_ms - max(0, lost - result.analyzed_ms))),
                 "notes": result.found,
                 "wall_seconds": seconds(result.wall_ms),
+                **_model_use(result),
                 "not_examined": [u.to_dict() for u in result.not_examined],
             }
         )
@@ -154,6 +155,16 @@ def _show(session: "Session", results: Sequence[ToolResult], as_object: bool) ->
     without = [*(["video"] if len(session.session_videos) == 1 else []), *([] if any(map(_seconds_left, rows)) else [_LEFT])]
     if lines:
         echo(table(head, lines, numbers=head[2:], without=without))
+    if costs := model_costs(Usage.of_calls(vision=[result.vision for result in results])):
+        echo(f"Cost: {', '.join(costs)}")
+
+
+def _model_use(result: ToolResult) -> dict[str, Any]:
+    """Return what the models that the analyzer asked have used, nothing if it asked none."""
+    used = Usage.of_calls(vision=[result.vision])
+    if not used.vision_calls:
+        return {}
+    return {name: value for name, value in used.to_dict().items() if name in ("vision_calls", "vision_tokens", "cost_usd")}
 
 
 def _seconds_left(row: Mapping[str, Any]) -> float:

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.events import Answered, Emit, Event, ToolFinished
 from analyzer_agent.prompts import prompts_digest
 from analyzer_agent.protocols import ChatModel
-from analyzer_agent.records import Answer
+from analyzer_agent.records import Answer, Usage
 from analyzer_agent.sanitize import encodable
 from analyzer_agent.session.assembly import choose_mode
 from analyzer_agent.session.turn_queue import Turn, TurnQueue, exiting
@@ -51,6 +51,8 @@ class Conversation:
     session_videos: list[SessionVideo]
     _turns: TurnQueue
     _closing: ExitStack
+    spent: Usage
+    """What the models had used when the last question failed."""
     _opened: str
     """The name under which this conversation was last recorded."""
 
@@ -195,6 +197,7 @@ class Conversation:
     def _answer(self, turn: Turn, number: int, question: str, mode: str, run: Callable[[Emit], Outcome]) -> None:
         """Run a question, and record its calls and its end; the answer comes once all else was read."""
         started = time.monotonic()
+        self.spent = Usage()
 
         def emit(event: Event) -> None:
             if isinstance(event, ToolFinished):
@@ -206,12 +209,24 @@ class Conversation:
             took = time.monotonic() - started - self.toolbox.scheduler.seconds_waited(started)
             turn.wait_for_reader()
         except Exception as error:
+            self.spent = self._spent_until_now(number)
             if not exiting():
                 self.store.history.end_turn(number, unanswered_record(question, None if isinstance(error, Cancelled) else str(error)))
             raise
         told = build_answer(outcome, self.toolbox, self.model, self.name, round(took * 1000), mode)
         self.store.history.end_turn(number, told.to_dict())
         turn.emit(Answered(told))
+
+    def _spent_until_now(self, number: int) -> Usage:
+        """Return what the models have used for the question of this number; nothing if that is not known."""
+        if "_agent" not in self.__dict__:
+            return Usage()
+        from analyzer_agent.graph import usage_of
+
+        with suppress(Exception), self.store.connections.explained():  # the question's own error is told
+            state = self._agent.interrupted(self.name)
+            return usage_of(state) if state and state["turn"] == number else Usage()
+        return Usage()
 
     @cached_property
     def _agent(self) -> "Agent":

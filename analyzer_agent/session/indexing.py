@@ -4,8 +4,10 @@ import threading
 from collections.abc import Sequence
 
 from analyzer_agent import tools as registry
+from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError
 from analyzer_agent.events import Emit, Warned
+from analyzer_agent.protocols.metering import metering
 from analyzer_agent.records import ToolCall, ToolResult
 from analyzer_agent.toolbox import Tool, Toolbox
 from analyzer_agent.tools.aliases import resolve_name
@@ -30,7 +32,7 @@ def chosen_tools(toolbox: Toolbox, names: Sequence[str] | None) -> list[Tool]:
 
 
 def run_index(
-    toolbox: Toolbox, wanted: Sequence[Tool], every: float | None, budget_ms: int | None, emit: Emit, stop: threading.Event
+    toolbox: Toolbox, wanted: Sequence[Tool], every: float | None, limits: Settings, emit: Emit, stop: threading.Event
 ) -> list[ToolResult]:
     """Run analyzers over the whole scope of all videos, and return the results.
 
@@ -38,7 +40,7 @@ def run_index(
         toolbox: runs the calls.
         wanted: the analyzers.
         every: seconds between samples; None means each analyzer's default.
-        budget_ms: the analyzer time for all calls, in ms; None means no limit.
+        limits: limits the analyzer time, tokens and money of all calls together.
         emit: receives the events.
         stop: stops the run when set.
     """
@@ -52,7 +54,8 @@ def run_index(
                 emit(Warned(why, call_id))
             else:
                 calls.append(toolbox.whole_scope_call(tool, session_video, call_id, every))
-    found = toolbox.scheduler.run(calls, emit, budget_ms, stop)
+    with metering(limits.max_tokens, limits.max_cost):
+        found = toolbox.scheduler.run(calls, emit, limits.max_analyzer_ms, stop)
     for result in found:
         if result.refused:
             emit(Warned(result.text, result.call_id))

@@ -18,7 +18,7 @@ from analyzer_agent.events import Event, ToolStarted, discard
 from analyzer_agent.evidence.provenance import IMPORTED, superseded_keys
 from analyzer_agent.media import MediaFile, media_in
 from analyzer_agent.protocols import ChatModel, Spec
-from analyzer_agent.records import JoinedNote, ToolResult
+from analyzer_agent.records import JoinedNote, ToolResult, Usage
 from analyzer_agent.sanitize import encodable, truncated
 from analyzer_agent.session import note_queries
 from analyzer_agent.session.assembly import (
@@ -142,6 +142,7 @@ class Session(Conversation):
             self._closing = closing.pop_all()
         self._turns = TurnQueue()
         self._opened = ""
+        self.spent = Usage()
 
     def __enter__(self) -> "Session":
         self._turns.check_open()
@@ -181,7 +182,7 @@ class Session(Conversation):
         self._turns.check_open()
         wanted = chosen_tools(self.toolbox, analyzers)
         with self._turns.hold() as stop:
-            return run_index(self.toolbox, wanted, every, self.settings.max_analyzer_ms, discard, stop)
+            return run_index(self.toolbox, wanted, every, self.settings, discard, stop)
 
     def index_stream(
         self, analyzers: Sequence[str] | None = None, *, every: float | None = None
@@ -189,7 +190,7 @@ class Session(Conversation):
         """Run `index`; yield its events and return its results."""
         self._turns.check_open()
         wanted = chosen_tools(self.toolbox, analyzers)
-        return self._turns.read(lambda turn: run_index(self.toolbox, wanted, every, self.settings.max_analyzer_ms, turn.emit, turn.stop))
+        return self._turns.read(lambda turn: run_index(self.toolbox, wanted, every, self.settings, turn.emit, turn.stop))
 
     def describe(self, analyzers: Sequence[str] | None = None, *, covered: bool = False) -> "Description":
         """Describe all videos in time order from stored notes, within `max_tokens` if set.

@@ -177,6 +177,19 @@ def test_a_bug_in_one_question_is_its_error_line(cli: Cli, folder: Path, monkeyp
     assert rows["a"]["error"]["message"] == "A bug in analyzer-agent: ZeroDivisionError: division by zero" and "error" not in rows["b"]
 
 
+def test_a_question_that_fails_keeps_what_it_has_cost(cli: Cli, folder: Path) -> None:
+    out = folder / "out.jsonl"
+    with OpenAIServer() as server:
+        server.calls(("read_subtitles", {"ranges": "0:00-0:02"}), usage=(1000, 100))
+        server.fails(403, "That is not allowed.")
+        flags = ("--tools", "subtitles", "--base-url", server.url, "--model", "m", "--price", "1/10")
+        cli("batch", questions(folder, asked("a")), "--out", out, *flags, code=1)
+    (row,) = answers(out).values()
+    assert row["error"] and (row["usage"]["llm_calls"], row["usage"]["input_tokens"], row["usage"]["cost_usd"]) == (1, 1000, 0.002)
+    cost = cli.json("score", out, "--json")["sections"]["cost"]["rows"]
+    assert next(one["total"] for one in cost if one["measure"] == "tokens") == 1100
+
+
 # --- one file, one way ----------------------------------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cli_kit import PRICE, Cli
-from openai_server import OpenAIServer
+from openai_server import OpenAIServer, Turn
 
 READ = ("read_subtitles", {"ranges": [["0:00", "0:02"]]})
 LOOK = ("look", {"ranges": [["0:00", "0:01"]], "question": "Which colour is shown?"})
@@ -57,3 +57,19 @@ def test_baselines_are_paid_for_as_well(cli: Cli, video: Path, mode: str) -> Non
         tools = () if mode != "summarizer" else ("--tools", "subtitles")
         usage = cli.json("ask", video, PRICE, "--json", *flags, *tools)["usage"]
     assert usage["cost_usd"] == pytest.approx(550e-6) and usage["llm_calls"] == 1
+
+
+def test_indexing_with_captions_of_a_model_is_paid_for_and_limited(cli: Cli, video: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    with OpenAIServer() as server:
+        server.answer = lambda body: Turn("A harbour.", usage=(1000, 10))
+        settings.write_text(f'base_url = "{server.url}"\nvision_model = "m"\nprice = ["1/1"]\n')
+        flags = ("index", video, "--with", "captions", "--config", settings)
+        (row,) = cli.json(*flags, "--json")["indexed"]
+        calls = len(server.requests)
+        assert (row["vision_calls"], row["vision_tokens"]) == (calls, 1010 * calls) and row["cost_usd"] == pytest.approx(0.00101 * calls)
+        assert f"Cost: {calls} vision call" in cli(*flags, "--refresh").stdout
+        settings.write_text(settings.read_text() + "max_tokens = 1\n")
+        (row,) = cli.json(*flags, "--refresh", "--json")["indexed"]
+        assert row["vision_calls"] < calls or calls == 1
+        assert "vision" not in cli(*flags[:3], "subtitles", *flags[4:]).stdout

@@ -190,3 +190,18 @@ def test_the_judge_is_paid_for(cli: Cli, tmp_path: Path) -> None:
         told = cli("score", answers, "--judge", "m", "--base-url", server.url, "--price", "1/10").stderr
     assert "Judged: 1 model call (300 tokens in, 20 out), $0.00050." in told
     assert "Judged" not in cli("score", answers, "--judge", "m", "--base-url", server.url).stderr, "a reply that is stored costs nothing"
+
+
+def test_claims_on_all_of_a_scope_are_told_apart(cli: Cli, tmp_path: Path) -> None:
+    whole: dict[str, Any] = {"claim": "count", "holds": True, "over": []}
+    partial = whole | {"holds": False}
+    found = write(
+        tmp_path / "claims.jsonl",
+        line("a", "A", gold(0), complete=whole),
+        line("b", "A", gold(1), complete=whole),
+        line("c", "A", gold(1), complete=partial),
+        line("d", "A", gold(0), complete=None),
+    )
+    section = cli.json("score", found, "--json")["sections"]["complete"]
+    assert [list(row.values()) for row in section["rows"]] == [["count, complete", 2, 50.0], ["count, in part", 1, 0.0]]
+    assert "complete" not in cli.json("score", write(tmp_path / "b.jsonl", line("d", "A", gold(0))), "--json")["sections"]

@@ -34,6 +34,25 @@ class TestRouting:
         assert used(answer) == tools and quoted in answer.text
         assert answer.finished == "answered" and answer.citations and answer.unsupported == ()
 
+    def test_when_something_leaves_is_quoted_where_it_is_said_and_seen_where_it_is_not(self, ask: Ask) -> None:
+        said = ask("When does the ferry leave?", subtitles=[(20, 22, "The ferry leaves at half past nine.")], motion=[(3, 5, "movement")])
+        assert "The ferry leaves at half past nine." in said.text and "movement" not in said.text
+        seen = ask("When does the ferry leave?", subtitles=[(20, 22, "Good morning.")], motion=[(3, 5, "movement")])
+        assert "1 movement" in seen.text
+
+    @pytest.mark.parametrize(
+        ("question", "claim", "holds"),
+        [
+            ("How many people are there?", "count", True),
+            ("When does she first mention the captain?", "first", True),
+            ("What is the captain called?", None, None),
+            ("When does the last ferry leave?", None, None),
+        ],
+    )
+    def test_it_says_what_the_answer_is_true_of(self, ask: Ask, question: str, claim: str | None, holds: bool | None) -> None:
+        told = ask(question, **EVERYTHING).complete
+        assert (told and told.claim, told and told.holds) == (claim, holds)
+
     def test_it_says_what_it_is_in_every_answer(self, ask: Ask) -> None:
         for question in ("How much does a crate cost?", "How many people are there?", "Where is the submarine?", "When does it move?"):
             assert ask(question, **EVERYTHING).text.endswith(SIGNATURE)

@@ -34,7 +34,9 @@ class Scored:
     cited: tuple[TimeRange, ...] = ()
     steps: int = 0
     usage: Usage | None = None
-    """None if the question failed."""
+    """None if the question failed before a model was called."""
+    complete: tuple[str, bool] | None = None
+    """The claim of an answer on all of a scope (`all`, `count` ...), and whether all of it was looked at."""
     by: str = ""
     """Model and mode: `gpt-5.4 (manager)`; "" if the question failed."""
 
@@ -145,7 +147,7 @@ def _scored(line: Mapping[str, Any], golds: Mapping[str, Gold]) -> Scored:
     gold = golds.get(id) or Gold.from_dict(line.get("gold") or {})
     asked = str(line.get("question") or "")
     if "error" in line:
-        return Scored(id, gold, asked)
+        return Scored(id, gold, asked, usage=Usage.from_dict(line["usage"]) if "usage" in line else None)
     return Scored(
         id=id,
         gold=gold,
@@ -156,5 +158,10 @@ def _scored(line: Mapping[str, Any], golds: Mapping[str, Gold]) -> Scored:
         cited=tuple(TimeRange(parse(c["start"]), parse(c["end"])) for c in line.get("citations") or ()),
         steps=len(line.get("steps") or ()),
         usage=Usage.from_dict(line.get("usage") or {}),
+        complete=_complete(line.get("complete")),
         by=made_by(line) if "manager" in line else "",
     )
+
+
+def _complete(given: object) -> tuple[str, bool] | None:
+    return (str(given["claim"]), given["holds"] is True) if isinstance(given, Mapping) else None

@@ -107,7 +107,7 @@ def _accuracy(first: Sequence[Scored], second: Sequence[Scored], rights: Mapping
 
 
 def _costs(first: Sequence[Scored], second: Sequence[Scored]) -> Section | None:
-    pairs = [(a, b) for a, b in zip(first, second, strict=True) if a.usage and b.usage]
+    pairs = [(a, b) for a, b in zip(first, second, strict=True) if a.usage and b.usage and a.finished and b.finished]
     units = _units(pairs)
     if not units:
         return None

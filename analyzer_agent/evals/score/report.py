@@ -59,6 +59,7 @@ def score_run(run: ScoredRun, dataset: str, *, train_counts: Mapping[str, int] |
         judged(known, run.verdicts, run.judge) if run.judge else None,
         captions(known) if text_metrics else None,
         _abstentions(known),
+        _completeness(known),
         _cost_section(run),
     ]
     return [section for section in sections if section]
@@ -136,6 +137,15 @@ def _abstentions(known: Sequence[Scored]) -> Section | None:
     return Section("abstentions", "Abstentions", ("abstained", "questions"), rows)
 
 
+def _completeness(known: Sequence[Scored]) -> Section | None:
+    """Return how often answers on all of a scope were complete, and right; None without such answers."""
+    groups = grouped(known, lambda one: [f"{one.complete[0]}, {'complete' if one.complete[1] else 'in part'}"] if one.complete else [])
+    if not groups:
+        return None
+    note = "Complete: what the answer cites has looked at all that its claim is about."
+    return Section("complete", "Claims on all of a scope", ("claim", "answers", "right %"), list(shares(groups, is_right)), note)
+
+
 def _cost_section(run: ScoredRun) -> Section:
     costs = [(one, one.usage) for one in run.items if one.usage]
     rows: list[tuple[Cell, ...]] = []
@@ -146,7 +156,7 @@ def _cost_section(run: ScoredRun) -> Section:
     rows.append(("US dollars", used.cost_usd, used.cost_usd / len(costs) if used.cost_usd is not None else None))
     media = used.media_ms_analyzed + used.media_ms_reused
     rows.append(("cache hits %", 100 * used.media_ms_reused / media if media else None, None))
-    note = "Of the questions that did not fail. Cache hits: media time that was known already."
+    note = "A failed question counts with what it had cost. Cache hits: media time that was known already."
     if used.model_calls and used.cost_usd is None:
         note += " The price of a model is not known: name it with --price when asking."
     return Section("cost", "Cost", ("measure", "total", "per question"), rows, note)

@@ -130,7 +130,8 @@ def _listed(question: str, units: Sequence[Passage], cut: bool, left: str) -> di
         head = f"At most {top.text} at the same time [#{top.lines[0].id}]."
     texts = ", ".join(f"{u.text} [#{u.lines[0].id}]" for u in in_time)
     listed = f"{'At least ' if cut else ''}{number} {_NOUNS[kind] if number == 1 else plural}: {texts}."
-    return arguments(head, listed, left, notes=_notes(in_time), sure=_are_sure(in_time))
+    given = arguments(head, listed, left, notes=_notes(in_time), sure=_are_sure(in_time))
+    return given | ({"claim": "count"} if re.search(r"\bhow many\b", question, re.I) else {})
 
 
 def _quoted(*units: Passage, head: str = "") -> dict[str, Any]:
@@ -246,7 +247,7 @@ def count_arguments(question: str, told: ObjectCount, *, left: str = "", cut: bo
     marks = "".join(f"[#{line.id}]" for line in told.lines[:_MAX_MARKS])
     doubtful = number - told.clear
     weak = f"{doubtful} of them {'was' if doubtful == 1 else 'were'} detected with little confidence: there may be fewer."
-    return arguments(
+    given = arguments(
         f"{'At least ' if cut or left else ''}{number} {noun}, at most {told.most} at the same time {marks}.",
         "Whatever leaves the picture and comes back counts again.",
         weak if doubtful else "",
@@ -254,6 +255,7 @@ def count_arguments(question: str, told: ObjectCount, *, left: str = "", cut: bo
         notes=told.lines,
         sure=not (doubtful or left or cut),
     )
+    return given | {"claim": "count"}
 
 
 # --- which videos -----------------------------------------------------------------------------------------------------

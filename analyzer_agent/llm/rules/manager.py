@@ -28,6 +28,8 @@ from analyzer_agent.llm.rules.question_parser import (
     LISTING_TOOLS,
     among_asked,
     asks_for_answer_type,
+    asks_for_departure,
+    claim_of,
     counts,
     is_open_ended,
     matches_answer_type,
@@ -45,6 +47,9 @@ from analyzer_agent.timeline import clock
 STOP_SCORE, QUOTE_SCORE, QUOTE_SCORE_WITHOUT_VERBS = 0.75, 0.6, 0.5
 """Shares of the question's stems that a note must contain: to end the search; to be quoted; to be
 quoted if only verbs are missing."""
+
+_SEEN_DEPARTURE = 0.5
+"""The score of motion where a question asks when something leaves: less than that of a quotation."""
 
 _CONTEXT_MS = 15_000
 _WORDS_KINDS = ("subtitle", "speech", "text")
@@ -172,7 +177,8 @@ class AnswerPlan:
         text = (" / " if kind == "text" else " ").join(line.text for line in lines)
         kinds = {LISTING_TOOLS[tool] for tool in self.listed}
         if kind in LISTING_TOOLS.values():
-            return Passage(tuple(lines), text, float(kind in kinds), kind in kinds)
+            weight = _SEEN_DEPARTURE if kind == "motion" and asks_for_departure(self.question) else 1.0
+            return Passage(tuple(lines), text, weight * (kind in kinds), kind in kinds)
         if not wanted:
             good = kind in _WORDS_KINDS and is_open_ended(self.question)
             return Passage(tuple(lines), text, float(good), good)
@@ -190,7 +196,12 @@ class AnswerPlan:
         )
 
     def finish(self) -> dict[str, Any]:
-        """Return the arguments of finish: the best passages with citations, or "not found"."""
+        """Return the arguments of finish: the best passages with citations, or "not found"; and what they are true of."""
+        given = self._finish()
+        claimed = given["outcome"] == "answered" and not self.talk.options and not self.about and not self.talk.described
+        return {"claim": claim_of(self.question) if claimed else "some"} | given
+
+    def _finish(self) -> dict[str, Any]:
         talk, left = self.talk, self.schedule.sampled
         told = self._count() if counts(self.question) else None
         if talk.options:

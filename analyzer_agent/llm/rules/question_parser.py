@@ -110,7 +110,9 @@ def asks_for_answer_type(question: str) -> bool:
 
 _SPEECH_WORDS = r"\b(?:say|says|said|speak\w*|talk\w*|tell\w*|told|mention\w*|announce\w*|hear\w*|narrat\w*|speech|voice)\b"
 _TEXT_WORDS = r"\b(?:read|reads|written|writ\w+|text|sign|screen|title|board|display\w*|label|poster|letter\w*|on screen|shown)\b"
-_MOTION_WORDS = r"\b(?:mov(?:e|es|ing|ement)\w*|motion)\b|\bwhen\b.*\b(?:arriv|leav|depart|enter|cross|walk|appear)\w*"
+_MOTION_WORDS = r"\b(?:mov(?:e|es|ing|ement)\w*|motion)\b|\bwhen\b.*\b(?:enter|cross|walk|appear)\w*"
+_DEPARTURE_WORDS = r"\bwhen\b.*\b(?:arriv|leav|depart)\w*"
+"""What is announced, or seen: words answer first, motion where there are none."""
 _OBJECT_WORDS = (
     r"\b(?:how many|number of|count|shows?|contains?|(?:is|are|was|were) there|visible|appear\w*|see|seen|sees|present|picture|detect\w*"
     r"|when (?:is|are|do|does|can))\b"
@@ -124,6 +126,7 @@ _ROUTES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (_TEXT_WORDS, ("read_screen_text", "read_subtitles", "transcribe_speech")),
     (_SPEECH_WORDS, ("read_subtitles", "transcribe_speech")),
     (_MOTION_WORDS, ("find_motion",)),
+    (_DEPARTURE_WORDS, ("read_subtitles", "transcribe_speech", "find_motion")),
 )
 _DEFAULT_ROUTE = ("read_subtitles", "transcribe_speech", "read_screen_text")
 
@@ -158,6 +161,19 @@ def route_tools(question: str, available: frozenset[str]) -> list[str]:
     if not set(found) <= set(LISTING_TOOLS) or not set(found) & available:
         found += _DEFAULT_ROUTE
     return list(dict.fromkeys(found))
+
+
+def asks_for_departure(question: str) -> bool:
+    """Return whether a question asks when something leaves or arrives, which is often said rather than seen."""
+    return bool(re.search(_DEPARTURE_WORDS, question, re.I)) and not re.search(_MOTION_WORDS, question, re.I)
+
+
+def claim_of(question: str) -> str:
+    """Return what a quotation that answers a question is true of: the first of its kind, the last, or some."""
+    for claim in ("first", "last"):  # "the last ferry" is one of its own
+        if re.search(rf"\bwhen\b.*(?<!\bthe )\b{claim}\b|\bthe {claim} time\b", question, re.I):
+            return claim
+    return "some"
 
 
 def counts(question: str) -> bool:
