@@ -6,8 +6,8 @@ from typing import Any
 from analyzer_agent.fencing import fenced
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols import ChatModel, Reply
+from analyzer_agent.questions import option_letter
 from analyzer_agent.records import QuestionRecord, ShownPicture
-from analyzer_agent.wording import option_letter
 
 
 def system_message(model: ChatModel, text: str, record: Callable[[], QuestionRecord]) -> dict[str, Any]:

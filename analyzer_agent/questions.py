@@ -8,7 +8,6 @@ from typing import Any
 
 from analyzer_agent.records import JSON
 from analyzer_agent.timeline import TimeRange, parse, seconds
-from analyzer_agent.wording import letter_index
 
 _LETTER = re.compile(r"\(?([A-Za-z])\)?[.:]?")
 _LETTERS = 26
@@ -106,6 +105,16 @@ class Questions(Sequence[Question]):
 
     def __getitem__(self, at: Any) -> Any:
         return self.questions[at]
+
+
+def option_letter(index: int) -> str:
+    """Return the letter of an option by its index from 0: `A` for 0."""
+    return chr(ord("A") + index)
+
+
+def letter_index(letter: str) -> int:
+    """Return the index of an option by its letter: 0 for `A` and `a`."""
+    return ord(letter.upper()) - ord("A")
 
 
 def option_index(choice: str, options: Sequence[str]) -> int | None:

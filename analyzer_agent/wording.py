@@ -5,11 +5,8 @@ are up to `cli`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from html import escape
 from math import floor, log10
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
-from urllib.parse import quote as percent_encoded
 
 from analyzer_agent import events
 from analyzer_agent.events import ToolStarted
@@ -30,16 +27,6 @@ _ENDINGS = {
     "prompt_cut": "The model's server did not read the whole prompt, so that this answer says nothing about the video.",
 }
 _ASKED, _LONGEST_ASKED = ("query", "question", "description"), 80
-
-
-def option_letter(index: int) -> str:
-    """Return the letter of an option by its index from 0: `A` for 0."""
-    return chr(ord("A") + index)
-
-
-def letter_index(letter: str) -> int:
-    """Return the index of an option by its letter: 0 for `A` and `a`."""
-    return ord(letter.upper()) - ord("A")
 
 
 def counted(count: int, noun: str) -> str:
@@ -167,15 +154,16 @@ def answer_text(answer: Answer) -> str:
 def evidence_line(citation: Citation, several: bool, full: bool = False) -> str:
     """Return `[#12] 1:04.2-1:07.9 speech, whisper, uncertain: "it costs forty"`."""
     name = f"{one_line(citation.video)} " if several else ""
-    return f"[#{citation.note}] {name}{citation.times} {_source(citation)}: {quote(citation.text, None if full else _LONGEST_QUOTE)}"
+    return f"[#{citation.note}] {name}{citation.times} {source_of(citation)}: {quote(citation.text, None if full else _LONGEST_QUOTE)}"
 
 
 def note_line(note: JoinedNote) -> str:
     """Return `[#12] talk.mp4 1:04.2-1:07.9 speech, whisper, uncertain: "it costs forty"`."""
-    return f"[#{note.id}] {one_line(note.video)} {note.span} {_source(note)}: {quote(note.text)}"
+    return f"[#{note.id}] {one_line(note.video)} {note.span} {source_of(note)}: {quote(note.text)}"
 
 
-def _source(note: Citation | JoinedNote) -> str:
+def source_of(note: Citation | JoinedNote) -> str:
+    """Return the kind and engine of a note: `speech, whisper, uncertain`."""
     return one_line(", ".join(filter(None, (note.kind, note.engine, "uncertain" if note.uncertain else ""))))
 
 
@@ -289,27 +277,3 @@ def dollars(usd: float) -> str:
 
 def _seconds(ms: int) -> str:
     return f"{seconds(ms):.1f}".removesuffix(".0")
-
-
-def answer_html(answer: Answer) -> str:
-    """Return an answer with its citations; a time is a link into the file, if the file exists."""
-    several = len({citation.video for citation in answer.citations}) > 1
-    lines = [(role, line) for role, line in answer_lines(answer) if role != "citation"]
-    told = "".join(f"<p>{escape(line)}</p>" for role, line in lines if role in ("answer", "choice"))
-    cited = "".join(f"<li>{_cited(citation, several)}</li>" for citation in answer.citations)
-    rest = "<br>".join(escape(line.strip()) for role, line in lines if role not in ("answer", "choice"))
-    return f"<div>{told}{f'<ul>{cited}</ul>' if cited else ''}<p><small>{rest}</small></p></div>"
-
-
-def _cited(citation: Citation, several: bool) -> str:
-    times = escape(citation.times)
-    if citation.path:
-        span = citation.words[0] if citation.words else citation.span
-        times = f'<a href="{escape(_url(citation.path))}#t={seconds(span.start)},{seconds(span.end)}">{times}</a>'
-    name = f"{escape(citation.video)} " if several else ""
-    return f"[#{citation.note}] {name}{times} {escape(_source(citation))}: {escape(quote(citation.text))}"
-
-
-def _url(path: str) -> str:
-    given = Path(path)
-    return given.as_uri() if given.is_absolute() else percent_encoded(given.as_posix())

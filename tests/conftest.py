@@ -6,9 +6,11 @@ The folder of real footage is offered where it exists.
 import gc
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -108,6 +110,9 @@ _WITHOUT_WEIGHTS = str(Path(__file__).parent / "kit" / "without_weights")
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_WITHOUT_WEIGHTS, os.environ.get("PYTHONPATH")]))
 # The workers of pytest-xdist share the processors, and threads that wait for each other spin.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What a shell starts in the background ignores Ctrl-C, and so would the commands that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _MANY_MODULES = 50
 """An import of so many is that of a large library."""

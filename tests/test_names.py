@@ -18,7 +18,7 @@ PREDICATE = re.compile(
 
 MODULES = frozenset(
     """
-    absence adaptive_batch addresses advice agent aliases align analyzer analyzer_call answer_check answer_file
+    absence adaptive_batch addresses advice agent aliases align analyzer analyzer_call answer_check answer_file answer_html
     answers appended approval ask assembly audio audio_chunks audio_tracks avi_index batch benchmark_rules
     benchmarks briefing cache call_schedule captions catalog channel_mix chat citations cited_frames cited_spans cli
     clip_sound clip_writer clips coca common comparison completeness config container contract conversation coverage
@@ -29,17 +29,17 @@ MODULES = frozenset(
     help history http huggingface identities identity import_notes importing index indexing installed installing
     job jobs joined jpeg json_formats json_records judge languages ledger ledger_rows llm local look lost_data loudness
     maintenance manager media memory merging messages metering migrations missing_video model modes moments motion
-    native nodes note_formats note_queries note_table note_tools notes objects open_clip open_clip_files open_ended
-    openai_chat openai_client openai_errors openai_model openai_responses openai_text openai_thoughts opencv
+    native nodes note_formats note_queries note_table note_tools notes objects open_clip open_clip_files open_clip_loading open_ended
+    openai_chat openai_client openai_errors openai_hints openai_model openai_responses openai_text openai_thoughts opencv
     opencv_pictures opening options orientation other_tracks output overrides packages packet_reader page parsing
-    picture_tiles pictures places plan playlists plugins prefetch prices probe progress prompt_size
+    picture_tiles pictures places plan playlists plugins precedence prefetch prices probe progress prompt_size
     prompts protocols provenance pyscenedetect question_file question_parser question_state questions quotations
     rapidocr rarity readers records regions rendering repetition report resampler rules runner sample sampling sanitize
     scenes scheduler schemas score seams search search_words sections sent_tools service session session_video sessions setting
-    settings shots sighted single_call slash_commands source sources speech spoken_words sqlite_import state stills
+    settings shots sighted silero single_call slash_commands source sources speech spoken_words sqlite_import state stills
     storage stream_end submission subtitle_formats subtitles summarizer summary support tags tally telemetry_off
     terminal testing text text_calls timeline timelines to_observations toolbox tools tracks transcribe transcriber
-    turn_queue turns ultralytics ultralytics_tracks units unspaced unused_flags usage video video_summary view
+    turn_queue turns ultralytics ultralytics_tracks units unspaced unused_flags usage video video_summary videos view
     vision vocabulary voice weights whisper_cpp whisper_files word_lists wording yolo_files
     """.split()  # noqa: SIM905
 )

@@ -12,7 +12,8 @@ from typing import Any, TextIO, TypeAlias
 from filelock import BaseFileLock, FileLock, Timeout
 
 from analyzer_agent.errors import AgentError
-from analyzer_agent.wording import made_by, option_letter
+from analyzer_agent.questions import option_letter
+from analyzer_agent.wording import made_by
 
 Lock: TypeAlias = BaseFileLock
 

@@ -21,7 +21,7 @@ from analyzer_agent.protocols import ChatModel
 from analyzer_agent.questions import Gold, Question, Questions
 from analyzer_agent.records import Usage
 from analyzer_agent.session import EnginePool, Session, available_tools, choose_model, open_or_find_imported, understood
-from analyzer_agent.session.assembly import named_videos, video_by_name
+from analyzer_agent.session.videos import named_videos, video_by_name
 from analyzer_agent.storage import Store
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """The declaration of a setting, from which field, file reader, variable, flag and documentation are made."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, get_args
 
 from analyzer_agent.config import readers
@@ -67,6 +67,17 @@ class Setting:
         where = f" in {source}" if source else ""
         return AgentError(f"{shown}={value!r}{where} is not valid: {error}.", hint=hint or self.example)
 
+    def checked(self, shown: str, value: Any, read: Reader | None = None) -> Any:
+        """Convert a value given by Python code, with `check` unless another reader is given.
+
+        Raises:
+            AgentError: it is invalid.
+        """
+        try:
+            return (read or self.check)(value)
+        except (TypeError, ValueError) as error:
+            raise self.refusal(shown, value, error) from error
+
 
 def setting(read: Any, help: str, default: Any = None, *, check: Reader | None = None, **more: Any) -> Any:
     """Declare a field of `Settings`; `read` is a reader or a `Literal`, a callable default makes the value."""
@@ -83,3 +94,23 @@ def declared(settings: type) -> Iterator[Setting]:
             found: Setting = one.metadata["setting"]
             default = None if one.default is dataclasses.MISSING else one.default
             yield dataclasses.replace(found, name=found.name or one.name, field=one.name, default=default)
+
+
+_SPEECH_OPTIONS = ("language", "hotwords", "track")
+
+
+def unknown_setting(name: str, valid: Iterable[str], source: str = "", shown: Callable[[str], str] = str, hint: str = "") -> AgentError:
+    """Return the error for an unknown setting.
+
+    Args:
+        name: the name that was given.
+        valid: the valid names.
+        source: where it was given, such as a file.
+        shown: turns a name into its form in that source.
+        hint: what to write instead, if that is known.
+    """
+    hint = hint or did_you_mean(name, valid, shown) or f"Valid ones: {', '.join(map(shown, valid))}."
+    if name in _SPEECH_OPTIONS:
+        written = f"options = {{'speech': {{{name!r}: ...}}}}, in a file [options.speech] with the line {name} = ..."
+        hint = f"It is an option of speech: {written}"
+    return AgentError(f"Unknown setting {shown(name)!r}{f' in {source}' if source else ''}.", hint=hint)

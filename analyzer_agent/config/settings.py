@@ -1,7 +1,7 @@
 """The settings, each declared once: `Settings` is the table that readers, flags and docs are made from."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
@@ -10,9 +10,8 @@ from analyzer_agent.config import readers
 from analyzer_agent.config.default_paths import default_store, default_weights
 from analyzer_agent.config.effort import EFFORTS, Effort, Verify, with_effort
 from analyzer_agent.config.overrides import Api, Manager, Mode, PathLike, Sees, SettingsGiven
-from analyzer_agent.config.readers import Reader
-from analyzer_agent.config.setting import Setting, declared, setting
-from analyzer_agent.errors import AgentError, did_you_mean
+from analyzer_agent.config.setting import Setting, declared, setting, unknown_setting
+from analyzer_agent.errors import AgentError
 from analyzer_agent.protocols import WeightCaches
 from analyzer_agent.records import Price
 from analyzer_agent.timeline import clock, parse
@@ -232,7 +231,7 @@ class Settings:
             known = {one.name for one in fields(Settings)}
             for name in named:
                 if name not in known:
-                    raise unknown_setting(name, sorted(known))
+                    raise unknown_setting(name, sorted(known), hint=f"In Python it is {SETTINGS[name].field}." if name in SETTINGS else "")
             return object.__new__(cls)
 
     if TYPE_CHECKING:  # the constructor accepts wider types than the fields have
@@ -241,17 +240,17 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not isinstance(self.weights, Mapping):
-            folder, single = _checked(SETTINGS["weights"], "weights", self.weights, readers.weights)
+            folder, single = SETTINGS["weights"].checked("weights", self.weights, readers.weights)
             object.__setattr__(self, "weights", single or {})
             object.__setattr__(self, "weights_dir", folder or self.weights_dir)
-        effort = _checked(SETTINGS["effort"], "effort", self.effort, SETTINGS["effort"].check)
+        effort = SETTINGS["effort"].checked("effort", self.effort)
         for name, usual in asdict(EFFORTS[effort]).items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, usual)
         for one in SETTINGS.values():
             value = getattr(self, one.field)
             if value is not None or not one.optional:
-                object.__setattr__(self, one.field, _checked(one, one.field, value, one.check))
+                object.__setattr__(self, one.field, one.checked(one.field, value))
 
         if self.start_ms is not None and self.end_ms is not None and self.end_ms <= self.start_ms:
             span = f"{clock(self.start_ms)}-{clock(self.end_ms)}"
@@ -286,31 +285,3 @@ class Settings:
 
 SETTINGS: dict[str, Setting] = {one.name: one for one in declared(Settings)}
 """All settings, by the names that users write."""
-
-
-_SPEECH_OPTIONS = ("language", "hotwords", "track")
-
-
-def unknown_setting(name: str, valid: Iterable[str], source: str = "", shown: Callable[[str], str] = str) -> AgentError:
-    """Return the error for an unknown setting.
-
-    Args:
-        name: the name that was given.
-        valid: the valid names.
-        source: where it was given, such as a file.
-        shown: turns a name into its form in that source.
-    """
-    hint = did_you_mean(name, valid, shown) or f"Valid ones: {', '.join(map(shown, valid))}."
-    if name in _SPEECH_OPTIONS:
-        written = f"options = {{'speech': {{{name!r}: ...}}}}, in a file [options.speech] with the line {name} = ..."
-        hint = f"It is an option of speech: {written}"
-    elif not source and name in SETTINGS:
-        hint = f"In Python it is {SETTINGS[name].field}."
-    return AgentError(f"Unknown setting {shown(name)!r}{f' in {source}' if source else ''}.", hint=hint)
-
-
-def _checked(setting: Setting, shown: str, value: Any, read: Reader) -> Any:
-    try:
-        return read(value)
-    except (TypeError, ValueError) as error:
-        raise setting.refusal(shown, value, error) from error

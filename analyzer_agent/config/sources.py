@@ -13,7 +13,8 @@ from analyzer_agent.config import readers
 from analyzer_agent.config.default_paths import caches, default_file
 from analyzer_agent.config.effort import with_effort
 from analyzer_agent.config.overrides import PathLike
-from analyzer_agent.config.settings import SETTINGS, Settings, unknown_setting
+from analyzer_agent.config.setting import unknown_setting
+from analyzer_agent.config.settings import SETTINGS, Settings
 from analyzer_agent.errors import AgentError, near
 
 ENV_PREFIX = "ANALYZER_AGENT_"

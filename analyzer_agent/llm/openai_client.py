@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from analyzer_agent.errors import AgentError, Cancelled
-from analyzer_agent.llm.openai_errors import Failure, classify, explain
+from analyzer_agent.llm.openai_errors import Failure, classify
+from analyzer_agent.llm.openai_hints import explain
 from analyzer_agent.llm.openai_text import RequestContext
 from analyzer_agent.records import Price
 

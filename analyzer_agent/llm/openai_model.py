@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 
 from analyzer_agent.llm import is_openai
 from analyzer_agent.llm.openai_client import Endpoint
-from analyzer_agent.llm.openai_errors import CONTEXT_HINT, PARSER_HINT, Failure, refuses_bound
+from analyzer_agent.llm.openai_errors import Failure, refuses_bound
+from analyzer_agent.llm.openai_hints import CONTEXT_HINT, PARSER_HINT
 from analyzer_agent.llm.openai_text import RequestContext, VisibleText, content_text
 from analyzer_agent.llm.openai_thoughts import begins_in_thoughts
 from analyzer_agent.llm.prices import cost_of

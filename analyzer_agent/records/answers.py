@@ -230,7 +230,7 @@ class Answer:
 
     def _repr_html_(self) -> str:
         """Return the answer for a notebook; times are links into the file."""
-        from analyzer_agent.wording import answer_html
+        from analyzer_agent.answer_html import answer_html
 
         return answer_html(self)
 

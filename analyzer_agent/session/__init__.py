@@ -5,12 +5,11 @@ from analyzer_agent.session.assembly import (
     choose_model,
     choose_vision,
     engine_config,
-    open_or_find_imported,
-    scope_of,
     understood,
 )
 from analyzer_agent.session.options import options_of, prefer_options
 from analyzer_agent.session.session import Session
+from analyzer_agent.session.videos import open_or_find_imported, scope_of
 from analyzer_agent.tools.support.engine_pool import EnginePool
 
 __all__ = [

@@ -51,7 +51,7 @@ def prefer_options(notes: Notes, options: Mapping[str, Mapping[str, Any]], specs
         name: {option: schema["default"] for option, schema in spec.options_schema.items() if "default" in schema and option != "track"}
         for name, spec in specs.items()
     }
-    notes.prefer({name: _as_stored(chosen, videos) for name, chosen in options.items()}, usual)
+    notes.precedence.prefer({name: _as_stored(chosen, videos) for name, chosen in options.items()}, usual)
 
 
 def _as_stored(options: Mapping[str, Any], videos: Sequence[Video]) -> dict[str, Any]:

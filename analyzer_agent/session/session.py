@@ -23,18 +23,16 @@ from analyzer_agent.sanitize import encodable, truncated
 from analyzer_agent.session import note_queries
 from analyzer_agent.session.assembly import (
     available_tools,
-    check_videos,
     choose_model,
     choose_pictures,
-    open_or_find_imported,
     readable_tools,
-    session_videos_of,
     understood,
 )
 from analyzer_agent.session.conversation import Conversation, new_name
 from analyzer_agent.session.indexing import chosen_tools, run_index
 from analyzer_agent.session.options import check_tracks, options_of, prefer_options, with_track
 from analyzer_agent.session.turn_queue import TurnQueue
+from analyzer_agent.session.videos import check_videos, open_or_find_imported, session_videos_of
 from analyzer_agent.storage import Store
 from analyzer_agent.toolbox import SessionVideo, Toolbox
 from analyzer_agent.tools.aliases import resolve_name

@@ -22,7 +22,6 @@ from analyzer_agent.timeline import TimeRange, merge
 LEASE_S = 30.0
 """Seconds until a claim expires; its owner renews it after a third of this."""
 
-
 # The length of the longest grain bounds the start of overlapping rows, so few rows are read.
 _OVERLAPPING = (
     "FROM coverage_stats l CROSS JOIN coverage c ON c.video = l.video AND c.key = l.key "

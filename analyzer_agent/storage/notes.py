@@ -4,7 +4,6 @@ Joining pieces into whole notes is up to `evidence.merging`.
 """
 
 import json
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from itertools import islice
@@ -13,15 +12,15 @@ from typing import Any, NamedTuple
 from analyzer_agent.records import JSON, Note, Observation, Provenance
 from analyzer_agent.storage import search, search_words
 from analyzer_agent.storage.database import Connections, gc_paused, now, placeholders, to_column
-from analyzer_agent.storage.ledger import Covered, Ledger
-from analyzer_agent.timeline import TimeRange, merge
+from analyzer_agent.storage.ledger import Ledger
+from analyzer_agent.storage.precedence import Precedence
+from analyzer_agent.timeline import TimeRange
 
 CHAPTER, CHAPTERS = "chapter", "overview"
 """The kind of notes that summarize others, and their analyzer name."""
 
 _decode = json.JSONDecoder().raw_decode
 _PAGE_ROWS = 25
-_COVERAGE_MARGIN_MS = 60_000
 
 
 class NoteSummary(NamedTuple):
@@ -42,18 +41,7 @@ class Notes:
 
     def __init__(self, connections: Connections, ledger: Ledger) -> None:
         self._at = connections
-        self._ledger = ledger
-        self._given: Mapping[str, Mapping[str, JSON]] = {}
-        self._usual: Mapping[str, Mapping[str, JSON]] = {}
-
-    def prefer(self, given: Mapping[str, Mapping[str, JSON]], usual: Mapping[str, Mapping[str, JSON]] | None = None) -> None:
-        """Prefer notes made with the user's options to those of better tiers, newer or other lanes.
-
-        Args:
-            given: the options that the user chose, by analyzer.
-            usual: the default options, by analyzer.
-        """
-        self._given, self._usual = given, usual or {}
+        self.precedence = Precedence(ledger)
 
     # --- videos and keys ------------------------------------------------------------------------
 
@@ -131,7 +119,7 @@ class Notes:
         """Return the notes that overlap `span`, in time order.
 
         Where several engines cover the same time, only the notes of the best one are returned:
-        those with the options of the reader (see `prefer`), then the best tier, then the newest.
+        those with the options of the reader (see `Precedence.prefer`), then the best tier, then the newest.
         Sampling engines compete per instant: a better one with a step of 8 s does not hide the
         samples of another in between. With `keys`, only those engines compete.
         """
@@ -146,7 +134,7 @@ class Notes:
             within = "n.start_ms > ? - s.longest_ms AND n.start_ms < ? AND n.end_ms > ?"
             rows = db.execute(f"{sql} AND {within} ORDER BY n.start_ms, n.id", [*args, span.start, span.end, span.start]).fetchall()
         analyzers = {provenance.key: provenance.analyzer for provenance in provenances}
-        return self._visible(video, [_note(video, analyzers[row[1]], row) for row in rows], self._rivals(provenances))
+        return self._visible(video, [_note(video, analyzers[row[1]], row) for row in rows], self.precedence.rivals(provenances))
 
     @gc_paused()
     def brief(self, video: str, span: TimeRange, kinds: Iterable[str]) -> list[NoteSummary]:
@@ -161,7 +149,7 @@ class Notes:
         with self._at.read() as db:
             rows = db.execute(f"{sql} AND n.start_ms >= ? AND n.start_ms < ? ORDER BY n.start_ms, n.id", [*args, span.start, span.end])
             notes = [NoteSummary(*row) for row in rows]
-        hidden = self._hidden(video, [(note.key, note.start) for note in notes], self._rivals(provenances))
+        hidden = self.precedence.hidden(video, [(note.key, note.start) for note in notes], self.precedence.rivals(provenances))
         return [note for note, better in zip(notes, hidden, strict=True) if not better]
 
     def search(
@@ -203,7 +191,7 @@ class Notes:
             # A key without rivals is one that every reader may see; a superseded one is not among them.
             for video in {note.video for note in known.values()}:
                 if video not in rivals:
-                    rivals[video] = self._rivals(self._provenances(video, None))
+                    rivals[video] = self.precedence.rivals(self._provenances(video, None))
                 shown.update(
                     note.id
                     for note in self._visible(
@@ -240,50 +228,9 @@ class Notes:
         allowed = None if keys is None else set(keys)
         return [provenance for provenance in self.provenances(video=video) if allowed is None or provenance.key in allowed]
 
-    def _rivals(self, provenances: Sequence[Provenance]) -> dict[str, list[str]]:
-        """Return, by key, the keys of the better provenances of the same analyzer and lane.
-
-        One that is closer to the user's options also beats other lanes, because options may select
-        a lane, such as audio track 2. `provenances` is sorted oldest first.
-        """
-        ranks = [(self._distance(provenance), provenance.tier, -n) for n, provenance in enumerate(provenances)]
-        return {
-            mine.key: [
-                other.key
-                for other, better in zip(provenances, ranks, strict=True)
-                if other.analyzer == mine.analyzer and better < rank and (other.lane == mine.lane or better[0] < rank[0])
-            ]
-            for mine, rank in zip(provenances, ranks, strict=True)
-        }
-
-    def _distance(self, provenance: Provenance) -> int:
-        """Rank a provenance by its options.
-
-        0: the user's options and defaults for the rest; 1: the user's options; 2: the defaults;
-        3: others.
-        """
-        given, usual = self._given.get(provenance.analyzer, {}), self._usual.get(provenance.analyzer, {})
-        closest = ({**usual, **given}, given if given else None, usual)
-        return next((n for n, options in enumerate(closest) if options is not None and _made_with(provenance, options)), len(closest))
-
     def _visible(self, video: str, notes: Sequence[Note], rivals: Mapping[str, Sequence[str]]) -> list[Note]:
-        hidden = self._hidden(video, [(n.key, n.span.start) for n in notes], rivals)
+        hidden = self.precedence.hidden(video, [(n.key, n.span.start) for n in notes], rivals)
         return [note for note, better in zip(notes, hidden, strict=True) if not better]
-
-    def _hidden(self, video: str, places: Sequence[tuple[str, int]], rivals: Mapping[str, Sequence[str]]) -> list[bool]:
-        """Return for each (key, instant) whether a better key covers the instant."""
-        asked = [(at, key) for mine, at in places for key in rivals.get(mine, ())]
-        if not asked:
-            return [False] * len(places)
-        looked = {}
-        for key in {key for _, key in asked}:
-            spans = merge((TimeRange(at, at + 1) for at, other in asked if other == key), _COVERAGE_MARGIN_MS)
-            looked[key] = _CoverageLookup(part for span in spans for part in self._ledger.covered(video, [key], span))
-        return [any(looked[key].at(at) for key in rivals.get(mine, ())) for mine, at in places]
-
-
-def _made_with(provenance: Provenance, options: Mapping[str, JSON]) -> bool:
-    return all(provenance.params.get(name, value) == value for name, value in options.items())
 
 
 def _notes_query(columns: str, video: str, keys: Sequence[str], kinds: Iterable[str] | None) -> tuple[str, list[Any]]:
@@ -296,24 +243,6 @@ def _notes_query(columns: str, video: str, keys: Sequence[str], kinds: Iterable[
         return sql, [video, *keys]
     chosen = list(kinds)
     return f"{sql} AND s.kind IN ({placeholders(chosen)})", [video, *keys, *chosen]
-
-
-class _CoverageLookup:
-    """The coverage of a key as merged ranges by step, for many lookups."""
-
-    def __init__(self, covered: Iterable[Covered]) -> None:
-        by_step: dict[int, list[TimeRange]] = {}
-        for part in covered:
-            by_step.setdefault(part.step, []).append(part.span)
-        self._ranges = {step: merge(spans) for step, spans in by_step.items()}
-
-    def at(self, instant: int) -> bool:
-        return any(_holds(ranges, instant) for step, ranges in self._ranges.items() if not step or instant % step == 0)
-
-
-def _holds(ranges: Sequence[TimeRange], instant: int) -> bool:
-    n = bisect_right(ranges, instant, key=lambda r: r.start)
-    return n > 0 and instant < ranges[n - 1].end
 
 
 def _note(video: str, analyzer: str, row: Sequence[Any]) -> Note:

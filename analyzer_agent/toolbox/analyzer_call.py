@@ -26,6 +26,7 @@ from analyzer_agent.timeline import FINEST_STEP, TimeRange, clock, first_instant
 from analyzer_agent.toolbox.other_tracks import other_tracks
 from analyzer_agent.toolbox.schemas import closest, moments, time_ranges
 from analyzer_agent.toolbox.session_video import SessionVideo, Tool
+from analyzer_agent.wording import first_few
 
 APPROVAL_ABOVE_MS = 60_000
 """A step with a longer estimate needs the user's approval, if there is an approval callback."""
@@ -285,8 +286,7 @@ def _check_classes(store: Store, filters: Mapping[str, Any], job: BoundAnalyzer)
         return
     for name in filters["classes"]:
         if name not in known:
-            more = f" and {len(known) - _MAX_NAMES_LISTED} more" if len(known) > _MAX_NAMES_LISTED else ""
-            names = ", ".join(map(str, known[:_MAX_NAMES_LISTED])) + more
+            names = first_few(list(map(str, known)), _MAX_NAMES_LISTED)
             raise ToolRefusal(f"{name!r} is not a class that these weights know{closest(name, known)} Valid ones: {names}.")
 
 
@@ -299,12 +299,8 @@ def _read(
     filters: Mapping[str, Any],
     grid: SampleGrid | None,
 ) -> list[MergedNote]:
-    runs = [
-        run
-        for span in ranges
-        for run in reader.merged_notes(session_video.video.id, span, keys=keys, kinds=spec.kinds, filters=filters, grid=grid)
-    ]
-    return list({run.id: run for run in runs}.values())
+    found = (reader.merged_notes(session_video.video.id, span, keys=keys, kinds=spec.kinds, filters=filters, grid=grid) for span in ranges)
+    return list({run.id: run for runs in found for run in runs}.values())
 
 
 def _grid(session_video: SessionVideo, step: int) -> SampleGrid | None:

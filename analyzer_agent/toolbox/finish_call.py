@@ -6,11 +6,11 @@ from typing import Any, get_args
 
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.fencing import echoes_fenced, unfenced
+from analyzer_agent.questions import option_letter
 from analyzer_agent.records import Claim, Confidence, Ending, ToolCall
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox.citations import cited_ids, parse_id
 from analyzer_agent.toolbox.schemas import parse_object, time_range
-from analyzer_agent.wording import option_letter
 
 CLAIMS: tuple[Claim, ...] = get_args(Claim)
 

@@ -26,7 +26,7 @@ _BUILTIN: dict[str, tuple[str, ...]] = {
     "scenes": ("scenes:SPEC", "engines.pyscenedetect:ENGINE"),
     "subtitles": ("subtitles:SPEC",),
     "speech": ("speech:SPEC", "engines.faster_whisper:WHISPER"),
-    "voice": ("voice:SPEC", "engines.faster_whisper:SILERO"),
+    "voice": ("voice:SPEC", "engines.silero:ENGINE"),
     "text": ("text:SPEC", "engines.easyocr:ENGINE", "engines.rapidocr:ENGINE"),
     "objects": ("objects:SPEC", "engines.ultralytics:ENGINE"),
     "tracks": ("tracks:SPEC", "engines.ultralytics:TRACKS"),

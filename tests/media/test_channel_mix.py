@@ -12,7 +12,7 @@ from analyzer_agent.media import MediaFile, open_video
 from analyzer_agent.sample import sample_path
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools import speech, voice
-from analyzer_agent.tools.engines import faster_whisper
+from analyzer_agent.tools.engines import silero
 from engines import Ready
 from media_maker import Clip, Tone, write
 from sounds import LevelDetector, analyzed, cut, noise, vowels, write_channels
@@ -230,7 +230,7 @@ def test_the_same_voice_is_found_in_all(tmp_path: Path, case: str) -> None:
 
 def voices(path: Path) -> list[tuple[int, int]]:
     video = open_video(path)
-    bound = voice.SPEC.bind({}, Ready(faster_whisper.Silero()))
+    bound = voice.SPEC.bind({}, Ready(silero.Silero()))
     found = analyzed(bound, video, cut(video.duration, 60_000))
     return [(note.span.start, note.span.end) for notes in found.values() for note in notes]
 

@@ -168,7 +168,7 @@ def test_notes_are_those_of_the_track_that_is_asked_for(tmp_path: Path) -> None:
             store.ledger.claim("v", provenance.key, [whole])
             store.ledger.commit("v", provenance.key, whole, 0, [], [Observation(whole, "speech", f"said on {track}")], 1)
         assert [note.text for note in store.notes.read("v", whole)] == ["said on 1", "said on 2"]
-        store.notes.prefer({"speech": {"track": 2}})
+        store.notes.precedence.prefer({"speech": {"track": 2}})
         assert [note.text for note in store.notes.read("v", whole)] == ["said on 2"]
 
 

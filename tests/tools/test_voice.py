@@ -11,7 +11,7 @@ from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.media import open_video
 from analyzer_agent.protocols import EngineConfig
 from analyzer_agent.tools import voice
-from analyzer_agent.tools.engines import faster_whisper
+from analyzer_agent.tools.engines.silero import ENGINE, Silero
 from engines import Ready
 from sounds import LevelDetector, SoundVideo, analyzed, bursts, cut
 
@@ -67,26 +67,26 @@ def test_another_track_is_another_lane() -> None:
 
 
 @pytest.fixture(scope="module")
-def silero() -> faster_whisper.Silero:
-    return faster_whisper.Silero()
+def silero() -> Silero:
+    return Silero()
 
 
 def test_silero_is_found_in_milliseconds_with_its_version() -> None:
     started = time.perf_counter()
-    found = faster_whisper.find_silero(EngineConfig())
+    found = ENGINE.find(EngineConfig())
     assert found.weights.startswith("silero_vad_v6 (faster-whisper ") and not found.missing
     assert time.perf_counter() - started < 0.5
 
 
 @pytest.mark.parametrize("length", [0, 1, 511, 512, 513, 16_000])
-def test_silero_gives_a_probability_for_each_window_begun_and_leaves_its_input_alone(silero: faster_whisper.Silero, length: int) -> None:
+def test_silero_gives_a_probability_for_each_window_begun_and_leaves_its_input_alone(silero: Silero, length: int) -> None:
     samples = np.full(length, 0.25, np.float32)
     probs = silero.probabilities(samples)
     assert probs.shape == (-(-length // 512),) and ((probs >= 0) & (probs <= 1)).all()
     assert (samples == 0.25).all()
 
 
-def test_silero_agrees_with_the_library_on_its_own_windows(silero: faster_whisper.Silero) -> None:
+def test_silero_agrees_with_the_library_on_its_own_windows(silero: Silero) -> None:
     from faster_whisper.vad import get_vad_model
 
     samples = np.random.default_rng(0).normal(0, 0.2, 512 * 40).astype(np.float32)
@@ -95,7 +95,7 @@ def test_silero_agrees_with_the_library_on_its_own_windows(silero: faster_whispe
 
 
 @pytest.mark.shared
-def test_the_narrator_is_found_whatever_the_grains(shared: Path, silero: faster_whisper.Silero) -> None:
+def test_the_narrator_is_found_whatever_the_grains(shared: Path, silero: Silero) -> None:
     bound = voice.SPEC.bind({}, Ready(silero, "silero"))
     with open_video(shared / "media" / "nasa_webb.mp4") as video:
         ((note,),) = analyzed(bound, video, cut(video.duration, 0)).values()
@@ -106,7 +106,7 @@ def test_the_narrator_is_found_whatever_the_grains(shared: Path, silero: faster_
 
 
 @pytest.mark.shared
-def test_a_hum_is_no_voice(shared: Path, silero: faster_whisper.Silero) -> None:
+def test_a_hum_is_no_voice(shared: Path, silero: Silero) -> None:
     with open_video(shared / "media" / "jfk.flac") as speech:
         samples = speech.audio(speech_span := cut(speech.duration, 0)[0].span)
     hum = np.sin(np.arange(len(samples)) * 0.05).astype(np.float32) / 4

@@ -10,9 +10,8 @@ from typing import Any
 
 from analyzer_agent.evals.formats.fields import FieldReader, is_whole
 from analyzer_agent.evals.formats.source import Source
-from analyzer_agent.questions import Gold, Question
+from analyzer_agent.questions import Gold, Question, option_letter
 from analyzer_agent.timeline import TimeRange, parse
-from analyzer_agent.wording import option_letter
 
 _NEEDLE_MS = 1000
 """Duration in ms assumed for a VNBench needle that is given as an instant."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from analyzer_agent.errors import AgentError
+from analyzer_agent.questions import letter_index, option_letter
 from analyzer_agent.sanitize import truncated
 from analyzer_agent.timeline import TimeRange, parse
-from analyzer_agent.wording import letter_index, option_letter
 
 MAX_OPTIONS = 26
 """One for each letter."""

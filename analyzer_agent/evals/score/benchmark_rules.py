@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from analyzer_agent.evals.score.answer_file import Scored
 from analyzer_agent.evals.score.sections import Cell, Section, grouped, percent, shares
-from analyzer_agent.wording import option_letter
+from analyzer_agent.questions import option_letter
 
 _Row = tuple[Cell, ...]
 

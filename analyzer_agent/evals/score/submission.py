@@ -14,8 +14,8 @@ from analyzer_agent.errors import AgentError
 from analyzer_agent.evals.score.answer_file import Scored
 from analyzer_agent.evals.score.evidence import moment
 from analyzer_agent.evals.score.sections import grouped
+from analyzer_agent.questions import option_letter
 from analyzer_agent.timeline import seconds
-from analyzer_agent.wording import option_letter
 
 _NO_PREDICTION = -1
 """Differs from every right answer, including an unknown one."""

@@ -1,4 +1,4 @@
-"""faster-whisper: Whisper on CTranslate2, and the Silero voice detector from its wheel.
+"""faster-whisper: Whisper on CTranslate2.
 
 Weights are read from disk (`whisper_files`), never downloaded here.
 """
@@ -21,12 +21,12 @@ from analyzer_agent.installing import pip_install
 from analyzer_agent.protocols import Availability, EngineConfig, EngineSpec
 from analyzer_agent.tools.engines.adaptive_batch import retry_with_room
 from analyzer_agent.tools.engines.gpu import has_gpu_driver
-from analyzer_agent.tools.engines.installed import missing_package, package_folder
+from analyzer_agent.tools.engines.installed import missing_package
+from analyzer_agent.tools.engines.silero import Silero
 from analyzer_agent.tools.engines.telemetry_off import runtime_telemetry_off
 from analyzer_agent.tools.engines.whisper_files import INSTALL_HINT, Model, locate
 from analyzer_agent.tools.languages import code_of, unsupported_language_reason
-from analyzer_agent.tools.support.loudness import lifted
-from analyzer_agent.tools.support.transcriber import MARGIN_MS
+from analyzer_agent.tools.support.transcriber import MARGIN_MS, WINDOW_MS
 
 _RATE = 16_000
 
@@ -34,8 +34,6 @@ _LOOP_COMPRESSION_RATIO = 2.4
 _TYPES = {"cpu": ("int8", "float32"), "cuda": ("float16", "int8", "float32")}
 """Compute types, best first; CTranslate2 reports which ones the device supports."""
 _FRAMES_PER_WINDOW = 3_000
-_WINDOW_MS = 30_000
-"""Length of Whisper's input window, in ms."""
 _MIN_SILENCE_MS = 160
 """Silences of at least this length, in ms, separate stretches of voice."""
 _APART = 2_000
@@ -70,49 +68,7 @@ def unsupported_reason(config: EngineConfig, options: Mapping[str, Any]) -> str 
     return f"knows English alone with the weights {model.name!r}, not {language!r}"
 
 
-def find_silero(config: EngineConfig) -> Availability:
-    """Check whether the voice detector can run here, without importing it."""
-    if missing := missing_package("faster_whisper", "onnxruntime"):
-        return missing
-    names = sorted(path.stem for path in Path(package_folder("faster_whisper") or "").glob("assets/silero_vad*.onnx"))
-    if not names:
-        fix = pip_install("--force-reinstall", "faster-whisper")
-        return Availability(missing="faster-whisper is installed without its voice detector", fix=fix)
-    return Availability(weights=f"{names[-1]} (faster-whisper {importlib.metadata.version('faster-whisper')})")
-
-
 # --- engines --------------------------------------------------------------------------------------
-
-
-class Silero:
-    """Silero voice activity detection through `faster_whisper.vad`."""
-
-    device = "cpu"
-
-    def __init__(self) -> None:
-        with runtime_telemetry_off():
-            vad: Any = require("faster_whisper", "", "Voice detection").vad
-            self._options, self._stamps, self._model = vad.VadOptions, vad.get_speech_timestamps, vad.get_vad_model()
-
-    def probabilities(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the probability of voice per 32 ms, as `tools.voice.VoiceDetector` says."""
-        count = -(-len(samples) // 512)
-        # The model overwrites the end of its input, so append a window of padding.
-        padded = np.zeros((count + 1) * 512, np.float32)
-        padded[: len(samples)] = lifted(samples)
-        out: NDArray[np.float32] = np.asarray(self._model(padded), np.float32).reshape(-1)[:count]
-        return out
-
-    def voiced(self, samples: NDArray[np.float32], silence: int, pad: int) -> list[tuple[int, int]]:
-        """Return the stretches of voice as (start, end) in ms with `get_speech_timestamps`.
-
-        They are separated by at least `silence` ms and padded by `pad` ms.
-        """
-        options = self._options(
-            min_silence_duration_ms=silence, speech_pad_ms=pad, max_speech_duration_s=(_WINDOW_MS - 2 * MARGIN_MS) / 1000
-        )
-        stamps = self._stamps(lifted(samples), options) if len(samples) else []
-        return [(at["start"] * 1000 // _RATE, at["end"] * 1000 // _RATE) for at in stamps]
 
 
 class Whisper:
@@ -149,7 +105,7 @@ class Whisper:
     def language(self, samples: NDArray[np.float32]) -> tuple[str, float]:
         """Detect the language of the first 30 s with `WhisperModel.detect_language`."""
         # Without the last frame, as in `transcribe`, so that `words` reuses the encoder output.
-        features = self._model.feature_extractor(samples[: _WINDOW_MS * _RATE // 1000])[..., :-1]
+        features = self._model.feature_extractor(samples[: WINDOW_MS * _RATE // 1000])[..., :-1]
         code, probability, _ = retry_with_room(lambda: self._model.detect_language(features=features), make_room=self._make_room)
         return str(code), float(probability)
 
@@ -196,7 +152,7 @@ def _windows(stretches: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]
     windows: list[list[tuple[int, int]]] = []
     now: list[tuple[int, int]] = []
     for start, end in stretches:
-        while now and (start - now[-1][1] > _APART or end - now[0][0] > _WINDOW_MS - 2 * MARGIN_MS):
+        while now and (start - now[-1][1] > _APART or end - now[0][0] > WINDOW_MS - 2 * MARGIN_MS):
             at = len(now) if start - now[-1][1] > _APART else _pause([*now, (start, end)])
             windows.append(now[:at])
             now = now[at:]
@@ -300,11 +256,4 @@ WHISPER = EngineSpec(
     find=find_whisper,
     load=load_whisper,
     unsupported_reason=unsupported_reason,
-)
-
-SILERO = EngineSpec(
-    name="silero",
-    tier=0,
-    find=find_silero,
-    load=lambda _config: Silero(),
 )

@@ -1,15 +1,11 @@
 """open_clip: CoCa writes captions, CLIP compares images with texts.
 
 Weights are found on disk (`open_clip_files`), never downloaded: safetensors before pickles, and
-pickles with `weights_only=True`. open_clip logs through the root logger, which would add a handler
-to it, and sets an environment variable; both are prevented. Models whose text tower or tokenizer
-comes from transformers are refused, because open_clip would download them from the hub.
+pickles with `weights_only=True`.
 """
 
 import contextlib
-import logging
 import threading
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -24,8 +20,8 @@ from analyzer_agent.tools.engines import coca
 from analyzer_agent.tools.engines.adaptive_batch import AdaptiveBatch, retry_with_room
 from analyzer_agent.tools.engines.gpu import real_device, torch_device
 from analyzer_agent.tools.engines.installed import missing_package
-from analyzer_agent.tools.engines.open_clip_files import CONFIG, Checkpoint, locate, normalized_name
-from analyzer_agent.tools.engines.telemetry_off import temporary_environment
+from analyzer_agent.tools.engines.open_clip_files import Checkpoint, locate
+from analyzer_agent.tools.engines.open_clip_loading import open_checkpoint
 from analyzer_agent.tools.support import vocabulary
 from analyzer_agent.tools.weights.catalog import published, usual_size
 
@@ -37,8 +33,6 @@ PreparedImage: TypeAlias = NDArray[np.uint8] | Any
 
 _COCA_BATCHES, _CLIP_BATCHES, _TEXT_BATCH = (8, 32), (4, 64), 64
 """Batch sizes on a CPU and on a GPU; decoding 8 captions costs CoCa little more than decoding 4."""
-
-_PREPROCESSING_KEYS = ("mean", "std", "interpolation", "resize_mode")
 
 
 class _OpenClipModel:
@@ -234,7 +228,7 @@ def load_coca(config: EngineConfig) -> CoCa:
             loaded or are not a captioner's.
     """
     purpose = "Captioning frames"
-    parts, label = _open(_locate(config, "captions"), purpose), config.weights or "weights"
+    parts, label = open_checkpoint(_locate(config, "captions"), purpose), config.weights or "weights"
     if not hasattr(parts[1], "text_decoder"):
         raise Unavailable(f"{purpose}: {str(label)!r} is no CoCa; it cannot write.", hint="--weights captions=FILE with a CoCa's weights")
     if not coca.is_causal(require("torch", VISION, purpose), parts[1]):
@@ -251,56 +245,7 @@ def load_clip(config: EngineConfig) -> Clip:
         Unavailable: the package, the weights or the device is missing, or the weights cannot be
             loaded.
     """
-    return Clip(*_open(_locate(config, "tags"), "Tagging frames"), config, _CLIP_BATCHES)
-
-
-def _open(found: Checkpoint | Availability, purpose: str) -> tuple[Any, Any, Any, Any]:
-    """Return the library, the model on the CPU, the image transform and the tokenizer."""
-    if isinstance(found, Availability):
-        raise Unavailable(f"{purpose}: {found.missing}.", hint=found.fix)
-    with _logging_off():
-        library = require("open_clip", VISION, purpose)
-        name = found.model or f"local-dir:{found.path.parent}"
-        try:
-            text = (library.get_model_config(name) or {}).get("text_cfg", {})
-            if text.get("hf_model_name") or text.get("hf_tokenizer_name") or "siglip" in name.lower():
-                raise ValueError("its text tower or tokenizer is not open_clip's own and would have to be fetched")
-            model, _, transform = library.create_model_and_transforms(name, load_weights=False, **_preprocessing(library, found))
-            library.load_checkpoint(model, str(found.path), weights_only=True)
-            return library, model, transform, library.get_tokenizer(name)
-        except Exception as broken:  # torch, safetensors and json raise many types on invalid files
-            raise Unavailable(
-                f"{purpose}: cannot load {str(found.path)!r} as {found.model or CONFIG!r}: {broken}",
-                hint=f"Use weights made for open_clip, with their {CONFIG} beside them.",
-            ) from broken
-
-
-def _preprocessing(library: Any, found: Checkpoint) -> dict[str, Any]:
-    """Return the preprocessing of published weights without a `CONFIG`, by their model and tag."""
-    tags = library.list_pretrained_tags_by_model(found.model) if found.model else []
-    tag = max((tag for tag in tags if normalized_name(tag) in normalized_name(found.label)), key=len, default="")
-    known = library.get_pretrained_cfg(found.model, tag) if tag else {}
-    return {f"image_{look}": known[look] for look in _PREPROCESSING_KEYS if look in known} | {
-        "force_quick_gelu": bool(known.get("quick_gelu"))
-    }
-
-
-@contextlib.contextmanager
-def _logging_off() -> Iterator[None]:
-    """Drop open_clip's log records, and restore the root logger and the environment afterwards."""
-    root, guard = logging.getLogger(), logging.NullHandler()
-
-    def others(record: logging.LogRecord) -> bool:
-        return "open_clip" not in record.pathname
-
-    root.addHandler(guard)  # otherwise `logging.info` would add a handler that writes to stderr
-    root.addFilter(others)
-    try:
-        with temporary_environment(), warnings.catch_warnings(action="ignore"):
-            yield
-    finally:
-        root.removeFilter(others)
-        root.removeHandler(guard)
+    return Clip(*open_checkpoint(_locate(config, "tags"), "Tagging frames"), config, _CLIP_BATCHES)
 
 
 COCA = EngineSpec(

@@ -20,6 +20,8 @@ from analyzer_agent.tools.support.audio_chunks import SAMPLE_RATE, AudioChunks
 Window = Sequence[tuple[int, int]]
 """Stretches of voice as (start, end) in ms, in time order; transcribed as one piece of audio."""
 
+WINDOW_MS = 30_000
+"""The longest window with its margins, in ms: the length of Whisper's input."""
 MARGIN_MS = 400
 """Sound heard before and after the voice of a window, as far as its neighbours leave room, in ms."""
 

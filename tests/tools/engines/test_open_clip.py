@@ -19,7 +19,7 @@ import pytest
 import tiny_clip
 from analyzer_agent.errors import Unavailable
 from analyzer_agent.protocols import EngineConfig
-from analyzer_agent.tools.engines import gpu, open_clip_files
+from analyzer_agent.tools.engines import gpu, open_clip_files, open_clip_loading
 from analyzer_agent.tools.engines import open_clip as door
 from tiny_clip import lay
 
@@ -225,7 +225,7 @@ def test_a_bare_file_named_after_its_model_loads(tmp_path: Path) -> None:
     bare = tmp_path / "tiny-clip.safetensors"
     shutil.copy(folder / "open_clip_model.safetensors", bare)
     found = open_clip_files.Checkpoint(bare, "tiny-clip", bare.name, "")
-    _, model, _, _ = door._open(found, "Testing")
+    _, model, _, _ = open_clip_loading.open_checkpoint(found, "Testing")
     assert torch.equal(model.visual.proj, opened(folder)[0].visual.proj)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from analyzer_agent.installing import VISION, install_extra
 from analyzer_agent.protocols import EngineConfig
-from analyzer_agent.tools.engines import installed, open_clip_files
+from analyzer_agent.tools.engines import installed, open_clip_files, open_clip_loading
 from analyzer_agent.tools.engines import open_clip as door
 from analyzer_agent.tools.weights.catalog import PUBLISHED
 from tiny_clip import lay
@@ -91,7 +91,7 @@ def test_the_model_is_told_by_the_name_where_no_configuration_lies_beside(name: 
 
 def test_pictures_are_prepared_as_published_weights_want_them() -> None:
     def looks(model: str, label: str) -> Any:
-        return door._preprocessing(open_clip, open_clip_files.Checkpoint(Path("x"), model, label, ""))
+        return open_clip_loading._preprocessing(open_clip, open_clip_files.Checkpoint(Path("x"), model, label, ""))
 
     assert looks("ViT-L-14", "CLIP-ViT-L-14-laion2B-s32B-b82K")["image_mean"] == (0.5, 0.5, 0.5)
     assert looks("ViT-B-32", "CLIP-ViT-B-32-laion2B-s34B-b79K")["image_mean"] == open_clip.OPENAI_DATASET_MEAN

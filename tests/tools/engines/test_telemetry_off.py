@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ENGINES = {
-    "silero": "from analyzer_agent.tools.engines.faster_whisper import SILERO as engine",
+    "silero": "from analyzer_agent.tools.engines.silero import ENGINE as engine",
     "rapidocr": "from analyzer_agent.tools.engines.rapidocr import ENGINE as engine",
 }
 

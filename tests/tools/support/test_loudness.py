@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from analyzer_agent.media import open_video
 from analyzer_agent.sample import sample_path
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.tools.engines.faster_whisper import Silero
+from analyzer_agent.tools.engines.silero import Silero
 from analyzer_agent.tools.support.loudness import lifted
 from sounds import noise
 
