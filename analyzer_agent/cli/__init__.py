@@ -19,6 +19,7 @@ from analyzer_agent.cli.errors import MainGroup
 from analyzer_agent.cli.frames import frames
 from analyzer_agent.cli.import_notes import import_notes
 from analyzer_agent.cli.index import index
+from analyzer_agent.cli.init import init
 from analyzer_agent.cli.notes import notes
 from analyzer_agent.cli.report import report
 from analyzer_agent.cli.score import score
@@ -35,6 +36,7 @@ _HELP = """Ask questions about videos. Answers cite timestamped notes of what wa
 \b
 First steps:
   analyzer-agent demo      no key, no weights, no network
+  analyzer-agent init      write a settings file, see what is here
   analyzer-agent doctor    see what works on this machine
   analyzer-agent ask talk.mp4 "What does it cost?"
 """
@@ -48,5 +50,5 @@ def main() -> None:
 
 _ASKING = (demo, ask, chat, sessions, batch, score)
 _KNOWING = (index, search, transcribe, describe, import_notes, notes, report, clips, frames)
-for _command in (*_ASKING, *_KNOWING, doctor, config, weights, cache):
+for _command in (*_ASKING, *_KNOWING, init, doctor, config, weights, cache):
     main.add_command(_command)

@@ -68,12 +68,17 @@ def _sum_up(findings: "Sequence[Finding]", settings: "Settings") -> None:
     if broken := [one_line(finding.name) for finding in findings if finding.state == "broken"]:
         echo(f"\nBroken: {', '.join(broken)}.")
     echo(click.style(f"\nYou can: ask about {', '.join(can(findings))}.", bold=True))
+    show_ways(findings, settings)
+    if (typed := program()) != "analyzer-agent":
+        echo(f"analyzer-agent is not on the PATH: type {typed}")
+
+
+def show_ways(findings: "Sequence[Finding]", settings: "Settings") -> None:
+    """Print the commands that add the missing abilities, with the sizes of their downloads."""
     for way in ways(findings, settings):
         echo(f"To get {', '.join(way.gains)}{_about(way.size)}:\n  {one_line(way.line)}")
         if way.then:
             echo(f"  {one_line(way.then)}")
-    if (typed := program()) != "analyzer-agent":
-        echo(f"analyzer-agent is not on the PATH: type {typed}")
 
 
 class Way(NamedTuple):

@@ -2,6 +2,7 @@
 
 from analyzer_agent.config.default_paths import caches, default_file, default_store, default_weights, history_file, log_folder
 from analyzer_agent.config.effort import EFFORTS, Verify
+from analyzer_agent.config.file import template
 from analyzer_agent.config.overrides import Manager, Mode, PathLike, SessionOverrides
 from analyzer_agent.config.setting import Setting
 from analyzer_agent.config.settings import (
@@ -34,4 +35,5 @@ __all__ = [
     "layers",
     "load",
     "log_folder",
+    "template",
 ]
