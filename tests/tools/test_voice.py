@@ -46,7 +46,7 @@ def test_a_detector_that_needs_time_to_wake_leaves_no_holes() -> None:
     class Sleepy(LevelDetector):
         def probabilities(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
             probs = super().probabilities(samples)
-            probs[: 2_000 // voice.WINDOW_MS] = 0
+            probs[: 2_000 // voice.Voice.blocks.window] = 0
             return probs
 
     video = SoundVideo(48_000, [bursts(48_000, [(4_800, 44_800)])])

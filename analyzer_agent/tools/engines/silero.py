@@ -41,7 +41,7 @@ class Silero:
             self._options, self._stamps, self._model = vad.VadOptions, vad.get_speech_timestamps, vad.get_vad_model()
 
     def probabilities(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the probability of voice per 32 ms, as `tools.voice.VoiceDetector` says."""
+        """Return the probability of voice per 32 ms, as `support.stretches.SoundDetector` says."""
         count = -(-len(samples) // 512)
         # The model overwrites the end of its input, so append a window of padding.
         padded = np.zeros((count + 1) * 512, np.float32)
