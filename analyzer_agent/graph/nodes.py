@@ -54,7 +54,7 @@ from analyzer_agent.toolbox.completeness import completeness, gaps_text
 from analyzer_agent.toolbox.quotations import evidence_parts
 from analyzer_agent.toolbox.scheduler import spent_ms
 from analyzer_agent.toolbox.schemas import FINISH, judge_tool
-from analyzer_agent.toolbox.session_video import video_records
+from analyzer_agent.toolbox.session_video import coverage_sentence, video_records
 from analyzer_agent.toolbox.view import shown_pictures
 
 _SEND_BACK_LIMIT = 1
@@ -248,6 +248,8 @@ class Nodes:
         answer = checked_of(state)
         runs = list(self.toolbox.evidence(answer.cited).values())
         notes = notes_text(self.toolbox, runs)
+        if answer.claim != "some":  # what is nowhere stands in no note
+            notes = f"{coverage_sentence(self.toolbox.reader, self.toolbox.session_videos.values())}\n\n{notes}"
         question = verification_prompt(state["question"], state["options"], answer.text, answer.choice, notes)
         pictures = cited_pictures(runs, answer.moments) if self.toolbox.pictures else []
         reply = self._judge(question, pictures)

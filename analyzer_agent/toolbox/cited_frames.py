@@ -147,4 +147,5 @@ def keep_cited(
         return answer
     cited = tuple(dict.fromkeys(ids.get(number, number) for number in answer.cited))
     unsupported = tuple(renumber(claim, ids) for claim in answer.unsupported)
-    return replace(answer, text=renumber(answer.text, ids), cited=cited, unsupported=unsupported)
+    moments = tuple((ids.get(number, number), start, end) for number, start, end in answer.moments)
+    return replace(answer, text=renumber(answer.text, ids), cited=cited, unsupported=unsupported, moments=moments)

@@ -79,7 +79,11 @@ def view(
         for number, (span, times) in zip(numbers, seen, strict=True)
     )
     count = sum(len(times) for _, times in seen)
-    told = [f"view: {count} frame{'s' if count != 1 else ''}{f' on {len(seen)} sheets' if count > len(seen) else ''}, shown to you"]
+    told = [
+        f"view: {count} frame{'s' if count != 1 else ''}{f' on {len(seen)} sheet{'s' if len(seen) != 1 else ''}' if count > len(seen) else ''}, shown to you"
+    ]
+    if sheet := next((picture for picture in shown if len(picture.times) > 1), None):
+        told.append(f"Cite a frame of a sheet with its time: [#{sheet.number} {clock(sheet.times[1])}]")
     told += [f"{len(lost)} cannot be decoded, at {', '.join(map(clock, lost))}"] if lost else []
     span = TimeRange(groups[0][0].start, groups[-1][0].end)
     return ToolResult(call.id, f"{'. '.join(told)}.", span=span, args=args, found=len(shown), pictures=shown)

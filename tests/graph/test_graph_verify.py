@@ -238,3 +238,6 @@ class TestClaimsOnAll:
         talk = talks(whole, none, none, YES, verify="auto")
         talk.ask()
         assert "no text: examined whole" in str(talk.sent(3)[-1]["content"])
+        assert "\n\nAnalyzed so far: fake all of it.\n\nCited notes:" in str(talk.sent(3)[-1]["content"]), (
+            "what is nowhere stands in no note"
+        )

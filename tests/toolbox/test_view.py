@@ -74,7 +74,7 @@ def test_the_first_look_is_one_sheet_of_the_whole(box: Toolbox) -> None:
     assert picture.label.startswith("#1 a sheet of 16 frames: 0:00, 0:03.75, 0:07.5")
     sheets = viewed(box, ranges=[[0, 20]], every=1, sheet=True)
     assert times(sheets) == [tuple(range(0, 16_000, 1_000)), tuple(range(16_000, 20_000, 1_000))]
-    assert sheets.text == "view: 20 frames on 2 sheets, shown to you."
+    assert sheets.text == "view: 20 frames on 2 sheets, shown to you. Cite a frame of a sheet with its time: [#2 0:01]."
 
 
 def test_a_region_goes_with_the_picture(box: Toolbox, album: Album) -> None:
@@ -183,6 +183,15 @@ def test_a_sheet_that_is_cited_does_not_pose_as_a_close_look(tmp_path: Path) -> 
         assert {part.step for part in session.store.ledger.covered(video.id, keys, TimeRange(0, video.duration))} == {
             -(-video.duration // 16)
         }
+
+
+def test_a_frame_of_a_sheet_is_cited_by_its_time(tmp_path: Path) -> None:
+    answer = {"answer": "A gull takes the fish [#1 0:12.75].", "notes": [1], "confidence": "high", "outcome": "answered"}
+    model = ScriptedModel(Reply(calls=(call("view"),)), Reply(calls=(call("finish", **answer),)))
+    settings = Settings(store=tmp_path / "store.db", sees="yes", verify="never", max_analyzer_ms=0)
+    with Session(sample_path(), settings=settings, model=model) as session:
+        (cited,) = session.ask("Who takes the fish?").citations
+    assert str(cited.span) == "0:12.75-0:13.75" and cited.whole and cited.whole.length > 30_000
 
 
 @pytest.mark.parametrize("api", ["chat", "responses"])
