@@ -11,7 +11,7 @@ from functools import cached_property
 
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols import Engine, Track, default_track
-from analyzer_agent.timeline import clock
+from analyzer_agent.timeline import clock, total
 from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
 from analyzer_agent.toolbox.analyzer_call import measured_speed, seconds_per_request
 from analyzer_agent.toolbox.note_tools import Survey
@@ -102,16 +102,24 @@ def _tracks(tracks: Sequence[Track], default: int) -> str:
 
 def _covered(toolbox: Toolbox, session_video: SessionVideo) -> str:
     done = coverage_by_analyzer(toolbox.store, session_video, only=toolbox.reader.only)
+    done = {name: told for name, told in done.items() if name not in _asking(toolbox)}
     name = f"{session_video.name}: " if len(toolbox.session_videos) > 1 else ""
     if not done:
         return f"- {name}nothing yet"
     return "\n".join(f"- {name}{analyzer}: {told}" for analyzer, told in sorted(done.items()))
 
 
+def _asking(toolbox: Toolbox) -> set[str]:
+    """Return the analyzers that answer one question each: what they have looked at says nothing for another one."""
+    return {name for name, spec in toolbox.reader.specs.items() if spec.required and spec.exact}
+
+
 def _costs(toolbox: Toolbox) -> str:
     lines = []
     unmeasured = []
     for tool in toolbox.offered:
+        if _is_done(toolbox, tool):
+            continue
         if tool.unavailable_reason:
             lines.append(
                 f"- {tool.spec.tool}: tells only what was taken elsewhere and is covered; it cannot run here: {tool.unavailable_reason}"
@@ -124,6 +132,14 @@ def _costs(toolbox: Toolbox) -> str:
         else:
             unmeasured.append(f"{tool.spec.tool}{by}")
     return "\n".join([*lines, *([f"- not measured yet: {', '.join(unmeasured)}"] if unmeasured else [])])
+
+
+def _is_done(toolbox: Toolbox, tool: Tool) -> bool:
+    """Return whether an analyzer that looks at everything has covered all that it can look at."""
+    able = [one for one in toolbox.session_videos.values() if not one.missing_input(tool.spec)]
+    if tool.spec.step or tool.spec.required:
+        return False
+    return all(total(toolbox.covered(one).get(tool.spec.name, [])) == one.scope.length for one in able)
 
 
 def _cost(tool: Tool, speed: float) -> str:

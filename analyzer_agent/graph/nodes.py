@@ -49,7 +49,7 @@ from analyzer_agent.toolbox.answer_check import (
     parse_judgement,
     second_look,
 )
-from analyzer_agent.toolbox.cited_frames import cited_pictures, keep_cited
+from analyzer_agent.toolbox.cited_frames import cited_pictures, in_frames_only, keep_cited
 from analyzer_agent.toolbox.completeness import completeness, gaps_text
 from analyzer_agent.toolbox.quotations import evidence_parts
 from analyzer_agent.toolbox.scheduler import spent_ms
@@ -90,7 +90,9 @@ class Nodes:
         notes, shown = opening.known_notes(self.toolbox, history.kept(state)) if reads and not surveys else ("", [])
         costs = self.briefing.costs()
         told = ["Covered so far:", self.briefing.covered()]
-        told += ["Cost of analyzers here:", costs] if costs != state.get("told_costs") else []
+        known = state.get("told_costs", "").splitlines()
+        news = [line for line in costs.splitlines() if line not in known]
+        told += ["Cost of analyzers here:", *news] if news else []
         told += [] if surveys else self.briefing.surveys()
         told += ["Notes so far, which may be cited:", notes] if notes else []
         told += [] if surveys else [self.limits.left(state)]  # which the survey's result ends with
@@ -246,12 +248,14 @@ class Nodes:
         """
         self.emit(Verifying())
         answer = checked_of(state)
-        runs = list(self.toolbox.evidence(answer.cited).values())
-        notes = notes_text(self.toolbox, runs)
+        known = self.toolbox.evidence(answer.cited)
+        runs = [known[number] for number in answer.cited if number in known]
+        pictures = cited_pictures(runs, answer.moments) if self.toolbox.pictures else []
+        shown = {picture.number for picture in pictures}
+        notes = notes_text(self.toolbox, in_frames_only(self.toolbox.store, runs, state["question"], shown))
         if answer.claim != "some":  # what is nowhere stands in no note
             notes = f"{coverage_sentence(self.toolbox.reader, self.toolbox.session_videos.values())}\n\n{notes}"
         question = verification_prompt(state["question"], state["options"], answer.text, answer.choice, notes)
-        pictures = cited_pictures(runs, answer.moments) if self.toolbox.pictures else []
         reply = self._judge(question, pictures)
         counted = counted_of(state, reply.usage)
         judgement = parse_judgement(reply.calls)

@@ -3,9 +3,9 @@
 import hashlib
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 from analyzer_agent.events import discard
 from analyzer_agent.evidence.gap_runner import GapRunner
@@ -44,7 +44,9 @@ def sentences_by_number(answer: CheckedAnswer) -> dict[int, str]:
     """Return for each cited number the sentences that cite it, or else the whole answer."""
     parts = list(sentences_with_ids(answer.text))
     whole = " ".join(sentence for sentence, _ in parts if sentence) or answer.choice or answer.text
-    return {n: " ".join(sentence for sentence, cited in parts if n in cited and sentence) or whole for n in answer.cited}
+    said = {n: " ".join(sentence for sentence, cited in parts if n in cited and sentence) or whole for n in answer.cited}
+    letter = (f"{answer.choice}) ", f"{answer.choice}: ", f"{answer.choice}. ") if answer.choice else ()
+    return {n: next((text.removeprefix(one) for one in letter if text.startswith(one)), text) for n, text in said.items()}
 
 
 def keep_sentences(
@@ -102,10 +104,10 @@ def cited_pictures(runs: Sequence[MergedNote], moments: Sequence[tuple[int, int,
     """Return the frames that cited notes were made of, for a judge that sees, each under the id of its note.
 
     Args:
-        runs: the cited notes.
+        runs: the cited notes, those that matter most first.
         moments: note, start and end in ms of the parts that the answer names.
     """
-    found: list[ShownPicture] = []
+    found: list[list[ShownPicture]] = []
     for run in runs:
         if run.kind not in _SEEN_KINDS:
             continue
@@ -114,8 +116,31 @@ def cited_pictures(runs: Sequence[MergedNote], moments: Sequence[tuple[int, int,
         asked = frames if isinstance(frames, list) else [note.span.start for note in run.notes]
         times = [(part.start + part.end) // 2 for part in parts] or [t for t in asked if isinstance(t, int)]
         step = max(1, len(times) // _PER_NOTE)
-        found += [ShownPicture(run.id, run.video, run.span, (t,)) for t in times[step // 2 :: step][:_PER_NOTE]]
-    return found[:_MAX_PICTURES]
+        found.append([ShownPicture(run.id, run.video, run.span, (t,)) for t in times[step // 2 :: step][:_PER_NOTE]])
+    # One of each note before the second one of any; what several notes rest on is shown once.
+    once: dict[tuple[str, tuple[int, ...]], ShownPicture] = {}
+    for picture in (picture for turn in zip_longest(*found) for picture in turn if picture is not None):
+        once.setdefault((picture.video, picture.times), picture)
+    return list(once.values())[:_MAX_PICTURES]
+
+
+def in_frames_only(store: Store, runs: Sequence[MergedNote], question: str, shown: Collection[int]) -> list[MergedNote]:
+    """Return cited notes for a judge, without the model's own words on pictures that it saw for this question.
+
+    Those words are the answer to be judged; the frames are the evidence.
+
+    Args:
+        store: the store.
+        runs: the cited notes.
+        question: the question.
+        shown: the ids of the notes whose frames the judge is shown.
+    """
+
+    def is_own(run: MergedNote) -> bool:
+        params = store.notes.provenance(run.notes[0].key).params
+        return run.id in shown and "view" in params and params.get("question") == question
+
+    return [replace(run, text="seen in its frames") if is_own(run) else run for run in runs]
 
 
 def keep_cited(

@@ -203,6 +203,8 @@ class Survey:
 def survey_of(store: Store, session_video: SessionVideo, tools: Iterable[Tool]) -> Survey | None:
     """Return the survey of a video, None unless at least two analyzers are cheap, also in sum.
 
+    Of a short video it is those of them that are cheap together, the cheapest first.
+
     Args:
         store: the store with measured speeds.
         session_video: the video.
@@ -218,10 +220,23 @@ def survey_of(store: Store, session_video: SessionVideo, tools: Iterable[Tool]) 
         if cost <= MAX_ANALYZER_COST_MS if cost is not None else length <= SHORT_SCOPE_MS and tool.spec.name in _ALWAYS_CHEAP:
             chosen.append(tool)
             costs[tool.spec.name] = cost
+    if length <= SHORT_SCOPE_MS:
+        chosen = _affordable(chosen, costs)
+        costs = {tool.spec.name: costs[tool.spec.name] for tool in chosen}
     known = [cost for cost in costs.values() if cost is not None]
     if len(chosen) < 2 or (length > SHORT_SCOPE_MS and sum(known) > MAX_ANALYZER_COST_MS):
         return None
     return Survey(tuple(chosen), sum(known) if len(known) == len(chosen) else None)
+
+
+def _affordable(tools: Sequence[Tool], costs: Mapping[str, int | None]) -> list[Tool]:
+    """Return the cheapest tools that together take at most `MAX_ANALYZER_COST_MS`, in the given order."""
+    room, kept = MAX_ANALYZER_COST_MS, set()
+    for name, cost in sorted(costs.items(), key=lambda item: item[1] or 0):
+        if (cost or 0) <= room:
+            room -= cost or 0
+            kept.add(name)
+    return [tool for tool in tools if tool.spec.name in kept]
 
 
 def run_survey(

@@ -230,7 +230,7 @@ def time_range(given: Any, scope: TimeRange) -> TimeRange:
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         # The message quotes the whole argument, so that it can be fenced as the model's own text.
         told = str(error) if isinstance(error, InvalidTime) and not isinstance(given, str) else f"{given!r} is not a time range"
-        raise ToolRefusal(f'{told}. A range is two times: ["0:10", "0:25.5"] or [10, 25.5].') from error
+        raise ToolRefusal(f'{told}. A range is two times: "0:10-0:25.5".') from error
     if end <= start:
         raise ToolRefusal(f"{clock(start)}-{clock(end)} is not a range: its end must come after its start.")
     inside = TimeRange(start, end).within(scope)
@@ -268,7 +268,7 @@ def moments(given: Any, scope: TimeRange) -> list[TimeRange]:
         ToolRefusal: there is none, or one is invalid or outside the scope.
     """
     if not given:
-        raise ToolRefusal('\'compare\' is empty. Name moments or short ranges: ["0:05", ["1:10", "1:12"]].')
+        raise ToolRefusal('No moment is named. Name moments or short ranges: "0:05, 1:10-1:12".')
     return [_moment(item, scope) for item in (given if isinstance(given, list) else [given])]
 
 

@@ -149,7 +149,15 @@ class SessionNotes:
         asked = {name for name, spec in self.reader.specs.items() if spec.required}
         tools = {name: tool for name, tool in self.tools.items() if name not in asked}
         missing = {name: why for name, why in self.missing.items() if name not in asked}
-        return unexamined(self.store, self.session_videos.values(), tools, missing) + self.unheard() + self.other_tracks()
+        left = unexamined(self.store, self.session_videos.values(), tools, missing)
+        videos = {one.video.id: one for one in self.session_videos.values() if not one.unavailable_reason}
+        # What cannot run here has missed nothing in a file without anything for it.
+        left = [u for u in left if u.analyzer not in missing or u.video not in videos or not self._nothing_for(u.analyzer, videos[u.video])]
+        return left + self.unheard() + self.other_tracks()
+
+    def _nothing_for(self, analyzer: str, session_video: SessionVideo) -> bool:
+        spec = self.reader.specs.get(analyzer)
+        return spec is not None and session_video.missing_input(spec) is not None
 
     def other_tracks(self, kind: str = "") -> list[Unexamined]:
         """Return what nobody listened to of further audio tracks, by the analyzers of a kind of note, or by all."""

@@ -16,7 +16,7 @@ from analyzer_agent.regions import SCHEMA as REGION
 from analyzer_agent.regions import Region, parse_region
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import SHORTEST_STEP, TimeRange, clock, even_times, merge, seconds
-from analyzer_agent.toolbox.schemas import RANGES, VIEW, function_schema, time_ranges, video_property
+from analyzer_agent.toolbox.schemas import RANGES, VIEW, function_schema, moments, video_property
 from analyzer_agent.toolbox.session_video import SessionVideo
 
 MAX_PICTURES, FRAMES_PER_RANGE, FRAMES_PER_SHEET = 16, 8, 16
@@ -79,9 +79,8 @@ def view(
         for number, (span, times) in zip(numbers, seen, strict=True)
     )
     count = sum(len(times) for _, times in seen)
-    told = [
-        f"view: {count} frame{'s' if count != 1 else ''}{f' on {len(seen)} sheet{'s' if len(seen) != 1 else ''}' if count > len(seen) else ''}, shown to you"
-    ]
+    sheets = f" on {len(seen)} sheet{'' if len(seen) == 1 else 's'}" if count > len(seen) else ""
+    told = [f"view: {count} frame{'s' if count != 1 else ''}{sheets}, shown to you"]
     if sheet := next((picture for picture in shown if len(picture.times) > 1), None):
         told.append(f"Cite a frame of a sheet with its time: [#{sheet.number} {clock(sheet.times[1])}]")
     told += [f"{len(lost)} cannot be decoded, at {', '.join(map(clock, lost))}"] if lost else []
@@ -94,7 +93,7 @@ def _groups(session_video: SessionVideo, args: Mapping[str, Any]) -> list[tuple[
     picture, every = session_video.video.picture, args.get("every")
     if every is not None and not 0 < every < 1e6:
         raise ToolRefusal(f"'every': cannot show a frame every {every!r} seconds; give a positive number, such as 0.5 or 2.")
-    asked = merge(time_ranges(args["ranges"], session_video.scope), gap=-1) if "ranges" in args else [session_video.scope]
+    asked = merge(moments(args["ranges"], session_video.scope), gap=-1) if "ranges" in args else [session_video.scope]
     spans = [part for span in asked if picture and (part := span.within(picture))]
     if not spans:
         raise ToolRefusal("there is no picture in these ranges.")

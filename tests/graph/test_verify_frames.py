@@ -48,6 +48,15 @@ def test_it_sees_the_cited_frames_and_first_says_what_is_there(talks: Make) -> N
     assert "EXIT" in asked[0]["text"]
 
 
+def test_the_words_of_the_draft_are_no_evidence_for_it(talks: Make) -> None:
+    view, end = calls(call("view", ranges="0:04")), says("A whale is shown [#1].")
+    talk = talks(view, end, JUDGED, tools=[SIGN], verify="always", pictures=Album())
+    talk.ask()
+    asked = judge(talk)[1]
+    cited = asked[0]["text"].partition("Cited notes:")[2]
+    assert '"seen in its frames"' in cited and "whale" not in cited and asked[2]["image_url"]["url"] == "fake [4000]"
+
+
 def test_a_named_moment_is_shown_at_its_middle(talks: Make) -> None:
     talk = talks(LOOK, says("EXIT [#1 0:05-0:06]."), JUDGED, tools=[SIGN], verify="always", pictures=Album())
     talk.ask()
@@ -70,8 +79,11 @@ def run(number: int, kind: str, *starts: int, **detail: Any) -> MergedNote:
 
 
 def test_few_frames_of_each_note_and_those_that_a_look_was_shown() -> None:
-    many = [run(n, "object", *range(0, 20_000, 1_000)) for n in range(9)]
-    assert len(cited_pictures(many)) == 8 and [one.times for one in cited_pictures(many[:1])] == [(5_000,), (15_000,)]
+    many = [run(n, "object", *range(20_000 * n, 20_000 * n + 20_000, 1_000)) for n in range(9)]
+    assert [one.times for one in cited_pictures(many[:1])] == [(5_000,), (15_000,)]
+    assert [one.number for one in cited_pictures(many)] == list(range(8)), "one of each before the second one of any"
+    assert [one.number for one in cited_pictures(many[:3])] == [0, 1, 2, 0, 1, 2]
+    assert len(cited_pictures([*many[:1], run(9, "text", *range(0, 20_000, 1_000))])) == 2, "what two notes rest on is shown once"
     looked = run(1, "look", 0, frames=[200, 400, 600, 800])
     assert [one.times for one in cited_pictures([looked])] == [(400,), (800,)]
     assert cited_pictures([run(2, "speech", 0), run(3, "absence", 0), run(4, "scene", 0)]) == []

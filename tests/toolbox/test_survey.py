@@ -58,6 +58,11 @@ class TestOffer:
         measured(store, "voice", 60, 10.2)
         assert offered(box(store)) == ["motion", "text"]
 
+    def test_the_cheapest_that_are_cheap_together(self, store: Store) -> None:
+        for name, wall_s in (("voice", 4), ("motion", 5), ("text", 6)):
+            measured(store, name, 60, wall_s)
+        assert offered(box(store)) == ["voice", "motion"]
+
     def test_a_long_video_where_all_of_it_is_cheap(self, store: Store) -> None:
         measured(store, "voice", 3600, 4)
         measured(store, "motion", 3600, 5.9)

@@ -281,3 +281,12 @@ class TestVoiceWithoutWords:
         done(box, call("find_fake", ranges=[["0:00", "1:00"]]))
         assert done(box, call("read_notes", ranges=[["0:00", "1:00"]])).note_ids == ()
         assert done(box, call("search_notes", query="unheard voice")).note_ids == ()
+
+
+def test_what_cannot_run_here_misses_nothing_where_there_is_nothing_for_it(store: Store) -> None:
+    tags = fake_spec(FakeAnalyzer([], kind="tag"), name="tags", needs="picture")
+    heard = FakeVideo(video_id="heard")
+    heard.picture = None
+    specs = {"fake": finds().spec, "tags": tags}
+    both = boxed(store, finds(), videos=[FakeVideo(), heard], missing={"tags": "no weights"}, specs=specs)
+    assert [u.video for u in both.unexamined() if u.analyzer == "tags"] == ["fake"]

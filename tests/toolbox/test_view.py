@@ -77,6 +77,10 @@ def test_the_first_look_is_one_sheet_of_the_whole(box: Toolbox) -> None:
     assert sheets.text == "view: 20 frames on 2 sheets, shown to you. Cite a frame of a sheet with its time: [#2 0:01]."
 
 
+def test_a_moment_is_one_frame(box: Toolbox) -> None:
+    assert times(viewed(box, ranges="0:06, 0:08-0:10"))[:1] == [(6_000,)]
+
+
 def test_a_region_goes_with_the_picture(box: Toolbox, album: Album) -> None:
     viewed(box, ranges=[[1, 1.04]], region="left half")
     assert album.made == [("fake", (1_000,), (0.0, 0.0, 0.5, 1.0))]
@@ -186,7 +190,7 @@ def test_a_sheet_that_is_cited_does_not_pose_as_a_close_look(tmp_path: Path) -> 
 
 
 def test_a_frame_of_a_sheet_is_cited_by_its_time(tmp_path: Path) -> None:
-    answer = {"answer": "A gull takes the fish [#1 0:12.75].", "notes": [1], "confidence": "high", "outcome": "answered"}
+    answer: dict[str, Any] = {"answer": "A gull takes the fish [#1 0:12.75].", "notes": [1], "confidence": "high", "outcome": "answered"}
     model = ScriptedModel(Reply(calls=(call("view"),)), Reply(calls=(call("finish", **answer),)))
     settings = Settings(store=tmp_path / "store.db", sees="yes", verify="never", max_analyzer_ms=0)
     with Session(sample_path(), settings=settings, model=model) as session:
