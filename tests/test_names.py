@@ -33,8 +33,8 @@ MODULES = frozenset(
     native nodes note_formats note_queries note_table note_tools notes objects open_clip open_clip_files open_clip_loading open_ended
     openai_chat openai_client openai_errors openai_hints openai_model openai_responses openai_text openai_thoughts opencv
     opencv_pictures opening options orientation other_tracks output overrides packages packet_reader page parsing
-    picture_tiles pictures places plan playlists plugins precedence prefetch prices probe progress prompt_size
-    prompts protocols provenance pyscenedetect question_file question_parser question_state questions quotations
+    picture_tiles pictures places plan planned playlists plugins precedence prefetch prices probe progress prompt_size
+    prompts protocols provenance pyscenedetect question_file question_parser question_plan question_state questions quotations
     rapidocr rarity readers records regions rendering repetition report resampler rules runner sample sampling sanitize
     scenes scheduler schemas score seams search search_words sections sent_tools service session session_video sessions setting
     settings shots sighted silero single_call slash_commands source sources speech spoken_words sqlite_import state stills

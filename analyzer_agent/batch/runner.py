@@ -179,7 +179,7 @@ class Batch:
 
     def _open(self, question: Question) -> Session:
         _import_subtitles(question, self.settings)
-        session = Session(question.video, settings=_scoped_settings(self.settings, question), model=self.model, pool=self.pool)
+        session = Session(question.video, settings=scoped_settings(self.settings, question), model=self.model, pool=self.pool)
         self._sessions.add(session)
         return session
 
@@ -288,7 +288,8 @@ def _import_subtitles(question: Question, settings: Settings) -> None:
         plan.run(store)
 
 
-def _scoped_settings(settings: Settings, question: Question) -> Settings:
+def scoped_settings(settings: Settings, question: Question) -> Settings:
+    """Return the settings with the range of a question."""
     start = settings.start_ms if question.start is None else question.start
     return replace(settings, start_ms=start, end_ms=settings.end_ms if question.end is None else question.end)
 

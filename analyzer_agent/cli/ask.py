@@ -20,6 +20,7 @@ from analyzer_agent.cli.common import (
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import settings_of, shared_options
 from analyzer_agent.cli.output import print_answer, safe_json
+from analyzer_agent.cli.plan import plan_option, show_question_plan
 
 _USAGE = 'For example: analyzer-agent ask talk.mp4 "What does it cost?"'
 
@@ -27,8 +28,9 @@ _USAGE = 'For example: analyzer-agent ask talk.mp4 "What does it cost?"'
 @command()
 @click.argument("arguments", nargs=-1, required=True, metavar="VIDEO|FOLDER... QUESTION")
 @click.option("--full", is_flag=True, help="Print quotations in full.")
+@plan_option
 @shared_options("session", "json", "videos", "scope", "manager", "analyzers", "store")
-def ask(arguments: tuple[str, ...], as_object: bool, full: bool, session: str | None, **flags: Any) -> None:
+def ask(arguments: tuple[str, ...], as_object: bool, full: bool, only_plan: bool, session: str | None, **flags: Any) -> None:
     """Ask one QUESTION about one or more videos.
 
     The answer cites notes. Notes are stored, so a later question about the same range analyzes
@@ -38,10 +40,13 @@ def ask(arguments: tuple[str, ...], as_object: bool, full: bool, session: str | 
     settings = settings_of(flags)
     with explaining(arguments, "--tools", flags["tools"]):
         paths = chosen(videos, flags)
-        offer_whisper(paths, settings, flags["quiet"] or as_object)
+        offer_whisper(paths, settings, flags["quiet"] or as_object or only_plan)
         opened = open_session(paths, flags["quiet"], name=session, settings=settings)
     with opened as talk:
         warn_of_skipped(talk)
+        if only_plan:
+            show_question_plan(talk.plan(question), as_object)
+            return
         with running(talk, flags["quiet"]) as drawer:
             if not flags["quiet"]:
                 warn_of_unavailable(talk, drawer)

@@ -10,6 +10,7 @@ import click
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import settings_of, shared_options
 from analyzer_agent.cli.output import echo, warn
+from analyzer_agent.cli.plan import plan_option, show_batch_plan
 from analyzer_agent.cli.progress import progress_display
 from analyzer_agent.cli.terminal import interruptible
 from analyzer_agent.errors import AgentError
@@ -30,8 +31,11 @@ if TYPE_CHECKING:
 @click.option("--videos", metavar="DIR", help="Search this folder for the videos as well as that of QUESTIONS.")
 @click.option("--map", "map_file", metavar="FILE", help="Read the paths of videos by id from this JSON file (NExT-QA has one).")
 @click.option("--mix", is_flag=True, help="Allow adding to answers of another manager, model or engine.")
+@plan_option
 @shared_options("scope", "manager", "analyzers", "store")
-def batch(questions: str, out: str, workers: int, videos: str | None, map_file: str | None, mix: bool, **flags: Any) -> None:
+def batch(
+    questions: str, out: str, workers: int, videos: str | None, map_file: str | None, mix: bool, only_plan: bool, **flags: Any
+) -> None:
     """Answer all questions of a file.
 
     Each line of QUESTIONS is a JSON object with "id", "video" and "question"; "options", "from",
@@ -51,6 +55,9 @@ def batch(questions: str, out: str, workers: int, videos: str | None, map_file: 
     found = read_questions(Path(questions), Path(videos) if videos else None, mapped)
     with closing(prepare(found, Path(out), settings, mix=mix)) as run:
         _require_videos(run)
+        if only_plan:
+            show_batch_plan(run)
+            return
         if mapped and mapped not in found.used:
             warn(f"--map is ignored: no video of these questions is in {one_line(str(map_file))}.")
         _answer(run, workers, out, flags)

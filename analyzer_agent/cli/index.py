@@ -9,6 +9,7 @@ from analyzer_agent.cli.common import chosen, explaining, open_session, running
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import settings_of, shared_options
 from analyzer_agent.cli.output import echo, safe_json, table, warn
+from analyzer_agent.cli.plan import plan_option, show_index_plan
 from analyzer_agent.cli.progress import ProgressDisplay
 from analyzer_agent.errors import AgentError
 from analyzer_agent.events import Warned
@@ -29,8 +30,9 @@ _REASONS_SHOWN = 3
 @command()
 @click.argument("videos", nargs=-1, required=True, metavar="VIDEO|FOLDER...")
 @click.option("--every", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Sample a frame every S seconds.")
+@plan_option
 @shared_options("names", "json", "videos", "scope", "analyzers", "store")
-def index(videos: tuple[str, ...], names: str | None, every: float | None, as_object: bool, **flags: Any) -> None:
+def index(videos: tuple[str, ...], names: str | None, every: float | None, only_plan: bool, as_object: bool, **flags: Any) -> None:
     """Run analyzers over videos ahead of questions.
 
     Later questions are answered from the stored notes. An analyzer that does not apply to a video
@@ -39,6 +41,9 @@ def index(videos: tuple[str, ...], names: str | None, every: float | None, as_ob
     wanted, flags = parse_names(names, flags)
     settings = settings_of(flags)
     with explaining(videos, "--with", names), open_session(chosen(videos, flags), flags["quiet"], settings=settings) as session:
+        if only_plan:
+            show_index_plan(session.index_plan(wanted, every=every), as_object)
+            return
         with running(session, flags["quiet"]) as drawer:
             results = run_index(session, wanted, every, drawer)
         _show(session, results, as_object)

@@ -8,12 +8,14 @@ from analyzer_agent.session.assembly import (
     understood,
 )
 from analyzer_agent.session.options import options_of, prefer_options
+from analyzer_agent.session.question_plan import QuestionPlan
 from analyzer_agent.session.session import Session
 from analyzer_agent.session.videos import open_or_find_imported, scope_of
 from analyzer_agent.tools.support.engine_pool import EnginePool
 
 __all__ = [
     "EnginePool",
+    "QuestionPlan",
     "Session",
     "available_tools",
     "choose_model",

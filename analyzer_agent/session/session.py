@@ -31,10 +31,12 @@ from analyzer_agent.session.assembly import (
 from analyzer_agent.session.conversation import Conversation, new_name
 from analyzer_agent.session.indexing import chosen_tools, run_index
 from analyzer_agent.session.options import check_tracks, options_of, prefer_options, with_track
+from analyzer_agent.session.question_plan import QuestionPlan, question_plan
 from analyzer_agent.session.turn_queue import TurnQueue
 from analyzer_agent.session.videos import check_videos, open_or_find_imported, session_videos_of
 from analyzer_agent.storage import Store
 from analyzer_agent.toolbox import SessionVideo, Toolbox
+from analyzer_agent.toolbox.planned import PlannedRun, planned_runs
 from analyzer_agent.tools.aliases import resolve_name
 from analyzer_agent.tools.support.engine_pool import EnginePool
 
@@ -189,6 +191,20 @@ class Session(Conversation):
         self._turns.check_open()
         wanted = chosen_tools(self.toolbox, analyzers)
         return self._turns.read(lambda turn: run_index(self.toolbox, wanted, every, self.settings, turn.emit, turn.stop))
+
+    def plan(self, question: str) -> QuestionPlan:
+        """Return what a question may run and cost; calls no model and loads no engine."""
+        with self._turns.beside():
+            return question_plan(self.toolbox, self.settings, self.model, question)
+
+    def index_plan(self, analyzers: Sequence[str] | None = None, *, every: float | None = None) -> list[PlannedRun]:
+        """Return what `index` would run, and how long it would take; loads no engine.
+
+        Raises:
+            AgentError: an analyzer is unknown or cannot run here.
+        """
+        with self._turns.beside():
+            return planned_runs(self.toolbox, chosen_tools(self.toolbox, analyzers), every)
 
     def describe(self, analyzers: Sequence[str] | None = None, *, covered: bool = False) -> "Description":
         """Describe all videos in time order from stored notes, within `max_tokens` if set.

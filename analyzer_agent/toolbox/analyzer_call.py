@@ -176,8 +176,7 @@ class AnalyzerCall:
 
     def _start(self, tool: Tool, effort: float, ranges: Sequence[TimeRange], plan: Plan) -> ToolStarted:
         engine = tool.engine.name if tool.engine else ""
-        measured = measured_speed(self.store, tool)
-        estimate = round(sum(grain_work_ms(tool.spec, grain, effort) for grain in plan.todo) / measured) if measured else None
+        estimate = estimated_ms(self.store, tool, effort, plan)
         return ToolStarted(self.call.id, self.call.name, self.args, ranges, engine, plan.reused_ms, plan.new_ms, estimate)
 
     def _require_approval(self, start: ToolStarted, assumed_ms: int) -> None:
@@ -249,6 +248,12 @@ def measured_speed(store: Store, tool: Tool) -> float | None:
     other, share = tool.spec.like
     known = store.history.speed(other, engine, device)
     return known * share if known is not None else None
+
+
+def estimated_ms(store: Store, tool: Tool, effort: float, plan: Plan) -> int | None:
+    """Return how long the open grains of a plan take, in ms; None without a measurement. `effort` is `Analyzer.effort`."""
+    speed = measured_speed(store, tool)
+    return round(sum(grain_work_ms(tool.spec, grain, effort) for grain in plan.todo) / speed) if speed else None
 
 
 def seconds_per_request(speed: float) -> float:
