@@ -48,9 +48,11 @@ MAY_IMPORT = {
     "batch": (*LAYER_0, "importing", "config", "prompts", "storage", "evidence", "toolbox", "session", "llm", "media", "tools"),
     "doctor": (*LAYER_0, "config", "prompts", "storage", "evidence", "toolbox", "session", "llm", "media", "tools"),
     # beside them: long work for the doors that programs talk to
-    "service": (*LAYER_0, "config", "storage", "session", "media"),
+    "service": (*LAYER_0, "config", "storage", "session", "media", "evidence", "tools"),
     # beside them: shows people what is stored
     "page": (*LAYER_0, "storage", "evidence", "media"),
+    # a door: HTTP
+    "web": (*LAYER_0, "config", "storage", "service", "page", "media"),
     # beside them: writes parts of videos as text for editing programs
     "clips": LAYER_0,
     # what plug-in authors test with
@@ -93,6 +95,8 @@ DOORS: dict[str, str | tuple[str, ...]] = {
     "PIL": ("tools.engines.open_clip", "media.drawn_text"),
     "opentimelineio": "clips.timelines",
     "otio_cmx3600_adapter": "clips.timelines",
+    "starlette": ("web", "cli.serve"),
+    "uvicorn": "cli.serve",
     "pycocoevalcap": "evals.score.captions",
 }
 
@@ -185,7 +189,7 @@ def test_only_the_session_and_the_doors_import_evals() -> None:
 
 
 def test_only_the_doors_import_the_page() -> None:
-    assert {name for name, below in MAY_IMPORT.items() if "page" in below} == {"cli"}
+    assert {name for name, below in MAY_IMPORT.items() if "page" in below} == {"cli", "web"}
 
 
 def test_imports_that_go_upward_are_late_or_for_the_type_checker() -> None:

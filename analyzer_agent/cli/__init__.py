@@ -24,6 +24,7 @@ from analyzer_agent.cli.notes import notes
 from analyzer_agent.cli.report import report
 from analyzer_agent.cli.score import score
 from analyzer_agent.cli.search import search
+from analyzer_agent.cli.serve import serve
 from analyzer_agent.cli.sessions import sessions
 from analyzer_agent.cli.transcribe import transcribe
 from analyzer_agent.cli.weights import weights
@@ -48,7 +49,7 @@ def main() -> None:
     """Dispatch to a command."""
 
 
-_ASKING = (demo, ask, chat, sessions, batch, score)
+_ASKING = (demo, ask, chat, serve, sessions, batch, score)
 _KNOWING = (index, search, transcribe, describe, import_notes, notes, report, clips, frames)
 for _command in (*_ASKING, *_KNOWING, init, doctor, config, weights, cache):
     main.add_command(_command)

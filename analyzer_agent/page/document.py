@@ -49,7 +49,12 @@ class _Lane:
 
 
 def build_document(
-    reader: NoteReader | None, specs: Mapping[str, Spec], videos: Sequence[PageVideo], sessions: Iterable[Mapping[str, Any]] = ()
+    reader: NoteReader | None,
+    specs: Mapping[str, Spec],
+    videos: Sequence[PageVideo],
+    sessions: Iterable[Mapping[str, Any]] = (),
+    *,
+    with_stills: bool = True,
 ) -> dict[str, Any]:
     """Return the document of a page.
 
@@ -58,6 +63,7 @@ def build_document(
         specs: all analyzers by name, in the order of their lanes.
         videos: the videos.
         sessions: `name`, `begun` and `turns` of each conversation to show, as the store's history has them.
+        with_stills: put the cited frames into the document; a page of a server asks for them.
     """
     shown = [_video(reader, specs, video) for video in videos]
     cited = Cited.of(reader, {video.video.id: video.name for video in videos})
@@ -65,7 +71,12 @@ def build_document(
         {"name": one_line(session["name"]), "begun": session["begun"], "turns": [turn_of(turn, cited) for turn in session["turns"]]}
         for session in sessions
     ]
-    return {"fields": NOTE_FIELDS, "videos": shown, "sessions": conversations, "stills": _stills(videos, conversations)}
+    return {
+        "fields": NOTE_FIELDS,
+        "videos": shown,
+        "sessions": conversations,
+        "stills": _stills(videos, conversations) if with_stills else {},
+    }
 
 
 def _stills(videos: Sequence[PageVideo], conversations: Iterable[Mapping[str, Any]]) -> dict[str, dict[int, str]]:

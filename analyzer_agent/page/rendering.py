@@ -51,6 +51,27 @@ def page_text(document: Mapping[str, Any], title: str, embedded: Mapping[str, Pa
     yield tail.replace("<!-- script -->", f'<script type="module">{script}</script>')
 
 
+def live_text(name: str, policy: str) -> str:
+    """Return a page of a server, which loads its modules and asks for its data: `home` or `watch`.
+
+    Args:
+        name: the page.
+        policy: its content security policy, as the server sends it.
+    """
+    # In the element `meta`, `frame-ancestors` means nothing, and browsers complain.
+    told = "; ".join(part for part in policy.split("; ") if not part.startswith("frame-ancestors"))
+    text = Template(_static("home.html" if name == "home" else "page.html")).substitute(title="analyzer-agent", policy=escape(told))
+    styles = "".join(f'<link rel="stylesheet" href="/static/{sheet}.css">' for sheet in ("page", "live"))
+    script = f'<script type="module" src="/static/{name}.js"></script>'
+    return text.replace("<!-- style -->", styles).replace("<!-- data -->", "").replace("<!-- script -->", script)
+
+
+def static_file(name: str) -> str | None:
+    """Return the text of a module or style sheet of the page, None if there is none of this name."""
+    known = {file.name for file in (files(__package__) / "static").iterdir()}
+    return _static(name) if name in known else None
+
+
 def safe_json(value: Any) -> str:
     """Return JSON that may stand in a script element: it ends none and starts none."""
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", encodable_json(value))

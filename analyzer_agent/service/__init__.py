@@ -3,7 +3,9 @@
 No web server and no protocol: those are doors above this package.
 """
 
-from analyzer_agent.service.folders import NamedFolders
-from analyzer_agent.service.jobs import Busy, Job, JobEvent, Jobs, JobState, NotFound
+from analyzer_agent.service.folders import NamedFolders, NotFound
+from analyzer_agent.service.job import Job, JobEvent, JobState
+from analyzer_agent.service.jobs import Busy, Jobs
+from analyzer_agent.service.library import Library
 
-__all__ = ["Busy", "Job", "JobEvent", "JobState", "Jobs", "NamedFolders", "NotFound"]
+__all__ = ["Busy", "Job", "JobEvent", "JobState", "Jobs", "Library", "NamedFolders", "NotFound"]

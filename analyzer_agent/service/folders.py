@@ -8,6 +8,10 @@ from analyzer_agent.media import media_in
 from analyzer_agent.media.folders import natural
 
 
+class NotFound(AgentError):
+    """There is no such file in the named folders, no such job, or no such session."""
+
+
 class NamedFolders:
     """Finds videos in the folders and files that were named at start, and nothing else.
 
@@ -39,7 +43,7 @@ class NamedFolders:
             given: an absolute path, or one relative to a named folder, such as `shown` returns.
 
         Raises:
-            AgentError: there is no such file in the named folders.
+            NotFound: there is no such file in the named folders.
         """
         for candidate in (root.parent / given if root.is_file() else root / given for root in self.roots):
             try:
@@ -48,7 +52,7 @@ class NamedFolders:
                 continue
             if found.is_file() and self.contains(found):
                 return found
-        raise AgentError(
+        raise NotFound(
             f"There is no file {str(given)!r} in the folders that were named at start.", hint="List the videos to see the names."
         )
 
@@ -66,7 +70,7 @@ class NamedFolders:
         name = min(inside, key=len, default=str(path))
         try:
             return name if self.locate(name) == path else str(path)
-        except AgentError:
+        except NotFound:
             return str(path)
 
     def videos(self) -> list[Path]:

@@ -15,13 +15,11 @@ from pathlib import Path
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.protocols import ChatModel
-from analyzer_agent.service.folders import NamedFolders
-from analyzer_agent.service.job import Job, JobEvent, JobState
+from analyzer_agent.service.folders import NamedFolders, NotFound
+from analyzer_agent.service.job import Job, JobState
 from analyzer_agent.session import EnginePool, Session
 from analyzer_agent.session.conversation import new_name
 from analyzer_agent.storage import Store
-
-__all__ = ["Busy", "Job", "JobEvent", "JobState", "Jobs", "NotFound"]
 
 _RUNNING = 2
 _WAITING = 32
@@ -33,10 +31,6 @@ log = logging.getLogger(__name__)
 
 class Busy(AgentError):
     """A job cannot be taken now: too many wait, or its session answers another question."""
-
-
-class NotFound(AgentError):
-    """There is no such job or session."""
 
 
 class Jobs:
@@ -86,8 +80,8 @@ class Jobs:
             options: the options of a multiple-choice question.
 
         Raises:
-            AgentError: a video is not in the named folders.
-            NotFound: no videos are given and there is no such session.
+            AgentError: neither videos nor a session are given.
+            NotFound: a video is not in the named folders, or there is no such session.
             Busy: too many jobs wait, or the session answers another question.
         """
         paths = [self.folders.locate(video) for video in videos] or self._videos_of(session)

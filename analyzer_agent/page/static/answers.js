@@ -23,10 +23,9 @@ const CLAIMS = {
 export class Answers {
   constructor(state) {
     this.state = state;
-    this.turns = state.source.sessions.flatMap((session) => session.turns);
     this.box = byId("answers");
     this.marks = [];
-    state.on("search", () => this.draw());
+    state.on("search data", () => this.draw());
     state.on("select seek", () => this.#current());
     this.draw();
   }
@@ -39,6 +38,7 @@ export class Answers {
     this.shown = 0;
     this.marks = [];
     const { sessions } = this.state.source;
+    this.turns = sessions.flatMap((session) => session.turns);
     const parts = sessions.flatMap((session) => {
       const turns = session.turns.filter((turn) => this.#matches(turn)).map((turn) => this.#turn(turn));
       this.shown += turns.length;
@@ -270,17 +270,21 @@ function steps(answer) {
 
 /** Return what an answer cost on one line, as the command line tells it. */
 function cost(answer) {
-  const usage = answer.usage ?? {};
+  return [`Cost: ${counted(answer.steps.length, "step")}`, ...costs(answer.usage ?? {})].join(", ");
+}
+
+/** Return what was used, in parts. */
+export function costs(usage) {
   const { llm_calls: calls = 0, vision_calls: looks = 0, cached_input_tokens: cached, cost_usd: usd } = usage;
   const from = cached ? `, ${cached.toLocaleString("en")} of all from a cache` : "";
-  const parts = [`Cost: ${counted(answer.steps.length, "step")}`];
+  const parts = [];
   if (calls)
     parts.push(`${counted(calls, "model call")} (${counted((usage.input_tokens ?? 0) + (usage.output_tokens ?? 0), "token")}${from})`);
   if (looks) parts.push(`${counted(looks, "vision call")} (${counted(usage.vision_tokens ?? 0, "token")})`);
   if (usage.tokens_estimated) parts.push("tokens estimated");
   if (calls + looks && usd !== undefined) parts.push(usd === null ? "price not known" : dollars(usd));
   parts.push(`${usage.media_seconds_analyzed ?? 0} s analyzed, ${usage.media_seconds_reused ?? 0} s reused`);
-  return [...parts, amount((usage.wall_seconds ?? 0) * 1000)].join(", ");
+  return usage.wall_seconds ? [...parts, amount(usage.wall_seconds * 1000)] : parts;
 }
 
 function dollars(usd) {

@@ -10,7 +10,7 @@ const SHOWN = 12;
 export class Coverage {
   constructor(state) {
     this.state = state;
-    state.on("video", () => this.draw());
+    state.on("video data", () => this.draw());
     this.draw();
   }
 

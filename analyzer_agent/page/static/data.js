@@ -1,4 +1,4 @@
-// The only module that knows where the data come from: here, the document inside the page.
+// The data of the page, which come from the document inside it; `service.js` gets them from a server.
 
 import { folded } from "./text.js";
 
@@ -7,7 +7,7 @@ export async function openSource() {
   return new PageSource(JSON.parse(document.getElementById("document").textContent));
 }
 
-class PageSource {
+export class PageSource {
   constructor(given) {
     this.sessions = given.sessions;
     this.videos = given.videos.map((video) => new VideoData(video, given.fields));

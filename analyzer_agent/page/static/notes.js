@@ -17,7 +17,7 @@ export class NoteList {
     this.list = new VirtualList(this.box, (note, index) => this.#row(note, index));
     this.box.addEventListener("click", (event) => this.#click(event));
     this.box.addEventListener("keydown", (event) => this.#key(event));
-    state.on("video", () => this.build());
+    state.on("video data", () => this.build());
     state.on("search filter", () => this.#show());
     state.on("select", () => this.#select());
     state.on("current", () => this.#follow());

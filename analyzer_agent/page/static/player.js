@@ -22,6 +22,10 @@ export class Player {
     new ResizeObserver(() => document.documentElement.style.setProperty("--stage", `${stage.offsetHeight}px`)).observe(stage);
     state.on("seek", () => this.#seek());
     state.on("video", () => this.load());
+    state.on("data", () => {
+      this.#bare();
+      this.#captions();
+    });
     state.on("seek time select current", () => this.#now());
   }
 
@@ -32,12 +36,17 @@ export class Player {
     this.video.removeAttribute("src");
     this.video.hidden = false;
     this.video.setAttribute("aria-label", video.name);
-    byId("stage").classList.toggle("bare", !video.thumbnails.length); // nothing to see: sound, or a file that is not here
+    this.#bare();
     const address = await this.state.source.address(video);
     if (address) this.video.src = address;
     else this.#refused();
     this.#captions();
     this.#now();
+  }
+
+  /** Take no room where there is nothing to see: sound, or a file that is not here. */
+  #bare() {
+    byId("stage").classList.toggle("bare", !this.state.video.thumbnails.length);
   }
 
   /** Offer what is said, or else the subtitles, as captions of the player. */

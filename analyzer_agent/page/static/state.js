@@ -38,6 +38,22 @@ export class PageState extends EventTarget {
     this.tell("video");
   }
 
+  /** Take over newer data on the same videos; what is shown and marked stays. */
+  refresh(source) {
+    const lanes = (video) => video.lanes.map((lane) => `${lane.analyzer}\n${lane.speaker}`).join("\n");
+    const before = this.video;
+    this.source = source;
+    this.video = source.video(before.id) ?? source.videos[0];
+    this.note = (this.note && this.video.byId.get(this.note.id)) ?? null;
+    this.current = null;
+    if (lanes(before) !== lanes(this.video)) {
+      this.hidden.clear(); // they name lanes by their numbers
+      this.lane = this.note?.lane ?? null;
+    }
+    this.#find();
+    this.tell("data");
+  }
+
   /** Show the video at a time in ms. */
   seek(at) {
     this.at = Math.max(0, Math.min(at, this.video.duration));

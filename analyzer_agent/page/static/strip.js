@@ -20,6 +20,10 @@ export class Strip {
     this.rows = new LaneRows(state, this);
     this.pictures = new Map();
     state.on("video", () => this.reset());
+    state.on("data", () => {
+      this.rows.build();
+      this.draw();
+    });
     state.on("seek time select", () => this.#moved());
     state.on("select search filter", () => this.draw());
     this.scrub.addEventListener("pointerdown", (event) => this.#drag(event));

@@ -1,0 +1,99 @@
+"""`serve`: show the page live, take questions over HTTP, and answer chat programs."""
+
+import logging
+import secrets
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import click
+
+from analyzer_agent.cli.help import command
+from analyzer_agent.cli.options import settings_of, shared_options
+from analyzer_agent.cli.output import echo
+from analyzer_agent.errors import AgentError, require
+from analyzer_agent.sanitize import one_line
+
+if TYPE_CHECKING:
+    from analyzer_agent.service import NamedFolders
+
+_LOOPBACK = "127.0.0.1"
+_SHORTEST_TOKEN = 16
+_END_S = 2
+"""Seconds that open connections have at the end."""
+
+
+@command()
+@click.argument("paths", nargs=-1, metavar="[VIDEO|FOLDER]...")
+@click.option("--host", default=_LOOPBACK, metavar="ADDRESS", help="Listen here; other machines then reach it.  [default: 127.0.0.1]")
+@click.option("--port", default=8765, type=click.IntRange(0, 65535), metavar="N", help="The port; 0 means any free one.  [default: 8765]")
+@click.option("--token", envvar="ANALYZER_SERVE_TOKEN", metavar="TEXT", help="The secret of all requests.  [default: a new one]")
+@click.option("--at-once", default=2, type=click.IntRange(min=1), metavar="N", help="Answer so many questions at once.  [default: 2]")
+@click.option("--open", "open_", is_flag=True, help="Open the page in the browser.")
+@shared_options("manager", "analyzers", "store", without=("mode", "frames"))
+def serve(paths: tuple[str, ...], host: str, port: int, token: str | None, at_once: int, open_: bool, **flags: Any) -> None:
+    """Serve a page on which people ask about the videos of these folders, and an API for programs.
+
+    Without a folder, the current one is served. Only what lies in the folders can be read. The
+    printed address has a token, which every request needs. API: /api/openapi.json; programs that
+    know OpenAI's API take http://ADDRESS/v1 as base URL and the token as key.
+    """
+    settings = settings_of(flags)
+    uvicorn = require("uvicorn", "page", "serve")
+    require("starlette", "page", "serve")
+    if token is not None and len(token) < _SHORTEST_TOKEN:
+        raise AgentError(f"The token has {len(token)} characters.", hint=f"Give at least {_SHORTEST_TOKEN}, or none for a new one.")
+    from analyzer_agent.service import Jobs, Library, NamedFolders
+    from analyzer_agent.web import create_app
+
+    folders = NamedFolders(paths or ["."])
+    secret = token or secrets.token_urlsafe(32)
+    with _listening(host, port) as listener, Jobs(settings, folders, running=at_once) as jobs:
+        library = Library(folders, settings)
+        try:
+            base = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+            address = f"{base}{_first_page(folders)}token={quote(secret)}"
+            if not flags["quiet"]:
+                _tell(folders, host, base)
+            echo(address)
+            if open_:
+                click.launch(address)
+            app = create_app(jobs, library, secret, [host, socket.gethostname()] if host != _LOOPBACK else [])
+            config = uvicorn.Config(app, log_level=logging.WARNING, access_log=False, timeout_graceful_shutdown=_END_S, server_header=False)
+            with suppress(KeyboardInterrupt):  # the way to end a server, and no interruption of anything
+                uvicorn.Server(config).run(sockets=[listener])
+        finally:
+            library.close()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises:
+        AgentError: the address is not one of this machine, or the port is taken.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise AgentError(f"Cannot listen on {host} port {port}: {error.strerror or error}.", hint="Choose another: --port 0") from error
+
+
+def _first_page(folders: "NamedFolders") -> str:
+    """Return the path of the page to open, up to its last parameter: of a single file, its own page."""
+    files = [root for root in folders.roots if root.is_file()]
+    if len(files) == len(folders.roots) == 1:
+        return f"/watch?video={quote(folders.shown(files[0]), errors='replace')}&"
+    return "/?"
+
+
+def _tell(folders: "NamedFolders", host: str, base: str) -> None:
+    names: Sequence[str] = [one_line(str(root)) for root in folders.roots]
+    echo(f"Serving {', '.join(names)} at {base}. Ctrl-C ends it.", err=True)
+    if host != _LOOPBACK:
+        echo(
+            "Whoever has the address below can ask and watch. It is sent unencrypted: use a trusted network, or a proxy with TLS.", err=True
+        )
+    echo("Open this address; as key of programs, use its token:", err=True)

@@ -1,0 +1,156 @@
+"""The videos of the named folders with what the store knows of them: a list, notes, conversations, search. Runs no analyzer."""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from analyzer_agent import tools
+from analyzer_agent.config import Settings
+from analyzer_agent.errors import AgentError, MediaError
+from analyzer_agent.evidence.merging import MergedNote, NoteReader
+from analyzer_agent.evidence.rendering import joined_note
+from analyzer_agent.evidence.search import search_videos
+from analyzer_agent.media import content_id, has_sound
+from analyzer_agent.protocols import Spec, Video
+from analyzer_agent.service.folders import NamedFolders
+from analyzer_agent.session import options_of, prefer_options
+from analyzer_agent.storage import Store
+from analyzer_agent.timeline import TimeRange, seconds
+
+_HEARD = ("speech", "subtitles")
+"""The analyzers whose notes hold spoken words."""
+
+
+class Library:
+    """Reads the store for the videos of named folders, and tells nothing of other videos in it.
+
+    Thread-safe; `close` closes the store.
+    """
+
+    def __init__(self, folders: NamedFolders, settings: Settings) -> None:
+        self.folders, self.settings = folders, settings
+        self.store = Store(settings.store)
+        self._known: dict[tuple[Path, int, int], str] = {}
+        """The ids of files in the states in which they were read."""
+
+    def close(self) -> None:
+        """Close the store."""
+        self.store.close()
+
+    @cached_property
+    def specs(self) -> Mapping[str, Spec]:
+        """All analyzers by name."""
+        return {name: spec for name, (spec, _) in tools.load_all().items()}
+
+    def reader(self, videos: Sequence[Video] = ()) -> NoteReader:
+        """Return a reader of notes that prefers those made with the options of the settings."""
+        prefer_options(self.store.notes, options_of(self.settings), self.specs, videos)
+        return NoteReader(self.store, self.specs)
+
+    def videos(self) -> list[dict[str, Any]]:
+        """Return the videos: `video` names it, `bytes` is its size; `seconds` and `notes` if something was analyzed."""
+        known = {video.id: video for video in self.store.maintenance.examined_videos()}
+        notes: dict[str, int] = {}
+        for share in self.store.maintenance.shares():
+            notes[share.video.id] = notes.get(share.video.id, 0) + share.notes
+        rows = []
+        for path, number in self._ids().items():
+            row: dict[str, Any] = {"video": self.folders.shown(path), "bytes": path.stat().st_size}
+            if video := known.get(number):
+                row |= {"seconds": seconds(video.duration), "notes": notes.get(number, 0)}
+            rows.append(row)
+        return rows
+
+    def _ids(self) -> dict[Path, str]:
+        """Return the id of each video, by its content, since files are moved and copied; "" for one that cannot be read."""
+        ids = {}
+        for path in self.folders.videos():
+            try:
+                stat = path.stat()
+                state = (path, stat.st_size, stat.st_mtime_ns)
+                if state not in self._known:
+                    self._known[state] = content_id(path, self.store.identities)
+                ids[path] = self._known[state]
+            except MediaError:
+                ids[path] = ""  # opening it tells what is wrong
+            except OSError:
+                continue  # it has just gone
+        return ids
+
+    def _names(self) -> dict[str, str]:
+        """Return the name of each video by its id; of copies, that of the first."""
+        return {number: self.folders.shown(path) for path, number in reversed(self._ids().items())}
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """Return the conversations about these videos alone, newest first."""
+        names, rows = self._names(), []
+        for session in self.store.history.sessions():
+            ids = json.loads(session["videos"])
+            if all(id in names for id in ids):
+                about = {"session": session["name"], "begun": session["created"], "questions": session["turns"]}
+                rows.append(about | {"first_question": session["first_question"], "videos": [names[id] for id in ids]})
+        return rows
+
+    def videos_of(self, session: str) -> list[str]:
+        """Return the names of a conversation's videos; none if it does not exist or is about other videos, too."""
+        return next((one["videos"] for one in self.sessions() if one["session"] == session), [])
+
+    def notes(self, video: str, kinds: Sequence[str] = (), span: TimeRange | None = None) -> list[dict[str, Any]]:
+        """Return the stored notes on a video in time order.
+
+        Args:
+            video: its name.
+            kinds: the kinds of notes, such as `speech`; none means all.
+            span: only notes that overlap it.
+
+        Raises:
+            AgentError: there is no such video.
+        """
+        path = self.folders.locate(video)
+        number = content_id(path, self.store.identities)
+        whole = next((known.duration for known in self.store.maintenance.examined_videos() if known.id == number), 0)
+        runs = self.reader().merged_notes(number, span or TimeRange(0, whole), kinds=tuple(kinds) or None) if whole else []
+        return [self._note(run, video) for run in runs]
+
+    def search(self, words: str, limit: int = 3) -> dict[str, Any]:
+        """Find words in the notes of all videos, or any of them if no note has all.
+
+        Args:
+            words: the words; phrases in double quotes.
+            limit: so many notes of each video.
+
+        Returns:
+            `videos` with `count` and `hits`, and `not_examined`: the videos that were not, or not
+            wholly, heard or read for what is spoken.
+
+        Raises:
+            AgentError: there is no word.
+        """
+        if not any(map(str.isalnum, words)):
+            raise AgentError(f"There is no word to search for in {words!r}.", hint="Give some words.")
+        ids, names = self._ids(), self._names()
+        places = {video.id: video.duration for video in self.store.maintenance.examined_videos() if video.id in names}
+        found = search_videos(self.reader(), words, list(places), shown=limit)
+        hits = [
+            {"video": names[one.video], "count": one.count, "hits": [self._note(run, names[one.video]) for run in one.runs]}
+            for one in found.hits
+        ]
+        looked = [self.store.ledger.looked(analyzer) for analyzer in _HEARD]
+        heard = {id for id, length in places.items() if any(TimeRange(0, length) in done.get(id, ()) for done in looked)}
+        unheard = [self.folders.shown(path) for path, id in ids.items() if id not in heard and _may_have_sound(path)]
+        return {"query": words, "searched": len(places), "all_words": found.all_words, "cut": found.cut, "videos": hits} | {
+            "not_examined": unheard
+        }
+
+    def _note(self, run: MergedNote, video: str) -> dict[str, Any]:
+        told = joined_note(self.store, video, run).to_dict(words=False)
+        return {"note": run.id} | {name: value for name, value in told.items() if name not in ("id", "notes")}
+
+
+def _may_have_sound(path: Path) -> bool:
+    try:
+        return has_sound(path)
+    except MediaError:
+        return False

@@ -1,0 +1,72 @@
+"""What the tests of the server share: a real one on loopback, with a scripted model."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from analyzer_agent.config import Settings
+from analyzer_agent.protocols import Reply
+from analyzer_agent.service import Jobs, Library, NamedFolders
+from analyzer_agent.testing import ScriptedModel
+from cli_kit import wait_for
+
+TOKEN = "a-token-that-nobody-guesses"
+WAIT_S = 60.0
+
+
+class Held:
+    """A reply that is not given before `go` is set; `asked` is set once it is awaited."""
+
+    def __init__(self, reply: Reply) -> None:
+        self.reply, self.asked, self.go = reply, threading.Event(), threading.Event()
+
+    def __call__(self, messages: object) -> Reply:
+        self.asked.set()
+        assert self.go.wait(WAIT_S)
+        return self.reply
+
+
+@dataclass
+class Served:
+    """A running server."""
+
+    base: str
+    jobs: Jobs
+
+    def client(self, token: str = TOKEN, **more: Any) -> httpx.Client:
+        """Return a client, by default one with the token."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx.Client(base_url=self.base, headers=headers | more.pop("headers", {}), timeout=WAIT_S, **more)
+
+
+@contextmanager
+def served(folder: Path, *replies: Any, store: Path | None = None, **more: Any) -> Iterator[Served]:
+    """Serve a folder until the block ends."""
+    uvicorn = pytest.importorskip("uvicorn", reason="needs the extra page")
+    from analyzer_agent.web import create_app
+
+    settings = Settings(store=store or folder / "s.db", tools=("subtitles",), verify="never")
+    folders = NamedFolders([folder])
+    with Jobs(settings, folders, model=ScriptedModel(*replies), **more) as jobs:
+        library = Library(folders, settings)
+        config = uvicorn.Config(create_app(jobs, library, TOKEN), port=0, log_level="error", timeout_graceful_shutdown=1, lifespan="off")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        wait_for(lambda: server.started)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        try:
+            yield Served(f"http://127.0.0.1:{port}", jobs)
+        finally:
+            for job in jobs.all():
+                job.cancel()
+            server.should_exit = True
+            thread.join(WAIT_S)
+            library.close()
+            assert not thread.is_alive()
