@@ -1,9 +1,9 @@
-"""One job: its state, events, answer and cost so far, for threads and for asyncio."""
+"""One job: its state, events, result and cost so far, for threads and for asyncio."""
 
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -12,7 +12,7 @@ from typing import Any
 
 from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.events import Answered, Event, SentBack, TextDelta, Thinking, ToolFinished
-from analyzer_agent.records import Answer, Usage
+from analyzer_agent.records import Answer, ToolResult, Usage
 
 
 class JobState(Enum):
@@ -49,17 +49,20 @@ class JobEvent:
 
 @dataclass(eq=False)
 class Job:
-    """A question that is being answered. Whoever has it may read it from any thread.
+    """A question that is being answered, or a tool that runs. Whoever has it may read it from any thread.
 
     Attributes:
         id: names the job; not to be guessed.
         session: the name of its conversation, for questions after it.
-        question: the question.
+        question: the question; "" if a tool runs.
         paths: its videos.
         videos: their names, as `NamedFolders.shown` returns them.
         options: the options of a multiple-choice question.
+        tool: the tool that runs; "" if it is a question.
+        arguments: the arguments of the tool.
         state: what has become of it.
         answer: the answer, once it is there.
+        result: the result of the tool, once it is there.
         error: why it failed.
     """
 
@@ -69,8 +72,11 @@ class Job:
     paths: Sequence[Path]
     videos: Sequence[str]
     options: Sequence[str] = ()
+    tool: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
     state: JobState = JobState.WAITING
     answer: Answer | None = None
+    result: ToolResult | None = None
     error: AgentError | None = None
     begun: float = field(default_factory=time.time)
     """When it was started, in s since 1970."""
@@ -141,7 +147,8 @@ class Job:
         """Return the job for JSON, with its answer or error; the events are read apart."""
         with self._lock:
             error = {"error": str(self.error), "hint": self.error.hint} if self.error else {}
-            about = {"id": self.id, "state": self.state.value, "session": self.session, "question": self.question}
+            about: dict[str, Any] = {"id": self.id, "state": self.state.value, "session": self.session, "question": self.question}
+            about |= {"tool": self.tool, "arguments": dict(self.arguments)} if self.tool else {}
             so_far = {"videos": list(self.videos), "begun": self.begun, "events": len(self._events), "partial": "".join(self._partial)}
             return about | so_far | {"usage": self.usage.to_dict(), "answer": self.answer.to_dict() if self.answer else None} | error
 
@@ -180,8 +187,13 @@ class Job:
     def end(self, state: JobState, error: AgentError | None = None) -> None:
         """Tell how it has ended; one that got its answer stays answered."""
         with self._lock:
-            self.state, self.error, self._cancel = state if self.answer is None else JobState.ANSWERED, error, None
+            done = self.answer is not None or self.result is not None
+            self.state, self.error, self._cancel = JobState.ANSWERED if done else state, error, None
             self._tell()
+
+    def returned(self, result: ToolResult) -> None:
+        """Keep the result of the tool."""
+        self.result = result
 
     def _tell(self) -> None:
         self._lock.notify_all()

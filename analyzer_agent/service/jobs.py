@@ -1,4 +1,4 @@
-"""Questions as jobs: they run beside each other in threads, keep their events, and can be stopped.
+"""Questions and single tools as jobs: they run beside each other in threads, keep their events, and can be stopped.
 
 A job outlives whoever started it: its events can be read from any number on, by several readers, so
 a page can be reloaded in the middle and a client can come back for the result. Conversations, notes
@@ -8,16 +8,18 @@ and answers are in the store; jobs themselves live as long as `Jobs`.
 import logging
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, Cancelled
-from analyzer_agent.protocols import ChatModel
+from analyzer_agent.events import Event
+from analyzer_agent.protocols import ChatModel, Spec
 from analyzer_agent.service.folders import NamedFolders, NotFound
 from analyzer_agent.service.job import Job, JobState
-from analyzer_agent.session import EnginePool, Session
+from analyzer_agent.session import EnginePool, Session, available_tools
 from analyzer_agent.session.conversation import new_name
 from analyzer_agent.storage import Store
 
@@ -87,6 +89,41 @@ class Jobs:
         paths = [self.folders.locate(video) for video in videos] or self._videos_of(session)
         chosen = (settings or self.settings).changed(store=self.settings.store)
         job = Job(uuid.uuid4().hex, session or new_name(), question, paths, [self.folders.shown(path) for path in paths], options)
+        return self._submit(job, chosen)
+
+    def call(self, tool: str, arguments: Mapping[str, Any], videos: Sequence[str | Path]) -> Job:
+        """Run one tool of the model as a job; return at once.
+
+        Args:
+            tool: the name of the tool, such as `transcribe_speech`.
+            arguments: its arguments; one that cannot be used is refused in the result.
+            videos: files in the named folders.
+
+        Raises:
+            AgentError: a video is not in the named folders.
+            Busy: too many jobs wait.
+        """
+        paths = [self.folders.locate(video) for video in videos]
+        names = [self.folders.shown(path) for path in paths]
+        return self._submit(Job(uuid.uuid4().hex, new_name(), "", paths, names, tool=tool, arguments=arguments), self.settings)
+
+    def opened(self, videos: Sequence[str | Path]) -> Session:
+        """Open a session beside the jobs, which shares their engines; whoever asked for it closes it.
+
+        Raises:
+            AgentError: a video is not in the named folders, or cannot be read.
+        """
+        return Session(*map(self.folders.locate, videos), settings=self.settings, model=self.model, pool=self._pool)
+
+    def specs(self) -> list[Spec]:
+        """Return the specs of the analyzers that can run here.
+
+        Raises:
+            AgentError: an analyzer or an engine that the settings name is unknown or cannot run here.
+        """
+        return [tool.spec for tool in available_tools(self.settings, self._pool)[0].values()]
+
+    def _submit(self, job: Job, settings: Settings) -> Job:
         with self._lock:
             open_ = [other for other in self._jobs.values() if not other.ended]
             if self._closed:
@@ -98,7 +135,7 @@ class Jobs:
             self._jobs[job.id] = job
             for old in [other.id for other in self._jobs.values() if other.ended][:-_KEPT]:
                 del self._jobs[old]
-            self._threads.submit(self._run, job, chosen)
+            self._threads.submit(self._run, job, settings)
         return job
 
     def get(self, id: str) -> Job:
@@ -135,12 +172,18 @@ class Jobs:
             raise NotFound(f"There is no session {session!r}.", hint="Name the videos to start one.")
         return [self.folders.locate(video.path) for video in known]
 
+    def _events(self, job: Job, session: Session) -> Iterator[Event]:
+        if job.tool:
+            job.returned((yield from session.call_stream(job.tool, job.arguments)))
+        else:
+            yield from session.stream(job.question, job.options)
+
     def _run(self, job: Job, settings: Settings) -> None:
         try:
             job.check_wanted()
             with Session(*job.paths, name=job.session, settings=settings, model=self.model, pool=self._pool) as session:
                 job.begin(session.cancel, session.toolbox.titled)
-                for event in session.stream(job.question, job.options):
+                for event in self._events(job, session):
                     job.check_wanted()
                     job.add(event)
         except Cancelled:

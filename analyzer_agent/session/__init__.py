@@ -5,6 +5,7 @@ from analyzer_agent.session.assembly import (
     choose_model,
     choose_vision,
     engine_config,
+    frame_pictures,
     understood,
 )
 from analyzer_agent.session.options import options_of, prefer_options
@@ -21,6 +22,7 @@ __all__ = [
     "choose_model",
     "choose_vision",
     "engine_config",
+    "frame_pictures",
     "open_or_find_imported",
     "options_of",
     "prefer_options",

@@ -185,7 +185,12 @@ def choose_pictures(settings: Settings, model: ChatModel) -> FramePictures | Non
     if settings.mode != "manager" or model.manager == "rules" or settings.sees == "no":
         return None
     sees = settings.sees == "yes" or sees_pictures(model.model)
-    return FramePictures(_PICTURE_SIDE, _PICTURE_BYTES) if sees else None
+    return frame_pictures() if sees else None
+
+
+def frame_pictures() -> FramePictures:
+    """Return what makes pictures of frames for a model that sees."""
+    return FramePictures(_PICTURE_SIDE, _PICTURE_BYTES)
 
 
 def choose_mode(settings: Settings) -> "Mode | None":

@@ -1,4 +1,4 @@
-"""Questions and answers of a session: ask, stream, resume, cancel and record.
+"""Questions and answers of a session: ask, stream, resume, cancel and record; and single calls of tools.
 
 `Session` opens the store, the videos and the model.
 """
@@ -7,22 +7,23 @@ import asyncio
 import threading
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analyzer_agent.answers import build_answer, unanswered_record
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, Cancelled
-from analyzer_agent.events import Answered, Emit, Event, ToolFinished
+from analyzer_agent.events import Answered, Emit, Event, ToolFinished, discard
 from analyzer_agent.prompts import prompts_digest
 from analyzer_agent.protocols import ChatModel
-from analyzer_agent.records import Answer, Usage
+from analyzer_agent.records import Answer, ToolResult, Usage
 from analyzer_agent.sanitize import encodable
 from analyzer_agent.session.assembly import choose_mode
+from analyzer_agent.session.indexing import run_call
 from analyzer_agent.session.turn_queue import Turn, TurnQueue, exiting
 from analyzer_agent.storage import Store
 from analyzer_agent.toolbox import SessionVideo, Toolbox
@@ -173,6 +174,28 @@ class Conversation:
         self._answer(
             turn, state["turn"], state["question"], "manager", lambda emit: self._outcome(self._agent.resume(self.name, emit, turn.stop))
         )
+
+    def call(self, tool: str, arguments: Mapping[str, Any] | None = None) -> ToolResult:
+        """Run one tool of the model, such as `transcribe_speech` or `search_notes`. A refusal is a result, too.
+
+        Whoever calls sees pictures, so `view` is offered.
+
+        Args:
+            tool: the name of the tool.
+            arguments: its arguments, as its schema says.
+
+        Raises:
+            AgentError: a person has to act, or the session is closed.
+            Cancelled: `cancel` was called.
+        """
+        self._turns.check_open()
+        with self._turns.hold() as stop:
+            return run_call(self.toolbox, tool, arguments or {}, self.settings, discard, stop)
+
+    def call_stream(self, tool: str, arguments: Mapping[str, Any] | None = None) -> Generator[Event, None, ToolResult]:
+        """Run `call`; yield its events and return its result."""
+        self._turns.check_open()
+        return self._turns.read(lambda turn: run_call(self.toolbox, tool, arguments or {}, self.settings, turn.emit, turn.stop))
 
     def cancel(self) -> None:
         """Stop the running question; its notes stay stored. Safe in threads and signal handlers."""

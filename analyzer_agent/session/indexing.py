@@ -1,7 +1,9 @@
-"""Indexing: run analyzers over whole videos, without a question."""
+"""Run analyzers without a question: over whole videos, or a single call."""
 
+import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from analyzer_agent import tools as registry
 from analyzer_agent.config import Settings
@@ -9,6 +11,7 @@ from analyzer_agent.errors import AgentError
 from analyzer_agent.events import Emit, Warned
 from analyzer_agent.protocols.metering import metering
 from analyzer_agent.records import ToolCall, ToolResult
+from analyzer_agent.session.assembly import frame_pictures
 from analyzer_agent.toolbox import Tool, Toolbox
 from analyzer_agent.tools.aliases import resolve_name
 
@@ -74,3 +77,24 @@ def _tool(toolbox: Toolbox, name: str) -> Tool:
     if engine and tool.engine and tool.engine.name != engine:
         raise AgentError(f"{analyzer} runs with {tool.engine.name} in this session, not with {engine}.", hint="Set `engine` for it.")
     return tool
+
+
+def run_call(toolbox: Toolbox, tool: str, arguments: Mapping[str, Any], limits: Settings, emit: Emit, stop: threading.Event) -> ToolResult:
+    """Run one tool as a model would, and return its result.
+
+    Args:
+        toolbox: runs the call.
+        tool: the name of the tool.
+        arguments: its arguments.
+        limits: limits the analyzer time, tokens and money.
+        emit: receives the events.
+        stop: stops the call when set.
+    """
+    call = ToolCall(f"call-{tool}", tool, json.dumps(dict(arguments)))
+    before = toolbox.pictures
+    toolbox.pictures = before or frame_pictures()  # whoever calls sees; the session's own model may not
+    try:
+        with metering(limits.max_tokens, limits.max_cost):
+            return toolbox.scheduler.run([call], emit, limits.max_analyzer_ms, stop)[0]
+    finally:
+        toolbox.pictures = before

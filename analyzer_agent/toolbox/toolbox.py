@@ -5,7 +5,7 @@ Models and the agent graph belong to the caller.
 
 import json
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -29,6 +29,19 @@ from analyzer_agent.toolbox.schemas import as_written, closest, decode
 from analyzer_agent.toolbox.sent_tools import as_sent
 from analyzer_agent.toolbox.session_video import SessionNotes, SessionVideo, Tool
 from analyzer_agent.toolbox.view import PictureRenderer, Pictures, view, view_tool
+
+
+def tools_for_any_video(specs: Iterable[Spec]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the schemas of the tools for one video before it is known which: the analyzers, and the look-ups, which are fast.
+
+    Args:
+        specs: the specs of the analyzers that can run here.
+    """
+    known = list(specs)
+    kinds = {kind for spec in known for kind in spec.kinds}
+    analyzers = [*(schemas.analyzer_tool(spec, []) for spec in known), schemas.survey_tool([], 1)]
+    look_ups = [view_tool([]), *schemas.reading_tools([], kinds)]
+    return [sent for tool in analyzers for sent in as_sent([tool])], [sent for tool in look_ups for sent in as_sent([tool])]
 
 
 class Toolbox(SessionNotes):

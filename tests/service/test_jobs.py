@@ -147,3 +147,29 @@ def test_asyncio_readers_come_back_and_read_on(open_jobs: Open) -> None:
         assert first + rest == whole == [event.number for event in job.events()]
 
     asyncio.run(main())
+
+
+def test_a_tool_runs_as_a_job_and_keeps_its_result(open_jobs: Open) -> None:
+    jobs = open_jobs()
+    job = jobs.call("read_subtitles", {"ranges": "0:00-0:02"}, ["pier.mp4"])
+    assert job.wait(WAIT_S) and job.state is JobState.ANSWERED
+    assert job.result is not None and "forty pounds" in job.result.text and job.usage.media_ms_analyzed == 2000
+    assert next(type(event.event).__name__ for event in job.events()) == "ToolStarted"
+    assert job.to_dict()["tool"] == "read_subtitles" and job.to_dict()["answer"] is None
+    refused = jobs.call("read_subtitles", {"ranges": "soon"}, ["pier.mp4"])
+    assert refused.wait(WAIT_S) and refused.result is not None and refused.result.refused
+    with pytest.raises(AgentError, match="There is no file"):
+        jobs.call("read_subtitles", {}, ["../other.mp4"])
+
+
+def test_look_ups_run_beside_jobs_that_take_all_places(open_jobs: Open) -> None:
+    held = Held(says("Nothing.", found=False))
+    jobs = open_jobs(held, running=1)
+    job = jobs.start("One?", ["pier.mp4"])
+    assert held.asked.wait(WAIT_S)
+    with jobs.opened(["pier.mp4"]) as session:
+        assert not session.call("search_notes", {"query": "crate"}).refused
+        view = session.call("view", {"ranges": "0:00-0:01"})
+        assert len(view.pictures) == 8
+    held.go.set()
+    assert job.wait(WAIT_S)
