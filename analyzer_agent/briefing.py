@@ -20,6 +20,8 @@ from analyzer_agent.toolbox.session_video import coverage_by_analyzer
 
 _NOT_A_LANGUAGE = re.compile(r"[^A-Za-z0-9-]+")
 _TRACKS_SHOWN = 12
+NOTHING_YET = "- nothing yet"
+"""What is covered in a session that begins."""
 _LONG_MS = 600_000
 """Advice on long videos is given from this length on, in ms."""
 _CONDITION = re.compile(r"^(- )\{([a-z_+]+)\} ")
@@ -105,7 +107,7 @@ def _covered(toolbox: Toolbox, session_video: SessionVideo) -> str:
     done = {name: told for name, told in done.items() if name not in _asking(toolbox)}
     name = f"{session_video.name}: " if len(toolbox.session_videos) > 1 else ""
     if not done:
-        return f"- {name}nothing yet"
+        return NOTHING_YET.replace("- ", f"- {name}")
     return "\n".join(f"- {name}{analyzer}: {told}" for analyzer, told in sorted(done.items()))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from analyzer_agent.evidence.plan import SampleGrid
-from analyzer_agent.evidence.shots import cut_starts, join_shots
+from analyzer_agent.evidence.shots import join_shots, shot_starts
 from analyzer_agent.evidence.tracks import is_piece, join_tracks, merged_track, seen_span
 from analyzer_agent.protocols import Spec
 from analyzer_agent.records import ABSENCE, DOUBT, GAP, SUGGESTED, UNHEARD, Note, Provenance, Reason, Unexamined
@@ -202,11 +202,15 @@ class NoteReader:
         if not sampled or (self.only is not None and _SHOTS_FROM not in self.only):
             return list(runs)
         window = TimeRange(min(run.notes[-1].span.start for run in sampled), max(run.span.end for run in sampled))
-        cuts = cut_starts(self.store.notes.read(video, window, kinds=["scene"]))
+        before = TimeRange(max(0, window.start - _FIRST_CONTEXT_MS), window.end + _FIRST_CONTEXT_MS)
+        cuts = shot_starts(self.store.notes.read(video, before, kinds=["scene"]), self._detector)
         if not cuts:
             return list(runs)
         by_step = {c.key for c in self.store.ledger.covered(video, {run.notes[-1].key for run in sampled}, window) if c.step}
         return [_ended(run, cuts) if run.notes[-1].key in by_step or run.kind == "look" else run for run in runs]
+
+    def _detector(self, key: str) -> str:
+        return str(self.store.notes.provenance(key).params.get("detector", "adaptive"))
 
     # --- joining --------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ Cuts are stored as candidates and selected here, on reading, so that stored note
 earlier requests. Pure functions over notes.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from analyzer_agent.records import Note
@@ -99,6 +99,20 @@ def _merge_ends_in_cut(began: int, last: int, quiet: int | None) -> bool:
 def cut_starts(notes: Iterable[Note]) -> list[int]:
     """Return the times (ms) of all candidate cuts among the stored pieces, in order."""
     return sorted(note.span.start for note in notes if _has_flag(note, "cut"))
+
+
+def shot_starts(pieces: Iterable[Note], detector: Callable[[str], str]) -> list[int]:
+    """Return when shots begin (ms) after a cut, in order.
+
+    Args:
+        pieces: the stored pieces of any keys, in time order.
+        detector: returns the detector that made the pieces of a key.
+    """
+    by_key: dict[str, list[Note]] = {}
+    for note in pieces:
+        by_key.setdefault(note.key, []).append(note)
+    shots = [shot for key, own in by_key.items() for shot in join_shots(own, detector(key), whole_from_zero=False)]
+    return sorted({shot.span.start for shot in shots if not shot.open_start})
 
 
 def join_shots(notes: Sequence[Note], detector: str, whole_from_zero: bool) -> list[Shot]:

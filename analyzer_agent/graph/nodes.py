@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from analyzer_agent.briefing import Briefing
-from analyzer_agent.errors import AgentError
+from analyzer_agent.briefing import NOTHING_YET, Briefing
+from analyzer_agent.errors import AgentError, Unavailable
 from analyzer_agent.events import Emit, SentBack, TextDelta, Thinking, Verifying, Warned, Writing, discard
 from analyzer_agent.fencing import inline, unfenced
 from analyzer_agent.graph import history, opening, progress
@@ -45,8 +45,10 @@ from analyzer_agent.toolbox.answer_check import (
     StopReason,
     check_and_return,
     citing_absences,
+    citing_repeats,
     notes_text,
     parse_judgement,
+    repeats_text,
     second_look,
 )
 from analyzer_agent.toolbox.cited_frames import cited_pictures, in_frames_only, keep_cited
@@ -89,7 +91,8 @@ class Nodes:
         surveys = opening.survey_calls(self.toolbox, state["turn"]) if reads and self.limits.analyzer_ms != 0 else []
         notes, shown = opening.known_notes(self.toolbox, history.kept(state)) if reads and not surveys else ("", [])
         costs = self.briefing.costs()
-        told = ["Covered so far:", self.briefing.covered()]
+        covered = self.briefing.covered()
+        told = [] if surveys and covered == NOTHING_YET else ["Covered so far:", covered]
         known = state.get("told_costs", "").splitlines()
         news = [line for line in costs.splitlines() if line not in known]
         told += ["Cost of analyzers here:", *news] if news else []
@@ -104,7 +107,14 @@ class Nodes:
             "told_costs": costs,
             "shown": sorted({*state.get("shown", []), *shown}),
         }
-        return begun | (self._made({**state, **begun}, surveys) if surveys else {})  # type: ignore[typeddict-item]
+        if not surveys:
+            return begun
+        try:
+            return begun | self._made({**state, **begun}, surveys)  # type: ignore[typeddict-item]
+        except Unavailable as error:  # the question may well do without it
+            self.emit(Warned(f"{error} {error.hint}".strip()))
+            told.append(self.limits.left(state))
+            return begun | {"messages": [{"role": "user", "content": render("question", question=question, state="\n".join(told))}]}
 
     # --- think ----------------------------------------------------------------------------------------------------
 
@@ -193,12 +203,12 @@ class Nodes:
 
     def finish(self, state: State) -> dict[str, Any]:
         """Check the answer; one that breaks a rule is sent back to the model once."""
-        draft = draft_of(state)
+        draft, repeats = citing_repeats(self.toolbox, draft_of(state), state.get("shown", []))
         pictures = shown_pictures([*history.kept(state), *state["messages"]])
         seen: dict[int, MergedNote | None] = dict.fromkeys(draft.named.intersection(pictures))
         checked = check_and_return(
             draft,
-            seen | self.toolbox.evidence(draft.named.intersection(state.get("shown", []))),
+            seen | self.toolbox.evidence(draft.named.intersection({*state.get("shown", []), *repeats})),
             prompt="not_cited",
             may_return=state["sent_back"] < _SEND_BACK_LIMIT and not self.limits.reached(state, state["step"]),
             looked=any(not result.refused for result in results_of(state)) or bool(state.get("shown") or pictures),
@@ -216,7 +226,8 @@ class Nodes:
                 if back := self._back_with_gaps(state, cited, complete):
                     return back
                 cited = replace(cited, confidence="medium" if cited.confidence == "high" else cited.confidence)
-            return {"verdict": answer_row(replace(cited, stopped=state.get("stopped") or cut))}
+            shown = sorted({*state.get("shown", []), *repeats})
+            return {"verdict": answer_row(replace(cited, stopped=state.get("stopped") or cut)), "shown": shown}
         back = self._back(state, checked.text, checked.problem, render(checked.prompt, why=checked.problem))
         return back | {"sent_back": state["sent_back"] + 1}
 
@@ -254,7 +265,8 @@ class Nodes:
         shown = {picture.number for picture in pictures}
         notes = notes_text(self.toolbox, in_frames_only(self.toolbox.store, runs, state["question"], shown))
         if answer.claim != "some":  # what is nowhere stands in no note
-            notes = f"{coverage_sentence(self.toolbox.reader, self.toolbox.session_videos.values())}\n\n{notes}"
+            told = [coverage_sentence(self.toolbox.reader, self.toolbox.session_videos.values()), repeats_text(self.toolbox, runs), notes]
+            notes = "\n\n".join(filter(None, told))
         question = verification_prompt(state["question"], state["options"], answer.text, answer.choice, notes)
         reply = self._judge(question, pictures)
         counted = counted_of(state, reply.usage)

@@ -51,6 +51,9 @@ def known_notes(toolbox: Toolbox, told: Sequence[dict[str, Any]]) -> tuple[str, 
     if sum(one.scope.length for one in videos) > _LONGEST_MS:
         return "", []
     runs = [run for one in videos for run in toolbox.reader.merged_notes(one.video.id, one.scope)]
+    said = [run for run in runs if run.kind in ("speech", "subtitle")]
+    # Where the words stand, it says nothing new that there is a voice.
+    runs = [run for run in runs if run.kind != "voice" or not any(one.video == run.video and one.span.overlaps(run.span) for one in said)]
     text, shown = as_text(runs, names=toolbox.names if len(videos) > 1 else None, tokens=max(1, len(runs)) * _MAX_TOKENS)
     if not shown or len(text) > _MAX_TOKENS * CHARS_PER_TOKEN:
         return "", []

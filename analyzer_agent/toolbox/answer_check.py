@@ -4,7 +4,7 @@ Also, for a judge: the cited notes as text, and reading its judgement. The store
 are added from it later.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from analyzer_agent.evidence.rendering import as_text, fenced_result, spans_text
 from analyzer_agent.fencing import fenced, quoted
 from analyzer_agent.records import ABSENCE, Claim, Confidence, Ending, ToolCall, ToolResult, Usage
 from analyzer_agent.toolbox import Toolbox
-from analyzer_agent.toolbox.citations import cited_ids, cited_parts, strip_invalid
+from analyzer_agent.toolbox.citations import cited_ids, cited_parts, strip_invalid, with_repeats
 from analyzer_agent.toolbox.finish_call import DraftAnswer
 from analyzer_agent.toolbox.quotations import made_up_times, misquotations
 from analyzer_agent.toolbox.schemas import JUDGE, parse_object
@@ -208,6 +208,36 @@ def notes_text(toolbox: Toolbox, runs: Iterable[MergedNote]) -> str:
     """Return notes as a judge reads them: times, kinds, which are uncertain, and their texts, fenced as data."""
     names = toolbox.names if len(toolbox.session_videos) > 1 else None
     return fenced_result("Cited notes", as_text(list(runs), names=names, tokens=_MAX_NOTE_TOKENS, fold=False)[0])
+
+
+def citing_repeats(toolbox: Toolbox, draft: DraftAnswer, shown: Collection[int]) -> tuple[DraftAnswer, set[int]]:
+    """Return a draft in which the time of a repeat cites the repeat, not the note that was shown first; and these repeats.
+
+    Args:
+        toolbox: finds repeats.
+        draft: what the model wrote.
+        shown: the ids of the notes that it was shown.
+    """
+    text = with_repeats(draft.text, lambda number, part: toolbox.repeat_at(number, part) if number in shown else number)
+    if text == draft.text:
+        return draft, set()
+    before, after = set(cited_ids(draft.text)), set(cited_ids(text))
+    return replace(draft, text=text, notes=tuple(number for number in draft.notes if number not in before - after)), after - before
+
+
+_REPEATED_KINDS = ("text", "object", "caption", "tag")
+
+
+def repeats_text(toolbox: Toolbox, runs: Iterable[MergedNote]) -> str:
+    """Return when else the texts of cited notes were found, for a judge of a claim on all of a scope; "" if never."""
+    scopes = {one.video.id: one.scope for one in toolbox.session_videos.values()}
+    lines = []
+    for run in runs:
+        if run.kind in _REPEATED_KINDS:
+            same = toolbox.reader.merged_notes(run.video, scopes[run.video], keys=[run.notes[0].key], kinds=[run.kind])
+            spans = [other.span for other in same if other.text == run.text and other.id != run.id]
+            lines += [f"The text of #{run.id} was also found at {spans_text(spans)}."] if spans else []
+    return "\n".join(lines)
 
 
 def parse_judgement(calls: Sequence[ToolCall]) -> Judgement | None:

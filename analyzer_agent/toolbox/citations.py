@@ -4,7 +4,7 @@ Knows nothing of notes but their numbers.
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import accumulate, pairwise
 
 from analyzer_agent.timeline import InvalidTime, TimeRange, parse
@@ -47,15 +47,32 @@ def cited_parts(text: str) -> dict[int, list[TimeRange]]:
     """Return the parts of notes that marks with one number name, such as `[#12 1:04-1:06]`; a single time stands for a second."""
     found: dict[int, list[TimeRange]] = {}
     for mark in _MARK.finditer(text):
-        ids = list(_ids_of(mark))
-        if len(ids) == 1 and mark[2]:
-            try:
-                start = parse(mark[2])
-                end = parse(mark[3]) if mark[3] else start + _INSTANT_MS
-                found.setdefault(ids[0], []).append(TimeRange(start, max(end, start + 1)))
-            except (InvalidTime, ValueError):  # no time, or the end before the start: the whole note is cited
-                continue
+        if named := _part_of(mark):
+            found.setdefault(named[0], []).append(named[1])
     return found
+
+
+def with_repeats(text: str, find: Callable[[int, TimeRange], int]) -> str:
+    """Return a text in which each mark of one note and a part names the note that `find` returns for them."""
+
+    def named(mark: re.Match[str]) -> str:
+        part = _part_of(mark)
+        return mark[0].replace(str(part[0]), str(find(*part)), 1) if part else mark[0]
+
+    return _MARK.sub(named, text)
+
+
+def _part_of(mark: re.Match[str]) -> tuple[int, TimeRange] | None:
+    """Return the note and the part that a mark names; None where it names several notes, or no time."""
+    ids = list(_ids_of(mark))
+    if len(ids) != 1 or not mark[2]:
+        return None
+    try:
+        start = parse(mark[2])
+        end = parse(mark[3]) if mark[3] else start + _INSTANT_MS
+        return ids[0], TimeRange(start, max(end, start + 1))
+    except (InvalidTime, ValueError):  # no time, or the end before the start: the whole note is cited
+        return None
 
 
 def without_marks(text: str) -> str:

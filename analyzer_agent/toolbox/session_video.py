@@ -137,6 +137,14 @@ class SessionNotes:
         runs = {note.id: self.reader.merged_note_of(note) for note in notes if note.video in scopes}
         return {number: run for number, run in runs.items() if run.span.overlaps(scopes[run.video])}
 
+    def repeat_at(self, number: int, part: TimeRange) -> int:
+        """Return the id of the note with the same text as a note, in a part; the note's own where there is none, or where it is there."""
+        run = self.evidence([number]).get(number)
+        if run is None or run.span.overlaps(part):
+            return number
+        others = self.reader.merged_notes(run.video, part, keys=[run.notes[0].key], kinds=[run.kind])
+        return next((other.id for other in others if other.text == run.text), number)
+
     def covered(self, session_video: SessionVideo) -> dict[str, list[TimeRange]]:
         """Return the ranges of a video that each analyzer has examined, within its scope."""
         return examined(self.store, session_video, only=self.reader.only)

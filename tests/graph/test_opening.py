@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from analyzer_agent.events import ToolFinished, ToolStarted
+from analyzer_agent.errors import Unavailable
+from analyzer_agent.events import ToolFinished, ToolStarted, Warned
 from analyzer_agent.graph import Limits
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo, call, fake_spec
 from analyzer_agent.timeline import TimeRange
@@ -40,6 +41,17 @@ class TestSurvey:
         assert "Step" not in user["content"] and "- survey" not in user["content"], "the survey is made, and its result says the step"
         assert result["content"].endswith("Step 1 of 12. Newly covered: scenes 0:00-1:00; subtitles 0:00-1:00.")
         assert [type(event) for event in talk.events if isinstance(event, ToolStarted | ToolFinished)] == [ToolStarted, ToolFinished]
+
+    def test_what_cannot_be_loaded_is_done_without(self, talks: Make) -> None:
+        class Missing(FakeAnalyzer):
+            def analyze(self, video: Any, grains: Any) -> Any:
+                raise Unavailable("A package is missing.", hint="Install it.")
+
+        tools = [*cheap()[:1], Tool(fake_spec(Missing([]), name="scenes"))]
+        talk = talks(says("Nothing.", [], found=False), says("Nothing.", [], found=False), tools=tools)
+        assert talk.ask().finished == "not_found"
+        assert next(event.text for event in talk.events if isinstance(event, Warned)) == "A package is missing. Install it."
+        assert [message["role"] for message in talk.sent(0)] == ["system", "user"] and "Step 1 of 12." in talk.sent(0)[1]["content"]
 
     def test_the_next_question_tells_nothing_again(self, talks: Make) -> None:
         talk = talks(says(), says("Forty [#1]."), tools=cheap())

@@ -49,6 +49,26 @@ def test_a_sample_does_not_run_over_the_cut_after_it(store: Store) -> None:
     assert box.evidence([dog])[dog].span == TimeRange(0, 36_600), "a citation has the same span"
 
 
+def test_a_change_that_begins_no_shot_ends_no_note(store: Store) -> None:
+    box = boxed(store, finds((0, 30_000, "1 dog"), step=16_000, grain=16_000, kind="object"), cut_at(80))
+    for name in ("find_scenes", "find_fake"):
+        done(box, call(name, ranges=[["0:00", "1:00"]]))
+    assert told(done(box, call("read_notes", range=["0:00", "1:00"], kinds=["object"]))) == ["0:00-0:32 1 dog"]
+
+
+def test_the_time_of_a_repeat_cites_the_repeat(tmp_path: Path) -> None:
+    bottles = finds((0, 2_000, "3 bottle"), (10_000, 12_000, "3 bottle"), (20_000, 22_000, "3 bottle"), step=1_000, kind="object")
+    look = calls(call("find_fake", ranges=[["0:00", "1:00"]]))
+    with talking(tmp_path) as talks:
+        talk = talks(look, says("Again at 0:10 [#1 0:10-0:12].", [1]), tools=[bottles])
+        answer = talk.ask()
+        assert [str(cited.span) for cited in answer.citations] == ["0:10-0:12"] and answer.unsupported == ()
+        judge = calls(call("judge", sufficient=True, missing=""))
+        talk = talks(look, says("Three at all of them [#1].", [1], claim="all"), judge, tools=[bottles], verify="always")
+        talk.ask()
+        assert "The text of #1 was also found at 0:10-0:12, 0:20-0:22." in str(talk.sent(2)[-1]["content"])
+
+
 def test_what_is_not_sampled_and_what_is_seen_on_both_sides_stays_whole(store: Store) -> None:
     box = boxed(store, finds((0, 30_000, "A TITLE")), finds((0, 30_000, "1 dog"), name="dogs", step=2_000, kind="object"), cut_at(10_000))
     for name in ("find_fake", "find_dogs", "find_scenes"):

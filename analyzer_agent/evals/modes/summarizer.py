@@ -61,6 +61,8 @@ def _as_evidence(told: Description, results: Sequence[ToolResult], toolbox: Tool
         head.append(f"Not examined: {_gaps(left, toolbox)}")
     if toolbox.unavailable:
         head.append(f"Cannot run here: {', '.join(toolbox.unavailable)}")
+    if sampled := [f"{tool.spec.name} every {tool.spec.step / 1000:g} s" for tool in toolbox.usable_without_query if tool.spec.step]:
+        head.append(f"Sampled: {', '.join(sampled)}; what changes may have changed up to one step before")
     head.append("What the analyzers found, in time order" if told.lines else "The analyzers found nothing")
     return fenced_result(".\n".join(head), told.text)
 
