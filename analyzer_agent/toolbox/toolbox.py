@@ -11,13 +11,14 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from analyzer_agent.errors import ToolRefusal
+from analyzer_agent.errors import ToolRefusal, Unavailable
 from analyzer_agent.events import Emit, ToolStarted
 from analyzer_agent.evidence.merging import MergedNote, NoteReader
 from analyzer_agent.evidence.summary import SummaryCache
 from analyzer_agent.fencing import echoes_fenced
 from analyzer_agent.protocols import Spec
 from analyzer_agent.records import ToolCall, ToolResult
+from analyzer_agent.sanitize import one_line
 from analyzer_agent.storage import Store
 from analyzer_agent.storage.note_table import NoteTable
 from analyzer_agent.timeline import TimeRange, clock, total
@@ -189,6 +190,12 @@ class Toolbox(SessionNotes):
             args = as_written(call.arguments)
             why = echoes_fenced(str(refusal), (call.name, args))
             result = ToolResult(call.id, f"Refused: {why}", args=args, refusal=refusal.shown or why)
+        except Unavailable as broken:  # it was found, and cannot be loaded: the others can still answer
+            if call.name not in self._by_tool:
+                raise
+            self.missing = {**self.missing, self._by_tool[call.name].spec.name: one_line(f"{broken} {broken.hint}")}
+            why = f"{call.name} cannot run here: {self.unavailable[call.name]}"
+            result = ToolResult(call.id, f"Refused: {why}", args=as_written(call.arguments), refusal=why)
         return replace(result, tool=call.name)
 
     def _dispatch(self, call: ToolCall, emit: Emit, budget_ms: int | None, cancel: threading.Event | None) -> ToolResult:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from analyzer_agent.briefing import Briefing
+from analyzer_agent.errors import Unavailable
 from analyzer_agent.events import discard
 from analyzer_agent.protocols import Track
 from analyzer_agent.records import ToolResult
@@ -143,3 +144,21 @@ class TestRun:
     def test_where_it_is_not_offered_it_is_refused(self, store: Store) -> None:
         refused = run(box(store, 7_200_000))[1].text
         assert "'survey' is not a tool" in refused and "overview, read_notes, search_notes, find_all, query, finish" in refused
+
+
+def test_an_analyzer_that_cannot_be_loaded_leaves_the_others_running(store: Store) -> None:
+    class Unloadable(FakeAnalyzer):
+        def analyze(self, video: Any, grains: Any) -> Any:
+            raise Unavailable(
+                "Finding movement needs 'cv2', which is installed but cannot be loaded: no libGL.", hint="pip install it anew"
+            )
+
+    toolbox = box(store)
+    toolbox.tools["motion"] = broken = Tool(fake_spec(Unloadable((), kind="motion"), name="motion", grain=10_000))
+    toolbox = Toolbox(store, list(toolbox.session_videos.values()), toolbox.tools)
+    _, result = run(toolbox)
+    assert [line.kind for line in parse_note_lines(result.text)] == ["voice", "text"]
+    (refused,) = (toolbox.run(call(broken.spec.tool, ranges=[["0:00", "0:30"]]), discard),)
+    assert "cannot run here: Finding movement needs 'cv2'" in refused.text and "install it anew" in refused.text
+    left = [one for one in toolbox.unexamined() if one.analyzer == "motion"]
+    assert [(one.reason, one.span) for one in left] == [("unavailable", TimeRange(0, 60_000))] and "no libGL" in left[0].detail
