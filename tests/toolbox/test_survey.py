@@ -157,7 +157,7 @@ def test_an_analyzer_that_cannot_be_loaded_leaves_the_others_running(store: Stor
     toolbox.tools["motion"] = broken = Tool(fake_spec(Unloadable((), kind="motion"), name="motion", grain=10_000))
     toolbox = Toolbox(store, list(toolbox.session_videos.values()), toolbox.tools)
     _, result = run(toolbox)
-    assert [line.kind for line in parse_note_lines(result.text)] == ["voice", "text"]
+    assert [line.kind for line in parse_note_lines(result.text)] == ["voice"]
     (refused,) = (toolbox.run(call(broken.spec.tool, ranges=[["0:00", "0:30"]]), discard),)
     assert "cannot run here: Finding movement needs 'cv2'" in refused.text and "install it anew" in refused.text
     left = [one for one in toolbox.unexamined() if one.analyzer == "motion"]
