@@ -15,7 +15,7 @@ from places import PACKAGE, ROOT
 
 LAYER_0 = (
     *("timeline", "records", "protocols", "errors", "events", "fencing", "folding", "prefetch", "contract"),
-    *("sanitize", "wording", "answer_html", "installing", "questions", "regions"),
+    *("sanitize", "wording", "installing", "questions", "regions"),
 )
 
 MAY_IMPORT = {
@@ -55,6 +55,8 @@ MAY_IMPORT = {
     "web": (*LAYER_0, "config", "storage", "service", "page", "media"),
     # beside them: writes parts of videos as text for editing programs
     "clips": LAYER_0,
+    # beside them: what a notebook shows, which objects make when they are displayed
+    "notebook": (*LAYER_0, "media"),
     # what plug-in authors test with
     "testing": LAYER_0,
 }
@@ -62,7 +64,7 @@ MAY_IMPORT["cli"] = (*MAY_IMPORT, "sample")
 MAY_IMPORT["__main__"] = ("cli",)
 MAY_IMPORT["__init__"] = (*LAYER_0, "session", "config", "testing")
 
-DECLARED_UPWARD: set[tuple[str, str]] = set()
+DECLARED_UPWARD: set[tuple[str, str]] = {("records", "notebook"), ("session", "notebook")}
 
 DOORS: dict[str, str | tuple[str, ...]] = {
     "av": "media",
@@ -77,6 +79,8 @@ DOORS: dict[str, str | tuple[str, ...]] = {
     "sqlite3": ("storage", "graph"),
     "click": "cli",
     "rich": "cli",
+    "pandas": "records.notes",
+    "IPython": "notebook",
     "platformdirs": ("config", "cli"),
     "filelock": "batch.answer_file",
     "pyarrow": "evals.formats.parsing",

@@ -1,6 +1,7 @@
 """The examples run: the service over HTTP, the notebook from top to bottom, the blocks of the Python page, and a typed program."""
 
 import ast
+import asyncio
 import json
 import re
 import runpy
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import analyzer_agent
 from analyzer_agent import Settings
 from analyzer_agent.sample import sample_path
 from places import ROOT
@@ -55,6 +57,34 @@ class TestService:
         told = client.get("/ask", params={"question": " "})
         assert told.status_code == 400 and told.json()["error"] == "The question is empty."
         assert "event: error" in client.get("/stream", params={"question": " "}).text
+
+
+def test_conversations_of_one_service_share_notes_and_engines(tmp_path: Path) -> None:
+    pytest.importorskip("fastapi", reason="needs the extra 'dev'")
+    sessions = runpy.run_path(str(EXAMPLES / "fastapi_sessions.py"))["Sessions"]
+    settings = Settings(store=tmp_path / "s.db", manager="rules", tools=("subtitles",))
+
+    async def talk() -> list[Any]:
+        service = sessions(sample_path(), settings, most=2)
+
+        async def ask(name: str) -> Any:
+            return await (await service.of(name)).aask("Why does the ferry use another pier?")
+
+        try:
+            together = await asyncio.gather(ask("anna"), ask("ben"))
+            return [*together, await ask("carl"), await ask("anna")]  # the session of anna was closed in between
+        finally:
+            service.close()
+
+    answers = asyncio.run(talk())
+    assert all("whale" in answer.text for answer in answers) and [one.session for one in answers] == ["anna", "ben", "carl", "anna"]
+    assert sum(answer.usage.media_ms_analyzed > 0 for answer in answers) <= 2 and answers[-1].usage.media_ms_analyzed == 0
+
+
+def test_every_public_name_has_an_example_that_runs() -> None:
+    page = (ROOT / "docs" / "python.md").read_text()  # its blocks are run by the test below
+    blocks = "\n".join(re.findall(r"^```python\n(.*?)^```", page, re.M | re.S))
+    assert [name for name in analyzer_agent.__all__ if not re.search(rf"\b{name}\b", blocks)] == []
 
 
 def test_the_notebook_runs_from_top_to_bottom(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ PREDICATE = re.compile(
 MODULES = frozenset(
     """
     absence access adaptive_batch addresses advice agent aliases align analyzer analyzer_call answer_check
-    answer_file answer_html answers api app appended approval ask assembly audio audio_chunks audio_tracks avi_index
+    answer_file answers api app appended approval ask assembly audio audio_chunks audio_tracks avi_index
     batch benchmark_rules benchmarks bodies briefing cache call_schedule captions catalog channel_mix chat citations
     cited_frames cited_spans cli clip_sound clip_writer clips coca common comparison completeness completions config
     container context contract conversation coverage coverage_steps csv_format cue_files cut cut_lists damage
@@ -30,7 +30,7 @@ MODULES = frozenset(
     importing index indexing init installed installing job jobs joined jpeg json_formats json_records judge
     languages ledger ledger_rows library llm local local_servers look lost_data loudness maintenance manager media
     memory merging messages metering migrations missing_video model modes moments motion native nodes note_formats
-    note_queries note_table note_tools notes objects omnivad open_clip open_clip_files open_clip_loading open_ended
+    note_queries note_table note_tools notebook notes objects omnivad open_clip open_clip_files open_clip_loading open_ended
     openai_chat openai_client openai_errors openai_hints openai_model openai_responses openai_text openai_thoughts
     openapi opencv opencv_pictures opened opening options orientation other_tracks output overrides packages
     packet_reader page pages parsing picture_tiles pictures places plan planned playlists plugins precedence

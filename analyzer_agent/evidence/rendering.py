@@ -170,12 +170,12 @@ def spans_text(spans: Iterable[TimeRange]) -> str:
     return (", ".join(f"{clock(s.start)}-{clock(s.end)}" for s in parts[:_SPANS_SHOWN]) or "nothing") + more
 
 
-def joined_note(store: Store, name: str, run: MergedNote) -> JoinedNote:
-    """Return a merged note as it is given to callers, under the name of its video."""
+def joined_note(store: Store, name: str, run: MergedNote, path: str = "") -> JoinedNote:
+    """Return a merged note as it is given to callers, under the name of its video; `path`: its file, if it is there."""
     first = run.notes[0]
     words = tuple(Word(word.text, TimeRange(word.start, word.end), word.prob) for word in words_of(run))
     about = (name, run.kind, first.analyzer, store.notes.provenance(first.key).engine)
-    return JoinedNote(run.id, *about, run.span, run.text, run.score, run.uncertain, tuple(note.id for note in run.notes), words)
+    return JoinedNote(run.id, *about, run.span, run.text, run.score, run.uncertain, tuple(note.id for note in run.notes), words, path)
 
 
 def fenced_result(head: str, lines: str) -> str:

@@ -117,6 +117,12 @@ class Citation:
 
         return evidence_line(self, several=True)
 
+    def _repr_html_(self) -> str:
+        """Return the citation for a notebook, with a still; its time is a link into the file."""
+        from analyzer_agent.notebook import citation_html
+
+        return f"<div>{citation_html(self)}</div>"
+
     @property
     def times(self) -> str:
         """The time as text; `0:59.3-1:08.2 (of 0:59.3-1:12.4)` if only a part is quoted."""
@@ -229,8 +235,8 @@ class Answer:
         return f"<Answer {truncated(self.text, 60)!r} {self.finished}, confidence {self.confidence}, {cited}>"
 
     def _repr_html_(self) -> str:
-        """Return the answer for a notebook; times are links into the file."""
-        from analyzer_agent.answer_html import answer_html
+        """Return the answer for a notebook, with stills; times are links into the file."""
+        from analyzer_agent.notebook import answer_html
 
         return answer_html(self)
 

@@ -2,9 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from analyzer_agent.errors import AgentError
+from analyzer_agent.installing import pip_install
 from analyzer_agent.timeline import TimeRange
+
+if TYPE_CHECKING:
+    import pandas
 
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 
@@ -138,6 +143,14 @@ class JoinedNote:
     uncertain: bool = False
     notes: tuple[int, ...] = ()
     words: tuple[Word, ...] = field(default=(), repr=False)
+    path: str = field(default="", repr=False, compare=False)
+    """The path of the video file; "" if the file is missing."""
+
+    def _repr_html_(self) -> str:
+        """Return the note for a notebook, with a still."""
+        from analyzer_agent.notebook import note_html
+
+        return note_html(self)
 
     def __str__(self) -> str:
         """Return the note on one line, as the command line prints it."""
@@ -151,6 +164,30 @@ class JoinedNote:
         score = None if self.score is None else round(self.score, 4)
         more = {"text": self.text, "score": score, "uncertain": self.uncertain, "notes": list(self.notes)}
         return plain | more | ({"words": [word.to_dict() for word in self.words]} if words and self.words else {})
+
+
+class NoteList(list[JoinedNote]):
+    """A list of notes, which a notebook shows as a table."""
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Return the notes as a table of pandas, a row each; times in seconds.
+
+        Raises:
+            AgentError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise AgentError("to_pandas needs pandas, which is not installed.", hint=pip_install("pandas")) from error
+        columns = ("id", "video", "kind", "analyzer", "engine", "start", "end", "text", "score", "uncertain")
+        rows = [note.to_dict(words=False) for note in self]
+        return pandas.DataFrame([{name: row[name] for name in columns} for row in rows], columns=list(columns))
+
+    def _repr_html_(self) -> str:
+        """Return the notes for a notebook, as a table."""
+        from analyzer_agent.notebook import notes_html
+
+        return notes_html(self)
 
 
 @dataclass(frozen=True, slots=True)

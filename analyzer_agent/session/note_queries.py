@@ -1,11 +1,12 @@
 """Queries on stored notes of a session's videos, without a question."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from analyzer_agent.config import PathLike
 from analyzer_agent.errors import AgentError
 from analyzer_agent.evidence.rendering import joined_note
-from analyzer_agent.records import JoinedNote
+from analyzer_agent.records import NoteList
 from analyzer_agent.timeline import TimeRange, clock, parse
 from analyzer_agent.toolbox import SessionVideo, Toolbox
 from analyzer_agent.tools.aliases import resolve_kinds
@@ -14,15 +15,15 @@ _MAX_NOTES = 1000
 """The most hits of the full-text search that are filtered by each video's scope."""
 
 
-def notes(toolbox: Toolbox, places: Sequence[tuple[SessionVideo, TimeRange]], kinds: Sequence[str] | None) -> list[JoinedNote]:
+def notes(toolbox: Toolbox, places: Sequence[tuple[SessionVideo, TimeRange]], kinds: Sequence[str] | None) -> NoteList:
     """Return the notes within these ranges of videos, video by video, in time order."""
     found = [(session_video, toolbox.reader.merged_notes(session_video.video.id, span, kinds=kinds)) for session_video, span in places]
-    return [joined_note(toolbox.store, one.title or one.name, run) for one, runs in found for run in runs]
+    return NoteList(joined_note(toolbox.store, one.title or one.name, run, path_of(one)) for one, runs in found for run in runs)
 
 
 def search(
     toolbox: Toolbox, words: str, places: Sequence[tuple[SessionVideo, TimeRange]], kinds: Sequence[str] | None, limit: int
-) -> list[JoinedNote]:
+) -> NoteList:
     """Return the notes that best match any of the words, best first.
 
     Raises:
@@ -31,11 +32,17 @@ def search(
     if not any(map(str.isalnum, words)):
         raise AgentError(f"There is no word to search for in {words!r}.", hint='Give some, such as session.search("price").')
     titles = {one.video.id: one.title or one.name for one, _ in places}
+    paths = {one.video.id: path_of(one) for one, _ in places}
     spans = {session_video.video.id: span for session_video, span in places}
     around = TimeRange(min(span.start for span in spans.values()), max(span.end for span in spans.values()))
     found = toolbox.reader.search(words, list(titles), span=around, kinds=kinds, limit=_MAX_NOTES)
     runs = [run for run in found if run.span.overlaps(spans[run.video])][:limit]
-    return [joined_note(toolbox.store, titles[run.video], run) for run in runs]
+    return NoteList(joined_note(toolbox.store, titles[run.video], run, paths[run.video]) for run in runs)
+
+
+def path_of(session_video: SessionVideo) -> str:
+    """Return the absolute path of a video, "" if the file is missing."""
+    return "" if session_video.unavailable_reason else str(Path(session_video.video.path).resolve())
 
 
 def searched_spans(

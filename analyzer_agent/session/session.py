@@ -18,7 +18,7 @@ from analyzer_agent.events import Event, ToolStarted, discard
 from analyzer_agent.evidence.provenance import IMPORTED, superseded_keys
 from analyzer_agent.media import MediaFile, media_in
 from analyzer_agent.protocols import ChatModel, Spec
-from analyzer_agent.records import JoinedNote, ToolResult, Usage
+from analyzer_agent.records import NoteList, ToolResult, Usage
 from analyzer_agent.sanitize import encodable, truncated
 from analyzer_agent.session import note_queries
 from analyzer_agent.session.assembly import (
@@ -37,6 +37,7 @@ from analyzer_agent.session.videos import check_videos, open_or_find_imported, s
 from analyzer_agent.storage import Store
 from analyzer_agent.toolbox import SessionVideo, Toolbox
 from analyzer_agent.toolbox.planned import PlannedRun, planned_runs
+from analyzer_agent.toolbox.session_video import coverage_by_analyzer
 from analyzer_agent.tools.aliases import resolve_name
 from analyzer_agent.tools.support.engine_pool import EnginePool
 
@@ -155,6 +156,18 @@ class Session(Conversation):
         names = ", ".join(session_video.title or session_video.name for session_video in self.session_videos)
         return f"<Session {self.name!r} about {names}{', closed' if self._turns.closed else ''}>"
 
+    def _repr_html_(self) -> str:
+        """Return the session for a notebook: its videos, each with a still and what is covered."""
+        from analyzer_agent.notebook import session_html
+
+        if self._turns.closed:
+            return session_html(repr(self), ())
+        with self._turns.beside():
+            covered = [(one, coverage_by_analyzer(self.store, one)) for one in self.session_videos]
+        told = [(one, ", ".join(f"{name} {parts}" for name, parts in sorted(done.items())) or "nothing yet") for one, done in covered]
+        videos = [(one.title or one.name, note_queries.path_of(one), one.video.duration, text) for one, text in told]
+        return session_html(f"Session {self.name}, answered by {self.model.model or self.model.manager}", videos)
+
     def close(self) -> None:
         """Stop a running question, and close the store and the videos. Notes and answers persist.
 
@@ -230,7 +243,7 @@ class Session(Conversation):
         start: float | str | None = None,
         end: float | str | None = None,
         video: PathLike | None = None,
-    ) -> list[JoinedNote]:
+    ) -> NoteList:
         """Return the stored notes in time order, with adjacent pieces joined.
 
         Args:
@@ -256,7 +269,7 @@ class Session(Conversation):
         end: float | str | None = None,
         video: PathLike | None = None,
         limit: int = 20,
-    ) -> list[JoinedNote]:
+    ) -> NoteList:
         """Return the stored notes that contain any of the words, best first.
 
         Args:
@@ -272,7 +285,7 @@ class Session(Conversation):
         """
         with self._turns.beside():
             places = note_queries.searched_spans(self.session_videos, video, start, end)
-            return note_queries.search(self.toolbox, words, places, note_queries.kinds_of(kinds), limit) if places else []
+            return note_queries.search(self.toolbox, words, places, note_queries.kinds_of(kinds), limit) if places else NoteList()
 
 
 def _supersede(store: Store, session_video: SessionVideo, specs: Mapping[str, Spec]) -> None:
