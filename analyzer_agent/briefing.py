@@ -165,4 +165,4 @@ def _per_minute(speed: float) -> str:
     takes = 60 / speed
     # One digit: told anew only where it matters.
     rounded = round(takes, -math.floor(math.log10(takes))) if takes else 0
-    return f"{rounded:g} s" if rounded < 60 else clock(round(takes) * 1000)
+    return f"{rounded:g} s" if rounded < 100 else clock(round(takes) * 1000)

@@ -97,7 +97,8 @@ def keep_sentences(
 _SEEN_KINDS = frozenset({"text", "object", "track", "caption", "tag", "look", "motion", "moment"})
 """Kinds that tell what a picture shows."""
 
-_MAX_PICTURES, _PER_NOTE = 8, 2
+_MAX_PICTURES, _FEW_PICTURES, _PER_NOTE = 8, 4, 2
+"""The most pictures for a judge, each of which costs as much as a page of text; a second one of a note only among few."""
 
 
 def cited_pictures(runs: Sequence[MergedNote], moments: Sequence[tuple[int, int, int]] = ()) -> list[ShownPicture]:
@@ -119,9 +120,11 @@ def cited_pictures(runs: Sequence[MergedNote], moments: Sequence[tuple[int, int,
         found.append([ShownPicture(run.id, run.video, run.span, (t,)) for t in times[step // 2 :: step][:_PER_NOTE]])
     # One of each note before the second one of any; what several notes rest on is shown once.
     once: dict[tuple[str, tuple[int, ...]], ShownPicture] = {}
-    for picture in (picture for turn in zip_longest(*found) for picture in turn if picture is not None):
-        once.setdefault((picture.video, picture.times), picture)
-    return list(once.values())[:_MAX_PICTURES]
+    for turn, room in zip(zip_longest(*found), (_MAX_PICTURES, _FEW_PICTURES), strict=False):
+        for picture in turn:
+            if picture is not None and len(once) < room:
+                once.setdefault((picture.video, picture.times), picture)
+    return list(once.values())
 
 
 def in_frames_only(store: Store, runs: Sequence[MergedNote], question: str, shown: Collection[int]) -> list[MergedNote]:

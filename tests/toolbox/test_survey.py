@@ -82,7 +82,8 @@ class TestOffer:
         assert Briefing(toolbox).surveys() == [] and "survey" in str(toolbox.schemas()), "it costs nothing, and the tool stays"
 
     @pytest.mark.parametrize(
-        ("wall_s", "told"), [(0.02, "0.02 s"), (3.2, "3 s"), (27.0, "30 s"), (48.0, "50 s"), (59.0, "0:59"), (90.0, "1:30")]
+        ("wall_s", "told"),
+        [(0.02, "0.02 s"), (3.2, "3 s"), (27.0, "30 s"), (48.0, "50 s"), (59.0, "60 s"), (90.0, "90 s"), (150.0, "2:30")],
     )
     def test_costs_are_told_in_round_figures(self, store: Store, wall_s: float, told: str) -> None:
         measured(store, "voice", 60, wall_s)
