@@ -6,6 +6,7 @@ of them equality is reported but not demanded, since rounding tips the scales be
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -237,6 +238,8 @@ def main() -> None:
     footage, given = footage_in(chosen.folder, scratch), given_weights(chosen.folder)
     table = Table("analyzer", "engine", "devices", "x real time: CPU", chosen.device, "equal", "at least", "compared")
     failed = False
+    # benchmarks/gpu.sh ends what takes too long; the rows so far are shown all the same.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Not all analyzers were compared within the time."))
     try:
         for row in compared(footage, chosen.seconds, random_weights(scratch) | given, set(given), chosen.device, deadline):
             if isinstance(row, str):
@@ -248,7 +251,8 @@ def main() -> None:
             table.add_row(row.analyzer, row.engine, row.devices, *speeds, f"{row.equal:.1%}", f"{row.least:.0%}", row.rule)
     except AgentError as error:
         sys.exit(f"{error}\nHint: {error.hint}")
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    finally:
+        Console(width=None if sys.stdout.isatty() else 140).print(table)
     sys.exit(failed)
 
 
