@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from analyzer_agent.media.joined import JoinedClock
-    from analyzer_agent.media.probe import SoundStream
+    from analyzer_agent.media.layout import SoundStream
 
 RATE = 48_000
 _BLOCK = 48_000

@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from analyzer_agent.errors import MediaError, near
 from analyzer_agent.media.addresses import address_error
@@ -278,3 +278,20 @@ def _cannot_open(path: Path, error: Exception) -> MediaError:
             hint="Nothing in it can be read without its index. Get the file again, or repair it with a tool such as untrunc.",
         )
     return not_media(path)
+
+
+_START_CODE, _IDR = b"\0\0\1", 5
+
+
+def is_idr(packet: "Packet[Any]") -> bool:
+    """Return whether an H.264 packet holds an IDR picture.
+
+    No later picture in decoding order is shown before it (H.264, 7.4.1.2.4).
+    """
+    data = bytes(packet)
+    at = data.find(_START_CODE)
+    while 0 <= at < len(data) - len(_START_CODE):
+        if data[at + len(_START_CODE)] & 31 == _IDR:
+            return True
+        at = data.find(_START_CODE, at + 1)
+    return False

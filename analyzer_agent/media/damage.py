@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
 
-    from analyzer_agent.media.probe import PictureStream
+    from analyzer_agent.media.layout import PictureStream
 
 FaultReason = Literal["undecodable", "encrypted"]
 
@@ -183,9 +183,9 @@ class Damage:
         """Note that a frame at `ms` was not shown, or damaged."""
         self._blocks.add(max(0, ms) // BLOCK_MS)
 
-    def add(self, fault: Fault) -> None:
-        """Note a fault whose range is known."""
-        self._others.add(fault)
+    def add(self, *faults: Fault) -> None:
+        """Note faults whose ranges are known."""
+        self._others.update(faults)
 
     def shows(self, ms: int) -> bool:
         """Return whether the picture at `ms` is whole, as far as this reading knows."""

@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from copy import copy
 from fractions import Fraction
 from functools import cached_property
@@ -19,8 +19,10 @@ from analyzer_agent.media.decoder_log import DecoderLog
 from analyzer_agent.media.frame_converter import FrameConverter
 from analyzer_agent.media.frames import FrameRequest
 from analyzer_agent.media.identity import Content, Sums, content_of
+from analyzer_agent.media.kept_reader import KeptReader
+from analyzer_agent.media.layout import Layout, PictureStream, SoundStream
 from analyzer_agent.media.packet_reader import PacketReader
-from analyzer_agent.media.probe import Layout, PictureStream, SoundStream, inspect
+from analyzer_agent.media.probe import inspect
 from analyzer_agent.protocols import Cue, Fault, Frame, FrameQuery, Track, Video
 from analyzer_agent.timeline import TimeRange, clock, grid_step, instants
 
@@ -81,7 +83,7 @@ class MediaFile(Video):
         self.rate: Fraction = picture.rate if picture else Fraction(0)
         self.size: tuple[int, int] = picture.size if picture else (0, 0)
         self.rotation: int = picture.turn[0] if picture else 0
-        self.problems: list[str] = [*layout.problems, *_missing(content)]
+        self.problems: list[str] = [*layout.problems, *content.referenced.problems]
         self._absent = [Fault(span, "undecodable", f"{name} is missing") for span, name in content.referenced.lost]
         self.audio_tracks: Sequence[Track] = tuple(sound.track for sound in layout.sounds)
         self.other_pictures: Sequence[Track] = layout.others
@@ -93,8 +95,8 @@ class MediaFile(Video):
         self._damage = Damage(FaultMap(path, picture))
         self._mixes: dict[int, str] = {}
         self._threads = 0
-        self._keeps, self._kept = False, list[PacketReader]()
-        """Whether a reader stays open between calls, and the open one, if any."""
+        self._kept: KeptReader | None = None
+        """Keeps a reader open between calls, in a parallel view."""
 
     @property
     def name(self) -> str:
@@ -113,8 +115,8 @@ class MediaFile(Video):
         For a parallel view this also closes the container that it holds open between calls.
         """
         self._closed.set()
-        while self._kept:
-            self._kept.pop().close()
+        if self._kept:
+            self._kept.close()
 
     def parallel_views(self, parts: int) -> "list[MediaFile]":
         """Return at most `parts` views for parallel dense reading; none if that is not faster.
@@ -132,8 +134,7 @@ class MediaFile(Video):
             return []
         views = [copy(self) for _ in range(readers)]
         for view in views:
-            view._threads, view._keeps, view._kept = cores // readers, True, []
-            view._closed = threading.Event()
+            view._threads, view._kept, view._closed = cores // readers, KeptReader(), threading.Event()
         return views
 
     def watched(self) -> "MediaFile":
@@ -177,7 +178,7 @@ class MediaFile(Video):
             return iter(())
         if picture.lost:
             self._damage.add(Fault(picture.lost, "undecodable"))
-        self._add_absent()
+        self._damage.add(*self._absent)
         converter = FrameConverter(query.order, picture.turn, query.pixels, picture.size)
         wanted = query.instants
         if wanted is None and query.fps is not None:
@@ -198,7 +199,7 @@ class MediaFile(Video):
         if sound.encrypted:
             self._damage.add(Fault(sound.span, "encrypted"))
             return audio.silence(span, rate)
-        self._add_absent()
+        self._damage.add(*self._absent)
         return audio.samples(self.path, sound.stream, span, rate, self._damage.add, self._layout.joined)
 
     def mix(self, track: int = 1) -> str:
@@ -266,47 +267,16 @@ class MediaFile(Video):
     def _decoded(self, wish: FrameRequest) -> "Generator[tuple[int, VideoFrame], None, None]":
         picture = self._layout.picture
         assert picture is not None, "nobody wishes for frames where there is no picture"
-        with self._lent(picture, wish) if self._keeps else self._cursor(picture) as cursor:
+        with self._kept.lent(wish, lambda: self._cursor(picture)) if self._kept else self._cursor(picture) as cursor:
             for found in frames.requested_frames(cursor, wish):
                 self._check_open()
                 yield found
-
-    @contextmanager
-    def _lent(self, picture: PictureStream, wish: FrameRequest) -> Iterator[PacketReader]:
-        """Lend the previous call's reader if the request lies ahead of it, else a new one.
-
-        A reader is not reused after an error.
-        """
-        cursor = self._kept.pop() if self._kept else None
-        if cursor and (wish.instants is not None or wish.start <= cursor.read_to):
-            cursor.close()
-            cursor = None
-        cursor = cursor or self._cursor(picture)
-        try:
-            yield cursor
-        except GeneratorExit:
-            self._keep(cursor)
-            raise
-        except BaseException:
-            cursor.close()
-            raise
-        self._keep(cursor)
-
-    def _keep(self, cursor: PacketReader) -> None:
-        """Store one reader for the next call; none after `close`, which any thread may call."""
-        self._kept.append(cursor)
-        while self._kept and (self._closed.is_set() or len(self._kept) > 1):
-            self._kept.pop().close()
 
     def _cursor(self, picture: PictureStream) -> PacketReader:
         notice = self._damage.notice
         log = DecoderLog(picture.usual, lambda pts: notice(picture.clock.ms(pts)))
         place = picture.stream, picture.clock, picture.first, picture.spacing
         return PacketReader(self.path, *place, self.decoder, self._threads, log, picture.joined)
-
-    def _add_absent(self) -> None:
-        for fault in self._absent:
-            self._damage.add(fault)
 
     def _is_readable(self, at: int) -> bool:
         return at < self.readable.end or self.readable.end >= self.promised
@@ -321,20 +291,9 @@ class MediaFile(Video):
         if 1 <= number <= len(tracks):
             return number - 1
         has = f"it has {len(tracks)}, numbered from 1" if tracks else "it has none"
-        raise MediaError(f"{self.name!r} has no {what} {number!r}: {has}.", hint=f"Choose one of: {_listed(tracks)}.")
+        listed = ", ".join(f"{track.number} ({track.language or track.codec})" for track in tracks) or "none"
+        raise MediaError(f"{self.name!r} has no {what} {number!r}: {has}.", hint=f"Choose one of: {listed}.")
 
     def _check_open(self) -> None:
         if self._closed.is_set():
             raise MediaError(f"{self.name!r} was closed.", hint="Open it again with open_video().")
-
-
-def _missing(content: Content) -> list[str]:
-    names = list(content.referenced.missing)
-    if not names:
-        return []
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return [f"{len(names)} of the files that it points to {'is' if len(names) == 1 else 'are'} missing: {', '.join(names[:3])}{more}"]
-
-
-def _listed(tracks: Sequence[Track]) -> str:
-    return ", ".join(f"{track.number} ({track.language or track.codec})" for track in tracks) or "none"

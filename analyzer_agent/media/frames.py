@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from analyzer_agent.media.packet_reader import PacketReader, pts_of
+from analyzer_agent.media.packet_reader import MIN_PTS, PacketReader
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -60,7 +60,7 @@ def key_frames(cursor: PacketReader, start: int, end: int) -> "Iterator[VideoFra
         if packet.is_keyframe and not packet.is_discard:
             cursor.begin_at(packet)
             for frame in (*cursor.decode(packet), *cursor.drain()):
-                if frame.key_frame and start <= pts_of(frame) < end:
+                if frame.key_frame and start <= _pts(frame) < end:
                     yield frame
         packet = cursor.next_packet()
 
@@ -82,7 +82,7 @@ def _all_frames(cursor: PacketReader, start: int, end: int, back: int) -> "Gener
     last = None
     while True:
         for frame in cursor.decode(packet) if packet is not None else cursor.drain():
-            at = pts_of(frame)
+            at = _pts(frame)
             if last is None and at > start and not cursor.from_start:
                 return at - start
             last = at
@@ -203,12 +203,12 @@ class InstantDecoder:
             self._wanted.intersection_update(packet.pts for packet in self._window)
 
     def _out(self, frame: "VideoFrame") -> "Iterator[tuple[int, VideoFrame]]":
-        yield from self._give(pts_of(frame), len(self._instants))
-        if self._given < len(self._instants) and self._held is None and pts_of(frame) > self._instants[self._given]:
-            self._again(pts_of(frame) - self._instants[self._given])
+        yield from self._give(_pts(frame), len(self._instants))
+        if self._given < len(self._instants) and self._held is None and _pts(frame) > self._instants[self._given]:
+            self._again(_pts(frame) - self._instants[self._given])
         self._held = frame
         if self._skipped:
-            self._skipped = [pts for pts in self._skipped if pts > pts_of(frame)]
+            self._skipped = [pts for pts in self._skipped if pts > _pts(frame)]
 
     def _give(self, before: int | None, limit: int) -> "Iterator[tuple[int, VideoFrame]]":
         """Yield the held frame for the instants before `before`, the pts of the next frame.
@@ -262,3 +262,8 @@ class InstantDecoder:
         useless = key is None or (key.pts is not None and key.pts <= read_to)
         if useless and not back and self._cursor.key_before(target) is None:
             self._seek_after = 2 * (target - read_to)
+
+
+def _pts(frame: "VideoFrame") -> int:
+    """Return the frame's pts in ticks; frames of a `PacketReader` always have one."""
+    return frame.pts if frame.pts is not None else MIN_PTS

@@ -4,12 +4,21 @@ Times are ticks of the stream. `frames` decides which packets to decode.
 """
 
 from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager
 from fractions import Fraction
 from heapq import heapify, heappop, heappush
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analyzer_agent.media.container import StreamClock, decode_packet, discard_other_streams, has_arbitrary_start, open_container, packets
+from analyzer_agent.media.container import (
+    StreamClock,
+    decode_packet,
+    discard_other_streams,
+    has_arbitrary_start,
+    is_idr,
+    open_container,
+    packets,
+)
 from analyzer_agent.media.decoder_log import DecoderLog
 from analyzer_agent.media.hardware import SOFTWARE, accelerator
 from analyzer_agent.media.joined import JoinedClock, Point, Restamper, from_point
@@ -21,38 +30,15 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-_MIN_PTS = -(1 << 62)
-_INDEXED = 2
+MIN_PTS = -(1 << 62)  # earlier than any time stamp
 _FIRST_STEP_BACK = 1
 """Seconds to step back when a seek lands late; doubled each time."""
-
-
-_START_CODE, _IDR = b"\0\0\1", 5
 
 _FRAMES_TO_SETTLE = 2
 """Seconds after a seek until time stamps in MPEG-PS are right (ISO 13818-1: one every 0.7 s)."""
 
 
-def pts_of(frame: "VideoFrame") -> int:
-    """Return the frame's pts in ticks; frames of a `PacketReader` always have one."""
-    return frame.pts if frame.pts is not None else _MIN_PTS
-
-
-def _is_closed(packet: "Packet[VideoStream]") -> bool:
-    """Return whether an H.264 packet holds an IDR picture.
-
-    No later picture in decoding order is shown before it (H.264, 7.4.1.2.4).
-    """
-    data = bytes(packet)
-    at = data.find(_START_CODE)
-    while 0 <= at < len(data) - len(_START_CODE):
-        if data[at + len(_START_CODE)] & 31 == _IDR:
-            return True
-        at = data.find(_START_CODE, at + 1)
-    return False
-
-
-class PacketReader:
+class PacketReader(AbstractContextManager["PacketReader"]):
     """A position in a video stream and its decoder.
 
     Args:
@@ -84,24 +70,18 @@ class PacketReader:
         self.log = log or DecoderLog()
         self.read_to = start
         """Decoding time, in ticks, up to which packets were read: the rest is not shown before."""
-        self.longest_gop = 0
-        self.seekable = True
-        self._path = path
+        self.longest_gop, self.seekable = 0, True
+        self._path, self._index = path, stream
         self._joined = joined if not spacing else None
         self._from: Point | None = None
         self._decoder, self._threads = decoder, threads
-        self._index = stream
         self.spacing = spacing
         self._times: list[int] = []
         self._drained = False
         self._last_key: int | None = None
-        self._pauses = Pauses(path, at)
-        self._latest = _MIN_PTS
         self._packets: Generator[Packet[VideoStream], None, None]
+        self._pauses = Pauses(path, at)
         self._open()
-
-    def __enter__(self) -> "PacketReader":
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -124,14 +104,14 @@ class PacketReader:
         # In MPEG-PS a seek lands inside a picture, and most pts are extrapolated from others.
         self._settling = round(_FRAMES_TO_SETTLE / self.at.base) if self._container.format.name == "mpeg" else 0
         self._counted = 0
-        self._begin = _MIN_PTS
+        self._begin = MIN_PTS
         self._reset()
         self.read_to = self.start
 
     @property
     def from_start(self) -> bool:
         """Whether decoding began at the start of the file, so that nothing lies further back."""
-        return self._begin == _MIN_PTS
+        return self._begin == MIN_PTS
 
     def key_before(self, target: int) -> int | None:
         """Return the decoding time of the last key frame at or before `target`.
@@ -144,7 +124,7 @@ class PacketReader:
         entries = self.stream.index_entries
         if has_arbitrary_start(self._container):
             return None  # libav's index holds any packets that it met while seeking, not key frames
-        if len(entries) < _INDEXED or entries[len(entries) - 1].timestamp < target:
+        if len(entries) < 2 or entries[len(entries) - 1].timestamp < target:
             return None
         place = entries.search_timestamp(target, backward=True)
         return entries[place].timestamp if place >= 0 else None
@@ -196,10 +176,10 @@ class PacketReader:
         """Flush the decoder and start at a key frame; frames shown before it are dropped."""
         if not self._drained:
             self.stream.codec_context.flush_buffers()
-        self._latest = _MIN_PTS
+        self._latest = MIN_PTS
         self._times.clear()
         self.log.restart()
-        self._begin = key.pts if key.pts is not None else _MIN_PTS
+        self._begin = key.pts if key.pts is not None else MIN_PTS
 
     def seek(self, target: int, extra: int = 0) -> "Packet[VideoStream] | None":
         """Seek to the last key frame shown at or before `target` and return its packet.
@@ -213,9 +193,8 @@ class PacketReader:
         Returns:
             The packet, or None if reading begins at the start of the file.
         """
-        tick = Fraction(1) / self.at.base
         back = extra
-        step = max(round(_FIRST_STEP_BACK * tick), self.longest_gop, 2 * self._settling)
+        step = max(round(_FIRST_STEP_BACK / self.at.base), self.longest_gop, 2 * self._settling)
         while self.seekable and target - back > self.start:
             if self._joined is not None and self._point(target - back) is None:
                 break
@@ -232,14 +211,14 @@ class PacketReader:
             packet.dts = self._counted
             self._counted += packet.duration or self.spacing
             self.seekable = False
-        packet.pts = packet.dts if packet.is_keyframe and _is_closed(packet) else None
+        packet.pts = packet.dts if packet.is_keyframe and is_idr(packet) else None
 
     def _land(self, to: int, target: int) -> "Packet[VideoStream] | None":
         if not self._jump(to):
             self.seekable = False
             return None
         exact = self._joined is not None or not has_arbitrary_start(self._container)
-        settled = _MIN_PTS if exact else None
+        settled = MIN_PTS if exact else None
         while (packet := self.next_packet()) is not None:
             if settled is None:
                 settled = self.read_to + self._settling
@@ -280,11 +259,11 @@ class PacketReader:
     def _reset(self) -> None:
         self._drained = False
         self._last_key = None
-        self._latest = _MIN_PTS
+        self._latest = MIN_PTS
         self._times.clear()
         self.log.restart()
         self._pauses.restart()
-        self.read_to = _MIN_PTS
+        self.read_to = MIN_PTS
         self._packets = self._demux()
 
     def _demux(self) -> "Generator[Packet[VideoStream], None, None]":
@@ -304,7 +283,7 @@ class PacketReader:
             self._times.remove(stamp)
             heapify(self._times)
         place = stamp if stamp is not None else self._latest
-        if place > _MIN_PTS:
+        if place > MIN_PTS:
             self.log.refused(place)
 
     def _clean(self, frames: "list[VideoFrame]") -> "Iterator[VideoFrame]":

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from xml.etree import ElementTree
 
 from analyzer_agent.timeline import TimeRange
+from analyzer_agent.wording import first_few
 
 PLAYLISTS = frozenset({"hls", "dash", "concat"})
 """libav's names of the formats whose files only point to others."""
@@ -36,6 +37,14 @@ class Referenced:
     files: dict[Path, None] = field(default_factory=dict)
     missing: dict[str, None] = field(default_factory=dict)
     lost: list[tuple[TimeRange, str]] = field(default_factory=list)
+
+    @property
+    def problems(self) -> list[str]:
+        """A sentence for people that names what is missing, if anything is."""
+        if not self.missing:
+            return []
+        said = f"{len(self.missing)} of the files that it points to {'is' if len(self.missing) == 1 else 'are'} missing"
+        return [f"{said}: {first_few(list(self.missing), 3)}"]
 
 
 def referenced_files(playlist: Path) -> Referenced:

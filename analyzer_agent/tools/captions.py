@@ -15,7 +15,7 @@ from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.sanitize import truncated
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.tools.support.sampling import observe_grains, smallest_seen
+from analyzer_agent.tools.support.sampling import observe_grains, too_small_text
 
 MAX_CAPTION_CHARS = 4_000
 """Maximum stored length of a caption, in characters: only a model that repeats itself exceeds it. Notes of older versions end at 400."""
@@ -49,8 +49,7 @@ class Captions(Analyzer):
 
     def limits(self, video: Video) -> str:
         """Return how small things are not seen: a CLIP shrinks pictures by their shorter side."""
-        side = self._engine.input_side
-        return f"things smaller than about {smallest_seen(min(video.size), side)} pixels of this picture are not seen" if side else ""
+        return too_small_text("things", min(video.size), self._engine.input_side)
 
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
         """Yield each grain with one caption per instant."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.tools.support.sampling import min_score_filter, names_filter, observe_grains, smallest_seen
+from analyzer_agent.tools.support.sampling import min_score_filter, names_filter, observe_grains, too_small_text
 
 STORED_SCORE = 0.1
 """Boxes below this score (0 to 1) are not stored."""
@@ -68,8 +68,7 @@ class Objects(Analyzer):
 
     def limits(self, video: Video) -> str:
         """Return how small objects are not found: a detector shrinks pictures by their longer side."""
-        side = self._engine.input_side
-        return f"objects smaller than about {smallest_seen(max(video.size), side)} pixels of this picture are not found" if side else ""
+        return too_small_text("objects", max(video.size), self._engine.input_side, "not found")
 
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
         """Yield each grain with one observation per class and instant, best score first."""

@@ -14,7 +14,7 @@ from analyzer_agent.protocols import Analyzer, Engine, Frame, Grain, Spec, Video
 from analyzer_agent.records import JSON, Observation
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.support import vocabulary
-from analyzer_agent.tools.support.sampling import min_score_filter, names_filter, observe_grains, smallest_seen
+from analyzer_agent.tools.support.sampling import min_score_filter, names_filter, observe_grains, too_small_text
 
 STORED_SCORE = 0.05
 """Labels below this score (0 to 1) are not stored."""
@@ -59,8 +59,7 @@ class Tags(Analyzer):
 
     def limits(self, video: Video) -> str:
         """Return how small things are not seen: a CLIP shrinks pictures by their shorter side."""
-        side = self._engine.input_side
-        return f"things smaller than about {smallest_seen(min(video.size), side)} pixels of this picture are not seen" if side else ""
+        return too_small_text("things", min(video.size), self._engine.input_side)
 
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
         """Yield each grain with the best labels at its instants, highest score of a group first."""

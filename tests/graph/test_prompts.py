@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -22,7 +23,8 @@ from analyzer_agent.records import ToolCall
 from analyzer_agent.storage import Store
 from analyzer_agent.testing import FakeAnalyzer, FakeEngine, FakeVideo, call, fake_spec
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
+from analyzer_agent.toolbox import Tool, Toolbox
+from toolbox_kit import boxed
 
 FOLDER = Path(prompts.__file__).parent
 PLACEHOLDERS = {
@@ -84,15 +86,7 @@ class TestRendering:
 @pytest.fixture
 def boxes(tmp_path: Path) -> Iterator[Callable[..., Toolbox]]:
     with Store(tmp_path / "store.db") as store:
-
-        def make(*tools: Tool, videos: Sequence[FakeVideo] = (), scope: TimeRange | None = None, **more: Any) -> Toolbox:
-            films = videos or [FakeVideo()]
-            for film in films:
-                store.notes.add_video(film.id, film.name, str(film.path), film.duration)
-            session_videos = [SessionVideo(film.name, film, scope or TimeRange(0, film.duration)) for film in films]
-            return Toolbox(store, session_videos, {tool.spec.name: tool for tool in tools}, **more)
-
-        yield make
+        yield partial(boxed, store)
 
 
 Boxes = Callable[..., Toolbox]

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from analyzer_agent.protocols import Engine, EngineConfig
+from analyzer_agent.protocols import Engine, EngineConfig, Grain, Spec
+from analyzer_agent.records import Observation
+from analyzer_agent.timeline import TimeRange, instants
 
 
 class LoadedEngine(Engine):
@@ -41,3 +43,14 @@ class Ready(LoadedEngine):
 
     def get(self) -> Any:
         return self.loaded
+
+
+def grains_of(video: Any, spec: Spec, span: TimeRange, step: int) -> list[Grain]:
+    """Return the whole grains of a range with all their instants, as the layer above asks for them."""
+    return [Grain(g, step, tuple(instants(g, step, video.picture))) for g in span.grains(spec.grain, video.duration)]
+
+
+def look_with(spec: Spec, engine: Any, video: Any, step: int, span: TimeRange | None = None) -> list[Observation]:
+    """Return all observations of `span`, in whole grains."""
+    grains = grains_of(video, spec, span or TimeRange(0, video.duration), step)
+    return [seen for _, found in spec.bind({}, engine).analyze(video, grains) for seen in found]

@@ -24,6 +24,7 @@ from analyzer_agent.timeline import TimeRange, clock, total
 from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
 from analyzer_agent.toolbox.analyzer_call import bind_analyzer
 from note_lines import parse_note_lines
+from toolbox_kit import analyzed
 
 MINUTE, HOUR = 60_000, 3_600_000
 ANALYZERS = {
@@ -54,11 +55,6 @@ def asked(toolbox: Toolbox, model: Any, path: Path, question: str, *options: str
     with open_saver(str(path)) as saver:
         agent = Agent(toolbox, model, saver, limits)
         return build_answer(outcome_of(agent.ask(question, question, options, 1, discard)), toolbox, model, "t", 0)
-
-
-def analyzed(toolbox: Toolbox, name: str) -> list[TimeRange]:
-    analyzer: Any = toolbox.tools[name].spec.bind({})
-    return [grain.span for grain in analyzer.analyzed]
 
 
 class TestSpread:
@@ -163,15 +159,16 @@ def tokens(request: tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any
     return len(json.dumps(request)) // 4
 
 
+def finish(messages: Sequence[Mapping[str, Any]]) -> Reply:
+    shown = parse_note_lines(str(messages[-1]["content"]))[0].id
+    return Reply(calls=(call("finish", answer=f"So it is [#{shown}].", notes=[shown], confidence="high", found=True),))
+
+
 def coarse_to_fine(duration: int) -> ScriptedModel:
     """Return a manager that looks at the overview, then at that of a part, searches, reads and finishes."""
 
     def part(messages: Sequence[Mapping[str, Any]]) -> Reply:
         return Reply(calls=(call("overview", range=[0, max(60, duration / 12_000)]),))
-
-    def finish(messages: Sequence[Mapping[str, Any]]) -> Reply:
-        shown = parse_note_lines(str(messages[-1]["content"]))[0].id
-        return Reply(calls=(call("finish", answer=f"So it is [#{shown}].", notes=[shown], confidence="high", found=True),))
 
     steps = [
         call("search_notes", query="minute 0"),
@@ -214,10 +211,6 @@ class TestTokens:
         def close(messages: Sequence[Mapping[str, Any]]) -> Reply:
             (line,) = [line for line in parse_note_lines(str(messages[-1]["content"])) if "captain" in line.text]
             return Reply(calls=(call("read_screen_text", ranges=[[clock(line.span.start), clock(line.span.end)]]),))
-
-        def finish(messages: Sequence[Mapping[str, Any]]) -> Reply:
-            shown = parse_note_lines(str(messages[-1]["content"]))[0].id
-            return Reply(calls=(call("finish", answer=f"Yes [#{shown}].", notes=[shown], confidence="high", found=True),))
 
         script = [call("transcribe_speech", ranges=spots), call("overview"), call("search_notes", query="captain")]
         model = ScriptedModel(*(Reply(calls=(step,)) for step in script), close, finish)

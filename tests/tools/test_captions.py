@@ -13,6 +13,7 @@ from analyzer_agent.config import Settings, load
 from analyzer_agent.doctor import analyzers
 from analyzer_agent.errors import AgentError, Unavailable
 from analyzer_agent.protocols import EngineConfig, Grain, Vision
+from analyzer_agent.records import Observation
 from analyzer_agent.sample import sample_path
 from analyzer_agent.session import Session, available_tools, choose_vision, engine_config
 from analyzer_agent.testing import FakeVideo
@@ -21,7 +22,7 @@ from analyzer_agent.tools.captions import MAX_CAPTION_CHARS, SPEC, tidy
 from analyzer_agent.tools.engines import installed
 from analyzer_agent.tools.engines import vision as vision_door
 from analyzer_agent.tools.support.engine_pool import choose_engines
-from engines import LoadedEngine
+from engines import LoadedEngine, look_with
 from openai_server import OpenAIServer
 
 ENGINES = registry.load("captions")[1]
@@ -63,10 +64,8 @@ class Eyes(Vision):
         return f"Red {image[..., 0].mean():.0f}."
 
 
-def look(engine: Any, video: Any, step: int = 4_000) -> list[Any]:
-    spans = TimeRange(0, video.duration).grains(SPEC.grain, video.duration)
-    grains = [Grain(span, step, tuple(instants(span, step, video.picture))) for span in spans]
-    return [seen for _, found in SPEC.bind({}, engine).analyze(video, grains) for seen in found]
+def look(engine: Any, video: Any, step: int = 4_000) -> list[Observation]:
+    return look_with(SPEC, engine, video, step)
 
 
 def test_a_caption_lasts_until_the_next_sample_and_is_tidied() -> None:

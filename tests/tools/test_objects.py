@@ -12,11 +12,11 @@ from analyzer_agent.installing import VISION, install_extra, pip_install
 from analyzer_agent.protocols import EngineConfig, Grain
 from analyzer_agent.records import Observation
 from analyzer_agent.testing import FakeEngine, FakeVideo
-from analyzer_agent.timeline import TimeRange, instants
+from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.engines import gpu, installed
 from analyzer_agent.tools.engines import ultralytics as door
 from analyzer_agent.tools.objects import SPEC, DetectedBox, selected
-from engines import LoadedEngine
+from engines import LoadedEngine, grains_of, look_with
 
 
 class Given(LoadedEngine):
@@ -38,14 +38,8 @@ class Given(LoadedEngine):
         return [[box for box in self.boxes if box[1] >= floor] for _ in images]
 
 
-def grains_of(video: Any, span: TimeRange, step: int) -> list[Grain]:
-    return [Grain(g, step, tuple(instants(g, step, video.picture))) for g in span.grains(SPEC.grain, video.duration)]
-
-
 def look(engine: Any, video: Any, span: TimeRange | None = None, step: int = 1000) -> list[Observation]:
-    """Return all observations of `span`, in whole grains."""
-    grains = grains_of(video, span or TimeRange(0, video.duration), step)
-    return [seen for _, found in SPEC.bind({}, engine).analyze(video, grains) for seen in found]
+    return look_with(SPEC, engine, video, step, span)
 
 
 def test_one_observation_per_class_counts_the_boxes_that_are_likely() -> None:
@@ -95,7 +89,7 @@ def changing(pts: int) -> Any:
 
 def test_frames_go_in_batches_across_grains_and_each_grain_keeps_its_own() -> None:
     video, engine = FakeVideo(20_000, picture_at=changing), Given(("dog", 0.5, (0.0, 0.0, 9.0, 9.0)), batch=6)
-    found = list(SPEC.bind({}, engine).analyze(video, grains_of(video, TimeRange(0, 20_000), 1_000)))
+    found = list(SPEC.bind({}, engine).analyze(video, grains_of(video, SPEC, TimeRange(0, 20_000), 1_000)))
     assert engine.sizes == [6, 6, 6, 2]
     assert [(grain.span.start, len(seen)) for grain, seen in found] == [(0, 8), (8_000, 8), (16_000, 4)]
     assert [seen.span.start for _, some in found for seen in some] == list(range(0, 20_000, 1_000))
@@ -103,7 +97,7 @@ def test_frames_go_in_batches_across_grains_and_each_grain_keeps_its_own() -> No
 
 def test_a_grain_is_yielded_before_the_next_batch_is_taken() -> None:
     video, engine = FakeVideo(24_000, picture_at=changing), Given(batch=8)
-    results = SPEC.bind({}, engine).analyze(video, grains_of(video, TimeRange(0, 24_000), 1_000))
+    results = SPEC.bind({}, engine).analyze(video, grains_of(video, SPEC, TimeRange(0, 24_000), 1_000))
     next(results)
     assert engine.sizes == [8]
 
@@ -132,7 +126,9 @@ def test_what_is_named_becomes_part_of_the_key_and_nothing_where_nothing_is() ->
     assert named.params == {"vocabulary": ("red car", "tripod")}
     assert named.facts() == {"classes": ["red car", "tripod"]} and engine.loaded == 0
     video = FakeVideo(1_000)
-    assert [seen.text for _, found in named.analyze(video, grains_of(video, TimeRange(0, 1_000), 1_000)) for seen in found] == ["1 tripod"]
+    assert [seen.text for _, found in named.analyze(video, grains_of(video, SPEC, TimeRange(0, 1_000), 1_000)) for seen in found] == [
+        "1 tripod"
+    ]
     assert engine.asked == ("red car", "tripod")
 
 

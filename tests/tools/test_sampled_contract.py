@@ -16,7 +16,7 @@ from analyzer_agent.testing import FakeVideo
 from analyzer_agent.timeline import TimeRange, first_instant, instants, known_instants, sample_end
 from analyzer_agent.tools import captions, moments, objects, tags, text
 from analyzer_agent.tools.engines import rapidocr
-from engines import LoadedEngine
+from engines import LoadedEngine, grains_of
 
 STEPS = (250, 500, 1_000, 2_000, 4_000, 16_000)
 
@@ -69,11 +69,6 @@ class Cheap:
 
     def _fits(self, number: int, labels: int) -> list[float]:
         return [0.7 if n == number % labels and number % 5 else 0.0 for n in range(labels)]
-
-
-def grains_of(video: Any, spec: Spec, span: TimeRange, step: int) -> list[Grain]:
-    """Return the whole grains of a range with all their instants, as the layer above asks for them."""
-    return [Grain(g, step, tuple(instants(g, step, video.picture))) for g in span.grains(spec.grain, video.duration)]
 
 
 def found_in(spec: Spec, engine: Any, video: Any, grains: Sequence[Grain]) -> Mapping[TimeRange, Sequence[Observation]]:

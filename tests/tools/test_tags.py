@@ -11,17 +11,18 @@ from analyzer_agent import tools as registry
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, Unavailable
 from analyzer_agent.evidence.provenance import make_provenance
-from analyzer_agent.protocols import EngineConfig, Grain
+from analyzer_agent.protocols import EngineConfig
+from analyzer_agent.records import Observation
 from analyzer_agent.sample import sample_path
 from analyzer_agent.session import Session, available_tools
 from analyzer_agent.testing import FakeEngine, FakeVideo
-from analyzer_agent.timeline import TimeRange, instants
+from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.captions import SPEC as CAPTIONS
 from analyzer_agent.tools.engines import open_clip as door
 from analyzer_agent.tools.support import vocabulary
 from analyzer_agent.tools.support.engine_pool import choose_engines
 from analyzer_agent.tools.tags import SHOWN_SCORE, SPEC, selected
-from engines import LoadedEngine
+from engines import LoadedEngine, look_with
 
 ENGINES = registry.load("tags")[1]
 OWN = "[place] a picture of a {}\nshed # mine\nbarn\n\n[mood]\ncalm\nwild\n"
@@ -55,10 +56,8 @@ class Sure(LoadedEngine):
         return [[[*self.scores, *[0.0] * len(group)][: len(group)] for group in groups] for _ in images]
 
 
-def look(engine: Any, video: Any, step: int = 2_000) -> list[Any]:
-    spans = TimeRange(0, video.duration).grains(SPEC.grain, video.duration)
-    grains = [Grain(span, step, tuple(instants(span, step, video.picture))) for span in spans]
-    return [seen for _, found in SPEC.bind({}, engine).analyze(video, grains) for seen in found]
+def look(engine: Any, video: Any, step: int = 2_000) -> list[Observation]:
+    return look_with(SPEC, engine, video, step)
 
 
 def test_each_label_that_fits_is_a_note_with_its_group_the_surest_first(own: Path) -> None:

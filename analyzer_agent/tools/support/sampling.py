@@ -35,9 +35,11 @@ def names_filter(description: str) -> Mapping[str, Any]:
     return {"type": "array", "items": {"type": "string"}, "description": description}
 
 
-def smallest_seen(side: int, input_side: int) -> int:
-    """Return how many pixels of a picture a thing must have, of which `side` pixels become `input_side`."""
-    return ceil(_SMALLEST_SEEN * max(1.0, side / input_side))
+def too_small_text(what: str, side: int, input_side: int, missed: str = "not seen") -> str:
+    """Return how small things are missed in pictures of which `side` pixels become `input_side`; "" if that is 0: not known."""
+    if not input_side:
+        return ""
+    return f"{what} smaller than about {ceil(_SMALLEST_SEEN * max(1.0, side / input_side))} pixels of this picture are {missed}"
 
 
 def observe_grains(
