@@ -128,7 +128,8 @@ class GapRunner:
                 if pending[0].span != waited_for:
                     waited_for = pending[0].span
                     emit(Waiting(call_id, self.job.spec.tool, waited_for))
-                self._wait(cancel)
+                if (cancel or threading.Event()).wait(_POLL_S):
+                    raise Cancelled
         outcome.unexamined += [self._unexamined(g.span, "budget") for g in pending]
         return outcome
 
@@ -239,12 +240,6 @@ class GapRunner:
             done.set()
             keeper.join()
             self.ledger.release()
-
-    def _wait(self, cancel: threading.Event | None) -> None:
-        if cancel is None:
-            time.sleep(_POLL_S)
-        elif cancel.wait(_POLL_S):
-            raise Cancelled
 
     def _seen(self, whole: TimeRange, force: bool) -> CoverageIndex:
         covered = [] if force else self.ledger.covered(self.video.id, self.keys, whole)
