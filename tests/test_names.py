@@ -27,8 +27,8 @@ MODULES = frozenset(
     drawn_text easyocr effort encryption engine engine_pool engines enumeration errors evals events evidence
     fakes faster_whisper fcpxml fencing fields file file_import files finish_call folders folding formats
     frame_converter frame_dedup frames gap_runner gpu grading graph hardware help history http huggingface
-    identities identity import_notes importing index indexing init installed installing job jobs joined jpeg
-    json_formats json_records judge kept_reader languages layout ledger ledger_rows library llm local
+    identities identity import_notes importing index indexing init installed installing job jobs joined joining
+    jpeg json_formats json_records judge kept_reader languages layout ledger ledger_rows library llm local
     local_servers look lost_data loudness maintenance manager media memory merging messages metering migrations
     missing_video model modes moments motion native nodes note_formats note_queries note_table note_tools
     notebook notes objects omnivad open_clip open_clip_files open_clip_loading open_ended openai_chat

@@ -5,60 +5,26 @@ Reading never analyzes; to join, it reads up to `CONTEXT_MS` around the requeste
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
+from analyzer_agent.evidence.joining import SEPARATE_KINDS, SPEECH_GAP_MS, MergedNote, merge_notes, single
 from analyzer_agent.evidence.plan import SampleGrid
 from analyzer_agent.evidence.shots import join_shots, shot_starts
 from analyzer_agent.evidence.tracks import is_piece, join_tracks, merged_track, seen_span
 from analyzer_agent.protocols import Spec
-from analyzer_agent.records import ABSENCE, DOUBT, GAP, SUGGESTED, UNHEARD, Note, Provenance, Reason, Unexamined
+from analyzer_agent.records import ABSENCE, GAP, UNHEARD, Note, Provenance, Reason, Unexamined
 from analyzer_agent.storage import CHAPTER, Store, gc_paused
 from analyzer_agent.timeline import TimeRange, merge
+
+__all__ = ["CONTEXT_MS", "MergedNote", "NoteReader"]
 
 CONTEXT_MS = 600_000
 """How far a lasting state is followed beyond the requested range, in ms."""
 
 _FIRST_CONTEXT_MS = 10_000
-_SPEECH_GAP_MS = 1_500
 _SHOTS_FROM = "scenes"
 """The analyzer that finds cuts."""
-
-SEPARATE_KINDS = ("scene", "subtitle", "look", "voice", "sound", "motion", "speech", "moment", CHAPTER, GAP, ABSENCE)
-"""Kinds whose adjacent equal texts are separate; only pieces marked `continues` are joined."""
-
-
-@dataclass(frozen=True, slots=True)
-class MergedNote:
-    """A note, or several that belong together; shown and cited under the first id.
-
-    `open_start` and `open_end`: coverage ends there, and the event may continue.
-    """
-
-    notes: tuple[Note, ...]
-    span: TimeRange
-    text: str
-    score: float | None
-    uncertain: bool = False
-    open_start: bool = False
-    open_end: bool = False
-
-    @property
-    def id(self) -> int:
-        return self.notes[0].id
-
-    @property
-    def suggested(self) -> list[str]:
-        """The words in it that the engine was told to expect."""
-        return [str(word) for note in self.notes for word in note.observation.detail.get(SUGGESTED) or ()]  # type: ignore[union-attr]
-
-    @property
-    def kind(self) -> str:
-        return self.notes[0].kind
-
-    @property
-    def video(self) -> str:
-        return self.notes[0].video
 
 
 class NoteReader:
@@ -110,7 +76,7 @@ class NoteReader:
             runs += self._join(video, self._selected(others, filters or {}), provenances, window)
             runs = self._within_shots(video, [run for run in runs if run.span.overlaps(span)])
             inside = [run for run in runs if (seen_span(run.notes) or run.span).overlaps(span)]
-            known = TimeRange(window.start + _SPEECH_GAP_MS if window.start else 0, window.end - _SPEECH_GAP_MS)
+            known = TimeRange(window.start + SPEECH_GAP_MS if window.start else 0, window.end - SPEECH_GAP_MS)
             reaches_out = any(r.span.start <= known.start > 0 or r.span.end >= known.end for r in inside)
             if margin >= CONTEXT_MS or not reaches_out:
                 return sorted(inside, key=lambda run: (run.span.start, run.id))
@@ -138,7 +104,7 @@ class NoteReader:
         for run in self.merged_notes(note.video, note.span, keys=[note.key], kinds=[note.kind]):
             if any(other.id == note.id for other in run.notes):
                 return run
-        return _single(note, self.store.notes.provenance(note.key))
+        return single(note, self.store.notes.provenance(note.key))
 
     @gc_paused()
     def search(
@@ -222,7 +188,7 @@ class NoteReader:
     def _tracks(self, pieces: Sequence[Note], filters: Mapping[str, Any], provenances: Mapping[str, Provenance]) -> list[MergedNote]:
         # Filters apply to whole tracks, so they come last.
         wholes = [(track, self._select(merged_track(track), filters)) for track in join_tracks(pieces)]
-        return [replace(_single(whole, provenances.get(whole.key)), notes=tuple(track)) for track, whole in wholes if whole]
+        return [replace(single(whole, provenances.get(whole.key)), notes=tuple(track)) for track, whole in wholes if whole]
 
     def _shots(self, video: str, provenance: Provenance, window: TimeRange) -> list[MergedNote]:
         # The minimum scene length depends on earlier cuts, and a shot ends where the next begins:
@@ -249,27 +215,6 @@ class NoteReader:
         ]
 
 
-def merge_notes(notes: Sequence[Note], provenances: Mapping[str, Provenance]) -> list[MergedNote]:
-    """Merge notes: pieces marked `continues` with their predecessor, and equal adjacent samples.
-
-    Args:
-        notes: of any kinds but scenes, in time order.
-        provenances: by key; tell whether an engine is uncertain.
-    """
-    runs: list[MergedNote] = []
-    latest: dict[tuple[str, ...], int] = {}
-    for note in notes:
-        lasting = note.kind not in SEPARATE_KINDS
-        slots = _continuation_keys(note, lasting)
-        at = next((latest[slot] for slot in slots if slot in latest and _continues(runs[latest[slot]], note, lasting)), len(runs))
-        if at < len(runs):
-            runs[at] = _extended(runs[at], note)
-        else:
-            runs.append(_single(note, provenances.get(note.key)))
-        latest.update(dict.fromkeys(slots, at))
-    return runs
-
-
 def _last_instant(run: MergedNote) -> int | None:
     """Return the time (ms) of the last frame of a merged sample; None for what is no sample."""
     if run.kind == "look":
@@ -284,38 +229,3 @@ def _ended(run: MergedNote, cuts: Sequence[int]) -> MergedNote:
         return run
     at = bisect_right(cuts, last)
     return replace(run, span=TimeRange(run.span.start, cuts[at])) if at < len(cuts) and cuts[at] < run.span.end else run
-
-
-def _continuation_keys(note: Note, lasting: bool) -> list[tuple[str, ...]]:
-    """Return the lookup keys of notes that a piece may continue, most likely first.
-
-    These are the latest note of the same text, and the latest one of the kind.
-    """
-    same_text = (note.key, note.kind, " ".join(note.text.casefold().split()))
-    if lasting:
-        return [same_text]
-    return [(note.key, note.kind)] if note.kind == "speech" else [same_text, (note.key, note.kind)]
-
-
-def _continues(run: MergedNote, note: Note, lasting: bool) -> bool:
-    if not lasting and not note.observation.detail.get("continues"):
-        return False
-    gap = note.span.start - run.span.end
-    return gap <= (_SPEECH_GAP_MS if note.kind == "speech" else 0)
-
-
-def _single(note: Note, provenance: Provenance | None) -> MergedNote:
-    return MergedNote((note,), note.span, note.text, note.observation.score, bool(provenance and provenance.uncertain) or _doubted(note))
-
-
-def _doubted(note: Note) -> bool:
-    return bool(note.observation.detail.get(DOUBT))
-
-
-def _extended(run: MergedNote, note: Note) -> MergedNote:
-    text = f"{run.text} {note.text}" if note.kind == "speech" else run.text
-    scores = [s for s in (run.score, note.observation.score) if s is not None]
-    span = TimeRange(run.span.start, max(run.span.end, note.span.end))
-    return replace(
-        run, notes=(*run.notes, note), span=span, text=text, score=max(scores, default=None), uncertain=run.uncertain or _doubted(note)
-    )

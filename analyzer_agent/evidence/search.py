@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from analyzer_agent.evidence.merging import SEPARATE_KINDS, MergedNote, NoteReader, merge_notes
+from analyzer_agent.evidence.joining import SEPARATE_KINDS, MergedNote, merge_notes
+from analyzer_agent.evidence.merging import NoteReader
 from analyzer_agent.evidence.plan import SampleGrid
 from analyzer_agent.evidence.provenance import BoundAnalyzer, search_provenance
 from analyzer_agent.evidence.tracks import is_piece, join_tracks, merged_track

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import av
 import numpy as np
 
-from analyzer_agent.evidence.merging import merge_notes
+from analyzer_agent.evidence.joining import merge_notes
 from analyzer_agent.evidence.plan import grains_of
 from analyzer_agent.media import open_video
 from analyzer_agent.protocols import EngineConfig, Grain, Video
