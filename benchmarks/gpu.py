@@ -57,6 +57,14 @@ class Row(NamedTuple):
     rule: str
 
 
+class Skipped(NamedTuple):
+    """An analyzer that was not compared: it cannot run here, or (`late`) the time was up."""
+
+    analyzer: str
+    why: str
+    late: bool = False
+
+
 # --- comparing ------------------------------------------------------------------------------------
 
 
@@ -121,7 +129,9 @@ _RULES: dict[str, tuple[Callable[[Sequence[Observation], Sequence[Observation]],
 # --- measuring ------------------------------------------------------------------------------------
 
 
-def compared(footage: Path, seconds: int, weights: dict[str, Path], given: set[str], device: str, deadline: float) -> Iterator[Row | str]:
+def compared(
+    footage: Path, seconds: int, weights: dict[str, Path], given: set[str], device: str, deadline: float, only: Sequence[str] = ()
+) -> Iterator[Row | Skipped]:
     """Yield a row for each analyzer that can run, else the reason why it cannot.
 
     Args:
@@ -131,20 +141,21 @@ def compared(footage: Path, seconds: int, weights: dict[str, Path], given: set[s
         given: the analyzers whose weights are real.
         device: the device to compare with the CPU.
         deadline: when to begin no further analyzer, as `time.monotonic` tells it.
+        only: the analyzers to compare, by default all.
     """
     video = open_video(footage)
     span = TimeRange(0, min(video.duration, seconds * 1000))
     yield _decoded(footage, span, device)
     with closing(EnginePool()) as on_cpu, closing(EnginePool()) as on_device:
-        tools, missing = available_tools(Settings(offline=True, weights=weights, device="cpu"), on_cpu)
-        others, _ = available_tools(Settings(offline=True, weights=weights, device=device), on_device)
-        for name, why in missing.items():
-            yield f"{name}: not run, {why}"
+        settings = Settings(offline=True, weights=weights, device="cpu", tools=tuple(only) or None)
+        tools, missing = available_tools(settings, on_cpu)
+        others, _ = available_tools(settings.changed(device=device), on_device)
+        yield from (Skipped(name, why) for name, why in missing.items())
         for name, tool in tools.items():
             if tool.spec.needs not in ("picture", "audio") or tool.spec.resource == "network":
                 continue
             if time.monotonic() > deadline:
-                yield f"{name}: not run, the time is up"
+                yield Skipped(name, "the time is up", late=True)
             else:
                 source = _WEIGHTS_OF.get(name, name)
                 yield _row(tool, others[name], video, span, random=source in weights and source not in given)
@@ -223,11 +234,12 @@ def random_weights(scratch: Path) -> dict[str, Path]:
 
 
 def main() -> None:
-    """Parse the command line, compare and report; exit with 1 if findings differ by too much."""
+    """Parse the command line, compare and report; exit with 1 if findings differ by too much or the time is up."""
     parser = argparse.ArgumentParser("benchmarks/gpu.sh", description="Compare every analyzer on the GPU with itself on the CPU.")
     parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="footage and real weights (default: drawn and random)")
     parser.add_argument("--device", default="cuda" if has_gpu_driver() else "cpu", help="what to compare with the CPU (default: a GPU)")
     parser.add_argument("--seconds", type=int, default=60, metavar="S", help="how much of the footage is analyzed (default: 60)")
+    parser.add_argument("--only", type=lambda text: text.split(","), default=[], metavar="A,A,...", help="which analyzers (default: all)")
     parser.add_argument("--scratch", type=Path, metavar="DIR", help="where footage and weights are made and kept (default: temporary)")
     chosen = parser.parse_args()
     deadline = time.monotonic() + _MINUTES * 60
@@ -241,9 +253,10 @@ def main() -> None:
     # benchmarks/gpu.sh ends what takes too long; the rows so far are shown all the same.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("Not all analyzers were compared within the time."))
     try:
-        for row in compared(footage, chosen.seconds, random_weights(scratch) | given, set(given), chosen.device, deadline):
-            if isinstance(row, str):
-                print(row, flush=True)
+        for row in compared(footage, chosen.seconds, random_weights(scratch) | given, set(given), chosen.device, deadline, chosen.only):
+            if isinstance(row, Skipped):
+                print(f"{row.analyzer}: not run, {row.why}", flush=True)
+                failed |= row.late
                 continue
             print(f"{row.analyzer}: {row.equal:.1%} equal, {row.speeds[1]:.3g} x real time", flush=True)
             failed |= row.equal < row.least

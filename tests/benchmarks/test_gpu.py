@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from analyzer_agent.records import Observation, Sample
+from analyzer_agent.sample import sample_path
 from analyzer_agent.timeline import TimeRange
 from benchmarks import gpu
 
@@ -35,3 +36,9 @@ def test_words_notes_and_directions() -> None:
     assert gpu.same_spans([seen("a"), seen("b")], [seen("a"), seen("b", 1)]) == 1 / 3
     pairs = [embedded(1, 0), embedded(0.6, 0.8)], [embedded(1, 0), embedded(0.8, 0.6)]
     assert gpu.same_directions(*pairs) == pytest.approx(0.96, abs=1e-3), "the worst one"
+
+
+def test_what_the_time_was_too_short_for_is_told_and_a_failure() -> None:
+    decoded, late = gpu.compared(sample_path(), 1, {}, set(), "cpu", 0.0, ["scenes"])
+    assert isinstance(decoded, gpu.Row) and decoded.equal == 1
+    assert late == gpu.Skipped("scenes", "the time is up", late=True)
