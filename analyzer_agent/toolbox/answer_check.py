@@ -13,6 +13,7 @@ from analyzer_agent.evidence.merging import MergedNote
 from analyzer_agent.evidence.rendering import as_text, fenced_result, spans_text
 from analyzer_agent.fencing import fenced, quoted
 from analyzer_agent.records import ABSENCE, Claim, Confidence, Ending, ToolCall, ToolResult, Usage
+from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import Toolbox
 from analyzer_agent.toolbox.citations import cited_ids, cited_parts, strip_invalid, with_repeats
 from analyzer_agent.toolbox.finish_call import DraftAnswer
@@ -135,6 +136,7 @@ def check_answer(
     allowed = list(options)
     wrong = misquotations(draft.text, cited if draft.found else (), citable, allowed)
     times = made_up_times(draft.text, cited, citable, allowed) if draft.found else []
+    times += _misplaced(draft.text, citable)
     unknown = dict.fromkeys(n for n in (*cited_ids(draft.text), *notes) if n not in citable)
     problem = draft.complaint if evidence is None else _problem(draft, cited, list(unknown), [quote for _, quote in wrong], times, looked)
     unsupported += [claim for claim, _ in wrong if claim not in unsupported]
@@ -159,6 +161,20 @@ def check_answer(
         video=draft.video,
         moments=tuple((n, part.start, part.end) for n, parts in cited_parts(draft.text).items() if n in cited for part in parts),
     )
+
+
+_NEAR_MS = 1_000
+"""A part that begins or ends so far outside of its note, in ms, is still meant to be in it."""
+
+
+def _misplaced(text: str, citable: Mapping[int, MergedNote | None]) -> list[str]:
+    """Return the parts that marks name although their notes are not there."""
+    found = []
+    for number, parts in cited_parts(text).items():
+        if run := citable.get(number):
+            near = TimeRange(max(0, run.span.start - _NEAR_MS), run.span.end + _NEAR_MS)
+            found += [f"{part} of #{number}" for part in parts if not part.overlaps(near)]
+    return found
 
 
 _MAX_ABSENCES = 6

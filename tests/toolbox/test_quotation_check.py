@@ -237,6 +237,10 @@ class TestVerdict:
         verdict = self.checked("Forty [#1 0:01.2-0:01.5]. Monday [#2 0:02]. Both [#1, #2 0:09]. No [#77 0:01].")
         assert verdict.moments == ((1, 1_200, 1_500), (2, 2_000, 3_000)) and "[#1]. Monday [#2]" in verdict.text
 
+    def test_a_part_that_is_not_in_its_note_is_no_part_of_it(self) -> None:
+        verdict = self.checked("Forty [#1 9:00-9:02].")
+        assert verdict.problem == "these times are not those of the notes that are cited: 9:00-9:02 of #1." and verdict.confidence == "low"
+
     def test_a_claim_is_told_once(self) -> None:
         verdict = self.checked('She says "it costs ninety dollars" [#1, #77].', 1, 77)
         assert verdict.unsupported == ('She says "it costs ninety dollars" [#1, #77].',)
