@@ -84,13 +84,13 @@ class Library:
         return {number: self.folders.shown(path) for path, number in reversed(self._ids().items())}
 
     def sessions(self) -> list[dict[str, Any]]:
-        """Return the conversations about these videos alone, newest first."""
+        """Return the conversations about these videos alone, newest first; `ids` are those of the videos, which copies share."""
         names, rows = self._names(), []
         for session in self.store.history.sessions():
             ids = json.loads(session["videos"])
             if all(id in names for id in ids):
                 about = {"session": session["name"], "begun": session["created"], "questions": session["turns"]}
-                rows.append(about | {"first_question": session["first_question"], "videos": [names[id] for id in ids]})
+                rows.append(about | {"first_question": session["first_question"], "videos": [names[id] for id in ids], "ids": ids})
         return rows
 
     def videos_of(self, session: str) -> list[str]:

@@ -44,7 +44,8 @@ class OpenedVideos:
                 PageVideo(file, name, f"/api/media?video={quote(name, errors='replace')}", self._kept(file.id))
                 for name, file in zip(names, files, strict=True)
             ]
-            about = [one for one in library.sessions() if session in ("", one["session"]) and set(one["videos"]) & set(names)]
+            ids = {file.id for file in files}
+            about = [one for one in library.sessions() if session in ("", one["session"]) and ids & set(one["ids"])]
             talks = [
                 {"name": one["session"], "begun": one["begun"], "turns": self._turns(one["session"], one["session"] in running)}
                 for one in about

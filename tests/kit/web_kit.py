@@ -66,6 +66,9 @@ def served(folder: Path, *replies: Any, store: Path | None = None, **more: Any) 
         finally:
             for job in jobs.all():
                 job.cancel()
+            for reply in replies:
+                if isinstance(reply, Held):  # else a test that has failed waits for it
+                    reply.go.set()
             server.should_exit = True
             thread.join(WAIT_S)
             library.close()

@@ -44,10 +44,13 @@ def test_a_question_is_asked_followed_and_gone_on_with(tmp_path: Path) -> None:
         session = begun.json()["session"]
         second = client.post("/api/ask", json={"question": "In what?", "session": session}).json()
         assert messages(client, second["id"])[-1][1]["answer"]["answer"].startswith("Pounds")
-        assert client.get("/api/sessions").json()["sessions"][0] == {
-            **{"session": session, "first_question": QUESTION["question"], "questions": 2, "videos": ["pier.mp4"]},
-            "begun": client.get("/api/sessions").json()["sessions"][0]["begun"],
-        }
+        (kept,) = client.get("/api/sessions").json()["sessions"]
+        assert [kept[name] for name in ("session", "first_question", "questions", "videos")] == [
+            session,
+            QUESTION["question"],
+            2,
+            ["pier.mp4"],
+        ]
         page = client.get("/api/page", params={"session": session}).json()
         assert page["videos_of"] == ["pier.mp4"] and len(page["sessions"][0]["turns"]) == 2
         assert page["sessions"][0]["turns"][0]["answer"]["citations"][0]["video"] == page["videos"][0]["id"]

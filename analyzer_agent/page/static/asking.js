@@ -50,7 +50,7 @@ export class Asking {
       this.#start(this.field.value, {});
     });
     this.status = element("p", { class: "status", role: "status" });
-    this.asked = element("h3", { dir: "auto" });
+    this.asked = element("h2", { dir: "auto" });
     this.steps = element("ol", { class: "steps" });
     this.partial = element("p", { class: "answer", dir: "auto", hidden: true });
     this.cost = element("p", { class: "soft" });
