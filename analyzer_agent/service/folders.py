@@ -6,6 +6,7 @@ from pathlib import Path
 from analyzer_agent.errors import AgentError, MediaError, near
 from analyzer_agent.media import media_in
 from analyzer_agent.media.folders import natural
+from analyzer_agent.media.playlists import named_files
 
 
 class NotFound(AgentError):
@@ -37,7 +38,8 @@ class NamedFolders:
     def locate(self, given: str | Path) -> Path:
         """Return the real path of a file, which lies in a named folder or is a named file.
 
-        What lies outside is told like what does not exist, so that nobody learns what is there.
+        What lies outside is told like what does not exist, so that nobody learns what is there. A
+        playlist that names a file outside is not found either.
 
         Args:
             given: an absolute path, or one relative to a named folder, such as `shown` returns.
@@ -50,7 +52,7 @@ class NamedFolders:
                 found = candidate.resolve(strict=True)
             except (OSError, ValueError):  # ValueError: a null character
                 continue
-            if found.is_file() and self.contains(found):
+            if found.is_file() and self.contains(found) and all(map(self.contains, named_files(found))):
                 return found
         raise NotFound(
             f"There is no file {str(given)!r} in the folders that were named at start.", hint="List the videos to see the names."

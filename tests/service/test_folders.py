@@ -42,6 +42,16 @@ def test_absolute_paths_outside_and_beside_a_named_file_are_refused(tree: Path) 
             folders.locate(given)
 
 
+@pytest.mark.parametrize("text", ["#EXTM3U\n#EXTINF:1,\n../secret/c.mp4\n", 'FILE "../secret/c.mp4" WAVE\n'])
+def test_a_playlist_that_names_a_file_outside_is_not_found(tree: Path, text: str) -> None:
+    (tree / "named/list.m3u8").write_text(text)
+    folders = NamedFolders([tree / "named"])
+    with pytest.raises(AgentError):
+        folders.locate("list.m3u8")
+    (tree / "named/list.m3u8").write_text(text.replace("../secret/c.mp4", "a.mp4"))
+    assert folders.locate("list.m3u8").name == "list.m3u8"
+
+
 def test_a_name_that_two_folders_share_is_shown_as_a_whole_path(tree: Path) -> None:
     (tree / "secret/a.mp4").write_bytes(b"y")
     folders = NamedFolders([tree / "named", tree / "secret"])

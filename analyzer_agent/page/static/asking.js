@@ -129,6 +129,7 @@ export class Asking {
     this.asked.textContent = job.question;
     this.status.textContent = "Starting";
     this.live.hidden = false;
+    this.live.scrollIntoView({ block: "nearest" }); // on a phone it may be below what is seen
     this.#offer();
     history.replaceState(null, "", `/watch?${new URLSearchParams({ session: job.session })}${location.hash}`);
     byId("new").hidden = false;
