@@ -14,7 +14,6 @@ from analyzer_agent.messages import question_message
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols.metering import metering
 from analyzer_agent.records import ToolCall, ToolResult, Unexamined, Usage
-from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import Toolbox, fenced_result
 from analyzer_agent.toolbox.answer_check import Outcome, StopReason
 from analyzer_agent.toolbox.scheduler import spent_ms
@@ -68,11 +67,17 @@ def _as_evidence(told: Description, results: Sequence[ToolResult], toolbox: Tool
 
 
 def _gaps(left: Sequence[Unexamined], toolbox: Toolbox) -> str:
-    groups: dict[tuple[str, str, str], list[TimeRange]] = {}
+    """Return what was not examined: what is on another track once, the rest by analyzer."""
+    groups: dict[tuple[str, str, str], list[Unexamined]] = {}
     for u in left:
         video = f" of {toolbox.names[u.video]}" if len(toolbox.session_videos) > 1 else ""
-        groups.setdefault((u.analyzer, video, u.reason), []).append(u.span)
-    return "; ".join(f"{analyzer} {spans_text(spans)}{video} ({reason})" for (analyzer, video, reason), spans in groups.items())
+        elsewhere = u.reason == "other_track"
+        groups.setdefault((u.detail if elsewhere else u.analyzer, video, "" if elsewhere else u.reason), []).append(u)
+    parts = []
+    for (name, video, reason), ones in groups.items():
+        where = f" {spans_text([u.span for u in ones])}{video} ({reason.replace('_', ' ')})" if reason else video
+        parts.append(f"{name}{where}")
+    return "; ".join(parts)
 
 
 def _stop_reason(results: Sequence[ToolResult]) -> StopReason | None:
