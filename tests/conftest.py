@@ -51,6 +51,8 @@ _LONG = (
     "test_llm_errors",
     "test_llm_time",
     "test_long_video",
+    "test_mcp_tools",
+    "test_mcp_transports",
     "test_meaning",
     "test_media_audio",
     "test_media_file",

@@ -53,6 +53,8 @@ MAY_IMPORT = {
     "page": (*LAYER_0, "storage", "evidence", "media"),
     # a door: HTTP
     "web": (*LAYER_0, "config", "storage", "service", "page", "media"),
+    # a door: other agents
+    "mcp_server": (*LAYER_0, "config", "storage", "media", "toolbox", "session", "service", "page", "web"),
     # beside them: writes parts of videos as text for editing programs
     "clips": LAYER_0,
     # beside them: what a notebook shows, which objects make when they are displayed
@@ -99,8 +101,9 @@ DOORS: dict[str, str | tuple[str, ...]] = {
     "PIL": ("tools.engines.open_clip", "media.drawn_text"),
     "opentimelineio": "clips.timelines",
     "otio_cmx3600_adapter": "clips.timelines",
-    "starlette": ("web", "cli.serve"),
+    "starlette": ("web", "cli.serve", "mcp_server"),
     "uvicorn": "cli.serve",
+    "mcp": ("mcp_server", "cli.mcp"),
     "pycocoevalcap": "evals.score.captions",
 }
 
@@ -193,7 +196,7 @@ def test_only_the_session_and_the_doors_import_evals() -> None:
 
 
 def test_only_the_doors_import_the_page() -> None:
-    assert {name for name, below in MAY_IMPORT.items() if "page" in below} == {"cli", "web"}
+    assert {name for name, below in MAY_IMPORT.items() if "page" in below} == {"cli", "web", "mcp_server"}
 
 
 def test_imports_that_go_upward_are_late_or_for_the_type_checker() -> None:

@@ -17,9 +17,11 @@ from analyzer_agent.errors import AgentError, require
 from analyzer_agent.sanitize import one_line
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from analyzer_agent.service import NamedFolders
 
-_LOOPBACK = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 _SHORTEST_TOKEN = 16
 _END_S = 2
 """Seconds that open connections have at the end."""
@@ -27,7 +29,7 @@ _END_S = 2
 
 @command()
 @click.argument("paths", nargs=-1, metavar="[VIDEO|FOLDER]...")
-@click.option("--host", default=_LOOPBACK, metavar="ADDRESS", help="Listen here; other machines then reach it.  [default: 127.0.0.1]")
+@click.option("--host", default=LOOPBACK, metavar="ADDRESS", help="Listen here; other machines then reach it.  [default: 127.0.0.1]")
 @click.option("--port", default=8765, type=click.IntRange(0, 65535), metavar="N", help="The port; 0 means any free one.  [default: 8765]")
 @click.option("--token", envvar="ANALYZER_SERVE_TOKEN", metavar="TEXT", help="The secret of all requests.  [default: a new one]")
 @click.option("--at-once", default=2, type=click.IntRange(min=1), metavar="N", help="Answer so many questions at once.  [default: 2]")
@@ -41,16 +43,14 @@ def serve(paths: tuple[str, ...], host: str, port: int, token: str | None, at_on
     know OpenAI's API take http://ADDRESS/v1 as base URL and the token as key.
     """
     settings = settings_of(flags)
-    uvicorn = require("uvicorn", "page", "serve")
+    require("uvicorn", "page", "serve")
     require("starlette", "page", "serve")
-    if token is not None and len(token) < _SHORTEST_TOKEN:
-        raise AgentError(f"The token has {len(token)} characters.", hint=f"Give at least {_SHORTEST_TOKEN}, or none for a new one.")
+    secret = secret_of(token)
     from analyzer_agent.service import Jobs, Library, NamedFolders
     from analyzer_agent.web import create_app
 
     folders = NamedFolders(paths or ["."])
-    secret = token or secrets.token_urlsafe(32)
-    with _listening(host, port) as listener, Jobs(settings, folders, running=at_once) as jobs:
+    with listening(host, port) as listener, Jobs(settings, folders, running=at_once) as jobs:
         library = Library(folders, settings)
         try:
             base = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
@@ -60,15 +60,32 @@ def serve(paths: tuple[str, ...], host: str, port: int, token: str | None, at_on
             echo(address)
             if open_:
                 click.launch(address)
-            app = create_app(jobs, library, secret, [host, socket.gethostname()] if host != _LOOPBACK else [])
-            config = uvicorn.Config(app, log_level=logging.WARNING, access_log=False, timeout_graceful_shutdown=_END_S, server_header=False)
-            with suppress(KeyboardInterrupt):  # the way to end a server, and no interruption of anything
-                uvicorn.Server(config).run(sockets=[listener])
+            app = create_app(jobs, library, secret, [host, socket.gethostname()] if host != LOOPBACK else [])
+            run_app(app, listener)
         finally:
             library.close()
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def secret_of(token: str | None) -> str:
+    """Return the secret of a server: the given one, or a new one.
+
+    Raises:
+        AgentError: the given one is too short.
+    """
+    if token is not None and len(token) < _SHORTEST_TOKEN:
+        raise AgentError(f"The token has {len(token)} characters.", hint=f"Give at least {_SHORTEST_TOKEN}, or none for a new one.")
+    return token or secrets.token_urlsafe(32)
+
+
+def run_app(app: "ASGIApp", listener: socket.socket) -> None:
+    """Serve an application on a socket until Ctrl-C."""
+    uvicorn = require("uvicorn", "page", "serve")
+    config = uvicorn.Config(app, log_level=logging.WARNING, access_log=False, timeout_graceful_shutdown=_END_S, server_header=False)
+    with suppress(KeyboardInterrupt):  # the way to end a server, and no interruption of anything
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def listening(host: str, port: int) -> socket.socket:
     """Return a socket that listens.
 
     Raises:
@@ -92,7 +109,7 @@ def _first_page(folders: "NamedFolders") -> str:
 def _tell(folders: "NamedFolders", host: str, base: str) -> None:
     names: Sequence[str] = [one_line(str(root)) for root in folders.roots]
     echo(f"Serving {', '.join(names)} at {base}. Ctrl-C ends it.", err=True)
-    if host != _LOOPBACK:
+    if host != LOOPBACK:
         echo(
             "Whoever has the address below can ask and watch. It is sent unencrypted: use a trusted network, or a proxy with TLS.", err=True
         )

@@ -78,7 +78,7 @@ class Access:
             return _refused(403, f"Pages of {origin!r} may not ask this server.", "Send requests from its own page, or without a browser.")
         kind, _, secret = headers.get("authorization", "").partition(" ")
         if not any(map(self._is_token, (given, cookie, secret if kind.casefold() == "bearer" else ""))):
-            return _refused(401, "The token is missing or wrong.", "Open the address that `analyzer-agent serve` printed.")
+            return _refused(401, "The token is missing or wrong.", "Use what the server printed when it was started.")
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > MAX_BODY:
             return _refused(413, f"The request is larger than {MAX_BODY} bytes.", "Name videos by their names, and ask shorter.")

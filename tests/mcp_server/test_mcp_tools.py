@@ -1,0 +1,150 @@
+"""The tools of the MCP server, over the SDK's own client in one process: what is listed, what comes back, what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("mcp", reason="needs the extra mcp")
+
+from mcp import Client, MCPError
+
+from analyzer_agent.mcp_server import skill_text
+from analyzer_agent.toolbox import tools_for_any_video
+from mcp_kit import harbour, server_on, text_of, with_client
+from session_kit import SUBTITLES, says
+from web_kit import Held
+
+
+def test_the_tools_are_those_of_the_toolbox_with_the_video(tmp_path: Path) -> None:
+    with server_on(harbour(tmp_path)) as (server, jobs):
+        listed = {tool.name: tool for tool in with_client(server, Client.list_tools).tools}
+        for group in tools_for_any_video(jobs.specs()):
+            for tool in group:
+                schema = listed[tool["function"]["name"]].input_schema
+                assert [*schema["properties"]] == ["video", *tool["function"]["parameters"]["properties"]]
+    own = {"list_videos", "search_library", "ask", "start", "status", "result", "cancel"}
+    assert own <= set(listed) and "finish" not in listed
+    assert listed["ask"].annotations is not None and not listed["ask"].annotations.read_only_hint
+    assert listed["search_notes"].annotations is not None and listed["search_notes"].annotations.read_only_hint
+    told = listed["read_subtitles"].input_schema["properties"]["ranges"]["description"]
+    assert "0:00-0:30" in told
+
+
+def test_videos_are_listed_asked_about_and_searched(tmp_path: Path) -> None:
+    async def use(client: Client) -> None:
+        assert '"pier.mp4"' in text_of(await client.call_tool("list_videos"))
+        seen: list[tuple[float, str | None]] = []
+
+        async def progress(progress: float, total: float | None, message: str | None) -> None:
+            seen.append((progress, message))
+
+        answer = await client.call_tool("ask", {"question": "What does a crate cost?", "videos": ["pier.mp4"]}, progress_callback=progress)
+        text = text_of(answer)
+        assert not answer.is_error and text.startswith("<notes>\nForty [#2].\n") and '"A crate costs forty pounds."\n</notes>' in text
+        assert answer.meta is not None and answer.meta["state"] == "answered" and answer.meta["session"] in text
+        assert seen and [done for done, _ in seen] == sorted({done for done, _ in seen}) and all(message for _, message in seen)
+        again = await client.call_tool("ask", {"question": "In what?", "session": answer.meta["session"]})
+        assert "Pounds" in text_of(again)
+        assert "forty pounds" in text_of(await client.call_tool("search_library", {"words": "crate"}))
+        listed = text_of(await client.call_tool("list_videos"))
+        assert '"notes": 2' in listed and answer.meta["session"] in listed
+
+    with server_on(harbour(tmp_path), SUBTITLES, says("Forty [#2].", 2), says("Pounds [#2].", 2)) as (server, _):
+        with_client(server, use)
+
+
+def test_analyzers_and_look_ups_return_notes_as_data(tmp_path: Path) -> None:
+    async def use(client: Client) -> None:
+        read = await client.call_tool("read_subtitles", {"video": "pier.mp4", "ranges": "0:00-0:02"})
+        assert '<notes>\n#1 0:00.2-0:00.9 subtitle "Welcome to the harbour."' in text_of(read) and not read.is_error
+        found = await client.call_tool("search_notes", {"video": "pier.mp4", "query": "crate"})
+        assert "<notes>\n#2" in text_of(found)
+        seen = await client.call_tool("view", {"video": "pier.mp4", "ranges": "0:00-0:01"})
+        assert [part.mime_type for part in seen.content if part.type == "image"] == ["image/jpeg"] * 8
+
+    with server_on(harbour(tmp_path)) as (server, _):
+        with_client(server, use)
+
+
+def test_what_takes_long_becomes_a_job_that_can_be_waited_for_and_stopped(tmp_path: Path) -> None:
+    held, never = Held(says("Forty [#2].", 2)), Held(says("Pounds [#2].", 2))
+
+    async def use(client: Client) -> None:
+        first = await client.call_tool("ask", {"question": "One?", "videos": ["pier.mp4"]})
+        assert first.meta is not None and first.meta["state"] in ("waiting", "running")
+        job = first.meta["job"]
+        assert f"Call result with job='{job}'" in text_of(first)
+        assert job in text_of(await client.call_tool("status")) and job in text_of(await client.call_tool("status", {"job": job}))
+        held.go.set()
+        result = await client.call_tool("result", {"job": job})
+        while result.meta and result.meta["state"] == "running":
+            result = await client.call_tool("result", {"job": job})
+        assert "Forty [#2]." in text_of(result)
+        second = await client.call_tool("start", {"tool": "ask", "arguments": {"question": "Two?", "videos": ["pier.mp4"]}})
+        assert second.meta is not None
+        await client.call_tool("cancel", {"job": second.meta["job"]})
+        never.go.set()
+        stopped = await client.call_tool("result", {"job": second.meta["job"]})
+        while stopped.meta and stopped.meta["state"] in ("waiting", "running"):
+            stopped = await client.call_tool("result", {"job": second.meta["job"]})
+        assert stopped.meta is not None and stopped.meta["state"] == "stopped" and not stopped.is_error
+
+    with server_on(harbour(tmp_path), SUBTITLES, held, never, wait_s=0.2) as (server, _):
+        with_client(server, use)
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "told"),
+    [
+        ("ask", {"question": "What?", "videos": ["../secret.mp4"]}, "There is no file '../secret.mp4'"),
+        ("ask", {"question": "What?"}, "at least one video"),
+        ("ask", {"question": "What?", "session": "other"}, "no session 'other'"),
+        ("ask", {}, "Missing argument 'question'"),
+        ("read_subtitles", {"video": "../secret.mp4", "ranges": "0-1"}, "There is no file"),
+        ("read_subtitles", {"video": "pier.mp4", "ranges": "soon"}, "'soon' is not a"),
+        ("search_notes", {"query": "crate"}, "Missing argument 'video'"),
+        ("transcribe_speech", {"video": "pier.mp4"}, "'transcribe_speech' is not a tool"),
+        ("start", {"tool": "list_videos", "arguments": {}}, "not a valid 'tool'"),
+        ("result", {"job": "nobody"}, "no job 'nobody'"),
+        ("askk", {}, "did you mean 'ask'?"),
+    ],
+)
+def test_what_cannot_be_done_is_told_as_an_error(tmp_path: Path, tool: str, arguments: dict[str, object], told: str) -> None:
+    with server_on(harbour(tmp_path)) as (server, _):
+        result = with_client(server, lambda client: client.call_tool(tool, arguments))
+    assert result.is_error and told in text_of(result)
+
+
+def test_resources_are_notes_frames_reports_and_the_skill(tmp_path: Path) -> None:
+    async def use(client: Client) -> None:
+        await client.call_tool("read_subtitles", {"video": "pier.mp4", "ranges": "0:00-0:02"})
+        uris = [resource.uri for resource in (await client.list_resources()).resources]
+        assert {"skill:///SKILL.md", "notes:///pier.mp4", "report:///pier.mp4"} <= set(map(str, uris))
+        templates = [template.uri_template for template in (await client.list_resource_templates()).resource_templates]
+        assert templates == ["notes:///{video}", "frame:///{video}{?at}", "report:///{video}"]
+        read = {uri: (await client.read_resource(uri)).contents[0] for uri in [*map(str, uris), "frame:///pier.mp4?at=0:01"]}
+        assert "forty pounds" in read["notes:///pier.mp4"].text  # type: ignore[union-attr]
+        assert read["skill:///SKILL.md"].text == skill_text()  # type: ignore[union-attr]
+        assert "<!doctype html>" in read["report:///pier.mp4"].text  # type: ignore[union-attr]
+        assert read["frame:///pier.mp4?at=0:01"].mime_type == "image/jpeg"
+        for wrong, told in [
+            ("notes:///..%2Fsecret.mp4", "There is no file"),
+            ("frame:///pier.mp4?at=soon", "'at'"),
+            ("other:///pier.mp4", "There is no resource"),
+        ]:
+            with pytest.raises(MCPError, match=told):
+                await client.read_resource(wrong)
+
+    with server_on(harbour(tmp_path)) as (server, _):
+        with_client(server, use)
+
+
+def test_the_skill_names_tools_that_exist_and_agents_are_told_it(tmp_path: Path) -> None:
+    async def use(client: Client) -> tuple[str, set[str]]:
+        return client.instructions or "", {tool.name for tool in (await client.list_tools()).tools}
+
+    with server_on(harbour(tmp_path)) as (server, _):
+        told, names = with_client(server, use)
+    assert skill_text().startswith("---\nname: analyzer-agent\ndescription: ") and told and told in skill_text()
+    for name in ("list_videos", "ask", "search_library", "overview", "find_all", "query", "view", "status", "result", "cancel", "start"):
+        assert f"`{name}`" in told and name in names
