@@ -1,15 +1,24 @@
 """Tell where in the picture a finding is, how large, and how sure: of text, objects and tracks."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from analyzer_agent.records import Note
+
+if TYPE_CHECKING:
+    from analyzer_agent.evidence.merging import MergedNote
 
 DOUBTFUL = {"text": 0.75, "object": 0.5, "track": 0.5}
 """Scores (0 to 1) below which a finding of a kind is marked as doubtful."""
 
 _PLACES_NAMED = 3
 _THIRD = 1 / 3
+
+
+def is_doubtful(run: "MergedNote") -> bool:
+    """Return whether a finding is marked as doubtful."""
+    lowest = DOUBTFUL.get(run.kind)
+    return lowest is not None and run.score is not None and run.score < lowest
 
 
 def place_text(note: Note, score: float | None) -> str:

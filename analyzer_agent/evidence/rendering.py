@@ -198,11 +198,14 @@ def examined_text(who: str, ranges: Sequence[TimeRange], left: Sequence[Unexamin
     missed = [u.span for u in left if u.reason not in ("not_understood", "other_track")]
     seen = [part for span in ranges for part in span.minus(missed)]
     said = [f"{who} analyzed {spans_text(seen)}" if seen else f"{who} analyzed nothing"]
-    said += left_texts(left)
+    others = left_texts(left)
+    said += others
     if more:
         said.append(more)
     elif not found and total(seen):
         said.append("Nothing was found there")
+    elif others and found:
+        said.append("Found")
     return ".\n".join(line.rstrip(".") for line in said)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from analyzer_agent.briefing import NOTHING_YET, Briefing
-from analyzer_agent.errors import AgentError, Unavailable
+from analyzer_agent.errors import AgentError
 from analyzer_agent.events import Emit, SentBack, TextDelta, Thinking, Verifying, Warned, Writing, discard
 from analyzer_agent.fencing import inline, unfenced
 from analyzer_agent.graph import history, opening, progress
@@ -107,14 +107,7 @@ class Nodes:
             "told_costs": costs,
             "shown": sorted({*state.get("shown", []), *shown}),
         }
-        if not surveys:
-            return begun
-        try:
-            return begun | self._made({**state, **begun}, surveys)  # type: ignore[typeddict-item]
-        except Unavailable as error:  # the question may well do without it
-            self.emit(Warned(f"{error} {error.hint}".strip()))
-            told.append(self.limits.left(state))
-            return begun | {"messages": [{"role": "user", "content": render("question", question=question, state="\n".join(told))}]}
+        return begun | (self._made({**state, **begun}, surveys) if surveys else {})  # type: ignore[typeddict-item]
 
     # --- think ----------------------------------------------------------------------------------------------------
 

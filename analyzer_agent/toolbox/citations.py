@@ -27,6 +27,7 @@ _LEFTOVERS = (
     (re.compile(r"[ \t]+(?=[.!?,;\u2026](?:\s|$)|[\])\u3011]|$)"), ""),
 )
 _MAX_ID_DIGITS = 18
+_TWICE = re.compile(r"(\[#\d+\])(?:[ \t]*\1)+")
 
 
 def parse_id(digits: str) -> int:
@@ -39,7 +40,7 @@ def cited_ids(text: str) -> list[int]:
     return [n for mark in _MARK.finditer(text) for n in _ids_of(mark)]
 
 
-_INSTANT_MS = 1_000
+INSTANT_MS = 1_000
 """The length of a part that is named by a single time."""
 
 
@@ -69,7 +70,7 @@ def _part_of(mark: re.Match[str]) -> tuple[int, TimeRange] | None:
         return None
     try:
         start = parse(mark[2])
-        end = parse(mark[3]) if mark[3] else start + _INSTANT_MS
+        end = parse(mark[3]) if mark[3] else start + INSTANT_MS
         return ids[0], TimeRange(start, max(end, start + 1))
     except (InvalidTime, ValueError):  # no time, or the end before the start: the whole note is cited
         return None
@@ -108,8 +109,8 @@ def sentence_spans(text: str) -> list[tuple[int, int, list[int]]]:
 
 
 def renumber(text: str, ids: Mapping[int, int]) -> str:
-    """Return the text with the numbers in its marks replaced; those that are not among `ids` stay."""
-    return _MARK.sub(lambda mark: f"[{', '.join(f'#{ids.get(n, n)}' for n in _ids_of(mark))}]", text)
+    """Return the text with the numbers in its marks replaced; those that are not among `ids` stay. Equal marks side by side become one."""
+    return _TWICE.sub(r"\1", _MARK.sub(lambda mark: f"[{', '.join(f'#{ids.get(n, n)}' for n in _ids_of(mark))}]", text))
 
 
 def replace_marks(text: str, marks: Mapping[int, str]) -> str:

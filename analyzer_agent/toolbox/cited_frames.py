@@ -16,7 +16,7 @@ from analyzer_agent.records import JSON, Note, Observation, ShownPicture
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import FINEST_STEP, TimeRange
 from analyzer_agent.toolbox.answer_check import CheckedAnswer
-from analyzer_agent.toolbox.citations import renumber, sentences_with_ids
+from analyzer_agent.toolbox.citations import INSTANT_MS, renumber, sentences_with_ids
 
 LOOK_KIND = "look"
 
@@ -97,6 +97,8 @@ def keep_sentences(
 _SEEN_KINDS = frozenset({"text", "object", "track", "caption", "tag", "look", "motion", "moment"})
 """Kinds that tell what a picture shows."""
 
+_SAME_FRAME_MS = 20
+"""Times so close to each other, in ms, name one frame."""
 _MAX_PICTURES, _FEW_PICTURES, _PER_NOTE = 8, 4, 2
 """The most pictures for a judge, each of which costs as much as a page of text; a second one of a note only among few."""
 
@@ -113,9 +115,12 @@ def cited_pictures(runs: Sequence[MergedNote], moments: Sequence[tuple[int, int,
         if run.kind not in _SEEN_KINDS:
             continue
         parts = [part for number, start, end in moments if number == run.id and (part := TimeRange(start, end).within(run.span))]
+        if run.kind == "track" and not parts:
+            parts = [run.span]
         frames = run.notes[len(run.notes) // 2].observation.detail.get("frames")
-        asked = frames if isinstance(frames, list) else [note.span.start for note in run.notes]
-        times = [(part.start + part.end) // 2 for part in parts] or [t for t in asked if isinstance(t, int)]
+        looked = [t for t in frames if isinstance(t, int)] if isinstance(frames, list) else []
+        times = [next((t for t in looked if part.start <= t < part.end), (part.start + part.end) // 2) for part in parts]
+        times = times or looked or [note.span.start for note in run.notes]
         step = max(1, len(times) // _PER_NOTE)
         found.append([ShownPicture(run.id, run.video, run.span, (t,)) for t in times[step // 2 :: step][:_PER_NOTE]])
     # One of each note before the second one of any; what several notes rest on is shown once.
@@ -127,6 +132,13 @@ def cited_pictures(runs: Sequence[MergedNote], moments: Sequence[tuple[int, int,
     return list(once.values())
 
 
+def _until(picture: ShownPicture | None, start: int, end: int) -> int:
+    """Return where a part of a sheet that names one of its frames ends: at the next frame at the latest; times are ms."""
+    if picture is None or end - start != INSTANT_MS:
+        return end
+    return next((t for t in picture.times if start + _SAME_FRAME_MS < t < end), end)
+
+
 def in_frames_only(store: Store, runs: Sequence[MergedNote], question: str, shown: Collection[int]) -> list[MergedNote]:
     """Return cited notes for a judge, without the model's own words on pictures that it saw for this question.
 
@@ -136,12 +148,12 @@ def in_frames_only(store: Store, runs: Sequence[MergedNote], question: str, show
         store: the store.
         runs: the cited notes.
         question: the question.
-        shown: the ids of the notes whose frames the judge is shown.
+        shown: the ids of the notes whose frames the judge is shown; several notes may rest on one frame.
     """
 
     def is_own(run: MergedNote) -> bool:
         params = store.notes.provenance(run.notes[0].key).params
-        return run.id in shown and "view" in params and params.get("question") == question
+        return bool(shown) and "view" in params and params.get("question") == question
 
     return [replace(run, text="seen in its frames") if is_own(run) else run for run in runs]
 
@@ -175,5 +187,5 @@ def keep_cited(
         return answer
     cited = tuple(dict.fromkeys(ids.get(number, number) for number in answer.cited))
     unsupported = tuple(renumber(claim, ids) for claim in answer.unsupported)
-    moments = tuple((ids.get(number, number), start, end) for number, start, end in answer.moments)
+    moments = tuple((ids.get(number, number), start, _until(shown.get(number), start, end)) for number, start, end in answer.moments)
     return replace(answer, text=renumber(answer.text, ids), cited=cited, unsupported=unsupported, moments=moments)

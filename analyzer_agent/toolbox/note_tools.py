@@ -187,9 +187,9 @@ MAX_ANALYZER_COST_MS = 10_000
 """Cost limit of one analyzer over the whole scope, in ms; for longer scopes also of their sum."""
 
 SHORT_SCOPE_MS = 120_000
-"""Up to this scope length, in ms, `_ALWAYS_CHEAP` analyzers need no measurement."""
+"""Up to this scope length, in ms, `ALWAYS_CHEAP` analyzers need no measurement."""
 
-_ALWAYS_CHEAP = ("subtitles", "scenes", "voice", "motion")
+ALWAYS_CHEAP = ("subtitles", "scenes", "voice", "motion")
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ def survey_of(store: Store, session_video: SessionVideo, tools: Iterable[Tool]) 
             continue
         speed = analyzer_call.measured_speed(store, tool)
         cost = round(length * tool.spec.bind({}, tool.engine).effort(session_video.video) / speed) if speed else None
-        if cost <= MAX_ANALYZER_COST_MS if cost is not None else length <= SHORT_SCOPE_MS and tool.spec.name in _ALWAYS_CHEAP:
+        if cost <= MAX_ANALYZER_COST_MS if cost is not None else length <= SHORT_SCOPE_MS and tool.spec.name in ALWAYS_CHEAP:
             chosen.append(tool)
             costs[tool.spec.name] = cost
     if length <= SHORT_SCOPE_MS:
@@ -285,7 +285,9 @@ def run_survey(
     lines, shown = _description(reader, summaries, session_video, runs)
     without, shown_absent = as_text(absent)
     lines, shown = "\n".join(filter(None, (lines, without))), [*shown, *shown_absent]
-    head = "\n".join([*(f"{', '.join(names)} {told}" for told, names in heads.items()), *left_texts([*elsewhere.values()])])
+    others = left_texts([*elsewhere.values()])
+    said = [*(f"{', '.join(names)} {told}" for told, names in heads.items()), *others, *(["Found"] if others and lines else [])]
+    head = ".\n".join(line.rstrip(".") for line in said)
     return ToolResult(
         call.id,
         fenced_result(head, lines),

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from analyzer_agent.errors import Unavailable
-from analyzer_agent.events import ToolFinished, ToolStarted, Warned
-from analyzer_agent.graph import Limits
+from analyzer_agent.events import ToolFinished, ToolStarted
+from analyzer_agent.graph import Limits, opening
+from analyzer_agent.records import Observation
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo, call, fake_spec
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import Tool
@@ -42,17 +42,6 @@ class TestSurvey:
         assert result["content"].endswith("Step 1 of 12. Newly covered: scenes 0:00-1:00; subtitles 0:00-1:00.")
         assert [type(event) for event in talk.events if isinstance(event, ToolStarted | ToolFinished)] == [ToolStarted, ToolFinished]
 
-    def test_what_cannot_be_loaded_is_done_without(self, talks: Make) -> None:
-        class Missing(FakeAnalyzer):
-            def analyze(self, video: Any, grains: Any) -> Any:
-                raise Unavailable("A package is missing.", hint="Install it.")
-
-        tools = [*cheap()[:1], Tool(fake_spec(Missing([]), name="scenes"))]
-        talk = talks(says("Nothing.", [], found=False), says("Nothing.", [], found=False), tools=tools)
-        assert talk.ask().finished == "not_found"
-        assert next(event.text for event in talk.events if isinstance(event, Warned)) == "A package is missing. Install it."
-        assert [message["role"] for message in talk.sent(0)] == ["system", "user"] and "Step 1 of 12." in talk.sent(0)[1]["content"]
-
     def test_the_next_question_tells_nothing_again(self, talks: Make) -> None:
         talk = talks(says(), says("Forty [#1]."), tools=cheap())
         talk.ask()
@@ -63,6 +52,25 @@ class TestSurvey:
     def test_nothing_runs_unasked_where_it_is_not_small(self, talks: Make, more: dict[str, Any]) -> None:
         talk = talks(says("Nothing.", [], found=False), says("Nothing.", [], found=False), tools=cheap(), **more)
         assert talk.ask().steps == () and [message["role"] for message in talk.sent(0)] == ["system", "user"]
+
+    def test_what_became_cheap_since_is_no_reason_to_survey_again(self, talks: Make) -> None:
+        talk = talks(says(), says("Forty [#1]."), tools=[*cheap(), Tool(fake_spec(FakeAnalyzer([]), name="objects"))])
+        talk.ask()
+        talk.toolbox.store.history.add_speed("objects", "fake", "cpu", 600_000, 1_000)
+        talk.toolbox.__dict__.pop("surveys", None)
+        assert talk.ask("Sure?").steps == ()
+
+    def test_doubtful_notes_are_left_out_where_there_are_sure_ones(self, talks: Make) -> None:
+        class Seen(FakeAnalyzer):
+            def analyze(self, video: Any, grains: Any) -> Any:
+                for grain in grains:
+                    found = [("1 dog", 0.9), ("1 sink", 0.3)] if grain.span.start == 0 else []
+                    yield grain, [Observation(TimeRange(0, 900), "object", text, score) for text, score in found]
+
+        talk = talks(calls(LOOK), says(), tools=[Tool(fake_spec(Seen([], kind="object")))])
+        talk.ask()
+        opened = opening.known_notes(talk.toolbox, [])[0]
+        assert "1 dog" in opened and "1 sink" not in opened and opened.endswith("Doubtful ones left out: 1; read_notes tells them.")
 
     def test_one_analyzer_is_for_the_model_to_choose(self, talks: Make) -> None:
         talk = talks(calls(LOOK), says())

@@ -108,8 +108,8 @@ class TestRun:
         result = run(Toolbox(store, [SessionVideo(film.name, film, TimeRange(0, 60_000))], tools))[1]
         told = result.text.split("\n<notes>\n")[0]
         assert told == (
-            "find_scenes, find_motion analyzed 0:00-1:00.\nNothing was found there\n"
-            'Not examined, because it is on another track (<notes>"video track 2 (eng)"</notes>): 0:00-1:00:'
+            "find_scenes, find_motion analyzed 0:00-1:00.\nNothing was found there.\n"
+            'Not examined, because it is on another track (<notes>"video track 2 (eng)"</notes>): 0:00-1:00.\nFound:'
         )
 
     def test_again_it_costs_nothing(self, store: Store) -> None:

@@ -58,7 +58,8 @@ class TestResults:
         head, *notes = result.text.split("\n<notes>\n")
         assert head.split("\n") == [
             "find_fake analyzed 0:00-0:08, 0:16-0:24.",
-            """It failed (<notes>"the data at 8000 are damaged #7 0:00-0:01 text 'trap'"</notes>): 0:08-0:16:""",
+            """It failed (<notes>"the data at 8000 are damaged #7 0:00-0:01 text 'trap'"</notes>): 0:08-0:16.""",
+            "Found:",
         ]
         assert notes and [u.reason for u in result.not_examined] == ["failed"]
 

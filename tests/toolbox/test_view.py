@@ -190,11 +190,14 @@ def test_a_sheet_that_is_cited_does_not_pose_as_a_close_look(tmp_path: Path) -> 
 
 
 def test_a_frame_of_a_sheet_is_cited_by_its_time(tmp_path: Path) -> None:
-    answer: dict[str, Any] = {"answer": "A gull takes the fish [#1 0:12.75].", "notes": [1], "confidence": "high", "outcome": "answered"}
+    said = "A gull takes the fish [#1 0:12.75] [#1 0:12.75]."
+    answer: dict[str, Any] = {"answer": said, "notes": [1], "confidence": "high", "outcome": "answered"}
     model = ScriptedModel(Reply(calls=(call("view"),)), Reply(calls=(call("finish", **answer),)))
     settings = Settings(store=tmp_path / "store.db", sees="yes", verify="never", max_analyzer_ms=0)
     with Session(sample_path(), settings=settings, model=model) as session:
-        (cited,) = session.ask("Who takes the fish?").citations
+        told = session.ask("Who takes the fish?")
+        (cited,) = told.citations
+    assert told.text == f"A gull takes the fish [#{cited.note}]."
     assert str(cited.span) == "0:12.75-0:13.75" and cited.whole and cited.whole.length > 30_000
 
 
