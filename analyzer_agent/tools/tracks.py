@@ -146,6 +146,8 @@ def selected(track: Observation, filters: Mapping[str, Any]) -> Observation | No
     wanted = {name.casefold() for name in filters.get("classes") or ()}
     if wanted and track.text.casefold() not in wanted:
         return None
+    if "seen" not in track.detail:  # imported tracks do not tell in how many frames they were seen
+        return track if track.score is None or track.score >= filters.get("min_score", _COUNTED_SCORE) else None
     counts = cast("int", track.detail["seen"]) >= _MIN_FRAMES and (track.score or 0.0) >= filters.get("min_score", _COUNTED_SCORE)
     return track if counts else None
 

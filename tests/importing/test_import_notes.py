@@ -57,6 +57,15 @@ def test_subtitles_serve_a_video_without_a_track(cli: Cli, bring: Bring, tmp_pat
     assert (row["new_seconds"], row["notes"]) == (0.0, 2)
 
 
+def test_tracks_of_another_program_are_counted(cli: Cli, bring: Bring) -> None:
+    rows = "start,end,text,kind,score\n1,3,person,track,\n7,9,dog,track,0.9\n10,12,dog,track,0.1\n"
+    bring(rows, "--duration", "20")
+    found = cli.json("notes", "film", "--json", "--quiet")
+    assert [(note["start"], note["end"], note["text"]) for note in found] == [(1.0, 3.0, "person"), (7.0, 9.0, "dog")], (
+        "across a grain, too"
+    )
+
+
 def test_importing_again_changes_nothing_and_clearing_throws_away(cli: Cli, bring: Bring, tmp_path: Path) -> None:
     video = talk(tmp_path / "talk.mp4")
     cli("index", video, "--with", "subtitles")
