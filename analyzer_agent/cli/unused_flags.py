@@ -65,13 +65,11 @@ def _device(settings: "Settings", flags: Mapping[str, Any]) -> str | None:
 
 
 def _only_for(*analyzers: str) -> Reason:
+    named = " and ".join(filter(None, (", ".join(analyzers[:-1]), analyzers[-1])))
+
     def reason(settings: "Settings", flags: Mapping[str, Any]) -> str | None:
         chosen = _analyzers(settings, flags)
-        return (
-            f"only {' and '.join(analyzers)} use{'s' if len(analyzers) == 1 else ''} it"
-            if chosen and not {*analyzers} & {*chosen}
-            else None
-        )
+        return f"only {named} use{'s' if len(analyzers) == 1 else ''} it" if chosen and not {*analyzers} & {*chosen} else None
 
     return reason
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from analyzer_agent.errors import ToolRefusal, Unavailable
-from analyzer_agent.events import Emit, ToolStarted
+from analyzer_agent.events import Emit, ToolStarted, Warned
 from analyzer_agent.evidence.merging import MergedNote, NoteReader
 from analyzer_agent.evidence.summary import SummaryCache
 from analyzer_agent.fencing import echoes_fenced
@@ -193,7 +193,9 @@ class Toolbox(SessionNotes):
         except Unavailable as broken:  # it was found, and cannot be loaded: the others can still answer
             if call.name not in self._by_tool:
                 raise
-            self.missing = {**self.missing, self._by_tool[call.name].spec.name: one_line(f"{broken} {broken.hint}")}
+            told = one_line(f"{broken} {broken.hint}")
+            emit(Warned(told, call.id))
+            self.missing = {**self.missing, self._by_tool[call.name].spec.name: told}
             why = f"{call.name} cannot run here: {self.unavailable[call.name]}"
             result = ToolResult(call.id, f"Refused: {why}", args=as_written(call.arguments), refusal=why)
         return replace(result, tool=call.name)

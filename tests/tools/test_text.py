@@ -133,7 +133,7 @@ def test_burnt_in_numbers_are_read_at_their_times(shared: Path) -> None:
 
 
 def test_the_model_is_told_how_small_letters_may_be() -> None:
-    assert "letters lower than about 16 pixels" in SPEC.description
+    assert "letters under 16 pixels" in SPEC.description
 
 
 def test_the_key_and_the_estimate_change_for_pictures_that_are_read_in_tiles_alone() -> None:
