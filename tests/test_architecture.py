@@ -102,7 +102,7 @@ DOORS: dict[str, str | tuple[str, ...]] = {
     "opentimelineio": "clips.timelines",
     "otio_cmx3600_adapter": "clips.timelines",
     "starlette": ("web", "cli.serve", "mcp_server"),
-    "uvicorn": "cli.serve",
+    "uvicorn": ("web.server", "cli.serve"),
     "mcp": ("mcp_server", "cli.mcp"),
     "pycocoevalcap": "evals.score.captions",
 }

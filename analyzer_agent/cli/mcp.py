@@ -44,4 +44,4 @@ def mcp(paths: tuple[str, ...], http: bool, port: int, token: str | None, skill:
             echo(f"Serving MCP at http://{LOOPBACK}:{listener.getsockname()[1]}/mcp. Ctrl-C ends it.", err=True)
             echo("Clients send this header:", err=True)
             echo(f"Authorization: Bearer {secret}")
-            run_app(http_app(server, secret), listener)
+            run_app(http_app(server, secret), listener, jobs)

@@ -1,6 +1,5 @@
 """`serve`: show the page live, take questions over HTTP, and answer chat programs."""
 
-import logging
 import secrets
 import socket
 from collections.abc import Sequence
@@ -13,18 +12,17 @@ import click
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import settings_of, shared_options
 from analyzer_agent.cli.output import echo
+from analyzer_agent.cli.terminal import interruptible, quit_at_once
 from analyzer_agent.errors import AgentError, require
 from analyzer_agent.sanitize import one_line
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from analyzer_agent.service import NamedFolders
+    from analyzer_agent.service import Jobs, Library, NamedFolders
 
 LOOPBACK = "127.0.0.1"
 _SHORTEST_TOKEN = 16
-_END_S = 2
-"""Seconds that open connections have at the end."""
 
 
 @command()
@@ -43,15 +41,15 @@ def serve(paths: tuple[str, ...], host: str, port: int, token: str | None, at_on
     know OpenAI's API take http://ADDRESS/v1 as base URL and the token as key.
     """
     settings = settings_of(flags)
-    require("uvicorn", "page", "serve")
-    require("starlette", "page", "serve")
+    for package in ("uvicorn", "starlette"):
+        require(package, "page", "serve")
     secret = secret_of(token)
     from analyzer_agent.service import Jobs, Library, NamedFolders
     from analyzer_agent.web import create_app
 
     folders = NamedFolders(paths or ["."])
-    with listening(host, port) as listener, Jobs(settings, folders, running=at_once) as jobs:
-        library = Library(folders, settings)
+    with listening(host, port) as listener:
+        jobs, library = Jobs(settings, folders, running=at_once), Library(folders, settings)
         try:
             base = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
             address = f"{base}{_first_page(folders)}token={quote(secret)}"
@@ -61,9 +59,9 @@ def serve(paths: tuple[str, ...], host: str, port: int, token: str | None, at_on
             if open_:
                 click.launch(address)
             app = create_app(jobs, library, secret, [host, socket.gethostname()] if host != LOOPBACK else [])
-            run_app(app, listener)
+            run_app(app, listener, jobs)
         finally:
-            library.close()
+            _end(jobs, library)
 
 
 def secret_of(token: str | None) -> str:
@@ -77,12 +75,12 @@ def secret_of(token: str | None) -> str:
     return token or secrets.token_urlsafe(32)
 
 
-def run_app(app: "ASGIApp", listener: socket.socket) -> None:
-    """Serve an application on a socket until Ctrl-C."""
-    uvicorn = require("uvicorn", "page", "serve")
-    config = uvicorn.Config(app, log_level=logging.WARNING, access_log=False, timeout_graceful_shutdown=_END_S, server_header=False)
+def run_app(app: "ASGIApp", listener: socket.socket, jobs: "Jobs") -> None:
+    """Serve an application on a socket until Ctrl-C, and stop the jobs at its end."""
+    from analyzer_agent.web.server import WebServer
+
     with suppress(KeyboardInterrupt):  # the way to end a server, and no interruption of anything
-        uvicorn.Server(config).run(sockets=[listener])
+        WebServer(app, jobs).run(sockets=[listener])
 
 
 def listening(host: str, port: int) -> socket.socket:
@@ -96,6 +94,16 @@ def listening(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         raise AgentError(f"Cannot listen on {host} port {port}: {error.strerror or error}.", hint="Choose another: --port 0") from error
+
+
+def _end(jobs: "Jobs", library: "Library") -> None:
+    """Stop the running questions and wait for them, unless Ctrl-C is pressed again."""
+    jobs.stop()
+    if not all(job.ended for job in jobs.all()):
+        echo("Stopping: waiting for the steps under way. Ctrl-C again ends at once.", err=True)
+    with interruptible(quit_at_once, grace=None):
+        jobs.close()
+    library.close()
 
 
 def _first_page(folders: "NamedFolders") -> str:

@@ -47,7 +47,7 @@ def interruptible(
     ended = threading.Event()
 
     def stop(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, lambda *_: _quit())
+        signal.signal(signal.SIGINT, lambda *_: quit_at_once())
         on_stop()
         cancel()
         if grace is not None:
@@ -64,10 +64,11 @@ def interruptible(
 
 def _quit_later(ended: threading.Event, grace: float) -> None:
     if not ended.wait(grace):
-        _quit()
+        quit_at_once()
 
 
-def _quit() -> None:
+def quit_at_once() -> None:
+    """End the process now, whatever runs in it."""
     echo_on()
     sys.stdout.flush()
     sys.stderr.write("\nInterrupted. Finished work is stored.\n")

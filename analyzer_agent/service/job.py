@@ -120,7 +120,7 @@ class Job:
             return self._lock.wait_for(lambda: self.ended, timeout)
 
     async def changed(self, seen: int) -> None:
-        """Wait until there are more events than `seen`, or the job has ended; for asyncio."""
+        """Wait until there are more events than `seen`, or its state changes; at once if it has ended. For asyncio."""
         loop, there = asyncio.get_running_loop(), asyncio.Event()
 
         def tell() -> None:
@@ -142,6 +142,8 @@ class Job:
         self._stop.set()
         if self._cancel is not None:
             self._cancel()
+        with self._lock:
+            self._tell()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the job for JSON, with its answer or error; the events are read apart."""

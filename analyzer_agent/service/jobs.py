@@ -154,12 +154,21 @@ class Jobs:
         with self._lock:
             return list(self._jobs.values())
 
-    def close(self) -> None:
-        """Stop all jobs, and return when they have ended. Notes and answers persist."""
+    @property
+    def closed(self) -> bool:
+        """Whether the jobs were stopped, so that none is started any more."""
+        return self._closed
+
+    def stop(self) -> None:
+        """Stop all jobs; those that are within a grain end after it."""
         with self._lock:
             self._closed = True
         for job in self.all():
             job.cancel()
+
+    def close(self) -> None:
+        """Stop all jobs, and return when they have ended. Notes and answers persist."""
+        self.stop()
         self._threads.shutdown()
         self._pool.close()
 

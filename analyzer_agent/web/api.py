@@ -11,7 +11,7 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from analyzer_agent.errors import AgentError
-from analyzer_agent.service import Job, NotFound
+from analyzer_agent.service import Job, Jobs, NotFound
 from analyzer_agent.timeline import TimeRange, parse
 from analyzer_agent.web.bodies import json_object, text_of, texts_of
 from analyzer_agent.web.context import AsciiResponse, context_of
@@ -56,10 +56,12 @@ async def events(request: Request) -> StreamingResponse:
     job = _job(request)
     last = request.headers.get("last-event-id", "")
     start = int(last) + 1 if last.isdecimal() else _number(request, "start", 0, 1 << 31)
-    return StreamingResponse(_sent(job, start), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    return StreamingResponse(
+        _sent(context_of(request).jobs, job, start), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
+    )
 
 
-async def _sent(job: Job, seen: int) -> AsyncIterator[str]:
+async def _sent(jobs: Jobs, job: Job, seen: int) -> AsyncIterator[str]:
     yield "retry: 1000\n\n"
     told = None
     while True:
@@ -72,6 +74,7 @@ async def _sent(job: Job, seen: int) -> AsyncIterator[str]:
             yield f"id: {event.number}\ndata: {json.dumps(event.to_dict() | {'usage': job.usage.to_dict()})}\n\n"
         if ended:
             yield f"event: end\ndata: {json.dumps(job.to_dict())}\n\n"
+        if ended or jobs.closed:
             return
         try:
             await asyncio.wait_for(job.changed(seen), _KEEP_ALIVE_S)

@@ -49,7 +49,7 @@ async def complete(request: Request) -> Response:
         counted = isinstance(options, Mapping) and bool(options.get("include_usage"))
         pieces = _streamed(context, job, messages, videos, counted)
         return StreamingResponse(pieces, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
-    while not job.ended:
+    while not job.ended and not context.jobs.closed:
         try:
             await asyncio.wait_for(job.changed(1 << 31), _POLL_S)
         except TimeoutError:
@@ -74,7 +74,7 @@ async def _streamed(
                 seen = event.number + 1
                 if not isinstance(event.event, TextDelta | Writing | Answered):
                     yield _piece(job, {"reasoning_content": f"{event.text}\n"})
-            if ended:
+            if ended or context.jobs.closed:
                 break
             try:
                 await asyncio.wait_for(job.changed(seen), _POLL_S)

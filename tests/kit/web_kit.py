@@ -1,5 +1,6 @@
 """What the tests of the server share: a real one on loopback, with a scripted model."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,24 +49,23 @@ class Served:
 @contextmanager
 def served(folder: Path, *replies: Any, store: Path | None = None, **more: Any) -> Iterator[Served]:
     """Serve a folder until the block ends."""
-    uvicorn = pytest.importorskip("uvicorn", reason="needs the extra page")
+    pytest.importorskip("uvicorn", reason="needs the extra page")
     from analyzer_agent.web import create_app
+    from analyzer_agent.web.server import WebServer
 
     settings = Settings(store=store or folder / "s.db", tools=("subtitles",), verify="never")
     folders = NamedFolders([folder])
     with Jobs(settings, folders, model=ScriptedModel(*replies), **more) as jobs:
         library = Library(folders, settings)
-        config = uvicorn.Config(create_app(jobs, library, TOKEN), port=0, log_level="error", timeout_graceful_shutdown=1, lifespan="off")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, daemon=True)
+        server = WebServer(create_app(jobs, library, TOKEN), jobs)
+        listener = socket.create_server(("127.0.0.1", 0))
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
         wait_for(lambda: server.started)
-        port = server.servers[0].sockets[0].getsockname()[1]
+        port = listener.getsockname()[1]
         try:
             yield Served(f"http://127.0.0.1:{port}", jobs)
         finally:
-            for job in jobs.all():
-                job.cancel()
             for reply in replies:
                 if isinstance(reply, Held):  # else a test that has failed waits for it
                     reply.go.set()

@@ -163,3 +163,19 @@ def test_the_openapi_document_describes_every_route(tmp_path: Path) -> None:
     described = {(path, method.upper()) for path, methods in openapi_document()["paths"].items() for method in methods}
     routes = {(route.path, method) for route in (*api.ROUTES, *completions.ROUTES) for method in (route.methods or set()) - {"HEAD"}}
     assert described == routes | {("/api/openapi.json", "GET")}
+
+
+def test_the_end_of_the_server_ends_the_streams_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pier(tmp_path)
+    held = Held(says("Forty [#2].", 2))
+    with served(tmp_path, SUBTITLES, held) as server, server.client() as client:
+        job = client.post("/api/ask", json=QUESTION).json()["id"]
+        assert held.asked.wait(WAIT_S)
+        with client.stream("GET", f"/api/jobs/{job}/events") as answer:
+            lines = answer.iter_lines()
+            assert next(lines) == "retry: 1000"
+            server.jobs.stop()
+            assert not [line for line in lines if line == "event: end"]  # it has not ended yet: a page waits for the server
+        held.go.set()
+        assert client.post("/api/ask", json=QUESTION).status_code == 429
+    assert caplog.records == []

@@ -151,7 +151,7 @@ def test_videos_are_chosen_dropped_and_searched(browser: "Browser", tmp_path: Pa
         ask(shown)
         answered(shown, "Forty pounds")
         shown.get_by_role("link", name="All videos").click()
-        shown.locator("#videos-title").wait_for()
+        shown.locator("html[data-ready] #videos-title").wait_for()
         shown.locator("#search").fill("crate")
         shown.get_by_role("link", name="0:01 subtitle: A crate costs forty pounds.").first.click()
         shown.locator("#current", has_text="A crate costs forty pounds.").wait_for()
@@ -178,7 +178,7 @@ def test_axe_finds_no_fault(browser: "Browser", tmp_path: Path, size: str, schem
         answered(shown, "Forty pounds")
         assert faults(shown) == []
         shown.get_by_role("link", name="All videos").click()
-        shown.locator("#videos-title").wait_for()
+        shown.locator("html[data-ready] #videos-title").wait_for()
         shown.locator("#search").fill("crate")
         shown.locator("#found").wait_for()
         assert faults(shown) == []

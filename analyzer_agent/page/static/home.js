@@ -25,6 +25,7 @@ async function start() {
   } catch (error) {
     tell(error.message);
   }
+  if (byId("search").value) search(); // typed while this was loading, or kept by a reload
   document.documentElement.dataset.ready = "";
 }
 
