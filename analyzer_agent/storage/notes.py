@@ -6,6 +6,7 @@ Joining pieces into whole notes is up to `evidence.merging`.
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
+from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ CHAPTER, CHAPTERS = "chapter", "overview"
 
 _decode = json.JSONDecoder().raw_decode
 _PAGE_ROWS = 25
+_PROVENANCE = ", ".join(f"k.{field.name}" for field in fields(Provenance))
 
 
 class NoteSummary(NamedTuple):
@@ -93,13 +95,13 @@ class Notes:
             if not superseded:
                 where.append("NOT EXISTS (SELECT 1 FROM superseded s WHERE s.video = l.video AND s.key = l.key)")
         with self._at.read() as db:
-            rows = db.query(f"SELECT k.* FROM {source} WHERE {' AND '.join(where)} ORDER BY k.id", args)
-            return [_provenance(row) for row in rows]
+            rows = db.execute(f"SELECT {_PROVENANCE} FROM {source} WHERE {' AND '.join(where)} ORDER BY k.id", args)
+            return [_provenance(*row) for row in rows]
 
     def provenance(self, key: str) -> Provenance:
         """Return the provenance of notes with this key."""
         with self._at.read() as db:
-            return _provenance(next(db.query("SELECT * FROM provenances WHERE key = ?", [key])))
+            return _provenance(*db.execute(f"SELECT {_PROVENANCE} FROM provenances k WHERE k.key = ?", [key]).fetchone())
 
     def facts(self, key: str) -> Mapping[str, JSON]:
         """Return `Analyzer.facts` of the engine behind `key`, as of its last load."""
@@ -251,9 +253,10 @@ def _note(video: str, analyzer: str, row: Sequence[Any]) -> Note:
     return Note(id, video, analyzer, key, Observation(TimeRange(start, end), kind, text, score, known))
 
 
-def _provenance(row: Mapping[str, Any]) -> Provenance:
-    columns = {field.name: row[field.name] for field in fields(Provenance)}
-    return Provenance(**columns | {"params": json.loads(row["params"]), "uncertain": bool(row["uncertain"])})
+@lru_cache(maxsize=1024)  # each search reads the same few again and again
+def _provenance(*row: Any) -> Provenance:
+    columns = dict(zip((field.name for field in fields(Provenance)), row, strict=True))
+    return Provenance(**columns | {"params": json.loads(columns["params"]), "uncertain": bool(columns["uncertain"])})
 
 
 class Vectors:
