@@ -12,7 +12,7 @@ from typing import Any, TextIO, TypeAlias
 from filelock import BaseFileLock, FileLock, Timeout
 
 from analyzer_agent.errors import AgentError
-from analyzer_agent.questions import option_letter
+from analyzer_agent.questions import Gold, Question, option_letter
 from analyzer_agent.wording import made_by
 
 Lock: TypeAlias = BaseFileLock
@@ -194,3 +194,17 @@ def append(file: TextIO, record: Mapping[str, Any], out: Path) -> None:
 
 def _not_written(out: Path, error: OSError) -> AgentError:
     return AgentError(f"The answer file {str(out)!r} cannot be used: {error.strerror}.", hint="Choose another --out FILE, or make room.")
+
+
+def skipped_record(question: Question, broken: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return an error record if an earlier question of the same conversation failed, else None."""
+    first = broken.get(question.conversation or "")
+    if first is None:
+        return None
+    return {"error": {"message": f"Not asked: {first!r} comes before it in its conversation and failed.", "hint": "Run it again."}}
+
+
+def gold_fields(gold: Gold) -> dict[str, Any]:
+    """Return the gold fields for scoring, which bypass the manager."""
+    known = gold.dataset != "own" or gold.answer is not None or gold.evidence or gold.type
+    return {"gold": gold.to_dict()} if known else {}

@@ -5,20 +5,30 @@ import queue
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analyzer_agent.batch.answer_file import Lock, append, open_for_append, read_answer_file, refuse_mixing, repair, unlock
+from analyzer_agent.batch.answer_file import (
+    Lock,
+    append,
+    gold_fields,
+    open_for_append,
+    read_answer_file,
+    refuse_mixing,
+    repair,
+    skipped_record,
+    unlock,
+)
 from analyzer_agent.batch.answer_file import lock as locked
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.importing import prepare as prepare_import
 from analyzer_agent.media import local_path
 from analyzer_agent.protocols import ChatModel
-from analyzer_agent.questions import Gold, Question, Questions
+from analyzer_agent.questions import Question, Questions
 from analyzer_agent.records import Usage
 from analyzer_agent.session import EnginePool, Session, available_tools, choose_model, open_or_find_imported, understood
 from analyzer_agent.session.videos import named_videos, video_by_name
@@ -109,7 +119,7 @@ class Batch:
         """
         begun = (question for question in self.questions if question.id in self.answered)
         self._names.update({(question.conversation, question.video): self.answered[question.id] for question in begun})
-        groups = list(_by_video(self.todo).values())
+        groups = list(_by_path(self.todo, lambda question: question.video.resolve()).values())
         waiting: queue.SimpleQueue[Sequence[Question]] = queue.SimpleQueue()
         for group in groups:
             waiting.put(group)
@@ -157,7 +167,7 @@ class Batch:
                 for question in part:
                     if self._stop.is_set():
                         return
-                    record = _skipped_record(question, broken)
+                    record = skipped_record(question, broken)
                     if record is None:
                         try:
                             if session is None:
@@ -171,7 +181,7 @@ class Batch:
                         broken.setdefault(question.conversation, question.id)
                     if "error" not in record:
                         record["made_with"] = dict(self.made_with)
-                    yield BatchResult(question, {"id": question.id} | record | _gold(question.gold))
+                    yield BatchResult(question, {"id": question.id} | record | gold_fields(question.gold))
             finally:
                 if session is not None:
                     self._sessions.discard(session)
@@ -246,32 +256,16 @@ def _made_with(settings: Settings, ready: "Mapping[str, Tool]") -> dict[str, Any
     return {name: f"by {engine.name} {engine.weights}".strip() if engine else "by itself" for name, engine in engines.items()}
 
 
-def _by_video(questions: Sequence[Question]) -> dict[Path, list[Question]]:
+def _by_path(questions: Iterable[Question], path: Callable[[Question], Path]) -> dict[Path, list[Question]]:
     groups: dict[Path, list[Question]] = {}
     for question in questions:
-        groups.setdefault(question.video.resolve(), []).append(question)
+        groups.setdefault(path(question), []).append(question)
     return groups
-
-
-def _skipped_record(question: Question, broken: Mapping[str, str]) -> dict[str, Any] | None:
-    """Return an error record if an earlier question of the same conversation failed, else None."""
-    first = broken.get(question.conversation or "")
-    if first is None:
-        return None
-    return {"error": {"message": f"Not asked: {first!r} comes before it in its conversation and failed.", "hint": "Run it again."}}
-
-
-def _gold(gold: Gold) -> dict[str, Any]:
-    """Return the gold fields for scoring, which bypass the manager."""
-    known = gold.dataset != "own" or gold.answer is not None or gold.evidence or gold.type
-    return {"gold": gold.to_dict()} if known else {}
 
 
 def missing_videos(questions: Iterable[Question]) -> dict[Path, list[Question]]:
     """Return the expected paths of missing videos, with their questions."""
-    asked: dict[Path, list[Question]] = {}
-    for question in questions:
-        asked.setdefault(question.video, []).append(question)
+    asked = _by_path(questions, lambda question: question.video)
     return {video: about for video, about in asked.items() if not local_path(video).is_file()}
 
 

@@ -4,8 +4,7 @@ Parsing and dispatch of calls belong to `Toolbox`, the free look-ups to `note_to
 """
 
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,19 +22,16 @@ from analyzer_agent.protocols import Spec, Video
 from analyzer_agent.records import ToolCall, ToolResult
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import FINEST_STEP, TimeRange, clock, first_instant, grid_step, instants, merge
+from analyzer_agent.toolbox.object_classes import check_classes, class_names
 from analyzer_agent.toolbox.other_tracks import other_tracks
-from analyzer_agent.toolbox.schemas import closest, moments, time_ranges
+from analyzer_agent.toolbox.schemas import moments, time_ranges
 from analyzer_agent.toolbox.session_video import SessionVideo, Tool
-from analyzer_agent.wording import first_few
 
 APPROVAL_ABOVE_MS = 60_000
 """A step with a longer estimate needs the user's approval, if there is an approval callback."""
 
 _ASSUMED_SPEED = 1.0
 """Media-seconds per second assumed without a measurement: low, so that the user is asked."""
-
-_MAX_NAMES_LISTED = 100
-_CLASSES_NAMED = 8
 
 
 @dataclass(frozen=True)
@@ -126,7 +122,7 @@ class AnalyzerCall:
             if plan.todo and tool.engine is not None and budget_ms != 0:
                 tool.engine.get()
             if not only_known:
-                _check_classes(self.store, filters, job)
+                check_classes(self.store, filters, job)
             outcome = gap_runner.run(plan, self.call.id, self.emit, budget_ms=budget_ms, cancel=self.cancel)
             grid = _grid(session_video, step)
             if spec.searched and grid:
@@ -148,7 +144,7 @@ class AnalyzerCall:
             more = f"No frame was looked at there, as one is every {step / 1000:g} s: give a smaller 'every'"
         if absent and filters.get("classes"):
             others = _read(self.reader, session_video, ranges, outcome.keys, spec, {**filters, "classes": []}, grid)
-            more = f"Nothing was found there of {', '.join(filters['classes'])}; found there: {_class_names(others) or 'nothing else'}"
+            more = f"Nothing was found there of {', '.join(filters['classes'])}; found there: {class_names(others) or 'nothing else'}"
         if absent and (limits := job.analyzer.limits(session_video.video)):
             more = f"{more or 'Nothing was found there'}; {limits}"
         by = "; ".join(
@@ -192,12 +188,6 @@ def _any_instant(session_video: SessionVideo, span: TimeRange, step: int) -> boo
     """Return whether a range holds an instant of a step (ms); 0 samples nothing and so leaves nothing out."""
     picture = session_video.video.picture
     return not step or picture is None or bool(instants(span, step, picture))
-
-
-def _class_names(runs: Iterable[MergedNote]) -> str:
-    """Return the classes of objects and tracks, the most frequent first."""
-    counts = Counter(str(run.notes[0].observation.detail.get("class", run.text)) for run in runs)
-    return ", ".join(name for name, _ in counts.most_common(_CLASSES_NAMED))
 
 
 def _ranges(spec: Spec, args: Mapping[str, Any], session_video: SessionVideo) -> list[TimeRange]:
@@ -276,23 +266,6 @@ def _step_text(step: int, args: Mapping[str, Any]) -> str:
         return ""
     near = ", ".join(f"{one / 1000:g}" for one in (step * 2, step, step // 2) if one >= FINEST_STEP)
     return f"every {step / 1000:g} s, not {args['every']:g}: steps are ... {near} ..."
-
-
-def _check_classes(store: Store, filters: Mapping[str, Any], job: BoundAnalyzer) -> None:
-    if not filters.get("classes"):
-        return
-    facts = store.notes.facts(job.provenance.key)
-    if not facts:
-        facts = job.analyzer.facts()
-        store.notes.add_provenance(job.provenance)
-        store.notes.set_facts(job.provenance.key, facts)
-    known = facts.get("classes")
-    if not isinstance(known, list):
-        return
-    for name in filters["classes"]:
-        if name not in known:
-            names = first_few(list(map(str, known)), _MAX_NAMES_LISTED)
-            raise ToolRefusal(f"{name!r} is not a class that these weights know{closest(name, known)} Valid ones: {names}.")
 
 
 def _read(

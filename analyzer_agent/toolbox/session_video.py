@@ -218,7 +218,7 @@ def coverage_by_analyzer(
     told: dict[str, str] = {}
     for analyzer, parts in _parts(store, session_video, limit, only).items():
         steps = [
-            f"{coverage_text(spans, limit)}{f' every {seconds(step):g} s' if step else ''}"
+            f"{'all of it' if spans == [limit] else spans_text(spans)}{f' every {seconds(step):g} s' if step else ''}"
             for step, closely in reversed(spans_by_step(parts, limit))
             if (spans := [part for span in closely for done in seen.get(analyzer, ()) if (part := done.within(span))])
         ]
@@ -287,17 +287,11 @@ def unexamined(
     return found
 
 
-def coverage_text(spans: list[TimeRange], scope: TimeRange) -> str:
-    """Return ranges as text of bounded length."""
-    return "all of it" if spans == [scope] else spans_text(spans)
-
-
 def coverage_sentence(
     reader: NoteReader, session_videos: Iterable[SessionVideo], span: TimeRange | None = None, among: Collection[str] | None = None
 ) -> str:
     """Return a sentence on the coverage by some analyzers, or by all: an empty result does not mean that nothing is there."""
-    parts = []
-    several = [*session_videos]
+    parts, several = list[str](), [*session_videos]
     for session_video in several:
         limit = session_video.scope if span is None else span.within(session_video.scope)
         done = coverage_by_analyzer(reader.store, session_video, limit, reader.only if among is None else among) if limit else {}

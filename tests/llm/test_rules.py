@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from analyzer_agent.errors import AgentError
 from analyzer_agent.llm.rules.answers import SIGNATURE
 from analyzer_agent.llm.rules.manager import RulesManager
-from analyzer_agent.llm.rules.question_parser import parse_time_expression
+from analyzer_agent.llm.rules.time_expressions import parse_time_expression
 from analyzer_agent.records import ShownNote, ToolResult
 from analyzer_agent.timeline import TimeRange
 from rules_kit import EVERYTHING, MINUTE, OFFERED, Ask, about, next_step, note, result, used

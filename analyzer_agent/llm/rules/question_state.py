@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from analyzer_agent.llm.rules.question_parser import TimeSelector, parse_time_expression
+from analyzer_agent.llm.rules.time_expressions import TimeSelector, parse_time_expression
 from analyzer_agent.questions import option_letter
 from analyzer_agent.records import ABSENCE, QuestionRecord, ShownNote, ToolResult, VideoRecord
 from analyzer_agent.timeline import TimeRange
