@@ -1,6 +1,7 @@
 """`mcp`: offer analyzers, look-ups and questions to other agents over the Model Context Protocol."""
 
 import asyncio
+import sys
 from contextlib import closing
 from typing import Any
 
@@ -38,6 +39,8 @@ def mcp(paths: tuple[str, ...], http: bool, port: int, token: str | None, skill:
     with Jobs(settings, folders) as jobs, closing(Library(folders, settings)) as library:
         server = create_server(jobs, library)
         if not http:
+            if sys.stdin.isatty():
+                echo("Waiting for a client, which sends requests to stdin: this is for programs (docs/mcp.md). Ctrl-C ends it.", err=True)
             asyncio.run(serve_stdio(server))
             return
         with listening(LOOPBACK, port) as listener:

@@ -1,11 +1,14 @@
-"""Resources: the notes on a video, a frame of it, its report, and the skill."""
+"""Resources: the notes on a video, a frame of it, its report, the skill, and the timeline as an MCP App."""
 
+from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+from mcp.server.apps import APP_MIME_TYPE
 from mcp.types import BlobResourceContents, ReadResourceResult, Resource, ResourceTemplate, TextResourceContents
 
 from analyzer_agent.errors import AgentError
-from analyzer_agent.page import PageVideo, build_document, page_text
+from analyzer_agent.mcp_server.tool_list import TIMELINE_APP
+from analyzer_agent.page import PageVideo, app_text, build_document, page_text
 from analyzer_agent.sanitize import encodable_json
 from analyzer_agent.timeline import InvalidTime, parse
 from analyzer_agent.web.opened import OpenedVideos
@@ -29,6 +32,8 @@ TEMPLATES = [
         mime_type="text/html",
     ),
 ]
+_UI: dict[str, Any] = {"ui": {"prefersBorder": False}}
+"""How clients show the app; it needs no address, so its policy names none."""
 
 
 class Resources:
@@ -40,7 +45,7 @@ class Resources:
     def listed(self, start: int) -> tuple[list[Resource], int | None]:
         """Return the resources of a page of videos from `start` on, and where the next page starts."""
         names = [str(video["video"]) for video in self._library.videos()]
-        found = [] if start else [_resource("skill:///SKILL.md", "SKILL.md", "when to use which tool", "text/markdown")]
+        found = [] if start else [_resource("skill:///SKILL.md", "SKILL.md", "when to use which tool", "text/markdown"), _APP]
         for name in names[start : start + PAGE]:
             where = quote(name, safe="")
             found.append(_resource(f"notes:///{where}", f"notes on {name}", "all stored notes, with times", "application/json"))
@@ -63,7 +68,11 @@ class Resources:
             case "frame":
                 return self._frame(uri, name, parse_qs(parts.query).get("at", ["0"])[0])
             case "report":
-                return _text(uri, "text/html", self._report(name))
+                return _text(uri, "text/html", "".join(page_text(self._document(name), name)))
+            case "timeline":
+                return _text(uri, "application/json", encodable_json(self._document(name)))
+            case "ui" if uri == TIMELINE_APP:
+                return _text(uri, APP_MIME_TYPE, app_text("Timeline"), _UI)
         raise AgentError(f"There is no resource {uri!r}.", hint="List the resources and their templates.")
 
     def _frame(self, uri: str, name: str, at: str) -> ReadResourceResult:
@@ -77,19 +86,24 @@ class Resources:
         kind = found.removeprefix("data:").partition(";")[0]
         return ReadResourceResult(contents=[BlobResourceContents(uri=uri, mime_type=kind, blob=found.partition(",")[2])])
 
-    def _report(self, name: str) -> str:
-        library = self._library
-        thumbnails = self._opened.thumbnails(name)
+    def _document(self, name: str) -> dict[str, Any]:
+        """Return what a page shows of a video: see `build_document`."""
+        library, thumbnails = self._library, self._opened.thumbnails(name)
         with self._opened.opened(name) as file:
             video = PageVideo(file, name, file.path.as_uri(), thumbnails)
             about = [one for one in library.sessions() if name in one["videos"]]
             talks = [{"name": one["session"], "begun": one["begun"], "turns": library.store.history.turns(one["session"])} for one in about]
-            return "".join(page_text(build_document(library.reader([file]), library.specs, [video], talks), name))
+            return build_document(library.reader([file]), library.specs, [video], talks)
 
 
 def _resource(uri: str, name: str, about: str, kind: str) -> Resource:
     return Resource(uri=uri, name=name, description=about, mime_type=kind)
 
 
-def _text(uri: str, kind: str, text: str) -> ReadResourceResult:
-    return ReadResourceResult(contents=[TextResourceContents(uri=uri, mime_type=kind, text=text)])
+def _text(uri: str, kind: str, text: str, meta: dict[str, Any] | None = None) -> ReadResourceResult:
+    return ReadResourceResult(contents=[TextResourceContents(uri=uri, mime_type=kind, text=text, _meta=meta)])
+
+
+_APP = Resource(
+    uri=TIMELINE_APP, name="timeline", description="the timeline of a video, shown by clients", mime_type=APP_MIME_TYPE, _meta=_UI
+)

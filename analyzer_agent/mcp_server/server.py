@@ -5,6 +5,7 @@ from importlib.resources import files
 from typing import Any
 
 from mcp.server import Server, ServerRequestContext
+from mcp.server.apps import EXTENSION_ID
 from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
@@ -76,7 +77,7 @@ def create_server(jobs: Jobs, library: Library, *, wait_s: float = WAIT_S) -> Se
         except AgentError as error:
             raise MCPError(INVALID_PARAMS, f"{error} {error.hint}".strip()) from error
 
-    return Server(
+    server: Server[Any] = Server(
         "analyzer-agent",
         version=__version__,
         title="analyzer-agent: questions about videos",
@@ -87,6 +88,8 @@ def create_server(jobs: Jobs, library: Library, *, wait_s: float = WAIT_S) -> Se
         on_list_resource_templates=list_templates,
         on_read_resource=read_resource,
     )
+    server.extensions[EXTENSION_ID] = {}
+    return server
 
 
 def http_app(server: Server[Any], token: str) -> ASGIApp:

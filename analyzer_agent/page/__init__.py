@@ -5,6 +5,6 @@ Plain HTML, CSS and ES modules lie in `static`; `document` puts together what th
 """
 
 from analyzer_agent.page.document import PageVideo, build_document
-from analyzer_agent.page.rendering import MAX_EMBEDDED, live_text, page_text, static_file
+from analyzer_agent.page.rendering import MAX_EMBEDDED, app_text, live_text, page_text, static_file
 
-__all__ = ["MAX_EMBEDDED", "PageVideo", "build_document", "live_text", "page_text", "static_file"]
+__all__ = ["MAX_EMBEDDED", "PageVideo", "app_text", "build_document", "live_text", "page_text", "static_file"]

@@ -36,19 +36,37 @@ def page_text(document: Mapping[str, Any], title: str, embedded: Mapping[str, Pa
         title: the title of the page.
         embedded: video id -> file, of the files that the page is to contain.
     """
-    style, script = _static("page.css"), bundled("main")
-    policy = (
-        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
-        "media-src 'self' file: blob:; base-uri 'none'; form-action 'none'"
-    )
-    head, _, tail = (
-        Template(_static("page.html")).substitute(title=escape(one_line(title)), policy=escape(policy)).partition("<!-- data -->")
-    )
-    yield head.replace("<!-- style -->", f"<style>{style}</style>")
+    head, tail = _alone("main", title, "'self' file: blob:")
+    yield head
     yield f'<script type="application/json" id="document">{safe_json(document)}</script>\n'
     for video, path in (embedded or {}).items():
         yield from _embedded(video, path)
-    yield tail.replace("<!-- script -->", f'<script type="module">{script}</script>')
+    yield tail
+
+
+def app_text(title: str) -> str:
+    """Return the page without data as an MCP App: one file, which asks the client that shows it for a video's document."""
+    return "".join(_alone("app", title, "blob:"))
+
+
+def _alone(entry: str, title: str, media: str) -> tuple[str, str]:
+    """Return a page that contains its style and script, in two parts: before and after the data.
+
+    Args:
+        entry: the module that starts it.
+        title: its title.
+        media: where its videos may come from, as its policy says it.
+    """
+    style, script = _static("page.css"), bundled(entry)
+    policy = (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
+        f"media-src {media}; base-uri 'none'; form-action 'none'"
+    )
+    text = Template(_static("page.html")).substitute(title=escape(one_line(title)), policy=escape(policy))
+    head, _, tail = text.partition("<!-- data -->")
+    return head.replace("<!-- style -->", f"<style>{style}</style>"), tail.replace(
+        "<!-- script -->", f'<script type="module">{script}</script>'
+    )
 
 
 def live_text(name: str, policy: str) -> str:

@@ -19,7 +19,8 @@ export class Theme {
     } catch {
       // a browser may refuse storage to files
     }
-    this.#set(THEMES.includes(kept) ? kept : "system");
+    // As chosen here, or else as the client that shows the page in a frame has said.
+    this.#set(THEMES.includes(kept) ? kept : (document.documentElement.dataset.theme ?? "system"));
   }
 
   next() {
