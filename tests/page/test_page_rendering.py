@@ -82,8 +82,8 @@ def test_an_embedded_file_comes_back_from_its_pieces(tmp_path: Path, monkeypatch
 
 def test_every_module_is_in_the_script_once_and_after_what_it_needs() -> None:
     script = bundled("main")
-    of_servers = {"asking", "home", "service", "watch"}
-    assert set(re.findall(r"^const module_(\w+) = ", script, re.MULTILINE)) == {name.removesuffix(".js") for name in MODULES} - of_servers
+    of_others = {"app", "host"} | {"asking", "home", "service", "watch"}  # of the MCP App, and of servers
+    assert set(re.findall(r"^const module_(\w+) = ", script, re.MULTILINE)) == {name.removesuffix(".js") for name in MODULES} - of_others
     assert not re.search(r"^(import|export) ", script, re.MULTILINE)
     assert "</" not in script and "<!--" not in script  # either would end the element
     made = {name: script.index(f"const module_{name} = ") for name in re.findall(r"const module_(\w+) = ", script)}
