@@ -54,16 +54,18 @@ class TestBudgets:
         talk = talks(calls(call("find_fake", ranges=[[0, 60]])), says(), tools=[slow], limits=Limits(analyzer_ms=100))
         answer = talk.ask()
         analyzer: Any = slow.spec.bind({})
-        assert len(analyzer.analyzed) == 2 and answer.usage.media_ms_analyzed == 16_000
-        assert {(u.span, u.reason) for u in answer.not_examined} == {(TimeRange(16_000, 60_000), "budget")}
+        done = 8_000 * len(analyzer.analyzed)
+        assert done in (8_000, 16_000), "on a loaded machine the first grain may take it all"
+        assert answer.usage.media_ms_analyzed == done
+        assert {(u.span, u.reason) for u in answer.not_examined} == {(TimeRange(done, 60_000), "budget")}
         assert "The budget of 0.1 analyzer seconds is spent." in talk.sent(1)[-1]["content"]
-        assert "Not examined, because the budget is spent: 0:16-1:00" in talk.sent(1)[-2]["content"]
+        assert f"Not examined, because the budget is spent: 0:{done // 1000:02}-1:00" in talk.sent(1)[-2]["content"]
 
     def test_calls_of_one_turn_share_the_budget(self, talks: Make) -> None:
         slow = Tool(fake_spec(Watched(lambda: time.sleep(0.06)), grain=8000))
         three = [call("find_fake", str(n), ranges=[[n * 16, n * 16 + 16]]) for n in range(3)]
         answer = talks(calls(*three), says(), tools=[slow], limits=Limits(analyzer_ms=100)).ask()
-        assert answer.usage.media_ms_analyzed == 16_000
+        assert answer.usage.media_ms_analyzed in (8_000, 16_000)
 
     def test_failures_cost_too(self, talks: Make) -> None:
         def fail() -> None:
