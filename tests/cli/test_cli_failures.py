@@ -12,7 +12,7 @@ import tiny_whisper
 from cli_kit import PRICE, Cli, talk, wait_for
 from openai_server import OpenAIServer
 
-ANALYZERS = "scenes, subtitles, speech, voice, text, objects, tracks, motion"
+ANALYZERS = "scenes, subtitles, speech, voice, sounds, text, objects, tracks, motion"
 USAGE = "Usage: main ask [OPTIONS] VIDEO|FOLDER... QUESTION\nTry 'main ask --help' for help.\n\n"
 
 
