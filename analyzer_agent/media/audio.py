@@ -22,6 +22,7 @@ from analyzer_agent.media.container import (
 from analyzer_agent.media.decoder_log import is_blank
 from analyzer_agent.media.encryption import is_encrypted
 from analyzer_agent.media.joined import JoinedClock, Point, Restamper, from_point
+from analyzer_agent.media.lost_data import Silences
 from analyzer_agent.media.resampler import Resampler
 from analyzer_agent.protocols import Fault
 from analyzer_agent.records import Unread
@@ -226,6 +227,7 @@ class TrackDecoder:
 
     def _frames(self) -> "Iterator[AudioFrame]":
         context = self._stream.codec_context
+        silences = Silences(self._path, self._at)
         move = Restamper(self._joined, self._stream, self._from.part if self._from and self._joined.sought else 0) if self._joined else None
         restamp = move.restamp if move else None
         found: Iterable[Packet[Stream]] = packets(
@@ -237,6 +239,8 @@ class TrackDecoder:
                 context.flush_buffers()
             if packet.pts is not None:
                 self._reached = max(self._reached, packet.pts)
+            if self._joined is None and (gap := silences.find(self._container, packet)):
+                self._lose_between(*gap)
             if is_encrypted(packet):
                 self._lose(packet, "encrypted")
                 continue
@@ -254,9 +258,12 @@ class TrackDecoder:
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is None:
             return
-        length = packet.duration or round(_UNKNOWN_PACKET_S / self._at.base)
-        start = max(0, self._at.ms(stamp))
-        self._met(Fault(TimeRange(start, max(start + 1, self._at.ms(stamp + length))), reason))
+        self._lose_between(stamp, stamp + (packet.duration or round(_UNKNOWN_PACKET_S / self._at.base)), reason)
+
+    def _lose_between(self, begin: int, end: int, reason: Unread = "undecodable") -> None:
+        """Tell that the sound between two time stamps cannot be had."""
+        start = max(0, self._at.ms(begin))
+        self._met(Fault(TimeRange(start, max(start + 1, self._at.ms(end))), reason))
 
     def _find_unread(self, start: int, end: int) -> None:
         """Tell a gap that is none in the container's index: its data are there, and no sound came of them."""
@@ -264,7 +271,7 @@ class TrackDecoder:
         entries = self._stream.index_entries
         inside = entries.search_timestamp(last - 1, backward=True) if len(entries) else -1
         if inside >= 0 and entries[inside].timestamp >= first and not has_arbitrary_start(self._container):
-            self._met(Fault(TimeRange(max(0, self._at.ms(first)), max(0, self._at.ms(last))), "undecodable"))
+            self._lose_between(first, last)
 
     def _place(self, frame: "AudioFrame", cursor: int | None) -> int:
         if frame.pts is None:

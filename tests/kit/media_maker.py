@@ -11,6 +11,8 @@ import av
 import numpy as np
 from av.stream import Disposition
 
+from marks import marks
+
 PIXELS = {"gif": "rgb8", "ffv1": "yuv444p", "mjpeg": "yuvj420p", "png": "rgb24"}
 ASS_HEADER = (
     b"[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\nFormat: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, "
@@ -46,7 +48,7 @@ def number_of(picture: np.ndarray) -> int:
 
 @dataclass(frozen=True)
 class Tone:
-    """An audio track: a sine of `hertz` from `start` to `end` (seconds)."""
+    """An audio track: a sine of `hertz` from `start` to `end` (seconds), or a mark in each quarter of a second, see `marks`."""
 
     hertz: float = 440.0
     start: float = 0.0
@@ -57,6 +59,7 @@ class Tone:
     language: str = ""
     gap: tuple[float, float] | None = None
     amplitude: float = 0.5
+    marked: bool = False
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,8 @@ def _video(container: Any, clip: Clip) -> Iterator[Any]:
 def tone(sound: Tone) -> np.ndarray:
     """Return the samples of a tone (one channel), from its start on."""
     at = np.arange(round(sound.start * sound.rate), round(sound.end * sound.rate)) / sound.rate
+    if sound.marked:
+        return sound.amplitude * marks(at)
     return (sound.amplitude * np.sin(2 * np.pi * sound.hertz * at)).astype(np.float32)
 
 
