@@ -30,7 +30,7 @@ MODULES = frozenset(
     huggingface identities identity import_notes importing index indexing init installed installing job jobs
     joined joining jpeg json_formats json_records judge kept_reader languages layout ledger ledger_rows library
     llm local local_servers look lost_data loudness maintenance manager mcp mcp_server media memory merging
-    messages metering migrations missing_video model modes moments motion native nodes note_formats note_queries
+    messages metering migrations missing_video model modes moments motion mp4_fragments native nodes note_formats note_queries
     note_table note_tools notebook notes object_classes objects omnivad open_clip open_clip_files
     open_clip_loading open_ended openai_chat openai_client openai_errors openai_hints openai_model
     openai_responses openai_text openai_thoughts openapi opencv opencv_pictures opened opening options

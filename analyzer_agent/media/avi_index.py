@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _HEADER = 8
 """Bytes of a chunk's name and length, before its data."""
 
-_CHUNK = re.compile(rb"[0-9a-zA-Z]{2}(db|dc|wb|tx|sb|pc)|JUNK|idx1|ix[0-9a-zA-Z]{2}", re.DOTALL)
+_CHUNK = re.compile(rb"[0-9a-zA-Z]{2}(db|dc|wb|tx|sb|pc)|JUNK|idx1|ix[0-9a-zA-Z]{2}|avih|str[hfdn]|vprp|dmlh|I[A-Z]{3}", re.DOTALL)
 
 
 class AviIndex:
@@ -32,6 +32,9 @@ class AviIndex:
         """Give a packet the time of its place, where it differs; no time if its place is not in the index."""
         if packet.dts is None or packet.pos is None or self._fits is False or not self._count:
             return
+        if self._fits is None and packet.stream.type == "audio" and not self._counts_packets(packet):
+            self._fits = False
+            return
         nearest = self._entries.search_timestamp(packet.dts, backward=True, any_frame=True)
         if nearest >= 0 and self._entries[nearest].pos + _HEADER == packet.pos:
             self._fits = True
@@ -46,6 +49,10 @@ class AviIndex:
         late = None if there is None else there - packet.dts
         packet.pts = None if late is None or packet.pts is None else packet.pts + late
         packet.dts = there
+
+    def _counts_packets(self, packet: "Packet[Stream]") -> bool:
+        """Return whether the index of a track of sound counts its packets; that of others (PCM) counts bytes."""
+        return self._count > 1 and self._entries[1].timestamp - self._entries[0].timestamp == packet.duration
 
 
 def readable_bytes(path: Path, *, counted: bool = False) -> int | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from analyzer_agent.errors import MediaError, near
 from analyzer_agent.media.addresses import address_error
@@ -126,20 +126,31 @@ def _has(container: "InputContainer", flag: str) -> bool:
 
 
 def is_truncated(container: "InputContainer") -> bool:
-    """Return whether a Matroska file is shorter than its segment's header says."""
-    if not container.format.name.startswith("matroska"):
+    """Return whether a file is shorter than its header says (Matroska, AVI) or than its index (MP4)."""
+    if not container.format.name.startswith(("mov,mp4", "avi", "matroska")):
         return False
+    size = os.path.getsize(container.name)
+    if "mp4" in container.format.name:
+        tables = (stream.index_entries for stream in container.streams)
+        return any(table[len(table) - 1].pos + table[len(table) - 1].size > size for table in tables if len(table))
     with open(container.name, "rb") as file:
-        for expected in (_EBML_HEADER, _MATROSKA_SEGMENT):
-            found, first = file.read(4), file.read(1)
-            if found != expected or not first or not first[0]:
-                return False
-            length = 9 - first[0].bit_length()
-            size = ((first[0] - (1 << (8 - length))) << (8 * (length - 1))) + int.from_bytes(file.read(length - 1), "big")
-            unknown = size == (1 << (7 * length)) - 1
-            if expected == _EBML_HEADER:
-                file.seek(size, os.SEEK_CUR)
-        return not unknown and file.tell() + size > os.fstat(file.fileno()).st_size
+        if container.format.name == "avi":
+            return int.from_bytes(file.read(8)[4:], "little") > size
+        return _ends_beyond(file, size)
+
+
+def _ends_beyond(file: BinaryIO, size: int) -> bool:
+    """Return whether the segment of a Matroska file is longer than the file."""
+    for expected in (_EBML_HEADER, _MATROSKA_SEGMENT):
+        found, first = file.read(4), file.read(1)
+        if found != expected or not first or not first[0]:
+            return False
+        length = 9 - first[0].bit_length()
+        told = ((first[0] - (1 << (8 - length))) << (8 * (length - 1))) + int.from_bytes(file.read(length - 1), "big")
+        unknown = told == (1 << (7 * length)) - 1
+        if expected == _EBML_HEADER:
+            file.seek(told, os.SEEK_CUR)
+    return not unknown and file.tell() + told > size
 
 
 def clock_of(container: "InputContainer", stream: "Stream") -> StreamClock:
@@ -188,7 +199,7 @@ def packets(
     import av
 
     failures, end = 0, readable_end(container, path)
-    if restamp is None and container.format.name == "avi" and stream.type == "video":  # sound is stamped by its bytes
+    if restamp is None and container.format.name == "avi" and stream.type in ("video", "audio"):
         restamp = AviIndex(stream).restamp
     while True:
         try:

@@ -224,7 +224,7 @@ class MediaFile(Video):
         if place >= len(self._layout.texts):
             return subtitles.sidecar_cues(self._sidecars[place - len(self._layout.texts)], self._damage.add)
         stream, found = self._layout.texts[place]
-        return subtitles.embedded_cues(self.path, stream, found, self._layout.joined)
+        return subtitles.embedded_cues(self.path, stream, found, self._layout.joined, self._damage.add)
 
     def _shown(self, picture: PictureStream, wanted: Sequence[int], converter: FrameConverter) -> Iterator[Frame]:
         at, paint = picture.clock, converter.image

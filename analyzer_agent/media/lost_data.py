@@ -193,13 +193,16 @@ def _has_lost_units(file: BinaryIO, start: int, end: int) -> bool:
 
 
 def _has_lost_elements(file: BinaryIO, start: int, end: int) -> bool:
-    """Return whether Matroska's elements from the block with data at `start` do not lead to the one with data at `end`."""
+    """Return whether Matroska's elements from the block with data at `start` do not lead to the one with data at `end`.
+
+    The file's own beginning and end may take their places.
+    """
     file.seek(max(0, start - 9))
     before = file.read(min(9, start))
     sizes = [n for n in range(1, len(before)) if 9 - before[-n].bit_length() == n and before[-n - 1 : -n] in _EBML_BLOCKS]
-    if not sizes:
+    if start and not sizes:
         return False
-    at = start - sizes[0] - 1
+    at = start - sizes[0] - 1 if start else 0
     while at < end:
         file.seek(at)
         head = file.read(12)
@@ -215,4 +218,4 @@ def _has_lost_elements(file: BinaryIO, start: int, end: int) -> bool:
             at += size
         elif name not in _EBML_INSIDE:
             return True
-    return True
+    return at != end

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzer_agent.media.container import StreamClock, clock_of, has_arbitrary_start, has_estimated_duration, is_truncated, readable_end
+from analyzer_agent.media.mp4_fragments import promised_end
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -26,6 +27,9 @@ _BISECTION_STOP_S = 2
 
 _PADDING_TOLERANCE_S = Fraction(1, 4)
 """Seconds by which the last packet may exceed an exact end in the header (padding, not played)."""
+
+_SKIPPED_FRAMES = Fraction(3, 2)
+"""Frames by which a picture in a truncated file may end early."""
 
 _MP3_HEAD = 1 << 16
 """Leading bytes of an MP3 file in which its count of frames is looked for."""
@@ -70,40 +74,44 @@ def stream_ends(container: "InputContainer", streams: Sequence["Stream"], usual:
         usual: duration of a frame in seconds, for packets without a duration.
     """
     found = _last_packets(container, streams, usual)
-    return replace(_compared(container, streams, found), last_byte=max(packet.byte for packet in found.values()))
+    return replace(_compared(container, streams, found, usual), last_byte=max(packet.byte for packet in found.values()))
 
 
-def _compared(container: "InputContainer", streams: Sequence["Stream"], found: dict[int, "_LastPacket"]) -> StreamEnds:
+def _compared(container: "InputContainer", streams: Sequence["Stream"], found: dict[int, "_LastPacket"], usual: Fraction) -> StreamEnds:
     last = {index: end for index, packet in found.items() if (end := packet.seconds()) is not None}
     if any(packet.restarted for packet in found.values()):
         return StreamEnds({stream.index: last.get(stream.index, Fraction(0)) for stream in streams}, restarted=True)
     # For formats without an index, libav estimates the duration from the bit rate.
     trusted = not has_estimated_duration(container) or _counts_its_length(container)
+    fragmented = "mp4" in container.format.name and promised_end(container.name) is not None
+    truncated = fragmented or is_truncated(container)
+    tolerance = _PADDING_TOLERANCE_S if truncated else DURATION_TOLERANCE_S
+    skipped = _SKIPPED_FRAMES * usual if truncated else tolerance
+    if fragmented:  # something was lost, however short it is
+        tolerance = skipped = Fraction(0)
     ends: dict[int, Fraction] = {}
     missing: list[Fraction] = []
     for stream in streams:
         end = ends[stream.index] = last.get(stream.index, Fraction(0))
         declared = _declared_end(container, stream)
         slack = _PADDING_TOLERANCE_S if stream.type == "audio" else 0
-        if slack and declared is not None and slack < declared - end <= DURATION_TOLERANCE_S and last:
+        if slack and not fragmented and declared is not None and slack < declared - end <= DURATION_TOLERANCE_S and last:
             continue  # too little to be told as cut off, and not to be claimed either
         if declared is not None and (declared <= end <= declared + slack or (declared > end and (trusted or not end))):
             ends[stream.index] = declared
-            if declared - end > DURATION_TOLERANCE_S:
+            if declared - end > (skipped if stream.type == "video" else tolerance):
                 missing.append(end)
     whole = declared_duration(container)
     others = [s for s in container.streams if s.type in ("video", "audio", "subtitle", "data")]
     explained = (
-        whole is not None
-        and not is_truncated(container)
-        and any(whole - (_declared_end(container, s) or 0) <= DURATION_TOLERANCE_S for s in others)
+        whole is not None and not truncated and any(whole - (_declared_end(container, s) or 0) <= DURATION_TOLERANCE_S for s in others)
     )
     if missing:
         return StreamEnds(ends, min(missing), explained)
-    if whole is None or not trusted or explained or whole - max(ends.values()) <= DURATION_TOLERANCE_S:
+    if whole is None or not trusted or explained or whole - max(ends.values()) <= tolerance:
         return StreamEnds(ends, explained=explained)
     # The container declares a duration and its streams none (Matroska): it is that of all streams.
-    if not is_truncated(container) and whole - _last_end(container, streams[0], others) <= DURATION_TOLERANCE_S:
+    if not truncated and whole - _last_end(container, streams[0], others) <= DURATION_TOLERANCE_S:
         return StreamEnds(ends, explained=True)
     data_end = max(last.values(), default=Fraction(0))
     return StreamEnds({index: whole if data_end - end < _TRUNCATION_WINDOW_S else end for index, end in ends.items()}, data_end)
@@ -164,6 +172,8 @@ def _promised_end(container: "InputContainer", stream: "Stream") -> Fraction | N
     """Return the end in seconds that a file promises where libav gives that of its data, or None."""
     from av.video.stream import VideoStream
 
+    if "mp4" in container.format.name:
+        return promised_end(container.name)
     if container.format.name == "avi" and isinstance(stream, VideoStream) and stream.frames and stream.average_rate:
         return stream.frames / Fraction(stream.average_rate)
     exact = container.format.name in ("wav", "aiff") and _counts_its_length(container)
@@ -254,7 +264,9 @@ def _readable(container: "InputContainer", stream: "Stream", seconds: Fraction) 
     if not _seek(container, stream, seconds):
         return False
     try:
-        return any(packet.size for packet in container.demux(stream))
+        known = readable_end(container, Path(container.name))
+        first = next((packet for packet in container.demux(stream) if packet.size), None)
+        return first is not None and (known is None or first.pos is None or first.pos < known)
     except (av.FFmpegError, IndexError):
         return False
 

@@ -3,14 +3,16 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzer_agent.errors import MediaError
-from analyzer_agent.media.container import StreamClock, clock_of, decode_packet, discard_other_streams, open_container, packets
+from analyzer_agent.media.container import clock_of, decode_packet, discard_other_streams, open_container, packets
 from analyzer_agent.media.cue_files import ass_text, decode, encoding_of, read_cues, srt_text, vtt_text
 from analyzer_agent.media.joined import JoinedClock, Restamper
+from analyzer_agent.media.lost_data import is_lost_between
+from analyzer_agent.media.mp4_fragments import promised_end
 from analyzer_agent.protocols import Cue, Fault, Track
 from analyzer_agent.timeline import TimeRange, clock
 
@@ -28,6 +30,10 @@ _FOLDERS = frozenset({"subs", "subtitles"})
 _PAYLOADS: Mapping[str, Callable[[str], str]] = {"subrip": srt_text, "srt": srt_text, "text": srt_text, "webvtt": vtt_text}
 """Codecs whose packets are a cue's text as the file has it; libav would escape it."""
 _ASS_FIELDS_BEFORE_TEXT = 8
+_TEXT_LENGTH = 2
+"""Bytes of the length before the text of a cue in MP4."""
+_GARBLED = 3
+"""A cue is no text where one in so many characters is none."""
 
 
 def sidecars(video: Path) -> list[Path]:
@@ -90,10 +96,13 @@ def guessed_encodings(files: Iterable[Path]) -> list[str]:
     return [f"{name!r} is not in UTF-8; it is read as {encoding}." for name, encoding in names if not encoding.startswith("utf")]
 
 
-def embedded_cues(path: Path, stream: int, track: Track, joined: JoinedClock | None = None) -> list[Cue]:
+def embedded_cues(
+    path: Path, stream: int, track: Track, joined: JoinedClock | None = None, report: Callable[[Fault], None] = lambda _: None
+) -> list[Cue]:
     """Return the cues of a track inside the file; `stream` is its index in the container.
 
-    `joined` is the clock of a file with several.
+    `joined` is the clock of a file with several; `report` is given each range in which cues were
+    lost or cannot be read.
 
     Raises:
         MediaError: the track consists of images or cannot be read.
@@ -106,26 +115,42 @@ def embedded_cues(path: Path, stream: int, track: Track, joined: JoinedClock | N
     with open_container(path) as container:
         chosen = container.streams[stream]
         discard_other_streams(container, chosen)
-        return _cues(container, chosen, path, joined)
+        return _cues(container, chosen, path, joined, report)
 
 
-def _cues(container: "InputContainer", stream: "Stream", path: Path, joined: JoinedClock | None = None) -> list[Cue]:
+def _cues(
+    container: "InputContainer", stream: "Stream", path: Path, joined: JoinedClock | None, report: Callable[[Fault], None]
+) -> list[Cue]:
     at = clock_of(container, stream)
     restamp = Restamper(joined, stream).restamp if joined else None
     cues: list[Cue] = []
+    reached, pos = 0, 0
     for packet in packets(container, stream, path, lambda: clock(cues[-1].span.end if cues else 0), restamp):
-        cues.extend(_cue(packet, at))
+        if packet.pts is None:
+            continue
+        start, end = max(0, at.ms(packet.pts)), max(0, at.ms(packet.pts + (packet.duration or 0)))
+        here = packet.pos if packet.pos is not None else pos
+        if start > reached and joined is None and is_lost_between(container, path, pos, here):
+            report(Fault(TimeRange(reached, start), "undecodable"))
+        reached, pos = max(reached, end), here
+        text = _text(packet)
+        if _is_garbled(packet, text):
+            report(Fault(TimeRange(start, max(start + 1, end)), "unreadable_cue"))
+        elif text and end > 0:
+            cues.append(Cue(TimeRange(start, max(start, end)), text))
+    whole = (container.duration or 0) // 1000
+    cut = "mp4" in container.format.name and promised_end(container.name) is not None
+    if whole > reached and (cut or (joined is None and is_lost_between(container, path, pos, path.stat().st_size))):
+        report(Fault(TimeRange(reached, whole), "undecodable"))
     return sorted(cues, key=lambda cue: cue.span)
 
 
-def _cue(packet: "Packet[Stream]", at: StreamClock) -> Iterator[Cue]:
-    if packet.pts is None:
-        return
-    text = _text(packet)
-    end = at.ms(packet.pts + (packet.duration or 0))
-    if text and end > 0:
-        start = max(0, at.ms(packet.pts))
-        yield Cue(TimeRange(start, max(start, end)), text)
+def _is_garbled(packet: "Packet[Stream]", text: str) -> bool:
+    """Return whether the data of a cue are no text: overwritten by zeros or noise."""
+    if packet.stream.codec_context.name == "mov_text" and not text:
+        return packet.size > _TEXT_LENGTH and not any(bytes(packet))
+    odd = sum(char == "\ufffd" or (char < " " and not char.isspace()) for char in text)
+    return _GARBLED * odd > len(text)
 
 
 def _text(packet: "Packet[Stream]") -> str:
@@ -134,7 +159,8 @@ def _text(packet: "Packet[Stream]") -> str:
         return cleaned(bytes(packet).decode("utf-8", "replace").replace("\0", ""))
     if codec == "mov_text":
         data = bytes(packet)
-        return srt_text(data[2 : 2 + int.from_bytes(data[:2], "big")].decode("utf-8", "replace"))
+        size = int.from_bytes(data[:_TEXT_LENGTH], "big")
+        return srt_text(data[_TEXT_LENGTH : _TEXT_LENGTH + size].decode("utf-8", "replace"))
     lines = [_event_text(rect) for rect in decode_packet(packet.decode)]
     return "\n".join(line for line in lines if line)
 

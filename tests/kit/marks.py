@@ -13,7 +13,8 @@ def marks(at: NDArray[np.float64]) -> NDArray[np.float32]:
     """Return the sound at times in seconds, below 16: an amplitude of at most 1."""
     slot = (at * 1000 // SLOT_MS).astype(int)
     low, high = np.asarray(_LOW)[slot % 8], np.asarray(_HIGH)[slot // 8]
-    return ((np.sin(2 * np.pi * low * at) + np.sin(2 * np.pi * high * at)) / 2).astype(np.float32)
+    sound: NDArray[np.float32] = ((np.sin(2 * np.pi * low * at) + np.sin(2 * np.pi * high * at)) / 2).astype(np.float32)
+    return sound
 
 
 def mark_in(samples: NDArray[np.float32], rate: int = 16_000) -> int | None:
