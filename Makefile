@@ -12,7 +12,7 @@ HEADLESS = $(PIP) install --force-reinstall --no-deps opencv-python-headless
 # Each worker takes neighbouring tests, so that most libraries are imported and most engines loaded by one of them.
 PYTEST  = $(BIN)/python -m pytest -q -n auto --dist worksteal
 
-.PHONY: demo test quick coverage check bench clean
+.PHONY: demo test quick coverage check bench docs clean
 
 demo: $(VENV)/.core
 	$(BIN)/analyzer-agent demo
@@ -34,6 +34,11 @@ check: $(VENV)/.all
 
 bench: $(VENV)/.all
 	$(BIN)/python -m benchmarks.speed --folder build/speed
+
+# The documentation as a site in build/site; a link that leads nowhere is an error.
+docs: $(VENV)/.all
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet --site-dir build/site
+	@echo "Open build/site/index.html"
 
 $(VENV)/.core: pyproject.toml
 	@echo "Installing into $(VENV): a minute or two, about 470 MB to fetch, 1.2 GB on disk ..."

@@ -72,7 +72,15 @@ def test_every_command_is_in_readme_or_the_usage_page() -> None:
 
 def test_flags_named_in_running_text_exist() -> None:
     known = {opt for command in all_commands(main) for param in command.params for opt in param.opts} | {"--help", "--version"}
-    known |= {"--extra-index-url", "--force-reinstall", "--no-deps", "--strict", "--editable", "--index-url"}  # pip's and mypy's
+    known |= {
+        "--extra-index-url",
+        "--force-reinstall",
+        "--no-deps",
+        "--strict",
+        "--editable",
+        "--index-url",
+        "--jinja",
+    }  # of pip, mypy and llama.cpp
     for page in WRITTEN:
         for flag in re.findall(r"`(--[a-z][a-z-]*)", page.read_text(encoding="utf-8")):
             assert flag in known, f"{page.name}: {flag}"
