@@ -1,10 +1,10 @@
 """The videos of the named folders with what the store knows of them: a list, notes, conversations, search. Runs no analyzer."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from analyzer_agent import tools
 from analyzer_agent.config import Settings
@@ -19,6 +19,8 @@ from analyzer_agent.session import options_of, prefer_options
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, seconds
 
+T = TypeVar("T")
+
 _HEARD = ("speech", "subtitles")
 """The analyzers whose notes hold spoken words."""
 
@@ -32,8 +34,8 @@ class Library:
     def __init__(self, folders: NamedFolders, settings: Settings) -> None:
         self.folders, self.settings = folders, settings
         self.store = Store(settings.store)
-        self._known: dict[tuple[Path, int, int], str] = {}
-        """The ids of files in the states in which they were read."""
+        self._content_ids: dict[tuple[Path, int, int], str] = {}
+        self._with_sound: dict[tuple[Path, int, int], bool] = {}
 
     def close(self) -> None:
         """Close the store."""
@@ -64,20 +66,26 @@ class Library:
         return rows
 
     def _ids(self) -> dict[Path, str]:
-        """Return the id of each video, by its content, since files are moved and copied; "" for one that cannot be read."""
-        ids = {}
-        for path in self.folders.videos():
-            try:
-                stat = path.stat()
-                state = (path, stat.st_size, stat.st_mtime_ns)
-                if state not in self._known:
-                    self._known[state] = content_id(path, self.store.identities)
-                ids[path] = self._known[state]
-            except MediaError:
-                ids[path] = ""  # opening it tells what is wrong
-            except OSError:
-                continue  # it has just gone
-        return ids
+        """Return the id of each video, by its content, since files are moved and copied; "" for one that cannot be read.
+
+        While the store knows no video, all are "": opening every file takes long.
+        """
+        known = bool(self.store.maintenance.videos())
+        return {path: self._looked_up(path, self._content_ids, self._id_of) if known else "" for path in self.folders.videos()}
+
+    def _id_of(self, path: Path) -> str:
+        try:
+            return content_id(path, self.store.identities)
+        except MediaError:
+            return ""  # opening it tells what is wrong
+
+    def _looked_up(self, path: Path, known: dict[tuple[Path, int, int], T], look: Callable[[Path], T]) -> T:
+        """Return what `look` finds in a file, which is opened only in states that were not seen before."""
+        state = path.stat()
+        key = (path, state.st_size, state.st_mtime_ns)
+        if key not in known:
+            known[key] = look(path)
+        return known[key]
 
     def _names(self) -> dict[str, str]:
         """Return the name of each video by its id; of copies, that of the first."""
@@ -139,7 +147,7 @@ class Library:
         ]
         looked = [self.store.ledger.looked(analyzer) for analyzer in _HEARD]
         heard = {id for id, length in places.items() if any(TimeRange(0, length) in done.get(id, ()) for done in looked)}
-        unheard = [self.folders.shown(path) for path, id in ids.items() if id not in heard and _may_have_sound(path)]
+        unheard = [self.folders.shown(path) for path, id in ids.items() if id not in heard and self._sounds(path)]
         return {"query": words, "searched": len(places), "all_words": found.all_words, "cut": found.cut, "videos": hits} | {
             "not_examined": unheard
         }
@@ -148,8 +156,11 @@ class Library:
         told = joined_note(self.store, video, run).to_dict(words=False)
         return {"note": run.id} | {name: value for name, value in told.items() if name not in ("id", "notes")}
 
+    def _sounds(self, path: Path) -> bool:
+        return self._looked_up(path, self._with_sound, _has_sound)
 
-def _may_have_sound(path: Path) -> bool:
+
+def _has_sound(path: Path) -> bool:
     try:
         return has_sound(path)
     except MediaError:

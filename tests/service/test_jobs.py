@@ -11,8 +11,9 @@ import pytest
 
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError
+from analyzer_agent.media import content_id
 from analyzer_agent.protocols import Reply
-from analyzer_agent.service import Busy, Jobs, JobState, NamedFolders, NotFound
+from analyzer_agent.service import Busy, Jobs, JobState, Library, NamedFolders, NotFound
 from analyzer_agent.testing import ScriptedModel
 from cli_kit import wait_for
 from session_kit import SUBTITLES, pier, says
@@ -175,3 +176,28 @@ def test_look_ups_run_beside_jobs_that_take_all_places(open_jobs: Open) -> None:
         assert len(view.pictures) == 8
     held.go.set()
     assert job.wait(WAIT_S)
+
+
+def test_a_file_is_opened_once_for_the_list_and_found_again_after_it_moved(
+    open_jobs: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from analyzer_agent.service import library as module
+
+    jobs = open_jobs(SUBTITLES, says("Forty [#2].", 2))
+    opened: list[Path] = []
+
+    def noted(path: Path, sums: Any) -> str:
+        opened.append(path)
+        return content_id(path, sums)
+
+    monkeypatch.setattr("analyzer_agent.service.library.content_id", noted)
+    library = Library(jobs.folders, jobs.settings)
+    assert [one["video"] for one in library.videos()] == ["pier.mp4"] and opened == []  # nothing is known yet
+    assert jobs.start("What does a crate cost?", ["pier.mp4"]).wait(WAIT_S)
+    for _ in range(2):
+        assert library.videos()[0]["notes"] == 2
+    assert len(opened) == 1
+    (tmp_path / "pier.mp4").rename(tmp_path / "moved.mp4")
+    assert library.videos()[0] | {"bytes": 0} == {"video": "moved.mp4", "bytes": 0, "seconds": 2.0, "notes": 2}
+    assert library.sessions()[0]["videos"] == ["moved.mp4"] and library.search("crate")["videos"][0]["video"] == "moved.mp4"
+    library.close()
