@@ -181,7 +181,6 @@ def test_look_ups_run_beside_jobs_that_take_all_places(open_jobs: Open) -> None:
 def test_a_file_is_opened_once_for_the_list_and_found_again_after_it_moved(
     open_jobs: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from analyzer_agent.service import library as module
 
     jobs = open_jobs(SUBTITLES, says("Forty [#2].", 2))
     opened: list[Path] = []
