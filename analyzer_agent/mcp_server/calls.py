@@ -15,9 +15,10 @@ from analyzer_agent.mcp_server import tool_list
 from analyzer_agent.mcp_server.tool_list import ToolList
 from analyzer_agent.records import Answer, ToolResult
 from analyzer_agent.sanitize import encodable_json
-from analyzer_agent.service import Job, Jobs, JobState, Library
+from analyzer_agent.service import Job, JobState
 from analyzer_agent.session import frame_pictures
 from analyzer_agent.toolbox.schemas import closest, decode
+from analyzer_agent.web.context import WebContext
 from analyzer_agent.wording import answer_lines
 
 WAIT_S = 45.0
@@ -31,14 +32,14 @@ class Calls:
     """Runs the tools.
 
     Args:
-        jobs: runs what takes long.
-        library: reads the store.
+        context: the jobs, which run what takes long, and the library, which reads the store.
         tools: the tools.
         wait_s: seconds that a call waits for its job.
     """
 
-    def __init__(self, jobs: Jobs, library: Library, tools: ToolList, wait_s: float = WAIT_S) -> None:
-        self._jobs, self._library, self._tools, self._wait_s = jobs, library, tools, wait_s
+    def __init__(self, context: WebContext, tools: ToolList, wait_s: float = WAIT_S) -> None:
+        self._context, self._tools, self._wait_s = context, tools, wait_s
+        self._jobs, self._library = context.jobs, context.library
         self._pictures = frame_pictures()
 
     async def run(self, name: str, arguments: Mapping[str, Any], report: Report) -> CallToolResult:
@@ -110,9 +111,7 @@ class Calls:
             return self._jobs.call(name, rest, [video])
         schema = self._tools.own[tool_list.ASK]["function"]["parameters"]
         given = decode(json.dumps(dict(arguments)), schema["properties"], schema["required"])
-        return self._jobs.start(
-            given["question"], given.get("videos", ()), session=given.get("session"), options=tuple(given.get("options", ()))
-        )
+        return self._context.start(given["question"], given.get("videos", ()), given.get("session"), given.get("options", ()))
 
     async def _waited(self, job: Job, report: Report) -> CallToolResult:
         """Return the result of a job, or what it is doing if it takes longer than a call may."""

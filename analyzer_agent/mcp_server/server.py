@@ -28,6 +28,7 @@ from analyzer_agent.mcp_server.resources import TEMPLATES, Resources
 from analyzer_agent.mcp_server.tool_list import ToolList
 from analyzer_agent.service import Jobs, Library
 from analyzer_agent.web.access import Access
+from analyzer_agent.web.context import WebContext
 from analyzer_agent.web.opened import OpenedVideos
 
 Context = ServerRequestContext[Any, Any]
@@ -50,7 +51,8 @@ def create_server(jobs: Jobs, library: Library, *, wait_s: float = WAIT_S) -> Se
         AgentError: an analyzer that the settings name cannot run here.
     """
     tools = ToolList(jobs.specs())
-    calls, resources = Calls(jobs, library, tools, wait_s), Resources(OpenedVideos(library), skill_text())
+    shared = WebContext(jobs, library, OpenedVideos(library))
+    calls, resources = Calls(shared, tools, wait_s), Resources(shared.opened, skill_text())
 
     async def list_tools(_context: Context, _params: PaginatedRequestParams | None) -> ListToolsResult:
         return ListToolsResult(tools=tools.as_listed())
