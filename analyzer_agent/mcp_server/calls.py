@@ -59,6 +59,8 @@ class Calls:
         if name in self._tools.analyzers:
             return await self._waited(await asyncio.to_thread(self._started, name, arguments), report)
         schema = self._tools.schema(name)
+        if name in self._tools.missing:
+            raise ToolRefusal(f"{name} cannot run here: {self._tools.missing[name]}")
         if schema is None:
             raise ToolRefusal(f"{name!r} is not a tool{closest(name, self._tools.names())}")
         given = decode(json.dumps(dict(arguments)), schema["properties"], schema["required"])
@@ -81,10 +83,14 @@ class Calls:
                 return _result(fenced(encodable_json(found)))
             case tool_list.TIMELINE:
                 return await asyncio.to_thread(self._timeline, given["video"])
-        listed = await asyncio.to_thread(lambda: {"videos": self._library.videos(), "conversations": self._library.sessions()})
-        return _result(fenced(encodable_json(listed)))
+        return _result(await asyncio.to_thread(self._listed))
 
     # --- at once
+
+    def _listed(self) -> str:
+        listed = fenced(encodable_json({"videos": self._library.videos(), "conversations": self._library.sessions()}))
+        cannot = [f"{tool} cannot run here: {why}" for tool, why in self._tools.missing.items()]
+        return "\n".join([listed, *cannot])
 
     def _look_up(self, name: str, arguments: Mapping[str, Any]) -> CallToolResult:
         video, rest = _split(arguments)

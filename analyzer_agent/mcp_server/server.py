@@ -50,7 +50,7 @@ def create_server(jobs: Jobs, library: Library, *, wait_s: float = WAIT_S) -> Se
     Raises:
         AgentError: an analyzer that the settings name cannot run here.
     """
-    tools = ToolList(jobs.specs())
+    tools = ToolList(*jobs.available())
     shared = WebContext(jobs, library, OpenedVideos(library))
     calls, resources = Calls(shared, tools, wait_s), Resources(shared.opened, skill_text())
 

@@ -29,9 +29,11 @@ class ToolList:
 
     Args:
         specs: the specs of the analyzers that can run here.
+        missing: why others cannot, by the names of their tools.
     """
 
-    def __init__(self, specs: Iterable[Spec]) -> None:
+    def __init__(self, specs: Iterable[Spec], missing: Mapping[str, str]) -> None:
+        self.missing = dict(missing)
         analyzers, look_ups = (list(map(_of_a_video, tools)) for tools in tools_for_any_video(specs))
         self.analyzers = {_name(tool): tool for tool in analyzers}
         self.look_ups = {_name(tool): tool for tool in look_ups}
@@ -80,7 +82,12 @@ def _listed(tool: Mapping[str, Any], reads: bool = True) -> Tool:
 
 def _own_tools(long: list[str]) -> list[dict[str, Any]]:
     return [
-        function_schema(LIST, "List the videos that can be asked about, and the conversations about them.", {}, []),
+        function_schema(
+            LIST,
+            "List the videos, the conversations about them, and which analyzers cannot run here.",
+            {},
+            [],
+        ),
         function_schema(
             SEARCH,
             "Find words in the notes of all videos. Analyzes nothing; tells which videos were not examined for speech.",

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from analyzer_agent import tools
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.events import Event
@@ -115,13 +116,15 @@ class Jobs:
         """
         return Session(*map(self.folders.locate, videos), settings=self.settings, model=self.model, pool=self._pool)
 
-    def specs(self) -> list[Spec]:
-        """Return the specs of the analyzers that can run here.
+    def available(self) -> tuple[list[Spec], dict[str, str]]:
+        """Return the specs of the analyzers that can run here, and why others cannot, by the names of their tools.
 
         Raises:
             AgentError: an analyzer or an engine that the settings name is unknown or cannot run here.
         """
-        return [tool.spec for tool in available_tools(self.settings, self._pool)[0].values()]
+        ready, missing = available_tools(self.settings, self._pool)
+        known = tools.load_all()
+        return [tool.spec for tool in ready.values()], {known[name][0].tool: why for name, why in missing.items() if name in known}
 
     def _submit(self, job: Job, settings: Settings) -> Job:
         with self._lock:

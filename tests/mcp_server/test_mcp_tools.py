@@ -1,5 +1,6 @@
 """The tools of the MCP server, over the SDK's own client in one process: what is listed, what comes back, what is refused."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ pytest.importorskip("mcp", reason="needs the extra mcp")
 from mcp import Client, MCPError
 
 from analyzer_agent.config import Settings
-from analyzer_agent.mcp_server import skill_text
+from analyzer_agent.mcp_server import create_server, skill_text
+from analyzer_agent.service import Jobs, Library, NamedFolders
 from analyzer_agent.session import Session
 from analyzer_agent.testing import ScriptedModel
 from analyzer_agent.toolbox import tools_for_any_video
@@ -22,7 +24,7 @@ from web_kit import Held
 def test_the_tools_are_those_of_the_toolbox_with_the_video(tmp_path: Path) -> None:
     with server_on(harbour(tmp_path)) as (server, jobs):
         listed = {tool.name: tool for tool in with_client(server, Client.list_tools).tools}
-        for group in tools_for_any_video(jobs.specs()):
+        for group in tools_for_any_video(jobs.available()[0]):
             for tool in group:
                 schema = listed[tool["function"]["name"]].input_schema
                 assert [*schema["properties"]] == ["video", *tool["function"]["parameters"]["properties"]]
@@ -185,16 +187,32 @@ def test_conversations_about_videos_outside_are_not_told_and_not_gone_on_with(tm
         session.ask("Which code?")
 
     async def use(client: Client) -> None:
-        for name, arguments in [
+        calls: list[tuple[str, dict[str, object]]] = [
             ("list_videos", {}),
             ("search_library", {"words": "code"}),
             ("ask", {"question": "Which code?", "session": "private"}),
             ("ask", {"question": "Which code?", "session": "private", "videos": ["pier.mp4"]}),
             ("query", {"video": "pier.mp4", "sql": "SELECT text FROM notes"}),
-        ]:
+        ]
+        for name, arguments in calls:
             result = await client.call_tool(name, arguments)
             assert "1234" not in text_of(result) and "secret" not in text_of(result), name
             assert result.is_error == (name == "ask"), name
 
     with server_on(folder) as (server, _):
         with_client(server, use)
+
+
+def test_analyzers_that_cannot_run_here_are_told_with_the_reason(tmp_path: Path) -> None:
+    folder = harbour(tmp_path)
+    settings = Settings(store=folder / "s.db", manager="rules")
+
+    async def use(client: Client) -> tuple[str, str, set[str]]:
+        names = {tool.name for tool in (await client.list_tools()).tools}
+        return text_of(await client.call_tool("list_videos")), text_of(await client.call_tool("look", {"video": "pier.mp4"})), names
+
+    folders = NamedFolders([folder / "videos"])
+    with Jobs(settings, folders) as jobs, closing(Library(folders, settings)) as library:
+        listed, refused, names = with_client(create_server(jobs, library), use)
+    assert "\nlook cannot run here: " in listed and "look" not in names and "find_scenes" in names
+    assert "look cannot run here: " in refused and "--vision-model" in refused
