@@ -36,7 +36,8 @@ bench: $(VENV)/.all
 	$(BIN)/python -m benchmarks.speed --folder build/speed
 
 # The documentation as a site in build/site; a link that leads nowhere is an error.
-docs: $(VENV)/.all
+docs: $(VENV)/.core
+	$(PIP) install --editable '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet --site-dir build/site
 	@echo "Open build/site/index.html"
 
