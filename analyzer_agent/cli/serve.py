@@ -45,11 +45,13 @@ def serve(paths: tuple[str, ...], host: str, port: int, token: str | None, at_on
         require(package, "page", "serve")
     secret = secret_of(token)
     from analyzer_agent.service import Jobs, Library, NamedFolders
+    from analyzer_agent.session import choose_model
     from analyzer_agent.web import create_app
 
     folders = NamedFolders(paths or ["."])
+    model = choose_model(settings)  # a missing key is told now, and not to whoever asks first
     with listening(host, port) as listener:
-        jobs, library = Jobs(settings, folders, running=at_once), Library(folders, settings)
+        jobs, library = Jobs(settings, folders, model=model, running=at_once), Library(folders, settings)
         try:
             base = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
             address = f"{base}{_first_page(folders)}token={quote(secret)}"

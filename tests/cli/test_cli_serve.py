@@ -32,6 +32,7 @@ def test_the_printed_address_works_until_ctrl_c(cli: Cli, tmp_path: Path) -> Non
 def test_wrong_input_is_told(cli: Cli, tmp_path: Path) -> None:
     assert "There is no file or folder 'gone'" in cli("serve", "gone", code=1).stderr
     assert "at least 16" in cli("serve", tmp_path, "--token", "short", code=1).stderr
+    assert "no key" in cli("serve", tmp_path, "--model", "some-model", code=1).stderr
     with socket.create_server(("127.0.0.1", 0)) as taken:
         told = cli("serve", tmp_path, "--port", taken.getsockname()[1], code=1).stderr
         assert "Cannot listen on 127.0.0.1" in told and "--port 0" in told
