@@ -139,7 +139,8 @@ class _LastPacket:
             stamp = 0 if self.pts is None else self.pts + (self.duration or round(self.usual / self.clock.base))
         self.byte = max(self.byte, packet.pos or 0)
         decoded = packet.dts if packet.dts is not None else stamp
-        self.restarted = self.restarted or (self.decoded is not None and (self.decoded - decoded) * self.clock.base > _RESTART_S)
+        if self.decoded is not None and self.decoded > decoded:  # rare, since fractions are slow
+            self.restarted = self.restarted or (self.decoded - decoded) * self.clock.base > _RESTART_S
         self.decoded = decoded
         if self.pts is None or stamp > self.pts:
             self.before, self.pts, self.duration = self.pts, stamp, packet.duration or 0
