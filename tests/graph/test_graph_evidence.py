@@ -99,8 +99,8 @@ class TestEvidence:
         (cited,) = answer.citations
         assert (cited.span, cited.whole, cited.times) == (TimeRange(4000, 4500), TimeRange(3000, 5000), "0:04-0:04.5 (of 0:03-0:05)")
         assert answer.to_dict()["citations"][0]["whole"] == {"start": 3.0, "end": 5.0}
-        outside = talks(calls(LOOK), says("Now [#1 0:40]."), verify="never").ask()
-        assert outside.citations[0].span == TimeRange(3000, 5000)
+        outside = talks(calls(LOOK), says("Now [#1 0:40]."), says("Now [#1 0:40]."), verify="never").ask()
+        assert outside.citations[0].span == TimeRange(3000, 5000) and outside.unsupported == ("the time 0:40-0:41 of #1",)
 
     def test_not_found_tells_what_was_not_examined(self, talks: Make) -> None:
         absent = fake_spec(FakeAnalyzer([]), name="objects")
