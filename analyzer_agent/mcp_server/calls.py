@@ -148,7 +148,7 @@ def _split(arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
 
 def _told(job: Job) -> CallToolResult:
     """Return the result of a job, or how far it is."""
-    meta = {"job": job.id, "state": job.state.value, "session": job.session}
+    meta = {"job": job.id, "state": job.state.value} | ({} if job.tool else {"session": job.session})
     if job.answer is not None:
         return _result(_answer(job.answer), meta=meta)
     if job.result is not None:

@@ -46,11 +46,11 @@ def harbour(folder: Path) -> Path:
     return folder
 
 
-def with_client(server: Any, use: Callable[[Client], Awaitable[Any]]) -> Any:
-    """Connect a client to a server and return what `use` returns."""
+def with_client(server: Any, use: Callable[[Client], Awaitable[Any]], mode: str = "auto") -> Any:
+    """Connect a client to a server and return what `use` returns; in the mode `legacy`, as clients before 2026-07 do."""
 
     async def main() -> Any:
-        async with Client(server) as client:
+        async with Client(server, mode=mode) as client:
             return await use(client)
 
     return asyncio.run(main())

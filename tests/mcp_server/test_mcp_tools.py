@@ -36,7 +36,8 @@ def test_the_tools_are_those_of_the_toolbox_with_the_video(tmp_path: Path) -> No
     assert "0:00-0:30" in told
 
 
-def test_videos_are_listed_asked_about_and_searched(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+def test_videos_are_listed_asked_about_and_searched(tmp_path: Path, mode: str) -> None:
     async def use(client: Client) -> None:
         assert '"pier.mp4"' in text_of(await client.call_tool("list_videos"))
         seen: list[tuple[float, str | None]] = []
@@ -56,7 +57,7 @@ def test_videos_are_listed_asked_about_and_searched(tmp_path: Path) -> None:
         assert '"notes": 2' in listed and answer.meta["session"] in listed
 
     with server_on(harbour(tmp_path), SUBTITLES, says("Forty [#2].", 2), says("Pounds [#2].", 2)) as (server, _):
-        with_client(server, use)
+        with_client(server, use, mode)
 
 
 def test_analyzers_and_look_ups_return_notes_as_data(tmp_path: Path) -> None:
