@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import sys
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,7 @@ from cli_kit import Cli, read_until, talk
 pytest.importorskip("uvicorn", reason="needs the extra page")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be sent Ctrl-C there")
 def test_the_printed_address_works_until_ctrl_c(cli: Cli, tmp_path: Path) -> None:
     talk(tmp_path / "talk.mp4")
     process = cli.process("serve", "talk.mp4", "--port", "0")
