@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from analyzer_agent import llm
 from cli_kit import Cli
@@ -112,6 +113,10 @@ _WITHOUT_WEIGHTS = str(Path(__file__).parent / "kit" / "without_weights")
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_WITHOUT_WEIGHTS, os.environ.get("PYTHONPATH")]))
 # The workers of pytest-xdist share the processors, and threads that wait for each other spin.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# That examples take long on a busy machine is no fault of what is tested.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
+
 # What a shell starts in the background ignores Ctrl-C, and so would the commands that tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)

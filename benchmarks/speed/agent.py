@@ -27,16 +27,16 @@ def figures(work: Work) -> Iterator[Figure]:
 
 
 def _asked(video: Path, steps: int) -> float:
-    """Return the seconds for a question with `steps` reading steps and one answering step."""
+    """Return the seconds of processor time for a question with `steps` reading steps and one answering step."""
     looks = [Reply(calls=(call("read_notes", range=["0:00", f"0:{n + 5:02}"]),)) for n in range(steps)]
     model = ScriptedModel(*looks, Reply(calls=(call("finish", answer="Nothing.", notes=[], confidence="low", found=False),)))
     with (
         TemporaryDirectory() as folder,
         Session(video, model=model, store=Path(folder) / "store.db", tools=("scenes",), max_steps=steps + 5) as session,
     ):
-        began = time.perf_counter()
+        began = time.process_time()
         answer = session.ask("What is it?")
-        took = time.perf_counter() - began
+        took = time.process_time() - began
     if len(answer.steps) != steps or any(step.refused for step in answer.steps):
         raise AssertionError(f"{len(answer.steps)} of {steps} steps were carried out")
     return took
