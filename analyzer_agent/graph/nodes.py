@@ -88,11 +88,13 @@ class Nodes:
         """
         # A model that reads records plans without the messages.
         reads = not getattr(self.model, "reads_records", False)
-        surveys = opening.survey_calls(self.toolbox, state["turn"]) if reads and self.limits.analyzer_ms != 0 else []
-        notes, shown = opening.known_notes(self.toolbox, history.kept(state)) if reads and not surveys else ("", [])
         costs = self.briefing.costs()
         covered = self.briefing.covered()
-        told = [] if surveys and covered == NOTHING_YET else ["Covered so far:", covered]
+        # What was examined before was chosen; the notes on it are worth more than a survey of the rest.
+        begins = reads and covered == NOTHING_YET and self.limits.analyzer_ms != 0
+        surveys = opening.survey_calls(self.toolbox, state["turn"]) if begins else []
+        notes, shown = opening.known_notes(self.toolbox, history.kept(state)) if reads and not surveys else ("", [])
+        told = [] if surveys else ["Covered so far:", covered]
         known = state.get("told_costs", "").splitlines()
         news = [line for line in costs.splitlines() if line not in known]
         told += ["Cost of analyzers here:", *news] if news else []
