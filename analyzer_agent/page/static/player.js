@@ -6,6 +6,9 @@ import { clock } from "./text.js";
 // A note begins at the first whole ms at which its frame is shown; this little more outweighs what fractions lose.
 const INTO_FRAME_S = 0.00001;
 const STEP_MS = 40;
+// Chromium, rarely, keeps an earlier frame up after a seek. Where none is drawn within this time, it is sought again, so often.
+const DRAWN_WITHIN_MS = 300;
+const TRIES = 5;
 
 export class Player {
   constructor(state) {
@@ -15,7 +18,7 @@ export class Player {
     this.video.addEventListener("seeked", () => this.#reached());
     this.video.addEventListener("error", () => this.#refused());
     this.video.addEventListener("loadedmetadata", () => this.#loaded());
-    this.video.addEventListener("loadeddata", () => this.#drawn());
+    this.video.addEventListener("loadeddata", () => this.video.currentTime > 0 && this.#go(this.pending ?? this.video.currentTime));
     this.video.addEventListener("play", () => this.#follow());
     // On a narrow screen the video stays in view, and what is read takes the rest.
     const stage = byId("stage");
@@ -76,7 +79,7 @@ export class Player {
 
   #seek() {
     this.pending = this.state.at / 1000 + INTO_FRAME_S;
-    if (this.playable) this.video.currentTime = this.pending;
+    if (this.playable) this.#go(this.pending);
     else this.#picture();
   }
 
@@ -84,12 +87,23 @@ export class Player {
     this.playable = true;
     this.#tell("");
     byId("picture").hidden = true;
-    if (this.pending !== undefined) this.video.currentTime = this.pending;
+    if (this.pending !== undefined) this.#go(this.pending);
   }
 
-  /** Seek anew: a time that is sought before the first frame is drawn may leave that frame up (Chromium, rarely). */
-  #drawn() {
-    if (this.video.currentTime > 0) this.video.currentTime = this.pending ?? this.video.currentTime;
+  /** Go to a time, again until a frame is drawn. */
+  #go(time, tries = TRIES) {
+    this.video.currentTime = time;
+    if (!this.video.requestVideoFrameCallback) return;
+    const sought = (this.sought = { drawn: false });
+    this.video.requestVideoFrameCallback(() => (sought.drawn = true));
+    this.video.addEventListener(
+      "seeked",
+      () =>
+        setTimeout(() => {
+          if (sought === this.sought && !sought.drawn && this.video.paused && tries > 1) this.#go(this.video.currentTime, tries - 1);
+        }, DRAWN_WITHIN_MS),
+      { once: true },
+    );
   }
 
   #reached() {
