@@ -57,7 +57,7 @@ def _pictures(stream: av.VideoStream) -> Iterator[_Packet]:
     yield from map(_encoded, stream.encode(None))
 
 
-def _encoded(packet: av.Packet[Any]) -> _Packet:
+def _encoded(packet: "av.Packet[Any]") -> _Packet:
     assert packet.pts is not None and packet.dts is not None, "encoders give every packet its times"
     return _Packet(False, bytes(packet), packet.pts, packet.dts, packet.is_keyframe)
 
