@@ -100,7 +100,7 @@ class Silences:
     """
 
     def __init__(self, path: Path, at: StreamClock) -> None:
-        self._path, self._at = path, at
+        self._path, self._least = path, float(_SILENT_S / at.base)
         self._end: int | None = None
         self._pos = -1
 
@@ -116,7 +116,7 @@ class Silences:
             return None
         end, pos = self._end, self._pos
         self._end, self._pos = stamp + (packet.duration or 0), packet.pos if packet.pos is not None else pos
-        if end is None or not packet.duration or (stamp - end) * self._at.base < _SILENT_S:
+        if end is None or not packet.duration or stamp - end < self._least:
             return None
         return (end, stamp) if is_lost_between(container, self._path, pos, self._pos) else None
 
