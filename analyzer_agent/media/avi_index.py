@@ -71,7 +71,7 @@ def readable_bytes(path: Path, *, counted: bool = False) -> int | None:
         if at < _HEADER or (not counted and (data[indexed : indexed + 4] == b"idx1" or b"indx" in data[:at])):
             return None
         before, end = _last_chunk(data, at, len(data) - _HEADER)
-        return None if end > len(data) - _HEADER else before
+        return None if len(data) - _HEADER < end <= len(data) + 1 else before
 
 
 def has_lost_chunks(path: Path, start: int, end: int) -> bool:

@@ -27,6 +27,9 @@ _SILENT_S = Fraction(1, 100)
 """Seconds between two packets of sound from which on one may be missing."""
 
 _TS_SYNC, _TS_SIZES = 0x47, (188, 192, 204)
+_TS_AROUND = 16
+"""Packets of a transport stream that are looked at before and behind a gap."""
+
 _FLV_TAGS, _FLV_OVERHEAD = (8, 9, 18), 15
 """Sound, picture and script; bytes of a tag's header and of the length behind it."""
 
@@ -139,8 +142,12 @@ def is_lost_between(container: "InputContainer", path: Path, start: int, end: in
         return has_lost_chunks(path, start, end)
     with path.open("rb") as file:
         if name == "mpegts":
+            # A counter of four bits may go on by chance: those of the streams around it tell as well.
+            around = _TS_AROUND * _TS_SIZES[0]
+            file.seek(max(0, start - around))
+            start -= around if start >= around and file.read(1)[0] == _TS_SYNC else 0
             file.seek(start)
-            return _is_interrupted(file.read(min(end - start + _TS_SIZES[-1], _MOST_BYTES)))
+            return _is_interrupted(file.read(min(end - start + around, _MOST_BYTES)))
         if name == "flv":
             return _has_lost_tags(file, start, end)
         if name == "mpeg":
@@ -153,17 +160,20 @@ def _is_interrupted(data: bytes) -> bool:
     step = next((n for n in _TS_SIZES if len(data) > n and data[n] == _TS_SYNC), 0)
     if not step:
         return len(data) > _TS_SIZES[-1]
-    counters: dict[int, int] = {}
+    counters: dict[int, tuple[int, bytes]] = {}
     for at in range(0, len(data) - _TS_SIZES[0] + 1, step):
         if data[at] != _TS_SYNC or data[at + 1] & 0x80:
             return True
         pid, flags, count = (data[at + 1] & 0x1F) << 8 | data[at + 2], data[at + 3] >> 4, data[at + 3] & 15
         announced = flags & 2 and data[at + 4] and data[at + 5] & 0x80
-        known = counters.get(pid)
         if pid != 0x1FFF and flags & 1:
-            if known is not None and count not in (known, (known + 1) & 15) and not announced:
+            # A packet may come twice (ISO 13818-1, 2.4.3.3), with the same content.
+            content = data[at + _TS_SIZES[0] // 2 : at + _TS_SIZES[0]]
+            known, before = counters.get(pid, (count, content))
+            follows = count == (known + 1) & 15 or (count == known and content == before)
+            if not follows and not announced:
                 return True
-            counters[pid] = count
+            counters[pid] = count, content
     return False
 
 

@@ -11,7 +11,7 @@ import pytest
 from analyzer_agent.errors import MediaError
 from analyzer_agent.media import open_video
 from analyzer_agent.timeline import TimeRange
-from marked_files import FORMATS, LENGTH_MS, WAYS, broken_claims, damaged, whole
+from marked_files import FORMATS, LENGTH_MS, WAYS, broken_claims, damaged, gone, whole
 from marks import SLOT_MS, mark_in
 from media_maker import write
 
@@ -44,3 +44,9 @@ def test_recordings_end_to_end_are_heard_in_their_places(tmp_path: Path, format:
     places = range(0, 2 * LENGTH_MS, SLOT_MS)
     heard = [mark_in(sound[(start + 90) * 16 : (start + SLOT_MS - 60) * 16]) for start in places]
     assert heard == [start % LENGTH_MS // SLOT_MS for start in places]
+
+
+@pytest.mark.parametrize(("format", "seed"), [("ts", 5), ("ts", 7), ("avi", 6)])
+def test_what_looks_whole_by_chance_is_told(tmp_path: Path, format: str, seed: int) -> None:
+    # A counter of four bits goes on, a chunk's damaged length leads beyond the file.
+    assert broken_claims(damaged(tmp_path, format, gone, seed)) == []
