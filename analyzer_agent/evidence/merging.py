@@ -65,7 +65,9 @@ class NoteReader:
         """
         asked = None if keys is None else list(keys)
         provenances = {r.key: r for r in self.store.notes.provenances(video=video)}
-        margin = max(_FIRST_CONTEXT_MS, grid.step if grid else 0)
+        # The sample before, which may belong to the same run, is a step away.
+        gap = max(SPEECH_GAP_MS, grid.step if grid else 0)
+        margin = max(_FIRST_CONTEXT_MS, 2 * gap)
         while True:
             window = TimeRange(max(0, span.start - margin), span.end + margin)
             notes = self.store.notes.read(video, window, keys=asked, kinds=kinds)
@@ -76,7 +78,7 @@ class NoteReader:
             runs += self._join(video, self._selected(others, filters or {}), provenances, window)
             runs = self._within_shots(video, [run for run in runs if run.span.overlaps(span)])
             inside = [run for run in runs if (seen_span(run.notes) or run.span).overlaps(span)]
-            known = TimeRange(window.start + SPEECH_GAP_MS if window.start else 0, window.end - SPEECH_GAP_MS)
+            known = TimeRange(window.start + gap if window.start else 0, window.end - gap)
             reaches_out = any(r.span.start <= known.start > 0 or r.span.end >= known.end for r in inside)
             if margin >= CONTEXT_MS or not reaches_out:
                 return sorted(inside, key=lambda run: (run.span.start, run.id))

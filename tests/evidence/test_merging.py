@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from analyzer_agent.events import discard
@@ -149,6 +149,7 @@ steps = st.sampled_from([250, 1_000, 2_000, 8_000, 16_000, 32_000])
 
 @settings(max_examples=80, deadline=None)
 @given(events, spans, steps, st.lists(st.tuples(steps, spans), max_size=3), st.sampled_from([0, 4_500]))
+@example([(TimeRange(0, 32_001), "a")], TimeRange(40_000, 40_001), 16_000, [], 0)
 def test_a_grid_reads_the_same_whatever_was_sampled_besides(
     store: Store, happened: list[tuple[TimeRange, str]], asked: TimeRange, step: int, others: list[tuple[int, TimeRange]], late: int
 ) -> None:
