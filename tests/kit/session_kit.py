@@ -1,5 +1,6 @@
 """What the tests of sessions share: a small clip, sessions on it, a fake analyzer, and replies of a scripted model."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -44,6 +45,21 @@ SUBTITLES = Reply(calls=(call("read_subtitles", ranges=[["0:00", "0:02"]]),))
 
 
 LOOK = Reply(calls=(call("find_fake", ranges=[["0:00", "0:02"]]),))
+
+
+HELD_AT_MOST_S = 60.0
+
+
+class Held:
+    """A reply that is not given before `go` is set; `asked` is set once it is awaited."""
+
+    def __init__(self, reply: Reply) -> None:
+        self.reply, self.asked, self.go = reply, threading.Event(), threading.Event()
+
+    def __call__(self, messages: object) -> Reply:
+        self.asked.set()
+        assert self.go.wait(HELD_AT_MOST_S)
+        return self.reply
 
 
 JUDGED = Reply(calls=(call("judge", sufficient=True, missing=""),))

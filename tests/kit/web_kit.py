@@ -12,25 +12,13 @@ import httpx
 import pytest
 
 from analyzer_agent.config import Settings
-from analyzer_agent.protocols import Reply
 from analyzer_agent.service import Jobs, Library, NamedFolders
 from analyzer_agent.testing import ScriptedModel
 from cli_kit import wait_for
+from session_kit import Held
 
 TOKEN = "a-token-that-nobody-guesses"
 WAIT_S = 60.0
-
-
-class Held:
-    """A reply that is not given before `go` is set; `asked` is set once it is awaited."""
-
-    def __init__(self, reply: Reply) -> None:
-        self.reply, self.asked, self.go = reply, threading.Event(), threading.Event()
-
-    def __call__(self, messages: object) -> Reply:
-        self.asked.set()
-        assert self.go.wait(WAIT_S)
-        return self.reply
 
 
 @dataclass

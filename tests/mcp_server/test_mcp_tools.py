@@ -17,8 +17,7 @@ from analyzer_agent.testing import ScriptedModel
 from analyzer_agent.toolbox import tools_for_any_video
 from mcp_kit import harbour, server_on, text_of, with_client
 from media_maker import Clip, Text, write
-from session_kit import SUBTITLES, says
-from web_kit import Held
+from session_kit import SUBTITLES, Held, says
 
 
 def test_the_tools_are_those_of_the_toolbox_with_the_video(tmp_path: Path) -> None:

@@ -14,8 +14,7 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from mcp_kit import TOKEN, harbour, http_client, over_http, server_on, text_of
-from session_kit import SUBTITLES, says
-from web_kit import Held
+from session_kit import SUBTITLES, Held, says
 
 
 def test_a_client_starts_the_command_and_asks_over_stdio(tmp_path: Path) -> None:

@@ -12,11 +12,10 @@ import pytest
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError
 from analyzer_agent.media import content_id
-from analyzer_agent.protocols import Reply
 from analyzer_agent.service import Busy, Jobs, JobState, Library, NamedFolders, NotFound
 from analyzer_agent.testing import ScriptedModel
 from cli_kit import wait_for
-from session_kit import SUBTITLES, pier, says
+from session_kit import SUBTITLES, Held, pier, says
 
 Open = Callable[..., Jobs]
 WAIT_S = 60
@@ -32,18 +31,6 @@ def open_jobs(tmp_path: Path) -> Iterator[Open]:
             return stack.enter_context(Jobs(settings, NamedFolders([tmp_path]), model=ScriptedModel(*replies), **more))
 
         yield open_
-
-
-class Held:
-    """A reply that is not given before `go` is set; `asked` is set once it is awaited."""
-
-    def __init__(self, reply: Reply) -> None:
-        self.reply, self.asked, self.go = reply, threading.Event(), threading.Event()
-
-    def __call__(self, messages: object) -> Reply:
-        self.asked.set()
-        assert self.go.wait(WAIT_S)
-        return self.reply
 
 
 def test_a_job_keeps_its_events_answer_and_cost(open_jobs: Open) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from session_kit import SUBTITLES, pier, says
-from web_kit import WAIT_S, Held, served
+from session_kit import SUBTITLES, Held, pier, says
+from web_kit import WAIT_S, served
 
 pytest.importorskip("starlette", reason="needs the extra page")
 

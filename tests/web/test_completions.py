@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cli_kit import wait_for
-from session_kit import SUBTITLES, pier, says
-from web_kit import TOKEN, WAIT_S, Held, Served, served
+from session_kit import SUBTITLES, Held, pier, says
+from web_kit import TOKEN, WAIT_S, Served, served
 
 if TYPE_CHECKING:
     from openai import OpenAI

@@ -10,8 +10,8 @@ import pytest
 
 from analyzer_agent.protocols import Reply
 from page_kit import SIZES
-from session_kit import JUDGED, SUBTITLES, pier, says
-from web_kit import TOKEN, WAIT_S, Held, Served, served
+from session_kit import JUDGED, SUBTITLES, Held, pier, says
+from web_kit import TOKEN, WAIT_S, Served, served
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
