@@ -87,13 +87,13 @@ class Library:
             known[key] = look(path)
         return known[key]
 
-    def _names(self) -> dict[str, str]:
-        """Return the name of each video by its id; of copies, that of the first."""
-        return {number: self.folders.shown(path) for path, number in reversed(self._ids().items())}
+    def _names(self, ids: dict[Path, str]) -> dict[str, str]:
+        """Return the name of each video by its id, as `_ids` returns them; of copies, that of the first."""
+        return {number: self.folders.shown(path) for path, number in reversed(ids.items())}
 
     def sessions(self) -> list[dict[str, Any]]:
         """Return the conversations about these videos alone, newest first; `ids` are those of the videos, which copies share."""
-        names, rows = self._names(), []
+        names, rows = self._names(self._ids()), []
         for session in self.store.history.sessions():
             ids = json.loads(session["videos"])
             if all(id in names for id in ids):
@@ -138,7 +138,8 @@ class Library:
         """
         if not any(map(str.isalnum, words)):
             raise AgentError(f"There is no word to search for in {words!r}.", hint="Give some words.")
-        ids, names = self._ids(), self._names()
+        ids = self._ids()
+        names = self._names(ids)
         places = {video.id: video.duration for video in self.store.maintenance.examined_videos() if video.id in names}
         found = search_videos(self.reader(), words, list(places), shown=limit)
         hits = [
@@ -164,4 +165,4 @@ def _has_sound(path: Path) -> bool:
     try:
         return has_sound(path)
     except MediaError:
-        return False
+        return True  # nobody knows what it holds
