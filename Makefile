@@ -12,13 +12,17 @@ HEADLESS = $(PIP) install --force-reinstall --no-deps opencv-python-headless
 # Each worker takes neighbouring tests, so that most libraries are imported and most engines loaded by one of them.
 PYTEST  = $(BIN)/python -m pytest -q -n auto --dist worksteal
 
+# Some tests drive terminals, browsers and servers while others take the processors. What failed is run once more, alone and in sight;
+# what fails twice fails.
+AGAIN   = $(BIN)/python -m pytest -q --last-failed --last-failed-no-failures none --maxfail 5
+
 .PHONY: demo test quick coverage check bench docs clean
 
 demo: $(VENV)/.core
 	$(BIN)/analyzer-agent demo
 
 test: $(VENV)/.all check
-	$(PYTEST)
+	$(PYTEST) || { echo "Once more, alone:"; $(AGAIN); }
 
 quick: $(VENV)/.all
 	$(PYTEST) --quick

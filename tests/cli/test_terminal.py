@@ -93,8 +93,7 @@ def test_ctrl_c_clears_the_line_and_twice_leaves(tmp_path: Path) -> None:
             terminal.until(partial(ends_with, f"> {typed}"))
             lines = terminal.interrupt(prompts)
             assert lines[-2] == "Press Ctrl-C again or Ctrl-D to leave."
-        terminal.send("\x03")
-        assert terminal.end() == 130
+        assert terminal.interrupted() == 130
         assert not any(line.startswith("To continue later: ") for line in terminal.screen.lines()), "nothing was asked"
 
 

@@ -156,6 +156,15 @@ class Terminal:
             self.send("\x03")
             return self.until(done)
 
+    def interrupted(self) -> int:
+        """Press Ctrl-C until the program ends; return its exit code. Pressed once more for the reason told at `interrupt`."""
+        self.send("\x03")
+        try:
+            return self.end(20.0)
+        except AssertionError:
+            self.send("\x03")
+            return self.end()
+
     def until(self, done: Callable[[list[str]], bool], seconds: float = 60.0) -> list[str]:
         """Return the lines on the screen once something is so of them; an AssertionError that shows them if it does not come about."""
         deadline = time.monotonic() + seconds
@@ -164,7 +173,7 @@ class Terminal:
             self._read(0.05)
         return lines
 
-    def end(self, seconds: float = 30.0) -> int:
+    def end(self, seconds: float = 60.0) -> int:
         """Return the exit code, once the program has ended and all of it is read."""
         deadline = time.monotonic() + seconds
         while self.process.poll() is None:
