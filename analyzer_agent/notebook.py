@@ -9,7 +9,7 @@ from urllib.parse import quote as percent_encoded
 
 from analyzer_agent.errors import AgentError
 from analyzer_agent.events import Answered, Event, TextDelta
-from analyzer_agent.records import Answer, Citation, JoinedNote
+from analyzer_agent.records import Answer, Citation, JoinedNote, Note
 from analyzer_agent.timeline import TimeRange, clock, seconds
 from analyzer_agent.wording import answer_lines, event_line, note_line, quote, source_of
 
@@ -45,6 +45,16 @@ def citation_html(citation: Citation, several: bool = True, still: bool = True) 
 def note_html(note: JoinedNote) -> str:
     """Return a note with a still of its first moment."""
     return f"<div>{escape(note_line(note))} {_linked('play', note.path, note.span)}{_still(note.path, note.span.start)}</div>"
+
+
+def stored_note_html(note: Note) -> str:
+    """Return a note as the store has it; a note has the id of its video only, so the file is one of those that are open."""
+    from analyzer_agent.media import path_of_open
+
+    path = path_of_open(note.video)
+    name = Path(path).name or note.video
+    told = f"[#{note.id}] {name} {note.span} {note.kind}, {note.analyzer}: {quote(note.text)}"
+    return f"<div>{escape(told)} {_linked('play', path, note.span) if path else ''}{_still(path, note.span.start)}</div>"
 
 
 def notes_html(notes: Sequence[JoinedNote]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import analyzer_agent
-from analyzer_agent import Settings
+from analyzer_agent import Session, Settings
 from analyzer_agent.sample import sample_path
 from places import ROOT
 
@@ -59,26 +59,38 @@ class TestService:
         assert "event: error" in client.get("/stream", params={"question": " "}).text
 
 
-def test_conversations_of_one_service_share_notes_and_engines(tmp_path: Path) -> None:
+def test_many_conversations_over_http_share_one_store_and_one_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("fastapi", reason="needs the extra 'dev'")
-    sessions = runpy.run_path(str(EXAMPLES / "fastapi_sessions.py"))["Sessions"]
-    settings = Settings(store=tmp_path / "s.db", manager="rules", tools=("subtitles",))
+    httpx = pytest.importorskip("httpx", reason="needs the extra 'dev'")
+    example = runpy.run_path(str(EXAMPLES / "fastapi_sessions.py"))
+    closed: list[str] = []
+
+    class Watched(Session):
+        def close(self) -> None:
+            closed.append(self.name)
+            super().close()
+
+    monkeypatch.setitem(example["Sessions"].ask.__globals__, "Session", Watched)
+    monkeypatch.setattr(example["Sessions"].__init__, "__defaults__", (2,))
+    app = example["create_app"](sample_path(), Settings(store=tmp_path / "s.db", manager="rules", tools=("subtitles",)))
+    names = [f"guest {n}" for n in range(8)]
+    question = {"question": "Why does the ferry use another pier?"}
 
     async def talk() -> list[Any]:
-        service = sessions(sample_path(), settings, most=2)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service", timeout=None) as client,
+        ):
+            together = await asyncio.gather(*(client.get(f"/ask/{name}", params=question) for name in names))
+            again = await client.get(f"/ask/{names[0]}", params=question)  # most sessions were closed in between
+            return [*together, again, await client.get("/ask/anna", params={"question": " "}), await client.get("/ask/anna")]
 
-        async def ask(name: str) -> Any:
-            return await (await service.of(name)).aask("Why does the ferry use another pier?")
-
-        try:
-            together = await asyncio.gather(ask("anna"), ask("ben"))
-            return [*together, await ask("carl"), await ask("anna")]  # the session of anna was closed in between
-        finally:
-            service.close()
-
-    answers = asyncio.run(talk())
-    assert all("whale" in answer.text for answer in answers) and [one.session for one in answers] == ["anna", "ben", "carl", "anna"]
-    assert sum(answer.usage.media_ms_analyzed > 0 for answer in answers) <= 2 and answers[-1].usage.media_ms_analyzed == 0
+    *answered, empty, without = asyncio.run(talk())
+    assert [one.status_code for one in answered] == [200] * 9 and all("whale" in one.json()["answer"] for one in answered)
+    assert [one.json()["session"] for one in answered] == [*names, names[0]]
+    assert answered[-1].json()["usage"]["media_seconds_analyzed"] == 0, "what one analyzes, none analyzes again"
+    assert empty.status_code == 400 and empty.json()["error"] == "The question is empty." and without.status_code == 422
+    assert set(closed) == {*names, "anna"} and len(closed) > len(names), "sessions beyond two were closed while the service ran"
 
 
 def test_every_public_name_has_an_example_that_runs() -> None:

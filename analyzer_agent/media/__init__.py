@@ -8,7 +8,7 @@ from analyzer_agent.media.clip_writer import ClipPart, write_clip
 from analyzer_agent.media.drawn_text import draw_caption
 from analyzer_agent.media.file import MediaFile, open_video
 from analyzer_agent.media.folders import media_in
-from analyzer_agent.media.identity import content_id, fingerprint, is_named, named_id
+from analyzer_agent.media.identity import content_id, fingerprint, is_named, named_id, path_of_open
 from analyzer_agent.media.jpeg import jpeg
 from analyzer_agent.media.missing_video import MissingVideo
 from analyzer_agent.media.probe import has_sound
@@ -28,5 +28,6 @@ __all__ = [
     "media_in",
     "named_id",
     "open_video",
+    "path_of_open",
     "write_clip",
 ]

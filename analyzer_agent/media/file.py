@@ -18,7 +18,7 @@ from analyzer_agent.media.damage import Damage, FaultMap
 from analyzer_agent.media.decoder_log import DecoderLog
 from analyzer_agent.media.frame_converter import FrameConverter
 from analyzer_agent.media.frames import FrameRequest
-from analyzer_agent.media.identity import Content, Sums, content_of
+from analyzer_agent.media.identity import OPEN, Content, Sums, content_of
 from analyzer_agent.media.kept_reader import KeptReader
 from analyzer_agent.media.layout import Layout, PictureStream, SoundStream
 from analyzer_agent.media.packet_reader import PacketReader
@@ -97,6 +97,7 @@ class MediaFile(Video):
         self._threads = 0
         self._kept: KeptReader | None = None
         """Keeps a reader open between calls, in a parallel view."""
+        OPEN[self.id] = self
 
     @property
     def name(self) -> str:

@@ -12,12 +12,15 @@ from dataclasses import dataclass, field
 from hashlib import blake2b, file_digest
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
+from weakref import WeakValueDictionary
 
 from analyzer_agent.media.container import open_container
 from analyzer_agent.media.playlists import PLAYLISTS, Referenced, referenced_files
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+
+    from analyzer_agent.media.file import MediaFile
 
 _BLOCKS = 64
 _BLOCK = 16 * 1024
@@ -34,6 +37,9 @@ _SPANNED = {"mlv": ".M[0-9][0-9]"}
 
 _COARSE_NS, _FINE_NS = 2_000_000_000, 50_000_000
 """Ages at which a time of change is sure to differ after another change: with whole seconds, and finer."""
+
+OPEN: "WeakValueDictionary[str, MediaFile]" = WeakValueDictionary()
+"""The files in use, by the ids of their content."""
 
 ContentKind = Literal["sampled", "whole", "playlist"]
 
@@ -194,3 +200,9 @@ def named_id(name: str) -> str:
 def is_named(video: str) -> bool:
     """Return whether `video` is the id of a video without a file."""
     return video.startswith(_NAMED)
+
+
+def path_of_open(id: str) -> str:
+    """Return the absolute path of a file in use with this content, "" if there is none."""
+    file = OPEN.get(id)
+    return "" if file is None else str(file.path.resolve())

@@ -110,6 +110,12 @@ class Note:
     def text(self) -> str:
         return self.observation.text
 
+    def _repr_html_(self) -> str:
+        """Return the note for a notebook, with a still if a file with its video is open."""
+        from analyzer_agent.notebook import stored_note_html
+
+        return stored_note_html(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Word:

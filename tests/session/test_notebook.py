@@ -49,6 +49,16 @@ def test_a_session_shows_its_videos_and_what_is_covered(opened: Open, clip: Path
     assert "closed" in session._repr_html_()
 
 
+def test_a_stored_note_has_a_still_while_its_video_is_open(opened: Open, clip: Path, tmp_path: Path) -> None:
+    session = opened()
+    session.index(["subtitles"])
+    stored = session.store.notes.get([2])[2]
+    page = stored._repr_html_()
+    assert 'alt="pier.mp4 at 0:01"' in page and "data:image/jpeg;base64," in page and "subtitle, subtitles" in page
+    other = replace(stored, video="named-0", observation=replace(stored.observation, text="<b>A & B</b>"))._repr_html_()
+    assert "<img " not in other and "<b>" not in other and "named-0" in other
+
+
 def test_notes_as_a_table(opened: Open) -> None:
     session = opened()
     session.index(["subtitles"])
