@@ -51,7 +51,7 @@ from analyzer_agent.toolbox.answer_check import (
     repeats_text,
     second_look,
 )
-from analyzer_agent.toolbox.cited_frames import cited_pictures, in_frames_only, keep_cited
+from analyzer_agent.toolbox.cited_frames import cited_pictures, in_frames_only, keep_cited, naming_frames
 from analyzer_agent.toolbox.completeness import completeness, gaps_text
 from analyzer_agent.toolbox.quotations import evidence_parts
 from analyzer_agent.toolbox.scheduler import spent_ms
@@ -200,6 +200,8 @@ class Nodes:
         """Check the answer; one that breaks a rule is sent back to the model once."""
         draft, repeats = citing_repeats(self.toolbox, draft_of(state), state.get("shown", []))
         pictures = shown_pictures([*history.kept(state), *state["messages"]])
+        draft, parts = naming_frames(self.toolbox.store, draft, pictures)
+        pictures |= parts
         seen: dict[int, MergedNote | None] = dict.fromkeys(draft.named.intersection(pictures))
         checked = check_and_return(
             draft,

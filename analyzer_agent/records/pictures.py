@@ -16,7 +16,8 @@ class ShownPicture:
 
     `number` is what the model cites; no note has it. `video` is the video's id, `times` are those
     of the frames in ms, `span` is what they stand for, and `region` the part of the frames that is
-    shown, as fractions `x0, y0, x1, y1`; None for all of them.
+    shown, as fractions `x0, y0, x1, y1`; None for all of them. `sheet` is the sheet that it is a part
+    of, where an answer names one.
     """
 
     number: int
@@ -25,6 +26,7 @@ class ShownPicture:
     times: tuple[int, ...]
     region: tuple[float, float, float, float] | None = None
     name: str = ""
+    sheet: "ShownPicture | None" = None
 
     @property
     def label(self) -> str:

@@ -15,7 +15,7 @@ from analyzer_agent.fencing import fenced, quoted
 from analyzer_agent.records import ABSENCE, Claim, Confidence, Ending, ToolCall, ToolResult, Usage
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import Toolbox
-from analyzer_agent.toolbox.citations import cited_ids, cited_parts, strip_invalid, with_repeats
+from analyzer_agent.toolbox.citations import cited_ids, cited_parts, strip_invalid, with_parts
 from analyzer_agent.toolbox.finish_call import DraftAnswer
 from analyzer_agent.toolbox.quotations import made_up_times, misquotations
 from analyzer_agent.toolbox.schemas import JUDGE, parse_object
@@ -234,11 +234,8 @@ def citing_repeats(toolbox: Toolbox, draft: DraftAnswer, shown: Collection[int])
         draft: what the model wrote.
         shown: the ids of the notes that it was shown.
     """
-    text = with_repeats(draft.text, lambda number, part: toolbox.repeat_at(number, part) if number in shown else number)
-    if text == draft.text:
-        return draft, set()
-    before, after = set(cited_ids(draft.text)), set(cited_ids(text))
-    return replace(draft, text=text, notes=tuple(number for number in draft.notes if number not in before - after)), after - before
+    text = with_parts(draft.text, lambda number, part, _: toolbox.repeat_at(number, part) if number in shown else number)
+    return draft.reworded(text), set(cited_ids(text)) - set(cited_ids(draft.text))
 
 
 _REPEATED_KINDS = ("text", "object", "caption", "tag")

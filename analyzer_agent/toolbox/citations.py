@@ -27,7 +27,8 @@ _LEFTOVERS = (
     (re.compile(r"[ \t]+(?=[.!?,;\u2026](?:\s|$)|[\])\u3011]|$)"), ""),
 )
 _MAX_ID_DIGITS = 18
-_TWICE = re.compile(r"(\[#\d+\])(?:[ \t]*\1)+")
+_TWICE = re.compile(r"(\[#\d+\])(?:[ \t]*,?[ \t]*\1)+")
+_CLAUSE_EDGE = " \t\n,;:.\u2013\u2014-"
 
 
 def parse_id(digits: str) -> int:
@@ -53,25 +54,30 @@ def cited_parts(text: str) -> dict[int, list[TimeRange]]:
     return found
 
 
-def with_repeats(text: str, find: Callable[[int, TimeRange], int]) -> str:
-    """Return a text in which each mark of one note and a part names the note that `find` returns for them."""
+def with_parts(text: str, find: Callable[[int, TimeRange, bool], int]) -> str:
+    """Return a text in which each mark of one note and a part names the note that `find` returns for them.
+
+    Args:
+        text: the text.
+        find: is given the number, the part, and whether the mark names it by a single time.
+    """
 
     def named(mark: re.Match[str]) -> str:
         part = _part_of(mark)
-        return mark[0].replace(str(part[0]), str(find(*part)), 1) if part else mark[0]
+        return re.sub(r"\d+", str(find(*part)), mark[0], count=1) if part else mark[0]
 
     return _MARK.sub(named, text)
 
 
-def _part_of(mark: re.Match[str]) -> tuple[int, TimeRange] | None:
-    """Return the note and the part that a mark names; None where it names several notes, or no time."""
+def _part_of(mark: re.Match[str]) -> tuple[int, TimeRange, bool] | None:
+    """Return the note and the part that a mark names, and whether by one time; None where it names several notes, or no time."""
     ids = list(_ids_of(mark))
     if len(ids) != 1 or not mark[2]:
         return None
     try:
         start = parse(mark[2])
         end = parse(mark[3]) if mark[3] else start + INSTANT_MS
-        return ids[0], TimeRange(start, max(end, start + 1))
+        return ids[0], TimeRange(start, max(end, start + 1)), not mark[3]
     except (InvalidTime, ValueError):  # no time, or the end before the start: the whole note is cited
         return None
 
@@ -84,7 +90,7 @@ def without_marks(text: str) -> str:
 def strip_invalid(text: str, shown: Collection[int]) -> tuple[str, list[int], list[str]]:
     """Return the text with the marks of `shown` notes only, the numbers it cites, and the sentences that lost a mark.
 
-    A mark belongs to the sentence that it ends, also where it comes after the full stop.
+    A mark belongs to the sentence that it ends, also where it comes after the full stop. Equal marks side by side become one.
     """
     parts: list[str] = []
     lost: list[str] = []
@@ -92,14 +98,28 @@ def strip_invalid(text: str, shown: Collection[int]) -> tuple[str, list[int], li
         if any(n not in shown for n in cited_ids(sentence)):
             lost.append(sentence.strip())
         parts.append(_strip_sentence(sentence, shown))
-    whole = "".join(parts).strip()
+    whole = _TWICE.sub(r"\1", "".join(parts).strip())
     return whole, list(dict.fromkeys(cited_ids(whole))), lost
 
 
-def sentences_with_ids(text: str) -> Iterator[tuple[str, list[int]]]:
-    """Yield each sentence without its marks, and the numbers that they name."""
+def clauses_with_ids(text: str) -> Iterator[tuple[str, list[int]]]:
+    """Yield the text before each group of marks, from the group before it in the sentence on, and the numbers that the group names.
+
+    A sentence with one group of marks, or none, is whole.
+    """
     for sentence in _sentences(text):
-        yield _strip_sentence(sentence, ()).strip(), cited_ids(sentence)
+        groups: list[tuple[int, int, list[int]]] = []
+        for mark in _MARK.finditer(sentence):
+            start, ids = mark.start(), list(_ids_of(mark))
+            if groups and not sentence[groups[-1][1] : start].strip(_CLAUSE_EDGE):
+                start, ids = groups[-1][0], [*groups.pop()[2], *ids]
+            groups.append((start, mark.end(), ids))
+        # What comes after the last mark of a sentence belongs to it.
+        begins = [0, *(end for _, end, _ in groups[:-1])]
+        ends = [*(start for start, _, _ in groups[:-1]), len(sentence)]
+        for begin, end, ids in zip(begins, ends, [ids for *_, ids in groups] or [[]], strict=True):
+            clause = _strip_sentence(sentence[begin:end], ()).strip()
+            yield clause.lstrip(_CLAUSE_EDGE), ids
 
 
 def sentence_spans(text: str) -> list[tuple[int, int, list[int]]]:
@@ -109,7 +129,7 @@ def sentence_spans(text: str) -> list[tuple[int, int, list[int]]]:
 
 
 def renumber(text: str, ids: Mapping[int, int]) -> str:
-    """Return the text with the numbers in its marks replaced; those that are not among `ids` stay. Equal marks side by side become one."""
+    """Return the text with the numbers in its marks replaced; those that are not among `ids` stay. See `strip_invalid`."""
     return _TWICE.sub(r"\1", _MARK.sub(lambda mark: f"[{', '.join(f'#{ids.get(n, n)}' for n in _ids_of(mark))}]", text))
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +17,8 @@ from analyzer_agent.records import JSON, Note, Observation, ShownPicture
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import FINEST_STEP, TimeRange
 from analyzer_agent.toolbox.answer_check import CheckedAnswer
-from analyzer_agent.toolbox.citations import INSTANT_MS, renumber, sentences_with_ids
+from analyzer_agent.toolbox.citations import INSTANT_MS, clauses_with_ids, renumber, with_parts
+from analyzer_agent.toolbox.finish_call import DraftAnswer
 
 LOOK_KIND = "look"
 
@@ -40,13 +42,53 @@ class FrameAnswers(Analyzer):
             yield grain, [self._said[grain.span.start]] if grain.span.start in self._said else []
 
 
-def sentences_by_number(answer: CheckedAnswer) -> dict[int, str]:
-    """Return for each cited number the sentences that cite it, or else the whole answer."""
-    parts = list(sentences_with_ids(answer.text))
-    whole = " ".join(sentence for sentence, _ in parts if sentence) or answer.choice or answer.text
-    said = {n: " ".join(sentence for sentence, cited in parts if n in cited and sentence) or whole for n in answer.cited}
-    letter = (f"{answer.choice}) ", f"{answer.choice}: ", f"{answer.choice}. ") if answer.choice else ()
-    return {n: next((text.removeprefix(one) for one in letter if text.startswith(one)), text) for n, text in said.items()}
+def naming_frames(store: Store, draft: DraftAnswer, shown: Mapping[int, ShownPicture]) -> tuple[DraftAnswer, dict[int, ShownPicture]]:
+    """Return a draft in which each mark that names a part of a sheet cites a picture of that part alone, and these pictures.
+
+    Args:
+        store: the store, which gives the numbers.
+        draft: what the model wrote.
+        shown: the pictures that it was shown, by number.
+    """
+    parts: dict[tuple[int, TimeRange], ShownPicture] = {}
+
+    def find(number: int, part: TimeRange, is_moment: bool) -> int:
+        sheet = shown.get(number)
+        if sheet is None or len(sheet.times) == 1 or not part.overlaps(sheet.span):
+            return number
+        span, times = _frames_of(sheet, part, is_moment)
+        if (number, span) not in parts:
+            (own,) = store.notes.reserve_ids(1)
+            parts[number, span] = replace(sheet, number=own, span=span, times=times, sheet=sheet)
+        return parts[number, span].number
+
+    text = with_parts(draft.text, find)
+    return draft.reworded(text), {picture.number: picture for picture in parts.values()}
+
+
+def _frames_of(sheet: ShownPicture, part: TimeRange, is_moment: bool) -> tuple[TimeRange, tuple[int, ...]]:
+    """Return the span and the frames of a part of a sheet: a moment names one frame, which stands for at most `INSTANT_MS`."""
+    if is_moment or not (times := tuple(t for t in sheet.times if part.start - _SAME_FRAME_MS <= t < part.end)):
+        at = min(range(len(sheet.times)), key=lambda n: abs(sheet.times[n] - part.start))
+        edges = (*sheet.times, sheet.span.end)
+        start = edges[at]
+        return TimeRange(start, max(start + 1, min(edges[at + 1], start + INSTANT_MS))), (start,)
+    return TimeRange(max(part.start, sheet.span.start), min(part.end, sheet.span.end)), times
+
+
+_IN_PASSING = "seen for the answer"
+"""What is noted of a picture that an answer lists and says nothing of."""
+
+
+def said_of(answer: CheckedAnswer) -> dict[int, str]:
+    """Return for each cited number the clauses that cite it; for all of them the whole answer, where it has no marks."""
+    parts = [(text, ids) for text, ids in clauses_with_ids(answer.text) if text]
+    marked = any(ids for _, ids in parts)
+    whole = _IN_PASSING if marked else " ".join(text for text, _ in parts) or answer.choice or answer.text
+    said = {number: " ".join(text for text, ids in parts if number in ids) or whole for number in answer.cited}
+    # The letter of an option means nothing to another question.
+    letter = re.compile(rf"[(\[*\s]*(?:option\s+)?{answer.choice}(?:\s*[)\].:*]+|\s+[-\u2013\u2014])\s*(?=\S)", re.I)
+    return {number: letter.sub("", text, count=1) if answer.choice and letter.match(text) else text for number, text in said.items()}
 
 
 def keep_sentences(
@@ -132,13 +174,6 @@ def cited_pictures(runs: Sequence[MergedNote], moments: Sequence[tuple[int, int,
     return list(once.values())
 
 
-def _until(picture: ShownPicture | None, start: int, end: int) -> int:
-    """Return where a part of a sheet that names one of its frames ends: at the next frame at the latest; times are ms."""
-    if picture is None or end - start != INSTANT_MS:
-        return end
-    return next((t for t in picture.times if start + _SAME_FRAME_MS < t < end), end)
-
-
 def in_frames_only(store: Store, runs: Sequence[MergedNote], question: str, shown: Collection[int]) -> list[MergedNote]:
     """Return cited notes for a judge, without the model's own words on pictures that it saw for this question.
 
@@ -171,21 +206,26 @@ def keep_cited(
         question: the question.
         model: the model that saw the pictures.
     """
-    said = sentences_by_number(answer)
+    said = said_of(answer)
     ids: dict[int, int] = {}
     for number in answer.cited:
         if (picture := shown.get(number)) is None or (video := videos.get(picture.video)) is None:
             continue
         asked: dict[str, JSON] = {"question": question, "view": picture.times}
         asked |= {"region": picture.region} if picture.region else {}
+        asked |= {"part": [picture.span.start, picture.span.end]} if picture.sheet else {}
         detail: dict[str, JSON] = {"question": question, "frames": picture.times, "seen": picture.times[-1]}
         found = {picture.span.start: (picture.span, said[number], detail)}
-        spacing = max(later - t for t, later in pairwise([*picture.times, picture.span.end]))
-        kept = keep_sentences(store, video, model, asked, [picture.span], found, spacing=spacing)
+        whole = picture.sheet or picture  # all frames of a sheet were seen, also where one of them is cited
+        spacing = max(later - t for t, later in pairwise([*whole.times, whole.span.end]))
+        spans = sorted([picture.span, *whole.span.minus([picture.span])])
+        kept = keep_sentences(store, video, model, asked, spans, found, spacing=spacing)
         ids[number] = kept[picture.span.start]
     if not ids:
         return answer
     cited = tuple(dict.fromkeys(ids.get(number, number) for number in answer.cited))
     unsupported = tuple(renumber(claim, ids) for claim in answer.unsupported)
-    moments = tuple((ids.get(number, number), start, _until(shown.get(number), start, end)) for number, start, end in answer.moments)
+    # A part of a sheet has a note of its own, and needs no moment in it.
+    sheets = {number for number, picture in shown.items() if picture.sheet}
+    moments = tuple((ids.get(number, number), start, end) for number, start, end in answer.moments if number not in sheets)
     return replace(answer, text=renumber(answer.text, ids), cited=cited, unsupported=unsupported, moments=moments)

@@ -1,7 +1,7 @@
 """What a model finishes a question with: the arguments of its call, or plain text, as a draft."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from analyzer_agent.errors import ToolRefusal
@@ -54,6 +54,11 @@ class DraftAnswer:
     def named(self) -> set[int]:
         """The numbers that it cites, whether or not there are such notes."""
         return {*cited_ids(self.text), *self.notes}
+
+    def reworded(self, text: str) -> "DraftAnswer":
+        """Return the draft with a text in which some marks name other notes: `notes` loses what the text no longer cites."""
+        gone = set(cited_ids(self.text)) - set(cited_ids(text))
+        return replace(self, text=text, notes=tuple(number for number in self.notes if number not in gone))
 
 
 def parse_finish_call(calls: Sequence[ToolCall], text: str, options: Sequence[str]) -> DraftAnswer:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from analyzer_agent.records import ToolCall
 from analyzer_agent.toolbox.answer_check import CheckedAnswer, check_answer
 from analyzer_agent.toolbox.citations import cited_ids
+from analyzer_agent.toolbox.cited_frames import said_of
 from analyzer_agent.toolbox.finish_call import DraftAnswer, parse_finish_call
 
 SHOWN = dict.fromkeys((1, 2, 12, 13, 14))
@@ -48,6 +49,7 @@ def finish(options: tuple[str, ...] = (), **arguments: Any) -> DraftAnswer:
         ("Number [12] and a list [1, 2].", "Number [12] and a list [1, 2].", []),
         ("We are #1!", "We are #1!", []),
         ("A [#12] again [#12].", "A [#12] again [#12].", [12]),
+        ("A [#12 0:01] [#12 0:05-0:06], [#12] [#13].", "A [#12] [#13].", [12, 13]),
     ],
 )
 def test_valid_marks_in_all_shapes(text: str, kept: str, cited: list[int]) -> None:
@@ -213,3 +215,35 @@ class TestDraft:
     def test_never_anything_but_a_draft(self, arguments: dict[str, Any]) -> None:
         verdict = check_answer(finish(("x", "y"), **arguments), SHOWN, looked=True)
         assert set(verdict.cited) <= SHOWN.keys() and verdict.choice in (None, "A", "B")
+
+
+@pytest.mark.parametrize(
+    ("choice", "text", "noted"),
+    [
+        ("B", "B) a gull [#12].", "a gull."),
+        ("B", "(B) a gull [#12].", "a gull."),
+        ("B", "**B.** A gull [#12].", "A gull."),
+        ("B", "Option B: a gull [#12].", "a gull."),
+        ("B", "B \u2013 a gull [#12].", "a gull."),
+        ("A", "A gull [#12].", "A gull."),
+        ("B", "B-movies [#12].", "B-movies."),
+        ("B", "B [#12].", "B."),
+        (None, "A) a gull [#12].", "A) a gull."),
+    ],
+)
+def test_what_is_noted_of_a_picture_has_no_letter_of_an_option(choice: str | None, text: str, noted: str) -> None:
+    assert said_of(checked(text, choice=choice)) == {12: noted}
+
+
+@pytest.mark.parametrize(
+    ("text", "noted"),
+    [
+        ("A dog [#12], then a cat [#13], [#14] runs.", {12: "A dog", 13: "then a cat, runs.", 14: "then a cat, runs."}),
+        ("A dog [#12] runs. It is red [#12, #13].", {12: "A dog runs. It is red.", 13: "It is red."}),
+        ("[#12]: a dog.", {12: "a dog."}),
+        ("A dog. It is red.", {1: "A dog. It is red."}),
+    ],
+)
+def test_what_is_noted_of_a_picture_is_the_clause_that_cites_it(text: str, noted: dict[int, str]) -> None:
+    told = said_of(checked(text, 1))
+    assert {number: told[number] for number in noted} == noted

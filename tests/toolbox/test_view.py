@@ -198,7 +198,30 @@ def test_a_frame_of_a_sheet_is_cited_by_its_time(tmp_path: Path) -> None:
         told = session.ask("Who takes the fish?")
         (cited,) = told.citations
     assert told.text == f"A gull takes the fish [#{cited.note}]."
-    assert str(cited.span) == "0:12.75-0:13.75" and cited.whole and cited.whole.length > 30_000
+    assert str(cited.span) == "0:12.75-0:13.75" and cited.whole is None, "the note is of that frame alone"
+
+
+def test_each_frame_of_a_sheet_has_a_note_of_its_own_with_its_clause(tmp_path: Path) -> None:
+    said = "First a ferry [#1 0:02] [#1 0:02.5], then from 0:03 a gull [#1 0:03-0:04]; B."
+    answer: dict[str, Any] = {"answer": f"B) {said}", "notes": [1, 2], "confidence": "high", "outcome": "answered", "choice": "B"}
+    look, other = call("view", ranges=[["0:02", "0:06"]], every=0.5, sheet=True), call("view", "c2", ranges="0:20")
+    judged = Reply(calls=(call("judge", seen="A ferry.", sufficient=True, missing=""),))
+    model = ScriptedModel(Reply(calls=(look, other)), Reply(calls=(call("finish", **answer),)), judged)
+    settings = Settings(store=tmp_path / "store.db", sees="yes", verify="always", max_analyzer_ms=0)
+    with Session(sample_path(), settings=settings, model=model) as session:
+        told = session.ask("What is shown?", options=["a dog", "a ferry, then a gull"])
+        key = session.store.notes.provenances(video=session.session_videos[0].video.id, analyzer="look")[0].key
+        covered = session.store.ledger.covered(session.session_videos[0].video.id, [key], TimeRange(0, 60_000))
+    assert [(str(cited.span), cited.text) for cited in told.citations] == [
+        ("0:02-0:02.5", "First a ferry"),
+        ("0:02.5-0:03", "First a ferry"),
+        ("0:03-0:04", "then from 0:03 a gull; B."),
+        ("0:20-0:20.04", "seen for the answer"),
+    ]
+    assert TimeRange(covered[0].span.start, covered[-1].span.end) == TimeRange(2_000, 6_000), "all of the sheet was seen"
+    asked = model.requests[-1][0][-1]["content"]
+    assert [part["text"].partition(" ")[2] for part in asked[1:] if part["type"] == "text"] == ["0:02", "0:02.5", "0:03", "0:20"]
+    assert "seen in its frames" in asked[0]["text"] and "ferry" not in asked[0]["text"].partition("Cited notes")[2]
 
 
 @pytest.mark.parametrize("api", ["chat", "responses"])

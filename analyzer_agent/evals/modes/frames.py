@@ -19,7 +19,7 @@ from analyzer_agent.timeline import FINEST_STEP, TimeRange, clock, instants, sec
 from analyzer_agent.toolbox import SessionVideo
 from analyzer_agent.toolbox.answer_check import CheckedAnswer, Outcome
 from analyzer_agent.toolbox.citations import renumber
-from analyzer_agent.toolbox.cited_frames import LOOK_KIND, keep_sentences, sentences_by_number
+from analyzer_agent.toolbox.cited_frames import LOOK_KIND, keep_sentences, said_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,7 +121,7 @@ def _renumbered(answer: CheckedAnswer, ids: Mapping[int, int]) -> CheckedAnswer:
 
 def _store_cited(context: QuestionContext, shown: Sequence[ShownFrame], answer: CheckedAnswer, system: str) -> dict[int, int]:
     """Store the sentences on frames; return the note ids of cited frames by number."""
-    said = sentences_by_number(answer)
+    said = said_of(answer)
     asked: Mapping[str, JSON] = {
         "question": context.question,
         "options": list(context.options),
