@@ -251,6 +251,7 @@ def cost_line(answer: Answer) -> str:
     """Return the cost of the question on one line."""
     usage = answer.usage
     parts = [f"{_seconds(usage.media_ms_analyzed)} new media-seconds", f"{_seconds(usage.media_ms_reused)} reused"]
+    parts += [f"{usage.fetched_bytes / 1e6:.1f} MB fetched"] if usage.fetched_bytes else []
     return ", ".join([*parts, *model_costs(usage), amount(usage.wall_ms)])
 
 

@@ -69,6 +69,7 @@ MAY_IMPORT["__init__"] = (*LAYER_0, "session", "config", "testing")
 DECLARED_UPWARD: set[tuple[str, str]] = {("records", "notebook"), ("session", "notebook")}
 
 DOORS: dict[str, str | tuple[str, ...]] = {
+    "httpcore": "media.remote",
     "av": "media",
     "charset_normalizer": "media.cue_files",
     "rapidfuzz": "folding",

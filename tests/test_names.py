@@ -37,7 +37,8 @@ MODULES = frozenset(
     orientation other_tracks output overrides packages packet_reader page pages parsing picture_tiles pictures
     places plan planned playlists plugins precedence prefetch prices probe progress prompt_size prompts
     protocols provenance pyscenedetect question_file question_parser question_plan question_state questions
-    quotations rapidocr rarity readers records regions rendering repetition report resampler resources rules
+    quotations rapidocr rarity readers records regions
+    remote remote_path remote_server rendering repetition report resampler resources rules
     runner sample sampling sanitize scenes scheduler schemas score seams search search_words sections sent_tools
     serve server service session session_video sessions setting settings shots sighted silero single_call
     slash_commands sounds source sources speech spoken_words sqlite_import state stills storage stream_end

@@ -248,7 +248,7 @@ def _videos_of(name: str, settings: "Settings") -> list[str]:
     Raises:
         AgentError: there is no such session, or one of its files was moved.
     """
-    from analyzer_agent.media import is_named
+    from analyzer_agent.media import is_named, local_path
     from analyzer_agent.storage import Store
 
     hint = "Name a video to start one: analyzer-agent chat VIDEO --session NAME"
@@ -261,7 +261,7 @@ def _videos_of(name: str, settings: "Settings") -> list[str]:
             raise AgentError(f"There is no session {name!r}.", hint=f"{hint}. Sessions: {newest}." if newest else hint)
         found = store.maintenance.videos_of(name)
     for video in found:
-        if not Path(video.path).exists() and not is_named(video.id):
+        if not local_path(video.path).exists() and not is_named(video.id):
             raise AgentError(
                 f"{video.name!r} is no longer at {video.path!r}.",
                 hint=f"Name the files: analyzer-agent chat VIDEO --session {name}. A moved or renamed file is recognised.",

@@ -12,6 +12,7 @@ from analyzer_agent.media.identity import content_id, fingerprint, is_named, nam
 from analyzer_agent.media.jpeg import jpeg
 from analyzer_agent.media.missing_video import MissingVideo
 from analyzer_agent.media.probe import has_sound
+from analyzer_agent.media.remote_path import fetched_bytes, is_remote
 
 __all__ = [
     "ClipPart",
@@ -20,9 +21,11 @@ __all__ = [
     "address_error",
     "content_id",
     "draw_caption",
+    "fetched_bytes",
     "fingerprint",
     "has_sound",
     "is_named",
+    "is_remote",
     "jpeg",
     "local_path",
     "media_in",

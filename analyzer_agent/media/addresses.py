@@ -1,10 +1,12 @@
-"""Tell addresses from paths: what people paste in place of a file."""
+"""Tell addresses from paths, and those that are read from others: what people paste in place of a file."""
 
+import os
 import re
 from pathlib import Path
 from urllib.request import url2pathname
 
 from analyzer_agent.errors import MediaError
+from analyzer_agent.media.remote_path import RemotePath, is_web_address
 
 _ADDRESS = re.compile(r"(?:^|/)([a-z][a-z0-9+.-]+):[/\\]|^(magnet|data|blob):", re.IGNORECASE)
 """An address, also one that `Path` has reduced to one slash or that stands behind a folder; a drive has one letter."""
@@ -18,14 +20,20 @@ _DOWNLOAD = "Download it first, for example: yt-dlp URL"
 _RECORD = f"{_DOWNLOAD}, or record the part of a live stream that you need: ffmpeg -i URL -t 600 -c copy talk.mkv"
 
 
-def local_path(given: str | Path) -> Path:
-    """Return the path of a file; that of a `file:` address, which is percent-encoded, if no file has it as its name.
+def local_path(given: str | os.PathLike[str]) -> Path:
+    """Return the path of a file, also of one at an `http(s)` address, of which nothing is read yet.
+
+    That of a `file:` address, which is percent-encoded, if no file has it as its name.
 
     Raises:
         MediaError: the name is empty.
     """
     if given == "":
         raise MediaError("The name of a video is empty.", hint="Give the path of a file, or . for the current folder.")
+    if isinstance(given, RemotePath):
+        return given
+    if is_web_address(given):
+        return RemotePath(str(given))
     path = Path(given)
     found = _FILE.search(path.as_posix())
     if found is None or _exists(path):
@@ -41,7 +49,7 @@ def address_error(path: Path) -> MediaError | None:
     if scheme is None and not _BARE.match(text):
         return None
     live = scheme is not None and (scheme[1] or "").lower() in _STREAMS
-    return MediaError("Addresses are not read, only files.", hint=_RECORD if live else _DOWNLOAD)
+    return MediaError("Of addresses, only http:// and https:// ones of media files are read.", hint=_RECORD if live else _DOWNLOAD)
 
 
 def _exists(path: Path) -> bool:

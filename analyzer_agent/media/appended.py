@@ -12,6 +12,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
+from analyzer_agent.media.remote_path import part_of
+
 _MOST_BOXES = 500
 """Boxes of an MP4 file that are looked at; fragments are many, appended files few."""
 
@@ -30,7 +32,7 @@ def appended_seconds(path: Path, format: str, read: int, last_byte: int) -> Frac
         last_byte: where the last packet lies.
     """
     with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
+        size = file.seek(0, os.SEEK_END)
         if "mp4" in format:
             begins = list(_boxes(file, size))
         elif format == "wav":
@@ -45,9 +47,9 @@ def appended_seconds(path: Path, format: str, read: int, last_byte: int) -> Frac
 def _seconds(path: Path, begin: int, end: int) -> Fraction:
     import av
 
-    address = f"subfile,,start,{begin},end,{end},,:{path.resolve()}"
+    source = part_of(path, begin, end) or f"subfile,,start,{begin},end,{end},,:{path.resolve()}"
     try:
-        with av.open(address, options={"protocol_whitelist": "file,subfile"}, metadata_errors="replace") as container:
+        with av.open(source, "r", options={"protocol_whitelist": "file,subfile"}, metadata_errors="replace") as container:
             return Fraction(container.duration or 0, 1_000_000)
     except (av.FFmpegError, ValueError):
         return Fraction(0)

@@ -1,9 +1,11 @@
 """Stamp the packets of a damaged AVI file by its index: its packets have no times, libav counts those that it finds."""
 
 import re
-from mmap import ACCESS_READ, mmap
+from mmap import mmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from analyzer_agent.media.remote_path import mapped
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -65,7 +67,7 @@ def readable_bytes(path: Path, *, counted: bool = False) -> int | None:
         path: the file.
         counted: whether frames are counted as they come, so that the index does not help: H.264.
     """
-    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+    with mapped(path) as data:
         at = data.find(b"movi") + 4
         indexed = at - 4 + int.from_bytes(data[at - 8 : at - 4], "little")
         if at < _HEADER or (not counted and (data[indexed : indexed + 4] == b"idx1" or b"indx" in data[:at])):
@@ -76,7 +78,7 @@ def readable_bytes(path: Path, *, counted: bool = False) -> int | None:
 
 def has_lost_chunks(path: Path, start: int, end: int) -> bool:
     """Return whether the chunks from that of a packet at `start` do not lead to that of one at `end`."""
-    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+    with mapped(path) as data:
         return _last_chunk(data, start - _HEADER, end - _HEADER - 1)[1] != end - _HEADER
 
 

@@ -11,6 +11,7 @@ from analyzer_agent.errors import MediaError, near
 from analyzer_agent.media.addresses import address_error
 from analyzer_agent.media.avi_index import AviIndex, readable_bytes
 from analyzer_agent.media.playlists import finished, named_files, referenced_files
+from analyzer_agent.media.remote_path import RemotePath, named
 
 if TYPE_CHECKING:
     from av.codec.hwaccel import HWAccel
@@ -63,17 +64,32 @@ def open_container(path: Path, hwaccel: "HWAccel | None" = None) -> "InputContai
     import av
 
     _check_file(path)
-    # Without "pattern_type", libav reads "shot%03d.jpg" as a numbered sequence of images.
-    options = {"protocol_whitelist": "file", "pattern_type": "none"}
     try:
-        with finished(path) as complete:
-            container = av.open(str(complete.resolve()), options=options, hwaccel=hwaccel, metadata_errors="replace")
+        container = opened(path, hwaccel)
     except av.FFmpegError as error:
         raise _cannot_open(path, error) from error
     if container.format.name in _TEXT_ART:
         container.close()
         raise not_media(path)
     return container
+
+
+def opened(path: Path, hwaccel: "HWAccel | None" = None) -> "InputContainer":
+    """Open a file as `open_container` does, but with libav's own errors."""
+    import av
+
+    # Without "pattern_type", libav reads "shot%03d.jpg" as a numbered sequence of images.
+    options = {"protocol_whitelist": "file", "pattern_type": "none"}
+    if isinstance(path, RemotePath):  # what comes from elsewhere must not name files of this machine
+        options["protocol_whitelist"] = "none"
+        return av.open(path.open("rb"), "r", options=options, hwaccel=hwaccel, metadata_errors="replace")
+    with finished(path) as complete:
+        return av.open(str(complete.resolve()), "r", options=options, hwaccel=hwaccel, metadata_errors="replace")
+
+
+def path_of(container: "InputContainer") -> Path:
+    """Return the path that a container was opened with."""
+    return named(container.name)
 
 
 def not_media(path: Path) -> MediaError:
@@ -129,11 +145,12 @@ def is_truncated(container: "InputContainer") -> bool:
     """Return whether a file is shorter than its header says (Matroska, AVI) or than its index (MP4)."""
     if not container.format.name.startswith(("mov,mp4", "avi", "matroska")):
         return False
-    size = os.path.getsize(container.name)
+    path = path_of(container)
+    size = path.stat().st_size
     if "mp4" in container.format.name:
         tables = (stream.index_entries for stream in container.streams)
         return any(table[len(table) - 1].pos + table[len(table) - 1].size > size for table in tables if len(table))
-    with open(container.name, "rb") as file:
+    with path.open("rb") as file:
         if container.format.name == "avi":
             return int.from_bytes(file.read(8)[4:], "little") > size
         return _ends_beyond(file, size)

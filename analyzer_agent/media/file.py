@@ -23,6 +23,7 @@ from analyzer_agent.media.kept_reader import KeptReader
 from analyzer_agent.media.layout import Layout, PictureStream, SoundStream
 from analyzer_agent.media.packet_reader import PacketReader
 from analyzer_agent.media.probe import inspect
+from analyzer_agent.media.remote_path import unbroken
 from analyzer_agent.protocols import Cue, Fault, Frame, FrameQuery, Track, Video
 from analyzer_agent.timeline import TimeRange, clock, grid_step, instants
 
@@ -51,7 +52,8 @@ def open_video(path: str | Path, decoder: str = hardware.SOFTWARE, sums: Sums | 
         MediaError: the file cannot be read, or not with this decoder.
     """
     file = local_path(path)
-    layout = inspect(file)
+    with unbroken(file):
+        layout = inspect(file)
     chosen = hardware.choose_device(file, layout.picture.codec, decoder) if layout.picture else hardware.SOFTWARE
     return MediaFile(file, content_of(file, layout.kind, sums), layout, chosen)
 
@@ -201,13 +203,15 @@ class MediaFile(Video):
             self._damage.add(Fault(sound.span, "encrypted"))
             return audio.silence(span, rate)
         self._damage.add(*self._absent)
-        return audio.samples(self.path, sound.stream, span, rate, self._damage.add, self._layout.joined)
+        with unbroken(self.path):
+            return audio.samples(self.path, sound.stream, span, rate, self._damage.add, self._layout.joined)
 
     def mix(self, track: int = 1) -> str:
         """Return how the channels of a track are mixed; see `Video.mix`."""
         sound = self._sound(track)
         if track not in self._mixes:
-            self._mixes[track] = audio.mix_of(self.path, sound.stream, sound.readable_channels, sound.span, self._layout.joined)
+            with unbroken(self.path):
+                self._mixes[track] = audio.mix_of(self.path, sound.stream, sound.readable_channels, sound.span, self._layout.joined)
         return self._mixes[track]
 
     def _sound(self, track: int) -> SoundStream:
@@ -225,7 +229,8 @@ class MediaFile(Video):
         if place >= len(self._layout.texts):
             return subtitles.sidecar_cues(self._sidecars[place - len(self._layout.texts)], self._damage.add)
         stream, found = self._layout.texts[place]
-        return subtitles.embedded_cues(self.path, stream, found, self._layout.joined, self._damage.add)
+        with unbroken(self.path):
+            return subtitles.embedded_cues(self.path, stream, found, self._layout.joined, self._damage.add)
 
     def _shown(self, picture: PictureStream, wanted: Sequence[int], converter: FrameConverter) -> Iterator[Frame]:
         at, paint = picture.clock, converter.image
@@ -268,7 +273,8 @@ class MediaFile(Video):
     def _decoded(self, wish: FrameRequest) -> "Generator[tuple[int, VideoFrame], None, None]":
         picture = self._layout.picture
         assert picture is not None, "nobody wishes for frames where there is no picture"
-        with self._kept.lent(wish, lambda: self._cursor(picture)) if self._kept else self._cursor(picture) as cursor:
+        opened = self._kept.lent(wish, lambda: self._cursor(picture)) if self._kept else self._cursor(picture)
+        with unbroken(self.path), opened as cursor:
             for found in frames.requested_frames(cursor, wish):
                 self._check_open()
                 yield found

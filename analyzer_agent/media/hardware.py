@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzer_agent.errors import MediaError
+from analyzer_agent.media.container import opened
 
 if TYPE_CHECKING:
     from av.codec.hwaccel import HWAccel
@@ -61,9 +62,7 @@ def _decode_failure(path: Path, kind: str) -> str:
     import av
 
     try:
-        with av.open(
-            str(path.resolve()), hwaccel=accelerator(kind), options={"protocol_whitelist": "file"}, metadata_errors="replace"
-        ) as container:
+        with opened(path, accelerator(kind)) as container:
             next(container.decode(container.streams.video[0]))
     except (av.FFmpegError, RuntimeError, StopIteration) as error:
         return getattr(error, "strerror", None) or str(error) or type(error).__name__

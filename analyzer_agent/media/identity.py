@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 
 from analyzer_agent.media.container import open_container
 from analyzer_agent.media.playlists import PLAYLISTS, Referenced, referenced_files
+from analyzer_agent.media.remote_path import RemotePath
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -87,10 +88,13 @@ def fingerprint(path: Path) -> str:
     """
     digest = blake2b(digest_size=16)
     with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
+        size = file.seek(0, os.SEEK_END)
         digest.update(size.to_bytes(8, "big"))
         last = max(0, size - _BLOCK)
-        for at in sorted({last * part // (_BLOCKS - 1) for part in range(_BLOCKS)}):
+        places = sorted({last * part // (_BLOCKS - 1) for part in range(_BLOCKS)})
+        if isinstance(path, RemotePath) and path.file:
+            path.file.prefetch((at, _BLOCK) for at in places)
+        for at in places:
             file.seek(at)
             digest.update(file.read(_BLOCK))
     return digest.hexdigest()

@@ -1,10 +1,12 @@
 """The end that the fragments of an MP4 file promise: libav reads them up to the first that is damaged, without a word."""
 
-import os
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
-from mmap import ACCESS_READ, mmap
+from mmap import mmap
+from pathlib import Path
+
+from analyzer_agent.media.remote_path import mapped
 
 _HEADER, _WIDE_HEADER = 8, 16
 """Bytes of a box before its content, without and with a length of 64 bits."""
@@ -14,18 +16,18 @@ _TFHD_FIELDS = ((0x1, 8), (0x2, 4))
 """Flags of a track fragment's header, and the bytes of the fields before the duration of a sample."""
 
 
-def promised_end(name: str) -> Fraction | None:
+def promised_end(path: Path) -> Fraction | None:
     """Return the end of a fragmented MP4 file that is damaged or cut off, in seconds.
 
     That of the last fragment that can be found; None if the file is whole, or has no fragments.
     """
-    about = os.stat(name)
-    return _promised_end(name, about.st_size, about.st_mtime_ns) if about.st_size else None
+    about = path.stat()
+    return _promised_end(path, about.st_size, about.st_mtime_ns) if about.st_size else None
 
 
 @lru_cache(maxsize=4)
-def _promised_end(name: str, size: int, _changed: int) -> Fraction | None:
-    with open(name, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+def _promised_end(path: Path, size: int, _changed: int) -> Fraction | None:
+    with mapped(path) as data:
         end, last, moov = 0, -1, -1
         for kind, at, _, following in _boxes(data, 0, size):
             if following > size:

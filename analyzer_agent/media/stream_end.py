@@ -8,10 +8,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analyzer_agent.media.container import StreamClock, clock_of, has_arbitrary_start, has_estimated_duration, is_truncated, readable_end
+from analyzer_agent.media.container import (
+    StreamClock,
+    clock_of,
+    has_arbitrary_start,
+    has_estimated_duration,
+    is_truncated,
+    path_of,
+    readable_end,
+)
 from analyzer_agent.media.mp4_fragments import promised_end
 
 if TYPE_CHECKING:
@@ -83,7 +90,7 @@ def _compared(container: "InputContainer", streams: Sequence["Stream"], found: d
         return StreamEnds({stream.index: last.get(stream.index, Fraction(0)) for stream in streams}, restarted=True)
     # For formats without an index, libav estimates the duration from the bit rate.
     trusted = not has_estimated_duration(container) or _counts_its_length(container)
-    fragmented = "mp4" in container.format.name and promised_end(container.name) is not None
+    fragmented = "mp4" in container.format.name and promised_end(path_of(container)) is not None
     truncated = fragmented or is_truncated(container)
     tolerance = _PADDING_TOLERANCE_S if truncated else DURATION_TOLERANCE_S
     skipped = _SKIPPED_FRAMES * usual if truncated else tolerance
@@ -164,7 +171,7 @@ def _counts_its_length(container: "InputContainer") -> bool:
         return container.streams[0].codec_context.name.startswith("pcm_")
     if container.format.name != "mp3":
         return container.format.name == "flac"
-    with open(container.name, "rb") as file:
+    with path_of(container).open("rb") as file:
         head = file.read(_MP3_HEAD)
     return any(mark in head for mark in (b"Xing", b"Info", b"VBRI"))
 
@@ -174,16 +181,16 @@ def _promised_end(container: "InputContainer", stream: "Stream") -> Fraction | N
     from av.video.stream import VideoStream
 
     if "mp4" in container.format.name:
-        return promised_end(container.name)
+        return promised_end(path_of(container))
     if container.format.name == "avi" and isinstance(stream, VideoStream) and stream.frames and stream.average_rate:
         return stream.frames / Fraction(stream.average_rate)
     exact = container.format.name in ("wav", "aiff") and _counts_its_length(container)
     rate = stream.codec_context.bit_rate if exact else None
     if not rate or not stream.duration or not stream.time_base:
         return None
-    with open(container.name, "rb") as file:
+    with path_of(container).open("rb") as file:
         kind, length = file.read(4), file.read(4)
-        size = os.fstat(file.fileno()).st_size
+        size = file.seek(0, os.SEEK_END)
     missing = int.from_bytes(length, "little" if kind == b"RIFF" else "big") + 8 - size
     if kind not in (b"RIFF", b"FORM") or length in _UNKNOWN_LENGTHS or missing <= 0:
         return None
@@ -265,7 +272,7 @@ def _readable(container: "InputContainer", stream: "Stream", seconds: Fraction) 
     if not _seek(container, stream, seconds):
         return False
     try:
-        known = readable_end(container, Path(container.name))
+        known = readable_end(container, path_of(container))
         first = next((packet for packet in container.demux(stream) if packet.size), None)
         return first is not None and (known is None or first.pos is None or first.pos < known)
     except (av.FFmpegError, IndexError):
@@ -277,7 +284,7 @@ def _read(container: "InputContainer", streams: Sequence["Stream"], found: dict[
 
     for last in found.values():
         last.decoded = None
-    known = readable_end(container, Path(container.name))
+    known = readable_end(container, path_of(container))
     try:
         for packet in container.demux(*streams):
             if known is not None and packet.pos is not None and packet.pos >= known:

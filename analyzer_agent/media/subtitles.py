@@ -139,7 +139,7 @@ def _cues(
         elif text and end > 0:
             cues.append(Cue(TimeRange(start, max(start, end)), text))
     whole = (container.duration or 0) // 1000
-    cut = "mp4" in container.format.name and promised_end(container.name) is not None
+    cut = "mp4" in container.format.name and promised_end(path) is not None
     if whole > reached and (cut or (joined is None and is_lost_between(container, path, pos, path.stat().st_size))):
         report(Fault(TimeRange(reached, whole), "undecodable"))
     return sorted(cues, key=lambda cue: cue.span)

@@ -72,7 +72,8 @@ class Usage:
     `llm_calls` and the tokens in and out are those of the manager and its judge; `vision_calls` and
     `vision_tokens`, in and out, those of models that analyzers ask. Cached and reasoning tokens and
     the cost are those of both. `cost_usd` is None without calls, or where the price of one is not
-    known. `tokens_estimated` tells that a server reported no tokens.
+    known. `tokens_estimated` tells that a server reported no tokens, `fetched_bytes` what was read of
+    videos at addresses.
     """
 
     llm_calls: int = 0
@@ -88,6 +89,7 @@ class Usage:
     vision_tokens: int = 0
     cost_usd: float | None = None
     tokens_estimated: bool = False
+    fetched_bytes: int = 0
 
     @classmethod
     def of_calls(cls, manager: TokenUsage = NO_CALLS, vision: Iterable[TokenUsage] = ()) -> "Usage":
@@ -119,13 +121,15 @@ class Usage:
     def __add__(self, other: "Usage") -> "Usage":
         counts = {name: getattr(self, name) + getattr(other, name) for name in _COUNTS}
         cost = _total_usd((self.cost_usd, self.model_calls), (other.cost_usd, other.model_calls))
-        return Usage(**counts, cost_usd=cost, tokens_estimated=self.tokens_estimated or other.tokens_estimated)
+        fetched = self.fetched_bytes + other.fetched_bytes
+        return Usage(**counts, cost_usd=cost, tokens_estimated=self.tokens_estimated or other.tokens_estimated, fetched_bytes=fetched)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the `usage` object of an answer; times in seconds with three decimals, money in USD with six."""
         counts = {key: seconds(getattr(self, name)) if "_ms" in name else getattr(self, name) for name, key in _COUNTS.items()}
         cost = None if self.cost_usd is None else round(self.cost_usd, 6)
-        return counts | {"cost_usd": cost} | ({"tokens_estimated": True} if self.tokens_estimated else {})
+        fetched = {"fetched_bytes": self.fetched_bytes} if self.fetched_bytes else {}
+        return counts | {"cost_usd": cost} | ({"tokens_estimated": True} if self.tokens_estimated else {}) | fetched
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> "Usage":
@@ -136,14 +140,16 @@ class Usage:
         """
         counts = {name: round(_amount(given, key) * (1000 if "_ms" in name else 1)) for name, key in _COUNTS.items()}
         cost = None if given.get("cost_usd") is None else float(_amount(given, "cost_usd"))
-        return cls(**counts, cost_usd=cost, tokens_estimated=given.get("tokens_estimated") is True)
+        estimated, fetched = given.get("tokens_estimated") is True, round(_amount(given, "fetched_bytes"))
+        return cls(**counts, cost_usd=cost, tokens_estimated=estimated, fetched_bytes=fetched)
 
     def to_row(self) -> dict[str, Any]:
         """Return the fields as plain values; `Usage(**row)` reads them."""
         return asdict(self)
 
 
-_COUNTS = {name: name.replace("_ms", "_seconds") for name in Usage.__dataclass_fields__ if name not in ("cost_usd", "tokens_estimated")}
+_OTHERS = ("cost_usd", "tokens_estimated", "fetched_bytes")
+_COUNTS = {name: name.replace("_ms", "_seconds") for name in Usage.__dataclass_fields__ if name not in _OTHERS}
 """The key of each amount in JSON, in the order of the fields."""
 
 

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from analyzer_agent.answers import build_answer, unanswered_record
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.events import Answered, Emit, Event, ToolFinished, discard
+from analyzer_agent.media import fetched_bytes
 from analyzer_agent.prompts import prompts_digest
 from analyzer_agent.protocols import ChatModel
 from analyzer_agent.records import Answer, ToolResult, Usage
@@ -56,6 +58,8 @@ class Conversation:
     """What the models had used when the last question failed."""
     _opened: str
     """The name under which this conversation was last recorded."""
+    _fetched: int
+    """The bytes of videos at addresses that earlier answers have told."""
 
     def begin(self, name: str | None = None) -> None:
         """Switch to the conversation `name` about the same videos, by default to a new one."""
@@ -237,8 +241,14 @@ class Conversation:
                 self.store.history.end_turn(number, unanswered_record(question, None if isinstance(error, Cancelled) else str(error)))
             raise
         told = build_answer(outcome, self.toolbox, self.model, self.name, round(took * 1000), mode)
+        told = replace(told, usage=replace(told.usage, fetched_bytes=self._newly_fetched()))
         self.store.history.end_turn(number, told.to_dict())
         turn.emit(Answered(told))
+
+    def _newly_fetched(self) -> int:
+        """Return the bytes that were read of videos at addresses since this was last called."""
+        before, self._fetched = self._fetched, fetched_bytes(one.video.path for one in self.session_videos)
+        return self._fetched - before
 
     def _spent_until_now(self, number: int) -> Usage:
         """Return what the models have used for the question of this number; nothing if that is not known."""

@@ -1,11 +1,11 @@
 """Queries on stored notes of a session's videos, without a question."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from analyzer_agent.config import PathLike
 from analyzer_agent.errors import AgentError
 from analyzer_agent.evidence.rendering import joined_note
+from analyzer_agent.media import local_path
 from analyzer_agent.records import NoteList
 from analyzer_agent.timeline import TimeRange, clock, parse
 from analyzer_agent.toolbox import SessionVideo, Toolbox
@@ -42,7 +42,7 @@ def search(
 
 def path_of(session_video: SessionVideo) -> str:
     """Return the absolute path of a video, "" if the file is missing."""
-    return "" if session_video.unavailable_reason else str(Path(session_video.video.path).resolve())
+    return "" if session_video.unavailable_reason else str(local_path(session_video.video.path).resolve())
 
 
 def searched_spans(

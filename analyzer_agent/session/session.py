@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from analyzer_agent import tools as registry
@@ -16,7 +15,7 @@ from analyzer_agent.config import PathLike, SessionOverrides, Settings
 from analyzer_agent.errors import AgentError
 from analyzer_agent.events import Event, ToolStarted, discard
 from analyzer_agent.evidence.provenance import IMPORTED, superseded_keys
-from analyzer_agent.media import MediaFile, media_in
+from analyzer_agent.media import MediaFile, local_path, media_in
 from analyzer_agent.protocols import ChatModel, Spec
 from analyzer_agent.records import NoteList, ToolResult, Usage
 from analyzer_agent.sanitize import encodable, truncated
@@ -99,7 +98,7 @@ class Session(Conversation):
         self.name = encodable(name) if name else new_name()
         with ExitStack() as closing:  # closes everything again if a later step fails
             files: list[MediaFile | MissingVideo] = []
-            for path in media_in([video if isinstance(video, str) else Path(video) for video in videos]).files:
+            for path in media_in([local_path(video) for video in videos]).files:
                 files.append(open_or_find_imported(path, self.settings))
                 closing.push(files[-1])
             session_videos = session_videos_of(files, self.settings)
@@ -124,7 +123,7 @@ class Session(Conversation):
                 self.store.notes.add_video(
                     session_video.video.id,
                     getattr(session_video.video, "name", session_video.name),
-                    str(Path(session_video.video.path).resolve()),
+                    str(local_path(session_video.video.path).resolve()),
                     session_video.video.duration,
                 )
                 _supersede(self.store, session_video, specs)
@@ -143,6 +142,7 @@ class Session(Conversation):
             self._closing = closing.pop_all()
         self._turns = TurnQueue()
         self._opened = ""
+        self._fetched = 0
         self.spent = Usage()
 
     def __enter__(self) -> "Session":
@@ -291,7 +291,7 @@ class Session(Conversation):
 def _supersede(store: Store, session_video: SessionVideo, specs: Mapping[str, Spec]) -> None:
     """Hide notes that were read from files beside the video which have changed or gone since."""
     video = session_video.video
-    if not Path(video.path).exists():
+    if not local_path(video.path).exists():
         return
     for name, spec in specs.items():
         if spec.needs == "subtitles" and not spec.needs_engine:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, MediaError
 from analyzer_agent.fencing import as_name
-from analyzer_agent.media import MediaFile, MissingVideo, is_named, local_path, named_id, open_video
+from analyzer_agent.media import MediaFile, MissingVideo, is_named, is_remote, local_path, named_id, open_video
 from analyzer_agent.storage import Store, StoredSums
 from analyzer_agent.timeline import TimeRange, clock, seconds
 from analyzer_agent.toolbox import SessionVideo
@@ -25,9 +25,12 @@ def open_or_find_imported(path: str | Path, settings: Settings) -> MediaFile | M
     `a/b.mp4`, unless there are notes for the longer name.
 
     Raises:
+        AgentError: it is an address, and the settings forbid the network.
         MediaError: there is neither a file nor imported notes, or the file cannot be read.
     """
     given = local_path(path)
+    if settings.offline and is_remote(given):
+        raise AgentError(f"--offline forbids reading {str(given)!r}.", hint="Leave out --offline, or give a file of this machine.")
     stands_in = None if given.exists() else video_by_name(given, named_videos(settings))
     return stands_in or open_video(given, settings.decoder, StoredSums(settings.store))
 

@@ -10,10 +10,8 @@ from analyzer_agent.media import local_path, media_in, open_video
 from media_maker import write
 
 ADDRESSES = [
-    "https://www.youtube.com/watch?v=abc",
     "https:/www.youtube.com/watch?v=abc",
     "https:\\\\www.youtube.com\\watch",
-    "HTTP://example.org/a.mp4",
     "ftp://example.org/a.mp4",
     "s3://bucket/a.mp4",
     "gs://bucket/a.mp4",
@@ -30,7 +28,7 @@ ADDRESSES = [
 
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_an_address_has_its_own_message(address: str) -> None:
-    with pytest.raises(MediaError, match="Addresses are not read") as raised:
+    with pytest.raises(MediaError, match="Of addresses, only") as raised:
         open_video(address)
     assert "yt-dlp URL" in str(raised.value.hint)
 
