@@ -4,7 +4,8 @@ The only package that imports `av` (libav).
 """
 
 from analyzer_agent.media.addresses import address_error, local_path
-from analyzer_agent.media.clip_writer import ClipPart, write_clip
+from analyzer_agent.media.clip_part import ClipPart, Pictures
+from analyzer_agent.media.clip_writer import Written, write_clip
 from analyzer_agent.media.drawn_text import draw_caption
 from analyzer_agent.media.file import MediaFile, open_video
 from analyzer_agent.media.folders import media_in
@@ -18,6 +19,8 @@ __all__ = [
     "ClipPart",
     "MediaFile",
     "MissingVideo",
+    "Pictures",
+    "Written",
     "address_error",
     "content_id",
     "draw_caption",

@@ -1,4 +1,4 @@
-"""Write parts of media files as a clip: one part, or several after each other."""
+"""Write parts of media files as a clip: one part, copied where that is possible, or several after each other, encoded."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from analyzer_agent.errors import MediaError
+from analyzer_agent.media.clip_copy import copied_pictures, joins_hold
+from analyzer_agent.media.clip_part import ClipPart
 from analyzer_agent.media.clip_sound import RATE, silence, stereo
-from analyzer_agent.media.file import MediaFile
-from analyzer_agent.media.probe import inspect
+from analyzer_agent.media.copy_plan import SUFFIXES, CannotCopyError, CopyPlan
 from analyzer_agent.protocols import Fault, Frame, default_track
-from analyzer_agent.timeline import TimeRange
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,68 +29,12 @@ if TYPE_CHECKING:
 
 _TICKS = 90_000
 """Ticks per second: a whole number of them is a frame at all usual rates."""
-_MAX_EARLIER_MS = 100
-"""A clip begins with its first frame, unless that began longer ago than this."""
-_FALLBACK_RATE = Fraction(25)
-_MAX_FPS = 240
 _QUALITY = {"libx264": {"crf": "18", "preset": "veryfast"}, "libopenh264": {"b": "6M"}, "mpeg4": {"qmin": "2", "qmax": "4"}}
 """The encoders that are tried, in this order, with their options."""
 _BT709, _LIMITED = 1, 1
 
 Draw: TypeAlias = "Callable[[Image, str], Image]"
 """Returns a copy of a picture with a caption on it."""
-
-
-@dataclass(frozen=True)
-class ClipPart:
-    """A part of a file.
-
-    Attributes:
-        file: the file.
-        wanted: the range that was asked for, in ms.
-        captions: what is said when, on the file's timeline.
-    """
-
-    file: MediaFile
-    wanted: TimeRange
-    captions: Sequence[tuple[TimeRange, str]] = ()
-
-    @cached_property
-    def span(self) -> TimeRange:
-        """The range that is written: it begins with the first frame, unless that has been shown for long already."""
-        wanted = self.wanted
-        if self.first is not None and 0 < wanted.start - self.first.pts <= _MAX_EARLIER_MS:
-            return TimeRange(self.first.pts, wanted.end)
-        return wanted
-
-    @cached_property
-    def first(self) -> Frame | None:
-        """The frame that is shown at the beginning; None without a picture, or where it cannot be decoded."""
-        if not self.has_picture:
-            return None
-        return next(iter(self.file.frames(self.wanted, instants=[self.wanted.start])), None)
-
-    @property
-    def has_picture(self) -> bool:
-        return self.file.picture is not None and self.file.picture.overlaps(self.wanted)
-
-    @property
-    def rate(self) -> Fraction:
-        """The frames per second of the file, or a usual rate."""
-        return self.file.rate if 1 <= self.file.rate <= _MAX_FPS else _FALLBACK_RATE
-
-    def frames(self) -> Iterator[tuple[int, Frame]]:
-        """Yield the frames with their time in ms from the beginning of the part."""
-        start = self.span.start
-        if self.first is not None:
-            yield 0, self.first
-        for frame in self.file.frames(self.span) if self.has_picture else ():
-            if self.first is None or frame.pts > self.first.pts:
-                yield max(0, frame.pts - start), frame
-
-    def caption_at(self, ms: int) -> str:
-        """Return what is said at an instant of the file's timeline, "" if nothing is."""
-        return "\n".join(text for span, text in self.captions if span.start <= ms < span.end)
 
 
 @dataclass
@@ -144,7 +88,7 @@ class _Writing:
     def sound(self) -> "Iterator[NDArray[np.float32]]":
         """Yield the sound of all parts; silence where a part has none."""
         for part in self.parts:
-            layout = inspect(part.file.path)
+            layout = part.file.layout
             if layout.sounds:
                 track = layout.sounds[default_track([sound.track for sound in layout.sounds]) - 1]
                 met = self.faults.setdefault(part.file.name, []).append
@@ -153,45 +97,80 @@ class _Writing:
                 yield from silence(part.span.length * RATE // 1000)
 
 
-def write_clip(out: Path, parts: Sequence[ClipPart], draw: "Draw | None" = None) -> dict[str, list[Fault]]:
-    """Encode parts of files as one clip (H.264 and AAC in MP4), whole or not at all.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of a clip.
 
-    Of several audio tracks the default one is used, in stereo. Several parts get the size of the first.
+    Attributes:
+        faults: what could not be decoded, by the name of the file.
+        copied: the number of pictures that were copied.
+        encoded: the number of pictures that were encoded at the edges; 0 if none was copied.
+        refused: why no picture was copied although that was asked for, as the end of a sentence about the pictures.
+    """
+
+    faults: dict[str, list[Fault]]
+    copied: int = 0
+    encoded: int = 0
+    refused: str = ""
+
+
+def write_clip(out: Path, parts: Sequence[ClipPart], draw: "Draw | None" = None) -> Written:
+    """Write parts of files as one clip, whole or not at all.
+
+    Pictures are encoded (H.264), or copied from a single part that asks for it, if no captions are
+    drawn; where that fails, they are encoded. Sound is encoded (AAC): of several audio tracks the
+    default one, in stereo. Several parts get the size of the first.
 
     Args:
-        out: the clip; a file of that name is replaced.
+        out: the clip; a file of that name is replaced. If its suffix is `.mov` it is a QuickTime file, else MP4.
         parts: what it shows, in this order.
         draw: draws the captions of the parts into the pictures; None for no captions.
-
-    Returns:
-        What could not be decoded, by the name of the file.
 
     Raises:
         MediaError: a file cannot be read, or there is neither picture nor sound.
         OSError: the clip cannot be written.
     """
-    import av
-
     part = out.with_name(f".{out.name}.part")
+    plan = parts[0].plan if len(parts) == 1 and draw is None else None
+    refused = "" if plan else next((one.refused for one in parts), "")
     writing = _Writing(parts, draw)
     try:
         part.open("wb").close()  # whether the folder can be written to is told in Python's words
-        with av.open(str(part), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-            sources = []
-            if any(one.has_picture for one in parts):
-                sources.append(_encoded_pictures(container, writing))
-            if any(one.file.audio_tracks for one in parts):
-                sources.append(_encoded_sound(container, writing))
-            if not sources:
-                raise MediaError(f"{parts[0].file.name!r} has neither picture nor sound at {parts[0].wanted}.")
-            # Both encoders have given their first packet, and so are open, before anything is written.
-            for packet in merge(*sources, key=_decoding_time):
-                container.mux(packet)
+        if plan:
+            try:
+                _write(part, writing, plan)
+                refused = "" if joins_hold(part, plan) else "cannot be joined with encoded ones"
+            except CannotCopyError as error:
+                refused = str(error)
+        if refused or not plan:
+            writing, plan = _Writing(parts, draw), None
+            _write(part, writing)
         os.replace(part, out)
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
-    return {name: found for name, found in writing.faults.items() if found}
+    faults = {name: found for name, found in writing.faults.items() if found}
+    return Written(faults, len(plan.copied), plan.encoded) if plan else Written(faults, refused=refused)
+
+
+def _write(out: Path, writing: _Writing, plan: CopyPlan | None = None) -> None:
+    import av
+
+    parts = writing.parts
+    kind = "mov" if plan and SUFFIXES[plan.picture.codec] == ".mov" else "mp4"
+    with av.open(str(out), "w", format=kind, options={"movflags": "+faststart"}) as container:
+        sources = []
+        if plan:
+            sources.append(copied_pictures(container, plan))
+        elif any(one.has_picture for one in parts):
+            sources.append(_encoded_pictures(container, writing))
+        if any(one.file.audio_tracks for one in parts):
+            sources.append(_encoded_sound(container, writing))
+        if not sources:
+            raise MediaError(f"{parts[0].file.name!r} has neither picture nor sound at {parts[0].wanted}.")
+        # Each source has given its first packet, and so has opened its encoder, before anything is written.
+        for packet in merge(*sources, key=_decoding_time):
+            container.mux(packet)
 
 
 def _decoding_time(packet: "Packet[Any]") -> Fraction:

@@ -74,7 +74,7 @@ class MediaFile(Video):
         self.path = path
         self.id = content.id
         self.content = content
-        self._layout = layout
+        self.layout = layout
         self.decoder = decoder
         """The device that decodes frames: cpu, or a hardware decoder such as cuda."""
         picture = layout.picture
@@ -158,7 +158,7 @@ class MediaFile(Video):
 
     @cached_property
     def _indexed(self) -> bool:
-        picture = self._layout.picture
+        picture = self.layout.picture
         if picture is None or picture.spacing or picture.encrypted:
             return False
         with self._cursor(picture) as cursor:
@@ -171,7 +171,7 @@ class MediaFile(Video):
             MediaError: there is no picture, or the file cannot be read any further.
         """
         self._check_open()
-        picture = self._layout.picture
+        picture = self.layout.picture
         if picture is None:
             raise MediaError(
                 f"{self.name!r} has no picture.", hint="Its sound can be used: ask what is said, or use the 'speech' and 'voice' analyzers."
@@ -204,19 +204,19 @@ class MediaFile(Video):
             return audio.silence(span, rate)
         self._damage.add(*self._absent)
         with unbroken(self.path):
-            return audio.samples(self.path, sound.stream, span, rate, self._damage.add, self._layout.joined)
+            return audio.samples(self.path, sound.stream, span, rate, self._damage.add, self.layout.joined)
 
     def mix(self, track: int = 1) -> str:
         """Return how the channels of a track are mixed; see `Video.mix`."""
         sound = self._sound(track)
         if track not in self._mixes:
             with unbroken(self.path):
-                self._mixes[track] = audio.mix_of(self.path, sound.stream, sound.readable_channels, sound.span, self._layout.joined)
+                self._mixes[track] = audio.mix_of(self.path, sound.stream, sound.readable_channels, sound.span, self.layout.joined)
         return self._mixes[track]
 
     def _sound(self, track: int) -> SoundStream:
         self._check_open()
-        return self._layout.sounds[self._place("audio track", track, self.audio_tracks)]
+        return self.layout.sounds[self._place("audio track", track, self.audio_tracks)]
 
     def subtitles(self, track: int) -> Sequence[Cue]:
         """Return the cues of a track (from 1) in time order; a cue may end after the video.
@@ -226,11 +226,11 @@ class MediaFile(Video):
         """
         self._check_open()
         place = self._place("subtitle track", track, self.subtitle_tracks)
-        if place >= len(self._layout.texts):
-            return subtitles.sidecar_cues(self._sidecars[place - len(self._layout.texts)], self._damage.add)
-        stream, found = self._layout.texts[place]
+        if place >= len(self.layout.texts):
+            return subtitles.sidecar_cues(self._sidecars[place - len(self.layout.texts)], self._damage.add)
+        stream, found = self.layout.texts[place]
         with unbroken(self.path):
-            return subtitles.embedded_cues(self.path, stream, found, self._layout.joined, self._damage.add)
+            return subtitles.embedded_cues(self.path, stream, found, self.layout.joined, self._damage.add)
 
     def _shown(self, picture: PictureStream, wanted: Sequence[int], converter: FrameConverter) -> Iterator[Frame]:
         at, paint = picture.clock, converter.image
@@ -271,7 +271,7 @@ class MediaFile(Video):
             yield Frame(0, 0, paint(early))
 
     def _decoded(self, wish: FrameRequest) -> "Generator[tuple[int, VideoFrame], None, None]":
-        picture = self._layout.picture
+        picture = self.layout.picture
         assert picture is not None, "nobody wishes for frames where there is no picture"
         opened = self._kept.lent(wish, lambda: self._cursor(picture)) if self._kept else self._cursor(picture)
         with unbroken(self.path), opened as cursor:

@@ -23,9 +23,9 @@ def main(store: Path, out: Path, words: str = "ferry pier", *videos: str) -> Non
         if not wide:
             print(f"Nothing with {words!r} in the notes.")
             return
-        faults = write_clip(out, [ClipPart(file, span) for span in wide])
+        written = write_clip(out, [ClipPart(file, span) for span in wide])
         print(f"{out.name}: {len(wide)} part(s), {sum(span.length for span in wide) / 1000:.1f} s: {', '.join(map(str, wide))}")
-        for fault in (one for found_there in faults.values() for one in found_there):
+        for fault in (one for found_there in written.faults.values() for one in found_there):
             print(f"not readable: {fault.span}")
 
 

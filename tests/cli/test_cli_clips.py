@@ -31,6 +31,21 @@ def test_the_cited_part_of_a_session_and_of_a_video(cli: Cli, video: Path, tmp_p
         assert srt == "1\n00:00:00,000 --> 00:00:00,800\nOne basket of fish costs forty dollars.\n"
 
 
+def test_pictures_are_copied_or_all_encoded_and_it_says_so(cli: Cli, video: Path, tmp_path: Path) -> None:
+    ask(cli, video)
+    told = cli("clips", video, "--out", tmp_path / "o").stderr
+    assert "Pictures: " in told and " copied, " in told and " encoded at the edges." in told
+    assert "Pictures" not in cli("clips", video, "--out", tmp_path / "o", "--quiet").stderr
+    assert "Pictures" not in cli("clips", video, "--out", tmp_path / "o", "--encode").stderr
+    done = cli("clips", video, "--out", tmp_path / "o", "--snap")
+    assert "copied, 0 encoded at the edges." in done.stderr
+    clip, srt = map(Path, done.stdout.split())
+    wide = numbers(clip)
+    assert wide == list(range(wide[0], wide[-1] + 1)) and wide[0] <= 25 and wide[-1] >= 44
+    assert int(srt.read_text().splitlines()[1][9:12]) == (25 - wide[0]) * 40, "captions move with the beginning"
+    assert "excludes --encode" in cli("clips", video, "--out", tmp_path / "o", "--snap", "--concat", code=2).stderr
+
+
 def test_handles_widen_a_clip_and_its_captions_up_to_the_ends_of_the_file(cli: Cli, video: Path, tmp_path: Path) -> None:
     ask(cli, video)
     cli("clips", video, "--out", tmp_path / "o", "--handles", "0.4")

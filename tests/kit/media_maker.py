@@ -13,7 +13,7 @@ from av.stream import Disposition
 
 from marks import marks
 
-PIXELS = {"gif": "rgb8", "ffv1": "yuv444p", "mjpeg": "yuvj420p", "png": "rgb24"}
+PIXELS = {"prores_ks": "yuv422p10le", "gif": "rgb8", "ffv1": "yuv444p", "mjpeg": "yuvj420p", "png": "rgb24"}
 ASS_HEADER = (
     b"[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\nFormat: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, "
     b"BackColour, Bold, Italic, Underline, StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, Alignment, MarginL, "

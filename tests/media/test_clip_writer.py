@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from analyzer_agent.errors import MediaError
-from analyzer_agent.media import ClipPart, draw_caption, open_video, write_clip
+from analyzer_agent.media import ClipPart, Written, draw_caption, open_video, write_clip
 from analyzer_agent.timeline import TimeRange
+from clip_kit import numbers, onset, shown
 from media_maker import Clip, Tone, all_frames, drawing, number_of, write
 
 VARIABLE = [0, 40, 50, 200, 210, 700, 740, 1500, 1510, 1520, 1900]
@@ -24,26 +25,13 @@ SOURCES = {
 }
 
 
-def numbers(path: Path) -> list[int]:
-    return [number_of(picture) for _, picture in all_frames(path)]
-
-
-def shown(source: Path, span: TimeRange) -> list[int]:
-    """Return the numbers of the frames that are shown in a range, found by decoding the whole file."""
-    frames = all_frames(source)
-    offset = frames[0][0] if source.suffix == ".ts" else 0
-    times = [((at - offset) * 1000, number_of(picture)) for at, picture in frames]
-    before = [n for at, n in times if at <= span.start]
-    return [before[-1], *(n for at, n in times if span.start < at < span.end)]
-
-
 @pytest.mark.parametrize("name", SOURCES)
 @pytest.mark.parametrize("span", [TimeRange(0, 400), TimeRange(210, 1510), TimeRange(773, 1204)])
 def test_a_clip_holds_exactly_the_frames_of_its_range(name: str, span: TimeRange, tmp_path: Path) -> None:
     source = write(tmp_path / name, SOURCES[name])
     with open_video(source) as file:
         part = ClipPart(file, span)
-        assert write_clip(tmp_path / "clip.mp4", [part]) == {}
+        assert write_clip(tmp_path / "clip.mp4", [part]) == Written({})
         length = part.span.length
     assert numbers(tmp_path / "clip.mp4") == shown(source, span)
     with open_video(tmp_path / "clip.mp4") as clip:
@@ -55,13 +43,6 @@ def test_frames_of_a_variable_rate_keep_their_distances(tmp_path: Path) -> None:
         write_clip(tmp_path / "clip.mp4", [ClipPart(file, TimeRange(50, 1600))])
     times = [float(at) for at, _ in all_frames(tmp_path / "clip.mp4")]
     assert times == pytest.approx([0, 0.15, 0.16, 0.65, 0.69, 1.45, 1.46, 1.47], abs=0.002)
-
-
-def onset(path: Path, hertz: int = 8000) -> float:
-    """Return the second at which the sound begins."""
-    with open_video(path) as file:
-        loud = np.flatnonzero(np.abs(file.audio(TimeRange(0, file.duration), hertz)) > 0.1)
-    return float(loud[0]) / hertz
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])

@@ -76,7 +76,7 @@ def test_repeated_and_unsorted_instants(tmp_path: Path) -> None:
 
 def test_frames_before_zero_are_seen_at_zero_only(tmp_path: Path) -> None:
     plain = open_video(write(tmp_path / "a.mp4"))
-    layout = plain._layout
+    layout = plain.layout
     assert layout.picture is not None
     early = StreamClock(layout.picture.clock.base, round(Fraction(100, 1000) / layout.picture.clock.base))
     video = MediaFile(plain.path, plain.content, replace(layout, picture=replace(layout.picture, clock=early)))

@@ -193,7 +193,7 @@ def test_a_picture_that_stands_for_minutes_is_no_jump(tmp_path: Path, name: str)
 def test_one_clock_is_left_alone(tmp_path: Path) -> None:
     for suffix in (".ts", ".mpg", ".mkv", ".mp4", ".flv", ".opus", ".flac", ".wav", ".mov", ".webm"):
         with open_video(write(tmp_path / f"a{suffix}", clip(suffix))) as video:
-            assert video._layout.joined is None, suffix
+            assert video.layout.joined is None, suffix
             assert video.problems == []
 
 
