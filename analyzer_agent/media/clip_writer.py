@@ -16,6 +16,7 @@ from analyzer_agent.media.clip_copy import copied_pictures, joins_hold
 from analyzer_agent.media.clip_part import ClipPart
 from analyzer_agent.media.clip_sound import RATE, silence, stereo
 from analyzer_agent.media.copy_plan import SUFFIXES, CannotCopyError, CopyPlan
+from analyzer_agent.media.remote_path import unbroken
 from analyzer_agent.protocols import Fault, Frame, default_track
 
 if TYPE_CHECKING:
@@ -169,8 +170,9 @@ def _write(out: Path, writing: _Writing, plan: CopyPlan | None = None) -> None:
         if not sources:
             raise MediaError(f"{parts[0].file.name!r} has neither picture nor sound at {parts[0].wanted}.")
         # Each source has given its first packet, and so has opened its encoder, before anything is written.
-        for packet in merge(*sources, key=_decoding_time):
-            container.mux(packet)
+        with unbroken(parts[0].file.path):
+            for packet in merge(*sources, key=_decoding_time):
+                container.mux(packet)
 
 
 def _decoding_time(packet: "Packet[Any]") -> Fraction:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer_agent.media.nal_units import begins_afresh, parameter_sets, split
 from analyzer_agent.media.packet_reader import PacketReader
+from analyzer_agent.media.remote_path import unbroken
 from analyzer_agent.timeline import TimeRange
 
 if TYPE_CHECKING:
@@ -157,7 +158,9 @@ def plan_copy(file: "MediaFile", span: TimeRange, snap: bool) -> CopyPlan:
         raise CannotCopyError(f"have a codec ({picture.codec}) that MP4 and QuickTime files lack")
     if picture.encrypted or picture.spacing or picture.joined is not None or picture.lost is not None:
         raise CannotCopyError("do not all have a time, or their clock jumps")
-    plan = _chosen(file, picture, _seen(PacketSource(file, picture), picture, span, snap), span, snap)
+    with unbroken(file.path):
+        seen = _seen(PacketSource(file, picture), picture, span, snap)
+    plan = _chosen(file, picture, seen, span, snap)
     if plan.encoded and picture.codec not in ENCODERS:
         raise CannotCopyError(f"({picture.codec}) cannot be joined with encoded ones; --snap copies from key frame to key frame")
     return plan
