@@ -44,7 +44,7 @@ class Resources:
 
     def listed(self, start: int) -> tuple[list[Resource], int | None]:
         """Return the resources of a page of videos from `start` on, and where the next page starts."""
-        names = [str(video["video"]) for video in self._library.videos()]
+        names = self._library.names()
         found = [] if start else [_resource("skill:///SKILL.md", "SKILL.md", "when to use which tool", "text/markdown"), _APP]
         for name in names[start : start + PAGE]:
             where = quote(name, safe="")

@@ -42,6 +42,9 @@ _COARSE_NS, _FINE_NS = 2_000_000_000, 50_000_000
 OPEN: "WeakValueDictionary[str, MediaFile]" = WeakValueDictionary()
 """The files in use, by the ids of their content."""
 
+_SAMPLED = "sampled 1"
+"""Distinguishes ids of sampled files from sums in what is remembered; to be raised with each change of `content_kind`."""
+
 ContentKind = Literal["sampled", "whole", "playlist"]
 
 
@@ -134,7 +137,7 @@ def content_of(path: Path, kind: ContentKind, sums: Sums | None = None) -> Conte
         return Content(fingerprint(path))
     referenced = _referenced(path) if kind == "playlist" else Referenced()
     files = [path, *referenced.files]
-    place, began = os.fsencode(path.resolve()).decode("utf-8", "replace"), time.time_ns()
+    place, began = _place(path), time.time_ns()
     state = _state(files)
     if sums and (known := sums.known(place, state)):
         return Content(known, known, "", referenced, place)
@@ -150,13 +153,26 @@ def content_of(path: Path, kind: ContentKind, sums: Sums | None = None) -> Conte
 def content_id(path: Path, sums: Sums | None = None) -> str:
     """Return the id that `open_video` gives to a file, without reading where its streams end.
 
+    A file that has not changed since is not opened again.
+
     Raises:
         MediaError: the file cannot be opened.
         OSError: the file cannot be read.
     """
+    place, state, began = _place(path), f"{_SAMPLED} {_state([path])}", time.time_ns()
+    if sums and (known := sums.known(place, state)):
+        return known
     with open_container(path) as container:
         kind = content_kind(container)
-    return content_of(path, kind, sums).id
+    id = content_of(path, kind, sums).id
+    if sums and kind == "sampled" and _is_settled([path], began) and state.endswith(_state([path])):
+        sums.keep(place, state, id)
+    return id
+
+
+def _place(path: Path) -> str:
+    """Return the path of a file as text."""
+    return os.fsencode(path.resolve()).decode("utf-8", "replace")
 
 
 def _referenced(path: Path) -> Referenced:

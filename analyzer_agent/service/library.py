@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from threading import Event, Lock, Thread
 from typing import Any, TypeVar
 
 from analyzer_agent import tools
@@ -21,6 +23,9 @@ from analyzer_agent.timeline import TimeRange, seconds
 
 T = TypeVar("T")
 
+_State = tuple[Path, int, int]
+"""A file with its size and time of change."""
+
 _HEARD = ("speech", "subtitles")
 """The analyzers whose notes hold spoken words."""
 
@@ -34,11 +39,16 @@ class Library:
     def __init__(self, folders: NamedFolders, settings: Settings) -> None:
         self.folders, self.settings = folders, settings
         self.store = Store(settings.store)
-        self._content_ids: dict[tuple[Path, int, int], str] = {}
-        self._with_sound: dict[tuple[Path, int, int], bool] = {}
+        self._content_ids: dict[_State, str] = {}
+        self._with_sound: dict[_State, bool] = {}
+        self._identifying: Thread | None = None
+        self._lock, self._closing = Lock(), Event()
 
     def close(self) -> None:
         """Close the store."""
+        self._closing.set()
+        if self._identifying:
+            self._identifying.join()
         self.store.close()
 
     @cached_property
@@ -51,27 +61,65 @@ class Library:
         prefer_options(self.store.notes, options_of(self.settings), self.specs, videos)
         return NoteReader(self.store, self.specs)
 
-    def videos(self) -> list[dict[str, Any]]:
-        """Return the videos: `video` names it, `bytes` is its size; `seconds` and `notes` if something was analyzed."""
+    def names(self) -> list[str]:
+        """Return the names of the videos; no file is opened."""
+        return [self.folders.shown(path) for path in self.folders.videos()]
+
+    def videos(self, wait: bool = True) -> list[dict[str, Any]]:
+        """Return the videos: `video` names it, `bytes` is its size; `seconds` and `notes` if something was analyzed.
+
+        Args:
+            wait: identify all files first, which takes about 10 ms for each that was not seen
+                before. Else that goes on in the background, and `pending` is true until it is known
+                whether something was analyzed.
+        """
         known = {video.id: video for video in self.store.maintenance.examined_videos()}
         notes: dict[str, int] = {}
         for share in self.store.maintenance.shares():
             notes[share.video.id] = notes.get(share.video.id, 0) + share.notes
         rows = []
-        for path, number in self._ids().items():
+        for path, number in self._ids(wait).items():
             row: dict[str, Any] = {"video": self.folders.shown(path), "bytes": path.stat().st_size}
-            if video := known.get(number):
+            if number is None:
+                row["pending"] = True
+            elif video := known.get(number):
                 row |= {"seconds": seconds(video.duration), "notes": notes.get(number, 0)}
             rows.append(row)
         return rows
 
-    def _ids(self) -> dict[Path, str]:
+    def _ids(self, wait: bool = True) -> dict[Path, str | None]:
         """Return the id of each video, by its content, since files are moved and copied; "" for one that cannot be read.
 
-        While the store knows no video, all are "": opening every file takes long.
+        While the store knows no video, all are "": opening every file takes long. Without `wait`, an
+        id that is not known yet is None.
         """
-        known = bool(self.store.maintenance.videos())
-        return {path: self._looked_up(path, self._content_ids, self._id_of) if known else "" for path in self.folders.videos()}
+        files = self.folders.videos()
+        if not self.store.maintenance.videos():
+            return dict.fromkeys(files, "")
+        if wait:
+            return {path: self._identified(path) for path in files}
+        found = {path: self._content_ids.get(_state_of(path)) for path in files}
+        if None in found.values():
+            self._identify([path for path, number in found.items() if number is None])
+        return found
+
+    def _identify(self, files: Sequence[Path]) -> None:
+        """Identify files in the background."""
+
+        def run() -> None:
+            for path in files:
+                if self._closing.is_set():
+                    return
+                with suppress(OSError):  # it has gone
+                    self._identified(path)
+
+        with self._lock:
+            if (self._identifying is None or not self._identifying.is_alive()) and not self._closing.is_set():
+                self._identifying = Thread(target=run, name="identify-videos", daemon=True)
+                self._identifying.start()
+
+    def _identified(self, path: Path) -> str:
+        return self._looked_up(path, self._content_ids, self._id_of)
 
     def _id_of(self, path: Path) -> str:
         try:
@@ -79,21 +127,24 @@ class Library:
         except MediaError:
             return ""  # opening it tells what is wrong
 
-    def _looked_up(self, path: Path, known: dict[tuple[Path, int, int], T], look: Callable[[Path], T]) -> T:
+    def _looked_up(self, path: Path, known: dict[_State, T], look: Callable[[Path], T]) -> T:
         """Return what `look` finds in a file, which is opened only in states that were not seen before."""
-        state = path.stat()
-        key = (path, state.st_size, state.st_mtime_ns)
-        if key not in known:
-            known[key] = look(path)
-        return known[key]
+        state = _state_of(path)
+        if state not in known:
+            known[state] = look(path)
+        return known[state]
 
-    def _names(self, ids: dict[Path, str]) -> dict[str, str]:
+    def _names(self, ids: Mapping[Path, str | None]) -> dict[str, str]:
         """Return the name of each video by its id, as `_ids` returns them; of copies, that of the first."""
-        return {number: self.folders.shown(path) for path, number in reversed(ids.items())}
+        return {number: self.folders.shown(path) for path, number in reversed(list(ids.items())) if number is not None}
 
-    def sessions(self) -> list[dict[str, Any]]:
-        """Return the conversations about these videos alone, newest first; `ids` are those of the videos, which copies share."""
-        names, rows = self._names(self._ids()), []
+    def sessions(self, wait: bool = True) -> list[dict[str, Any]]:
+        """Return the conversations about these videos alone, newest first; `ids` are those of the videos, which copies share.
+
+        Args:
+            wait: see `videos`; else those about files that are not identified yet are left out.
+        """
+        names, rows = self._names(self._ids(wait)), []
         for session in self.store.history.sessions():
             ids = json.loads(session["videos"])
             if all(id in names for id in ids):
@@ -159,6 +210,11 @@ class Library:
 
     def _sounds(self, path: Path) -> bool:
         return self._looked_up(path, self._with_sound, _has_sound)
+
+
+def _state_of(path: Path) -> _State:
+    at = path.stat()
+    return path, at.st_size, at.st_mtime_ns
 
 
 def _has_sound(path: Path) -> bool:

@@ -83,13 +83,14 @@ async def _sent(jobs: Jobs, job: Job, seen: int) -> AsyncIterator[str]:
 
 
 def videos(request: Request) -> AsciiResponse:
-    """List the videos of the named folders."""
-    return AsciiResponse({"videos": context_of(request).library.videos()})
+    """List the videos of the named folders; `pending` counts those that are not identified yet, with `wait=0`."""
+    found = context_of(request).library.videos(wait=_waits(request))
+    return AsciiResponse({"videos": found, "pending": sum(1 for one in found if "pending" in one)})
 
 
 def sessions(request: Request) -> AsciiResponse:
-    """List the conversations about these videos."""
-    return AsciiResponse({"sessions": context_of(request).library.sessions()})
+    """List the conversations about these videos; with `wait=0`, about those that are identified."""
+    return AsciiResponse({"sessions": context_of(request).library.sessions(wait=_waits(request))})
 
 
 def search(request: Request) -> AsciiResponse:
@@ -143,6 +144,10 @@ def media(request: Request) -> FileResponse:
 def _job(request: Request) -> Job:
     job: Job = context_of(request).jobs.get(request.path_params["id"])
     return job
+
+
+def _waits(request: Request) -> bool:
+    return _number(request, "wait", 1, 1) == 1
 
 
 def _number(request: Request, name: str, usual: int, most: int) -> int:

@@ -30,8 +30,8 @@ _POLL_S = 5.0
 
 async def models(request: Request) -> AsciiResponse:
     """List the models: all videos together, and each alone."""
-    videos = await run_in_threadpool(context_of(request).library.videos)
-    names = [MODEL, *(f"{MODEL}/{one['video']}" for one in videos)]
+    videos = await run_in_threadpool(context_of(request).library.names)
+    names = [MODEL, *(f"{MODEL}/{video}" for video in videos)]
     return AsciiResponse({"object": "list", "data": [{"id": name, "object": "model", "created": 0, "owned_by": MODEL} for name in names]})
 
 
@@ -125,7 +125,7 @@ def _videos(context: WebContext, model: str, named: Sequence[str]) -> list[str]:
         raise NotFound(f"There is no model {model!r}.", hint=f"GET /v1/models lists them: {MODEL}, and {MODEL}/NAME for one video.")
     if name:
         return [name]
-    shown = [str(one["video"]) for one in context.library.videos()]
+    shown = context.library.names()
     if not 1 <= len(shown) <= _MOST_VIDEOS:
         raise AgentError(
             f"There are {len(shown)} videos in the named folders.", hint=f"Name one, as model {MODEL}/NAME, or some in 'videos'."

@@ -108,6 +108,7 @@ def _operation(
 _ID = _parameter("id", "The id of the job.", place="path", needed=True)
 _VIDEO = _parameter("video", "The name of a video.", needed=True)
 _START = _parameter("start", "The number of the first event; the header Last-Event-ID does the same after a break.")
+_WAIT = _parameter("wait", "0: answer at once, before all files are identified; `pending` then counts those left. 1 is usual.")
 _EVENTS = "The events of a job as server-sent events, each an Event; `state` tells a new state; the last one, `end`, is the Job."
 _PATHS: Mapping[str, Any] = {
     "/api/ask": {"post": _operation("Start a question as a job.", body="Question", gives=_schema("Job"), status=202)},
@@ -115,8 +116,8 @@ _PATHS: Mapping[str, Any] = {
     "/api/jobs/{id}": {"get": _operation("Tell a job, with its answer once it is there.", _ID, gives=_schema("Job"))},
     "/api/jobs/{id}/cancel": {"post": _operation("Stop a job; finished work stays stored.", _ID, gives=_schema("Job"), status=202)},
     "/api/jobs/{id}/events": {"get": _operation(_EVENTS, _ID, _START, gives=_schema("Event"), kind="text/event-stream")},
-    "/api/videos": {"get": _operation("List the videos.")},
-    "/api/sessions": {"get": _operation("List the conversations about these videos.")},
+    "/api/videos": {"get": _operation("List the videos.", _WAIT)},
+    "/api/sessions": {"get": _operation("List the conversations about these videos.", _WAIT)},
     "/api/search": {
         "get": _operation(
             "Find words in the notes of all videos.",

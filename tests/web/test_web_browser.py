@@ -1,5 +1,6 @@
 """The page of a server in a browser: ask, stop, go on, reload in the middle, two people at once, choose, search. Needs Chromium."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -8,7 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from analyzer_agent.config import Settings
+from analyzer_agent.media import content_id
 from analyzer_agent.protocols import Reply
+from analyzer_agent.service import library
+from analyzer_agent.session import Session
 from page_kit import SIZES
 from session_kit import JUDGED, SUBTITLES, Held, pier, says
 from web_kit import TOKEN, WAIT_S, Served, served
@@ -78,6 +83,23 @@ def test_a_question_is_answered_while_one_watches_and_gone_on_with(browser: "Bro
         answered(shown, "In pounds")
         assert shown.locator("#tab-answers").inner_text() == "Answers (2)"
         assert shown.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_the_list_of_videos_is_there_at_once_and_fills_in(browser: "Browser", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Session(pier(tmp_path), settings=Settings(store=tmp_path / "s.db", tools=("subtitles",))) as session:
+        session.index()
+    go = threading.Event()
+    monkeypatch.setattr(library, "content_id", lambda *given: content_id(*given) if go.wait(WAIT_S) else "")
+    with served(tmp_path, SUBTITLES) as server:
+        try:
+            with visited(browser, server) as shown:
+                shown.locator("#videos li", has_text="looking").wait_for()
+                shown.locator("#videos input").focus()
+                go.set()
+                shown.locator("#videos li", has_text="2 notes").wait_for()
+                assert shown.evaluate("document.activeElement.type") == "checkbox" and shown.locator("#sessions li").count() == 1
+        finally:
+            go.set()
 
 
 def test_a_reload_in_the_middle_and_a_second_browser_show_the_same_question(browser: "Browser", tmp_path: Path) -> None:

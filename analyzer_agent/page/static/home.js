@@ -6,7 +6,9 @@ import { clock, counted, folded, places, wordsOf } from "./text.js";
 import { Theme } from "./theme.js";
 
 const WAIT_MS = 250;
+const LOOK_AGAIN_MS = 300;
 const chosen = new Set();
+const told = new Map();
 let videos = [];
 
 async function start() {
@@ -17,16 +19,35 @@ async function start() {
   byId("open").addEventListener("click", () => location.assign(address("/watch", { video: [...chosen] })));
   document.addEventListener("dragover", (event) => event.preventDefault());
   document.addEventListener("drop", dropped);
-  try {
-    const [library, talks] = await Promise.all([ask("/api/videos"), ask("/api/sessions")]);
-    videos = library.videos;
-    drawVideos();
-    drawSessions(talks.sessions);
-  } catch (error) {
-    tell(error.message);
-  }
+  const pending = await load(drawVideos);
   if (byId("search").value) search(); // typed while this was loading, or kept by a reload
   document.documentElement.dataset.ready = "";
+  if (pending) setTimeout(fillIn, LOOK_AGAIN_MS);
+}
+
+/** Ask for the lists, and draw them; return how many files the server still has to identify. */
+async function load(draw) {
+  try {
+    const now = { wait: "0" };
+    const [library, talks] = await Promise.all([ask(address("/api/videos", now)), ask(address("/api/sessions", now))]);
+    videos = library.videos;
+    draw();
+    if (!library.pending || talks.sessions.length) drawSessions(talks.sessions);
+    return library.pending;
+  } catch (error) {
+    tell(error.message);
+    return 0;
+  }
+}
+
+/** Tell what became known of the videos since, in the rows that are there: a row that has the focus keeps it. */
+async function fillIn() {
+  const before = videos.map(({ video }) => video).join("\n");
+  const pending = await load(() => {
+    if (before !== videos.map(({ video }) => video).join("\n")) drawVideos();
+    else for (const one of videos) if (told.has(one.video)) told.get(one.video).textContent = about(one);
+  });
+  if (pending) setTimeout(fillIn, LOOK_AGAIN_MS);
 }
 
 function tell(text) {
@@ -43,8 +64,12 @@ function drawVideos() {
   drawChosen();
 }
 
+function about(one) {
+  const known = one.seconds === undefined ? "nothing analyzed yet" : `${clock(one.seconds * 1000, true)}, ${counted(one.notes, "note")}`;
+  return `${size(one.bytes)}, ${one.pending ? "looking" : known}`;
+}
+
 function row(one) {
-  const about = one.seconds === undefined ? "nothing analyzed yet" : `${clock(one.seconds * 1000, true)}, ${counted(one.notes, "note")}`;
   const box = element("input", {
     type: "checkbox",
     checked: chosen.has(one.video),
@@ -56,7 +81,8 @@ function row(one) {
     },
   });
   const link = element("a", { href: address("/watch", { video: one.video }) }, element("bdi", {}, one.video));
-  return element("li", { class: "video" }, box, link, element("span", { class: "soft" }, `${size(one.bytes)}, ${about}`));
+  told.set(one.video, element("span", { class: "soft" }, about(one)));
+  return element("li", { class: "video" }, box, link, told.get(one.video));
 }
 
 function drawChosen() {
