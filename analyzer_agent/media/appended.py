@@ -12,10 +12,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
+from analyzer_agent.media.mp4_fragments import further_recordings
 from analyzer_agent.media.remote_path import part_of
-
-_MOST_BOXES = 500
-"""Boxes of an MP4 file that are looked at; fragments are many, appended files few."""
 
 _FLV_HEAD = re.compile(rb"FLV\x01[\x01\x04\x05]\0\0\0\x09")
 _SEARCHED = 1 << 22
@@ -34,7 +32,7 @@ def appended_seconds(path: Path, format: str, read: int, last_byte: int) -> Frac
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         if "mp4" in format:
-            begins = list(_boxes(file, size))
+            begins = list(further_recordings(path))
         elif format == "wav":
             begins = list(_waves(file, size))
         elif format.startswith("matroska"):
@@ -53,22 +51,6 @@ def _seconds(path: Path, begin: int, end: int) -> Fraction:
             return Fraction(container.duration or 0, 1_000_000)
     except (av.FFmpegError, ValueError):
         return Fraction(0)
-
-
-def _boxes(file: BinaryIO, size: int) -> Iterator[int]:
-    at, indexed = 0, False
-    for _ in range(_MOST_BOXES):
-        file.seek(at)
-        head = file.read(16)
-        length, kind = int.from_bytes(head[:4], "big"), head[4:8]
-        length = int.from_bytes(head[8:16], "big") if length == 1 else length
-        if kind == b"ftyp" and indexed:
-            yield at
-            indexed = False
-        indexed = indexed or kind == b"moov"
-        at += length
-        if length < 8 or at >= size:
-            return
 
 
 def _waves(file: BinaryIO, size: int) -> Iterator[int]:

@@ -30,8 +30,12 @@ class AviIndex:
         self._time_at: dict[int, int] | None = None
         self._fits: bool | None = None
 
-    def restamp(self, packet: "Packet[Stream]") -> None:
+    def restamp(self, packet: "Packet[Stream]") -> "Packet[Stream]":
         """Give a packet the time of its place, where it differs; no time if its place is not in the index."""
+        self._place(packet)
+        return packet
+
+    def _place(self, packet: "Packet[Stream]") -> None:
         if packet.dts is None or packet.pos is None or self._fits is False or not self._count:
             return
         if self._fits is None and packet.stream.type == "audio" and not self._counts_packets(packet):

@@ -199,7 +199,7 @@ def packets(
     stream: "Stream",
     path: Path,
     reached: Callable[[], str],
-    restamp: "Callable[[Packet[Stream]], None] | None" = None,
+    restamp: "Callable[[Packet[Stream]], Packet[Stream]] | None" = None,
 ) -> "Generator[Packet[Stream], None, None]":
     """Yield the stream's packets from the current position, skipping damage and empty packets.
 
@@ -208,7 +208,7 @@ def packets(
         stream: the stream to read.
         path: the file, for the message.
         reached: returns the current time as text, for the message.
-        restamp: corrects the time stamps of a packet, if they need it.
+        restamp: returns a packet with its time stamps corrected, if they need it.
 
     Raises:
         MediaError: libav cannot read on.
@@ -226,7 +226,7 @@ def packets(
                 if packet.size:
                     failures = 0
                     if restamp is not None:
-                        restamp(packet)
+                        packet = restamp(packet)
                     yield packet
             return
         except IndexError as error:  # of PyAV, for a packet of a stream that libav met only now, in a damaged FLV file

@@ -112,17 +112,19 @@ class Restamper:
         self.changed = False
         """Whether the last packet begins another part."""
 
-    def restamp(self, packet: "Packet[Stream]") -> None:
-        """Give a packet its time on the joined clock; a damaged time stamp is removed."""
+    def restamp(self, packet: "Packet[Stream]") -> "Packet[Stream]":
+        """Return a packet with its time on the joined clock; a damaged time stamp is removed."""
         stamp = packet.dts if packet.dts is not None else packet.pts
         self.changed = False
         if stamp is None:
-            return
+            return packet
         at = float(stamp * self._base)
         part = self._part_of(packet.pos, at)
         if part is None:
             packet.pts = packet.dts = None
-            return
+            return packet
+        if part and packet.is_discard:
+            packet = _shown(packet)
         self.changed = part != self._part
         self._part, self._last = part, at
         if self._last_of(part, at) or self.changed:
@@ -134,6 +136,7 @@ class Restamper:
             packet.pts += shift
         if packet.dts is not None:
             packet.dts += shift
+        return packet
 
     def _part_of(self, byte: int | None, at: float) -> int | None:
         parts = self._joined.parts
@@ -151,6 +154,19 @@ class Restamper:
     def _holds(self, part: ClockPart, at: float) -> bool:
         first, last = part.decoded.get(self._stream, (1.0, 0.0))
         return first - 1e-6 <= at <= last + 1e-6
+
+
+def _shown(packet: "Packet[Stream]") -> "Packet[Stream]":
+    """Return a copy of a packet that the decoder does not throw away.
+
+    libav marks the first fragment behind a seam in MP4 so, because its clock falls back.
+    """
+    from av.packet import Packet
+
+    copy = Packet(bytes(packet))
+    copy.stream, copy.time_base = packet.stream, packet.time_base
+    copy.pts, copy.dts, copy.duration, copy.is_keyframe = packet.pts, packet.dts, packet.duration, packet.is_keyframe
+    return copy
 
 
 def from_point(packets: "Iterable[Packet[Stream]]", stream: "Stream", point: Point) -> "Generator[Packet[Stream], None, None]":

@@ -1,6 +1,10 @@
-"""The end that the fragments of an MP4 file promise: libav reads them up to the first that is damaged, without a word."""
+"""What libav does not tell of an MP4 file, from its boxes.
 
-from collections.abc import Iterator
+It reads fragments up to the first that is damaged, and of files that were put end to end those that
+the first one's index knows, without a word.
+"""
+
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from mmap import mmap
@@ -21,30 +25,48 @@ def promised_end(path: Path) -> Fraction | None:
 
     That of the last fragment that can be found; None if the file is whole, or has no fragments.
     """
+    return _walked(path)[0]
+
+
+def further_recordings(path: Path) -> Sequence[int]:
+    """Return where in an MP4 file others begin that were appended to it."""
+    return _walked(path)[1]
+
+
+def _walked(path: Path) -> tuple[Fraction | None, Sequence[int]]:
     about = path.stat()
-    return _promised_end(path, about.st_size, about.st_mtime_ns) if about.st_size else None
+    return _walk(path, about.st_size, about.st_mtime_ns) if about.st_size else (None, ())
 
 
 @lru_cache(maxsize=4)
-def _promised_end(path: Path, size: int, _changed: int) -> Fraction | None:
+def _walk(path: Path, size: int, _changed: int) -> tuple[Fraction | None, Sequence[int]]:
     with mapped(path) as data:
         end, last, moov = 0, -1, -1
+        begins: list[int] = []
+        indexed = False
         for kind, at, _, following in _boxes(data, 0, size):
+            if kind == b"ftyp" and indexed:
+                begins.append(at)
+            indexed = kind == b"moov" or (indexed and kind != b"ftyp")
             if following > size:
                 break
             end = following
             last = at if kind == b"moof" else last
             moov = at if kind == b"moov" and moov < 0 else moov
-        if end == size or last < 0 or moov < 0:
-            return None
-        scales = _time_scales(data, moov)
-        found = data.rfind(b"moof")
-        while found - 4 > last:
-            ends = _ends(data, found - 4, scales)
-            if ends:
-                return max(ends)
-            found = data.rfind(b"moof", 0, found)
-        return max(_ends(data, last, scales), default=None)
+        whole = end == size or last < 0 or moov < 0
+        return None if whole else _last_end(data, moov, last), tuple(begins)
+
+
+def _last_end(data: mmap, moov: int, last: int) -> Fraction | None:
+    """Return the end of the last fragment that can be found behind damage, else of the `last` before it."""
+    scales = _time_scales(data, moov)
+    found = data.rfind(b"moof")
+    while found - 4 > last:
+        ends = _ends(data, found - 4, scales)
+        if ends:
+            return max(ends)
+        found = data.rfind(b"moof", 0, found)
+    return max(_ends(data, last, scales), default=None)
 
 
 def _boxes(data: mmap, at: int, end: int) -> Iterator[tuple[bytes, int, int, int]]:

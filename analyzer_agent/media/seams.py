@@ -72,14 +72,15 @@ def joined_clock(
 
 def _is_suspect(container: "InputContainer", path: Path, streams: "Sequence[Stream]", end: Fraction) -> bool:
     if not (has_arbitrary_start(container) or container.format.name == "flac"):  # whose frames are numbered
-        return end >= _FORWARD_INDEXED_S and any(_has_hole(stream, end) for stream in streams)
+        return any(_falls(stream) for stream in streams) or (
+            end >= _FORWARD_INDEXED_S and any(_has_hole(stream, end) for stream in streams)
+        )
     if container.format.name == "hls":  # its file is a list, and tells nothing of how much there is to read
         return end <= _SHORT_S
     size = path.stat().st_size
     if size <= _SMALL_FILE:
         return True
-    halves = [size >> half for half in range(1, size.bit_length()) if size >> half >= _SMALL_FILE // 2]
-    places = sorted({*(size * part // _SAMPLES for part in range(_SAMPLES)), *halves, *(size - half for half in halves)})
+    places = _spread(size, _SMALL_FILE // 2)
     found = [(byte, at) for byte in places if (at := _time_at(container, streams[0], byte)) is not None]
     steps = [(next_byte - byte, next_at - at) for (byte, at), (next_byte, next_at) in pairwise(found)]
     usual = sorted(seconds / max(length, 1) for length, seconds in steps)[len(steps) // 2] if steps else 0.0
@@ -97,6 +98,20 @@ def _time_at(container: "InputContainer", stream: "Stream", byte: int) -> float 
     except (av.FFmpegError, OverflowError):
         return None
     return None
+
+
+def _spread(size: int, least: int) -> list[int]:
+    """Return places all over a range from 0 to before `size`, denser towards both ends, down to `least` from them."""
+    halves = [size >> half for half in range(1, size.bit_length()) if size >> half >= least]
+    return sorted({*(size * part // _SAMPLES for part in range(_SAMPLES)), *halves, *(size - half for half in halves)})
+
+
+def _falls(stream: "Stream") -> bool:
+    """Return whether the times in the index of a stream fall: fragments of MP4 files that were put end to end."""
+    entries: Any = getattr(stream, "index_entries", ())
+    times = [entries[place].timestamp for place in _spread(len(entries), 1)] if len(entries) else []
+    least = round(Fraction(BACK_S) / stream.time_base) if stream.time_base else 0
+    return any(after < before - least for before, after in pairwise(times))
 
 
 def _has_hole(stream: "Stream", end: Fraction) -> bool:
@@ -153,13 +168,13 @@ class _Scan:
 
     def take(self, packet: "Packet[Stream]") -> None:
         stamp = packet.dts if packet.dts is not None else packet.pts
-        if packet.is_discard:
-            return
         if stamp is None:
             self._take_unstamped(packet)
             return
         base = float(packet.time_base or 1)
         at, stream = stamp * base, packet.stream_index
+        if packet.is_discard and not self._is_new(stream, at):
+            return
         duration = (packet.duration or 0) * base
         if duration > self._forward:  # a container may let the last picture before a jump stand until after it
             duration = self._usual.get(stream, 0.0)
@@ -192,6 +207,12 @@ class _Scan:
         early, self._early = self._early if lasting else [], [] if lasting else self._early
         for packet in early:
             self._note(part, packet, float((packet.pts or 0) * (packet.time_base or 1)), 0.0, False)
+
+    def _is_new(self, stream: int, at: float) -> bool:
+        """Return whether a packet that is marked as not to be shown is so only for its clock, which began anew: see `joined`."""
+        if len(self._parts) > 1:
+            return True
+        return bool(self._parts) and at < self._parts[0].latest.get(stream, at) - BACK_S
 
     def _drop(self) -> None:
         self._parts.pop()

@@ -138,21 +138,26 @@ class _LastPacket:
     restarted: bool = False
 
     def take(self, packet: "Packet[Stream]") -> None:
-        if packet.is_discard:
-            return
         stamp = packet.pts if packet.pts is not None else packet.dts
+        if packet.is_discard:  # as libav marks what comes again, such as the first fragment of another recording
+            self.restarted = self.restarted or (stamp is not None and self._falls_to(packet.dts if packet.dts is not None else stamp))
+            return
         if stamp is None:
             # Raw streams have no time stamps; their frames are contiguous.
             stamp = 0 if self.pts is None else self.pts + (self.duration or round(self.usual / self.clock.base))
         self.byte = max(self.byte, packet.pos or 0)
         decoded = packet.dts if packet.dts is not None else stamp
-        if self.decoded is not None and self.decoded > decoded:  # rare, since fractions are slow
-            self.restarted = self.restarted or (self.decoded - decoded) * self.clock.base > _RESTART_S
+        self.restarted = self.restarted or self._falls_to(decoded)
         self.decoded = decoded
         if self.pts is None or stamp > self.pts:
             self.before, self.pts, self.duration = self.pts, stamp, packet.duration or 0
         elif self.before is None or stamp > self.before:
             self.before = stamp
+
+    def _falls_to(self, decoded: int) -> bool:
+        if self.decoded is None or self.decoded <= decoded:  # nearly always, and fractions are slow
+            return False
+        return (self.decoded - decoded) * self.clock.base > _RESTART_S
 
     def seconds(self) -> Fraction | None:
         if self.pts is None:

@@ -32,6 +32,7 @@ _PAYLOADS: Mapping[str, Callable[[str], str]] = {"subrip": srt_text, "srt": srt_
 _ASS_FIELDS_BEFORE_TEXT = 8
 _TEXT_LENGTH = 2
 """Bytes of the length before the text of a cue in MP4."""
+_BOX_HEADER = 8
 _GARBLED = 3
 """A cue is no text where one in so many characters is none."""
 
@@ -146,11 +147,22 @@ def _cues(
 
 
 def _is_garbled(packet: "Packet[Stream]", text: str) -> bool:
-    """Return whether the data of a cue are no text: overwritten by zeros or noise."""
-    if packet.stream.codec_context.name == "mov_text" and not text:
-        return packet.size > _TEXT_LENGTH and not any(bytes(packet))
+    """Return whether the data of a cue are no text: zeros, noise, or those of another place."""
+    if packet.stream.codec_context.name == "mov_text" and not _is_timed_text(bytes(packet)):
+        return True
     odd = sum(char == "\ufffd" or (char < " " and not char.isspace()) for char in text)
     return _GARBLED * odd > len(text)
+
+
+def _is_timed_text(data: bytes) -> bool:
+    """Return whether a cue of MP4 is what it should be: a text of the length before it, then nothing but boxes."""
+    at = _TEXT_LENGTH + int.from_bytes(data[:_TEXT_LENGTH], "big")
+    while at < len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        if length < _BOX_HEADER:
+            return False
+        at += length
+    return at == len(data)
 
 
 def _text(packet: "Packet[Stream]") -> str:

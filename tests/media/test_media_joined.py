@@ -109,6 +109,19 @@ def test_segments_of_matroska_end_to_end(tmp_path: Path, suffix: str) -> None:
         assert pauses(video) == pytest.approx([1, 5], abs=0.15)
 
 
+@pytest.mark.parametrize(("fragments", "times"), [("frag_keyframe", 2), ("frag_keyframe", 3), ("frag_custom", 2)])
+def test_fragments_end_to_end(tmp_path: Path, fragments: str, times: int) -> None:
+    """libav marks the first fragment of each later recording as not to be shown, which may be all of it."""
+    flags = f"{fragments}+empty_moov+default_base_moof"
+    path = write(tmp_path / "a.mp4", replace(clip(".mp4"), muxer={"movflags": flags}))
+    path.write_bytes(path.read_bytes() * times)
+    with open_video(path) as video:
+        assert abs(video.duration - times * 4000) < 350
+        check_picture(video, times)
+        assert pauses(video) == pytest.approx([1, 5, 9][:times], abs=0.25)
+        assert sum("joined" in problem for problem in video.problems) == 1
+
+
 @pytest.mark.parametrize(
     ("suffix", "read"), [(".mp4", 4000), (".mov", 4000), (".m4a", 4000), (".wav", 4000), (".flv", 4000), (".mkv", 8000), (".mka", 8000)]
 )

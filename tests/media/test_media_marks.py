@@ -46,7 +46,7 @@ def test_recordings_end_to_end_are_heard_in_their_places(tmp_path: Path, format:
     assert heard == [start % LENGTH_MS // SLOT_MS for start in places]
 
 
-@pytest.mark.parametrize(("format", "seed"), [("ts", 5), ("ts", 7), ("avi", 6)])
+@pytest.mark.parametrize(("format", "seed"), [("ts", 5), ("ts", 7), ("avi", 6), ("mp4", 18), ("fragments.mp4", 5)])
 def test_what_looks_whole_by_chance_is_told(tmp_path: Path, format: str, seed: int) -> None:
-    # A counter of four bits goes on, a chunk's damaged length leads beyond the file.
+    # A counter of four bits goes on, a damaged length of a chunk leads beyond the file, other data make a text.
     assert broken_claims(damaged(tmp_path, format, gone, seed)) == []
