@@ -14,9 +14,9 @@ from analyzer_agent.protocols import Engine, Track, default_track
 from analyzer_agent.timeline import clock, total
 from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
 from analyzer_agent.toolbox.analyzer_call import measured_speed, seconds_per_request
+from analyzer_agent.toolbox.coverage import asking, coverage_by_analyzer
 from analyzer_agent.toolbox.note_tools import Survey
 from analyzer_agent.toolbox.schemas import SURVEY
-from analyzer_agent.toolbox.session_video import coverage_by_analyzer
 
 _NOT_A_LANGUAGE = re.compile(r"[^A-Za-z0-9-]+")
 _TRACKS_SHOWN = 12
@@ -104,16 +104,11 @@ def _tracks(tracks: Sequence[Track], default: int) -> str:
 
 def _covered(toolbox: Toolbox, session_video: SessionVideo) -> str:
     done = coverage_by_analyzer(toolbox.store, session_video, only=toolbox.reader.only)
-    done = {name: told for name, told in done.items() if name not in _asking(toolbox)}
+    done = {name: told for name, told in done.items() if name not in asking(toolbox.reader.specs)}
     name = f"{session_video.name}: " if len(toolbox.session_videos) > 1 else ""
     if not done:
         return NOTHING_YET.replace("- ", f"- {name}")
     return "\n".join(f"- {name}{analyzer}: {told}" for analyzer, told in sorted(done.items()))
-
-
-def _asking(toolbox: Toolbox) -> set[str]:
-    """Return the analyzers that answer one question each: what they have looked at says nothing for another one."""
-    return {name for name, spec in toolbox.reader.specs.items() if spec.required and spec.exact}
 
 
 def _costs(toolbox: Toolbox) -> str:

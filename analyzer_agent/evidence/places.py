@@ -21,6 +21,14 @@ def is_doubtful(run: "MergedNote") -> bool:
     return lowest is not None and run.score is not None and run.score < lowest
 
 
+def telling(runs: Sequence["MergedNote"]) -> list["MergedNote"]:
+    """Return notes without those that say little: doubtful ones of a kind that has sure ones, and voice where its words are known."""
+    said = [run for run in runs if run.kind in ("speech", "subtitle")]
+    sure = {(run.video, run.kind) for run in runs if not is_doubtful(run)}
+    heard = [run for run in runs if run.kind != "voice" or not any(one.video == run.video and one.span.overlaps(run.span) for one in said)]
+    return [run for run in heard if not is_doubtful(run) or (run.video, run.kind) not in sure]
+
+
 def place_text(note: Note, score: float | None) -> str:
     """Return such as `top left, 4% high, score 0.62, doubtful`; "" for a note without boxes.
 

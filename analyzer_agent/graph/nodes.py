@@ -53,10 +53,11 @@ from analyzer_agent.toolbox.answer_check import (
 )
 from analyzer_agent.toolbox.cited_frames import cited_pictures, in_frames_only, keep_cited, naming_frames
 from analyzer_agent.toolbox.completeness import completeness, gaps_text
+from analyzer_agent.toolbox.coverage import coverage_sentence
 from analyzer_agent.toolbox.quotations import evidence_parts
 from analyzer_agent.toolbox.scheduler import spent_ms
 from analyzer_agent.toolbox.schemas import FINISH, judge_tool
-from analyzer_agent.toolbox.session_video import coverage_sentence, video_records
+from analyzer_agent.toolbox.session_video import video_records
 from analyzer_agent.toolbox.view import shown_pictures
 
 _SEND_BACK_LIMIT = 1
@@ -93,7 +94,8 @@ class Nodes:
         # What was examined before was chosen; the notes on it are worth more than a survey of the rest.
         begins = reads and covered == NOTHING_YET and self.limits.analyzer_ms != 0
         surveys = opening.survey_calls(self.toolbox, state["turn"]) if begins else []
-        notes, shown = opening.known_notes(self.toolbox, history.kept(state)) if reads and not surveys else ("", [])
+        seen = state.get("shown", [])
+        notes, shown = opening.known_notes(self.toolbox, history.kept(state), seen) if reads and not surveys else ("", [])
         told = [] if surveys else ["Covered so far:", covered]
         known = state.get("told_costs", "").splitlines()
         news = [line for line in costs.splitlines() if line not in known]
@@ -107,7 +109,7 @@ class Nodes:
         begun: dict[str, Any] = {
             "messages": asked,
             "told_costs": costs,
-            "shown": sorted({*state.get("shown", []), *shown}),
+            "shown": sorted({*seen, *shown}),
         }
         return begun | (self._made({**state, **begun}, surveys) if surveys else {})  # type: ignore[typeddict-item]
 

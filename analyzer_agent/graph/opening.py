@@ -4,16 +4,18 @@ Either saves the model a call that it would make in any case.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from analyzer_agent.evidence.places import is_doubtful
+from analyzer_agent.evidence.merging import MergedNote
+from analyzer_agent.evidence.places import is_doubtful, telling
 from analyzer_agent.evidence.rendering import CHARS_PER_TOKEN, as_text
 from analyzer_agent.fencing import fenced
 from analyzer_agent.records import ToolCall
 from analyzer_agent.timeline import total
 from analyzer_agent.toolbox import Toolbox
 from analyzer_agent.toolbox.note_tools import ALWAYS_CHEAP, MAX_ANALYZER_COST_MS, SHORT_SCOPE_MS, Survey
+from analyzer_agent.toolbox.object_classes import class_names, class_of
 from analyzer_agent.toolbox.schemas import SURVEY
 
 _LONGEST_MS = 600_000
@@ -50,23 +52,22 @@ def _begun(toolbox: Toolbox, name: str, survey: Survey) -> bool:
     return all(total(done.get(tool.spec.name, [])) == one.scope.length for tool in known)
 
 
-def known_notes(toolbox: Toolbox, told: Sequence[dict[str, Any]]) -> tuple[str, list[int]]:
+def known_notes(toolbox: Toolbox, told: Sequence[dict[str, Any]], seen: Collection[int] = ()) -> tuple[str, list[int]]:
     """Return all notes on the session's videos, fenced, and their ids; nothing if they do not fit.
 
     Args:
         toolbox: the tools.
         told: the messages of earlier questions; notes that stand there are left out.
+        seen: the ids of the notes that the session has shown.
     """
     videos = list(toolbox.session_videos.values())
     if sum(one.scope.length for one in videos) > _LONGEST_MS:
         return "", []
-    runs = [run for one in videos for run in toolbox.reader.merged_notes(one.video.id, one.scope)]
-    said = [run for run in runs if run.kind in ("speech", "subtitle")]
-    # Where the words stand, it says nothing new that there is a voice.
-    runs = [run for run in runs if run.kind != "voice" or not any(one.video == run.video and one.span.overlaps(run.span) for one in said)]
-    sure = {run.kind for run in runs if not is_doubtful(run)}
-    kept = [run for run in runs if not is_doubtful(run) or run.kind not in sure]
-    left_out, runs = len(runs) - len(kept), kept
+    found = [run for one in videos for run in toolbox.reader.merged_notes(one.video.id, one.scope)]
+    runs = telling(found)
+    doubtful = sum(map(is_doubtful, found)) - sum(map(is_doubtful, runs))
+    unasked = _unasked(toolbox, runs, seen)
+    runs = [run for run in runs if run not in unasked]
     text, shown = as_text(runs, names=toolbox.names if len(videos) > 1 else None, tokens=max(1, len(runs)) * _MAX_TOKENS)
     if not shown or len(text) > _MAX_TOKENS * CHARS_PER_TOKEN:
         return "", []
@@ -74,5 +75,15 @@ def known_notes(toolbox: Toolbox, told: Sequence[dict[str, Any]]) -> tuple[str, 
     new = [line for line in text.split("\n") if line not in before]
     if not new:
         return "", []
-    opened = fenced("\n".join(new)) + (f"\nDoubtful ones left out: {left_out}; read_notes tells them." if left_out else "")
+    left_out = [f"doubtful ones: {doubtful}"] if doubtful else []
+    left_out += [f"of classes that were not asked for: {class_names(unasked)}"] if unasked else []
+    opened = fenced("\n".join(new)) + (f"\nLeft out, read_notes tells them: {'; '.join(left_out)}." if left_out else "")
     return opened, [number for note in shown for number in note.ids]
+
+
+def _unasked(toolbox: Toolbox, runs: Sequence[MergedNote], seen: Collection[int]) -> list[MergedNote]:
+    """Return the notes that calls with `classes` made besides those that they asked for: of their class none was ever shown."""
+    kinds = {kind for spec in toolbox.reader.specs.values() if "classes" in spec.filters_schema for kind in spec.kinds}
+    asked = {(run.kind, class_of(run)) for run in runs if run.kind in kinds and run.id in seen}
+    shown = {kind for kind, _ in asked}
+    return [run for run in runs if run.kind in shown and (run.kind, class_of(run)) not in asked]

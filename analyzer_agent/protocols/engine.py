@@ -55,7 +55,8 @@ class EngineConfig:
 class Availability:
     """Whether an engine can run here. `weights` names them with a revision, for the cache key.
 
-    `missing` is the reason why it cannot, in one line (None if it can), `fix` a line that helps.
+    `missing` is the reason why it cannot, in one line (None if it can), `fix` a line that helps, which
+    may name folders of this machine; `brings` names what it adds, such as "extra vision", without them.
     `device` is the expected one: cpu, cuda, cuda:1, mps or network. `size` is the bytes of the
     weights on disk, or of the download by `fix`; 0 if unknown.
     """
@@ -65,6 +66,7 @@ class Availability:
     fix: str = ""
     device: str = "cpu"
     size: int = 0
+    brings: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ def _available_tool(name: str, spec: Spec, engines: Sequence[EngineSpec], settin
             raise
         return f"{error} {error.hint}"  # the weights belong to another analyzer
     if choice.engine is None:
-        return choice.reason()
+        return choice.reason(commands=bool(settings.tools))  # to whoever named it
     resource = "gpu" if choice.engine.device.startswith(("cuda", "mps")) else choice.engine.resource
     if resource:
         spec = replace(spec, resource=resource)

@@ -35,8 +35,8 @@ from analyzer_agent.session.turn_queue import TurnQueue
 from analyzer_agent.session.videos import check_videos, open_or_find_imported, session_videos_of
 from analyzer_agent.storage import Store
 from analyzer_agent.toolbox import SessionVideo, Toolbox
+from analyzer_agent.toolbox.coverage import coverage_by_analyzer
 from analyzer_agent.toolbox.planned import PlannedRun, planned_runs
-from analyzer_agent.toolbox.session_video import coverage_by_analyzer
 from analyzer_agent.tools.aliases import resolve_name
 from analyzer_agent.tools.support.engine_pool import EnginePool
 

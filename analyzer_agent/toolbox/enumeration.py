@@ -17,8 +17,9 @@ from analyzer_agent.fencing import echoes_fenced, quoted
 from analyzer_agent.records import ToolCall, ToolResult
 from analyzer_agent.storage.note_table import MAX_ROWS, NoteTable
 from analyzer_agent.timeline import TimeRange, seconds
+from analyzer_agent.toolbox.coverage import coverage_by_analyzer, coverage_sentence, examined
 from analyzer_agent.toolbox.note_tools import searched_range, with_misread
-from analyzer_agent.toolbox.session_video import SessionVideo, coverage_by_analyzer, coverage_sentence, examined
+from analyzer_agent.toolbox.session_video import SessionVideo
 
 PAGE = 40
 """The most occurrences of one page."""

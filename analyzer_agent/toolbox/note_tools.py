@@ -31,8 +31,9 @@ from analyzer_agent.sanitize import truncated
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, total
 from analyzer_agent.toolbox import analyzer_call
+from analyzer_agent.toolbox.coverage import coverage_sentence, examined
 from analyzer_agent.toolbox.schemas import time_range
-from analyzer_agent.toolbox.session_video import SessionVideo, Tool, coverage_sentence, examined
+from analyzer_agent.toolbox.session_video import SessionVideo, Tool
 
 SEARCH_LIMIT = 20
 

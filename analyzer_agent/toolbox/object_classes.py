@@ -17,9 +17,14 @@ _MAX_NAMES_LISTED = 100
 _CLASSES_NAMED = 8
 
 
+def class_of(run: MergedNote) -> str:
+    """Return the class of an object or a track."""
+    return str(run.notes[0].observation.detail.get("class", run.text))
+
+
 def class_names(runs: Iterable[MergedNote]) -> str:
     """Return the classes of objects and tracks, the most frequent first."""
-    counts = Counter(str(run.notes[0].observation.detail.get("class", run.text)) for run in runs)
+    counts = Counter(map(class_of, runs))
     return ", ".join(name for name, _ in counts.most_common(_CLASSES_NAMED))
 
 

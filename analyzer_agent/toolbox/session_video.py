@@ -1,18 +1,17 @@
 """The tools' operands: analyzers with their engines, and a session's videos with their coverage."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from analyzer_agent.errors import ToolRefusal
-from analyzer_agent.evidence.coverage_steps import spans_by_step
 from analyzer_agent.evidence.merging import MergedNote, NoteReader
-from analyzer_agent.evidence.rendering import spans_text
 from analyzer_agent.protocols import Engine, Spec, Video
-from analyzer_agent.records import GAP, LOST, Unexamined, VideoRecord
-from analyzer_agent.storage import Covered, Store
-from analyzer_agent.timeline import TimeRange, merge, seconds
+from analyzer_agent.records import Unexamined, VideoRecord
+from analyzer_agent.storage import Store
+from analyzer_agent.timeline import TimeRange
+from analyzer_agent.toolbox.coverage import covered, examined
 from analyzer_agent.toolbox.other_tracks import other_tracks
 
 
@@ -90,6 +89,10 @@ class SessionVideo:
         return None if have[spec.needs] else f"{self.name} has no {noun}"
 
 
+_SEES_THINGS = frozenset({"objects", "tracks", "captions", "tags"})
+_INSTEAD = {"sounds": frozenset({"speech"}), **dict.fromkeys(_SEES_THINGS, _SEES_THINGS)}
+"""Which analyzers tell what one that cannot run here would have told, or more."""
+
 if TYPE_CHECKING:
     from analyzer_agent.toolbox import Toolbox
 
@@ -152,11 +155,13 @@ class SessionNotes:
     def unexamined(self) -> list[Unexamined]:
         """Return each analyzer's gaps, the analyzers that cannot run here, and unheard voice.
 
-        Analyzers that need a query are left out: their coverage is never complete.
+        Analyzers that need a query are left out: their coverage is never complete. So are those that
+        cannot run here where another one can that answers the same questions.
         """
         asked = {name for name, spec in self.reader.specs.items() if spec.required}
         tools = {name: tool for name, tool in self.tools.items() if name not in asked}
-        missing = {name: why for name, why in self.missing.items() if name not in asked}
+        able = {name for name, tool in tools.items() if not tool.unavailable_reason}
+        missing = {name: why for name, why in self.missing.items() if name not in asked and not able & _INSTEAD.get(name, frozenset())}
         left = unexamined(self.store, self.session_videos.values(), tools, missing)
         videos = {one.video.id: one for one in self.session_videos.values() if not one.unavailable_reason}
         # What cannot run here has missed nothing in a file without anything for it.
@@ -182,62 +187,6 @@ class SessionNotes:
         return [
             u for session_video in self.session_videos.values() for u in self.reader.unheard(session_video.video.id, session_video.scope)
         ]
-
-
-def covered(
-    store: Store, session_video: SessionVideo, within: TimeRange | None = None, only: Collection[str] | None = None
-) -> dict[str, list[TimeRange]]:
-    """Return the ranges of a video that each analyzer has covered, with what it could not read there.
-
-    Args:
-        store: the store with the coverage ledger.
-        session_video: the video.
-        within: the part to report on; by default the video's scope.
-        only: the analyzers to report on; None means all.
-    """
-    limit = within or session_video.scope
-    done = _parts(store, session_video, limit, only)
-    return {analyzer: merge(part for c in parts if (part := c.span.within(limit))) for analyzer, parts in done.items() if parts}
-
-
-def _parts(store: Store, session_video: SessionVideo, limit: TimeRange, only: Collection[str] | None) -> dict[str, list[Covered]]:
-    done: dict[str, list[Covered]] = {}
-    for provenance in store.notes.provenances(video=session_video.video.id):
-        partial = "region" in provenance.params  # a part of the picture is not the picture
-        if not partial and (only is None or provenance.analyzer in only):
-            done.setdefault(provenance.analyzer, []).extend(store.ledger.covered(session_video.video.id, [provenance.key], limit))
-    return done
-
-
-def coverage_by_analyzer(
-    store: Store, session_video: SessionVideo, within: TimeRange | None = None, only: Collection[str] | None = None
-) -> dict[str, str]:
-    """Return what each analyzer has examined, and how closely: `all of it every 8 s, 0:10-0:20 every 1 s`; see `covered`."""
-    limit = within or session_video.scope
-    seen = examined(store, session_video, limit, only)
-    told: dict[str, str] = {}
-    for analyzer, parts in _parts(store, session_video, limit, only).items():
-        steps = [
-            f"{'all of it' if spans == [limit] else spans_text(spans)}{f' every {seconds(step):g} s' if step else ''}"
-            for step, closely in reversed(spans_by_step(parts, limit))
-            if (spans := [part for span in closely for done in seen.get(analyzer, ()) if (part := done.within(span))])
-        ]
-        told |= {analyzer: ", ".join(steps)} if steps else {}
-    return told
-
-
-def examined(
-    store: Store, session_video: SessionVideo, within: TimeRange | None = None, only: Collection[str] | None = None
-) -> dict[str, list[TimeRange]]:
-    """Return the ranges of a video that each analyzer has covered, without what could not be read; see `covered`."""
-    limit, video = within or session_video.scope, session_video.video.id
-    lost: dict[str, list[TimeRange]] = {}
-    for note in store.notes.read(video, limit, kinds=[GAP]):
-        if note.observation.detail.get("reason") in LOST:
-            lost.setdefault(note.analyzer, []).append(note.span)
-    done = covered(store, session_video, limit, only)
-    seen = {name: [part for span in spans for part in span.minus(lost.get(name, []))] for name, spans in done.items()}
-    return {name: spans for name, spans in seen.items() if spans}
 
 
 def video_records(toolbox: "Toolbox") -> tuple[VideoRecord, ...]:
@@ -285,17 +234,3 @@ def unexamined(
             found += [] if why else session_video.beyond(name)
             found += [Unexamined(name, gap, "unavailable" if why else "unseen", why, session_video.video.id) for gap in gaps]
     return found
-
-
-def coverage_sentence(
-    reader: NoteReader, session_videos: Iterable[SessionVideo], span: TimeRange | None = None, among: Collection[str] | None = None
-) -> str:
-    """Return a sentence on the coverage by some analyzers, or by all: an empty result does not mean that nothing is there."""
-    parts, several = list[str](), [*session_videos]
-    for session_video in several:
-        limit = session_video.scope if span is None else span.within(session_video.scope)
-        done = coverage_by_analyzer(reader.store, session_video, limit, reader.only if among is None else among) if limit else {}
-        name = f"{session_video.name}: " if len(several) > 1 else ""
-        looked = "; ".join(f"{analyzer} {told}" for analyzer, told in sorted(done.items()))
-        parts.append(f"{name}{looked or 'nothing yet'}")
-    return f"Analyzed so far: {'. '.join(parts)}."

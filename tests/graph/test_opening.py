@@ -70,7 +70,22 @@ class TestSurvey:
         talk = talks(calls(LOOK), says(), tools=[Tool(fake_spec(Seen([], kind="object")))])
         talk.ask()
         opened = opening.known_notes(talk.toolbox, [])[0]
-        assert "1 dog" in opened and "1 sink" not in opened and opened.endswith("Doubtful ones left out: 1; read_notes tells them.")
+        assert "1 dog" in opened and "1 sink" not in opened and opened.endswith("Left out, read_notes tells them: doubtful ones: 1.")
+
+    def test_classes_that_nobody_asked_for_are_one_line(self, talks: Make) -> None:
+        events = [(TimeRange(n * 1_000, n * 1_000 + 900), text) for n in range(20) for text in ("bottle", "sink", "table")]
+
+        def select(found: Observation, wanted: Any) -> Observation | None:
+            return found if not wanted.get("classes") or found.text in wanted["classes"] else None
+
+        classes = {"classes": {"type": "array", "items": {"type": "string"}}}
+        spec = fake_spec(FakeAnalyzer(events, kind="object"), filters_schema=classes, select=select)
+        talk = talks(calls(call("find_fake", ranges=[[0, 60]], classes=["bottle"])), says("A bottle [#1]."), tools=[Tool(spec)])
+        talk.ask()
+        told, ids = opening.known_notes(talk.toolbox, [], [1])
+        assert '"bottle"' in told and '"sink"' not in told and ids == [1, 4, 7, 10]
+        assert told.endswith("Left out, read_notes tells them: of classes that were not asked for: sink, table.")
+        assert '"sink"' in opening.known_notes(talk.toolbox, [])[0], "another session knows nothing of what was asked for"
 
     def test_one_analyzer_is_for_the_model_to_choose(self, talks: Make) -> None:
         talk = talks(calls(LOOK), says())

@@ -12,9 +12,9 @@ from analyzer_agent.evidence.coverage_steps import finest_steps, spans_by_step
 from analyzer_agent.graph import Limits
 from analyzer_agent.records import Claim, Completeness
 from analyzer_agent.storage import Covered, Store
-from analyzer_agent.testing import FakeVideo, call
+from analyzer_agent.testing import FakeAnalyzer, FakeVideo, call, fake_spec
 from analyzer_agent.timeline import TimeRange, total
-from analyzer_agent.toolbox import Toolbox
+from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
 from analyzer_agent.toolbox.answer_check import CheckedAnswer
 from analyzer_agent.toolbox.completeness import completeness, gaps_text
 from graph_kit import Make, calls, says, talking
@@ -210,5 +210,21 @@ def test_coverage_is_told_with_its_step(store: Store) -> None:
     done(box, call("find_fake", ranges=[[0, 60]], every=8))
     done(box, call("find_fake", ranges=[[8, 24]]))
     done(box, call("find_lasting", ranges=[[0, 60]]))
-    sentence = "Analyzed so far: fake all of it every 8 s, 0:08-0:24 every 1 s; lasting all of it."
-    assert done(box, call("search_notes", query="nothing")).text.endswith(sentence)
+    done(box, call("find_fake", ranges=[[8, 16]], every=0.5))
+    sentence = "Analyzed so far: fake all of it every 8 s, 0:16-0:24 every 1 s, 0:08-0:16 every 0.5 s; lasting all of it."
+    assert done(box, call("search_notes", query="nothing")).text.endswith(sentence), "each part once, at its finest step"
+
+
+def test_what_another_one_tells_as_well_is_not_told_to_be_missing(store: Store) -> None:
+    why = {"tags": "no weights", "objects": "no weights", "sounds": "extra sounds"}
+    specs = {name: fake_spec(FakeAnalyzer([]), name=name) for name in (*why, "captions", "speech")}
+    film = FakeVideo(60_000)
+    store.notes.add_video(film.id, film.name, str(film.path), film.duration)
+
+    def missing(*able: str) -> list[str]:
+        tools = {name: Tool(specs[name]) for name in able}
+        box = Toolbox(store, [SessionVideo("film", film, TimeRange(0, 60_000))], tools, why, specs=specs)
+        return [u.analyzer for u in box.unexamined() if u.reason == "unavailable"]
+
+    assert missing() == ["tags", "objects", "sounds"]
+    assert missing("captions") == ["sounds"] and missing("captions", "speech") == []

@@ -23,7 +23,8 @@ def missing_package(*names: str, extra: str = "", fix: str = "") -> Availability
     for name in names:
         if not is_installed(name):
             size = vision_size() if extra == VISION and not fix else 0
-            return Availability(missing=f"the package {name!r} is not installed", fix=fix or install_extra(extra), size=size)
+            brings = f"extra {extra}" if extra else f"package {name}"
+            return Availability(missing=f"the package {name!r} is not installed", fix=fix or install_extra(extra), size=size, brings=brings)
     return None
 
 

