@@ -8,7 +8,7 @@ from analyzer_agent.timeline import TimeRange
 
 if TYPE_CHECKING:
     from analyzer_agent.config import Settings
-    from analyzer_agent.session import EnginePool, Session
+    from analyzer_agent.session import EnginePool, Library, Session
 
 __all__ = [
     "AgentError",
@@ -17,6 +17,7 @@ __all__ = [
     "Citation",
     "EnginePool",
     "JoinedNote",
+    "Library",
     "Note",
     "Observation",
     "Session",
@@ -31,7 +32,7 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> Any:
     """Import names that load other libraries on first access."""
-    if name in ("EnginePool", "Session"):
+    if name in ("EnginePool", "Library", "Session"):
         from analyzer_agent import session
 
         return getattr(session, name)

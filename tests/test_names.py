@@ -22,13 +22,13 @@ MODULES = frozenset(
     answer_file answers api app appended approval ask assembly audio audio_chunks audio_tracks avi_index batch
     benchmark_rules benchmarks bodies briefing cache call_schedule calls captions catalog channel_mix chat
     citations cited_frames cited_spans cli clip_copy clip_part clip_sound clip_writer clips coca common comparison completeness
-    completions config container context contract conversation copy_plan coverage coverage_steps csv_format cue_files cut
+    completions config container context contract conversation copy_plan coverage coverage_steps covered_videos csv_format cue_files cut
     cut_lists damage database decoder_log default_paths demo describe description detect doctor document
     download drawn_text easyocr effort encryption engine engine_pool engines enumeration errors evals events
-    evidence fakes faster_whisper fcpxml fencing fields file file_import files finish_call folders folding
+    evidence fakes faster_whisper fcpxml fencing fields file file_import file_state files finish_call folders folding
     formats frame_converter frame_dedup frames gap_runner gpu grading graph hardware help history http
     huggingface identities identity import_notes importing index indexing init installed installing job jobs
-    joined joining jpeg json_formats json_records judge kept_reader languages layout ledger ledger_rows library
+    joined joining jpeg json_formats json_records judge kept_reader kept_video languages layout ledger ledger_rows library
     llm local local_servers look lost_data loudness maintenance manager mcp mcp_server media memory merging
     messages metering migrations missing_video model modes moments motion mp4_fragments nal_units native nodes note_formats note_queries
     note_table note_tools notebook notes object_classes objects omnivad open_clip open_clip_files

@@ -20,6 +20,7 @@ from analyzer_agent.cli.frames import frames
 from analyzer_agent.cli.import_notes import import_notes
 from analyzer_agent.cli.index import index
 from analyzer_agent.cli.init import init
+from analyzer_agent.cli.library import library
 from analyzer_agent.cli.mcp import mcp
 from analyzer_agent.cli.notes import notes
 from analyzer_agent.cli.report import report
@@ -51,6 +52,6 @@ def main() -> None:
 
 
 _ASKING = (demo, ask, chat, serve, mcp, sessions, batch, score)
-_KNOWING = (index, search, transcribe, describe, import_notes, notes, report, clips, frames)
+_KNOWING = (library, index, search, transcribe, describe, import_notes, notes, report, clips, frames)
 for _command in (*_ASKING, *_KNOWING, init, doctor, config, weights, cache):
     main.add_command(_command)

@@ -29,17 +29,17 @@ _USAGE = 'For example: analyzer-agent ask talk.mp4 "What does it cost?"'
 @click.argument("arguments", nargs=-1, required=True, metavar="VIDEO|FOLDER... QUESTION")
 @click.option("--full", is_flag=True, help="Print quotations in full.")
 @plan_option
-@shared_options("session", "json", "videos", "scope", "manager", "analyzers", "store")
+@shared_options("session", "json", "library", "videos", "scope", "manager", "analyzers", "store")
 def ask(arguments: tuple[str, ...], as_object: bool, full: bool, only_plan: bool, session: str | None, **flags: Any) -> None:
-    """Ask one QUESTION about one or more videos.
+    """Ask one QUESTION about one or more videos, a folder of them, or a library.
 
     The answer cites notes. Notes are stored, so a later question about the same range analyzes
     nothing.
     """
-    videos, question = split_question(arguments, _USAGE)
+    videos, question = split_question(arguments, _USAGE, flags["library"])
     settings = settings_of(flags)
     with explaining(arguments, "--tools", flags["tools"]):
-        paths = chosen(videos, flags)
+        paths = chosen(videos, flags, settings)
         offer_whisper(paths, settings, flags["quiet"] or as_object or only_plan)
         opened = open_session(paths, flags["quiet"], name=session, settings=settings)
     with opened as talk:

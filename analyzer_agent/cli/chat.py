@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 @command()
 @click.argument("videos", nargs=-1, metavar="[VIDEO|FOLDER]...")
-@shared_options("session", "videos", "scope", "manager", "analyzers", "store")
+@shared_options("session", "library", "videos", "scope", "manager", "analyzers", "store")
 def chat(videos: tuple[str, ...], session: str | None, **flags: Any) -> None:
     """Ask several questions about the same videos.
 
@@ -48,14 +48,14 @@ def chat(videos: tuple[str, ...], session: str | None, **flags: Any) -> None:
     resumes at its last step. Ctrl-C stops a question or clears the line. Ctrl-D, or Ctrl-C twice on
     an empty line, ends the chat.
     """
-    if not videos and not session:
-        raise click.UsageError("Name a video, or a session to continue: chat talk.mp4, or chat --session NAME.")
+    if not videos and not session and not flags["library"]:
+        raise click.UsageError("Name a video, a library, or a session to continue: chat talk.mp4, or chat --session NAME.")
     settings = settings_of(flags)
     from analyzer_agent.config import history_file
 
     permission = TerminalApproval() if can_ask() else None
     with explaining(videos, "--tools", flags["tools"]):
-        paths = chosen(videos, flags) or _videos_of(session or "", settings)
+        paths = chosen(videos, flags, settings) if videos or flags["library"] else _videos_of(session or "", settings)
         offer_whisper(paths, settings, flags["quiet"])
         opened = open_session(paths, flags["quiet"], name=session, settings=settings, approve=permission)
     with opened as talk:

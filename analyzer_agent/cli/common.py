@@ -19,6 +19,7 @@ from analyzer_agent.sanitize import one_line
 from analyzer_agent.wording import counted, first_few
 
 if TYPE_CHECKING:
+    from analyzer_agent.config import Settings
     from analyzer_agent.session import Session
 
 
@@ -64,21 +65,37 @@ def answer_of(events: Iterable[Event], drawer: ProgressDisplay) -> Answer:
     raise RuntimeError("the question ended without an answer")
 
 
-def chosen(videos: Sequence[str | Path], flags: Mapping[str, Any]) -> tuple[Path, ...]:
-    """Return the media files, with folders expanded; report files that are skipped.
+def chosen(videos: Sequence[str | Path], flags: Mapping[str, Any], settings: "Settings | None" = None) -> tuple[Path, ...]:
+    """Return the media files, with folders and patterns expanded and those of `--library` added; report files that are skipped.
+
+    Args:
+        videos: the files, folders and patterns.
+        flags: the flags of the command.
+        settings: the settings, for a command that has `--library`.
 
     Raises:
-        AgentError: there are no media files.
+        AgentError: there are no media files, or no such library.
+        click.UsageError: neither a video nor a library is named.
     """
     from analyzer_agent.media import media_in
 
+    named: tuple[Path, ...] = ()
+    if settings and flags.get("library"):
+        from analyzer_agent.session import Library
+
+        with Library(flags["library"], settings) as library:
+            named = library.paths()
+    if not videos:
+        if not named:
+            raise click.UsageError("Name a video, a folder, or a library: --library NAME.")
+        return named
     found = media_in(videos, recursive=flags["recursive"])
     if found.left_out:
         names = [one_line(path.name) for path in found.left_out]
         warn(f"Skipped, no video or audio: {first_few(names, len(names) if flags['verbose'] else _NAMED)}")
     if found.beside and flags["verbose"] and not flags["quiet"]:
         echo(f"{counted(found.beside, 'other file')} skipped", err=True)
-    return found.files
+    return tuple(dict.fromkeys([*found.files, *named]))
 
 
 def what_helps(session: "Session", answer: Answer, videos: Sequence[str]) -> str:
@@ -149,6 +166,7 @@ def explaining(arguments: Sequence[str], flag: str, given: str | None) -> Iterat
             raise click.UsageError(f"Join names with commas: {flag} {','.join([given, *names])}") from error
         if (
             flag == "--tools"
+            and arguments
             and arguments[0] in files
             and len(words) > 1
             and not any(" " in word for word in words)
@@ -164,8 +182,8 @@ def as_typed(videos: Sequence[str], question: str) -> str:
     return f"analyzer-agent ask {shlex.join(videos)} {quoted}"
 
 
-def split_question(arguments: tuple[str, ...], usage: str) -> tuple[tuple[str, ...], str]:
-    """Split the arguments into videos and the question, which comes last.
+def split_question(arguments: tuple[str, ...], usage: str, library: str | None = None) -> tuple[tuple[str, ...], str]:
+    """Split the arguments into videos and the question, which comes last; with a library there may be no video.
 
     Raises:
         click.UsageError: one of them is missing.
@@ -180,6 +198,6 @@ def split_question(arguments: tuple[str, ...], usage: str) -> tuple[tuple[str, .
             files = [argument for argument in arguments if argument != words[0]]
             raise click.UsageError(f"The question comes last: {as_typed(files, words[0])}")
         raise click.UsageError(f"The question is missing: the last argument, {question!r}, is a {what}. {usage}")
-    if not videos:
+    if not videos and not library:
         raise click.UsageError(f"ask needs a video and a question; only one argument was given. {usage}")
     return tuple(videos), question

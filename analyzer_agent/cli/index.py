@@ -28,10 +28,10 @@ _REASONS_SHOWN = 3
 
 
 @command()
-@click.argument("videos", nargs=-1, required=True, metavar="VIDEO|FOLDER...")
+@click.argument("videos", nargs=-1, metavar="VIDEO|FOLDER...")
 @click.option("--every", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Sample a frame every S seconds.")
 @plan_option
-@shared_options("names", "json", "videos", "scope", "analyzers", "store")
+@shared_options("names", "json", "library", "videos", "scope", "analyzers", "store")
 def index(videos: tuple[str, ...], names: str | None, every: float | None, only_plan: bool, as_object: bool, **flags: Any) -> None:
     """Run analyzers over videos ahead of questions.
 
@@ -40,7 +40,10 @@ def index(videos: tuple[str, ...], names: str | None, every: float | None, only_
     """
     wanted, flags = parse_names(names, flags)
     settings = settings_of(flags)
-    with explaining(videos, "--with", names), open_session(chosen(videos, flags), flags["quiet"], settings=settings) as session:
+    with (
+        explaining(videos, "--with", names),
+        open_session(chosen(videos, flags, settings), flags["quiet"], settings=settings) as session,
+    ):
         if only_plan:
             show_index_plan(session.index_plan(wanted, every=every), as_object)
             return

@@ -30,13 +30,13 @@ def mcp(paths: tuple[str, ...], http: bool, port: int, token: str | None, skill:
     """
     require("mcp", "mcp", "mcp")
     from analyzer_agent.mcp_server import create_server, http_app, serve_stdio, skill_text
-    from analyzer_agent.service import Jobs, Library, NamedFolders
+    from analyzer_agent.service import FolderLibrary, Jobs, NamedFolders
 
     if skill:
         click.echo(skill_text(), nl=False)
         return
     settings, secret, folders = settings_of(flags), secret_of(token), NamedFolders(paths or ["."])
-    with Jobs(settings, folders) as jobs, closing(Library(folders, settings)) as library:
+    with Jobs(settings, folders) as jobs, closing(FolderLibrary(folders, settings)) as library:
         server = create_server(jobs, library)
         if not http:
             if sys.stdin.isatty():

@@ -29,12 +29,12 @@ _CHAPTER_TOKENS = 3_000
 
 
 @command()
-@click.argument("videos", nargs=-1, required=True, metavar="VIDEO|FOLDER...")
+@click.argument("videos", nargs=-1, metavar="VIDEO|FOLDER...")
 @click.option("--search", metavar="WORDS", help="Print only notes with any of these words, best first.")
 @click.option("--chapters", is_flag=True, help="Print at most 12 parts of the video, each with typical words and notes.")
 @click.option("--format", "-f", "form", type=click.Choice(list(FORMATS)), help="Print in this format.  [default: table]")
 @click.option("--full", is_flag=True, help="Print texts in the table in full.")
-@shared_options("kinds", "json", "words", "max_line", "videos", "scope", "options", "store")
+@shared_options("kinds", "json", "words", "max_line", "library", "videos", "scope", "options", "store")
 def notes(
     videos: tuple[str, ...],
     kinds: tuple[str, ...],
@@ -65,7 +65,7 @@ def notes(
     style = replace(style_of(words, max_line, [form]), full=full)
     settings = settings_of(flags)
     store_to_read(settings)
-    files = chosen(videos, flags)
+    files = chosen(videos, flags, settings)
     if len(files) > 1 and (chapters or form in CUES):
         what = "--chapters" if chapters else f"--format {form}"
         raise click.UsageError(f"{what} takes one video; {len(files)} are given, such as {one_line(str(files[0]))}.")

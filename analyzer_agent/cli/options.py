@@ -87,6 +87,7 @@ _TRACK_HELP = "Use this audio track for speech and voice.  [default: the file's]
 _CONFIG_HELP = "Read settings from this TOML file.  [default: see `config path`]"
 _KIND_HELP = "Only notes of this kind (speech, text, scene, ...). May be repeated."
 _LINE_HELP = "Limit the lines of srt and vtt to N columns.  [default: 42]"
+_LIBRARY_HELP = "The videos of this library, besides those that are named: see `library`."
 _VERBOSE_HELP = "List every range that was not examined and every file that was skipped."
 _OPTIONS: dict[str, Callable[[Any], Any]] = {
     **{setting.name: _declared_option(setting) for setting in SETTINGS.values() if setting.flags is not None},
@@ -106,6 +107,7 @@ _OPTIONS: dict[str, Callable[[Any], Any]] = {
     "max_line": _option("--max-line", type=click.IntRange(min=1), metavar="N", help=_LINE_HELP),
     "session": _option("--session", metavar="NAME", help="Continue the session of this name, or start it."),
     "recursive": _option("--recursive", "-r", is_flag=True, help="Include the videos in subfolders."),
+    "library": _option("--library", metavar="NAME", help=_LIBRARY_HELP),
     "verbose": _option("--verbose", "-v", is_flag=True, help=_VERBOSE_HELP, heading=_STORE),
 }
 

@@ -36,11 +36,11 @@ _HEARD = ("speech", "subtitles")
 @command()
 @click.argument("arguments", nargs=-1, required=True, metavar="WORDS... [VIDEO|FOLDER]...")
 @click.option("--limit", type=click.IntRange(min=1), default=3, metavar="N", help="Show N notes of each video.  [default: 3]")
-@shared_options("kinds", "recursive", "json", "scope", "options", "store")
+@shared_options("kinds", "library", "recursive", "json", "scope", "options", "store")
 def search(arguments: tuple[str, ...], kinds: tuple[str, ...], limit: int, recursive: bool, as_object: bool, **flags: Any) -> None:
     """Find WORDS in the notes: in which videos, how often and when.
 
-    Searches all videos in the store, or only the videos and folders given after the words. Finds
+    Searches all videos in the store, or only those of --library and the videos and folders given after the words. Finds
     notes with all of the words; if there are none, notes with any of them. A phrase in double
     quotes is found as a whole: search '"rooms clean"'. Nothing is analyzed.
     """
@@ -53,7 +53,8 @@ def search(arguments: tuple[str, ...], kinds: tuple[str, ...], limit: int, recur
     if not settings.store.exists():
         raise AgentError(f"There are no notes to search yet: {str(settings.store)!r} does not exist.", hint=_how_to_index(named))
     with Store(settings.store) as store:
-        places = _places(store, named, recursive)
+        places = _in_library(store, flags["library"]) if flags["library"] else []
+        places += _places(store, named, recursive) if named or not places else []
         found = _find(store, words, places, wanted, settings, limit)
         unheard = _unheard(store, places) if not wanted or {"speech", "subtitle"} & set(wanted) else []
         by_id = {place.id: place for place in places}
@@ -105,6 +106,14 @@ def _places(store: "Store", named: Sequence[str], recursive: bool) -> "list[Know
 
     files = {id_of(file): file for file in media_in(named, recursive=recursive).files}
     return [KnownVideo(id, file.name, str(file), known[id].duration if id in known else 0) for id, file in files.items()]
+
+
+def _in_library(store: "Store", name: str) -> "list[KnownVideo]":
+    from analyzer_agent.session import library_files
+    from analyzer_agent.storage import KnownVideo
+
+    apart = {one.video: one for one in reversed(library_files(store, name))}
+    return [KnownVideo(one.video, Path(one.path).name, one.path, one.duration) for one in reversed(apart.values())]
 
 
 def _find(

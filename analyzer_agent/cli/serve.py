@@ -19,7 +19,7 @@ from analyzer_agent.sanitize import one_line
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from analyzer_agent.service import Jobs, Library, NamedFolders
+    from analyzer_agent.service import FolderLibrary, Jobs, NamedFolders
 
 LOOPBACK = "127.0.0.1"
 _SHORTEST_TOKEN = 16
@@ -44,14 +44,14 @@ def serve(paths: tuple[str, ...], host: str, port: int, token: str | None, at_on
     for package in ("uvicorn", "starlette"):
         require(package, "page", "serve")
     secret = secret_of(token)
-    from analyzer_agent.service import Jobs, Library, NamedFolders
+    from analyzer_agent.service import FolderLibrary, Jobs, NamedFolders
     from analyzer_agent.session import choose_model
     from analyzer_agent.web import create_app
 
     folders = NamedFolders(paths or ["."])
     model = choose_model(settings)  # a missing key is told now, and not to whoever asks first
     with listening(host, port) as listener:
-        jobs, library = Jobs(settings, folders, model=model, running=at_once), Library(folders, settings)
+        jobs, library = Jobs(settings, folders, model=model, running=at_once), FolderLibrary(folders, settings)
         try:
             base = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
             address = f"{base}{_first_page(folders)}token={quote(secret)}"
@@ -98,7 +98,7 @@ def listening(host: str, port: int) -> socket.socket:
         raise AgentError(f"Cannot listen on {host} port {port}: {error.strerror or error}.", hint="Choose another: --port 0") from error
 
 
-def _end(jobs: "Jobs", library: "Library") -> None:
+def _end(jobs: "Jobs", library: "FolderLibrary") -> None:
     """Stop the running questions and wait for them, unless Ctrl-C is pressed again."""
     jobs.stop()
     if not all(job.ended for job in jobs.all()):

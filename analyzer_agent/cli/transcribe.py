@@ -29,13 +29,13 @@ _FORMATS = ("txt", "srt", "vtt", "tsv", "json")
 
 
 @command()
-@click.argument("videos", nargs=-1, required=True, metavar="VIDEO|FOLDER...")
+@click.argument("videos", nargs=-1, metavar="VIDEO|FOLDER...")
 @click.option(
     "--format", "-f", "form", type=click.Choice([*_FORMATS, "all"]), help="Write in this format.  [default: from the name of -o, else txt]"
 )
 @click.option("--output", "-o", metavar="FILE|FOLDER", help="Write to this file, or to a file per video in this folder.  [default: stdout]")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
-@shared_options("words", "max_line", "videos", "scope", "engines", "store")
+@shared_options("words", "max_line", "library", "videos", "scope", "engines", "store")
 def transcribe(
     videos: tuple[str, ...], form: str | None, output: str | None, overwrite: bool, words: bool, max_line: int | None, **flags: Any
 ) -> None:
@@ -48,8 +48,8 @@ def transcribe(
 
     Speech is stored as notes: a second run, in another format, analyzes nothing.
     """  # noqa: D301 - click reads \b
-    files = chosen(videos, flags)
     settings = settings_of(flags | {"manager": "rules", "mode": "manager", "tools": "speech"})
+    files = chosen(videos, flags, settings)
     offer_whisper(files, settings, flags["quiet"])
     with open_session(files, flags["quiet"], settings=settings) as session:
         targets = _targets(files, form, output, overwrite)

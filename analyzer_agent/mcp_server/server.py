@@ -26,7 +26,7 @@ from analyzer_agent.errors import AgentError
 from analyzer_agent.mcp_server.calls import WAIT_S, Calls
 from analyzer_agent.mcp_server.resources import TEMPLATES, Resources
 from analyzer_agent.mcp_server.tool_list import ToolList
-from analyzer_agent.service import Jobs, Library
+from analyzer_agent.service import FolderLibrary, Jobs
 from analyzer_agent.web.access import Access
 from analyzer_agent.web.context import WebContext
 from analyzer_agent.web.opened import OpenedVideos
@@ -39,7 +39,7 @@ def skill_text() -> str:
     return (files(__package__) / "static" / "SKILL.md").read_text(encoding="utf-8")
 
 
-def create_server(jobs: Jobs, library: Library, *, wait_s: float = WAIT_S) -> Server[Any]:
+def create_server(jobs: Jobs, library: FolderLibrary, *, wait_s: float = WAIT_S) -> Server[Any]:
     """Return the server.
 
     Args:

@@ -8,15 +8,19 @@ from analyzer_agent.media.clip_part import ClipPart, Pictures
 from analyzer_agent.media.clip_writer import Written, write_clip
 from analyzer_agent.media.drawn_text import draw_caption
 from analyzer_agent.media.file import MediaFile, open_video
+from analyzer_agent.media.file_state import FileStates
 from analyzer_agent.media.folders import media_in
 from analyzer_agent.media.identity import content_id, fingerprint, is_named, named_id, path_of_open
 from analyzer_agent.media.jpeg import jpeg
+from analyzer_agent.media.kept_video import KeptVideo, facts_of
 from analyzer_agent.media.missing_video import MissingVideo
 from analyzer_agent.media.probe import has_sound
 from analyzer_agent.media.remote_path import fetched_bytes, is_remote
 
 __all__ = [
     "ClipPart",
+    "FileStates",
+    "KeptVideo",
     "MediaFile",
     "MissingVideo",
     "Pictures",
@@ -24,6 +28,7 @@ __all__ = [
     "address_error",
     "content_id",
     "draw_caption",
+    "facts_of",
     "fetched_bytes",
     "fingerprint",
     "has_sound",

@@ -1,16 +1,19 @@
-"""Select media files from folders and from file lists that a pattern such as `*` expanded to.
+"""Select media files from folders, patterns such as `talks/*.mp4`, and file lists that a shell expanded these to.
 
 Decides by file extension; for unknown extensions, by opening the file.
 """
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from glob import glob, has_magic
 from pathlib import Path
 
 from analyzer_agent.errors import AgentError, MediaError
 from analyzer_agent.media.addresses import local_path
 from analyzer_agent.media.probe import inspect
+from analyzer_agent.media.remote_path import is_remote
 
 _MEDIA = frozenset(
     """
@@ -51,7 +54,7 @@ def media_in(given: Sequence[str | Path], *, recursive: bool = False) -> MediaSe
     file is missing.
 
     Args:
-        given: files and folders.
+        given: files, folders and patterns; `**` in a pattern reaches into subfolders.
         recursive: search subfolders as well.
 
     Raises:
@@ -60,20 +63,21 @@ def media_in(given: Sequence[str | Path], *, recursive: bool = False) -> MediaSe
     files: list[Path] = []
     left_out: list[Path] = []
     beside = 0
-    for path in map(local_path, given):
+    paths = [path for one in given for path in _expanded(local_path(one))]
+    for path in paths:
         if path.is_dir():
             inside = list(_inside(path, recursive))
             media = [file for file in inside if _is_media(file)]
             beside += len(inside) - len(media)
             files += media
-            if not media and len(given) > 1:
+            if not media and len(paths) > 1:
                 left_out.append(path)
-        elif len(given) > 1 and path.is_file() and not _may_be_named(path):
+        elif len(paths) > 1 and path.is_file() and not _may_be_named(path):
             left_out.append(path)
         else:
             files.append(path)
-    if not files and given:
-        raise _nothing_in(Path(given[0]) if len(given) == 1 else None, beside, recursive)
+    if not files and paths:
+        raise _nothing_in(paths[0] if len(paths) == 1 else None, beside, recursive)
     return MediaSelection(tuple(_without_duplicates(files)), tuple(left_out), beside)
 
 
@@ -81,6 +85,13 @@ def natural(path: Path) -> list[tuple[int, int, str]]:
     """Return a sort key that puts `talk 2` before `talk 10`."""
     pieces = re.split(r"(\d+)", str(path).casefold())
     return [(0, int(piece), "") if piece.isdecimal() else (1, 0, piece) for piece in pieces if piece]
+
+
+def _expanded(path: Path) -> list[Path]:
+    """Return the files and folders that a pattern stands for, in natural order; the path itself if it is there, or nothing matches."""
+    if is_remote(path) or not has_magic(str(path)) or os.path.lexists(path):
+        return [path]
+    return sorted(map(Path, glob(str(path), recursive=True)), key=natural) or [path]
 
 
 def _inside(folder: Path, recursive: bool) -> Iterator[Path]:

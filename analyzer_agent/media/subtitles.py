@@ -43,12 +43,17 @@ def sidecars(video: Path) -> list[Path]:
     Examples for `talk.mp4`: `talk.srt`, `talk.en.srt`, `talk.en.sdh.vtt`, `talk.zh-Hant-TW.srt`,
     `talk.mp4.srt`. Case and normal form (NFC, NFD) of the names do not matter.
     """
+    return [file for file in subtitle_files(video.parent) if _remarks(video, file) is not None and file.is_file()]
+
+
+def subtitle_files(folder: Path) -> list[Path]:
+    """Return the subtitle files of the videos in a folder, whichever they belong to; sorted, those in folders `Subs` last."""
     try:
-        beside = sorted(video.parent.iterdir())
-        inside = [file for folder in beside if folder.name.lower() in _FOLDERS and folder.is_dir() for file in sorted(folder.iterdir())]
+        beside = sorted(folder.iterdir())
+        inside = [file for inner in beside if inner.name.lower() in _FOLDERS and inner.is_dir() for file in sorted(inner.iterdir())]
     except OSError:
         return []
-    return [file for file in (*beside, *inside) if file.suffix.lower() in _CODECS and _remarks(video, file) is not None and file.is_file()]
+    return [file for file in (*beside, *inside) if file.suffix.lower() in _CODECS]
 
 
 def sidecar_track(video: Path, file: Path, number: int) -> Track:

@@ -30,7 +30,7 @@ _HEARD = ("speech", "subtitles")
 """The analyzers whose notes hold spoken words."""
 
 
-class Library:
+class FolderLibrary:
     """Reads the store for the videos of named folders, and tells nothing of other videos in it.
 
     Thread-safe; `close` closes the store.

@@ -8,6 +8,7 @@ from analyzer_agent.session.assembly import (
     frame_pictures,
     understood,
 )
+from analyzer_agent.session.library import DEFAULT_LIBRARY, AddedFiles, Library, library_files
 from analyzer_agent.session.options import options_of, prefer_options
 from analyzer_agent.session.question_plan import QuestionPlan
 from analyzer_agent.session.session import Session
@@ -15,7 +16,10 @@ from analyzer_agent.session.videos import open_or_find_imported, scope_of
 from analyzer_agent.tools.support.engine_pool import EnginePool
 
 __all__ = [
+    "DEFAULT_LIBRARY",
+    "AddedFiles",
     "EnginePool",
+    "Library",
     "QuestionPlan",
     "Session",
     "available_tools",
@@ -23,6 +27,7 @@ __all__ = [
     "choose_vision",
     "engine_config",
     "frame_pictures",
+    "library_files",
     "open_or_find_imported",
     "options_of",
     "prefer_options",

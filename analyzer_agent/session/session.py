@@ -5,18 +5,19 @@ connected here.
 """
 
 import os
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from analyzer_agent import tools as registry
 from analyzer_agent.config import PathLike, SessionOverrides, Settings
 from analyzer_agent.errors import AgentError
 from analyzer_agent.events import Event, ToolStarted, discard
-from analyzer_agent.evidence.provenance import IMPORTED, superseded_keys
-from analyzer_agent.media import MediaFile, local_path, media_in
-from analyzer_agent.protocols import ChatModel, Spec
+from analyzer_agent.evidence.provenance import IMPORTED
+from analyzer_agent.media import local_path, media_in
+from analyzer_agent.protocols import ChatModel
 from analyzer_agent.records import NoteList, ToolResult, Usage
 from analyzer_agent.sanitize import encodable, truncated
 from analyzer_agent.session import note_queries
@@ -29,12 +30,13 @@ from analyzer_agent.session.assembly import (
 )
 from analyzer_agent.session.conversation import Conversation, new_name
 from analyzer_agent.session.indexing import chosen_tools, run_index
+from analyzer_agent.session.library import Library
 from analyzer_agent.session.options import check_tracks, options_of, prefer_options, with_track
 from analyzer_agent.session.question_plan import QuestionPlan, question_plan
 from analyzer_agent.session.turn_queue import TurnQueue
-from analyzer_agent.session.videos import check_videos, open_or_find_imported, session_videos_of
+from analyzer_agent.session.videos import check_videos, open_videos, record_videos, session_videos_of
 from analyzer_agent.storage import Store
-from analyzer_agent.toolbox import SessionVideo, Toolbox
+from analyzer_agent.toolbox import Toolbox
 from analyzer_agent.toolbox.coverage import coverage_by_analyzer
 from analyzer_agent.toolbox.planned import PlannedRun, planned_runs
 from analyzer_agent.tools.aliases import resolve_name
@@ -42,11 +44,18 @@ from analyzer_agent.tools.support.engine_pool import EnginePool
 
 if TYPE_CHECKING:
     from analyzer_agent.evals.modes import Description
-    from analyzer_agent.media import MissingVideo
 
 
 def _usual_settings() -> Settings:
     return Settings(api_key=os.environ.get("OPENAI_API_KEY") or None, base_url=os.environ.get("OPENAI_BASE_URL") or None)
+
+
+def _paths(videos: Sequence[PathLike], library: str | None, settings: Settings) -> list[Path]:
+    paths = list(media_in([local_path(video) for video in videos]).files) if videos else []
+    if library is None:
+        return paths
+    with Library(library, settings) as named:
+        return list(dict.fromkeys([*paths, *named.paths()]))
 
 
 def _imported_analyzers(store: Store, video: str) -> frozenset[str]:
@@ -58,7 +67,8 @@ class Session(Conversation):
     """A conversation about one or more videos.
 
     Args:
-        videos: files, or folders with media files; at least one.
+        videos: files, folders with media files, or patterns such as `talks/*.mp4`; at least one, or a library.
+        library: the name of a library, whose videos are added to these.
         name: the session to resume, or a name for a new one; by default a generated name.
         settings: all other settings. By default the user's store, and a language model if
             `OPENAI_API_KEY` or `OPENAI_BASE_URL` is set, else the rules manager. No other variable
@@ -76,6 +86,7 @@ class Session(Conversation):
     def __init__(
         self,
         *videos: PathLike,
+        library: str | None = None,
         name: str | None = None,
         settings: Settings | None = None,
         model: ChatModel | str | None = None,
@@ -88,7 +99,7 @@ class Session(Conversation):
             raise AgentError(
                 f"A video is given as a path, not as {truncated(repr(other[0]), 60)}.", hint="Several are given one by one: Session(*files)"
             )
-        if not videos:
+        if not videos and library is None:
             raise AgentError("A session needs at least one video.", hint='Session("talk.mp4")')
         self.settings = understood((settings or _usual_settings()).changed(**overrides))
         if isinstance(model, str):
@@ -97,10 +108,7 @@ class Session(Conversation):
             self.settings = with_track(self.settings, track)
         self.name = encodable(name) if name else new_name()
         with ExitStack() as closing:  # closes everything again if a later step fails
-            files: list[MediaFile | MissingVideo] = []
-            for path in media_in([local_path(video) for video in videos]).files:
-                files.append(open_or_find_imported(path, self.settings))
-                closing.push(files[-1])
+            files = open_videos(_paths(videos, library, self.settings), self.settings, closing)
             session_videos = session_videos_of(files, self.settings)
             options = options_of(self.settings)
             check_tracks(options, session_videos)
@@ -116,17 +124,7 @@ class Session(Conversation):
                 replace(session_video, imported=_imported_analyzers(self.store, session_video.video.id)) for session_video in session_videos
             ]
             check_videos(self.store, self.name, self.session_videos)
-            for file in files:
-                if isinstance(file, MediaFile) and file.content.state:
-                    self.store.identities.keep(file.content.place, file.content.state, file.content.sum)
-            for session_video in self.session_videos:
-                self.store.notes.add_video(
-                    session_video.video.id,
-                    getattr(session_video.video, "name", session_video.name),
-                    str(local_path(session_video.video.path).resolve()),
-                    session_video.video.duration,
-                )
-                _supersede(self.store, session_video, specs)
+            record_videos(self.store, self.session_videos, specs)
             ready, missing = readable_tools(specs, ready, missing, self.session_videos)
             self.toolbox = Toolbox(
                 self.store,
@@ -286,14 +284,3 @@ class Session(Conversation):
         with self._turns.beside():
             places = note_queries.searched_spans(self.session_videos, video, start, end)
             return note_queries.search(self.toolbox, words, places, note_queries.kinds_of(kinds), limit) if places else NoteList()
-
-
-def _supersede(store: Store, session_video: SessionVideo, specs: Mapping[str, Spec]) -> None:
-    """Hide notes that were read from files beside the video which have changed or gone since."""
-    video = session_video.video
-    if not local_path(video.path).exists():
-        return
-    for name, spec in specs.items():
-        if spec.needs == "subtitles" and not spec.needs_engine:
-            known = store.notes.provenances(video=video.id, analyzer=name, superseded=True)
-            store.notes.supersede(video.id, name, superseded_keys(spec, video, known))

@@ -1,24 +1,38 @@
 """The videos of a session, made from its settings: opened or known from imported notes, named, and with their scopes."""
 
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, MediaError
 from analyzer_agent.fencing import as_name
-from analyzer_agent.media import MediaFile, MissingVideo, is_named, is_remote, local_path, named_id, open_video
-from analyzer_agent.storage import Store, StoredSums
+from analyzer_agent.media import (
+    FileStates,
+    KeptVideo,
+    MediaFile,
+    MissingVideo,
+    is_named,
+    is_remote,
+    local_path,
+    named_id,
+    open_video,
+)
+from analyzer_agent.protocols import Spec
+from analyzer_agent.session.library import hide_superseded, keep_video
+from analyzer_agent.storage import KnownFile, Store, StoredSums
 from analyzer_agent.timeline import TimeRange, clock, seconds
 from analyzer_agent.toolbox import SessionVideo
+from analyzer_agent.toolbox.session_video import FEW_VIDEOS
 
-if TYPE_CHECKING:
-    pass
+OpenVideo: TypeAlias = MediaFile | MissingVideo | KeptVideo
 
 
-def open_or_find_imported(path: str | Path, settings: Settings) -> MediaFile | MissingVideo:
+def open_or_find_imported(path: str | Path, settings: Settings, store: Store | None = None) -> MediaFile | MissingVideo:
     """Open a file; if it is missing, fall back to imported notes of that name.
 
     Leading folders are dropped one by one: notes imported for `b.mp4` stand in for a missing
@@ -32,7 +46,61 @@ def open_or_find_imported(path: str | Path, settings: Settings) -> MediaFile | M
     if settings.offline and is_remote(given):
         raise AgentError(f"--offline forbids reading {str(given)!r}.", hint="Leave out --offline, or give a file of this machine.")
     stands_in = None if given.exists() else video_by_name(given, named_videos(settings))
-    return stands_in or open_video(given, settings.decoder, StoredSums(settings.store))
+    return stands_in or open_video(given, settings.decoder, store.identities if store else StoredSums(settings.store))
+
+
+def open_videos(paths: Sequence[Path], settings: Settings, closing: ExitStack) -> list[OpenVideo]:
+    """Open the videos of a session; of many, those whose files have not changed since they were last opened are opened when read.
+
+    Of many, one that was opened before and is gone stands for its notes.
+
+    Args:
+        paths: the files.
+        settings: the settings.
+        closing: closes them.
+
+    Raises:
+        AgentError: see `open_or_find_imported`.
+    """
+    if len(paths) <= FEW_VIDEOS:
+        files: list[OpenVideo] = []
+        for path in paths:
+            files.append(open_or_find_imported(path, settings))
+            closing.push(files[-1])
+        return files
+    with Store(settings.store) as store:
+        found = _many_videos(store, [path if is_remote(path) else path.resolve() for path in paths], settings)
+        for one in found:
+            closing.push(one)
+        return found
+
+
+def _many_videos(store: Store, paths: Sequence[Path], settings: Settings) -> list[OpenVideo]:
+    known, states = store.collections.known(list(map(str, paths))), FileStates()
+    found: list[OpenVideo] = []
+    news: list[KnownFile] = []
+    for path in paths:
+        one, state = known.get(str(path)), states.of(path)
+        if one and (is_remote(path) or state in (None, one.state)):
+            missing = state is None and not is_remote(path)
+            found.append(kept_video(one, settings, missing))
+            continue
+        file = open_or_find_imported(path, settings, store)
+        found.append(file)
+        if isinstance(file, MediaFile) and state:
+            news.append(keep_video(store, file, state))
+    store.collections.keep(news)
+    return found
+
+
+def kept_video(one: KnownFile, settings: Settings, missing: bool = False) -> KeptVideo:
+    """Return a video that is opened when it is read; `missing`: its file is not there."""
+    path = local_path(one.path)
+
+    def reopen() -> MediaFile:
+        return open_video(path, settings.decoder, StoredSums(settings.store))
+
+    return KeptVideo(path, one.video, one.duration, one.facts, reopen, missing)
 
 
 def named_videos(settings: Settings) -> dict[str, int]:
@@ -51,25 +119,31 @@ def video_by_name(given: Path, known: Mapping[str, int]) -> MissingVideo | None:
     return None
 
 
-def session_videos_of(files: Sequence[MediaFile | MissingVideo], settings: Settings) -> list[SessionVideo]:
+def session_videos_of(files: Sequence[OpenVideo], settings: Settings) -> list[SessionVideo]:
     """Return the session's videos, with unique names for models, unique titles and their scopes.
 
     Raises:
         AgentError, MediaError: see `scope_of`.
     """
     names: list[str] = []
-    own = [file.name for file in files]
-    titles = [str(file.path) if own.count(file.name) > 1 else file.name for file in files]
+    taken: set[str] = set()
+    own = Counter(file.name for file in files)
+    titles = [str(file.path) if own[file.name] > 1 else file.name for file in files]
     for file in files:
         plain = as_name(file.name)
         numbered = (f"{plain}({n})" for n in count(2))
-        names.append(plain if plain not in names else next(name for name in numbered if name not in names))
-    absent = [isinstance(file, MissingVideo) for file in files]
-    reasons = [f"the file of {name} is not here" if missing else None for name, missing in zip(names, absent, strict=True)]
+        names.append(plain if plain not in taken else next(name for name in numbered if name not in taken))
+        taken.add(names[-1])
+    reasons = [_why_unavailable(name, file) for name, file in zip(names, files, strict=True)]
     return [
         SessionVideo(name, file, scope_of(file, settings), unavailable_reason=reason, title=title, lost=lost_part(file, settings))
         for name, file, reason, title in zip(names, files, reasons, titles, strict=True)
     ]
+
+
+def _why_unavailable(name: str, file: OpenVideo) -> str | None:
+    missing = isinstance(file, MissingVideo) or (isinstance(file, KeptVideo) and file.missing)
+    return f"the file of {name} is not here" if missing else None
 
 
 def check_videos(store: Store, name: str, session_videos: Sequence[SessionVideo]) -> None:
@@ -93,7 +167,20 @@ def check_videos(store: Store, name: str, session_videos: Sequence[SessionVideo]
         )
 
 
-def scope_of(file: MediaFile | MissingVideo, settings: Settings) -> TimeRange:
+def record_videos(store: Store, session_videos: Sequence[SessionVideo], specs: Mapping[str, Spec]) -> None:
+    """Store the names and places of a session's videos, and hide notes of files beside them that have changed or gone since."""
+    for one in session_videos:
+        video = one.video
+        if isinstance(video, KeptVideo):  # it is as it was when this was stored
+            continue
+        if isinstance(video, MediaFile) and video.content.state:
+            store.identities.keep(video.content.place, video.content.state, video.content.sum)
+        store.notes.add_video(video.id, getattr(video, "name", one.name), str(local_path(video.path).resolve()), video.duration)
+        if local_path(video.path).exists():
+            hide_superseded(store, video, specs)
+
+
+def scope_of(file: OpenVideo, settings: Settings) -> TimeRange:
     """Return the part of a file that may be analyzed; a truncated file ends where its data do.
 
     Raises:
@@ -109,12 +196,12 @@ def scope_of(file: MediaFile | MissingVideo, settings: Settings) -> TimeRange:
     return TimeRange(asked.start, min(asked.end, file.duration))
 
 
-def lost_part(file: MediaFile | MissingVideo, settings: Settings) -> TimeRange | None:
+def lost_part(file: OpenVideo, settings: Settings) -> TimeRange | None:
     """Return the part that was asked for and that a truncated file has no data of, if any."""
     return _asked(file, settings).within(TimeRange(file.duration, file.promised))
 
 
-def _asked(file: MediaFile | MissingVideo, settings: Settings) -> TimeRange:
+def _asked(file: OpenVideo, settings: Settings) -> TimeRange:
     start = settings.start_ms or 0
     end = settings.end_ms if settings.end_ms is not None else file.promised
     for flag, time, last in (("--from", start, file.promised - 1), ("--to", end, file.promised + 1000)):

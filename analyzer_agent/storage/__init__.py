@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from analyzer_agent.storage.covered_videos import CoveredVideos
 from analyzer_agent.storage.database import Connections, gc_paused
 from analyzer_agent.storage.history import History
 from analyzer_agent.storage.identities import Identities, StoredSums
 from analyzer_agent.storage.ledger import LEASE_S, ClaimLost, Covered, Failed, GrainState, Ledger
+from analyzer_agent.storage.library import Collection, Collections, KnownFile
 from analyzer_agent.storage.maintenance import Cleared, KnownVideo, Maintenance, StoredShare
 from analyzer_agent.storage.notes import CHAPTER, CHAPTERS, Notes, NoteSummary, Vectors
 
@@ -15,11 +17,15 @@ __all__ = [
     "LEASE_S",
     "ClaimLost",
     "Cleared",
+    "Collection",
+    "Collections",
     "Covered",
+    "CoveredVideos",
     "Failed",
     "GrainState",
     "History",
     "Identities",
+    "KnownFile",
     "KnownVideo",
     "Ledger",
     "Maintenance",
@@ -48,6 +54,8 @@ class Store:
         self.vectors = Vectors(self.connections)
         self.history = History(self.connections)
         self.identities = Identities(self.connections)
+        self.covered_videos = CoveredVideos(self.connections)
+        self.collections = Collections(self.connections)
         self.maintenance = Maintenance(self.connections)
 
     def close(self) -> None:

@@ -149,3 +149,18 @@ def m009_superseded(db: Database) -> None:
         """CREATE TABLE superseded (video TEXT NOT NULL, analyzer TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (video, key))
              WITHOUT ROWID"""
     )
+
+
+@migrations()
+def m010_library(db: Database) -> None:
+    """Create the known files and the collections that name them."""
+    for statement in (
+        """CREATE TABLE files (path TEXT PRIMARY KEY, state TEXT NOT NULL, video TEXT NOT NULL REFERENCES videos(id),
+             duration_ms INTEGER NOT NULL, facts TEXT NOT NULL)""",
+        "CREATE INDEX files_by_video ON files (video)",
+        "CREATE TABLE collections (name TEXT PRIMARY KEY, added TEXT NOT NULL)",
+        """CREATE TABLE collection_files (collection TEXT NOT NULL REFERENCES collections(name), path TEXT NOT NULL REFERENCES files(path),
+             added TEXT NOT NULL, UNIQUE (collection, path))""",
+        "CREATE INDEX collection_files_by_path ON collection_files (path)",
+    ):
+        db.execute(statement)

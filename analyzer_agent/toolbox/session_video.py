@@ -14,6 +14,9 @@ from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox.coverage import covered, examined
 from analyzer_agent.toolbox.other_tracks import other_tracks
 
+FEW_VIDEOS = 8
+"""Up to so many videos a model is told each by name; more are a library, which has tools of its own."""
+
 
 @dataclass(frozen=True)
 class Tool:

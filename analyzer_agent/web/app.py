@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from analyzer_agent.errors import AgentError
-from analyzer_agent.service import Busy, Jobs, Library, NotFound
+from analyzer_agent.service import Busy, FolderLibrary, Jobs, NotFound
 from analyzer_agent.web import api, completions, pages
 from analyzer_agent.web.access import Access
 from analyzer_agent.web.context import AsciiResponse, WebContext
@@ -19,7 +19,7 @@ from analyzer_agent.web.openapi import openapi_document
 from analyzer_agent.web.opened import OpenedVideos
 
 
-def create_app(jobs: Jobs, library: Library, token: str, hosts: Collection[str] = ()) -> Starlette:
+def create_app(jobs: Jobs, library: FolderLibrary, token: str, hosts: Collection[str] = ()) -> Starlette:
     """Return the application.
 
     Args:

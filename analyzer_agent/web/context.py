@@ -11,7 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from analyzer_agent.service import Job, Jobs, Library, NotFound
+from analyzer_agent.service import FolderLibrary, Job, Jobs, NotFound
 from analyzer_agent.web.opened import OpenedVideos
 
 _REMEMBERED = 1000
@@ -55,7 +55,7 @@ class WebContext:
     """What the routes work with."""
 
     jobs: Jobs
-    library: Library
+    library: FolderLibrary
     opened: OpenedVideos
     seen: SeenConversations = field(default_factory=SeenConversations)
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from analyzer_agent.media import MediaFile, open_video
 from analyzer_agent.page import PageVideo, build_document
 from analyzer_agent.page.stills import stills, thumbnails
-from analyzer_agent.service import Library
+from analyzer_agent.service import FolderLibrary
 from analyzer_agent.storage import StoredSums
 
 _KEPT = 64
@@ -20,7 +20,7 @@ _KEPT = 64
 class OpenedVideos:
     """Opens videos for the page; thumbnails are kept, since they take long. Thread-safe."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: FolderLibrary) -> None:
         self.library = library
         self._thumbnails: OrderedDict[str, list[tuple[int, str]]] = OrderedDict()
         self._lock = Lock()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from analyzer_agent.config import Settings
-from analyzer_agent.service import Jobs, Library, NamedFolders
+from analyzer_agent.service import FolderLibrary, Jobs, NamedFolders
 from analyzer_agent.testing import ScriptedModel
 from cli_kit import wait_for
 from session_kit import pier
@@ -32,7 +32,7 @@ def server_on(folder: Path, *replies: Any, wait_s: float = 45.0, **more: Any) ->
     settings = Settings(store=folder / "s.db", tools=("subtitles",), verify="never")
     folders = NamedFolders([folder / "videos"])
     with Jobs(settings, folders, model=ScriptedModel(*replies), **more) as jobs:
-        library = Library(folders, settings)
+        library = FolderLibrary(folders, settings)
         try:
             yield create_server(jobs, library, wait_s=wait_s), jobs
         finally:

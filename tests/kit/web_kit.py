@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from analyzer_agent.config import Settings
-from analyzer_agent.service import Jobs, Library, NamedFolders
+from analyzer_agent.service import FolderLibrary, Jobs, NamedFolders
 from analyzer_agent.testing import ScriptedModel
 from cli_kit import wait_for
 from session_kit import Held
@@ -44,7 +44,7 @@ def served(folder: Path, *replies: Any, store: Path | None = None, **more: Any) 
     settings = Settings(store=store or folder / "s.db", tools=("subtitles",), verify="never")
     folders = NamedFolders([folder])
     with Jobs(settings, folders, model=ScriptedModel(*replies), **more) as jobs:
-        library = Library(folders, settings)
+        library = FolderLibrary(folders, settings)
         server = WebServer(create_app(jobs, library, TOKEN), jobs)
         listener = socket.create_server(("127.0.0.1", 0))
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)

@@ -11,7 +11,7 @@ from mcp import Client, MCPError
 
 from analyzer_agent.config import Settings
 from analyzer_agent.mcp_server import create_server, skill_text
-from analyzer_agent.service import Jobs, Library, NamedFolders
+from analyzer_agent.service import FolderLibrary, Jobs, NamedFolders
 from analyzer_agent.session import Session
 from analyzer_agent.testing import ScriptedModel
 from analyzer_agent.toolbox import tools_for_any_video
@@ -212,7 +212,7 @@ def test_analyzers_that_cannot_run_here_are_told_with_the_reason(tmp_path: Path)
         return text_of(await client.call_tool("list_videos")), text_of(await client.call_tool("look", {"video": "pier.mp4"})), names
 
     folders = NamedFolders([folder / "videos"])
-    with Jobs(settings, folders) as jobs, closing(Library(folders, settings)) as library:
+    with Jobs(settings, folders) as jobs, closing(FolderLibrary(folders, settings)) as library:
         listed, refused, names = with_client(create_server(jobs, library), use)
     assert "\nlook cannot run here: " in listed and "look" not in names and "find_scenes" in names
     assert "look cannot run here: " in refused and "--vision-model" in refused

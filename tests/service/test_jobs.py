@@ -12,7 +12,7 @@ import pytest
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError
 from analyzer_agent.media import content_id
-from analyzer_agent.service import Busy, Jobs, JobState, Library, NamedFolders, NotFound
+from analyzer_agent.service import Busy, FolderLibrary, Jobs, JobState, NamedFolders, NotFound
 from analyzer_agent.testing import ScriptedModel
 from cli_kit import wait_for
 from session_kit import SUBTITLES, Held, pier, says
@@ -177,7 +177,7 @@ def test_a_file_is_opened_once_for_the_list_and_found_again_after_it_moved(
         return content_id(path, sums)
 
     monkeypatch.setattr("analyzer_agent.service.library.content_id", noted)
-    library = Library(jobs.folders, jobs.settings)
+    library = FolderLibrary(jobs.folders, jobs.settings)
     assert [one["video"] for one in library.videos()] == ["pier.mp4"] and opened == []  # nothing is known yet
     assert jobs.start("What does a crate cost?", ["pier.mp4"]).wait(WAIT_S)
     for _ in range(2):

@@ -9,7 +9,7 @@ import pytest
 
 from analyzer_agent.config import Settings
 from analyzer_agent.media import container, content_id, identity
-from analyzer_agent.service import Library, NamedFolders, library
+from analyzer_agent.service import FolderLibrary, NamedFolders, library
 from analyzer_agent.session import Session
 from cli_kit import wait_for
 from session_kit import pier
@@ -20,7 +20,7 @@ def test_a_search_names_a_file_that_cannot_be_read_as_not_examined(tmp_path: Pat
     with Session(pier(tmp_path), settings=settings) as session:
         session.index()
     (tmp_path / "broken.mp4").write_bytes(b"no video at all")
-    opened = Library(NamedFolders([tmp_path]), settings)
+    opened = FolderLibrary(NamedFolders([tmp_path]), settings)
     found = opened.search("crate")
     opened.close()
     assert [one["video"] for one in found["videos"]] == ["pier.mp4"] and found["not_examined"] == ["broken.mp4"]
@@ -45,7 +45,7 @@ def test_the_list_is_there_at_once_and_fills_in(tmp_path: Path, monkeypatch: pyt
         return content_id(*given)
 
     monkeypatch.setattr(library, "content_id", held)
-    opened = Library(NamedFolders([tmp_path]), settings)
+    opened = FolderLibrary(NamedFolders([tmp_path]), settings)
     try:
         assert [(one["video"], one.get("pending"), one.get("notes")) for one in opened.videos(wait=False)] == [
             ("copy.mp4", True, None),
@@ -71,7 +71,7 @@ def test_files_that_have_not_changed_are_not_opened_after_a_restart(tmp_path: Pa
 
     def notes() -> list[Any]:
         opened.clear()
-        again = Library(NamedFolders([tmp_path]), settings)
+        again = FolderLibrary(NamedFolders([tmp_path]), settings)
         try:
             return [one.get("notes") for one in again.videos()]
         finally:

@@ -1,0 +1,46 @@
+"""`library`: add, list, info, remove, and `--library` where a video stands."""
+
+from pathlib import Path
+
+import pytest
+
+from cli_kit import Cli, talk
+
+
+@pytest.fixture
+def talks(tmp_path: Path) -> Path:
+    (folder := tmp_path / "talks").mkdir()
+    for number in range(3):
+        talk(folder / f"talk {number}.mp4", cues=((100, 900, f"Talk {number} costs forty."),), sound=number > 0)
+    return folder
+
+
+def test_a_library_from_the_first_file_to_the_last(cli: Cli, talks: Path) -> None:
+    assert cli("library", "list").stderr == "No libraries yet. Make one: analyzer-agent library add FOLDER --name NAME\n"
+    assert cli("library", "add", talks, "--name", "talks").stdout == "talks: 3 new, 0 changed, 0 as before\n"
+    added = cli.json("library", "add", talks / "talk *.mp4", "--name", "talks", "--json")
+    assert (added["new"], added["unchanged"], added["library"]) == ([], 3, "talks")
+    assert cli("library", "list").stdout.splitlines() == ["library  videos  length", "talks         3    0:06"]
+    assert [Path(row["path"]).name for row in cli.json("library", "list", "talks", "--json")] == ["talk 0.mp4", "talk 1.mp4", "talk 2.mp4"]
+    assert "Nothing is analyzed yet: analyzer-agent index --library talks" in cli("library", "info", "talks").stdout
+    cli("index", "--library", "talks", "--with", "subtitles")
+    told = cli.json("library", "info", "talks", "--json")
+    assert (told["videos"], told["with_sound"], told["gone"]) == (3, 2, [])
+    assert told["analyzed"] == [{"analyzer": "subtitles", "whole": 3, "partly": 0, "not": 0}]
+    assert "3 found in 3 of 3 videos" in cli("search", "forty", "--library", "talks").stdout
+    assert "3 videos taken out, and the library with them; notes stay" in cli("library", "remove", "talks").stdout
+    assert "3 found in 3 of 3 videos" in cli("search", "forty").stdout
+
+
+def test_a_question_to_a_library_needs_no_video(cli: Cli, talks: Path) -> None:
+    cli("library", "add", talks)
+    answer = cli.json("ask", "--library", "videos", "What does talk 2 cost?", "--json", "--tools", "subtitles")
+    assert {cited["video"] for cited in answer["citations"]} <= {"talk 0.mp4", "talk 1.mp4", "talk 2.mp4"}
+
+
+def test_what_is_wrong_is_told(cli: Cli, talks: Path) -> None:
+    (talks / "broken.mp4").write_bytes(b"nothing" * 50)
+    assert "Not added: broken.mp4" in cli("library", "add", talks, code=1).stderr
+    assert "There is no library 'x'" in cli("index", "--library", "x", code=1).stderr
+    assert "Name a video, a folder, or a library" in cli("index", code=2).stderr
+    assert "is not in the library" in cli("library", "remove", "videos", talks / "none.mp4", code=1).stderr
