@@ -10,9 +10,8 @@ import pytest
 
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, MediaError
-from analyzer_agent.media import KeptVideo
+from analyzer_agent.media import KeptVideo, open_video
 from analyzer_agent.session import Library, Session
-from analyzer_agent.session import library as module
 from analyzer_agent.testing import ScriptedModel
 from analyzer_agent.timeline import TimeRange
 from media_maker import Clip, Text, write
@@ -60,13 +59,12 @@ class TestAdding:
         pier(talks)
         changed(talks / "talk5.mp4")
         opened: list[str] = []
-        real = module.open_video
 
         def noting(path: Path, *rest: object) -> object:
             opened.append(path.name)
-            return real(path, *rest)  # type: ignore[arg-type]
+            return open_video(path, *rest)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(module, "open_video", noting)
+        monkeypatch.setattr("analyzer_agent.session.library.open_video", noting)
         done = library.add(talks)
         assert opened == ["pier.mp4", "talk5.mp4"]
         assert ([p.name for p in done.new], [p.name for p in done.changed], done.unchanged) == (["pier.mp4"], ["talk5.mp4"], MANY - 1)
