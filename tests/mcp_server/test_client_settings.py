@@ -21,7 +21,7 @@ ADDRESS = "http://127.0.0.1:8766/mcp"
 
 
 def blocks(kind: str) -> list[str]:
-    return re.findall(rf"^```{kind}\n(.*?)^```", PAGE, re.M | re.S)
+    return [text for named, text in re.findall(r"^```(\w*)\n(.*?)^```", PAGE, re.M | re.S) if named == kind]
 
 
 def servers() -> Iterator[dict[str, Any]]:
