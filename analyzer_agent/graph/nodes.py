@@ -58,7 +58,7 @@ from analyzer_agent.toolbox.quotations import evidence_parts
 from analyzer_agent.toolbox.scheduler import spent_ms
 from analyzer_agent.toolbox.schemas import FINISH, judge_tool
 from analyzer_agent.toolbox.session_video import video_records
-from analyzer_agent.toolbox.view import shown_pictures
+from analyzer_agent.toolbox.view import shown_pictures, without_pictures
 
 _SEND_BACK_LIMIT = 1
 """How often an answer that breaks the rules is sent back."""
@@ -315,7 +315,9 @@ class Nodes:
         marks = {number: self._mark(number, runs[number]) for number in answer.cited if number in runs}
         earlier = history.with_turn(state.get("earlier", []), state["question"], answer.text or NO_ANSWER, marks)
         accepted = render("accepted", notes=notes_text(self.toolbox, runs.values()))
-        ended = [*state["messages"], *rejection_messages([call.id for call in calls_of(state)], accepted)]
+        # Pictures are dear: those that the answer does not cite leave the conversation, all at once, where it ends.
+        seen = without_pictures(state["messages"], draft_of(state).named)
+        ended = [*seen, *rejection_messages([call.id for call in calls_of(state)], accepted)]
         kept = history.with_messages(state, ended, earlier)
         return {"verdict": answer_row(answer), "earlier": earlier, "kept": kept, "calls": []}
 

@@ -4,7 +4,7 @@ A picture has a number of its own, so that it can be cited like a note; `cited_f
 note of it. Messages hold a part that stands for the picture, which is put in when they are sent.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -150,8 +150,23 @@ class PictureRenderer:
         part = self.pictures.part(video, picture.times, picture.region) if video and not gone else None
         if part is not None:
             return [{"type": "text", "text": picture.label}, part]
-        again = f'view(ranges=[["{clock(picture.span.start)}", "{clock(picture.span.end)}"]]) shows it again'
-        return [{"type": "text", "text": f"{picture.label}: left out; {again}"}]
+        return [_stub(picture)]
+
+
+def _stub(picture: ShownPicture) -> dict[str, Any]:
+    """Return the part of a message that says how to see a picture again that has left it."""
+    sheet = ", sheet=true" if len(picture.times) > 1 else ""
+    again = f'view(ranges=[["{clock(picture.span.start)}", "{clock(picture.span.end)}"]]{sheet}) shows it again'
+    return {"type": "text", "text": f"{picture.label}: left out; {again}"}
+
+
+def without_pictures(messages: Sequence[Mapping[str, Any]], keep: Collection[int]) -> list[dict[str, Any]]:
+    """Return messages with a line in place of each picture whose number is not among `keep`."""
+
+    def kept(part: Mapping[str, Any]) -> Mapping[str, Any]:
+        return part if part.get("type") != FRAME_PART or part["number"] in keep else _stub(ShownPicture.from_part(part))
+
+    return [{**message, "content": list(map(kept, parts))} if (parts := _parts(message)) else dict(message) for message in messages]
 
 
 def shown_pictures(messages: Sequence[Mapping[str, Any]]) -> dict[int, ShownPicture]:

@@ -265,6 +265,27 @@ def test_pictures_stay_in_a_conversation_and_can_be_cited_later(tmp_path: Path) 
     assert pictures(after) == pictures(before) != [] and list(after[: len(before)]) == list(before), "byte for byte"
 
 
+def test_pictures_that_an_answer_does_not_cite_leave_the_conversation_where_it_ends(tmp_path: Path) -> None:
+    views = Reply(calls=(call("view"), call("view", "c2", ranges="0:02"), call("view", "c3", ranges="0:04")))
+    answers = [Reply(calls=(call("finish", f"f{n}", answer="A ferry [#2].", notes=[2], outcome="answered"),)) for n in range(3)]
+    model = ScriptedModel(views, *answers)
+    settings = Settings(store=tmp_path / "store.db", sees="yes", verify="never", max_analyzer_ms=0)
+    with Session(sample_path(), settings=settings, model=model) as session:
+        for question in ("What is moored?", "Which colour is it?", "Sure?"):
+            session.ask(question)
+
+    def told(messages: Any) -> list[str]:
+        parts = [part for one in messages if isinstance(one["content"], list) for part in one["content"]]
+        return [part.get("text", "picture") for part in parts]
+
+    during, after, later = (told(model.requests[n][0]) for n in (1, 2, 3))
+    assert during.count("picture") == 3 and after.count("picture") == 1
+    assert after[after.index("picture") - 1] == "#2 0:02" and "#1 a sheet of 16 frames: 0:00, " in after[1]
+    assert after[1].endswith('left out; view(ranges=[["0:00", "0:34"]], sheet=true) shows it again')
+    assert later[: len(after)] == after, "and then nothing changes"
+    assert model.requests[2][0][:3] == model.requests[1][0][:3], "nor does what came before them"
+
+
 def test_a_frame_that_breaks_off_later_is_left_out_of_the_message(tmp_path: Path) -> None:
     from analyzer_agent.session.pictures import FramePictures
 
