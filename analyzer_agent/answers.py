@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from analyzer_agent.protocols import ChatModel
-from analyzer_agent.records import CONCLUSIVE, Answer, Citation, Finished, Unexamined
+from analyzer_agent.records import CONCLUSIVE, Answer, Citation, Examined, Finished, Unexamined
 from analyzer_agent.timeline import merge
 from analyzer_agent.toolbox import Toolbox
 from analyzer_agent.toolbox.answer_check import NO_ANSWER, CheckedAnswer, Outcome
 from analyzer_agent.toolbox.completeness import completeness, edge_between
+from analyzer_agent.toolbox.coverage import examined_parts
 from analyzer_agent.toolbox.quotations import evidence_parts
 
 
@@ -23,8 +24,10 @@ def build_answer(outcome: Outcome, toolbox: Toolbox, model: ChatModel, session: 
     cited = citations(checked, toolbox)
     # A later step may have listened to the other tracks.
     left = [u for step in steps for u in step.not_examined if u.reason != "other_track"]
+    examined: list[Examined] = []
     if finished not in CONCLUSIVE:
         left += toolbox.unexamined()
+        examined = [part for one in toolbox.session_videos.values() for part in examined_parts(toolbox.store, one, toolbox.readable)]
     elif any(citation.kind == "speech" for citation in cited):
         left += toolbox.unheard() + toolbox.other_tracks("speech")  # lookups of stored notes do not report it
     return Answer(
@@ -34,6 +37,7 @@ def build_answer(outcome: Outcome, toolbox: Toolbox, model: ChatModel, session: 
         unsupported=tuple(map(toolbox.titled, checked.unsupported)),
         missing=toolbox.titled(checked.missing) if checked.missing else None,
         complete=completeness(toolbox, checked),
+        examined=tuple(examined),
         left_open=toolbox.titled(checked.left_open) if checked.left_open else None,
         not_examined=tuple(replace(u, detail=toolbox.titled(u.detail)) for u in _merge_unexamined(left)),
         confidence=checked.confidence,

@@ -19,7 +19,7 @@ DEFAULT_TOKENS = 1_500
 
 _LINE_CHARS = 80
 """Characters of a line beside its text, about."""
-_REPEATS_SHOWN = 3
+_REPEATS_SHOWN, _REPEATS_LISTED = 3, 40
 _MINUTE_MS = 60_000
 _RECENT_LINES = 40
 """Of so many lines before it a text may be a variant."""
@@ -120,29 +120,40 @@ def _is_variant(run: MergedNote, group: Sequence[MergedNote]) -> bool:
     return alike(first.text, run.text) and len({other.text for other in group}) <= _REPEATS_SHOWN
 
 
-def _named(group: Sequence[MergedNote]) -> list[MergedNote]:
+def _named(group: Sequence[MergedNote], most: int = _REPEATS_SHOWN) -> list[MergedNote]:
     """Return the repeats that a group's line names, in time order: each variant once, and others if there is room."""
     first, *again = group
     variants = list({run.text: run for run in reversed(again) if run.text != first.text}.values())
     told = {run.id for run in variants}
     others = [run for run in again if run.id not in told]
-    chosen = [*variants, *others[: max(0, _REPEATS_SHOWN - len(variants))]]
+    chosen = [*variants, *others[: max(0, most - len(variants))]]
     return sorted(chosen, key=lambda run: (run.span.start, run.id))
 
 
 def group_line(group: Sequence[MergedNote], video: str = "", longest: int = MAX_TEXT_CHARS) -> str:
     """Return the line of a group: its first note, and ids and times of three others; read_notes can tell each."""
+    return _group_line(group, video, longest, _REPEATS_SHOWN, " (read_notes detail=repeats)")
+
+
+def whole_line(group: Sequence[MergedNote], video: str = "") -> str:
+    """Return the line of a group for whoever cannot ask for more: its first note, and the times of the others."""
+    return _group_line(group, video, MAX_TEXT_CHARS, _REPEATS_LISTED, "")
+
+
+def _group_line(group: Sequence[MergedNote], video: str, longest: int, most: int, hint: str) -> str:
     first, *again = group
     if not again:
         return as_line(first, video, longest=longest)
-    named = _named(group)
+    named = _named(group, most)
     told = []
     for run in named:
         variant = f" '{quoted(run.text, longest)[1:-1]}'" if run.text != first.text else ""
-        told.append(f"#{run.id} {clock(run.span.start)}-{clock(run.span.end)}{variant}")
+        # The time of a repeat cites it, too, see `citing_repeats`; a variant has to be named.
+        number = f"#{run.id} " if hint or variant else ""
+        told.append(f"{number}{clock(run.span.start)}-{clock(run.span.end)}{variant}")
     rest = len(again) - len(named)
     until = clock(again[-1].span.end)
-    more = f" and {rest} more time{'' if rest == 1 else 's'} until {until} (read_notes detail=repeats)" if rest else ""
+    more = f" and {rest} more time{'' if rest == 1 else 's'} until {until}{hint}" if rest else ""
     return f"{as_line(first, video, longest=longest)} again at {', '.join(told)}{more}"
 
 

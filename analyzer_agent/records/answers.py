@@ -198,7 +198,8 @@ class Answer:
 
     `unsupported` are claims without a known citation, `missing` is what verification found lacking,
     `complete` tells for claims on all of a scope, such as a count, whether all of it was looked at;
-    `left_open` is what the model says it left unexamined although it might matter.
+    `left_open` is what the model says it left unexamined although it might matter. `examined` is what
+    was looked at where the question is not settled, as is `not_examined`.
     """
 
     text: str
@@ -218,6 +219,7 @@ class Answer:
     session: str = ""
     left_open: str | None = None
     complete: Completeness | None = None
+    examined: tuple[Examined, ...] = ()
 
     def __str__(self) -> str:
         """Return the answer as the command line prints it, with citations, gaps and cost."""
@@ -261,6 +263,7 @@ class Answer:
             "unsupported": list(self.unsupported),
             **({"missing": self.missing} if self.missing else {}),
             **({"left_open": self.left_open} if self.left_open else {}),
+            **({"examined": [part.to_dict() for part in self.examined]} if self.examined else {}),
             "not_examined": [{"analyzer": u.analyzer} | u.to_dict() for u in self.not_examined],
             "mode": self.mode,
             "steps": [

@@ -7,7 +7,7 @@ from analyzer_agent.evidence.coverage_steps import finest_steps
 from analyzer_agent.evidence.merging import NoteReader
 from analyzer_agent.evidence.rendering import spans_text
 from analyzer_agent.protocols import Spec
-from analyzer_agent.records import GAP, LOST
+from analyzer_agent.records import GAP, LOST, Examined
 from analyzer_agent.storage import Covered, Store
 from analyzer_agent.timeline import TimeRange, merge, seconds
 
@@ -58,15 +58,32 @@ def coverage_by_analyzer(
     return {name: text for name, text in told.items() if text}
 
 
-def _closely(parts: Iterable[Covered], seen: Iterable[TimeRange], limit: TimeRange) -> str:
-    whole = merge(seen)
-    by_step: dict[int, list[TimeRange]] = {}
+def examined_parts(store: Store, session_video: "SessionVideo", specs: Mapping[str, Spec]) -> list[Examined]:
+    """Return what the analyzers of `specs` have examined of a video within its scope, each part once at its finest step."""
+    only = set(specs) - asking(specs)
+    seen = examined(store, session_video, only=only)
+    name = session_video.title or session_video.name
+    return [
+        Examined(analyzer, step, span, name)
+        for analyzer, parts in _parts(store, session_video, session_video.scope, only).items()
+        for step, spans in _by_step(parts, seen.get(analyzer, ()), session_video.scope).items()
+        for span in spans
+    ]
+
+
+def _by_step(parts: Iterable[Covered], seen: Iterable[TimeRange], limit: TimeRange) -> dict[int, list[TimeRange]]:
+    """Return the examined ranges by their finest step in ms, the coarsest first."""
+    whole, found = merge(seen), dict[int, list[TimeRange]]()
     for step, span in finest_steps(parts, limit):
-        by_step.setdefault(step, []).extend(part for done in whole if (part := done.within(span)))
-    steps = sorted((step for step, spans in by_step.items() if spans), reverse=True)
+        found.setdefault(step, []).extend(part for done in whole if (part := done.within(span)))
+    return {step: merge(found[step]) for step in sorted(found, reverse=True) if found[step]}
+
+
+def _closely(parts: Iterable[Covered], seen: Iterable[TimeRange], limit: TimeRange) -> str:
+    all_of_it = merge(seen) == [limit]
     return ", ".join(
-        f"{'all of it' if not n and whole == [limit] else spans_text(by_step[step])}{f' every {seconds(step):g} s' if step else ''}"
-        for n, step in enumerate(steps)
+        f"{'all of it' if not n and all_of_it else spans_text(spans)}{f' every {seconds(step):g} s' if step else ''}"
+        for n, (step, spans) in enumerate(_by_step(parts, seen, limit).items())
     )
 
 

@@ -124,6 +124,12 @@ class SessionNotes:
         self.names = {one.video.id: one.name for one in session_videos}
         self.titles = {one.video.id: one.title or one.name for one in session_videos}
 
+    @property
+    def readable(self) -> dict[str, Spec]:
+        """The specs of the analyzers whose notes may be read, by name."""
+        only = self.reader.only
+        return {name: spec for name, spec in self.reader.specs.items() if only is None or name in only}
+
     def titled(self, text: str) -> str:
         """Replace the names that models use for the videos by the files' own names, for people."""
         others = {

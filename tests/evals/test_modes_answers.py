@@ -101,6 +101,20 @@ class TestSummarizer:
         assert (answer.finished, answer.usage.llm_calls) == ("out_of_budget", 1)
         assert [(u.analyzer, u.reason) for u in answer.not_examined] == [("subtitles", "budget"), ("subtitles", "unseen")]
 
+    def test_not_found_says_what_was_examined(self, opened: Open) -> None:
+        found = opened("summarizer", says("It does not say.", found=False), says("Forty [#2].", 2))
+        told = found.ask("What?").to_dict()["examined"]
+        assert told == [{"analyzer": "subtitles", "step": 0.0, "start": 0.0, "end": 2.0, "video": "pier.mp4"}]
+        assert "examined" not in found.ask("How much?").to_dict()
+
+    def test_the_time_of_a_repeat_cites_the_repeat(self, opened: Open) -> None:
+        bottles = FakeAnalyzer([(TimeRange(n * 500, n * 500 + 400), "3 bottle") for n in range(4)], kind="object")
+        session = opened("summarizer", says("Again [#1 0:01-0:01.4].", 1), says("At [#1 0:05-0:06].", 1), says("[#1]", 1), analyzer=bottles)
+        answer = session.ask("When?")
+        assert [c.span for c in answer.citations] == [TimeRange(1_000, 1_400)] and answer.unsupported == ()
+        session.ask("When?")
+        assert "these times are not those of the notes that are cited: 0:05-0:06 of #1." in sent(session, 2)[-1]["content"]
+
     def test_the_budgets(self, opened: Open) -> None:
         session = opened("summarizer", says("Forty.", 7), max_analyzer_ms=0, max_tokens=110)
         answer = session.ask("What?")

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analyzer_agent.evals.modes import Description, describe
+from analyzer_agent.evals.modes.summarizer import shots_between_samples
 from analyzer_agent.events import discard
 from analyzer_agent.protocols import Grain, Spec
 from analyzer_agent.records import JSON, Observation
@@ -99,7 +100,7 @@ def test_shots_are_headings_and_repeats_are_folded_within_them(boxes: Make) -> N
     assert texts(describe(boxes(scenes(0, 10, 20), speech, objects))) == [
         '#1 0:00-0:10 scene (10 s) "shot 1"',
         '#4 0:01-0:03 speech "Good morning."',
-        '#7 0:02-0:03 object "2 persons" again at #8 0:05-0:06',
+        '#7 0:02-0:03 object "2 persons" again at 0:05-0:06',
         "",
         '#2 0:10-0:20 scene (10 s) "shot 2"',
         '#5 0:11-0:12 speech "It costs forty."',
@@ -109,6 +110,28 @@ def test_shots_are_headings_and_repeats_are_folded_within_them(boxes: Make) -> N
         '#3 0:20-1:00 scene (40 s) "shot 3"',
         '#6 0:21-0:22 speech "It costs forty."',
     ]
+
+
+def test_all_times_are_told_for_nobody_can_ask_for_more(boxes: Make) -> None:
+    told = describe(boxes(finds("objects", "object", [(2 * n, 2 * n + 1, "1 dog") for n in range(6)])))
+    assert told.text == '#1 0:00-0:01 object "1 dog" again at 0:02-0:03, 0:04-0:05, 0:06-0:07, 0:08-0:09, 0:10-0:11'
+    many = describe(boxes(finds("objects", "object", [(n, n + 0.5, "1 dog") for n in range(50)]))).text
+    assert many.endswith("0:40-0:40.5 and 9 more times until 0:49.5")
+
+
+def test_in_brief_what_says_little_is_left_out(boxes: Make) -> None:
+    objects = finds("objects", "object", [(2, 3, "dog 0.9"), (5, 6, "sink 0.3")], analyzer=Scored)
+    tracks = finds("tracks", "track", [(2, 3, "person 0.4")], analyzer=Scored)
+    voice, speech = finds("voice", "voice", [(0, 4, "voice"), (10, 12, "voice")]), finds("speech", "speech", [(1, 3, "Good morning.")])
+    toolbox = boxes(objects, tracks, voice, speech)
+    told = [line.runs[0].text for line in describe(toolbox, brief=True).lines]
+    assert told == ["Good morning.", "dog 0.9", "person 0.4", "voice"] and len(describe(toolbox).lines) == 5
+
+
+def test_shots_between_the_samples_are_told(boxes: Make) -> None:
+    sign = Tool(fake_spec(FakeAnalyzer([(TimeRange(0, 60_000), "EXIT")], kind="text"), name="text", step=4_000, needs="picture"))
+    assert shots_between_samples(boxes(scenes(0, 5, 8.5, 11.5), sign)) == "text 0:08.5-0:11.5"
+    assert shots_between_samples(boxes(scenes(0, 4, 7.5), sign)) == ""
 
 
 def test_several_videos_are_told_one_after_the_other_by_name(boxes: Make) -> None:

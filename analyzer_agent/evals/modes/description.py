@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from itertools import count
 
 from analyzer_agent.evidence.merging import MergedNote
-from analyzer_agent.evidence.rendering import CHARS_PER_TOKEN, fold_repeats, group_line
+from analyzer_agent.evidence.places import telling
+from analyzer_agent.evidence.rendering import CHARS_PER_TOKEN, fold_repeats, whole_line
 from analyzer_agent.toolbox import SessionVideo, Toolbox
 
 _SPOKEN_KINDS = ("speech", "subtitle")
@@ -56,6 +57,7 @@ def describe(
     tokens: int | None = None,
     *,
     covered: bool = False,
+    brief: bool = False,
 ) -> Description:
     """Return a description of the videos from their notes.
 
@@ -67,11 +69,12 @@ def describe(
         analyzers: the analyzers whose notes to use; None means all that can run here.
         tokens: the token budget of the text.
         covered: use the stored notes of every analyzer, except answers to single questions.
+        brief: leave out notes that say little, see `telling`.
     """
     by_offer = {}
     for session_video in toolbox.session_videos.values():
         runs = _covered(toolbox, session_video, analyzers) if covered else _found(toolbox, session_video, analyzers)
-        by_offer[session_video.name] = sorted(runs, key=lambda run: (run.span.start, run.id))
+        by_offer[session_video.name] = sorted(telling(runs) if brief else runs, key=lambda run: (run.span.start, run.id))
     return _fit_to_budget(by_offer, tokens)
 
 
@@ -103,8 +106,8 @@ def _lines_of(runs: Sequence[MergedNote], name: str) -> Iterator[DescriptionLine
             within[bisect_right(starts, run.span.start)].append(run)
     for at, inside in enumerate(within):
         if at:
-            yield DescriptionLine((shots[at - 1],), group_line([shots[at - 1]], name), heads=True)
-        yield from (DescriptionLine(tuple(group), group_line(group, name)) for group in fold_repeats(inside))
+            yield DescriptionLine((shots[at - 1],), whole_line([shots[at - 1]], name), heads=True)
+        yield from (DescriptionLine(tuple(group), whole_line(group, name)) for group in fold_repeats(inside))
 
 
 # --- room -----------------------------------------------------------------------------------------------------------

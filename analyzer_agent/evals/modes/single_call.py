@@ -13,7 +13,7 @@ from analyzer_agent.prompts import render
 from analyzer_agent.protocols import ChatModel
 from analyzer_agent.records import NO_CALLS, QuestionRecord, ShownNote, Usage
 from analyzer_agent.toolbox import Toolbox
-from analyzer_agent.toolbox.answer_check import CheckedAnswer, Outcome, check_and_return
+from analyzer_agent.toolbox.answer_check import CheckedAnswer, Outcome, check_and_return, citing_repeats
 from analyzer_agent.toolbox.finish_call import parse_finish_call
 from analyzer_agent.toolbox.schemas import finish_tool
 from analyzer_agent.toolbox.session_video import video_records
@@ -73,6 +73,8 @@ def ask_and_check(
             emit(Warned(notice))
         used += reply.usage
         draft = parse_finish_call(reply.calls, reply.text, context.options)
+        known = [number for number, run in (evidence or {}).items() if run is not None]
+        draft, _ = citing_repeats(context.toolbox, draft, known)
         spent = context.tokens is not None and used.tokens >= context.tokens
         spent = spent or (context.usd is not None and (used.cost_usd is None or 2 * used.cost_usd > context.usd))
         prompt = "finish_again" if evidence is None else "cite_shown"

@@ -14,6 +14,7 @@ from analyzer_agent.messages import question_message
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols.metering import metering
 from analyzer_agent.records import ToolCall, ToolResult, Unexamined, Usage
+from analyzer_agent.timeline import instants
 from analyzer_agent.toolbox import Toolbox, fenced_result
 from analyzer_agent.toolbox.answer_check import Outcome, StopReason
 from analyzer_agent.toolbox.scheduler import spent_ms
@@ -32,7 +33,7 @@ class Summarizer:
         with metering(context.tokens, context.usd):
             results = toolbox.scheduler.run(_calls(toolbox), emit, context.analyzer_ms, context.cancel)
         room = DESCRIPTION_TOKENS if context.tokens is None else min(DESCRIPTION_TOKENS, context.tokens // 2)
-        told = describe(toolbox, tokens=room)
+        told = describe(toolbox, tokens=room, brief=True)
         content = f"{_as_evidence(told, results, toolbox)}\n\n{question_message(context.question, context.options)}"
         videos = "\n".join(f'- "{session_video.name}": {session_video.scope}' for session_video in toolbox.session_videos.values())
         evidence = {run.id: run for line in told.lines for run in line.runs}
@@ -62,8 +63,24 @@ def _as_evidence(told: Description, results: Sequence[ToolResult], toolbox: Tool
         head.append(f"Cannot run here: {', '.join(toolbox.unavailable)}")
     if sampled := [f"{tool.spec.name} every {tool.spec.step / 1000:g} s" for tool in toolbox.usable_without_query if tool.spec.step]:
         head.append(f"Sampled: {', '.join(sampled)}; what changes may have changed up to one step before")
+    if unseen := shots_between_samples(toolbox):
+        head.append(f"Shots without a sample: {unseen}")
     head.append("What the analyzers found, in time order" if told.lines else "The analyzers found nothing")
     return fenced_result(".\n".join(head), told.text)
+
+
+def shots_between_samples(toolbox: Toolbox) -> str:
+    """Return the shots in which nothing was sampled, by analyzer: `captions 0:05.08-0:08`; "" if there are none."""
+    several = len(toolbox.session_videos) > 1
+    told = []
+    for one in toolbox.session_videos.values():
+        shots = toolbox.reader.merged_notes(one.video.id, one.scope, kinds=["scene"])
+        for tool in toolbox.usable_without_query:
+            if not tool.spec.step or not one.video.picture or one.missing_input(tool.spec):
+                continue
+            if spans := [shot.span for shot in shots if not instants(shot.span, tool.spec.step, one.video.picture)]:
+                told.append(f"{f'{one.name}: ' if several else ''}{tool.spec.name} {spans_text(spans)}")
+    return "; ".join(told)
 
 
 def _gaps(left: Sequence[Unexamined], toolbox: Toolbox) -> str:
