@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from enum import Enum
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from analyzer_agent.errors import AgentError, Cancelled
@@ -22,6 +22,9 @@ T = TypeVar("T")
 
 _EXIT_WAIT_S = 10.0
 """How long the end of the process waits for a turn whose stream was left open."""
+
+_SIGNAL_S = 0.5
+"""How often a waiting reader lets Python handle signals: one that comes just before the wait does not end it."""
 
 _running: "weakref.WeakSet[Turn]" = weakref.WeakSet()
 _exiting = threading.Event()
@@ -107,9 +110,14 @@ class Turn:
 
     def next_event(self) -> Event | None:
         """Return the next event, None after the last one."""
-        while (line := self._lines.get()) is _Mark.READ_UP:
+        while True:
+            try:
+                line = self._lines.get(timeout=_SIGNAL_S)
+            except Empty:
+                continue
+            if line is not _Mark.READ_UP:
+                return None if isinstance(line, _Mark) else line
             self._read_up.set()
-        return None if isinstance(line, _Mark) else line
 
     def result(self) -> Any:
         """Return or raise the outcome of the work, which has ended."""

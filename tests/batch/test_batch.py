@@ -11,8 +11,9 @@ import pytest
 from analyzer_agent.batch import prepare
 from analyzer_agent.config import Settings
 from analyzer_agent.evals.formats import read_questions
-from cli_kit import PRICE, Cli, talk, wait_for
+from cli_kit import PRICE, Cli, talk
 from openai_server import OpenAIServer
+from patience import wait_for
 
 OTHER = "Who says good morning?"
 

@@ -19,6 +19,7 @@ from analyzer_agent.timeline import TimeRange
 from cli_kit import PRICE, Cli, talk
 from openai_server import OpenAIServer
 from openai_wire import Turn
+from patience import PATIENCE_S
 
 LOOK = ("read_subtitles", {"ranges": [["0:00", "0:02"]]})
 
@@ -180,7 +181,7 @@ def test_eight_workers_have_eight_requests_under_way(folder: Path) -> None:
     for n in range(workers):
         talk(folder / f"{n}.mp4", cues=[(0, 900, f"It costs {n}0.")], seconds=1)
     questions = [Question(str(n), folder / f"{n}.mp4", "What does it cost?") for n in range(workers)]
-    together = threading.Barrier(workers, timeout=60)
+    together = threading.Barrier(workers, timeout=PATIENCE_S)
 
     def reply(body: dict[str, Any]) -> Turn:
         together.wait()  # fails, and with it the question, unless all the others ask meanwhile
@@ -203,21 +204,31 @@ def test_killed_twenty_times_nothing_is_lost_or_doubled(cli: Cli, folder: Path) 
     ]
     lines = [line if n % 3 else {k: v for k, v in line.items() if k != "conversation"} for n, line in enumerate(lines)]
     (folder / "q.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    out, chance, kills = folder / "out.jsonl", random.Random(4), 0
+    out, chance, target, killed = folder / "out.jsonl", random.Random(4), 0, threading.Event()
+
+    def reply(body: dict[str, Any]) -> Any:
+        if target and written() >= target:  # so that the run cannot end before it is killed
+            killed.wait()
+        return manager(body)
+
+    def written() -> int:
+        return out.read_bytes().count(b"\n") if out.exists() else 0
+
     with OpenAIServer() as server:
-        server.answer = manager
+        server.answer = reply
         flags = ("--base-url", server.url, "--model", "m", "--tools", "subtitles", "--quiet", "--workers", "2")
-        while kills < 20:
-            before = out.read_text().count("\n") if out.exists() else 0
+        for _ in range(20):
+            target = written() + chance.randint(1, 8)
             process = cli.process("batch", folder / "q.jsonl", "--out", out, *flags)
-            target = min(before + chance.randint(1, 8), count - 2)
-            while process.poll() is None and (not out.exists() or out.read_bytes().count(b"\n") < target):
+            while process.poll() is None and written() < target:
                 time.sleep(0.002)
             time.sleep(chance.uniform(0, 0.03))
             assert process.poll() is None, process.communicate()
             process.send_signal(signal.SIGKILL)
             process.communicate()
-            kills += 1
+            killed.set()
+            killed = threading.Event()
+        target = 0
         process = cli.process("batch", folder / "q.jsonl", "--out", out, *flags)
         shown, told = process.communicate()
         assert process.returncode == 0, told

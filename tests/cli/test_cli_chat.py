@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from cli_kit import PRICE, Cli, read_until, talk, type_line, wait_for
+from cli_kit import PRICE, Cli, read_until, talk, type_line
 from openai_server import OpenAIServer
+from patience import PATIENCE_S, wait_for
 
 COST = 'Subtitle: "One basket of fish costs forty dollars." [#2]. (Found by keyword rules, without a language model.)\n'
 
@@ -151,7 +152,7 @@ def test_ctrl_c_stops_the_question_and_keeps_the_chat(cli: Cli, video: Path) -> 
             wait_for(lambda: len(server.requests) == 2)
             process.send_signal(signal.SIGINT)
             read_until(process, "Stopped. Finished work is stored.")
-            out, _ = process.communicate(f"{PRICE}\n", timeout=60)
+            out, _ = process.communicate(f"{PRICE}\n", timeout=PATIENCE_S)
     assert process.returncode == 0
     assert "It costs forty [#2].\n  [#2] " in out
 
@@ -187,7 +188,7 @@ def test_ctrl_c_at_the_prompt_leaves_with_130(cli: Cli, video: Path) -> None:
     with cli.process("chat", video) as process:
         read_until(process, "starts")
         process.send_signal(signal.SIGINT)
-        rest = process.communicate(timeout=30)[1]
+        rest = process.communicate(timeout=PATIENCE_S)[1]
     assert process.returncode == 130 and "To continue later: " not in rest, "nothing was asked"
 
 

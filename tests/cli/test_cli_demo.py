@@ -13,6 +13,7 @@ import pytest
 
 from analyzer_agent.cli.demo import QUESTIONS
 from cli_kit import PRICE, Cli, talk
+from patience import PATIENCE_S
 
 
 @pytest.mark.slow
@@ -24,7 +25,7 @@ def test_the_demo_answers_cites_and_ends_with_what_to_try_next(cli: Cli, install
         "from analyzer_agent.cli import main; main(['demo'])"
     )
     with cli.process(python=["-c", code]) as process:
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, err
     head, *parts, rest = re.split(r"\n\n(?=> |Now with)", out)
     asked = dict(zip((part.splitlines()[0][2:] for part in parts[:-1]), parts[:-1], strict=True))
@@ -68,7 +69,7 @@ def terminal(cli: Cli) -> Callable[..., tuple[int, str]]:
         process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=env, cwd=cli.folder, start_new_session=True)
         os.close(theirs)
         shown, seen, waiting = "", 0, list(keys)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             if not select.select([ours], [], [], 0.2)[0]:
                 continue
@@ -82,7 +83,7 @@ def terminal(cli: Cli) -> Callable[..., tuple[int, str]]:
         else:
             process.kill()
         os.close(ours)
-        return process.wait(10), shown
+        return process.wait(PATIENCE_S), shown
 
     return run
 

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from cli_kit import Cli, read_until, talk
+from patience import PATIENCE_S
 
 pytest.importorskip("uvicorn", reason="needs the extra page")
 
@@ -22,10 +23,10 @@ def test_the_printed_address_works_until_ctrl_c(cli: Cli, tmp_path: Path) -> Non
         assert process.stdout
         address = process.stdout.readline().strip()
         assert address.startswith("http://127.0.0.1:") and "/watch?video=talk.mp4&token=" in address
-        assert "Answers" in httpx.get(address, timeout=60).text
-        assert httpx.get(address.partition("&")[0], timeout=60).status_code == 401
+        assert "Answers" in httpx.get(address, timeout=PATIENCE_S).text
+        assert httpx.get(address.partition("&")[0], timeout=PATIENCE_S).status_code == 401
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE_S)
         assert (out, err) == ("", "")
     finally:
         process.kill()

@@ -4,7 +4,6 @@ import hashlib
 import io
 import signal
 import subprocess
-import time
 import zipfile
 from collections.abc import Iterator
 from functools import partial
@@ -16,7 +15,8 @@ import tiny_whisper
 from analyzer_agent.tools.engines import huggingface
 from analyzer_agent.tools.weights import catalog, download
 from analyzer_agent.tools.weights.catalog import PUBLISHED
-from cli_kit import Cli, read_until, wait_for
+from cli_kit import Cli, read_until
+from patience import PATIENCE_S, wait_for
 from places import ROOT
 from weights_server import WeightsServer
 
@@ -36,7 +36,7 @@ def server(whisper: Path) -> Iterator[WeightsServer]:
 
 
 def outcome(process: "subprocess.Popen[str]", code: int) -> tuple[str, str]:
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == code, out + err
     return out, err
 
@@ -94,7 +94,6 @@ def test_ctrl_c_leaves_nothing_that_looks_complete(cli: Cli, server: WeightsServ
 
 
 def test_an_unreachable_hub_is_one_line(cli: Cli) -> None:
-    begun = time.monotonic()
     out, err = outcome(cli.process("weights", "pull", "speech=tiny", HF_ENDPOINT="http://127.0.0.1:9"), 1)
     assert (out, err.splitlines()) == (
         "",
@@ -104,7 +103,6 @@ def test_an_unreachable_hub_is_one_line(cli: Cli) -> None:
             "Without it there is: weights pull speech=base or speech=tiny.en.",
         ],
     )
-    assert time.monotonic() - begun < 10
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,7 @@
 
 import json
 import os
-import resource
-import time
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +14,7 @@ from analyzer_agent.config import Settings
 from analyzer_agent.doctor import Finding
 from analyzer_agent.installing import VISION, install_extra, pip_install, reinstall_opencv
 from cli_kit import PRICE, Cli, talk
+from patience import PATIENCE_S, processor_seconds
 
 
 @pytest.fixture
@@ -84,12 +84,10 @@ def test_it_is_quick_and_loads_nothing_heavy(cli: Cli) -> None:
         "except SystemExit: pass\n"
         "assert not {'torch', 'cv2', 'onnxruntime', 'ultralytics', 'langgraph', 'openai'} & set(sys.modules)"
     )
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    with cli.process(python=["-c", code]) as process:
-        out, err = process.communicate(timeout=30)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with processor_seconds(3), cli.process(python=["-c", code]) as process:
+        out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, err
-    assert json.loads(out)["ok"] and after.ru_utime - before.ru_utime < 2, "processor time, which other processes do not stretch"
+    assert json.loads(out)["ok"]
 
 
 def test_the_key_is_never_shown(cli: Cli) -> None:
@@ -190,7 +188,7 @@ def test_a_missing_core_package_is_broken(cli: Cli) -> None:
         "from analyzer_agent.cli import main; main(['doctor'])"
     )
     with cli.process(python=["-c", code]) as process:
-        out = process.communicate(timeout=30)[0]
+        out = process.communicate(timeout=PATIENCE_S)[0]
     assert process.returncode == 1
     assert f"  BAD  rapidocr: not installed\n       fix: {pip_install('rapidocr')}\n" in out and "\nBroken: rapidocr.\n" in out
     assert "  no   text: rapidocr: the package" in out
@@ -213,8 +211,7 @@ def test_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_gpu_probe_that_hangs_does_not_hold_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "nvidia-smi"
-    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.write_text(f"#!{sys.executable}\nimport time\ntime.sleep(900)\nprint('NVIDIA X1, 40000 MiB')\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    started = time.monotonic()
-    assert [f.state for f in doctor.gpu()] == ["missing"] and time.monotonic() - started < 5
+    assert [f.state for f in doctor.gpu()] == ["missing"]

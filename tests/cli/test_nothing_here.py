@@ -15,6 +15,7 @@ import pytest
 
 from analyzer_agent.installing import VISION, amount_of_bytes, install_extra, vision_size
 from cli_kit import PRICE, Cli
+from patience import PATIENCE_S, processor_time
 
 ATTEMPTS = "attempts.txt"
 NO_NETWORK = f"""
@@ -53,12 +54,6 @@ class Ran:
     """Processor time, which other processes of the machine do not lengthen."""
 
 
-def _processor_time() -> float:
-    """Return the seconds that ended child processes have used."""
-    times = os.times()
-    return times.children_user + times.children_system
-
-
 @dataclass
 class Machine:
     """Runs commands for a user who has nothing, and knows which of them reached for the network."""
@@ -66,14 +61,14 @@ class Machine:
     cli: Cli
 
     def __call__(self, *arguments: Any, code: int = 0, stdin: str = "", python: Sequence[str] = ("-m", "analyzer_agent")) -> Ran:
-        before = _processor_time()
+        before = processor_time()
         with self.cli.process(*arguments, python=python, PYTHONPATH=self._path()) as process:
             try:
-                out, err = process.communicate(stdin, timeout=300)
+                out, err = process.communicate(stdin, timeout=PATIENCE_S)
             finally:
                 process.kill()
         assert process.returncode == code, f"exit code {process.returncode}\n{out}\n{err}"
-        return Ran(out, err, _processor_time() - before)
+        return Ran(out, err, processor_time() - before)
 
     @property
     def attempts(self) -> list[str]:

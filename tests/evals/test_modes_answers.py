@@ -22,6 +22,7 @@ from analyzer_agent.toolbox.schemas import finish_tool
 from cli_kit import PRICE, Cli, talk
 from modes_kit import Open, content, says, sent
 from openai_server import OpenAIServer
+from patience import PATIENCE_S
 from sounds import Spoken, bursts, write_tracks
 
 DESCRIPTION = """What the analyzers found, in time order:
@@ -297,7 +298,7 @@ def alone(code: str, clip: Path, store: Path) -> "subprocess.CompletedProcess[st
     """Run code in a process of its own, with `Session`, what tests script models with, and these two paths."""
     names = "from analyzer_agent import Session\nfrom analyzer_agent.testing import ScriptedModel, call\nfrom pathlib import Path"
     whole = f"{names}\nfrom analyzer_agent.protocols import Reply\nclip, store = Path({str(clip)!r}), Path({str(store)!r})\n{code}"
-    return subprocess.run([sys.executable, "-c", whole], capture_output=True, text=True, timeout=60)
+    return subprocess.run([sys.executable, "-c", whole], capture_output=True, text=True, timeout=PATIENCE_S)
 
 
 def test_langgraph_is_not_imported(clip: Path, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Models and servers that behave badly: each question ends in an answer or a clear error within its budget, and the model is told why."""
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,6 @@ from openai_server import OpenAIServer, Raw, Turn
 
 APIS = ("chat", "responses")
 STEPS = 5
-SECONDS = 10.0
 """Far more than any of these needs: a hang is not told apart from slowness any earlier."""
 
 LOOK = Turn(calls=[("read_subtitles", {"ranges": [["0:00", "0:02"]]})])
@@ -225,7 +223,6 @@ def told(server: OpenAIServer, at: int) -> str:
 def test_a_question_to_it_ends(opened: Callable[..., Session], server: OpenAIServer, video: Path, case: Case) -> None:
     session = opened(video)
     server.script = list(case.turns)
-    began = time.monotonic()
     if case.error:
         with pytest.raises(AgentError, match=case.error):
             session.ask("How much?")
@@ -237,7 +234,7 @@ def test_a_question_to_it_ends(opened: Callable[..., Session], server: OpenAISer
         assert answer.usage.llm_calls <= STEPS + 1
     for at, text in case.told.items():
         assert text.removeprefix("A ") in told(server, at)
-    assert time.monotonic() - began < SECONDS and session.interrupted is None
+    assert session.interrupted is None
 
 
 def test_a_prompt_that_the_server_cut_is_told_and_ends_the_answer(

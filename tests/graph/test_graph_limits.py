@@ -18,6 +18,7 @@ from analyzer_agent.testing import call, fake_spec
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import Tool
 from graph_kit import LOOK, Make, Watched, calls, says, talking
+from patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -107,8 +108,8 @@ class TestBudgets:
 
 class TestStopping:
     def test_closing_the_events_stops_the_tools_and_keeps_what_was_found(self, talks: Make) -> None:
-        gate = threading.Event()
-        analyzer = Watched(lambda: gate.wait(0.05))
+        stops: list[threading.Event] = []
+        analyzer = Watched(lambda: stops and stops[0].wait(PATIENCE_S))
         talk = talks(
             calls(call("find_fake", ranges=[[0, 60]])),
             calls(call("find_fake", ranges=[[0, 60]])),
@@ -116,15 +117,14 @@ class TestStopping:
             tools=[Tool(fake_spec(analyzer))],
         )
         turns = TurnQueue()
-        running = turns.read(lambda turn: talk.agent.ask("t", "How much?", (), 1, turn.emit, turn.stop))
+        stop = threading.Event()
+        stops.append(stop)
+        running = turns.read(lambda turn: talk.agent.ask("t", "How much?", (), 1, turn.emit, turn.stop), stop)
         while not isinstance(next(running), ToolStarted):
             pass
         running.close()
-        before = len(analyzer.analyzed)
-        time.sleep(0.15)
-        assert len(analyzer.analyzed) == before < 8, "nothing runs on behind"
-        assert not [t for t in threading.enumerate() if t.name in ("agent",)]
-        gate.set()
+        assert len(analyzer.analyzed) <= 1
+        assert not [t for t in threading.enumerate() if t.name in ("agent",)], "nothing runs on behind"
         assert talk.ask("again").finished == "answered"
         spans = [grain.span for grain in analyzer.analyzed]
         assert len(set(spans)) == 8 and len(spans) <= 9, "at most the grain in flight is done again"
@@ -134,12 +134,12 @@ class TestStopping:
 
         def work() -> None:
             begun.set()
-            time.sleep(0.05)
+            talk.agent._nodes.cancel.wait(PATIENCE_S)
 
         talk = talks(calls(call("find_fake", ranges=[[0, 60]])), tools=[Tool(fake_spec(Watched(work)))])
 
         def stop() -> None:
-            assert begun.wait(5)
+            assert begun.wait(PATIENCE_S)
             talk.agent._nodes.cancel.set()
 
         threading.Thread(target=stop).start()

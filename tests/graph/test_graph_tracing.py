@@ -1,7 +1,6 @@
 """Runs of the graph leave through no tracing, whatever the environment says."""
 
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from analyzer_agent.testing import call
 from graph_kit import LOOK, Make, calls, says, talking
+from patience import wait_for
 
 
 @pytest.fixture
@@ -67,9 +67,11 @@ class TestTracing:
         get_env_var.cache_clear()
 
     def test_nothing_leaves_whatever_the_environment_says(self, talks: Make, collector: Collector) -> None:
+        from langchain_core.tracers.langchain import wait_for_all_tracers
+
         talk = talks(calls(LOOK), calls(LOOK, call("search_notes", query="x")), says())
         assert talk.ask("a secret question").finished == "answered"
-        time.sleep(0.5)
+        wait_for_all_tracers()
         assert collector.hits == []
 
     def test_the_collector_would_have_noticed(self, collector: Collector) -> None:
@@ -78,10 +80,7 @@ class TestTracing:
 
         RunnableLambda(lambda x: x).invoke("hello")
         wait_for_all_tracers()
-        deadline = time.monotonic() + 10
-        while not collector.hits and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert collector.hits, "or the test above proves nothing"
+        wait_for(lambda: bool(collector.hits))  # or the test above proves nothing
 
     def test_old_tracing_variables_break_nothing(self, talks: Make, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("LANGCHAIN_TRACING", "true")

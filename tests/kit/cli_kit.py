@@ -4,8 +4,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,14 +34,6 @@ def decline_whisper(folder: Path) -> None:
     """Let the user whose folders lie in `folder` have said that Whisper is not wanted."""
     (declined := folder / "xdg_data_home" / "analyzer-agent" / "whisper-declined").parent.mkdir(parents=True, exist_ok=True)
     declined.touch()
-
-
-def wait_for(done: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Wait until something is so; an AssertionError if it does not come about."""
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def type_line(process: "subprocess.Popen[str]", text: str) -> None:

@@ -14,6 +14,7 @@ from analyzer_agent.storage import Store
 from analyzer_agent.storage.ledger import Covered, Failed
 from analyzer_agent.testing import FakeAnalyzer, FakeVideo, fake_spec
 from analyzer_agent.timeline import TimeRange, instants, sample_end
+from patience import PATIENCE_S
 
 GRAIN = 8_000
 EVENTS = [(TimeRange(0, 3_000), "a"), (TimeRange(2_500, 21_000), "b"), (TimeRange(30_000, 30_100), "c"), (TimeRange(24_000, 48_000), "d")]
@@ -81,16 +82,19 @@ class Desk:
 
 
 class Slow(FakeAnalyzer):
-    """Takes `pause` seconds for each grain, and says when it begins one."""
+    """Takes `pause` seconds for each grain, or until that is set, and says when it begins one."""
 
-    def __init__(self, pause: float = 0.03, **more: Any) -> None:
+    def __init__(self, pause: float | threading.Event = 0.03, **more: Any) -> None:
         super().__init__(EVENTS, params={"slow": next(numbers)}, **more)
         self.pause, self.begun = pause, threading.Event()
 
     def analyze(self, video: Video, grains: Sequence[Grain]) -> Iterator[tuple[Grain, Sequence[Observation]]]:
         for grain in grains:
             self.begun.set()
-            time.sleep(self.pause)
+            if isinstance(self.pause, threading.Event):
+                assert self.pause.wait(PATIENCE_S)
+            else:
+                time.sleep(self.pause)
             yield from super().analyze(video, [grain])
 
 

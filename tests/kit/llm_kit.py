@@ -2,7 +2,7 @@
 
 import socket
 import threading
-import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.llm import open_model
 from analyzer_agent.protocols import ChatModel
 from openai_server import OpenAIServer
+from patience import wait_for
 
 ASK = [{"role": "user", "content": "How much?"}]
 
@@ -29,20 +30,32 @@ def failing(model: ChatModel, on_text: Any = None, **more: Any) -> AgentError:
     return error.value
 
 
-def cancelled_after(model: ChatModel, on_text: Any, delay: float = 0.4) -> float:
-    """Seconds between the cancel and the return."""
-    cancel, moments = threading.Event(), []
+def cancelled_once(ready: Callable[[], object], model: ChatModel, on_text: Any, cancel: threading.Event | None = None) -> None:
+    """Ask, and cancel that once something is so."""
+    cancel = cancel or threading.Event()
 
     def stop() -> None:
-        moments.append(time.monotonic())
+        wait_for(lambda: bool(ready()))
         cancel.set()
 
-    timer = threading.Timer(delay, stop)
-    timer.start()
+    stopper = threading.Thread(target=stop)
+    stopper.start()
     with pytest.raises(Cancelled):
         model.complete(ASK, TOOLS, on_text, cancel=cancel)
-    timer.join()
-    return time.monotonic() - moments[0]
+    stopper.join()
+
+
+class Unhurried(threading.Event):
+    """Never set, and keeps how long it was waited for instead of waiting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if timeout:
+            self.waits.append(timeout)
+        return False
 
 
 def free_port() -> int:

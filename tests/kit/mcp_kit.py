@@ -12,7 +12,6 @@ import pytest
 from analyzer_agent.config import Settings
 from analyzer_agent.service import FolderLibrary, Jobs, NamedFolders
 from analyzer_agent.testing import ScriptedModel
-from cli_kit import wait_for
 from session_kit import pier
 
 pytest.importorskip("mcp", reason="needs the extra mcp")
@@ -22,6 +21,7 @@ from mcp.server import Server
 from mcp.types import CallToolResult
 
 from analyzer_agent.mcp_server import create_server, http_app
+from patience import PATIENCE_S, wait_for
 
 TOKEN = "a-token-that-nobody-guesses"
 
@@ -86,7 +86,7 @@ async def http_client(address: str, token: str = TOKEN) -> AsyncIterator[Client]
 
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=60) as http,
+        httpx2.AsyncClient(headers=headers, timeout=PATIENCE_S) as http,
         Client(streamable_http_client(address, http_client=http)) as client,
     ):
         yield client

@@ -4,7 +4,7 @@ import io
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 HOSTILE = "</script><img src=x onerror=alert(1)> & <b>bold</b>"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+LONGEST_MS = 120_000
+"""How long a browser may take for one thing, on a busy machine."""
 SIZES = {"phone": (360, 740), "desk": (1440, 900)}
 
 
@@ -44,19 +46,27 @@ def chromium() -> "Iterator[Browser]":
 
 
 @contextmanager
-def opened(browser: "Browser", page: Path, size: str = "desk", scheme: Any = "light", address: str = "") -> "Iterator[Page]":
-    """Open a page from disk; any error in its console fails the test."""
+def visited(browser: "Browser", address: str, size: str = "desk", scheme: Any = "light") -> "Iterator[Page]":
+    """Open an address and wait until the page is ready; any error in its console fails the test."""
     width, height = SIZES[size]
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=size == "phone")
-    shown = context.new_page()
-    told: list[str] = []
-    shown.on("console", lambda message: told.append(message.text) if message.type in ("error", "warning") else None)
-    shown.on("pageerror", lambda error: told.append(str(error)))
-    shown.goto(f"{page.resolve().as_uri()}{address}")
-    shown.wait_for_selector("html[data-ready]")
-    yield shown
-    context.close()
-    assert told == [], told
+    try:
+        context.set_default_timeout(LONGEST_MS)
+        shown = context.new_page()
+        told: list[str] = []
+        shown.on("console", lambda message: told.append(message.text) if message.type in ("error", "warning") else None)
+        shown.on("pageerror", lambda error: told.append(str(error)))
+        shown.goto(address)
+        shown.wait_for_selector("html[data-ready]")
+        yield shown
+        assert told == [], told
+    finally:
+        context.close()
+
+
+def opened(browser: "Browser", page: Path, size: str = "desk", scheme: Any = "light", address: str = "") -> "AbstractContextManager[Page]":
+    """Open a page from disk; see `visited`."""
+    return visited(browser, f"{page.resolve().as_uri()}{address}", size, scheme)
 
 
 SETTLED = """async () => {
@@ -75,7 +85,7 @@ SETTLED = """async () => {
 
 def shows_frame(page: "Page", number: int) -> bool:
     """Tell whether the page's video comes to show the frame with this number: see `media_maker.drawing`."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + LONGEST_MS / 1000
     seen: list[int] = []
     while time.monotonic() < deadline:  # a browser may draw a sought frame a little later than it says
         seen.append(_counter(page))

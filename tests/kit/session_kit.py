@@ -12,6 +12,7 @@ from analyzer_agent.session import Session
 from analyzer_agent.testing import FakeAnalyzer, ScriptedModel, call, fake_spec
 from analyzer_agent.toolbox import Tool, Toolbox
 from media_maker import Clip, Text, write
+from patience import PATIENCE_S
 
 CUES = [(200, 900, "Welcome to the harbour."), (1000, 1800, "A crate costs forty pounds.")]
 
@@ -47,9 +48,6 @@ SUBTITLES = Reply(calls=(call("read_subtitles", ranges=[["0:00", "0:02"]]),))
 LOOK = Reply(calls=(call("find_fake", ranges=[["0:00", "0:02"]]),))
 
 
-HELD_AT_MOST_S = 60.0
-
-
 class Held:
     """A reply that is not given before `go` is set; `asked` is set once it is awaited."""
 
@@ -58,7 +56,7 @@ class Held:
 
     def __call__(self, messages: object) -> Reply:
         self.asked.set()
-        assert self.go.wait(HELD_AT_MOST_S)
+        assert self.go.wait(PATIENCE_S)
         return self.reply
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cli_kit import decline_whisper, environment
+from patience import PATIENCE_S
 
 _CONTROLLED = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
@@ -165,7 +166,7 @@ class Terminal:
             self.send("\x03")
             return self.end()
 
-    def until(self, done: Callable[[list[str]], bool], seconds: float = 60.0) -> list[str]:
+    def until(self, done: Callable[[list[str]], bool], seconds: float = PATIENCE_S) -> list[str]:
         """Return the lines on the screen once something is so of them; an AssertionError that shows them if it does not come about."""
         deadline = time.monotonic() + seconds
         while not done(lines := self.screen.lines()):
@@ -173,7 +174,7 @@ class Terminal:
             self._read(0.05)
         return lines
 
-    def end(self, seconds: float = 60.0) -> int:
+    def end(self, seconds: float = PATIENCE_S) -> int:
         """Return the exit code, once the program has ended and all of it is read."""
         deadline = time.monotonic() + seconds
         while self.process.poll() is None:

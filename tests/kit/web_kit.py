@@ -14,11 +14,10 @@ import pytest
 from analyzer_agent.config import Settings
 from analyzer_agent.service import FolderLibrary, Jobs, NamedFolders
 from analyzer_agent.testing import ScriptedModel
-from cli_kit import wait_for
+from patience import PATIENCE_S, wait_for
 from session_kit import Held
 
 TOKEN = "a-token-that-nobody-guesses"
-WAIT_S = 60.0
 
 
 @dataclass
@@ -31,7 +30,7 @@ class Served:
     def client(self, token: str = TOKEN, **more: Any) -> httpx.Client:
         """Return a client, by default one with the token."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return httpx.Client(base_url=self.base, headers=headers | more.pop("headers", {}), timeout=WAIT_S, **more)
+        return httpx.Client(base_url=self.base, headers=headers | more.pop("headers", {}), timeout=PATIENCE_S, **more)
 
 
 @contextmanager
@@ -58,6 +57,6 @@ def served(folder: Path, *replies: Any, store: Path | None = None, **more: Any) 
                 if isinstance(reply, Held):  # else a test that has failed waits for it
                     reply.go.set()
             server.should_exit = True
-            thread.join(WAIT_S)
+            thread.join(PATIENCE_S)
             library.close()
             assert not thread.is_alive()

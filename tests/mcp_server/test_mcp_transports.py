@@ -14,6 +14,7 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from mcp_kit import TOKEN, harbour, http_client, over_http, server_on, text_of
+from patience import PATIENCE_S
 from session_kit import SUBTITLES, Held, says
 
 
@@ -57,7 +58,7 @@ def test_a_job_outlives_its_client_over_http(tmp_path: Path) -> None:
 
     with server_on(harbour(tmp_path), SUBTITLES, held) as (server, _), over_http(server) as address:
         job = asyncio.run(first(address))
-        assert held.asked.wait(60)
+        assert held.asked.wait(PATIENCE_S)
         assert "Forty [#2]." in asyncio.run(second(address, job))
 
 
@@ -67,7 +68,7 @@ def test_a_call_that_its_client_gives_up_goes_on(tmp_path: Path) -> None:
     async def give_up(address: str) -> None:
         async with http_client(address) as client:
             call = asyncio.create_task(client.call_tool("ask", {"question": "What?", "videos": ["pier.mp4"]}))
-            await asyncio.to_thread(held.asked.wait, 60)
+            await asyncio.to_thread(held.asked.wait, PATIENCE_S)
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await call
@@ -80,7 +81,7 @@ def test_a_call_that_its_client_gives_up_goes_on(tmp_path: Path) -> None:
         asyncio.run(give_up(address))
         held.go.set()
         (job,) = jobs.all()
-        assert job.wait(60) and job.answer is not None
+        assert job.wait(PATIENCE_S) and job.answer is not None
         assert f"Job {job.id} (ask) answered" in asyncio.run(come_back(address))
 
 

@@ -3,7 +3,6 @@
 import errno
 import os
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
@@ -18,6 +17,7 @@ from analyzer_agent.media import MediaFile, fingerprint, open_video
 from analyzer_agent.media.container import StreamClock
 from analyzer_agent.timeline import TimeRange
 from media_maker import Clip, Tone, all_frames, drawing, number_of, write
+from patience import processor_seconds
 
 TALL = Clip(size=(128, 96), codec="libx264", bframes=0)
 BIG = Clip(times=[i * 40 for i in range(500)], size=(160, 120), tones=[Tone(end=20.0)], gop=25)
@@ -153,9 +153,8 @@ def test_fingerprint_of_a_huge_file_is_quick(tmp_path: Path) -> None:
     path = tmp_path / "huge.bin"
     with path.open("wb") as file:
         file.truncate(10 * 1024**3)
-    begin = time.perf_counter()
-    fingerprint(path)
-    assert time.perf_counter() - begin < 2
+    with processor_seconds(2):
+        fingerprint(path)
 
 
 def test_a_huge_file_opens_quickly(tmp_path: Path) -> None:
@@ -164,9 +163,8 @@ def test_a_huge_file_opens_quickly(tmp_path: Path) -> None:
         # A box that holds nothing and reaches to the end of the file.
         file.write(b"\0\0\0\1free" + (10 * 1024**3).to_bytes(8, "big"))
         file.truncate(path.stat().st_size + 10 * 1024**3)
-    begin = time.perf_counter()
-    video = open_video(path)
-    assert time.perf_counter() - begin < 3
+    with processor_seconds(3):
+        video = open_video(path)
     assert video.duration == 20_000
 
 

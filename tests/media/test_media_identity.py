@@ -114,17 +114,15 @@ def test_a_missing_segment_is_told_and_is_not_examined(tmp_path: Path, master: b
 
 
 @pytest.mark.parametrize("master", [False, True])
-def test_a_playlist_that_was_broken_off_is_read_from_its_beginning_without_waiting(tmp_path: Path, master: bool) -> None:
+def test_a_playlist_that_was_broken_off_is_read_from_its_beginning(tmp_path: Path, master: bool) -> None:
     path = encoded(tmp_path / "list.m3u8", replace(HLS, muxer={"hls_time": "1", "hls_list_size": "0"}, gop=25))
     path.write_text(path.read_text().replace("#EXT-X-ENDLIST\n", ""))
     assert path.read_text().count("#EXTINF") > 4
     if master:
         path = tmp_path / "master.m3u8"
         path.write_text(A_MASTER)
-    begin = time.perf_counter()
     video = open_video(path)
     assert [number_of(frame.image) for frame in video.frames(TimeRange(0, video.duration), 1)] == [0, 25, 50, 75, 100, 125]
-    assert time.perf_counter() - begin < 2
 
 
 def test_an_ffconcat_script_ends_before_a_missing_file(tmp_path: Path) -> None:

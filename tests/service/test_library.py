@@ -11,7 +11,7 @@ from analyzer_agent.config import Settings
 from analyzer_agent.media import container, content_id, identity
 from analyzer_agent.service import FolderLibrary, NamedFolders, library
 from analyzer_agent.session import Session
-from cli_kit import wait_for
+from patience import wait_for
 from session_kit import pier
 
 

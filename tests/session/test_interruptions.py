@@ -6,7 +6,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from analyzer_agent.protocols import Reply
 from analyzer_agent.session import Session
 from analyzer_agent.testing import FakeAnalyzer
 from analyzer_agent.timeline import TimeRange
+from patience import PATIENCE_S
 from session_kit import JUDGED, LOOK, says
 
 
@@ -80,8 +80,9 @@ class TestInterrupted:
                 for number, found in enumerate(super().analyze(video, grains)):
                     if number == 2 and not self.sent:
                         self.sent = True
+                        stop = session._turns._line[0].stop
                         os.kill(os.getpid(), signal.SIGINT)
-                        time.sleep(0.2)
+                        assert stop.wait(PATIENCE_S)
                     yield found
 
         analyzer = Interrupted([(TimeRange(0, 2000), "forty")])
@@ -159,7 +160,7 @@ class TestKilled:
                 store=str(store),
                 log=str(log),
             )
-            child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+            child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE_S)
             assert child.returncode == -signal.SIGKILL, child.stderr
             return opened(*rest, analyzer=Counting(str(log))), log
 

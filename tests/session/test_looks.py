@@ -23,6 +23,7 @@ from analyzer_agent.tools.engines import vision
 from analyzer_agent.tools.support.engine_pool import choose_engines
 from cli_kit import Cli, talk
 from openai_server import OpenAIServer, Turn
+from patience import PATIENCE_S
 
 
 def test_without_a_vision_model_it_says_how_to_name_one(tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ def test_sixteen_requests_run_four_at_a_time(tmp_path: Path) -> None:
         Reply(calls=(call("look", question="What is moored?", ranges=[[n, n + 0.9] for n in range(16)], every=0.45),)),
         Reply(calls=(call("finish", answer="Nothing.", notes=[], confidence="low", outcome="not_found"),)),
     )
-    running, most, lock, meeting = 0, 0, threading.Lock(), threading.Barrier(4, timeout=10)
+    running, most, lock, meeting = 0, 0, threading.Lock(), threading.Barrier(4, timeout=PATIENCE_S)
 
     def answer(body: Any) -> Turn:
         nonlocal running, most

@@ -1,5 +1,6 @@
 """One session used by several threads and by asyncio: questions wait for their turn, are stopped one by one, and closing ends all."""
 
+import _thread
 import asyncio
 import gc
 import os
@@ -18,10 +19,11 @@ import pytest
 from analyzer_agent import AgentError, Cancelled, Session, TimeRange
 from analyzer_agent.events import Answered, Event, ToolStarted
 from analyzer_agent.protocols import Reply
+from analyzer_agent.session.turn_queue import Turn, TurnQueue
 from analyzer_agent.testing import FakeAnalyzer, ScriptedModel, call, fake_spec
 from analyzer_agent.toolbox import Tool, Toolbox
-from cli_kit import wait_for
 from media_maker import Clip, Text, write
+from patience import PATIENCE_S, wait_for
 
 LOOK = Reply(calls=(call("find_fake", ranges=[["0:00", "0:02"]]),))
 FORTY = Reply(calls=(call("finish", answer="Forty [#1].", notes=[1], confidence="high", found=True),))
@@ -80,7 +82,7 @@ def in_thread(work: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
 
 
 def outcome(thread: threading.Thread) -> None:
-    thread.join(20)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()
 
 
@@ -156,22 +158,27 @@ class TestTwoThreads:
         assert [result.tool for result in told[0]] == ["find_fake"]
 
 
-def slow_work(begun: threading.Event) -> Callable[[], object]:
-    """Say that it has begun, and take its time."""
+def long_work(session: Session) -> threading.Event:
+    """Let the first piece that the analyzer looks at last until its question is stopped; the event is set when it begins."""
+    begun = threading.Event()
 
     def work() -> None:
-        begun.set()
-        time.sleep(0.05)
+        if not begun.is_set():
+            stop = session._turns._line[0].stop
+            begun.set()
+            assert stop.wait(PATIENCE_S)
 
-    return work
+    analyzer: Any = session.toolbox.tools["fake"].spec.bind({})
+    analyzer.each = work
+    return begun
 
 
 class TestStopping:
     def test_only_what_runs_is_stopped(self, opened: Callable[..., Session]) -> None:
-        at_work = threading.Event()
-        session = opened(3, each=slow_work(at_work))
+        session = opened(3)
+        at_work = long_work(session)
         first, told = in_thread(lambda: session.ask("0"))
-        assert at_work.wait(10)
+        assert at_work.wait(PATIENCE_S)
         second, answered = in_thread(lambda: session.ask("1"))
         wait_for(lambda: len(session._turns._line) == 2)
         session.cancel()
@@ -181,10 +188,10 @@ class TestStopping:
         assert answered[0].question == "1"
 
     def test_closing_ends_what_runs_and_turns_away_what_waits(self, opened: Callable[..., Session]) -> None:
-        at_work = threading.Event()
-        session = opened(3, each=slow_work(at_work))
+        session = opened(3)
+        at_work = long_work(session)
         first, told = in_thread(lambda: session.ask("0"))
-        assert at_work.wait(10)
+        assert at_work.wait(PATIENCE_S)
         second, turned_away = in_thread(lambda: session.ask("1"))
         wait_for(lambda: len(session._turns._line) == 2)
         session.close()
@@ -206,26 +213,28 @@ class TestStopping:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot send itself Ctrl-C there")
 def test_ctrl_c_stops_indexing(opened: Callable[..., Session]) -> None:
-    at_work = threading.Event()
-    pieces: list[float] = []
-
-    def each() -> None:
-        pieces.append(time.monotonic())
-        at_work.set()
-        time.sleep(0.05)
+    session = opened(1)
+    at_work = long_work(session)
 
     def interrupt() -> None:
-        at_work.wait(10)
+        at_work.wait(PATIENCE_S)
         os.kill(os.getpid(), signal.SIGINT)
 
-    session = opened(1, each=each)
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         session.index()
-    done = len(pieces)
-    time.sleep(0.2)
-    assert len(pieces) == done < 8, "nothing runs on behind"
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("calls")], "nothing runs on behind"
     assert session.index()[0].analyzed_ms > 0, "the rest was left to do"
+
+
+def test_ctrl_c_that_comes_just_before_the_wait_for_an_event_is_not_missed() -> None:
+    def work(turn: Turn) -> None:
+        time.sleep(0.1)  # so that the reader waits
+        _thread.interrupt_main()  # a signal that ends no wait
+        turn.stop.wait(PATIENCE_S)
+
+    with pytest.raises(KeyboardInterrupt):
+        list(TurnQueue().read(work))
 
 
 def test_closing_while_other_threads_read(opened: Callable[..., Session]) -> None:
@@ -234,12 +243,12 @@ def test_closing_while_other_threads_read(opened: Callable[..., Session]) -> Non
     begun = threading.Barrier(4)
 
     def read() -> None:
-        begun.wait(10)
+        begun.wait(PATIENCE_S)
         while session.notes() and session.search("forty"):
             pass
 
     readers = [in_thread(read) for _ in range(3)]
-    begun.wait(10)
+    begun.wait(PATIENCE_S)
     time.sleep(0.05)
     session.close()
     for thread, told in readers:
@@ -285,7 +294,7 @@ first_look(events)
 
 def test_a_process_ends_although_a_stream_was_left_open(clip: Path, tmp_path: Path, opened: Callable[..., Session]) -> None:
     code = LEFT_OPEN.format(folders=[str(Path(__file__).parent), *sys.path], clip=str(clip), store=str(tmp_path / "store.db"))
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE_S)
     assert ran.returncode == 0 and "Exception ignored" not in ran.stderr, ran.stderr
     session = opened()
     assert session.interrupted == "How much?" and [type(event) for event in session.resume()][-1] is Answered
@@ -313,24 +322,24 @@ class TestAsyncio:
         assert found.count(Answered) == 1 and found[-1] is Answered
 
     def test_the_loop_goes_on_meanwhile(self, opened: Callable[..., Session]) -> None:
-        session = opened(1, each=lambda: time.sleep(0.03))
+        beats = [0]
+        session = opened(1, each=lambda: wait_for(lambda: beats[0] >= 5))
 
-        async def beside() -> int:
-            asked, beats = asyncio.create_task(session.aask("0")), 0
+        async def beside() -> None:
+            asked = asyncio.create_task(session.aask("0"))
             while not asked.done():
                 await asyncio.sleep(0.01)
-                beats += 1
-            return beats
+                beats[0] += 1
 
-        assert asyncio.run(beside()) >= 5
+        asyncio.run(beside())
 
     def test_a_cancelled_task_stops_its_question_alone(self, opened: Callable[..., Session]) -> None:
-        at_work = threading.Event()
-        session = opened(3, each=slow_work(at_work))
+        session = opened(3)
+        at_work = long_work(session)
 
         async def cancel() -> str:
             first = asyncio.create_task(session.aask("0"))
-            await asyncio.to_thread(at_work.wait, 10)
+            await asyncio.to_thread(at_work.wait, PATIENCE_S)
             waiting, second = asyncio.create_task(session.aask("never")), asyncio.create_task(session.aask("1"))
             while len(session._turns._line) < 3:
                 await asyncio.sleep(0.01)
@@ -346,7 +355,8 @@ class TestAsyncio:
         assert turns[0]["answer"]["finished"] == "interrupted"
 
     def test_leaving_off_stops_the_question(self, opened: Callable[..., Session]) -> None:
-        session = opened(2, each=lambda: time.sleep(0.05))
+        session = opened(2)
+        long_work(session)
 
         async def leave() -> None:
             async for event in session.astream("0"):

@@ -9,12 +9,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from analyzer_agent.events import discard
+from analyzer_agent.events import Emit, Event, Waiting, discard
 from analyzer_agent.evidence.gap_runner import GapRunner
 from analyzer_agent.evidence.provenance import BoundAnalyzer, make_provenance
 from analyzer_agent.protocols import Grain, Video
@@ -38,7 +39,7 @@ class Dawdling(FakeAnalyzer):
             time.sleep(0.001)
 
 
-def work(path: Path) -> None:
+def work(path: Path, emit: Emit = discard) -> None:
     """Look at the whole video at three steps, coarse to fine, and for pieces."""
     video = FakeVideo(DURATION)
     events = [(TimeRange(n, n + 9_500), f"event {n}") for n in range(0, DURATION, 10_000)]
@@ -53,7 +54,7 @@ def work(path: Path) -> None:
         ):
             spec = fake_spec(analyzer, name=name, step=step)
             gap_runner = GapRunner(store, video, BoundAnalyzer(spec, analyzer, make_provenance(spec, analyzer, video)))
-            gap_runner.run(gap_runner.plan([TimeRange(0, DURATION)], step), "call", discard)
+            gap_runner.run(gap_runner.plan([TimeRange(0, DURATION)], step), "call", emit)
 
 
 def killed(action: Callable[[], object], ripe: Callable[[], bool], after: float) -> bool:
@@ -114,27 +115,28 @@ def grains_done(path: Path) -> tuple[int, int]:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked children")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_killed_thirty_times_is_as_good_as_never(tmp_path: Path) -> None:
-    whole, broken = tmp_path / "whole.db", tmp_path / "broken.db"
+    whole, broken = tmp_path / "whole.db", [tmp_path / "broken.db"]
     pick = random.Random(7)
     work(whole)
     final = grains_done(whole)
     stride = notes_made(whole) // KILLS
-    hits, partial, seen = 0, 0, set()
-    for _ in range(KILLS):
-        goal = notes_made(broken) + pick.randrange(0, stride)
-        hit = killed(lambda: work(broken), noted(broken, goal), pick.uniform(0, 0.006))
-        state = grains_done(broken)
-        hits += hit
-        partial += hit and state not in ((0, 0), final)
-        seen.add(state)
-    assert hits >= 25, f"only {hits} of {KILLS} kills hit the work"
-    assert partial >= 10 and len(seen) >= 8, f"{partial} kills left partial coverage, {len(seen)} different states"
-    started = time.monotonic()
-    work(broken)
-    assert time.monotonic() - started < 20, "claims of the dead were waited for"
-    assert contents(broken) == contents(whole)
-    with closing(sqlite3.connect(broken)) as db:
-        assert db.execute("SELECT count(*) FROM claims").fetchone() == (0,)
+    hits, states = 0, []
+    while hits < KILLS:
+        store = broken[-1]
+        goal = notes_made(store) + pick.randrange(0, stride)
+        hits += killed(partial(work, store), noted(store, goal), pick.uniform(0, 0.006))
+        states.append(grains_done(store))
+        if states[-1] == final:  # on a busy machine the work may be done before all the kills
+            broken.append(tmp_path / f"broken{len(broken)}.db")
+    halfway = [state for state in states if state not in ((0, 0), final)]
+    assert len(halfway) >= 10 and len(set(halfway)) >= 8
+    for store in broken:
+        events: list[Event] = []
+        work(store, events.append)
+        assert not any(isinstance(event, Waiting) for event in events), "claims of the dead were waited for"
+        assert contents(store) == contents(whole)
+        with closing(sqlite3.connect(store)) as db:
+            assert db.execute("SELECT count(*) FROM claims").fetchone() == (0,)
 
 
 INDEX = """

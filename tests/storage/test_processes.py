@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from analyzer_agent.timeline import TimeRange, instants, sample_end
+from patience import PATIENCE_S
 from places import ROOT
 
 PROCESSES = 8
@@ -71,7 +72,7 @@ def test_eight_processes_at_once(tmp_path: Path, step: int) -> None:
         assert child.stdin
         child.stdin.write("go\n")
         child.stdin.flush()
-    told = [child.communicate(timeout=60) for child in children]
+    told = [child.communicate(timeout=PATIENCE_S) for child in children]
     assert [(out, err, child.returncode) for (out, err), child in zip(told, children, strict=True)] == [("done\n", "", 0)] * PROCESSES
 
     log = [line.rstrip(";").split(" ") for line in (tmp_path / "log").read_text().splitlines()]

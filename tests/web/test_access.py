@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from patience import PATIENCE_S
 from session_kit import pier
 from web_kit import TOKEN, Served, served
 
@@ -105,7 +106,7 @@ def test_no_path_outside_the_named_folders_is_read(server: Served, video: str) -
 )
 def test_only_the_files_of_the_page_are_static(server: Served, path: str) -> None:
     host, port = server.base.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=60) as line:  # a client would tidy the path
+    with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as line:  # a client would tidy the path
         line.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n".encode())
         assert b" 404 " in line.makefile("rb").readline()
 

@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
+from patience import PATIENCE_S
 from session_kit import SUBTITLES, Held, pier, says
-from web_kit import WAIT_S, served
+from web_kit import served
 
 pytest.importorskip("starlette", reason="needs the extra page")
 
@@ -61,7 +62,7 @@ def test_a_client_comes_back_in_the_middle_and_another_reads_beside_it(tmp_path:
     held = Held(says("Forty [#2].", 2))
     with served(tmp_path, SUBTITLES, held) as server, server.client() as client, server.client() as other:
         job = client.post("/api/ask", json=QUESTION).json()["id"]
-        assert held.asked.wait(WAIT_S)
+        assert held.asked.wait(PATIENCE_S)
         first = messages(client, job, most=2)
         running = client.get("/api/jobs").json()["jobs"]
         assert [one["id"] for one in running] == [job] and running[0]["state"] == "running"
@@ -78,9 +79,9 @@ def test_two_clients_ask_at_once_and_one_is_stopped(tmp_path: Path) -> None:
     one, two = Held(SUBTITLES), Held(SUBTITLES)
     with served(tmp_path, one, two, says("Forty [#2].", 2)) as server, server.client() as client, server.client() as other:
         first = client.post("/api/ask", json=QUESTION).json()
-        assert one.asked.wait(WAIT_S)
+        assert one.asked.wait(PATIENCE_S)
         second = other.post("/api/ask", json=QUESTION).json()
-        assert two.asked.wait(WAIT_S)
+        assert two.asked.wait(PATIENCE_S)
         busy = other.post("/api/ask", json=QUESTION | {"session": first["session"]})
         assert busy.status_code == 429 and "another question" in busy.json()["error"] and busy.headers["retry-after"]
         assert client.post(f"/api/jobs/{first['id']}/cancel").status_code == 202
@@ -170,7 +171,7 @@ def test_the_end_of_the_server_ends_the_streams_at_once(tmp_path: Path, caplog: 
     held = Held(says("Forty [#2].", 2))
     with served(tmp_path, SUBTITLES, held) as server, server.client() as client:
         job = client.post("/api/ask", json=QUESTION).json()["id"]
-        assert held.asked.wait(WAIT_S)
+        assert held.asked.wait(PATIENCE_S)
         with client.stream("GET", f"/api/jobs/{job}/events") as answer:
             lines = answer.iter_lines()
             assert next(lines) == "retry: 1000"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cli_kit import wait_for
+from patience import PATIENCE_S, wait_for
 from session_kit import SUBTITLES, Held, pier, says
-from web_kit import TOKEN, WAIT_S, Served, served
+from web_kit import TOKEN, Served, served
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -23,7 +23,7 @@ QUESTION: Any = [{"role": "system", "content": "Be brief."}, {"role": "user", "c
 def asked(server: Served, token: str = TOKEN) -> "Iterator[OpenAI]":
     from openai import OpenAI
 
-    with OpenAI(base_url=f"{server.base}/v1", api_key=token, max_retries=0, timeout=WAIT_S) as client:
+    with OpenAI(base_url=f"{server.base}/v1", api_key=token, max_retries=0, timeout=PATIENCE_S) as client:
         yield client
 
 
@@ -74,7 +74,7 @@ def test_a_client_that_leaves_stops_its_question(tmp_path: Path) -> None:
     with served(tmp_path, SUBTITLES, held) as server, asked(server) as client:
         with client.chat.completions.create(model="analyzer-agent", messages=QUESTION, stream=True) as stream:
             next(stream)
-            assert held.asked.wait(WAIT_S)
+            assert held.asked.wait(PATIENCE_S)
         held.go.set()
         wait_for(lambda: server.jobs.all()[0].ended)
         assert server.jobs.all()[0].state.value in ("stopped", "answered")  # the answer may have come first

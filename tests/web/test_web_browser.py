@@ -14,9 +14,10 @@ from analyzer_agent.media import content_id
 from analyzer_agent.protocols import Reply
 from analyzer_agent.service import library
 from analyzer_agent.session import Session
-from page_kit import SIZES
+from page_kit import SIZES, visited
+from patience import PATIENCE_S
 from session_kit import JUDGED, SUBTITLES, Held, pier, says
-from web_kit import TOKEN, WAIT_S, Served, served
+from web_kit import TOKEN, Served, served
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -24,30 +25,17 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 pytest.importorskip("uvicorn", reason="needs the extra page")
 
-LONGEST_MS = 30_000
 FORTY = says("Forty pounds [#2].", 2)
 OPEN = says("Forty pounds [#2].", 2, not_examined="what a basket costs")
 LOOKED = [(size, scheme) for size in SIZES for scheme in ("light", "dark")]
 
 
 @contextmanager
-def visited(browser: "Browser", server: Served, path: str = "/", size: str = "desk", scheme: Any = "light") -> "Iterator[Page]":
-    """Open a page of the server with the token; no wait is endless, and any error in the console fails the test."""
-    width, height = SIZES[size]
-    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=size == "phone")
-    try:
-        context.set_default_timeout(LONGEST_MS)
-        shown = context.new_page()
-        told: list[str] = []
-        shown.on("console", lambda message: told.append(message.text) if message.type in ("error", "warning") else None)
-        shown.on("pageerror", lambda error: told.append(str(error)))
-        shown.goto(f"{server.base}{path}{'&' if '?' in path else '?'}token={TOKEN}")
-        shown.wait_for_selector("html[data-ready]")
+def entered(browser: "Browser", server: Served, path: str = "/", size: str = "desk", scheme: Any = "light") -> "Iterator[Page]":
+    """Open a page of the server with the token; see `visited`."""
+    with visited(browser, f"{server.base}{path}{'&' if '?' in path else '?'}token={TOKEN}", size, scheme) as shown:
         assert TOKEN not in shown.url
         yield shown
-        assert told == [], told
-    finally:
-        context.close()
 
 
 def ask(shown: "Page", question: str = "What does a crate cost?") -> None:
@@ -67,7 +55,7 @@ def test_a_question_is_answered_while_one_watches_and_gone_on_with(browser: "Bro
     held = Held(Reply(text="It may be ", calls=FORTY.calls))
     with (
         served(tmp_path, SUBTITLES, held, says("In pounds [#2].", 2)) as server,
-        visited(browser, server, "/watch?video=pier.mp4", size) as shown,
+        entered(browser, server, "/watch?video=pier.mp4", size) as shown,
     ):
         ask(shown)
         shown.locator(".steps .done", has_text="read_subtitles").wait_for()
@@ -89,10 +77,10 @@ def test_the_list_of_videos_is_there_at_once_and_fills_in(browser: "Browser", tm
     with Session(pier(tmp_path), settings=Settings(store=tmp_path / "s.db", tools=("subtitles",))) as session:
         session.index()
     go = threading.Event()
-    monkeypatch.setattr(library, "content_id", lambda *given: content_id(*given) if go.wait(WAIT_S) else "")
+    monkeypatch.setattr(library, "content_id", lambda *given: content_id(*given) if go.wait(PATIENCE_S) else "")
     with served(tmp_path, SUBTITLES) as server:
         try:
-            with visited(browser, server) as shown:
+            with entered(browser, server) as shown:
                 shown.locator("#videos li", has_text="looking").wait_for()
                 shown.locator("#videos input").focus()
                 go.set()
@@ -105,12 +93,12 @@ def test_the_list_of_videos_is_there_at_once_and_fills_in(browser: "Browser", tm
 def test_a_reload_in_the_middle_and_a_second_browser_show_the_same_question(browser: "Browser", tmp_path: Path) -> None:
     pier(tmp_path)
     held = Held(FORTY)
-    with served(tmp_path, SUBTITLES, held) as server, visited(browser, server, "/watch?video=pier.mp4") as shown:
+    with served(tmp_path, SUBTITLES, held) as server, entered(browser, server, "/watch?video=pier.mp4") as shown:
         ask(shown)
-        assert held.asked.wait(WAIT_S)
+        assert held.asked.wait(PATIENCE_S)
         shown.reload()
         shown.locator(".steps .done", has_text="read_subtitles").wait_for()
-        with visited(browser, server, shown.url.removeprefix(server.base)) as other:
+        with entered(browser, server, shown.url.removeprefix(server.base)) as other:
             other.locator(".steps .done", has_text="read_subtitles").wait_for()
             held.go.set()
             answered(shown, "Forty pounds")
@@ -120,9 +108,9 @@ def test_a_reload_in_the_middle_and_a_second_browser_show_the_same_question(brow
 def test_a_question_is_stopped_and_what_was_found_is_kept(browser: "Browser", tmp_path: Path) -> None:
     pier(tmp_path)
     held = Held(FORTY)
-    with served(tmp_path, SUBTITLES, held) as server, visited(browser, server, "/watch?video=pier.mp4") as shown:
+    with served(tmp_path, SUBTITLES, held) as server, entered(browser, server, "/watch?video=pier.mp4") as shown:
         ask(shown)
-        assert held.asked.wait(WAIT_S)
+        assert held.asked.wait(PATIENCE_S)
         shown.get_by_role("button", name="Stop").click()
         shown.locator("#live button:disabled").wait_for()
         held.go.set()
@@ -135,7 +123,7 @@ def test_looking_further_asks_again_where_something_was_left_open(browser: "Brow
     pier(tmp_path)
     with (
         served(tmp_path, SUBTITLES, OPEN, says("Forty pounds, no more [#2].", 2), JUDGED) as server,
-        visited(browser, server, "/watch?video=pier.mp4") as shown,
+        entered(browser, server, "/watch?video=pier.mp4") as shown,
     ):
         ask(shown)
         answered(shown, "Forty pounds")
@@ -146,7 +134,7 @@ def test_looking_further_asks_again_where_something_was_left_open(browser: "Brow
 
 def test_faults_are_told_where_one_asks(browser: "Browser", tmp_path: Path) -> None:
     pier(tmp_path)
-    with served(tmp_path) as server, visited(browser, server, "/watch?video=pier.mp4") as shown:
+    with served(tmp_path) as server, entered(browser, server, "/watch?video=pier.mp4") as shown:
         ask(shown, "???")
         shown.locator("#ask", has_text="There is no word in the question").wait_for()
         shown.locator("#live").wait_for(state="hidden")
@@ -156,7 +144,7 @@ def test_videos_are_chosen_dropped_and_searched(browser: "Browser", tmp_path: Pa
     pier(tmp_path)
     (tmp_path / "more").mkdir()
     pier(tmp_path / "more").rename(tmp_path / "more" / "b.mp4")  # a copy, which has the same notes
-    with served(tmp_path, SUBTITLES, FORTY) as server, visited(browser, server) as shown:
+    with served(tmp_path, SUBTITLES, FORTY) as server, entered(browser, server) as shown:
         shown.get_by_label("Choose pier.mp4").check()
         drop = """([name, size]) => {
           const carried = new DataTransfer();
@@ -187,13 +175,13 @@ def test_axe_finds_no_fault(browser: "Browser", tmp_path: Path, size: str, schem
     pytest.importorskip("axe_playwright_python", reason="needs axe: pip install axe-playwright-python")
     pier(tmp_path)
     held = Held(OPEN)
-    with served(tmp_path, SUBTITLES, held) as server, visited(browser, server, "/", size, scheme) as shown:
+    with served(tmp_path, SUBTITLES, held) as server, entered(browser, server, "/", size, scheme) as shown:
         assert faults(shown) == []
         shown.get_by_role("link", name="pier.mp4").click()
         shown.wait_for_selector("html[data-ready]")
         assert faults(shown) == []
         ask(shown)
-        assert held.asked.wait(WAIT_S)
+        assert held.asked.wait(PATIENCE_S)
         shown.locator(".steps .done").first.wait_for()
         assert faults(shown) == []
         held.go.set()

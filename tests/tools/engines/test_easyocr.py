@@ -94,10 +94,10 @@ def test_what_easyocr_reads_is_told_in_milliseconds_without_importing_it(tmp_pat
         from pathlib import Path
         from analyzer_agent.protocols import EngineConfig
         from analyzer_agent.tools.engines.easyocr import ENGINE
-        before, began = dict(os.environ), time.perf_counter()
+        before, began = dict(os.environ), time.process_time()
         reason = ENGINE.unsupported_reason(EngineConfig(weights=Path(sys.argv[1])), {"languages": ["ja", "ko"]})
         assert reason == "cannot read ko together with ja"
-        assert time.perf_counter() - began < 0.25
+        assert time.process_time() - began < 0.25
         assert dict(os.environ) == before
         assert not {"easyocr", "torch"} & sys.modules.keys()
     """

@@ -127,9 +127,9 @@ def test_finding_takes_milliseconds_and_imports_nothing(coca_weights: Path, tmp_
         from analyzer_agent.protocols import EngineConfig
         from analyzer_agent.tools.engines import open_clip as door
         door.find_clip(EngineConfig())
-        began = time.perf_counter()
+        began = time.process_time()
         assert door.find_coca(EngineConfig(weights=Path(sys.argv[1]))).weights and door.find_clip(EngineConfig()).missing
-        assert time.perf_counter() - began < 0.25
+        assert time.process_time() - began < 0.25
         assert not {"torch", "open_clip", "PIL", "huggingface_hub"} & set(sys.modules)
     """
     run = [sys.executable, "-c", textwrap.dedent(code), str(coca_weights)]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from patience import PATIENCE_S
+
 ENGINES = {
     "silero": "from analyzer_agent.tools.engines.silero import ENGINE as engine",
     "rapidocr": "from analyzer_agent.tools.engines.rapidocr import ENGINE as engine",
@@ -19,6 +21,6 @@ def test_loading_leaves_no_trace_in_the_home(door: str, tmp_path: Path) -> None:
     code += "engine.load(EngineConfig())\nassert dict(os.environ) == before, 'the environment was changed'\nprint('loaded')"
     home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("ORT_", "XDG_"))}
-    run = subprocess.run([sys.executable, "-c", code], env=clean | home, capture_output=True, text=True, timeout=120)
+    run = subprocess.run([sys.executable, "-c", code], env=clean | home, capture_output=True, text=True, timeout=PATIENCE_S)
     assert run.stdout.strip() == "loaded", run.stderr
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

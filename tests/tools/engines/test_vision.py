@@ -13,6 +13,7 @@ from analyzer_agent.protocols.metering import count_call, metering
 from analyzer_agent.records import TokenUsage
 from analyzer_agent.tools.engines import vision
 from analyzer_agent.tools.engines.vision import Sight, parse_sight
+from patience import PATIENCE_S
 
 QUESTION = "Which colour has the flag?"
 TIMES = [5_000, 5_271, 7_000]
@@ -104,7 +105,7 @@ def test_a_sheet_is_one_picture_with_every_frame_under_its_time() -> None:
 
 
 def test_captions_are_asked_for_four_at_a_time_and_keep_their_order() -> None:
-    meeting = threading.Barrier(4, timeout=5)
+    meeting = threading.Barrier(4, timeout=PATIENCE_S)
 
     class Several(Eyes):
         def describe(self, images: Any, prompt: str, labels: Any = ()) -> str:
