@@ -29,7 +29,9 @@ def build_answer(outcome: Outcome, toolbox: Toolbox, model: ChatModel, session: 
         left += toolbox.unexamined()
         examined = [part for one in toolbox.session_videos.values() for part in examined_parts(toolbox.store, one, toolbox.readable)]
     elif any(citation.kind == "speech" for citation in cited):
-        left += toolbox.unheard() + toolbox.other_tracks("speech")  # lookups of stored notes do not report it
+        # Lookups of stored notes do not report it.
+        of = {note.video for note in toolbox.store.notes.get(checked.cited).values()} if toolbox.is_library else None
+        left += toolbox.unheard(of) + toolbox.other_tracks("speech", of)
     return Answer(
         text=toolbox.titled(checked.text) or NO_ANSWER,
         citations=tuple(cited),

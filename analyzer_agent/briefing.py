@@ -15,11 +15,14 @@ from analyzer_agent.timeline import clock, total
 from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
 from analyzer_agent.toolbox.analyzer_call import measured_speed, seconds_per_request
 from analyzer_agent.toolbox.coverage import asking, coverage_by_analyzer
+from analyzer_agent.toolbox.library_coverage import library_coverage, library_lines
+from analyzer_agent.toolbox.library_tools import FIND_VIDEOS, library_facts
 from analyzer_agent.toolbox.note_tools import Survey
 from analyzer_agent.toolbox.schemas import SURVEY
+from analyzer_agent.wording import first_few
 
 _NOT_A_LANGUAGE = re.compile(r"[^A-Za-z0-9-]+")
-_TRACKS_SHOWN = 12
+_TRACKS_SHOWN, _NAMED = 12, 3
 NOTHING_YET = "- nothing yet"
 """What is covered in a session that begins."""
 _LONG_MS = 600_000
@@ -41,14 +44,18 @@ class Briefing:
         applicable = {tool.spec.tool for tool in toolbox.offered}
         applicable |= {SURVEY} if toolbox.surveys else set()
         applicable |= {"long"} if max(one.scope.length for one in session_videos) > _LONG_MS else set()
-        videos = [_video(session_video) for session_video in session_videos]
+        applicable |= {FIND_VIDEOS} if toolbox.is_library else set()
+        videos = [_library(session_videos)] if toolbox.is_library else [_video(session_video) for session_video in session_videos]
         # The reasons are told where such a tool is called all the same: they are long, and of no use otherwise.
         absent = ", ".join(name for name in toolbox.unavailable if toolbox.has_input(name))
         told = "\n".join([*videos, *([f"- cannot run here: {absent}"] if absent else [])])
         return _applying(render("manager", videos=told), applicable)
 
     def covered(self) -> str:
-        """Return which parts each analyzer has covered, a line each."""
+        """Return which parts each analyzer has covered, a line each; of a library, of how many videos."""
+        if self._toolbox.is_library:
+            told = library_lines(library_coverage(self._toolbox.reader, list(self._toolbox.session_videos.values())))
+            return "\n".join(f"- {line}" for line in told) or NOTHING_YET
         return "\n".join(_covered(self._toolbox, session_video) for session_video in self._toolbox.session_videos.values())
 
     def costs(self) -> str:
@@ -70,6 +77,13 @@ def _applying(text: str, applicable: Collection[str]) -> str:
             continue
         lines.append(_CONDITION.sub(r"\1", line))
     return "\n".join(lines)
+
+
+def _library(session_videos: Sequence[SessionVideo]) -> str:
+    names = first_few([f'"{one.name}"' for one in session_videos], _NAMED)
+    scopes = {one.scope.start == 0 and one.scope.end == one.video.duration for one in session_videos}
+    part = "; only a part of each may be used" if scopes != {True} else ""
+    return f"- a library of {library_facts(session_videos)}{part}: {names}"
 
 
 def _video(session_video: SessionVideo) -> str:
@@ -133,9 +147,9 @@ def _costs(toolbox: Toolbox) -> str:
 
 def _is_done(toolbox: Toolbox, tool: Tool) -> bool:
     """Return whether an analyzer that looks at everything has covered all that it can look at."""
-    able = [one for one in toolbox.session_videos.values() if not one.missing_input(tool.spec)]
-    if tool.spec.step or tool.spec.required:
+    if tool.spec.step or tool.spec.required or toolbox.is_library:
         return False
+    able = [one for one in toolbox.session_videos.values() if not one.missing_input(tool.spec)]
     return all(total(toolbox.covered(one).get(tool.spec.name, [])) == one.scope.length for one in able)
 
 

@@ -120,8 +120,7 @@ def search_ranked(
         kinds: only notes of these kinds.
         limit: the most matches to return.
     """
-    parts = parts_of(query)
-    words = [part for part in parts if part not in _FUNCTION_WORDS] or parts
+    words = content_words(query)
     sought = " ".join(words)
     whole = _distinct(reader, reader.store.notes.holding(sought, videos=videos, span=span, kinds=kinds), kinds, limit)
     if len(words) < 2 or has_phrase(query):
@@ -132,6 +131,12 @@ def search_ranked(
     others = [run for run in some if not told.intersection(note.id for note in run.notes)]
     others.sort(key=lambda run: -_held(run.text, words))
     return RankedMatches(tuple(words), tuple(whole), tuple(others[: limit - len(whole)]))
+
+
+def content_words(query: str) -> list[str]:
+    """Return the words and phrases of a query without those that have no meaning of their own, unless it has no others."""
+    parts = parts_of(query)
+    return [part for part in parts if part not in _FUNCTION_WORDS] or parts
 
 
 def _held(text: str, words: Sequence[str]) -> int:

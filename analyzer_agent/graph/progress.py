@@ -17,7 +17,7 @@ Coverage = Mapping[tuple[str, str], list[TimeRange]]
 
 def coverage(toolbox: Toolbox) -> Coverage:
     """Return what is covered now."""
-    return {(name, analyzer): spans for name, one in toolbox.session_videos.items() for analyzer, spans in toolbox.covered(one).items()}
+    return {(name, analyzer): spans for name, done in toolbox.covered_by_name().items() for analyzer, spans in done.items()}
 
 
 def newly_covered(toolbox: Toolbox, before: Coverage) -> str:

@@ -36,13 +36,14 @@ from analyzer_agent.records.notes import (
     gap,
 )
 from analyzer_agent.records.pictures import ShownPicture
-from analyzer_agent.records.questions import QuestionRecord, VideoRecord
+from analyzer_agent.records.questions import FEW_VIDEOS, QuestionRecord, VideoRecord
 from analyzer_agent.records.usage import NO_CALLS, Price, TokenUsage, Usage
 
 __all__ = [
     "ABSENCE",
     "CONCLUSIVE",
     "DOUBT",
+    "FEW_VIDEOS",
     "GAP",
     "JSON",
     "KINDS",

@@ -6,6 +6,9 @@ from analyzer_agent.records.answers import ToolResult
 from analyzer_agent.records.notes import ShownNote
 from analyzer_agent.timeline import TimeRange
 
+FEW_VIDEOS = 8
+"""Up to so many videos a manager is told each by name; more are a library, which has tools of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class VideoRecord:

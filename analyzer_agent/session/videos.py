@@ -23,11 +23,11 @@ from analyzer_agent.media import (
     open_video,
 )
 from analyzer_agent.protocols import Spec
+from analyzer_agent.records import FEW_VIDEOS
 from analyzer_agent.session.library import hide_superseded, keep_video
 from analyzer_agent.storage import KnownFile, Store, StoredSums
 from analyzer_agent.timeline import TimeRange, clock, seconds
 from analyzer_agent.toolbox import SessionVideo
-from analyzer_agent.toolbox.session_video import FEW_VIDEOS
 
 OpenVideo: TypeAlias = MediaFile | MissingVideo | KeptVideo
 

@@ -124,6 +124,8 @@ def _looked(notes: SessionNotes, basis: _Basis, session_video: SessionVideo, sco
     span = scope.within(video.picture) if needs == "picture" and video.picture else scope
     if span is None:
         return [], []
+    if notes.is_library and analyzer not in notes.store.covered_videos.examined([video.id])[video.id]:
+        return [], [Examined(analyzer, (spec.grain if spec.exact else spec.step) if spec else 0, span, notes.titles[video.id])]
     others = notes.store.notes.provenances(video=video.id, analyzer=analyzer)
     keys = [other.key for other in others if basis.serves(other, _options(notes, other))]
     lost = [u.span for u in notes.reader.unheard(video.id, span, keys) if u.reason in LOST or u.reason == "not_understood"]

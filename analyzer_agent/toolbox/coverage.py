@@ -7,9 +7,10 @@ from analyzer_agent.evidence.coverage_steps import finest_steps
 from analyzer_agent.evidence.merging import NoteReader
 from analyzer_agent.evidence.rendering import spans_text
 from analyzer_agent.protocols import Spec
-from analyzer_agent.records import GAP, LOST, Examined
+from analyzer_agent.records import FEW_VIDEOS, GAP, LOST, Examined
 from analyzer_agent.storage import Covered, Store
 from analyzer_agent.timeline import TimeRange, merge, seconds
+from analyzer_agent.toolbox.library_coverage import library_coverage, library_lines
 
 if TYPE_CHECKING:
     from analyzer_agent.toolbox.session_video import SessionVideo
@@ -106,9 +107,12 @@ def coverage_sentence(
 ) -> str:
     """Return a sentence on the coverage by some analyzers: an empty result does not mean that nothing is there.
 
-    By default these are all but those that answer one question each.
+    By default these are all but those that answer one question each. Of a library its length does not
+    depend on the number of videos.
     """
     parts, several = list[str](), [*session_videos]
+    if len(several) > FEW_VIDEOS:
+        return f"Analyzed so far: {'. '.join(library_lines(library_coverage(reader, several, among, span))) or 'nothing yet'}."
     if among is None:
         among = {name for name in reader.specs if name not in asking(reader.specs) and (reader.only is None or name in reader.only)}
     for session_video in several:

@@ -14,11 +14,12 @@ from analyzer_agent.evidence.rarity import rarest_first, rarity_lines
 from analyzer_agent.evidence.rendering import as_line, fenced_result, shown_note
 from analyzer_agent.evidence.search import Occurrence, every_match, misread_words
 from analyzer_agent.fencing import echoes_fenced, quoted
-from analyzer_agent.records import ToolCall, ToolResult
+from analyzer_agent.records import FEW_VIDEOS, ToolCall, ToolResult
 from analyzer_agent.storage.note_table import MAX_ROWS, NoteTable
 from analyzer_agent.timeline import TimeRange, seconds
 from analyzer_agent.toolbox.coverage import coverage_by_analyzer, coverage_sentence, examined
-from analyzer_agent.toolbox.note_tools import searched_range, with_misread
+from analyzer_agent.toolbox.library_tools import chosen_videos, searched_range
+from analyzer_agent.toolbox.note_tools import with_misread
 from analyzer_agent.toolbox.session_video import SessionVideo
 
 PAGE = 40
@@ -42,17 +43,17 @@ def find_all(reader: NoteReader, session_videos: Mapping[str, SessionVideo], cal
     if not any(map(str.isalnum, words)) and not kinds:
         raise ToolRefusal("Give 'words', 'kinds' or both: there is nothing to find.")
     span = searched_range(session_videos, args)
-    chosen = [session_videos[args["video"]]] if "video" in args else list(session_videos.values())
+    chosen = chosen_videos(session_videos, args)
     scopes = {one.video.id: part for one in chosen if (part := span.within(one.scope))}
     found = every_match(reader, words, scopes, kinds)
     among = _analyzers(reader, kinds)
     sought = f"{quoted(words)[1:-1]!r} " if words else ""
     what = echoes_fenced(f"{sought}in {', '.join(kinds)}" if kinds else sought.strip(), words)
     near = [] if found or not words else every_match(reader, words, scopes, kinds, beginnings=True)
-    alike = misread_words(reader, words, scopes, kinds) if words else []
+    alike = misread_words(reader, words, scopes, kinds) if words and len(scopes) <= FEW_VIDEOS else []
     looked = coverage_sentence(reader, chosen, span, among)
     if not found and not near:
-        absent = _absences(reader, scopes, chosen, words, kinds, among)
+        absent = _absences(reader, scopes, chosen, words, kinds, among) if len(chosen) <= FEW_VIDEOS else []
         lines = with_misread("\n".join(as_line(run) for run in absent), alike)
         shown = tuple(shown_note([run]) for run in absent)
         head = f"No note matches {what}. {looked}" if not lines else f"No note matches {what}. {looked.rstrip('.')}"
@@ -62,8 +63,10 @@ def find_all(reader: NoteReader, session_videos: Mapping[str, SessionVideo], cal
     if (count := sum(len(one.runs) for one in found)) > len(found):
         head += f" ({count} notes)"
     names = {one.video.id: one.name for one in chosen} if len(session_videos) > 1 else {}
+    if len(chosen) > FEW_VIDEOS:
+        head += f" in {len({one.runs[0].video for one in found})} of {len(chosen)} videos"
     if args.get("show") == "count":
-        lines, told = _ids(found)
+        lines, told = _counts(found, names) if len(chosen) > FEW_VIDEOS else _ids(found)
     elif args.get("show") == "rarest":
         groups = rarest_first(reader, [run for one in found for run in one.runs], scopes)
         head += f"; alike ones by place in {len(groups)} lines, rarest first"
@@ -100,6 +103,17 @@ def _ids(found: Sequence[Occurrence]) -> tuple[str, list[MergedNote]]:
     told = [one.runs[0] for one in found][:_IDS_NAMED]
     more = f" and {len(found) - _IDS_NAMED} more" if len(found) > _IDS_NAMED else ""
     return " ".join(f"#{run.id}" for run in told) + more, told
+
+
+def _counts(found: Sequence[Occurrence], names: Mapping[str, str]) -> tuple[str, list[MergedNote]]:
+    """Return how often each of many videos has it, the most first, with one note of each to cite."""
+    by_video: dict[str, list[Occurrence]] = {}
+    for one in found:
+        by_video.setdefault(one.runs[0].video, []).append(one)
+    most = sorted(by_video.items(), key=lambda item: -len(item[1]))
+    lines = [f"{names[video]}: {len(own)}, such as #{own[0].runs[0].id}" for video, own in most[:_IDS_NAMED]]
+    lines += [f"and {len(most) - _IDS_NAMED} more videos"] if len(most) > _IDS_NAMED else []
+    return "\n".join(lines), [own[0].runs[0] for _, own in most[:_IDS_NAMED]]
 
 
 def _analyzers(reader: NoteReader, kinds: Collection[str] | None) -> list[str]:

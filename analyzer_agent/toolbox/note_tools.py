@@ -26,12 +26,13 @@ from analyzer_agent.evidence.rendering import (
 from analyzer_agent.evidence.search import misread_words, search_ranked
 from analyzer_agent.evidence.summary import Part, SummaryCache, store_chapters
 from analyzer_agent.fencing import echoes_fenced
-from analyzer_agent.records import ABSENCE, ShownNote, ToolCall, ToolResult, Unexamined
+from analyzer_agent.records import ABSENCE, FEW_VIDEOS, ShownNote, ToolCall, ToolResult, Unexamined
 from analyzer_agent.sanitize import truncated
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, total
 from analyzer_agent.toolbox import analyzer_call
 from analyzer_agent.toolbox.coverage import coverage_sentence, examined
+from analyzer_agent.toolbox.library_tools import chosen_videos, searched_range
 from analyzer_agent.toolbox.schemas import time_range
 from analyzer_agent.toolbox.session_video import SessionVideo, Tool
 
@@ -68,7 +69,7 @@ def search_notes(reader: NoteReader, session_videos: Mapping[str, SessionVideo],
     Raises:
         ToolRefusal: the range is invalid or outside the scopes.
     """
-    chosen = _chosen(session_videos, args)
+    chosen = chosen_videos(session_videos, args)
     span = searched_range(session_videos, args)
     videos = [o.video.id for o in chosen]
     matches = search_ranked(reader, args["query"], videos, span=span, kinds=args.get("kinds"), limit=SEARCH_LIMIT)
@@ -86,7 +87,8 @@ def search_notes(reader: NoteReader, session_videos: Mapping[str, SessionVideo],
     if not shown:
         head = f"No note matches {query}. {coverage_sentence(reader, chosen, span)}"
     scopes = {one: part for one, scope in scopes.items() if (part := span.within(scope))}
-    lines = with_misread(lines, misread_words(reader, args["query"], scopes, args.get("kinds")))
+    alike = misread_words(reader, args["query"], scopes, args.get("kinds")) if len(scopes) <= FEW_VIDEOS else []
+    lines = with_misread(lines, alike)
     return ToolResult(
         call.id,
         fenced_result(head, lines),
@@ -101,21 +103,6 @@ def search_notes(reader: NoteReader, session_videos: Mapping[str, SessionVideo],
 def with_misread(lines: str, words: Sequence[str]) -> str:
     """Return the lines of a search and one on words that were read in pictures and may be the ones searched for."""
     return "\n".join(filter(None, [lines, f"... read alike in pictures, search these too: {', '.join(words)}" if words else ""]))
-
-
-def searched_range(session_videos: Mapping[str, SessionVideo], args: Mapping[str, Any]) -> TimeRange:
-    """Return the range of a look-up within the scopes of its videos, by default all of it.
-
-    Raises:
-        ToolRefusal: the range is invalid or outside the scopes.
-    """
-    chosen = _chosen(session_videos, args)
-    whole = TimeRange(min(o.scope.start for o in chosen), max(o.scope.end for o in chosen))
-    return time_range(args["range"], whole) if "range" in args else whole
-
-
-def _chosen(session_videos: Mapping[str, SessionVideo], args: Mapping[str, Any]) -> list[SessionVideo]:
-    return [session_videos[args["video"]]] if "video" in args else list(session_videos.values())
 
 
 _MIN_TEXT_CHARS = 40

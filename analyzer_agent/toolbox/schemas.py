@@ -9,7 +9,7 @@ from typing import Any, get_args
 from analyzer_agent.contract import bounds_fault, fits_type
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.protocols import Spec
-from analyzer_agent.records import KINDS, Claim
+from analyzer_agent.records import FEW_VIDEOS, KINDS, Claim
 from analyzer_agent.storage.note_table import COLUMNS
 from analyzer_agent.timeline import SHORTEST_STEP, InvalidTime, TimeRange, clock, parse
 
@@ -45,9 +45,9 @@ def reading_tools(videos: Sequence[str], kinds: Iterable[str]) -> list[dict[str,
     return [
         function_schema(
             OVERVIEW,
-            "Sum up the notes on all or a range in up to 12 parts.",
+            f"Sum up the notes on all or a range in up to 12 parts{'; without a video, the library' if len(videos) > FEW_VIDEOS else ''}.",
             {**video_property(videos), "range": RANGE},
-            [*video_property(videos)],
+            [*video_property(videos)] if len(videos) <= FEW_VIDEOS else [],
         ),
         function_schema(
             READ,
@@ -133,7 +133,9 @@ def judge_tool(shown: bool = False) -> dict[str, Any]:
 
 
 def video_property(videos: Sequence[str]) -> dict[str, Any]:
-    """Return the argument that names the video, if there are several."""
+    """Return the argument that names the video, if there are several; of many it may be any text, which is checked in code."""
+    if len(videos) > FEW_VIDEOS:
+        return {"video": {"type": "string", "description": "which video"}}
     return {"video": {"type": "string", "enum": list(videos), "description": "which video"}} if len(videos) > 1 else {}
 
 

@@ -1,21 +1,18 @@
 """The tools' operands: analyzers with their engines, and a session's videos with their coverage."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.evidence.merging import MergedNote, NoteReader
 from analyzer_agent.protocols import Engine, Spec, Video
-from analyzer_agent.records import Unexamined, VideoRecord
+from analyzer_agent.records import FEW_VIDEOS, Unexamined, VideoRecord
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox.coverage import covered, examined
 from analyzer_agent.toolbox.other_tracks import other_tracks
-
-FEW_VIDEOS = 8
-"""Up to so many videos a model is told each by name; more are a library, which has tools of its own."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +127,11 @@ class SessionNotes:
         only = self.reader.only
         return {name: spec for name, spec in self.reader.specs.items() if only is None or name in only}
 
+    @property
+    def is_library(self) -> bool:
+        """Whether there are so many videos that models are not told each by name."""
+        return len(self.session_videos) > FEW_VIDEOS
+
     def titled(self, text: str) -> str:
         """Replace the names that models use for the videos by the files' own names, for people."""
         others = {
@@ -161,12 +163,27 @@ class SessionNotes:
         """Return the ranges of a video that each analyzer has examined, within its scope."""
         return examined(self.store, session_video, only=self.reader.only)
 
+    def covered_by_name(self) -> dict[str, dict[str, list[TimeRange]]]:
+        """Return `covered` of all videos, by name."""
+        if not self.is_library:
+            return {name: self.covered(one) for name, one in self.session_videos.items()}
+        done = self.store.covered_videos.examined(self.names)
+        return {name: self._within(one.scope, done[one.video.id]) for name, one in self.session_videos.items()}
+
+    def _within(self, scope: TimeRange, done: Mapping[str, Sequence[TimeRange]]) -> dict[str, list[TimeRange]]:
+        mine = ((name, spans) for name, spans in done.items() if self.reader.only is None or name in self.reader.only)
+        inside = {name: [part for span in spans if (part := span.within(scope))] for name, spans in mine}
+        return {name: parts for name, parts in inside.items() if parts}
+
     def unexamined(self) -> list[Unexamined]:
         """Return each analyzer's gaps, the analyzers that cannot run here, and unheard voice.
 
         Analyzers that need a query are left out: their coverage is never complete. So are those that
-        cannot run here where another one can that answers the same questions.
+        cannot run here where another one can that answers the same questions. Of a library only what
+        somebody analyzed at all, and speech, is told.
         """
+        if self.is_library:
+            return self._unexamined_of_library()
         asked = {name for name, spec in self.reader.specs.items() if spec.required}
         tools = {name: tool for name, tool in self.tools.items() if name not in asked}
         able = {name for name, tool in tools.items() if not tool.unavailable_reason}
@@ -177,35 +194,51 @@ class SessionNotes:
         left = [u for u in left if u.analyzer not in missing or u.video not in videos or not self._nothing_for(u.analyzer, videos[u.video])]
         return left + self.unheard() + self.other_tracks()
 
+    def _unexamined_of_library(self) -> list[Unexamined]:
+        covered = self.covered_by_name()
+        used = {name for done in covered.values() for name in done} | {"speech"}
+        wanted = [spec for name, spec in self.reader.specs.items() if name in used and not spec.required]
+        found = []
+        for spec in wanted:
+            why = self.missing.get(spec.name, "")
+            for name, one in self.session_videos.items():
+                if one.unavailable_reason or not one.missing_input(spec):
+                    gone = one.unavailable_reason or why
+                    gaps = one.scope.minus(covered[name].get(spec.name, []))
+                    found += [Unexamined(spec.name, gap, "unavailable" if gone else "unseen", gone, one.video.id) for gap in gaps]
+        return found
+
     def _nothing_for(self, analyzer: str, session_video: SessionVideo) -> bool:
         spec = self.reader.specs.get(analyzer)
         return spec is not None and session_video.missing_input(spec) is not None
 
-    def other_tracks(self, kind: str = "") -> list[Unexamined]:
-        """Return what nobody listened to of further audio tracks, by the analyzers of a kind of note, or by all."""
+    def other_tracks(self, kind: str = "", of: Collection[str] | None = None) -> list[Unexamined]:
+        """Return what nobody listened to of further audio tracks, by the analyzers of a kind of note, or by all; `of`: these videos."""
         return [
             u
-            for session_video in self.session_videos.values()
+            for session_video in self._of(of)
             for tool in self.tools.values()
             if not session_video.unavailable_reason and (not kind or kind in tool.spec.kinds)
             for u in other_tracks(self.store, session_video.video, tool.spec, [session_video.scope])
         ]
 
-    def unheard(self) -> list[Unexamined]:
-        """Return the ranges with voice whose words were not understood."""
-        return [
-            u for session_video in self.session_videos.values() for u in self.reader.unheard(session_video.video.id, session_video.scope)
-        ]
+    def unheard(self, of: Collection[str] | None = None) -> list[Unexamined]:
+        """Return the ranges with voice whose words were not understood; `of`: in these videos, by id."""
+        return [u for one in self._of(of) for u in self.reader.unheard(one.video.id, one.scope)]
+
+    def _of(self, ids: Collection[str] | None) -> list[SessionVideo]:
+        return [one for one in self.session_videos.values() if ids is None or one.video.id in ids]
 
 
 def video_records(toolbox: "Toolbox") -> tuple[VideoRecord, ...]:
     """Return the facts about a session's videos, for a manager that reads records."""
-    return tuple(_video_record(toolbox, session_video) for session_video in toolbox.session_videos.values())
+    known = toolbox.covered_by_name() if toolbox.is_library else {}
+    return tuple(_video_record(toolbox, session_video, known.get(name)) for name, session_video in toolbox.session_videos.items())
 
 
-def _video_record(toolbox: "Toolbox", session_video: SessionVideo) -> VideoRecord:
+def _video_record(toolbox: "Toolbox", session_video: SessionVideo, known: Mapping[str, list[TimeRange]] | None) -> VideoRecord:
     scope, specs = session_video.scope, toolbox.reader.specs
-    done = covered(toolbox.store, session_video, only=toolbox.reader.only)
+    done = covered(toolbox.store, session_video, only=toolbox.reader.only) if known is None else known
     whole = [name for name, spans in done.items() if spans == [scope] and name in specs]
     lacking = [tool.spec.tool for tool in toolbox.offered if session_video.missing_input(tool.spec)]
     return VideoRecord(

@@ -13,6 +13,7 @@ from typing import Any
 
 from analyzer_agent.errors import ToolRefusal, Unavailable
 from analyzer_agent.events import Emit, ToolStarted, Warned
+from analyzer_agent.evidence.library_search import Ranking
 from analyzer_agent.evidence.merging import MergedNote, NoteReader
 from analyzer_agent.evidence.summary import SummaryCache
 from analyzer_agent.fencing import echoes_fenced
@@ -22,7 +23,7 @@ from analyzer_agent.sanitize import one_line
 from analyzer_agent.storage import Store
 from analyzer_agent.storage.note_table import NoteTable
 from analyzer_agent.timeline import TimeRange, clock, total
-from analyzer_agent.toolbox import analyzer_call, enumeration, note_tools, schemas
+from analyzer_agent.toolbox import analyzer_call, enumeration, library_tools, note_tools, schemas
 from analyzer_agent.toolbox.analyzer_call import AnalyzerCall
 from analyzer_agent.toolbox.note_tools import Survey, overview, run_survey, survey_of
 from analyzer_agent.toolbox.scheduler import CallScheduler
@@ -80,6 +81,8 @@ class Toolbox(SessionNotes):
         self.summaries = SummaryCache(self.reader)
         self.force = False
         self.pictures = pictures
+        self.rankings: Sequence[Ranking] = ()
+        """What ranks notes for `find_videos`; none means their words."""
         self._table: tuple[object, NoteTable] | None = None
         self._by_tool = {tool.spec.tool: tool for tool in tools.values() if any(not one.missing_input(tool.spec) for one in session_videos)}
 
@@ -109,13 +112,23 @@ class Toolbox(SessionNotes):
         """Return the schemas of all tools, the same for a whole session."""
         videos = list(self.session_videos)
         analyzers = [schemas.analyzer_tool(tool.spec, videos) for tool in self.offered]
-        free = [*self._viewing(), *self._surveying(), *schemas.reading_tools(videos, self._kinds())]
+        free = self._free_tools()
         tracks = max(len(one.video.audio_tracks) for one in self.session_videos.values())
         return as_sent([*analyzers, *free, schemas.finish_tool(videos)], without=() if tracks > 1 else ("track",))
 
+    def _free_tools(self) -> list[dict[str, Any]]:
+        videos, kinds = list(self.session_videos), self._kinds()
+        library = library_tools.library_tools(kinds) if self.is_library else []
+        return [*self._viewing(), *self._surveying(), *library, *schemas.reading_tools(videos, kinds)]
+
     @cached_property
     def surveys(self) -> dict[str, Survey]:
-        """The survey of each video for which one is worthwhile, by name; decided once, so that the tool does not come and go."""
+        """The survey of each video for which one is worthwhile, by name; decided once, so that the tool does not come and go.
+
+        A library has none.
+        """
+        if self.is_library:
+            return {}
         found = {name: survey_of(self.store, session_video, self.offered) for name, session_video in self.session_videos.items()}
         return {name: survey for name, survey in found.items() if survey}
 
@@ -209,8 +222,7 @@ class Toolbox(SessionNotes):
             session_videos = able if several and "video" not in args else [self._offer(args)]
             running = AnalyzerCall(self.store, self.reader, call, tool, args, several, self.force, self.scheduler.approves, emit, cancel)
             return running.run(session_videos, budget_ms)
-        free = [*self._viewing(), *self._surveying(), *schemas.reading_tools(list(self.session_videos), self._kinds())]
-        readers = {tool["function"]["name"]: tool for tool in free}
+        readers = {tool["function"]["name"]: tool for tool in self._free_tools()}
         if call.name not in readers:
             raise ToolRefusal(self._no_such(call.name))
         args = self._arguments(call, readers[call.name])
@@ -232,6 +244,12 @@ class Toolbox(SessionNotes):
         if call.name == schemas.VIEW and self.pictures:
             session_video = self._offer(args)
             return view(self.store, self.pictures, session_video, call, args, session_video.name if len(self.session_videos) > 1 else "")
+        if call.name == library_tools.LIST_VIDEOS:
+            return library_tools.run_list_videos(self.reader, self.session_videos, call, args)
+        if call.name == library_tools.FIND_VIDEOS:
+            return library_tools.run_find_videos(self.reader, self.session_videos, call, args, self.rankings)
+        if call.name == schemas.OVERVIEW and self.is_library and "video" not in args:
+            return library_tools.library_overview(self.reader, list(self.session_videos.values()), call, args)
         if call.name == schemas.SEARCH:
             return note_tools.search_notes(self.reader, self.session_videos, call, args)
         if call.name == schemas.FIND_ALL:
@@ -252,7 +270,7 @@ class Toolbox(SessionNotes):
     def _read_ranges(self, args: Mapping[str, Any]) -> list[TimeRange]:
         """Return the range that a look-up requests, clipped to the scopes; none if it is not given or invalid."""
         with suppress(ToolRefusal):
-            return [note_tools.searched_range(self.session_videos, args)] if "range" in args else []
+            return [library_tools.searched_range(self.session_videos, args)] if "range" in args else []
         return []
 
     def _arguments(self, call: ToolCall, tool: Mapping[str, Any], optional: Collection[str] = ()) -> dict[str, Any]:
@@ -262,7 +280,7 @@ class Toolbox(SessionNotes):
     def _offer(self, args: Mapping[str, Any]) -> SessionVideo:
         if len(self.session_videos) == 1:
             return next(iter(self.session_videos.values()))
-        return self.session_videos[args["video"]]
+        return library_tools.named_video(self.session_videos, args["video"])
 
     def _no_such(self, name: str) -> str:
         """Return the reason why the tool `name` cannot be called."""

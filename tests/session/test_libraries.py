@@ -171,3 +171,14 @@ class TestSessions:
         for kept in (0, MANY):
             with Session(pattern, settings=settings, model=ScriptedModel()) as session:
                 assert sum(isinstance(one.video, KeptVideo) for one in session.session_videos) == kept
+
+    def test_rules_answer_from_notes_and_tell_of_what_was_not_heard(self, library: Library, talks: Path) -> None:
+        library.add(talks)
+        settings = Settings(store=library.store.path, manager="rules")
+        with Session(library="talks", settings=settings) as session:
+            session.index(["subtitles"])
+            answer = session.ask("Which talks mention a welcome?")
+            assert answer.text.startswith(f"Found in {MANY} of {MANY} videos") and len(answer.citations) == MANY
+            assert {step.tool for step in answer.steps} == {"search_notes", "find_videos"} and not answer.usage.media_ms_analyzed
+            unknown = session.ask("Who is the captain?")
+            assert unknown.finished == "not_found" and len([u for u in unknown.not_examined if u.analyzer == "speech"]) == 0

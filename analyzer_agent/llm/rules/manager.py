@@ -41,7 +41,7 @@ from analyzer_agent.llm.rules.question_parser import (
 )
 from analyzer_agent.llm.rules.question_state import Call, QuestionState
 from analyzer_agent.protocols import Reply
-from analyzer_agent.records import NO_CALLS, QuestionRecord, ShownNote, ToolCall
+from analyzer_agent.records import FEW_VIDEOS, NO_CALLS, QuestionRecord, ShownNote, ToolCall
 from analyzer_agent.timeline import clock
 
 STOP_SCORE, QUOTE_SCORE, QUOTE_SCORE_WITHOUT_VERBS = 0.75, 0.6, 0.5
@@ -56,6 +56,9 @@ _WORDS_KINDS = ("subtitle", "speech", "text")
 _WORD_TOOLS = {"read_subtitles": "subtitle", "transcribe_speech": "speech", "read_screen_text": "text"}
 _SEARCH_LIMIT = 20
 """The most notes that a search shows; with this many, there may be more."""
+
+
+_FOUND_ON_A_PAGE, _PAGES = 10, 5
 
 
 class RulesManager:
@@ -97,6 +100,8 @@ class AnswerPlan:
     def __init__(self, talk: QuestionState) -> None:
         self.talk = talk
         self.several = len(talk.videos) > 1
+        self.library = len(talk.videos) > FEW_VIDEOS
+        """Whether there are so many videos that only stored notes are searched."""
         asked = among_asked(talk.question) if self.several and not talk.options else None
         self.among = asked is not None
         """Whether the question asks which of several videos contain something."""
@@ -139,6 +144,8 @@ class AnswerPlan:
 
     @cached_property
     def _batches(self) -> list[list[Call]]:
+        if self.library:
+            return [[self._search()], self._find_videos()] if self.among else [[self._search()]]
         plan = [[self._search()], *([self._search_each()] if self.among else [])]
         if not self.schedule.long:
             return [*plan, *self.schedule.batches()]
@@ -153,6 +160,13 @@ class AnswerPlan:
         spans = [span for video in self.talk.videos if self.talk.part and (span := self.talk.inside(video))]
         where = {"range": [clock(min(s.start for s in spans)), clock(max(s.end for s in spans))]} if spans else {}
         return "search_notes", {"query": " ".join(plain_words(self.question))} | ({"kinds": list(kinds)} if kinds else {}) | where
+
+    def _find_videos(self) -> list[Call]:
+        """Return the pages of the search for videos, as far as their number is known."""
+        query = " ".join(plain_words(self.question))
+        first = next((result for result in self.talk.results if result.tool == "find_videos"), None)
+        pages = 1 if first is None else min(_PAGES, -(-first.found // _FOUND_ON_A_PAGE))
+        return [("find_videos", {"query": query, "page": page}) for page in range(1, pages + 1)]
 
     def _search_each(self) -> list[Call]:
         """After a truncated search of all videos, search each video without a hit separately."""
