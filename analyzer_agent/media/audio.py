@@ -244,7 +244,7 @@ class TrackDecoder:
             if is_encrypted(packet):
                 self._lose(packet, "encrypted")
                 continue
-            lost = partial(self._lose, packet)
+            lost = partial(self._fail, packet, silences)
             if packet.is_corrupt or is_blank(packet):
                 lost()
             for frame in decode_packet(packet.decode, lost):
@@ -252,6 +252,11 @@ class TrackDecoder:
                     lost()
                 yield frame  # type: ignore[misc]
         yield from decode_packet(lambda: context.decode(None))
+
+    def _fail(self, packet: "Packet[Stream]", silences: Silences) -> None:
+        """Tell that a packet, or its frame, is damaged."""
+        silences.doubt()
+        self._lose(packet)
 
     def _lose(self, packet: "Packet[Stream]", reason: Unread = "undecodable") -> None:
         """Tell that the sound of a packet cannot be had."""

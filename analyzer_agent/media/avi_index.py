@@ -80,10 +80,11 @@ def readable_bytes(path: Path, *, counted: bool = False) -> int | None:
         return None if len(data) - _HEADER < end <= len(data) + 1 else before
 
 
-def has_lost_chunks(path: Path, start: int, end: int) -> bool:
-    """Return whether the chunks from that of a packet at `start` do not lead to that of one at `end`."""
+def chunks_before_loss(path: Path, start: int, end: int) -> int | None:
+    """Return 0 if nothing follows the chunk of a packet at `start`, 1 if others do, None if they lead to the one at `end`."""
     with mapped(path) as data:
-        return _last_chunk(data, start - _HEADER, end - _HEADER - 1)[1] != end - _HEADER
+        before, after = _last_chunk(data, start - _HEADER, end - _HEADER - 1)
+    return None if after == end - _HEADER else int(before != start - _HEADER)
 
 
 def _last_chunk(data: mmap, at: int, last: int) -> tuple[int, int]:

@@ -24,7 +24,7 @@ _ASF_LOCKS = (bytes.fromhex("fbb3112223bdd211b4b700a0c955fc6e"), bytes.fromhex("
 
 _PACKETS_TESTED = 2_000
 
-_TS_PACKET, _TS_SYNC = 188, 0x47
+_TS_PACKET, _TS_SYNC, _TS_SCRAMBLED = 188, 0x47, 0x40
 _HEAD_BYTES = 1 << 20
 
 
@@ -103,11 +103,13 @@ def _scrambled_pids(data: bytes) -> set[int]:
     if not step:
         return set()
     first = data.find(_TS_SYNC)
+    if max(data[first + 3 :: step], default=0) < _TS_SCRAMBLED:  # nearly always, and a slice is quick
+        return set()
     locked: dict[int, int] = {}
     for at in range(first, len(data) - 4, step):
         if data[at] == _TS_SYNC:
             pid = (data[at + 1] & 0x1F) << 8 | data[at + 2]
-            locked[pid] = locked.get(pid, 0) + (1 if data[at + 3] & 0xC0 else -1)
+            locked[pid] = locked.get(pid, 0) + (1 if data[at + 3] >= _TS_SCRAMBLED else -1)
     return {pid for pid, more in locked.items() if more > 0}
 
 

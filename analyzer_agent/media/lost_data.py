@@ -4,11 +4,14 @@ A screen recording shows one picture for minutes, and so does a file whose data 
 the demuxer finds no packet. The container's own structure tells them apart.
 """
 
+from collections import deque
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from itertools import count, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from analyzer_agent.media.avi_index import has_lost_chunks
+from analyzer_agent.media.avi_index import chunks_before_loss
 from analyzer_agent.media.container import StreamClock
 
 if TYPE_CHECKING:
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 
 _SKIPPED_FRAMES, _REORDERED_FRAMES = 1.5, 6
 """Usual distances of frames from which on one may be missing, and those from which on no reordering explains a pause."""
+
+MOST_REORDERED = 32
+"""Frames, or fields, that are decoded before one that is shown before them, at most."""
 
 _UNKNOWN_S = Fraction(1, 10)
 """Seconds between frames from which on one may be missing where their usual distance is unknown."""
@@ -60,38 +66,67 @@ class Pauses:
 
     def __init__(self, path: Path, at: StreamClock) -> None:
         self._path, self._at = path, at
-        self._before: tuple[int, int, int] | None = None
+        self._decoded: int | None = None
+        self._pos = -1
+        self._shown: deque[int] = deque(maxlen=MOST_REORDERED)
         self._reordered = 0
         """The longest step between times of showing, in ticks, that reordered frames explain."""
+        self._gap: list[int] = []
+        """Where frames are missing if data were lost; which the next packet tells whose place is known."""
 
     def restart(self) -> None:
         """Forget the last packet: the container was moved."""
-        self._before = None
+        self._decoded, self._pos = None, -1
+        self._shown.clear()
+        self._gap = []
 
-    def find(self, container: "InputContainer", packet: "Packet[VideoStream]", usual: float) -> int | None:
-        """Return from which pts on data were lost before a packet, None if none were.
+    def find(self, container: "InputContainer", packet: "Packet[VideoStream]", usual: float) -> Sequence[int]:
+        """Return from which pts on frames were lost before a packet, each up to the next one that is known.
 
         Args:
             container: the container that the packet was read from.
             packet: the next packet.
             usual: the usual distance of frames in ticks, 0 if unknown.
         """
-        if packet.dts is None or packet.pts is None or packet.pos is None:
-            return None
-        before = self._before
-        self._before = packet.dts, packet.pos, packet.pts if before is None else max(before[2], packet.pts)
-        if before is None:
-            return None
-        dts, pos, latest = before
-        least = _SKIPPED_FRAMES * usual or float(_UNKNOWN_S / self._at.base)
-        # Matroska has no decoding times: libav's lag behind by a few frames.
-        step = packet.pts - latest
-        if packet.dts - dts < least and step < max(least, self._reordered + 1):
-            return None
-        if is_lost_between(container, self._path, pos, packet.pos):
-            return latest + max(1, round(usual))
-        self._reordered = max(self._reordered, min(step, round(_REORDERED_FRAMES * usual)))
-        return None
+        pts, dts, pos = packet.pts, packet.dts, packet.pos
+        if dts is None or pts is None:
+            return ()
+        if self._decoded is not None:
+            least = _SKIPPED_FRAMES * usual or float(_UNKNOWN_S / self._at.base)
+            # Matroska has no decoding times: libav's lag behind by a few frames.
+            step = pts - max(self._shown)
+            if dts - self._decoded >= least or step >= max(least, self._reordered + 1):
+                self._gap = self._gap or [*missing_times(self._shown, self._decoded, usual), self._shown[-1]]
+        self._decoded = dts
+        self._shown.append(pts)
+        if pos is None:
+            return ()
+        gap, self._gap, before, self._pos = self._gap, [], self._pos, pos
+        if not gap:
+            return ()
+        intact = units_before_loss(container, self._path, before, pos)
+        if intact is None:
+            self._reordered = max(self._reordered, min(step, round(_REORDERED_FRAMES * usual)))
+            return ()
+        return gap[:-1] if intact else gap  # what comes right before the loss may have lost its end
+
+
+def missing_times(shown: Iterable[int], decoded: int, usual: float) -> list[int]:
+    """Return where frames are missing if none come after those that were read.
+
+    Frames are decoded before they are shown, so that the last ones are not the last that are shown.
+
+    Args:
+        shown: pts of the last packets, in ticks.
+        decoded: decoding time of the last one.
+        usual: the usual distance of frames, 0 if unknown.
+    """
+    stamps = sorted(shown)
+    early = [pts for pts in stamps if pts <= decoded]
+    later = [*early[-1:], *stamps[len(early) :]]
+    step = max(1, round(usual))
+    holes = [before + step for before, after in pairwise(later) if usual and after - before > _SKIPPED_FRAMES * usual]
+    return [*holes, later[-1] + step]
 
 
 class Silences:
@@ -104,8 +139,14 @@ class Silences:
 
     def __init__(self, path: Path, at: StreamClock) -> None:
         self._path, self._least = path, float(_SILENT_S / at.base)
-        self._end: int | None = None
+        self._begin: int | None = None
+        self._end = 0
         self._pos = -1
+        self._doubtful = False
+
+    def doubt(self) -> None:
+        """Take the last packet for damaged: what a parser found in other data may have swallowed those that follow."""
+        self._doubtful = True
 
     def find(self, container: "InputContainer", packet: "Packet[Stream]") -> tuple[int, int] | None:
         """Return from which pts to which data were lost before a packet, None if none were.
@@ -117,29 +158,38 @@ class Silences:
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is None:
             return None
-        end, pos = self._end, self._pos
-        self._end, self._pos = stamp + (packet.duration or 0), packet.pos if packet.pos is not None else pos
-        if end is None or not packet.duration or stamp - end < self._least:
+        begin, end, pos, doubtful = self._begin, self._end, self._pos, self._doubtful
+        self._begin, self._end, self._doubtful = stamp, stamp + (packet.duration or 0), False
+        self._pos = packet.pos if packet.pos is not None else pos
+        if begin is None or not packet.duration or stamp - end < self._least:
             return None
-        return (end, stamp) if is_lost_between(container, self._path, pos, self._pos) else None
+        intact = units_before_loss(container, self._path, pos, self._pos)
+        if intact is None and not doubtful:
+            return None
+        return (end if intact else begin, stamp)
 
 
-def is_lost_between(container: "InputContainer", path: Path, start: int, end: int) -> bool:
-    """Return whether data were lost between the packets at two offsets; False for formats that cannot tell.
+def units_before_loss(container: "InputContainer", path: Path, start: int, end: int) -> int | None:
+    """Return after how many whole units of the format data were lost between the packets at two offsets.
+
+    After 0 the first packet itself may have lost its end.
 
     Args:
         container: the open container; it is not moved.
         path: the file.
         start: offset of the first packet in bytes.
         end: offset of the second one.
+
+    Returns:
+        The number, None if nothing was lost, or the format cannot tell.
     """
     name = container.format.name
     if name in ("flac", "ogg"):
-        return True  # their sound knows no pauses
+        return 1  # their sound knows no pauses, and packets have sums
     if start < 0 or end <= start:
-        return False
+        return None
     if name == "avi":
-        return has_lost_chunks(path, start, end)
+        return chunks_before_loss(path, start, end)
     with path.open("rb") as file:
         if name == "mpegts":
             # A counter of four bits may go on by chance: those of the streams around it tell as well.
@@ -147,12 +197,12 @@ def is_lost_between(container: "InputContainer", path: Path, start: int, end: in
             file.seek(max(0, start - around))
             start -= around if start >= around and file.read(1)[0] == _TS_SYNC else 0
             file.seek(start)
-            return _is_interrupted(file.read(min(end - start + around, _MOST_BYTES)))
+            return 1 if _is_interrupted(file.read(min(end - start + around, _MOST_BYTES))) else None
         if name == "flv":
-            return _has_lost_tags(file, start, end)
+            return _tags_before_loss(file, start, end)
         if name == "mpeg":
-            return _has_lost_units(file, start, end)
-        return name.startswith("matroska") and _has_lost_elements(file, start, end)
+            return 0 if _has_lost_units(file, start, end) else None
+        return _elements_before_loss(file, start, end) if name.startswith("matroska") else None
 
 
 def _is_interrupted(data: bytes) -> bool:
@@ -177,15 +227,17 @@ def _is_interrupted(data: bytes) -> bool:
     return False
 
 
-def _has_lost_tags(file: BinaryIO, start: int, end: int) -> bool:
-    """Return whether the tags of an FLV file from that of a packet at `start` do not lead to that of one at `end`."""
-    while start < end:
+def _tags_before_loss(file: BinaryIO, start: int, end: int) -> int | None:
+    """Follow the tags of an FLV file from that of a packet at `start` to that of one at `end`; see `units_before_loss`."""
+    for intact in count(-1):
+        if start >= end:
+            return None if start == end else intact
         file.seek(start)
         head = file.read(4)
         if len(head) < 4 or head[0] not in _FLV_TAGS:
-            return True
+            return intact
         start += _FLV_OVERHEAD + int.from_bytes(head[1:], "big")
-    return start != end
+    return None
 
 
 def _has_lost_units(file: BinaryIO, start: int, end: int) -> bool:
@@ -202,8 +254,8 @@ def _has_lost_units(file: BinaryIO, start: int, end: int) -> bool:
     return start != end
 
 
-def _has_lost_elements(file: BinaryIO, start: int, end: int) -> bool:
-    """Return whether Matroska's elements from the block with data at `start` do not lead to the one with data at `end`.
+def _elements_before_loss(file: BinaryIO, start: int, end: int) -> int | None:
+    """Follow Matroska's elements from the block with data at `start` to that with data at `end`; see `units_before_loss`.
 
     The file's own beginning and end may take their places.
     """
@@ -211,21 +263,23 @@ def _has_lost_elements(file: BinaryIO, start: int, end: int) -> bool:
     before = file.read(min(9, start))
     sizes = [n for n in range(1, len(before)) if 9 - before[-n].bit_length() == n and before[-n - 1 : -n] in _EBML_BLOCKS]
     if start and not sizes:
-        return False
+        return None
     at = start - sizes[0] - 1 if start else 0
+    intact = -1
     while at < end:
         file.seek(at)
         head = file.read(12)
         wide = 9 - head[0].bit_length() if head else 9
         if wide > 4 or len(head) <= wide or not head[wide]:
-            return True
+            return intact
         name, length = head[:wide], 9 - head[wide].bit_length()
         size = int.from_bytes(head[wide : wide + length], "big") & ((1 << 7 * length) - 1)
         at += wide + length
         if name in _EBML_BLOCKS and at == end:
-            return False
+            return None
         if name in _EBML_BLOCKS or name in _EBML_OTHERS:
             at += size
         elif name not in _EBML_INSIDE:
-            return True
-    return at != end
+            return intact
+        intact += 1
+    return None if at == end else intact

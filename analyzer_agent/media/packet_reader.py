@@ -136,8 +136,9 @@ class PacketReader(AbstractContextManager["PacketReader"]):
             return None
         if self.spacing:
             self._stamp(packet)
-        elif self._joined is None and (lost := self._pauses.find(self._container, packet, self.log.usual)) is not None:
-            self.log.lose(lost)
+        elif self._joined is None:
+            for lost in self._pauses.find(self._container, packet, self.log.usual):
+                self.log.lose(lost)
         if packet.dts is not None:
             self.read_to = max(self.read_to, packet.dts)
         if packet.is_keyframe and packet.pts is not None:

@@ -35,6 +35,9 @@ _SMALL_FILE = 1 << 19
 _PLACED, _SOUGHT = frozenset({"mpegts", "matroska,webm", "flv"}), "mpegts"
 """The formats whose packets know their own bytes, and the one that can be entered at these."""
 
+_ENTERED_ANYWHERE = ("mpegts", "mpeg")
+"""The formats that are read on from any byte."""
+
 _SHORT_S = 600
 """Seconds up to which the segments of a playlist are read whole."""
 
@@ -72,19 +75,48 @@ def joined_clock(
 
 def _is_suspect(container: "InputContainer", path: Path, streams: "Sequence[Stream]", end: Fraction) -> bool:
     if not (has_arbitrary_start(container) or container.format.name == "flac"):  # whose frames are numbered
-        return any(_falls(stream) for stream in streams) or (
-            end >= _FORWARD_INDEXED_S and any(_has_hole(stream, end) for stream in streams)
-        )
+        fragments = "mp4" in container.format.name and any(_falls(stream) for stream in streams)
+        return fragments or (end >= _FORWARD_INDEXED_S and any(_has_hole(stream, end) for stream in streams))
     if container.format.name == "hls":  # its file is a list, and tells nothing of how much there is to read
         return end <= _SHORT_S
     size = path.stat().st_size
     if size <= _SMALL_FILE:
-        return True
+        return _is_uneven(container, path, streams)
     places = _spread(size, _SMALL_FILE // 2)
     found = [(byte, at) for byte in places if (at := _time_at(container, streams[0], byte)) is not None]
     steps = [(next_byte - byte, next_at - at) for (byte, at), (next_byte, next_at) in pairwise(found)]
     usual = sorted(seconds / max(length, 1) for length, seconds in steps)[len(steps) // 2] if steps else 0.0
     return any(seconds < -BACK_S or (seconds > _FORWARD_S and seconds > _SLOW * usual * length) for length, seconds in steps)
+
+
+def _is_uneven(container: "InputContainer", path: Path, streams: "Sequence[Stream]") -> bool:
+    """Return whether the time of any packet might be a jump to `_Scan`, which takes ten times as long."""
+    if container.format.name in _ENTERED_ANYWHERE:  # opening it again would take longer than reading it
+        container.seek(0, unsupported_byte_offset=True)
+        return _has_jump(container, streams)
+    with open_container(path) as whole:
+        return _has_jump(whole, [whole.streams[stream.index] for stream in streams])
+
+
+def _has_jump(container: "InputContainer", streams: "Sequence[Stream]") -> bool:
+    bases = {stream.index: float(stream.time_base or 1) for stream in streams}
+    first: dict[int, float] = {}
+    last: dict[int, float] = {}
+    for packet in all_packets(container, streams):
+        stamp = packet.dts if packet.dts is not None else packet.pts
+        if stamp is None:
+            continue
+        stream = packet.stream_index
+        at = stamp * bases[stream]
+        if stream in last:
+            if not last[stream] - BACK_S <= at <= last[stream] + _FORWARD_S:
+                return True
+        else:
+            if last and not min(first.values()) - _FORWARD_S <= at <= max(last.values()) + _FORWARD_S:
+                return True
+            first[stream] = at
+        last[stream] = at
+    return False
 
 
 def _time_at(container: "InputContainer", stream: "Stream", byte: int) -> float | None:

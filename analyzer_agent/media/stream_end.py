@@ -5,8 +5,9 @@ Ends are seconds on the presentation timeline.
 
 import os
 import re
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from analyzer_agent.media.container import (
     path_of,
     readable_end,
 )
+from analyzer_agent.media.lost_data import MOST_REORDERED, missing_times
 from analyzer_agent.media.mp4_fragments import promised_end
 
 if TYPE_CHECKING:
@@ -48,6 +50,9 @@ _TAG = re.compile(r"(\d{1,6}):(\d\d):(\d\d(?:\.\d{1,12})?)")
 
 _TRUNCATION_WINDOW_S = 5
 """A stream whose last packet lies within this many seconds of the end of the data was truncated."""
+
+_INTERLEAVED_S = 1
+"""Seconds by which the last packets of streams that were cut off together may differ."""
 
 _RESTART_S = Fraction(1, 2)
 """Seconds by which decoding times may fall back between packets without a new start of the clock."""
@@ -107,7 +112,7 @@ def _compared(container: "InputContainer", streams: Sequence["Stream"], found: d
         if declared is not None and (declared <= end <= declared + slack or (declared > end and (trusted or not end))):
             ends[stream.index] = declared
             if declared - end > (skipped if stream.type == "video" else tolerance):
-                missing.append(end)
+                missing.append(min(end, found[stream.index].whole(usual)))
     whole = declared_duration(container)
     others = [s for s in container.streams if s.type in ("video", "audio", "subtitle", "data")]
     explained = (
@@ -121,7 +126,9 @@ def _compared(container: "InputContainer", streams: Sequence["Stream"], found: d
     if not truncated and whole - _last_end(container, streams[0], others) <= DURATION_TOLERANCE_S:
         return StreamEnds(ends, explained=True)
     data_end = max(last.values(), default=Fraction(0))
-    return StreamEnds({index: whole if data_end - end < _TRUNCATION_WINDOW_S else end for index, end in ends.items()}, data_end)
+    cut = [found[index].whole(usual) for index, end in last.items() if data_end - end < _INTERLEAVED_S]
+    ends = {index: whole if data_end - end < _TRUNCATION_WINDOW_S else end for index, end in ends.items()}
+    return StreamEnds(ends, min(cut, default=data_end))
 
 
 @dataclass(slots=True)
@@ -136,6 +143,7 @@ class _LastPacket:
     decoded: int | None = None
     byte: int = 0
     restarted: bool = False
+    shown: deque[int] = field(default_factory=lambda: deque(maxlen=MOST_REORDERED))
 
     def take(self, packet: "Packet[Stream]") -> None:
         stamp = packet.pts if packet.pts is not None else packet.dts
@@ -149,6 +157,7 @@ class _LastPacket:
         decoded = packet.dts if packet.dts is not None else stamp
         self.restarted = self.restarted or self._falls_to(decoded)
         self.decoded = decoded
+        self.shown.append(stamp)
         if self.pts is None or stamp > self.pts:
             self.before, self.pts, self.duration = self.pts, stamp, packet.duration or 0
         elif self.before is None or stamp > self.before:
@@ -158,6 +167,14 @@ class _LastPacket:
         if self.decoded is None or self.decoded <= decoded:  # nearly always, and fractions are slow
             return False
         return (self.decoded - decoded) * self.clock.base > _RESTART_S
+
+    def whole(self, usual: Fraction) -> Fraction:
+        """Return the seconds up to which no frame is missing; `usual` is the duration of one."""
+        end = self.seconds() or Fraction(0)
+        if not self.usual or self.decoded is None:  # sound is not reordered
+            return end
+        missing = missing_times(self.shown, self.decoded, float(usual / self.clock.base))
+        return min(end, Fraction(missing[0] - self.clock.offset) * self.clock.base)
 
     def seconds(self) -> Fraction | None:
         if self.pts is None:
@@ -279,7 +296,7 @@ def _readable(container: "InputContainer", stream: "Stream", seconds: Fraction) 
     try:
         known = readable_end(container, path_of(container))
         first = next((packet for packet in container.demux(stream) if packet.size), None)
-        return first is not None and (known is None or first.pos is None or first.pos < known)
+        return first is not None and not _is_cut_off(container, first) and (known is None or first.pos is None or first.pos < known)
     except (av.FFmpegError, IndexError):
         return False
 
@@ -294,11 +311,16 @@ def _read(container: "InputContainer", streams: Sequence["Stream"], found: dict[
         for packet in container.demux(*streams):
             if known is not None and packet.pos is not None and packet.pos >= known:
                 return
-            # The demuxer's last packet is empty, and of any stream.
-            if packet.size and packet.stream_index in found:
+            # The demuxer's last packet is empty, and of any stream; one that is cut off is none.
+            if packet.size and packet.stream_index in found and not _is_cut_off(container, packet):
                 found[packet.stream_index].take(packet)
     except (av.FFmpegError, IndexError):  # see `packets`
         return
+
+
+def _is_cut_off(container: "InputContainer", packet: "Packet[Stream]") -> bool:
+    """Return whether the end of a frame is missing; in MPEG streams other damage is marked alike."""
+    return packet.is_corrupt and packet.stream.type == "video" and not has_arbitrary_start(container)
 
 
 def _seek(container: "InputContainer", stream: "Stream", seconds: Fraction) -> bool:

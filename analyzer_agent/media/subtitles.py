@@ -11,7 +11,7 @@ from analyzer_agent.errors import MediaError
 from analyzer_agent.media.container import clock_of, decode_packet, discard_other_streams, open_container, packets
 from analyzer_agent.media.cue_files import ass_text, decode, encoding_of, read_cues, srt_text, vtt_text
 from analyzer_agent.media.joined import JoinedClock, Restamper
-from analyzer_agent.media.lost_data import is_lost_between
+from analyzer_agent.media.lost_data import units_before_loss
 from analyzer_agent.media.mp4_fragments import promised_end
 from analyzer_agent.protocols import Cue, Fault, Track
 from analyzer_agent.timeline import TimeRange, clock
@@ -136,7 +136,7 @@ def _cues(
             continue
         start, end = max(0, at.ms(packet.pts)), max(0, at.ms(packet.pts + (packet.duration or 0)))
         here = packet.pos if packet.pos is not None else pos
-        if start > reached and joined is None and is_lost_between(container, path, pos, here):
+        if start > reached and joined is None and units_before_loss(container, path, pos, here) is not None:
             report(Fault(TimeRange(reached, start), "undecodable"))
         reached, pos = max(reached, end), here
         text = _text(packet)
@@ -146,7 +146,7 @@ def _cues(
             cues.append(Cue(TimeRange(start, max(start, end)), text))
     whole = (container.duration or 0) // 1000
     cut = "mp4" in container.format.name and promised_end(path) is not None
-    if whole > reached and (cut or (joined is None and is_lost_between(container, path, pos, path.stat().st_size))):
+    if whole > reached and (cut or (joined is None and units_before_loss(container, path, pos, path.stat().st_size) is not None)):
         report(Fault(TimeRange(reached, whole), "undecodable"))
     return sorted(cues, key=lambda cue: cue.span)
 

@@ -1,13 +1,12 @@
 """Recordings that say at each place where it belongs (pictures, sound and cues), damaged by a seed, and what of them is claimed."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from analyzer_agent.media import MediaFile, open_video
-from analyzer_agent.protocols import Fault
 from analyzer_agent.timeline import TimeRange
 from marks import SLOT_MS, mark_in
 from media_maker import Clip, Text, Tone, number_of, write
@@ -85,44 +84,50 @@ def broken_claims(path: Path) -> list[str]:
         MediaError: the file cannot be opened.
     """
     with open_video(path) as video:
-        found = [*_wrong_sound(video.watched()), *_wrong_pictures(video.watched()), *_wrong_cues(video.watched())]
+        found = [line for wrong in (wrong_sound, wrong_pictures, wrong_cues) for line in wrong(video.watched())]
         tells_its_end = path.suffix not in (".ts", ".mpg", ".ogg")
         if tells_its_end and LENGTH_MS - video.duration > 1_000 and not video.problems:
             found.append(f"its end at {video.duration} ms is not told")
         return found
 
 
-def _is_told(faults: "list[Fault]", start: int, end: int) -> bool:
-    return any(fault.span.start < end and start < fault.span.end for fault in faults)
+def _is_told(told: Sequence[TimeRange], start: int, end: int) -> bool:
+    return any(span.start < end and start < span.end for span in told)
 
 
-def _wrong_sound(video: MediaFile) -> list[str]:
-    whole = TimeRange(0, video.duration)
-    sound = video.audio(whole)
-    faults, found = list(video.faults(whole)), []
+def _faults(video: MediaFile) -> list[TimeRange]:
+    return [fault.span for fault in video.faults(TimeRange(0, video.duration))]
+
+
+def wrong_sound(video: MediaFile, told: Sequence[TimeRange] | None = None) -> list[str]:
+    """Return where the sound is not what it should be, and not `told`; by default the faults of this reading are."""
+    if not video.audio_tracks:
+        return []
+    sound = video.audio(TimeRange(0, video.duration))
+    told = _faults(video) if told is None else told
     end = video.duration - (UNSURE_TAIL_MS if video.path.suffix in (".ts", ".mpg") else 0)
-    for start in range(0, min(end, LENGTH_MS) - SLOT_MS + 1, SLOT_MS):
-        mark = mark_in(sound[(start + EDGE_MS) * 16 : (start + SLOT_MS - EDGE_MS) * 16])
-        if mark != start // SLOT_MS and not _is_told(faults, start, start + SLOT_MS):
-            found.append(f"sound at {start} ms: mark {mark}")
-    return found
+    slots = range(0, min(end, LENGTH_MS) - SLOT_MS + 1, SLOT_MS)
+    marks = {start: mark_in(sound[(start + EDGE_MS) * 16 : (start + SLOT_MS - EDGE_MS) * 16]) for start in slots}
+    wrong = {start: mark for start, mark in marks.items() if mark != start // SLOT_MS}
+    return [f"sound at {start} ms: mark {mark}" for start, mark in wrong.items() if not _is_told(told, start, start + SLOT_MS)]
 
 
-def _wrong_pictures(video: MediaFile) -> list[str]:
+def wrong_pictures(video: MediaFile, told: Sequence[TimeRange] | None = None) -> list[str]:
+    """Return where the picture is not what it should be; see `wrong_sound`."""
     if video.picture is None:
         return []
-    whole = TimeRange(0, video.duration)
     wanted = range(FRAME_MS // 2, min(video.picture.end, LENGTH_MS), 100)
-    shown = {frame.t: number_of(frame.image) * FRAME_MS for frame in video.frames(whole, instants=wanted)}
-    faults = list(video.faults(whole))
-    places = (t for t in wanted if t >= video.picture.start and not _is_told(faults, t, t + 1))
+    shown = {frame.t: number_of(frame.image) * FRAME_MS for frame in video.frames(TimeRange(0, video.duration), instants=wanted)}
+    told = _faults(video) if told is None else told
+    places = (t for t in wanted if t >= video.picture.start and not _is_told(told, t, t + 1))
     return [f"picture at {t} ms: of {shown.get(t)}" for t in places if t not in shown or abs(shown[t] - t) > LATE_MS]
 
 
-def _wrong_cues(video: MediaFile) -> list[str]:
+def wrong_cues(video: MediaFile, told: Sequence[TimeRange] | None = None) -> list[str]:
+    """Return which cues are not what they should be; see `wrong_sound`."""
     if not video.subtitle_tracks:
         return []
     cues = {(cue.text, round(cue.span.start, -2) // 500) for cue in video.subtitles(1)}
-    faults = list(video.faults(TimeRange(0, video.duration)))
-    there = [(start, end, text) for start, end, text in CUES if end <= video.duration and not _is_told(faults, start, end)]
+    told = _faults(video) if told is None else told
+    there = [(start, end, text) for start, end, text in CUES if end <= video.duration and not _is_told(told, start, end)]
     return [f"{text!r} at {start} ms" for start, _, text in there if (text, round(start, -2) // 500) not in cues]

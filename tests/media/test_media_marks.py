@@ -11,7 +11,7 @@ import pytest
 from analyzer_agent.errors import MediaError
 from analyzer_agent.media import open_video
 from analyzer_agent.timeline import TimeRange
-from marked_files import FORMATS, LENGTH_MS, WAYS, broken_claims, damaged, gone, whole
+from marked_files import FORMATS, LENGTH_MS, WAYS, broken_claims, cut, damaged, gone, whole, zeros
 from marks import SLOT_MS, mark_in
 from media_maker import write
 
@@ -46,7 +46,25 @@ def test_recordings_end_to_end_are_heard_in_their_places(tmp_path: Path, format:
     assert heard == [start % LENGTH_MS // SLOT_MS for start in places]
 
 
-@pytest.mark.parametrize(("format", "seed"), [("ts", 5), ("ts", 7), ("avi", 6), ("mp4", 18), ("fragments.mp4", 5)])
-def test_what_looks_whole_by_chance_is_told(tmp_path: Path, format: str, seed: int) -> None:
-    # A counter of four bits goes on, a damaged length of a chunk leads beyond the file, other data make a text.
-    assert broken_claims(damaged(tmp_path, format, gone, seed)) == []
+DAMAGED = {
+    "a counter of four bits goes on": ("ts", gone, 5),
+    "and another": ("ts", gone, 7),
+    "a damaged length of a chunk leads beyond the file": ("avi", gone, 6),
+    "other data make a text": ("mp4", gone, 18),
+    "and in a fragment": ("fragments.mp4", gone, 5),
+    "the frame before the loss has lost its end": ("webm", zeros, 6),
+    "and the next loss is far": ("webm", zeros, 11),
+    "frames before the last ones are missing, too": ("flv", gone, 18),
+    "and where a part was overwritten": ("flv", zeros, 15),
+    "and at the end of what is there": ("flv", cut, 17),
+    "a frame is cut off": ("flv", cut, 18),
+    "a frame is made of two": ("mpg", gone, 2),
+    "and the second has an end": ("mpg", zeros, 12),
+    "what looks like a long packet of sound swallows others": ("ts", zeros, 9),
+}
+
+
+@pytest.mark.parametrize("why", DAMAGED)
+def test_what_looks_whole_by_chance_is_told(tmp_path: Path, why: str) -> None:
+    format, way, seed = DAMAGED[why]
+    assert broken_claims(damaged(tmp_path, format, way, seed)) == []
