@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from analyzer_agent.protocols import ChatModel
-from analyzer_agent.records import CONCLUSIVE, Answer, Citation, Examined, Finished, Unexamined
+from analyzer_agent.records import CONCLUSIVE, Answer, AnswerField, Citation, Examined, Finished, Unexamined
 from analyzer_agent.timeline import merge
 from analyzer_agent.toolbox import Toolbox
 from analyzer_agent.toolbox.answer_check import NO_ANSWER, CheckedAnswer, Outcome
@@ -56,6 +56,11 @@ def build_answer(outcome: Outcome, toolbox: Toolbox, model: ChatModel, session: 
         manager=model.manager,
         model=model.model,
         session=session,
+        fields=tuple(
+            AnswerField(one.fields[0].name, one.fields[0].value, tuple(c for c in cited if c.note in one.cited), completeness(toolbox, one))
+            for one in checked.by_field()
+        ),
+        value={field.name: field.value for field in checked.fields} if checked.fields else None,
     )
 
 

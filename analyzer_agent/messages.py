@@ -1,6 +1,7 @@
 """Build the messages for a language model, in the format of the Chat Completions API."""
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from analyzer_agent.fencing import fenced
@@ -16,8 +17,10 @@ def system_message(model: ChatModel, text: str, record: Callable[[], QuestionRec
     return message | {"record": record()} if getattr(model, "reads_records", False) else message
 
 
-def question_message(question: str, options: Sequence[str]) -> str:
-    """Return the text of the question, with its options as lettered choices."""
+def question_message(question: str, options: Sequence[str], form: Mapping[str, Any] | None = None) -> str:
+    """Return the text of the question, with its options as lettered choices, or with the JSON Schema of its form."""
+    if form:
+        return render("form", question=question, schema=json.dumps(form, ensure_ascii=False))
     if not options:
         return question
     return render("choices", question=question, options=_options_text(options))

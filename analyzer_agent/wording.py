@@ -128,6 +128,9 @@ def answer_lines(
     yield "answer", sanitize(answer.text)
     if answer.choice:
         yield "choice", f"Choice: {one_line(answer.choice)}"
+    for field in answer.fields:
+        if field.complete:
+            yield "unexamined" if not field.complete.holds else "ending", f"{one_line(field.name)}: {field.complete}"
     for citation in answer.citations:
         yield "citation", f"  {evidence_line(citation, several, full)}"
     for claim in answer.unsupported:

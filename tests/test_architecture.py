@@ -15,7 +15,7 @@ from places import PACKAGE, ROOT
 
 LAYER_0 = (
     *("timeline", "records", "protocols", "errors", "events", "fencing", "folding", "prefetch", "contract"),
-    *("sanitize", "wording", "installing", "questions", "regions"),
+    *("sanitize", "wording", "installing", "questions", "regions", "forms"),
 )
 
 MAY_IMPORT = {
@@ -70,6 +70,7 @@ DECLARED_UPWARD: set[tuple[str, str]] = {("records", "notebook"), ("session", "n
 
 DOORS: dict[str, str | tuple[str, ...]] = {
     "httpcore": "media.remote",
+    "jsonschema": "forms",
     "av": "media",
     "charset_normalizer": "media.cue_files",
     "rapidfuzz": "folding",

@@ -25,7 +25,8 @@ MODULES = frozenset(
     completions config container context contract conversation copy_plan coverage coverage_steps covered_videos csv_format cue_files cut
     cut_lists damage database decoder_log default_paths demo describe description detect doctor document
     download drawn_text easyocr effort encryption engine engine_pool engines enumeration errors evals events
-    evidence fakes faster_whisper fcpxml fencing fields file file_import file_state files finish_call folders folding
+    evidence fakes faster_whisper fcpxml fencing fields file file_import file_state files finish_call folders
+    folding forms
     formats frame_converter frame_dedup frames gap_runner gpu grading graph hardware help history http
     huggingface identities identity import_notes importing index indexing init installed installing job jobs
     joined joining jpeg json_formats json_records judge kept_reader kept_video languages layout ledger ledger_rows library library_coverage

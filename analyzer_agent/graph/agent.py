@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.runnables import RunnableConfig
@@ -104,15 +104,23 @@ class Agent:
     # --- running --------------------------------------------------------------------------------------------------
 
     def ask(
-        self, thread: str, question: str, options: Sequence[str], turn: int, emit: Emit, cancel: threading.Event | None = None
+        self,
+        thread: str,
+        question: str,
+        options: Sequence[str],
+        turn: int,
+        emit: Emit,
+        cancel: threading.Event | None = None,
+        form: dict[str, Any] | None = None,
     ) -> State:
-        """Run a new question of a conversation (`thread`); setting `cancel` stops it.
+        """Run a new question of a conversation (`thread`); setting `cancel` stops it; `form` is a JSON Schema for the answer.
 
         An interrupted question of the conversation is dropped.
         """
         fresh: State = {
             "question": question,
             "options": list(options),
+            "form": form,
             "messages": [],
             "calls": [],
             "results": [],

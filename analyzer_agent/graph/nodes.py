@@ -52,7 +52,7 @@ from analyzer_agent.toolbox.answer_check import (
     second_look,
 )
 from analyzer_agent.toolbox.cited_frames import cited_pictures, in_frames_only, keep_cited, naming_frames
-from analyzer_agent.toolbox.completeness import completeness, gaps_text
+from analyzer_agent.toolbox.completeness import completeness_of_all, gaps_text
 from analyzer_agent.toolbox.coverage import coverage_sentence
 from analyzer_agent.toolbox.quotations import evidence_parts
 from analyzer_agent.toolbox.scheduler import spent_ms
@@ -103,7 +103,7 @@ class Nodes:
         told += [] if surveys else self.briefing.surveys()
         told += ["Notes so far, which may be cited:", notes] if notes else []
         told += [] if surveys else [self.limits.left(state)]  # which the survey's result ends with
-        question = question_message(state["question"], state["options"])
+        question = question_message(state["question"], state["options"], state.get("form"))
         text = render("question", question=question, state="\n".join(told))
         asked = [{"role": "user", "content": text}, *assistant_message(Reply(calls=tuple(surveys)))]
         begun: dict[str, Any] = {
@@ -220,8 +220,8 @@ class Nodes:
             videos = {one.video.id: one.video for one in self.toolbox.session_videos.values()}
             kept = keep_cited(self.toolbox.store, videos, pictures, checked, state["question"], self.model.model)
             cited = citing_absences(kept, results_of(state))
-            complete = completeness(self.toolbox, cited)
-            if complete and not complete.holds:
+            complete = next((one for one in completeness_of_all(self.toolbox, cited) if not one.holds), None)
+            if complete:
                 if back := self._back_with_gaps(state, cited, complete):
                     return back
                 cited = replace(cited, confidence="medium" if cited.confidence == "high" else cited.confidence)
@@ -235,7 +235,7 @@ class Nodes:
         lacking = gaps_text(self.toolbox, complete) if complete.over or complete.lacking else "nothing is cited that was looked at"
         if not lacking or state.get("gaps_told") or self.limits.reached(state, state["step"]):
             return None
-        complaint = render("incomplete", claim=answer.claim, lacking=lacking)
+        complaint = render("incomplete", claim=complete.claim, lacking=lacking)
         return self._back(state, answer.text, complaint, complaint) | {"gaps_told": True}
 
     def after_finish(self, state: State) -> str:

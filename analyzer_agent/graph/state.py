@@ -5,11 +5,12 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypedDict
 
+from analyzer_agent.forms import FilledField, Form
 from analyzer_agent.protocols.metering import Meter, metering
 from analyzer_agent.records import NO_CALLS, ShownNote, ShownPicture, TokenUsage, ToolCall, ToolResult, Unexamined, Usage
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox.answer_check import CheckedAnswer, Limit, Outcome, StopReason
-from analyzer_agent.toolbox.finish_call import DraftAnswer, parse_finish_call
+from analyzer_agent.toolbox.finish_call import DraftAnswer, in_form, parse_finish_call
 from analyzer_agent.wording import dollars
 
 
@@ -93,6 +94,7 @@ class State(TypedDict, total=False):
     brief, the messages of earlier questions as they were sent, the ids of the notes that were shown, and
     what the model was told of costs. `stopped` is the limit that was reached;
     `prompt_cut` tells that the server did not read the whole prompt of the last reply.
+    `form` is the JSON Schema that the answer has to fit, if any;
     `sent_back` counts the answers sent back for breaking a rule;
     `gaps_told` tells that one was sent back for claiming more than was looked at; `chosen` is the option
     of an answer that was sent back. `verdict` is the checked answer,
@@ -103,6 +105,7 @@ class State(TypedDict, total=False):
 
     question: str
     options: list[str]
+    form: dict[str, Any] | None
     messages: list[dict[str, Any]]
     step: int
     stopped: Limit | None
@@ -170,6 +173,7 @@ def answer_of(row: Mapping[str, Any] | None) -> CheckedAnswer | None:
     fields |= {name: tuple(fields[name]) for name in ("cited", "unsupported")}
     fields["moments"] = tuple(map(tuple, fields.get("moments", ())))
     fields["part"] = tuple(fields["part"]) if fields.get("part") else None
+    fields["fields"] = tuple(FilledField(**{**one, "notes": tuple(one["notes"])}) for one in fields.get("fields", ()))
     return CheckedAnswer(**fields)
 
 
@@ -222,6 +226,8 @@ def _picture(row: Mapping[str, Any]) -> ShownPicture:
 def draft_of(state: State) -> DraftAnswer:
     """Return what the model finished with; a choice that was made before holds until there is another."""
     draft = parse_finish_call(calls_of(state), last_text(state), state["options"])
+    if form := state.get("form"):
+        draft = in_form(draft, Form(form))
     return draft if draft.choice else replace(draft, choice=state.get("chosen"))
 
 

@@ -10,7 +10,7 @@ from string import Template
 
 _NAMES = (
     *("choices", "judge", "look_first", "manager", "not_cited", "out_of_steps", "again", "earlier"),
-    *("question", "accepted"),
+    *("question", "accepted", "form"),
     *("verify", "verify_frames", "drafted", "insufficient", "keep_choice", "incomplete", "second_look"),
     *("blind", "cite_shown", "finish_again", "frames", "look", "summarizer"),
 )

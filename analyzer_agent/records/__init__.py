@@ -3,6 +3,7 @@
 from analyzer_agent.records.answers import (
     CONCLUSIVE,
     Answer,
+    AnswerField,
     Citation,
     Claim,
     Completeness,
@@ -52,6 +53,7 @@ __all__ = [
     "SUGGESTED",
     "UNHEARD",
     "Answer",
+    "AnswerField",
     "Citation",
     "Claim",
     "Completeness",

@@ -192,6 +192,21 @@ def _listed(parts: Sequence[Examined], several: bool) -> str:
     return "; ".join(told) + more
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerField:
+    """A field of a form: its value, None if the video does not tell it, its evidence, and whether a claim on all was looked at."""
+
+    name: str
+    value: Any
+    citations: tuple[Citation, ...] = ()
+    complete: Completeness | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the object that `ask --json` prints."""
+        told = {"value": self.value, "notes": [citation.note for citation in self.citations]}
+        return told | {"complete": self.complete.to_dict() if self.complete else None}
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Answer:
     """An answer with its evidence; `mode` is "manager" or the name of a baseline.
@@ -200,6 +215,8 @@ class Answer:
     `complete` tells for claims on all of a scope, such as a count, whether all of it was looked at;
     `left_open` is what the model says it left unexamined although it might matter. `examined` is what
     was looked at where the question is not settled, as is `not_examined`.
+    Of an answer in a form, `fields` are the fields, and `value` is the whole: a dict, or an instance
+    of the pydantic model that was asked for, None if that needs what was not found.
     """
 
     text: str
@@ -220,6 +237,8 @@ class Answer:
     left_open: str | None = None
     complete: Completeness | None = None
     examined: tuple[Examined, ...] = ()
+    fields: tuple[AnswerField, ...] = ()
+    value: Any = None
 
     def __str__(self) -> str:
         """Return the answer as the command line prints it, with citations, gaps and cost."""
@@ -275,4 +294,5 @@ class Answer:
             "usage": self.usage.to_dict(),
             **{name: getattr(self, name) for name in ("manager", "model", "session")},
             "complete": self.complete.to_dict() if self.complete else None,
+            **({"fields": {field.name: field.to_dict() for field in self.fields}} if self.fields else {}),
         }

@@ -19,6 +19,7 @@ from analyzer_agent.answers import build_answer, unanswered_record
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.events import Answered, Emit, Event, ToolFinished, discard
+from analyzer_agent.forms import Form
 from analyzer_agent.media import fetched_bytes
 from analyzer_agent.prompts import prompts_digest
 from analyzer_agent.protocols import ChatModel
@@ -73,7 +74,7 @@ class Conversation:
                 with self.store.connections.explained():
                     self._agent.forget(self.name)
 
-    def ask(self, question: str, options: Sequence[str] = ()) -> Answer:
+    def ask(self, question: str, options: Sequence[str] = (), *, returns: Any = None) -> Answer:
         """Answer a question.
 
         A session answers one question at a time; other threads wait for their turn.
@@ -81,14 +82,16 @@ class Conversation:
         Args:
             question: the question.
             options: the options of a multiple-choice question, at most 26.
+            returns: a form for the answer: a pydantic model, or a JSON Schema of an object. The answer
+                then has `fields`, each with its citations, and `value`.
 
         Raises:
             AgentError: the question, a setting or the model is unusable, or the session is closed.
             Cancelled: `cancel` was called, or the session was closed meanwhile.
         """
-        return _answer_in(self.stream(question, options))
+        return _answer_in(self.stream(question, options, returns=returns))
 
-    def stream(self, question: str, options: Sequence[str] = ()) -> Iterator[Event]:
+    def stream(self, question: str, options: Sequence[str] = (), *, returns: Any = None) -> Iterator[Event]:
         """Answer a question and yield its events; the last one is `Answered`.
 
         The question starts when the first event is read, and ends if the same thread stops reading
@@ -97,20 +100,21 @@ class Conversation:
         Args:
             question: the question.
             options: see `ask`.
+            returns: see `ask`.
 
         Raises:
             AgentError, Cancelled: see `ask`.
         """
-        return self._stream(question, options, threading.Event())
+        return self._stream(question, options, threading.Event(), returns)
 
-    async def aask(self, question: str, options: Sequence[str] = ()) -> Answer:
+    async def aask(self, question: str, options: Sequence[str] = (), *, returns: Any = None) -> Answer:
         """Answer a question like `ask`, for asyncio; cancelling the task stops the question."""
-        return _answer_in([event async for event in self.astream(question, options)])
+        return _answer_in([event async for event in self.astream(question, options, returns=returns)])
 
-    async def astream(self, question: str, options: Sequence[str] = ()) -> AsyncGenerator[Event, None]:
+    async def astream(self, question: str, options: Sequence[str] = (), *, returns: Any = None) -> AsyncGenerator[Event, None]:
         """Yield the events of `stream`, for asyncio; closing or cancelling stops the question."""
         stop, loop = threading.Event(), asyncio.get_running_loop()
-        events = self._stream(question, options, stop)
+        events = self._stream(question, options, stop, returns)
         reader = ThreadPoolExecutor(1, "asyncio")  # one thread: the turn queue knows readers by their threads
         try:
             while (event := await loop.run_in_executor(reader, next, events, None)) is not None:
@@ -121,7 +125,7 @@ class Conversation:
             reader.submit(events.close)
             reader.shutdown(wait=False)
 
-    def _stream(self, question: str, options: Sequence[str], stop: threading.Event) -> Generator[Event, None, None]:
+    def _stream(self, question: str, options: Sequence[str], stop: threading.Event, returns: Any = None) -> Generator[Event, None, None]:
         self._turns.check_open()
         if not isinstance(question, str):
             raise AgentError(f"The question is {question!r}, not text.", hint=_EXAMPLE)
@@ -133,22 +137,30 @@ class Conversation:
             given = "The options are one text." if isinstance(options, str) else f"There are {len(options)} options."
             raise AgentError(given, hint=f"Give a list of at most {_MAX_OPTIONS}: they are lettered from A to Z.")
         asked, choices = encodable(question), [encodable(option) if isinstance(option, str) else option for option in options]
-        return self._turns.read(lambda turn: self._asked(asked, choices, turn), stop)
+        form = None if returns is None else self._form(returns, options)
+        return self._turns.read(lambda turn: self._asked(asked, choices, turn, form), stop)
 
-    def _asked(self, question: str, options: Sequence[str], turn: Turn) -> None:
+    def _form(self, returns: Any, options: Sequence[str]) -> Form:
+        if options:
+            raise AgentError("A question has options or a form, not both.", hint="Make the options an enum of a field.")
+        if self.settings.mode != "manager" or self.model.manager == "rules":
+            raise AgentError("Only a language model that manages analyzers fills in a form.", hint="Name one: --model, and no --mode.")
+        return returns if isinstance(returns, Form) else Form(returns)
+
+    def _asked(self, question: str, options: Sequence[str], turn: Turn, form: Form | None) -> None:
         self._record()
         number = self.store.history.begin_turn(self.name, question, self.model.manager, self.model.model, prompts_digest())
 
         def run(emit: Emit) -> Outcome:
             mode = choose_mode(self.settings)
             if mode is None:
-                return self._outcome(self._agent.ask(self.name, question, options, number, emit, turn.stop))
+                return self._outcome(self._agent.ask(self.name, question, options, number, emit, turn.stop, form.schema if form else None))
             from analyzer_agent.evals.modes import QuestionContext
 
             limits = self.settings.max_analyzer_ms, self.settings.max_tokens, self.settings.max_cost
             return mode.answer(QuestionContext(question, options, self.toolbox, self.model, turn.stop, *limits), emit)
 
-        self._answer(turn, number, question, self.settings.mode, run)
+        self._answer(turn, number, question, self.settings.mode, run, form)
 
     def _outcome(self, state: "State") -> Outcome:
         from analyzer_agent.graph import outcome_of
@@ -221,7 +233,7 @@ class Conversation:
                     self.store.history.end_turn(turn["id"], unanswered_record(turn["question"]))
             self._opened = self.name
 
-    def _answer(self, turn: Turn, number: int, question: str, mode: str, run: Callable[[Emit], Outcome]) -> None:
+    def _answer(self, turn: Turn, number: int, question: str, mode: str, run: Callable[[Emit], Outcome], form: Form | None = None) -> None:
         """Run a question, and record its calls and its end; the answer comes once all else was read."""
         started = time.monotonic()
         self.spent = Usage()
@@ -242,6 +254,8 @@ class Conversation:
             raise
         told = build_answer(outcome, self.toolbox, self.model, self.name, round(took * 1000), mode)
         told = replace(told, usage=replace(told.usage, fetched_bytes=self._newly_fetched()))
+        if form and told.fields:
+            told = replace(told, value=form.value(told.value))
         self.store.history.end_turn(number, told.to_dict())
         turn.emit(Answered(told))
 

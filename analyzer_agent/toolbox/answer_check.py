@@ -12,6 +12,7 @@ from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.evidence.merging import MergedNote
 from analyzer_agent.evidence.rendering import as_text, fenced_result, spans_text
 from analyzer_agent.fencing import fenced, quoted
+from analyzer_agent.forms import FilledField
 from analyzer_agent.records import ABSENCE, Claim, Confidence, Ending, ToolCall, ToolResult, Usage
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.toolbox import Toolbox
@@ -47,6 +48,7 @@ class CheckedAnswer:
         missing: what the cited notes do not show according to the judge, None if they suffice or were not judged.
         stopped: the limit that made the model finish, None if it finished by itself.
         moments: note, start and end in ms of the parts that its marks name.
+        fields: the fields of a form; `by_field` tells their valid notes.
         claim: of what part of the scope it is true, like `part` and `video`, which narrow the scope; see `DraftAnswer`.
     """
 
@@ -65,11 +67,20 @@ class CheckedAnswer:
     part: tuple[int, int] | None = None
     video: str | None = None
     moments: tuple[tuple[int, int, int], ...] = ()
+    fields: tuple[FilledField, ...] = ()
 
     @property
     def found(self) -> bool:
         """Whether it states something about the video that notes have to show."""
         return self.ending != "not_found"
+
+    def by_field(self) -> "list[CheckedAnswer]":
+        """Return an answer for each field of a form: its line of the text, its claim, and the valid notes of that line."""
+        told = zip(self.fields, self.text.splitlines(), strict=False)
+        return [
+            replace(self, text=line, cited=tuple(n for n in cited_ids(line) if n in self.cited), claim=field.claim, fields=(field,))
+            for field, line in told
+        ]
 
 
 @dataclass(frozen=True)
@@ -160,6 +171,7 @@ def check_answer(
         part=draft.part,
         video=draft.video,
         moments=tuple((n, part.start, part.end) for n, parts in cited_parts(draft.text).items() if n in cited for part in parts),
+        fields=draft.fields,
     )
 
 

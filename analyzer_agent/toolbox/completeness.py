@@ -64,6 +64,11 @@ def completeness(notes: SessionNotes, answer: CheckedAnswer) -> Completeness | N
     return Completeness(answer.claim, bool(whole) and not left, tuple(over), left)
 
 
+def completeness_of_all(notes: SessionNotes, answer: CheckedAnswer) -> list[Completeness]:
+    """Return the completeness of an answer and of each field of its form, as far as they claim more than some part."""
+    return [told for one in (answer, *answer.by_field()) if (told := completeness(notes, one))]
+
+
 def _bases(notes: SessionNotes, runs: Iterable[MergedNote]) -> list[_Basis]:
     told = [source for run in runs for source in _sources(notes, run)]
     content = [run for run in told if run.kind not in _NO_CONTENT] or told

@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.fencing import echoes_fenced, unfenced
+from analyzer_agent.forms import FilledField, Form, InvalidForm, lines
 from analyzer_agent.questions import option_letter
 from analyzer_agent.records import Claim, Confidence, Ending, ToolCall
 from analyzer_agent.timeline import TimeRange
@@ -31,6 +32,7 @@ class DraftAnswer:
         claim: of what part of the scope the answer is true.
         part: the part of the video, start and end in ms, that is asked about; None for all of it.
         video: the name of the video that is asked about; None for all of them.
+        fields: the fields of a form that were filled in; `text` tells them, a line for each.
         complaint: why the call is invalid, None if it is valid.
     """
 
@@ -43,6 +45,7 @@ class DraftAnswer:
     claim: Claim = "some"
     part: tuple[int, int] | None = None
     video: str | None = None
+    fields: tuple[FilledField, ...] = ()
     complaint: str | None = None
 
     @property
@@ -88,6 +91,18 @@ def parse_finish_call(calls: Sequence[ToolCall], text: str, options: Sequence[st
         video=given["video"] if isinstance(given.get("video"), str) else None,
         complaint=empty if choice or chosen in (None, "") else f"{_echoed(chosen)} is not one of the options {', '.join(letters)}.",
     )
+
+
+def in_form(draft: DraftAnswer, form: Form) -> DraftAnswer:
+    """Return a draft whose text is a filled form as one that tells its fields, or with the complaint that it does not fit."""
+    if draft.complaint:
+        return draft
+    try:
+        fields = form.filled(draft.text)
+    except InvalidForm as problem:
+        return replace(draft, confidence="low", complaint=unfenced(str(problem)))
+    ending = draft.ending if any(field.value is not None for field in fields) else "not_found"
+    return replace(draft, text=lines(fields), notes=(), fields=tuple(fields), ending=ending)
 
 
 def _ending(given: Mapping[str, Any]) -> Ending:

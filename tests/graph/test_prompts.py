@@ -32,6 +32,7 @@ PLACEHOLDERS = {
     "question": {"question", "state"},
     "accepted": {"notes"},
     "choices": {"question", "options"},
+    "form": {"question", "schema"},
     "judge": {"question", "gold", "given"},
     "out_of_steps": {"why"},
     "not_cited": {"why"},
