@@ -16,7 +16,7 @@ from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
 from analyzer_agent.toolbox.analyzer_call import measured_speed, seconds_per_request
 from analyzer_agent.toolbox.coverage import asking, coverage_by_analyzer
 from analyzer_agent.toolbox.library_coverage import library_coverage, library_lines
-from analyzer_agent.toolbox.library_tools import FIND_VIDEOS, library_facts
+from analyzer_agent.toolbox.library_tools import ASK_EACH, FIND_VIDEOS, library_facts
 from analyzer_agent.toolbox.note_tools import Survey
 from analyzer_agent.toolbox.schemas import SURVEY
 from analyzer_agent.wording import first_few
@@ -44,7 +44,7 @@ class Briefing:
         applicable = {tool.spec.tool for tool in toolbox.offered}
         applicable |= {SURVEY} if toolbox.surveys else set()
         applicable |= {"long"} if max(one.scope.length for one in session_videos) > _LONG_MS else set()
-        applicable |= {FIND_VIDEOS} if toolbox.is_library else set()
+        applicable |= {FIND_VIDEOS, *([ASK_EACH] if toolbox.asker else [])} if toolbox.is_library else set()
         videos = [_library(session_videos)] if toolbox.is_library else [_video(session_video) for session_video in session_videos]
         # The reasons are told where such a tool is called all the same: they are long, and of no use otherwise.
         absent = ", ".join(name for name in toolbox.unavailable if toolbox.has_input(name))

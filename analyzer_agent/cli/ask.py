@@ -1,7 +1,8 @@
 """`ask`: one question about one or more videos."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,9 +21,13 @@ from analyzer_agent.cli.common import (
 )
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import settings_of, shared_options
-from analyzer_agent.cli.output import print_answer, safe_json
+from analyzer_agent.cli.output import echo, print_answer, safe_json, warn
 from analyzer_agent.cli.plan import plan_option, show_question_plan
 from analyzer_agent.forms import Form
+from analyzer_agent.sanitize import one_line
+
+if TYPE_CHECKING:
+    from analyzer_agent.session import Session
 
 _USAGE = 'For example: analyzer-agent ask talk.mp4 "What does it cost?"'
 
@@ -31,15 +36,24 @@ _USAGE = 'For example: analyzer-agent ask talk.mp4 "What does it cost?"'
 @click.argument("arguments", nargs=-1, required=True, metavar="VIDEO|FOLDER... QUESTION")
 @click.option("--full", is_flag=True, help="Print quotations in full.")
 @click.option("--schema", metavar="FILE", help="Answer in a form: FILE holds a JSON Schema of an object; each field gets its evidence.")
+@click.option("--each", is_flag=True, help="Ask each video by itself, with --worker-model if given; --max-cost limits all together.")
 @plan_option
 @shared_options("session", "json", "library", "videos", "scope", "manager", "analyzers", "store")
 def ask(
-    arguments: tuple[str, ...], as_object: bool, full: bool, schema: str | None, only_plan: bool, session: str | None, **flags: Any
+    arguments: tuple[str, ...],
+    as_object: bool,
+    full: bool,
+    schema: str | None,
+    each: bool,
+    only_plan: bool,
+    session: str | None,
+    **flags: Any,
 ) -> None:
     """Ask one QUESTION about one or more videos, a folder of them, or a library.
 
     The answer cites notes. Notes are stored, so a later question about the same range analyzes
-    nothing.
+    nothing. Of more than eight videos those that matter are searched for; with --each every one is
+    asked by itself.
     """
     videos, question = split_question(arguments, _USAGE, flags["library"])
     settings = settings_of(flags)
@@ -52,6 +66,9 @@ def ask(
         warn_of_skipped(talk)
         if only_plan:
             show_question_plan(talk.plan(question), as_object)
+            return
+        if each:
+            _ask_each(talk, question, as_object, full, flags)
             return
         with running(talk, flags["quiet"]) as drawer:
             if not flags["quiet"]:
@@ -70,3 +87,25 @@ def ask(
         warn_of_reuse(talk, answer)
         if not (as_object and flags["quiet"]):
             advise(talk, answer, err=as_object)
+
+
+def _ask_each(session: "Session", question: str, as_object: bool, full: bool, flags: Mapping[str, Any]) -> None:
+    """Ask each video, and print the answers; exit with 1 if one has none."""
+    answers = []
+    with running(session, flags["quiet"]) as drawer:
+        events = session.ask_each_stream(question)
+        try:
+            while True:
+                drawer.draw(next(events))
+        except StopIteration as end:
+            answers = end.value
+    if as_object:
+        click.echo(safe_json({"question": question, "answers": [one.to_dict() for one in answers]}))
+    for one in () if as_object else answers:
+        echo(click.style(one_line(one.video), bold=True))
+        if one.answer:
+            print_answer(one.answer, names={}, full=full, brief=not flags["verbose"])
+        else:
+            warn(f"Not asked: {one_line(one.why)}")
+    if any(one.answer is None for one in answers):
+        click.get_current_context().exit(1)

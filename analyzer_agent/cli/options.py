@@ -121,7 +121,7 @@ _GROUPS = {
     "engines": _ENGINES,
     "analyzers": ("tools", *_ENGINES, "vision_model", "vocabulary", "decoder", "strict"),
     "manager": (
-        *("mode", "effort", "frames", "manager", "model", "base_url", "api", "sees", "verify", "max_steps"),
+        *("mode", "effort", "frames", "manager", "model", "worker_model", "base_url", "api", "sees", "verify", "max_steps"),
         *("max_reply_tokens", "max_tokens", "max_cost", "price"),
     ),
     "store": ("store", "config", "quiet"),

@@ -17,6 +17,7 @@ _EXAMPLES = {
     "options": '{speech = {language = "en"}}',
     "weights_for": '{objects = "~/yolo11n.pt"}',
     "weights": '"~/weights"',
+    "worker_model": '"gpt-5.4-mini"',
     "vision_model": '"gpt-5.4"',
     "vocabulary": '"~/labels.txt"',
     "from": '"1:04.2"',

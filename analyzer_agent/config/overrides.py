@@ -24,6 +24,7 @@ class SessionOverrides(TypedDict, total=False):
     verify: Verify
     frames: int
     manager: Manager
+    worker_model: str | None
     base_url: str | None
     api: Api
     api_key: str | None

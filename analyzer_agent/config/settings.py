@@ -74,6 +74,15 @@ class Settings:
     model: str | None = setting(
         readers.text, "Use this language model.", optional=True, usual=DEFAULT_MODEL, metavar="NAME", heading=_ANSWERING
     )
+    worker_model: str | None = setting(
+        readers.text,
+        "Use this model where one question is put to many videos, each by itself.",
+        optional=True,
+        usual="that of --model",
+        metavar="NAME",
+        heading=_ANSWERING,
+        rare=True,
+    )
     base_url: str | None = setting(
         readers.text,
         "Use this OpenAI-compatible server.",

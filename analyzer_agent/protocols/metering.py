@@ -47,6 +47,14 @@ class Meter:
         if self._outer:
             self._outer.add(usage)
 
+    @property
+    def left(self) -> tuple[int | None, float | None]:
+        """The tokens and the USD that may still be spent, by the outer meters too; None means no limit."""
+        tokens, usd = self._outer.left if self._outer else (None, None)
+        own_tokens = None if self._tokens is None else self._tokens - self._used.tokens
+        own_usd = None if self._usd is None else self._usd - (self._used.cost_usd or 0.0)
+        return _least(tokens, own_tokens), _least(usd, own_usd)
+
     @contextmanager
     def room(self) -> Iterator[None]:
         """Reserve what one more call may use: what the last one did. Within a limit the first call goes alone.
@@ -76,6 +84,13 @@ class Meter:
             raise OutOfBudget("the money is spent")
 
 
+N = TypeVar("N", int, float)
+
+
+def _least(one: N | None, other: N | None) -> N | None:
+    return one if other is None else other if one is None else min(one, other)
+
+
 _METER: ContextVar[Meter | None] = ContextVar("meter", default=None)
 
 
@@ -99,6 +114,12 @@ def count_call(usage: TokenUsage) -> None:
     """Add a call to the meter, if one is running."""
     if meter := _METER.get():
         meter.add(usage)
+
+
+def budget_left() -> tuple[int | None, float | None]:
+    """Return the tokens and the USD that may still be spent where this is called; None means no limit."""
+    meter = _METER.get()
+    return meter.left if meter else (None, None)
 
 
 @contextmanager

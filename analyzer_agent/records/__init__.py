@@ -37,7 +37,7 @@ from analyzer_agent.records.notes import (
     gap,
 )
 from analyzer_agent.records.pictures import ShownPicture
-from analyzer_agent.records.questions import FEW_VIDEOS, QuestionRecord, VideoRecord
+from analyzer_agent.records.questions import FEW_VIDEOS, EachAnswer, QuestionRecord, VideoRecord
 from analyzer_agent.records.usage import NO_CALLS, Price, TokenUsage, Usage
 
 __all__ = [
@@ -58,6 +58,7 @@ __all__ = [
     "Claim",
     "Completeness",
     "Confidence",
+    "EachAnswer",
     "Ending",
     "Examined",
     "Finished",

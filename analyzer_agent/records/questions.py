@@ -1,8 +1,9 @@
 """A question with the facts about it, for a manager that reads records instead of prose."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from analyzer_agent.records.answers import ToolResult
+from analyzer_agent.records.answers import Answer, ToolResult
 from analyzer_agent.records.notes import ShownNote
 from analyzer_agent.timeline import TimeRange
 
@@ -48,3 +49,25 @@ class QuestionRecord:
     tools: tuple[str, ...] = ()
     results: tuple[ToolResult, ...] = ()
     described: tuple[ShownNote, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EachAnswer:
+    """The answer to a question that was put to one of many videos by itself.
+
+    Attributes:
+        video: the name of its file.
+        id: its id.
+        answer: the answer; None if there is none.
+        why: why there is none; "" if there is one.
+    """
+
+    video: str
+    id: str
+    answer: Answer | None
+    why: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the object that `ask --each --json` prints for a video."""
+        told = {"answer": self.answer.to_dict()} if self.answer else {"error": self.why}
+        return {"video": self.video, **told}

@@ -29,6 +29,7 @@ from analyzer_agent.session.assembly import (
     understood,
 )
 from analyzer_agent.session.conversation import Conversation, new_name
+from analyzer_agent.session.each_video import Asker, EachVideo
 from analyzer_agent.session.indexing import chosen_tools, run_index
 from analyzer_agent.session.library import Library
 from analyzer_agent.session.options import check_tracks, options_of, prefer_options, with_track
@@ -63,7 +64,7 @@ def _imported_analyzers(store: Store, video: str) -> frozenset[str]:
     return frozenset(provenance.analyzer for provenance in store.notes.provenances(video=video) if provenance.weights.startswith(IMPORTED))
 
 
-class Session(Conversation):
+class Session(Conversation, EachVideo):
     """A conversation about one or more videos.
 
     Args:
@@ -137,6 +138,8 @@ class Session(Conversation):
                 approve=approve,
             )
             self.toolbox.force = self.settings.refresh
+            self._asker = Asker(Session, self.settings, self.model, pool)
+            self.toolbox.asker = None if self.model.manager == "rules" else self._asker
             self._closing = closing.pop_all()
         self._turns = TurnQueue()
         self._opened = ""

@@ -5,23 +5,27 @@ length that does not depend on the number of videos.
 """
 
 import os
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from analyzer_agent.errors import ToolRefusal
+from analyzer_agent.events import Emit
 from analyzer_agent.evidence.library_search import FoundVideo, Ranking, find_videos
 from analyzer_agent.evidence.merging import NoteReader
 from analyzer_agent.evidence.rendering import as_line, fenced_result, shown_note
 from analyzer_agent.fencing import as_name, echoes_fenced
-from analyzer_agent.records import KINDS, ToolCall, ToolResult
+from analyzer_agent.records import KINDS, EachAnswer, ToolCall, ToolResult
+from analyzer_agent.sanitize import one_line, truncated
 from analyzer_agent.timeline import TimeRange, clock
 from analyzer_agent.toolbox.coverage import coverage_sentence
 from analyzer_agent.toolbox.library_coverage import HEARD, library_coverage
 from analyzer_agent.toolbox.schemas import closest, function_schema, time_range
 from analyzer_agent.toolbox.session_video import SessionVideo
 
-LIST_VIDEOS, FIND_VIDEOS = "list_videos", "find_videos"
+LIST_VIDEOS, FIND_VIDEOS, ASK_EACH = "list_videos", "find_videos", "ask_each"
+_ASKED_AT_ONCE, _ANSWER_CHARS = 50, 400
 _LISTED, _FOUND, _NOTES_SHOWN, _FOLDERS = 40, 10, 3, 12
 
 _PAGE = {"type": "integer", "minimum": 1}
@@ -57,6 +61,63 @@ def library_tools(kinds: Iterable[str]) -> list[dict[str, Any]]:
             [],
         ),
     ]
+
+
+def ask_each_tool() -> dict[str, Any]:
+    """Return the schema of the tool that puts one question to several videos."""
+    return function_schema(
+        ASK_EACH,
+        f"Put one question to each of up to {_ASKED_AT_ONCE} videos, answered one by one: dear; for what no search finds.",
+        {"question": {"type": "string"}, "videos": {"type": "array", "items": {"type": "string"}, "description": "names"}},
+        ["question", "videos"],
+    )
+
+
+class AsksEach(Protocol):
+    """What puts a question to videos, each by itself."""
+
+    def ask(
+        self, question: str, videos: Sequence[SessionVideo], emit: Emit, stop: threading.Event, call_id: str = ASK_EACH
+    ) -> list[EachAnswer]:
+        """Return the answers, in the order of the videos."""
+
+
+def run_ask_each(
+    asker: AsksEach,
+    reader: NoteReader,
+    session_videos: Mapping[str, SessionVideo],
+    call: ToolCall,
+    args: Mapping[str, Any],
+    emit: Emit,
+    stop: threading.Event,
+) -> ToolResult:
+    """Put a question to each of the named videos; the notes that the answers cite can be cited again.
+
+    Raises:
+        ToolRefusal: there are no videos, too many, or one is unknown.
+        Cancelled: `stop` was set.
+    """
+    videos = [named_video(session_videos, str(name)) for name in dict.fromkeys(args["videos"])]
+    if not 0 < len(videos) <= _ASKED_AT_ONCE:
+        raise ToolRefusal(f"Name 1 to {_ASKED_AT_ONCE} videos, not {len(videos)}.")
+    answers = asker.ask(str(args["question"]), videos, emit, stop, call.id)
+    lines = [_answer_line(one, answer) for one, answer in zip(videos, answers, strict=True)]
+    ids = [cited.note for one in answers if one.answer for cited in one.answer.citations]
+    shown = tuple(shown_note([reader.merged_note_of(note)]) for note in reader.store.notes.get(ids).values())
+    given = [one.answer for one in answers if one.answer]
+    head = f"{len(given)} of {len(videos)} videos were asked; their answers"
+    text = fenced_result(head, "\n".join(lines))
+    new, reused = (sum(getattr(answer.usage, name) for answer in given) for name in ("media_ms_analyzed", "media_ms_reused"))
+    return ToolResult(call.id, text, tuple(ids), args=args, found=len(ids), shown=shown, analyzed_ms=new, reused_ms=reused)
+
+
+def _answer_line(one: SessionVideo, told: EachAnswer) -> str:
+    if told.answer is None:
+        return f"{one.name}: not asked: {one_line(told.why)}"
+    answer = told.answer
+    left = {u.analyzer for u in answer.not_examined if u.reason == "unseen"}
+    unseen = f"; not examined wholly by {', '.join(sorted(left))}" if left and not answer.is_conclusive else ""
+    return f"{one.name}: {truncated(one_line(answer.text), _ANSWER_CHARS)} ({answer.finished}, confidence {answer.confidence}{unseen})"
 
 
 def named_video(session_videos: Mapping[str, SessionVideo], name: str) -> SessionVideo:

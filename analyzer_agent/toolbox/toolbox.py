@@ -81,6 +81,8 @@ class Toolbox(SessionNotes):
         self.summaries = SummaryCache(self.reader)
         self.force = False
         self.pictures = pictures
+        self.asker: library_tools.AsksEach | None = None
+        """What puts a question to each of several videos; None if nothing can."""
         self.rankings: Sequence[Ranking] = ()
         """What ranks notes for `find_videos`; none means their words."""
         self._table: tuple[object, NoteTable] | None = None
@@ -119,6 +121,7 @@ class Toolbox(SessionNotes):
     def _free_tools(self) -> list[dict[str, Any]]:
         videos, kinds = list(self.session_videos), self._kinds()
         library = library_tools.library_tools(kinds) if self.is_library else []
+        library += [library_tools.ask_each_tool()] if self.is_library and self.asker else []
         return [*self._viewing(), *self._surveying(), *library, *schemas.reading_tools(videos, kinds)]
 
     @cached_property
@@ -157,7 +160,7 @@ class Toolbox(SessionNotes):
     def resource(self, call: ToolCall) -> str:
         """Return the resource of a call; calls with different resources may run in parallel."""
         tool = self._by_tool.get(call.name)
-        return tool.spec.resource if tool else "all" if call.name == schemas.SURVEY else "none"
+        return tool.spec.resource if tool else "all" if call.name in (schemas.SURVEY, library_tools.ASK_EACH) else "none"
 
     def whole_scope_call(self, tool: Tool, session_video: SessionVideo, call_id: str, every: float | None = None) -> ToolCall:
         """Return the call that runs an analyzer over the whole scope of a video.
@@ -248,6 +251,9 @@ class Toolbox(SessionNotes):
             return library_tools.run_list_videos(self.reader, self.session_videos, call, args)
         if call.name == library_tools.FIND_VIDEOS:
             return library_tools.run_find_videos(self.reader, self.session_videos, call, args, self.rankings)
+        if call.name == library_tools.ASK_EACH and self.asker:
+            stop = cancel or threading.Event()
+            return library_tools.run_ask_each(self.asker, self.reader, self.session_videos, call, args, emit, stop)
         if call.name == schemas.OVERVIEW and self.is_library and "video" not in args:
             return library_tools.library_overview(self.reader, list(self.session_videos.values()), call, args)
         if call.name == schemas.SEARCH:

@@ -44,3 +44,12 @@ def test_what_is_wrong_is_told(cli: Cli, talks: Path) -> None:
     assert "There is no library 'x'" in cli("index", "--library", "x", code=1).stderr
     assert "Name a video, a folder, or a library" in cli("index", code=2).stderr
     assert "is not in the library" in cli("library", "remove", "videos", talks / "none.mp4", code=1).stderr
+
+
+def test_each_video_is_asked_by_itself(cli: Cli, talks: Path) -> None:
+    asked = ("ask", talks, "What does the talk cost?", "--each", "--tools", "subtitles")
+    told = cli(*asked).stdout
+    assert [told.count(f"talk {number}.mp4") >= 1 and f"Talk {number} costs forty." in told for number in range(3)] == [True] * 3
+    answers = cli.json(*asked, "--json")["answers"]
+    assert [one["video"] for one in answers] == ["talk 0.mp4", "talk 1.mp4", "talk 2.mp4"]
+    assert all(len(one["answer"]["citations"]) == 1 for one in answers)
