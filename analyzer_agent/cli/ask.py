@@ -57,6 +57,8 @@ def ask(
     """
     videos, question = split_question(arguments, _USAGE, flags["library"])
     settings = settings_of(flags)
+    if each and schema:
+        raise click.UsageError("--each and --schema exclude each other.")
     form = Form.read(Path(schema)) if schema else None
     with explaining(arguments, "--tools", flags["tools"]):
         paths = chosen(videos, flags, settings)
