@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
@@ -178,13 +179,16 @@ def clock_of(container: "InputContainer", stream: "Stream") -> StreamClock:
     base = Fraction(stream.time_base or Fraction(1, 1000))
     if not has_arbitrary_start(container) or container.start_time is None:
         return StreamClock(base)
-    start = Fraction(container.start_time, 1_000_000)
-    # The container's start is rounded to microseconds; the stream it comes from has the exact one.
-    exact = (s.start_time * s.time_base for s in container.streams if s.start_time is not None and s.time_base)
-    nearest = min(exact, key=lambda at: abs(at - start), default=start)
-    if abs(nearest - start) <= Fraction(1, 1_000_000):
-        start = nearest
-    return StreamClock(base, round(start / base))
+    exact = tuple((s.start_time, s.time_base) for s in container.streams if s.start_time is not None and s.time_base)
+    return StreamClock(base, round(_start(container.start_time, exact) / base))
+
+
+@lru_cache(maxsize=16)
+def _start(told: int, exact: Sequence[tuple[int, Fraction]]) -> Fraction:
+    """Return where a container begins in seconds: it tells whole microseconds, the stream it has them from is `exact`."""
+    start = Fraction(told, 1_000_000)
+    nearest = min((ticks * base for ticks, base in exact), key=lambda at: abs(at - start), default=start)
+    return nearest if abs(nearest - start) <= Fraction(1, 1_000_000) else start
 
 
 def readable_end(container: "InputContainer", path: Path) -> int | None:

@@ -5,10 +5,12 @@ Decoders put out noise for encrypted packets, often without any error.
 
 from collections.abc import Iterator
 from itertools import islice
+from mmap import mmap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from analyzer_agent.media.container import discard_other_streams, open_container, packets
+from analyzer_agent.media.remote_path import mapped
 from analyzer_agent.timeline import clock
 
 if TYPE_CHECKING:
@@ -68,25 +70,24 @@ def _head(path: Path) -> bytes:
 
 def _sample_entries(path: Path) -> list[bytes]:
     """Return the type of each track's first sample entry; only the headers of boxes are read."""
-    with path.open("rb") as file:
-        return [kind for kind, _, _ in _tracks(file, 0, path.stat().st_size)]
+    with mapped(path) as data:
+        return [kind for kind, _, _ in _tracks(data, 0, len(data))]
 
 
-def _tracks(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    for kind, inside, after in _boxes(file, start, end):
+def _tracks(data: mmap, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    for kind, inside, after in _boxes(data, start, end):
         if kind == b"trak":
-            yield next(_tracks(file, inside, after), (b"", inside, after))
+            yield next(_tracks(data, inside, after), (b"", inside, after))
         elif kind in _PARENTS:
-            yield from _tracks(file, inside, after)
+            yield from _tracks(data, inside, after)
         elif kind == b"stsd":
-            yield from _boxes(file, inside + 8, after)
+            yield from _boxes(data, inside + 8, after)
 
 
-def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+def _boxes(data: mmap, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Yield (type, begin of the content, end) of the boxes of an MP4 file between two offsets."""
     while start + 8 <= end:
-        file.seek(start)
-        head = file.read(16)
+        head = data[start : start + 16]
         length, kind, skip = int.from_bytes(head[:4], "big"), head[4:8], 8
         if length == 1:
             length, skip = int.from_bytes(head[8:16], "big"), 16

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from hashlib import blake2b
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -216,7 +217,13 @@ def part_of(path: Path, begin: int, end: int) -> RemoteReader | None:
 
 def named(name: str) -> Path:
     """Return the path with a key, or the path of this name on the disk."""
-    return _KNOWN.get(name) or Path(name)
+    return _KNOWN.get(name) or _local(name)
+
+
+@lru_cache(maxsize=64)
+def _local(name: str) -> Path:
+    """Return the path of this name; a file is asked for its own again and again while it is opened."""
+    return Path(name)
 
 
 def is_web_address(given: str | os.PathLike[str]) -> bool:

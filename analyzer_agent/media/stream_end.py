@@ -146,16 +146,20 @@ class _LastPacket:
     shown: deque[int] = field(default_factory=lambda: deque(maxlen=MOST_REORDERED))
 
     def take(self, packet: "Packet[Stream]") -> None:
-        stamp = packet.pts if packet.pts is not None else packet.dts
+        pts, dts = packet.pts, packet.dts
+        stamp = pts if pts is not None else dts
         if packet.is_discard:  # as libav marks what comes again, such as the first fragment of another recording
-            self.restarted = self.restarted or (stamp is not None and self._falls_to(packet.dts if packet.dts is not None else stamp))
+            self.restarted = self.restarted or (stamp is not None and self._falls_to(dts if dts is not None else stamp))
             return
         if stamp is None:
             # Raw streams have no time stamps; their frames are contiguous.
             stamp = 0 if self.pts is None else self.pts + (self.duration or round(self.usual / self.clock.base))
-        self.byte = max(self.byte, packet.pos or 0)
-        decoded = packet.dts if packet.dts is not None else stamp
-        self.restarted = self.restarted or self._falls_to(decoded)
+        pos = packet.pos
+        if pos is not None and pos > self.byte:
+            self.byte = pos
+        decoded = dts if dts is not None else stamp
+        if self.decoded is not None and self.decoded > decoded:  # rare, and fractions are slow
+            self.restarted = self.restarted or self._falls_to(decoded)
         self.decoded = decoded
         self.shown.append(stamp)
         if self.pts is None or stamp > self.pts:
@@ -164,9 +168,7 @@ class _LastPacket:
             self.before = stamp
 
     def _falls_to(self, decoded: int) -> bool:
-        if self.decoded is None or self.decoded <= decoded:  # nearly always, and fractions are slow
-            return False
-        return (self.decoded - decoded) * self.clock.base > _RESTART_S
+        return self.decoded is not None and (self.decoded - decoded) * self.clock.base > _RESTART_S
 
     def whole(self, usual: Fraction) -> Fraction:
         """Return the seconds up to which no frame is missing; `usual` is the duration of one."""

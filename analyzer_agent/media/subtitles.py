@@ -1,6 +1,7 @@
 """Find and read subtitles: embedded tracks and sidecar files, as plain text."""
 
 import hashlib
+import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
     from av.stream import Stream
 
 _CODECS = {".srt": "subrip", ".vtt": "webvtt"}
+_SUFFIXES = tuple(_CODECS)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
 _TRACK_REMARKS = frozenset({"forced", "sdh", "cc", "hi", "default", "full", "auto", "orig"})
 _PICTURES = frozenset({"hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle", "xsub", "pgssub", "dvdsub", "dvbsub"})
-_FOLDERS = frozenset({"subs", "subtitles"})
+_FOLDERS = ("subs", "subtitles")
 """Folders next to a video in which players look for its subtitles."""
 _PAYLOADS: Mapping[str, Callable[[str], str]] = {"subrip": srt_text, "srt": srt_text, "text": srt_text, "webvtt": vtt_text}
 """Codecs whose packets are a cue's text as the file has it; libav would escape it."""
@@ -49,11 +51,20 @@ def sidecars(video: Path) -> list[Path]:
 def subtitle_files(folder: Path) -> list[Path]:
     """Return the subtitle files of the videos in a folder, whichever they belong to; sorted, those in folders `Subs` last."""
     try:
-        beside = sorted(folder.iterdir())
-        inside = [file for inner in beside if inner.name.lower() in _FOLDERS and inner.is_dir() for file in sorted(inner.iterdir())]
+        inside = [
+            file
+            for inner in sorted(_entries(folder, _FOLDERS))
+            if inner.name.lower() in _FOLDERS and inner.is_dir()
+            for file in sorted(_entries(inner, _SUFFIXES))
+        ]
+        return [*sorted(_entries(folder, _SUFFIXES)), *inside]
     except OSError:
         return []
-    return [file for file in (*beside, *inside) if file.suffix.lower() in _CODECS]
+
+
+def _entries(folder: Path, ends: tuple[str, ...]) -> list[Path]:
+    """Return what lies in a folder, and has a name that ends so, in any case; a folder may hold thousands of others."""
+    return [folder / name for name in os.listdir(folder) if name.lower().endswith(ends)]
 
 
 def sidecar_track(video: Path, file: Path, number: int) -> Track:
