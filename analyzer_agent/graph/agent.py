@@ -133,6 +133,7 @@ class Agent:
             "sent_back": 0,
             "gaps_told": False,
             "chosen": None,
+            "drafted": [],
             "usage": Usage().to_row(),
             "call_usd": 0.0,
             "analyzer_ms": 0,

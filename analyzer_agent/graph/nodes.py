@@ -218,15 +218,18 @@ class Nodes:
             # An answer that cites what it read was not made worthless by what was cut.
             cut: StopReason | None = "prompt_cut" if state.get("prompt_cut") and not checked.cited else None
             videos = {one.video.id: one.video for one in self.toolbox.session_videos.values()}
-            kept = keep_cited(self.toolbox.store, videos, pictures, checked, state["question"], self.model.model)
+            made_from = self.toolbox.store.notes.reserve_ids(0).start
+            own = shown_pictures(state["messages"])
+            kept = keep_cited(self.toolbox.store, videos, pictures, checked, state["question"], self.model.model, own)
+            drafted = [*state.get("drafted", []), *(number for number in kept.cited if number >= made_from)]
             cited = citing_absences(kept, results_of(state))
             complete = next((one for one in completeness_of_all(self.toolbox, cited) if not one.holds), None)
             if complete:
                 if back := self._back_with_gaps(state, cited, complete):
-                    return back
+                    return back | {"drafted": drafted}
                 cited = replace(cited, confidence="medium" if cited.confidence == "high" else cited.confidence)
             shown = sorted({*state.get("shown", []), *repeats})
-            return {"verdict": answer_row(replace(cited, stopped=state.get("stopped") or cut)), "shown": shown}
+            return {"verdict": answer_row(replace(cited, stopped=state.get("stopped") or cut)), "shown": shown, "drafted": drafted}
         back = self._back(state, checked.text, checked.problem, render(checked.prompt, why=checked.problem))
         return back | {"sent_back": state["sent_back"] + 1}
 
@@ -308,6 +311,8 @@ class Nodes:
         answer, doubted = checked_of(state), answer_of(state["doubted"])
         if not answer.text and doubted:
             answer = replace(doubted, stopped=answer.stopped)
+        # What a draft that was sent back said of pictures is no evidence for later questions.
+        self.toolbox.store.ledger.withdraw(set(state.get("drafted", [])).difference(answer.cited))
         runs = self.toolbox.evidence(answer.cited)
         # "That" in the next question means the times of the evidence, not those of the whole notes.
         parts = evidence_parts(answer.text, answer.moments, runs)

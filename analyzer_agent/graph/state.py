@@ -97,7 +97,7 @@ class State(TypedDict, total=False):
     `form` is the JSON Schema that the answer has to fit, if any;
     `sent_back` counts the answers sent back for breaking a rule;
     `gaps_told` tells that one was sent back for claiming more than was looked at; `chosen` is the option
-    of an answer that was sent back. `verdict` is the checked answer,
+    of an answer that was sent back; `drafted` are the ids of the notes that drafts made of pictures. `verdict` is the checked answer,
     `doubted` the one that was sent back because its evidence did not suffice; `answer_row` writes
     both, `answer_of` reads them. `usage` is the row of a `Usage`: what the models have used so far;
     `call_usd` is what the last call of the manager cost.
@@ -115,6 +115,7 @@ class State(TypedDict, total=False):
     sent_back: int
     gaps_told: bool
     chosen: str | None
+    drafted: list[int]
     doubted: dict[str, Any] | None
     usage: dict[str, Any]
     call_usd: float

@@ -235,6 +235,17 @@ class Ledger:
                 cover(db, video, key, span, notes=sum(o.span.overlaps(span) for o in found), news=news)
         return ids
 
+    def withdraw(self, ids: Iterable[int]) -> None:
+        """Delete notes that turned out to be wrong; where they were made stays covered."""
+        wanted = list(ids)
+        if not wanted:
+            return
+        with self._at.write() as db:
+            chosen = f"FROM notes WHERE id IN ({placeholders(wanted)})"
+            for video, key in db.execute(f"SELECT DISTINCT video, key {chosen}", wanted).fetchall():
+                update_coverage_stats(db, video, key, 0, True)
+            db.execute(f"DELETE {chosen}", wanted)
+
     def _clear_grain(self, db: Database, video: str, key: str, span: TimeRange, step: int, instants: Sequence[int]) -> None:
         inside = "video = ? AND key = ? AND start_ms >= ? AND start_ms < ?"
         place = [video, key, span.start, span.end]

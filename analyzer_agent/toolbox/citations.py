@@ -28,7 +28,6 @@ _LEFTOVERS = (
 )
 _MAX_ID_DIGITS = 18
 _TWICE = re.compile(r"(\[#\d+\])(?:[ \t]*,?[ \t]*\1)+")
-_CLAUSE_EDGE = " \t\n,;:.\u2013\u2014-"
 
 
 def parse_id(digits: str) -> int:
@@ -102,24 +101,19 @@ def strip_invalid(text: str, shown: Collection[int]) -> tuple[str, list[int], li
     return whole, list(dict.fromkeys(cited_ids(whole))), lost
 
 
-def clauses_with_ids(text: str) -> Iterator[tuple[str, list[int]]]:
-    """Yield the text before each group of marks, from the group before it in the sentence on, and the numbers that the group names.
+def sentences_with_ids(text: str, times: Mapping[int, str]) -> Iterator[tuple[str, list[int]]]:
+    """Yield each sentence without its marks, and the numbers that they name.
 
-    A sentence with one group of marks, or none, is whole.
+    Args:
+        text: the text.
+        times: what stands in place of the marks of a sentence that has several numbers in several
+            places, so that it tells which part of it each of them shows.
     """
     for sentence in _sentences(text):
-        groups: list[tuple[int, int, list[int]]] = []
-        for mark in _MARK.finditer(sentence):
-            start, ids = mark.start(), list(_ids_of(mark))
-            if groups and not sentence[groups[-1][1] : start].strip(_CLAUSE_EDGE):
-                start, ids = groups[-1][0], [*groups.pop()[2], *ids]
-            groups.append((start, mark.end(), ids))
-        # What comes after the last mark of a sentence belongs to it.
-        begins = [0, *(end for _, end, _ in groups[:-1])]
-        ends = [*(start for start, _, _ in groups[:-1]), len(sentence)]
-        for begin, end, ids in zip(begins, ends, [ids for *_, ids in groups] or [[]], strict=True):
-            clause = _strip_sentence(sentence[begin:end], ()).strip()
-            yield clause.lstrip(_CLAUSE_EDGE), ids
+        ids, marks = cited_ids(sentence), list(_MARK.finditer(sentence))
+        apart = any(any(map(str.isalnum, sentence[one.end() : other.start()])) for one, other in pairwise(marks))
+        told = {number: f"({time})" for number, time in times.items()} if apart and len(set(ids)) > 1 else {}
+        yield _strip_sentence(_TWICE.sub(r"\1", replace_marks(sentence, told)), ()).strip(), ids
 
 
 def sentence_spans(text: str) -> list[tuple[int, int, list[int]]]:

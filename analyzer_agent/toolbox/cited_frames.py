@@ -7,6 +7,7 @@ import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise, zip_longest
+from typing import cast
 
 from analyzer_agent.events import discard
 from analyzer_agent.evidence.gap_runner import GapRunner
@@ -15,9 +16,9 @@ from analyzer_agent.evidence.provenance import BoundAnalyzer, make_provenance
 from analyzer_agent.protocols import Analyzer, Grain, Spec, Video
 from analyzer_agent.records import JSON, Note, Observation, ShownPicture
 from analyzer_agent.storage import Store
-from analyzer_agent.timeline import FINEST_STEP, TimeRange
+from analyzer_agent.timeline import FINEST_STEP, TimeRange, clock
 from analyzer_agent.toolbox.answer_check import CheckedAnswer
-from analyzer_agent.toolbox.citations import INSTANT_MS, clauses_with_ids, renumber, with_parts
+from analyzer_agent.toolbox.citations import INSTANT_MS, cited_ids, renumber, sentences_with_ids, with_parts
 from analyzer_agent.toolbox.finish_call import DraftAnswer
 
 LOOK_KIND = "look"
@@ -76,15 +77,15 @@ def _frames_of(sheet: ShownPicture, part: TimeRange, is_moment: bool) -> tuple[T
     return TimeRange(max(part.start, sheet.span.start), min(part.end, sheet.span.end)), times
 
 
-_IN_PASSING = "seen for the answer"
-"""What is noted of a picture that an answer lists and says nothing of."""
+def said_of(answer: CheckedAnswer, times: Mapping[int, str]) -> dict[int, str]:
+    """Return for each cited number the sentences that cite it, or else the whole answer.
 
-
-def said_of(answer: CheckedAnswer) -> dict[int, str]:
-    """Return for each cited number the clauses that cite it; for all of them the whole answer, where it has no marks."""
-    parts = [(text, ids) for text, ids in clauses_with_ids(answer.text) if text]
-    marked = any(ids for _, ids in parts)
-    whole = _IN_PASSING if marked else " ".join(text for text, _ in parts) or answer.choice or answer.text
+    Args:
+        answer: the answer.
+        times: the times of the numbers, see `sentences_with_ids`.
+    """
+    parts = [(text, ids) for text, ids in sentences_with_ids(answer.text, times) if text]
+    whole = " ".join(text for text, _ in parts) or answer.choice or answer.text
     said = {number: " ".join(text for text, ids in parts if number in ids) or whole for number in answer.cited}
     # The letter of an option means nothing to another question.
     letter = re.compile(rf"[(\[*\s]*(?:option\s+)?{answer.choice}(?:\s*[)\].:*]+|\s+[-\u2013\u2014])\s*(?=\S)", re.I)
@@ -139,14 +140,16 @@ def keep_sentences(
 _SEEN_KINDS = frozenset({"text", "object", "track", "caption", "tag", "look", "motion", "moment"})
 """Kinds that tell what a picture shows."""
 
-_SAME_FRAME_MS = 20
-"""Times so close to each other, in ms, name one frame."""
-_MAX_PICTURES, _FEW_PICTURES, _PER_NOTE = 8, 4, 2
-"""The most pictures for a judge, each of which costs as much as a page of text; a second one of a note only among few."""
+_SAME_FRAME_MS, _ALIKE_MS = 20, 100
+"""Times so close to each other, in ms, name one frame; frames so close show a judge the same."""
+_MAX_PICTURES, _FEW_PICTURES, _PER_NOTE, _ON_SHEET = 8, 4, 2, 16
+"""The most pictures for a judge, each of which costs as much as a page of text; a second one of a note only among few; frames on one."""
 
 
 def cited_pictures(runs: Sequence[MergedNote], moments: Sequence[tuple[int, int, int]] = ()) -> list[ShownPicture]:
     """Return the frames that cited notes were made of, for a judge that sees, each under the id of its note.
+
+    Several frames that a model looked at are on one sheet: what happens is seen in none of them alone.
 
     Args:
         runs: the cited notes, those that matter most first.
@@ -159,19 +162,29 @@ def cited_pictures(runs: Sequence[MergedNote], moments: Sequence[tuple[int, int,
         parts = [part for number, start, end in moments if number == run.id and (part := TimeRange(start, end).within(run.span))]
         if run.kind == "track" and not parts:
             parts = [run.span]
-        frames = run.notes[len(run.notes) // 2].observation.detail.get("frames")
+        detail = run.notes[len(run.notes) // 2].observation.detail
+        frames, region = detail.get("frames"), detail.get("region")
         looked = [t for t in frames if isinstance(t, int)] if isinstance(frames, list) else []
-        times = [next((t for t in looked if part.start <= t < part.end), (part.start + part.end) // 2) for part in parts]
-        times = times or looked or [note.span.start for note in run.notes]
+        if seen := [t for t in looked if any(part.start <= t < part.end for part in parts or [TimeRange(0, t + 1)])]:
+            at = [seen[n * len(seen) // min(len(seen), _ON_SHEET)] for n in range(min(len(seen), _ON_SHEET))]
+            box = cast("tuple[float, float, float, float]", tuple(region)) if isinstance(region, list) else None
+            found.append([ShownPicture(run.id, run.video, run.span, tuple(at), box)])
+            continue
+        times = [(part.start + part.end) // 2 for part in parts] or [note.span.start for note in run.notes]
         step = max(1, len(times) // _PER_NOTE)
         found.append([ShownPicture(run.id, run.video, run.span, (t,)) for t in times[step // 2 :: step][:_PER_NOTE]])
     # One of each note before the second one of any; what several notes rest on is shown once.
-    once: dict[tuple[str, tuple[int, ...]], ShownPicture] = {}
+    once: list[ShownPicture] = []
     for turn, room in zip(zip_longest(*found), (_MAX_PICTURES, _FEW_PICTURES), strict=False):
         for picture in turn:
-            if picture is not None and len(once) < room:
-                once.setdefault((picture.video, picture.times), picture)
-    return list(once.values())
+            if picture is not None and len(once) < room and not _is_shown(picture, once):
+                once.append(picture)
+    return once
+
+
+def _is_shown(picture: ShownPicture, others: Sequence[ShownPicture]) -> bool:
+    known = [t for other in others if (other.video, other.region) == (picture.video, picture.region) for t in other.times]
+    return all(any(abs(t - other) <= _ALIKE_MS for other in known) for t in picture.times)
 
 
 def in_frames_only(store: Store, runs: Sequence[MergedNote], question: str, shown: Collection[int]) -> list[MergedNote]:
@@ -194,9 +207,18 @@ def in_frames_only(store: Store, runs: Sequence[MergedNote], question: str, show
 
 
 def keep_cited(
-    store: Store, videos: Mapping[str, Video], shown: Mapping[int, ShownPicture], answer: CheckedAnswer, question: str, model: str
+    store: Store,
+    videos: Mapping[str, Video],
+    shown: Mapping[int, ShownPicture],
+    answer: CheckedAnswer,
+    question: str,
+    model: str,
+    own: Collection[int] = (),
 ) -> CheckedAnswer:
     """Store the sentences that cite pictures as notes, and return the answer with these notes in place of the numbers.
+
+    A picture that is only listed beside an answer with marks is no evidence; for a claim on all of a
+    scope it counts as looked at, like all that were shown for the question.
 
     Args:
         store: the store.
@@ -205,27 +227,43 @@ def keep_cited(
         answer: the checked answer.
         question: the question.
         model: the model that saw the pictures.
+        own: the numbers of the pictures that were shown for this question.
     """
-    said = said_of(answer)
+    marks = set(cited_ids(answer.text))
+    listed = {number for number in answer.cited if number in shown and marks and number not in marks}
+    said = said_of(answer, {number: _time_of(picture) for number, picture in shown.items()})
     ids: dict[int, int] = {}
-    for number in answer.cited:
+    looked = [*own, *listed] if answer.claim != "some" else []
+    for number in dict.fromkeys([*answer.cited, *looked]):
         if (picture := shown.get(number)) is None or (video := videos.get(picture.video)) is None:
             continue
         asked: dict[str, JSON] = {"question": question, "view": picture.times}
         asked |= {"region": picture.region} if picture.region else {}
         asked |= {"part": [picture.span.start, picture.span.end]} if picture.sheet else {}
         detail: dict[str, JSON] = {"question": question, "frames": picture.times, "seen": picture.times[-1]}
-        found = {picture.span.start: (picture.span, said[number], detail)}
+        detail |= {"region": picture.region} if picture.region else {}
         whole = picture.sheet or picture  # all frames of a sheet were seen, also where one of them is cited
+        span = _shown_span(picture)
+        is_cited = number in answer.cited and number not in listed
+        found = {span.start: (span, said[number], detail)} if is_cited else {}
         spacing = max(later - t for t, later in pairwise([*whole.times, whole.span.end]))
-        spans = sorted([picture.span, *whole.span.minus([picture.span])])
+        spans = sorted([span, *whole.span.minus([span])])
         kept = keep_sentences(store, video, model, asked, spans, found, spacing=spacing)
-        ids[number] = kept[picture.span.start]
-    if not ids:
-        return answer
-    cited = tuple(dict.fromkeys(ids.get(number, number) for number in answer.cited))
+        ids |= {number: kept[span.start]} if is_cited else {}
+    cited = tuple(dict.fromkeys(ids.get(number, number) for number in answer.cited if number not in listed))
     unsupported = tuple(renumber(claim, ids) for claim in answer.unsupported)
     # A part of a sheet has a note of its own, and needs no moment in it.
     sheets = {number for number, picture in shown.items() if picture.sheet}
     moments = tuple((ids.get(number, number), start, end) for number, start, end in answer.moments if number not in sheets)
     return replace(answer, text=renumber(answer.text, ids), cited=cited, unsupported=unsupported, moments=moments)
+
+
+def _shown_span(picture: ShownPicture) -> TimeRange:
+    """Return what a picture shows: a single frame no more than `INSTANT_MS`, however far away the next one is."""
+    if len(picture.times) > 1:
+        return picture.span
+    return TimeRange(picture.span.start, min(picture.span.end, picture.span.start + INSTANT_MS))
+
+
+def _time_of(picture: ShownPicture) -> str:
+    return clock(picture.times[0]) if len(picture.times) == 1 else str(picture.span)

@@ -102,6 +102,8 @@ def _groups(session_video: SessionVideo, args: Mapping[str, Any]) -> list[tuple[
     groups: list[tuple[TimeRange, list[int]]] = []
     for span in spans:
         times = list(range(span.start, span.end, step)) if step else even_times(span, max(many, FRAMES_PER_RANGE))
+        if many > 1 and len(times) % many == 1 and len(times) > 1 and span.end - times[-1] < step / 2:
+            times.pop()  # no sheet of a single frame for the very end
         starts = times[::many]
         groups += [
             (TimeRange(start, end), times[n * many : (n + 1) * many])

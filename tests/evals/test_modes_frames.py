@@ -87,7 +87,7 @@ class TestFrames:
         answer = session.ask("What?")
         assert "outside of what may be used: #9." in sent(session, 1)[-1]["content"]
         assert answer.text == "Red [#1], round." and answer.unsupported == ("Red [#1], round [#9].",)
-        assert [(c.note, c.span.start, c.text) for c in answer.citations] == [(1, 500, "Red, round."), (2, 1500, "seen for the answer")]
+        assert [(c.note, c.span.start, c.text) for c in answer.citations] == [(1, 500, "Red, round."), (2, 1500, "Red, round.")]
 
     def test_only_the_scope_is_shown_and_long_pictures_are_shrunk(self, opened: Open, tmp_path: Path) -> None:
         wide = write(tmp_path / "wide.mp4", Clip(times=range(0, 2000, 40), size=(640, 320)))

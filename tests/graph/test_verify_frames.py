@@ -85,5 +85,8 @@ def test_few_frames_of_each_note_and_those_that_a_look_was_shown() -> None:
     assert [one.number for one in cited_pictures(many[:3])] == [0, 1, 2, 0], "a second one where there are few"
     assert len(cited_pictures([*many[:1], run(9, "text", *range(0, 20_000, 1_000))])) == 2, "what two notes rest on is shown once"
     looked = run(1, "look", 0, frames=[200, 400, 600, 800])
-    assert [one.times for one in cited_pictures([looked])] == [(400,), (800,)]
+    assert [one.times for one in cited_pictures([looked])] == [(200, 400, 600, 800)], "what happens is seen on the sheet"
+    assert [one.times for one in cited_pictures([looked], [(1, 300, 700)])] == [(400, 600)]
+    close = run(2, "motion", 0)
+    assert len(cited_pictures([run(1, "look", 0, frames=[20]), close])) == 1, "nor is what looks the same"
     assert cited_pictures([run(2, "speech", 0), run(3, "absence", 0), run(4, "scene", 0)]) == []

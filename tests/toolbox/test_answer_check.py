@@ -231,18 +231,21 @@ class TestDraft:
     ],
 )
 def test_what_is_noted_of_a_picture_has_no_letter_of_an_option(choice: str | None, text: str, noted: str) -> None:
-    assert said_of(checked(text, choice=choice)) == {12: noted}
+    assert said_of(checked(text, choice=choice), {}) == {12: noted}
 
 
 @pytest.mark.parametrize(
     ("text", "noted"),
     [
-        ("A dog [#12], then a cat [#13], [#14] runs.", {12: "A dog", 13: "then a cat, runs.", 14: "then a cat, runs."}),
-        ("A dog [#12] runs. It is red [#12, #13].", {12: "A dog runs. It is red.", 13: "It is red."}),
-        ("[#12]: a dog.", {12: "a dog."}),
+        ("A dog [#12], then a cat [#13].", {12: "A dog (0:02), then a cat (0:03-0:04).", 13: "A dog (0:02), then a cat (0:03-0:04)."}),
+        ("A dog [#12], a sign [#1].", {12: "A dog (0:02), a sign."}),
+        (
+            "A dog [#12] runs [#12]. It is red [#12, #13].",
+            {12: "A dog runs. It is red.", 13: "It is red."},
+        ),
         ("A dog. It is red.", {1: "A dog. It is red."}),
     ],
 )
-def test_what_is_noted_of_a_picture_is_the_clause_that_cites_it(text: str, noted: dict[int, str]) -> None:
-    told = said_of(checked(text, 1))
+def test_what_is_noted_of_a_picture_is_whole_and_tells_which_part_each_shows(text: str, noted: dict[int, str]) -> None:
+    told = said_of(checked(text, 1), {12: "0:02", 13: "0:03-0:04"})
     assert {number: told[number] for number in noted} == noted

@@ -2,7 +2,8 @@
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -201,27 +202,72 @@ def test_a_frame_of_a_sheet_is_cited_by_its_time(tmp_path: Path) -> None:
     assert str(cited.span) == "0:12.75-0:13.75" and cited.whole is None, "the note is of that frame alone"
 
 
-def test_each_frame_of_a_sheet_has_a_note_of_its_own_with_its_clause(tmp_path: Path) -> None:
-    said = "First a ferry [#1 0:02] [#1 0:02.5], then from 0:03 a gull [#1 0:03-0:04]; B."
-    answer: dict[str, Any] = {"answer": f"B) {said}", "notes": [1, 2], "confidence": "high", "outcome": "answered", "choice": "B"}
-    look, other = call("view", ranges=[["0:02", "0:06"]], every=0.5, sheet=True), call("view", "c2", ranges="0:20")
+def finishing(answer: str, number: int = 1, **more: Any) -> Reply:
+    given = {"answer": answer, "notes": [1], "confidence": "high", "outcome": "answered"} | more
+    return Reply(calls=(call("finish", f"f{number}", **given),))
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Iterator[Any]:
+    """Give a function that opens a session on the sample clip with the replies of a manager that sees."""
+    with ExitStack() as stack:
+
+        def opened(*replies: Reply, verify: Any = "never") -> Session:
+            settings = Settings(store=tmp_path / "store.db", sees="yes", verify=verify, max_analyzer_ms=0)
+            return stack.enter_context(Session(sample_path(), settings=settings, model=ScriptedModel(*replies)))
+
+        yield opened
+
+
+SHEET = call("view", ranges=[["0:02", "0:06"]], every=0.5, sheet=True)
+
+
+def test_each_frame_of_a_sheet_has_a_note_of_its_own(asked: Any) -> None:
+    said = "B) First a ferry [#1 0:02] [#1 0:02.5], then a gull [#1 0:03-0:04]."
     judged = Reply(calls=(call("judge", seen="A ferry.", sufficient=True, missing=""),))
-    model = ScriptedModel(Reply(calls=(look, other)), Reply(calls=(call("finish", **answer),)), judged)
-    settings = Settings(store=tmp_path / "store.db", sees="yes", verify="always", max_analyzer_ms=0)
-    with Session(sample_path(), settings=settings, model=model) as session:
-        told = session.ask("What is shown?", options=["a dog", "a ferry, then a gull"])
-        key = session.store.notes.provenances(video=session.session_videos[0].video.id, analyzer="look")[0].key
-        covered = session.store.ledger.covered(session.session_videos[0].video.id, [key], TimeRange(0, 60_000))
+    views = Reply(calls=(SHEET, call("view", "c2", ranges="0:20")))
+    session = asked(views, finishing(said, notes=[1, 2], choice="B"), judged, verify="always")
+    told = session.ask("What is shown?", options=["a dog", "a ferry, then a gull"])
+    whole = "First a ferry (0:02) (0:02.5), then a gull (0:03-0:04)."
     assert [(str(cited.span), cited.text) for cited in told.citations] == [
-        ("0:02-0:02.5", "First a ferry"),
-        ("0:02.5-0:03", "First a ferry"),
-        ("0:03-0:04", "then from 0:03 a gull; B."),
-        ("0:20-0:20.04", "seen for the answer"),
+        ("0:02-0:02.5", whole),
+        ("0:02.5-0:03", whole),
+        ("0:03-0:04", whole),
+    ], "what is only listed is no evidence"
+    content = session.model.requests[-1][0][-1]["content"]
+    assert [part["text"].partition(" ")[2] for part in content[1:] if part["type"] == "text"] == [
+        *("0:02", "0:02.5", "a sheet of 2 frames: 0:03, 0:03.5"),
     ]
-    assert TimeRange(covered[0].span.start, covered[-1].span.end) == TimeRange(2_000, 6_000), "all of the sheet was seen"
-    asked = model.requests[-1][0][-1]["content"]
-    assert [part["text"].partition(" ")[2] for part in asked[1:] if part["type"] == "text"] == ["0:02", "0:02.5", "0:03", "0:20"]
-    assert "seen in its frames" in asked[0]["text"] and "ferry" not in asked[0]["text"].partition("Cited notes")[2]
+    assert "seen in its frames" in content[0]["text"] and "ferry" not in content[0]["text"].partition("Cited notes")[2]
+
+
+def test_a_sheet_that_was_shown_was_looked_at_whether_or_not_it_is_cited(asked: Any) -> None:
+    views = Reply(calls=(call("view", ranges=[["0:00", "0:34"]], every=1, sheet=True),))
+    session = asked(views, finishing("One ferry [#1 0:02].", claim="count"))
+    answer = session.ask("How many ferries?")
+    assert answer.complete.holds and [str(cited.span) for cited in answer.citations] == ["0:02-0:03"]
+    assert len(session.model.requests) == 2, "it is not sent back"
+
+
+def test_a_draft_that_is_sent_back_leaves_no_note(asked: Any) -> None:
+    refused = Reply(calls=(call("judge", seen="A ferry.", sufficient=False, missing="a whale"),))
+    accepted = Reply(calls=(call("judge", seen="A ferry.", sufficient=True, missing=""),))
+    replies = [Reply(calls=(SHEET,)), finishing("A whale [#1 0:02]."), refused, finishing("A ferry [#1 0:03].", 2), accepted]
+    session = asked(*replies, verify="always")
+    answer = session.ask("What is shown?")
+    video = session.session_videos[0].video
+    notes = session.store.notes.read(video.id, TimeRange(0, video.duration), kinds=["look"])
+    assert [note.text for note in notes] == ["A ferry."] and [cited.note for cited in answer.citations] == [notes[0].id]
+
+
+def test_a_single_frame_shows_a_second_at_most(asked: Any) -> None:
+    session = asked(Reply(calls=(call("view", ranges=[["0:05", "0:15"]], every=5),)), finishing("A ferry [#1]."))
+    assert [str(cited.span) for cited in session.ask("What is shown?").citations] == ["0:05-0:06"]
+
+
+def test_no_sheet_of_one_frame_for_the_very_end(box: Toolbox) -> None:
+    assert [len(one) for one in times(viewed(box, ranges=[[0, 16.02]], every=1, sheet=True))] == [16]
+    assert [len(one) for one in times(viewed(box, ranges=[[0, 16.7]], every=1, sheet=True))] == [16, 1]
 
 
 @pytest.mark.parametrize("api", ["chat", "responses"])

@@ -121,7 +121,7 @@ def _renumbered(answer: CheckedAnswer, ids: Mapping[int, int]) -> CheckedAnswer:
 
 def _store_cited(context: QuestionContext, shown: Sequence[ShownFrame], answer: CheckedAnswer, system: str) -> dict[int, int]:
     """Store the sentences on frames; return the note ids of cited frames by number."""
-    said = said_of(answer)
+    said = said_of(answer, {frame.number: clock(frame.instant) for frame in shown})
     asked: Mapping[str, JSON] = {
         "question": context.question,
         "options": list(context.options),
