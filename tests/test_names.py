@@ -29,7 +29,8 @@ MODULES = frozenset(
     folding forms
     formats frame_converter frame_dedup frames gap_runner gpu grading graph hardware help history http
     huggingface identities identity import_notes importing index indexing init installed installing job jobs
-    joined joining jpeg json_formats json_records judge kept_reader kept_video languages layout ledger ledger_rows library library_coverage
+    joined joining jpeg json_formats json_records judge judging kept_reader kept_video languages layout ledger ledger_rows library
+    library_coverage
     library_search library_tools
     llm local local_servers look lost_data loudness maintenance manager mcp mcp_server media memory merging
     messages metering migrations missing_video model modes moments motion mp4_fragments nal_units native nodes note_formats note_queries

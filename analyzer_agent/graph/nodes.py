@@ -13,6 +13,7 @@ from analyzer_agent.errors import AgentError
 from analyzer_agent.events import Emit, SentBack, TextDelta, Thinking, Verifying, Warned, Writing, discard
 from analyzer_agent.fencing import inline, unfenced
 from analyzer_agent.graph import history, opening, progress
+from analyzer_agent.graph.judging import judge_request
 from analyzer_agent.graph.state import (
     Limits,
     State,
@@ -33,11 +34,10 @@ from analyzer_agent.messages import (
     rejection_messages,
     system_message,
     tool_message,
-    verification_prompt,
 )
 from analyzer_agent.prompts import render
 from analyzer_agent.protocols import ChatModel, Reply
-from analyzer_agent.records import Completeness, QuestionRecord, ShownPicture, TokenUsage, ToolCall
+from analyzer_agent.records import Completeness, QuestionRecord, TokenUsage, ToolCall
 from analyzer_agent.toolbox import MergedNote, Toolbox
 from analyzer_agent.toolbox.answer_check import (
     NO_ANSWER,
@@ -48,15 +48,13 @@ from analyzer_agent.toolbox.answer_check import (
     citing_repeats,
     notes_text,
     parse_judgement,
-    repeats_text,
     second_look,
 )
-from analyzer_agent.toolbox.cited_frames import cited_pictures, in_frames_only, keep_cited, naming_frames
+from analyzer_agent.toolbox.cited_frames import keep_cited, naming_frames
 from analyzer_agent.toolbox.completeness import completeness_of_all, gaps_text
-from analyzer_agent.toolbox.coverage import coverage_sentence
 from analyzer_agent.toolbox.quotations import evidence_parts
 from analyzer_agent.toolbox.scheduler import spent_ms
-from analyzer_agent.toolbox.schemas import FINISH, judge_tool
+from analyzer_agent.toolbox.schemas import FINISH
 from analyzer_agent.toolbox.session_video import video_records
 from analyzer_agent.toolbox.view import shown_pictures, without_pictures
 
@@ -263,14 +261,7 @@ class Nodes:
         answer = checked_of(state)
         known = self.toolbox.evidence(answer.cited)
         runs = [known[number] for number in answer.cited if number in known]
-        pictures = cited_pictures(runs, answer.moments) if self.toolbox.pictures else []
-        shown = {picture.number for picture in pictures}
-        notes = notes_text(self.toolbox, in_frames_only(self.toolbox.store, runs, state["question"], shown))
-        if answer.claim != "some":  # what is nowhere stands in no note
-            told = [coverage_sentence(self.toolbox.reader, self.toolbox.session_videos.values()), repeats_text(self.toolbox, runs), notes]
-            notes = "\n\n".join(filter(None, told))
-        question = verification_prompt(state["question"], state["options"], answer.text, answer.choice, notes)
-        reply = self._judge(question, pictures)
+        reply = self._judge(*judge_request(self.toolbox, state["question"], state["options"], answer, runs))
         counted = counted_of(state, reply.usage)
         judgement = parse_judgement(reply.calls)
         if judgement is None:
@@ -288,14 +279,10 @@ class Nodes:
             return counted | back | {"verdict": None, "doubted": marked}
         return counted | {"verdict": marked}
 
-    def _judge(self, question: str, pictures: Sequence[ShownPicture]) -> Reply:
+    def _judge(self, messages: list[dict[str, Any]], tool: dict[str, Any]) -> Reply:
         """Return the judge's reply; an empty one, which leaves the answer unchanged, if the call fails."""
-        rules = [render("verify"), *([render("verify_frames")] if pictures else [])]
-        asked: Any = [{"type": "text", "text": question}, *(picture.to_part() for picture in pictures)] if pictures else question
-        messages = [{"role": "system", "content": "\n\n".join(rules)}, {"role": "user", "content": asked}]
-        shown = self.toolbox.with_pictures(messages) if pictures else messages
         try:
-            return self._told(self.model.complete(shown, [judge_tool(bool(pictures))], None, None, self.cancel, must_call=True))
+            return self._told(self.model.complete(messages, [tool], None, None, self.cancel, must_call=True))
         except AgentError as error:
             self.emit(Warned(f"The answer was not verified: {error}"))
             return Reply(usage=TokenUsage(cost_usd=0.0))  # a request that failed is not billed
