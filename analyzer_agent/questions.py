@@ -81,6 +81,8 @@ class Question:
     conversation: str | None = None
     """Questions with the same value are asked in order in one conversation."""
     subtitles: Path | None = None
+    library: str | None = None
+    """The library that the question is about; `video` then only stands for it."""
 
     @property
     def options(self) -> tuple[str, ...]:

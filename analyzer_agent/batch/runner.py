@@ -27,6 +27,7 @@ from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.importing import prepare as prepare_import
 from analyzer_agent.media import local_path
+from analyzer_agent.media.folders import expanded
 from analyzer_agent.protocols import ChatModel
 from analyzer_agent.questions import Question, Questions
 from analyzer_agent.records import Usage
@@ -189,7 +190,8 @@ class Batch:
 
     def _open(self, question: Question) -> Session:
         _import_subtitles(question, self.settings)
-        session = Session(question.video, settings=scoped_settings(self.settings, question), model=self.model, pool=self.pool)
+        settings = scoped_settings(self.settings, question)
+        session = Session(*videos_of(question), library=question.library, settings=settings, model=self.model, pool=self.pool)
         self._sessions.add(session)
         return session
 
@@ -265,8 +267,13 @@ def _by_path(questions: Iterable[Question], path: Callable[[Question], Path]) ->
 
 def missing_videos(questions: Iterable[Question]) -> dict[Path, list[Question]]:
     """Return the expected paths of missing videos, with their questions."""
-    asked = _by_path(questions, lambda question: question.video)
-    return {video: about for video, about in asked.items() if not local_path(video).is_file()}
+    asked = _by_path((question for question in questions if not question.library), lambda question: question.video)
+    return {video: about for video, about in asked.items() if not any(path.exists() for path in expanded(local_path(video)))}
+
+
+def videos_of(question: Question) -> tuple[Path, ...]:
+    """Return the path that a question names, none if it is about a library."""
+    return () if question.library else (question.video,)
 
 
 def _import_subtitles(question: Question, settings: Settings) -> None:
@@ -296,7 +303,7 @@ def _spent(session: Session | None) -> dict[str, Any]:
 
 def _error_fields(error: Exception, question: Question) -> dict[str, str]:
     if isinstance(error, AgentError):
-        absent = not question.video.exists()
+        absent = not question.library and not any(path.exists() for path in expanded(question.video))
         return {"message": str(error), "hint": "Name the folder of the videos: --videos DIR." if absent else error.hint}
     log.error("the question %r failed", question.id, exc_info=error)
     return {"message": f"A bug in analyzer-agent: {type(error).__name__}: {error}", "hint": "The log has the details."}

@@ -32,13 +32,14 @@ if TYPE_CHECKING:
 @click.option("--map", "map_file", metavar="FILE", help="Read the paths of videos by id from this JSON file (NExT-QA has one).")
 @click.option("--mix", is_flag=True, help="Allow adding to answers of another manager, model or engine.")
 @plan_option
-@shared_options("scope", "manager", "analyzers", "store")
+@shared_options("library", "scope", "manager", "analyzers", "store")
 def batch(
     questions: str, out: str, workers: int, videos: str | None, map_file: str | None, mix: bool, only_plan: bool, **flags: Any
 ) -> None:
     """Answer all questions of a file.
 
-    Each line of QUESTIONS is a JSON object with "id", "video" and "question"; "options", "from",
+    Each line of QUESTIONS is a JSON object with "id", "video" and "question"; a folder, a pattern or
+    --library may stand for a video. "options", "from",
     "to" and "conversation" are optional, as are "answer", "evidence" and "type" for scoring. CSV
     has the same columns, with options such as 10|20|30 or in columns a,b,c. The question files of
     NExT-QA, NExT-GQA, IntentQA, EgoSchema, Video-MME, LongVideoBench, VNBench, LVBench,
@@ -52,7 +53,7 @@ def batch(
     from analyzer_agent.evals.formats import read_questions
 
     mapped = Path(map_file) if map_file else None
-    found = read_questions(Path(questions), Path(videos) if videos else None, mapped)
+    found = read_questions(Path(questions), Path(videos) if videos else None, mapped, flags["library"])
     with closing(prepare(found, Path(out), settings, mix=mix)) as run:
         _require_videos(run)
         if only_plan:

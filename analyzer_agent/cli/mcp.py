@@ -10,7 +10,7 @@ import click
 from analyzer_agent.cli.help import command
 from analyzer_agent.cli.options import settings_of, shared_options
 from analyzer_agent.cli.output import echo
-from analyzer_agent.cli.serve import LOOPBACK, listening, run_app, secret_of
+from analyzer_agent.cli.serve import LOOPBACK, listening, named_paths, run_app, secret_of
 from analyzer_agent.errors import require
 
 
@@ -20,9 +20,9 @@ from analyzer_agent.errors import require
 @click.option("--port", default=8766, type=click.IntRange(0, 65535), metavar="N", help="The port; 0 means any free one.  [default: 8766]")
 @click.option("--token", envvar="ANALYZER_MCP_TOKEN", metavar="TEXT", help="The secret of all requests over HTTP.  [default: a new one]")
 @click.option("--skill", is_flag=True, help="Print a skill (SKILL.md) that teaches an agent when to use what, and end.")
-@shared_options("manager", "analyzers", "store", without=("mode", "frames"))
+@shared_options("library", "manager", "analyzers", "store", without=("mode", "frames"))
 def mcp(paths: tuple[str, ...], http: bool, port: int, token: str | None, skill: bool, **flags: Any) -> None:
-    """Serve the videos of these folders to other agents over MCP: analyzers, look-ups, questions as tools.
+    """Serve the videos of these folders, or of a library, to other agents over MCP: analyzers, look-ups, questions as tools.
 
     Clients such as Claude, Cursor and VS Code start this command themselves: name it, with the
     folders, in their settings (docs/mcp.md). Without a folder, the current one is served. Only what
@@ -35,7 +35,8 @@ def mcp(paths: tuple[str, ...], http: bool, port: int, token: str | None, skill:
     if skill:
         click.echo(skill_text(), nl=False)
         return
-    settings, secret, folders = settings_of(flags), secret_of(token), NamedFolders(paths or ["."])
+    settings, secret = settings_of(flags), secret_of(token)
+    folders = NamedFolders(named_paths(paths, flags["library"], settings))
     with Jobs(settings, folders) as jobs, closing(FolderLibrary(folders, settings)) as library:
         server = create_server(jobs, library)
         if not http:

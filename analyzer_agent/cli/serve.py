@@ -15,14 +15,19 @@ from analyzer_agent.cli.output import echo
 from analyzer_agent.cli.terminal import interruptible, quit_at_once
 from analyzer_agent.errors import AgentError, require
 from analyzer_agent.sanitize import one_line
+from analyzer_agent.wording import first_few
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from starlette.types import ASGIApp
 
+    from analyzer_agent.config import Settings
     from analyzer_agent.service import FolderLibrary, Jobs, NamedFolders
 
 LOOPBACK = "127.0.0.1"
 _SHORTEST_TOKEN = 16
+_NAMED = 8
 
 
 @command()
@@ -32,9 +37,9 @@ _SHORTEST_TOKEN = 16
 @click.option("--token", envvar="ANALYZER_SERVE_TOKEN", metavar="TEXT", help="The secret of all requests.  [default: a new one]")
 @click.option("--at-once", default=2, type=click.IntRange(min=1), metavar="N", help="Answer so many questions at once.  [default: 2]")
 @click.option("--open", "open_", is_flag=True, help="Open the page in the browser.")
-@shared_options("manager", "analyzers", "store", without=("mode", "frames"))
+@shared_options("library", "manager", "analyzers", "store", without=("mode", "frames"))
 def serve(paths: tuple[str, ...], host: str, port: int, token: str | None, at_once: int, open_: bool, **flags: Any) -> None:
-    """Serve a page on which people ask about the videos of these folders, and an API for programs.
+    """Serve a page on which people ask about the videos of these folders, or of a library, and an API for programs.
 
     Without a folder, the current one is served. Only what lies in the folders can be read. The
     printed address has a token, which every request needs. API: /api/openapi.json; programs that
@@ -48,7 +53,7 @@ def serve(paths: tuple[str, ...], host: str, port: int, token: str | None, at_on
     from analyzer_agent.session import choose_model
     from analyzer_agent.web import create_app
 
-    folders = NamedFolders(paths or ["."])
+    folders = NamedFolders(named_paths(paths, flags["library"], settings))
     model = choose_model(settings)  # a missing key is told now, and not to whoever asks first
     with listening(host, port) as listener:
         jobs, library = Jobs(settings, folders, model=model, running=at_once), FolderLibrary(folders, settings)
@@ -64,6 +69,23 @@ def serve(paths: tuple[str, ...], host: str, port: int, token: str | None, at_on
             run_app(app, listener, jobs)
         finally:
             _end(jobs, library)
+
+
+def named_paths(paths: Sequence[str], library: str | None, settings: "Settings") -> list["str | Path"]:
+    """Return what may be read: the given paths and the files of a library; without either the current folder.
+
+    Raises:
+        AgentError: there is no such library, or none of its files is there.
+    """
+    if library is None:
+        return [*(paths or ["."])]
+    from analyzer_agent.session import Library
+
+    with Library(library, settings) as named:
+        files = [path for path in named.paths() if path.is_file()]
+    if not files and not paths:
+        raise AgentError(f"None of the files of the library {library!r} is there.", hint=f"analyzer-agent library info {library}")
+    return [*paths, *files]
 
 
 def secret_of(token: str | None) -> str:
@@ -118,7 +140,7 @@ def _first_page(folders: "NamedFolders") -> str:
 
 def _tell(folders: "NamedFolders", host: str, base: str) -> None:
     names: Sequence[str] = [one_line(str(root)) for root in folders.roots]
-    echo(f"Serving {', '.join(names)} at {base}. Ctrl-C ends it.", err=True)
+    echo(f"Serving {first_few(names, _NAMED)} at {base}. Ctrl-C ends it.", err=True)
     if host != LOOPBACK:
         echo(
             "Whoever has the address below can ask and watch. It is sent unencrypted: use a trusted network, or a proxy with TLS.", err=True

@@ -13,7 +13,7 @@ from analyzer_agent.events import TextDelta, Writing
 from analyzer_agent.fencing import fenced
 from analyzer_agent.mcp_server import tool_list
 from analyzer_agent.mcp_server.tool_list import ToolList
-from analyzer_agent.records import Answer, ToolResult
+from analyzer_agent.records import FEW_VIDEOS, Answer, ToolResult
 from analyzer_agent.sanitize import encodable_json
 from analyzer_agent.service import Job, JobState
 from analyzer_agent.session import frame_pictures
@@ -117,7 +117,10 @@ class Calls:
             return self._jobs.call(name, rest, [video])
         schema = self._tools.own[tool_list.ASK]["function"]["parameters"]
         given = decode(json.dumps(dict(arguments)), schema["properties"], schema["required"])
-        return self._context.start(given["question"], given.get("videos", ()), given.get("session"), given.get("options", ()))
+        videos, session = given.get("videos", ()), given.get("session")
+        if not videos and not session and len(names := self._library.names()) > FEW_VIDEOS:
+            videos = names
+        return self._context.start(given["question"], videos, given.get("session"), given.get("options", ()))
 
     async def _waited(self, job: Job, report: Report) -> CallToolResult:
         """Return the result of a job, or what it is doing if it takes longer than a call may."""

@@ -6,6 +6,7 @@ from typing import Any
 from mcp.types import Tool, ToolAnnotations
 
 from analyzer_agent.protocols import Spec
+from analyzer_agent.records import FEW_VIDEOS
 from analyzer_agent.toolbox import tools_for_any_video
 from analyzer_agent.toolbox.schemas import function_schema
 
@@ -100,7 +101,7 @@ def _own_tools(long: list[str]) -> list[dict[str, Any]]:
             "If it takes long, the id of a job comes back, whose result you get later.",
             {
                 "question": _TEXT,
-                "videos": _VIDEOS,
+                "videos": {**_VIDEOS, "description": f"{_VIDEOS['description']}; of more than {FEW_VIDEOS}, none means all"},
                 "session": {"type": "string", "description": "a conversation to go on with, which then needs no videos"},
                 "options": {"type": "array", "items": {"type": "string"}, "description": "of a multiple-choice question"},
             },

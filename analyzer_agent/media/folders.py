@@ -63,7 +63,7 @@ def media_in(given: Sequence[str | Path], *, recursive: bool = False) -> MediaSe
     files: list[Path] = []
     left_out: list[Path] = []
     beside = 0
-    paths = [path for one in given for path in _expanded(local_path(one))]
+    paths = [path for one in given for path in expanded(local_path(one))]
     for path in paths:
         if path.is_dir():
             inside = list(_inside(path, recursive))
@@ -87,7 +87,7 @@ def natural(path: Path) -> list[tuple[int, int, str]]:
     return [(0, int(piece), "") if piece.isdecimal() else (1, 0, piece) for piece in pieces if piece]
 
 
-def _expanded(path: Path) -> list[Path]:
+def expanded(path: Path) -> list[Path]:
     """Return the files and folders that a pattern stands for, in natural order; the path itself if it is there, or nothing matches."""
     if is_remote(path) or not has_magic(str(path)) or os.path.lexists(path):
         return [path]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from analyzer_agent.errors import AgentError, MediaError, near
 from analyzer_agent.media import media_in
-from analyzer_agent.media.folders import natural
+from analyzer_agent.media.folders import expanded, natural
 from analyzer_agent.media.playlists import named_files
 
 
@@ -17,7 +17,7 @@ class NamedFolders:
     """Finds videos in the folders and files that were named at start, and nothing else.
 
     Args:
-        named: folders and files; links are followed here, once.
+        named: folders, files and patterns such as `talks/*.mp4`; links are followed here, once.
 
     Raises:
         AgentError: nothing was named, or something named does not exist.
@@ -26,14 +26,18 @@ class NamedFolders:
     def __init__(self, named: Sequence[str | Path]) -> None:
         if not named:
             raise AgentError("No folder was named.", hint="Name the folders with the videos; . is the current one.")
-        self.roots: list[Path] = []
-        for path in map(Path, named):
+        found: dict[Path, None] = {}
+        for path in (path for one in named for path in expanded(Path(one).expanduser())):
             try:
-                root = path.expanduser().resolve(strict=True)
+                found[path.resolve(strict=True)] = None
             except OSError as error:
                 raise AgentError(f"There is no file or folder {str(path)!r}.", hint=near(path)) from error
-            if root not in self.roots:
-                self.roots.append(root)
+        self.roots = list(found)
+        self._folders = [root for root in self.roots if not root.is_file()]
+        self._files: dict[str, list[Path]] = {}
+        for root in self.roots:
+            if root.is_file():
+                self._files.setdefault(root.name, []).append(root)
 
     def locate(self, given: str | Path) -> Path:
         """Return the real path of a file, which lies in a named folder or is a named file.
@@ -47,7 +51,8 @@ class NamedFolders:
         Raises:
             NotFound: there is no such file in the named folders.
         """
-        for candidate in (root.parent / given if root.is_file() else root / given for root in self.roots):
+        files = self._files.get(Path(given).name, ())
+        for candidate in (*(root / given for root in self._folders), *(root.parent / given for root in files)):
             try:
                 found = candidate.resolve(strict=True)
             except (OSError, ValueError):  # ValueError: a null character
@@ -64,11 +69,12 @@ class NamedFolders:
             real = path.resolve(strict=True)
         except (OSError, ValueError):
             return False
-        return any(real == root or (root.is_dir() and real.is_relative_to(root)) for root in self.roots)
+        return real in self._files.get(real.name, ()) or any(real == root or real.is_relative_to(root) for root in self._folders)
 
     def shown(self, path: Path) -> str:
         """Return the name of a located file for people and `locate`: relative to its folder, absolute where two share it."""
-        inside = [path.name if root.is_file() else path.relative_to(root).as_posix() for root in self.roots if path.is_relative_to(root)]
+        inside = [path.relative_to(root).as_posix() for root in self._folders if path.is_relative_to(root)]
+        inside += [path.name] if path in self._files.get(path.name, ()) else []
         name = min(inside, key=len, default=str(path))
         try:
             return name if self.locate(name) == path else str(path)

@@ -64,3 +64,16 @@ def test_a_folder_that_does_not_exist_or_none_is_told(tree: Path) -> None:
         NamedFolders([tree / "nowhere"])
     with pytest.raises(AgentError, match="No folder"):
         NamedFolders([])
+
+
+def test_patterns_and_many_files(tree: Path) -> None:
+    for number in range(3):
+        (tree / "named" / f"t{number}.mp4").write_bytes(b"x")
+    folders = NamedFolders([tree / "named" / "t*.mp4", tree / "secret" / "c.mp4"])
+    assert [folders.shown(path) for path in folders.videos()] == ["t0.mp4", "t1.mp4", "t2.mp4", "c.mp4"]
+    assert folders.locate("t1.mp4") == folders.locate(tree / "named" / "t1.mp4") == (tree / "named/t1.mp4").resolve()
+    for given in ("a.mp4", tree / "named" / "a.mp4"):
+        with pytest.raises(AgentError):
+            folders.locate(given)
+    with pytest.raises(AgentError, match="There is no file or folder"):
+        NamedFolders([tree / "x*.mp4"])

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from analyzer_agent.evals.formats.fields import MAX_OPTIONS, FieldReader, abbreviated, is_whole
@@ -15,7 +16,7 @@ EXAMPLE_LINE = '{"id": "q1", "video": "talk.mp4", "question": "What does it cost
 
 TABLE = "The first line of a CSV file is id,video,question,options,answer with options such as 10|20|30, or id,video,question,a,b,c,answer"
 
-_FIELDS = ("id", "video", "question", "options", "answer", "evidence", "type", "from", "to", "conversation")
+_FIELDS = ("id", "video", "library", "question", "options", "answer", "evidence", "type", "from", "to", "conversation")
 
 _IGNORED_FIELDS = ("note", "tags")
 """Fields that are allowed for other programs."""
@@ -36,7 +37,9 @@ def own_format(row: FieldReader, source: Source) -> Iterator[Question]:
     start, end = row.time("from"), row.time("to")
     if start is not None and end is not None and end <= start:
         raise row.wrong("'to' must come after 'from'")
-    video, options = source.video(row.path("video")), row.separate(form) if form else _options(row)
+    library = _library(row, source)
+    video = Path(f"library:{library}") if library else source.video(row.path("video"))
+    options = row.separate(form) if form else _options(row)
     yield Question(
         id=row.label("id"),
         video=video,
@@ -50,7 +53,16 @@ def own_format(row: FieldReader, source: Source) -> Iterator[Question]:
         start=start,
         end=end,
         conversation=_optional(row, "conversation"),
+        library=library,
     )
+
+
+def _library(row: FieldReader, source: Source) -> str | None:
+    """Return the library that a question is about: its own, or without a video that of the run."""
+    own = _optional(row, "library")
+    if own and row.values.get("video") is not None:
+        raise row.wrong("'video' and 'library' are both there; give one of them")
+    return own or (source.library if row.values.get("video") is None else None)
 
 
 def _form(row: FieldReader) -> str:

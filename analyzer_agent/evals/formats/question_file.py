@@ -55,7 +55,7 @@ FORMATS = (
 )
 """In order of priority: the first format with no missing field reads the file."""
 
-_OWN_FIELDS = ("options", "from", "to", "conversation", "answer", "evidence", "type", *"abcdefghij")
+_OWN_FIELDS = ("library", "options", "from", "to", "conversation", "answer", "evidence", "type", *"abcdefghij")
 
 _USUAL = frozenset({"id", "video", "question", *(field for field in _OWN_FIELDS if len(field) > 1)})
 
@@ -70,7 +70,7 @@ _NOT_QUESTION_FILES = (
 """Files often mistaken for question files: fields, problem, hint."""
 
 
-def read_questions(path: Path, videos: Path | None = None, map: Path | None = None) -> Questions:
+def read_questions(path: Path, videos: Path | None = None, map: Path | None = None, library: str | None = None) -> Questions:
     """Return the questions of a file of any known format.
 
     Videos are searched below `videos` and next to the file; missing ones are no error.
@@ -80,6 +80,7 @@ def read_questions(path: Path, videos: Path | None = None, map: Path | None = No
         videos: the folder of the videos.
         map: a JSON file that maps ids to paths of videos, if there is none next to the question
             file.
+        library: the library that questions without a video are about.
 
     Raises:
         AgentError: the file cannot be read, its format is unknown, or a record is invalid; the
@@ -88,7 +89,9 @@ def read_questions(path: Path, videos: Path | None = None, map: Path | None = No
     records = _with_usual_names(read_records(path))
     found: dict[str, Question] = {}
     if records.fields:
-        format, source = detect_format(records.fields, path.name, records.table), Source(path, videos, map)
+        stands_in = ["video"] if library or "library" in records.fields else []  # a library stands for a video
+        format = detect_format([*records.fields, *stands_in], path.name, records.table)
+        source = Source(path, videos, map, library)
         for place, values in records.rows:
             row = FieldReader(values, place, format.hints[records.table] or f"The format is {format.told}.")
             for question in format.read(row, source):

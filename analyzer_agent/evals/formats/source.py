@@ -44,13 +44,14 @@ class Source:
         path: the question file.
         videos: the folder of videos given by the user.
         map: the file given by the user that maps ids to videos.
+        library: the library that questions without a video are about.
 
     Raises:
         AgentError: `videos` is not a folder.
     """
 
-    def __init__(self, path: Path, videos: Path | None = None, map: Path | None = None) -> None:
-        self.path, self.videos, self.map = path, videos, map
+    def __init__(self, path: Path, videos: Path | None = None, map: Path | None = None, library: str | None = None) -> None:
+        self.path, self.videos, self.map, self.library = path, videos, map, library
         self.used: dict[Path, None] = {}
         self._beside = path.parent
         self._companions: dict[tuple[str, ...], Companion] = {}
