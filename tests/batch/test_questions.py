@@ -65,7 +65,8 @@ def test_all_fields_of_a_line(tmp_path: Path) -> None:
         ('{"id": "first", "video": "v", "question": "Q?"}', "the id 'first' was used before; each question needs its own."),
         (
             '{"id": "x", "vidoe": "v", "question": "Q?"}',
-            "unknown field 'vidoe'; valid ones: id, video, library, question, options, answer, evidence, type, from, to, conversation, note, tags.",
+            "unknown field 'vidoe'; "
+            "valid ones: id, video, library, question, options, answer, evidence, type, from, to, conversation, note, tags.",
         ),
         (
             '{"id": "x", "video": "v", "question": "Q?", "evidence": [3, 5]}',
