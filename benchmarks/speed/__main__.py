@@ -18,7 +18,7 @@ from rich.table import Table
 
 from benchmarks.speed.measure import Figure, Work
 
-SUBJECTS = ("frames", "scenes", "objects", "captions", "text", "speech", "store", "agent", "memory")
+SUBJECTS = ("frames", "scenes", "objects", "captions", "text", "speech", "store", "agent", "estimates", "memory")
 """Modules of this package, each with a function `figures(work)`."""
 
 

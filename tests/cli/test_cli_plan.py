@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from analyzer_agent import Session, Settings
 from analyzer_agent.config import Mode
+from analyzer_agent.sample import sample_path
 from analyzer_agent.testing import ScriptedModel
 from cli_kit import PRICE, Cli
 
@@ -31,6 +33,36 @@ def test_what_is_covered_and_measured_is_told(cli: Cli, video: Path) -> None:
     (again,) = cli.json("index", video, "--plan", "--with", "scenes", "--refresh", "--json")["runs"]
     assert again["new_seconds"] == 2.0 and again["estimate_seconds"] > 0
     assert "All together about" in cli("index", video, "--plan", "--with", "scenes", "--refresh").stdout
+
+
+def media_seconds(runs: list[Any]) -> dict[str, float]:
+    return {run["analyzer"]: run["new_seconds"] for run in runs}
+
+
+def test_what_is_told_for_the_sample_is_what_index_analyzes(cli: Cli) -> None:
+    names = "scenes,subtitles,voice,motion"
+    plan = ("index", sample_path(), "--plan", "--json", "--with", names)
+    told = media_seconds(cli.json(*plan)["runs"])
+    done = cli.json("index", sample_path(), "--with", names, "--json")["indexed"]
+    assert told == {one["analyzer"]: one["new_seconds"] for one in done}
+    assert set(media_seconds(cli.json(*plan)["runs"]).values()) == {0.0}
+
+
+def test_a_question_analyzes_what_the_plan_told_less_what_the_next_one_tells(cli: Cli) -> None:
+    given = (
+        sample_path(),
+        "Why does the ferry use another pier?",
+        "--manager",
+        "rules",
+        "--tools",
+        "scenes,subtitles,voice,motion",
+        "--json",
+    )
+    before = media_seconds(cli.json("ask", *given, "--plan")["runs"])
+    answer = cli.json("ask", *given)
+    after = media_seconds(cli.json("ask", *given, "--plan")["runs"])
+    analyzed = answer["usage"]["media_seconds_analyzed"]
+    assert analyzed > 0 and sum(before.values()) - sum(after.values()) == pytest.approx(analyzed, abs=0.001)
 
 
 def test_a_language_model_is_not_called(cli: Cli, video: Path) -> None:
