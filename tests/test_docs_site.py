@@ -21,10 +21,32 @@ def test_every_page_is_in_the_navigation_once() -> None:
     assert sorted(named) == sorted(pages)
 
 
-def test_the_picture_of_the_terminal_names_no_server_and_no_folder_of_a_machine() -> None:
-    picture = (ROOT / "docs" / "demo.svg").read_text(encoding="utf-8").replace("&#160;", " ")
-    assert "The sample clip: ./analyzer_agent/sample/harbour.mp4" in picture and "/home/" not in picture and "/tmp/" not in picture
-    assert re.findall(r"https?://(?!www\.w3\.org/|www\.textualize\.io|github\.com/)[^\s\"<]+", picture) == []
+def test_the_picture_of_the_terminal_is_drawn_from_its_recording() -> None:
+    pytest.importorskip("pyte", reason="needs the extra 'docs'")
+    pytest.importorskip("pty", reason="a system without pseudo-terminals", exc_type=ImportError)
+    cast = runpy.run_path(str(ROOT / "docs" / "cast.py"))
+    recording, picture = ((ROOT / "docs" / f"demo.{suffix}").read_text(encoding="utf-8") for suffix in ("cast", "svg"))
+    title, events = cast["read_cast"](recording)
+    assert title == "analyzer-agent demo" and cast["drawn"](events, title) == picture, "run docs/cast.py --draw"
+    assert "The sample clip: ./analyzer_agent/sample/harbour.mp4" in picture
+    assert not re.search(r"/(home|tmp|root|work)/|https?://(?!www\.w3\.org/)", picture + recording)
+    ElementTree.fromstring(picture)
+
+
+def test_a_recording_becomes_states_of_lines_that_scroll() -> None:
+    pytest.importorskip("pyte", reason="needs the extra 'docs'")
+    pytest.importorskip("pty", reason="a system without pseudo-terminals", exc_type=ImportError)
+    cast = runpy.run_path(str(ROOT / "docs" / "cast.py"))
+    lines = "".join(f"\r\n{n}" for n in range(cast["ROWS"]))
+    events = [(0.0, "$ run\r\n"), (0.5, "\x1b[32mone\x1b[0m"), (60.0, "\rtwo"), (60.01, "!"), (61.0, lines)]
+    shown, scrolled, length = cast["states"](events)
+    told = [(one.row, one.start, one.end, "".join(run[1] for run in one.runs)) for one in shown]
+    assert told[:1] == [(1, 1.5, 2.5, "one")] and (0, 0.0, None, "$ run") in told and (1, 2.5, None, "two!") in told
+    assert scrolled == [(0.0, 0), (2.75, 2)] and length == 2.75, "a minute in which nothing happens is shortened"
+    picture = cast["drawn"](events, "run <it>")
+    ElementTree.fromstring(picture)
+    assert "run &lt;it&gt;" in picture and picture.count('visibility="hidden"') == 1 and "translateY(-36px)" in picture
+    assert cast["read_cast"](cast["as_cast"](events, "run")) == ("run", events)
 
 
 def test_each_diagram_is_drawn_as_it_is_now() -> None:
