@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from analyzer_agent.protocols import ChatModel
-from analyzer_agent.records import CONCLUSIVE, Answer, AnswerField, Citation, Examined, Finished, Unexamined
+from analyzer_agent.records import CONCLUSIVE, Answer, AnswerField, Citation, Completeness, Examined, Finished, Unexamined
 from analyzer_agent.timeline import merge
 from analyzer_agent.toolbox import Toolbox
 from analyzer_agent.toolbox.answer_check import NO_ANSWER, CheckedAnswer, Outcome
@@ -24,9 +24,10 @@ def build_answer(outcome: Outcome, toolbox: Toolbox, model: ChatModel, session: 
     cited = citations(checked, toolbox)
     # A later step may have listened to the other tracks.
     left = [u for step in steps for u in step.not_examined if u.reason != "other_track"]
+    complete = completeness(toolbox, checked)
     examined: list[Examined] = []
     if finished not in CONCLUSIVE:
-        left += toolbox.unexamined()
+        left += _bearing(toolbox.unexamined(), complete)
         examined = [part for one in toolbox.session_videos.values() for part in examined_parts(toolbox.store, one, toolbox.readable)]
     elif any(citation.kind == "speech" for citation in cited):
         # Lookups of stored notes do not report it.
@@ -38,7 +39,7 @@ def build_answer(outcome: Outcome, toolbox: Toolbox, model: ChatModel, session: 
         choice=checked.choice,
         unsupported=tuple(map(toolbox.titled, checked.unsupported)),
         missing=toolbox.titled(checked.missing) if checked.missing else None,
-        complete=completeness(toolbox, checked),
+        complete=complete,
         examined=tuple(examined),
         left_open=toolbox.titled(checked.left_open) if checked.left_open else None,
         not_examined=tuple(replace(u, detail=toolbox.titled(u.detail)) for u in _merge_unexamined(left)),
@@ -62,6 +63,14 @@ def build_answer(outcome: Outcome, toolbox: Toolbox, model: ChatModel, session: 
         ),
         value={field.name: field.value for field in checked.fields} if checked.fields else None,
     )
+
+
+def _bearing(left: Iterable[Unexamined], complete: Completeness | None) -> list[Unexamined]:
+    """Return what bears on an answer: where it is proved that nothing is there, analyzers that the proof does not need do not."""
+    if complete is None or not complete.holds:
+        return list(left)
+    needed = {part.analyzer for part in complete.over}
+    return [u for u in left if u.analyzer in needed or u.reason not in ("unseen", "unavailable")]
 
 
 def _finish_reason(checked: CheckedAnswer) -> Finished:

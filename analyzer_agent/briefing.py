@@ -14,7 +14,7 @@ from analyzer_agent.protocols import Engine, Track, default_track
 from analyzer_agent.timeline import clock, total
 from analyzer_agent.toolbox import SessionVideo, Tool, Toolbox
 from analyzer_agent.toolbox.analyzer_call import measured_speed, seconds_per_request
-from analyzer_agent.toolbox.coverage import asking, coverage_by_analyzer
+from analyzer_agent.toolbox.coverage import answered_widely, asking, coverage_by_analyzer
 from analyzer_agent.toolbox.library_coverage import library_coverage, library_lines
 from analyzer_agent.toolbox.library_tools import ASK_EACH, FIND_VIDEOS, library_facts
 from analyzer_agent.toolbox.note_tools import Survey
@@ -25,6 +25,8 @@ _NOT_A_LANGUAGE = re.compile(r"[^A-Za-z0-9-]+")
 _TRACKS_SHOWN, _NAMED = 12, 3
 NOTHING_YET = "- nothing yet"
 """What is covered in a session that begins."""
+_REQUEST_TOKENS = "about 1,100 tokens for a sheet of 16 frames, 6,400 for 8 pictures"
+"""What a request about frames costs, where a picture costs 765 tokens."""
 _LONG_MS = 600_000
 """Advice on long videos is given from this length on, in ms."""
 _CONDITION = re.compile(r"^(- )\{([a-z_+]+)\} ")
@@ -120,14 +122,15 @@ def _covered(toolbox: Toolbox, session_video: SessionVideo) -> str:
     done = coverage_by_analyzer(toolbox.store, session_video, only=toolbox.reader.only)
     done = {name: told for name, told in done.items() if name not in asking(toolbox.reader.specs)}
     name = f"{session_video.name}: " if len(toolbox.session_videos) > 1 else ""
-    if not done:
+    answered = answered_widely(toolbox.reader, session_video)
+    if not done and not answered:
         return NOTHING_YET.replace("- ", f"- {name}")
-    return "\n".join(f"- {name}{analyzer}: {told}" for analyzer, told in sorted(done.items()))
+    return "\n".join([*(f"- {name}{analyzer}: {told}" for analyzer, told in sorted(done.items())), *(f"- {name}{one}" for one in answered)])
 
 
 def _costs(toolbox: Toolbox) -> str:
     lines = []
-    unmeasured = []
+    unmeasured, plain = list[str](), list[str]()
     for tool in toolbox.offered:
         if _is_done(toolbox, tool):
             continue
@@ -140,8 +143,12 @@ def _costs(toolbox: Toolbox) -> str:
         by = f" ({_engine(tool.engine)})" if tool.engine else ""
         if speed:
             lines.append(f"- {tool.spec.tool}{by}: {_cost(tool, speed)}")
-        else:
+        elif tool.engine and (tool.engine.uncertain or tool.engine.device != "cpu"):
             unmeasured.append(f"{tool.spec.tool}{by}")
+        else:
+            plain.append(tool.spec.tool)
+    # The tools are listed anyway: of those that are not measured only what is out of the ordinary is worth its tokens.
+    unmeasured += ["the others" if lines or unmeasured else "all"] if plain else []
     return "\n".join([*lines, *([f"- not measured yet: {', '.join(unmeasured)}"] if unmeasured else [])])
 
 
@@ -155,7 +162,7 @@ def _is_done(toolbox: Toolbox, tool: Tool) -> bool:
 
 def _cost(tool: Tool, speed: float) -> str:
     if tool.spec.exact:
-        return f"about {seconds_per_request(speed):.2g} s per request"
+        return f"about {seconds_per_request(speed):.2g} s per request; {_REQUEST_TOKENS}"
     return f"about {_per_minute(speed)} per minute of video"
 
 

@@ -118,12 +118,18 @@ def alike(text: str, other: str) -> bool:
     return fuzz.ratio(one, two) >= _ALIKE or (part and fuzz.partial_ratio(one, two) >= _ALIKE)
 
 
-def misread(words: Iterable[str], known: Iterable[str]) -> list[str]:
-    """Return those of the known words (folded) that may be misread forms of some words, the most alike first."""
+def misread(words: Iterable[str], known: Iterable[str], least: int = 0) -> list[str]:
+    """Return those of the known words (folded) that may be misread forms of some words, the most alike first.
+
+    Args:
+        words: the words.
+        known: the words that were read.
+        least: the least likeness of whole words, 0 to 100; by default a part of a word may do.
+    """
     from rapidfuzz import fuzz
 
     asked = {word for word in words if word.isalpha() and not is_unspaced(word)}
     found = {
         one: max(fuzz.ratio(one, word) for word in asked) for one in known if one not in asked and any(alike(one, word) for word in asked)
     }
-    return sorted(found, key=lambda one: (-found[one], one))
+    return sorted((one for one in found if found[one] >= least), key=lambda one: (-found[one], one))

@@ -29,6 +29,9 @@ _FUNCTION_WORDS = frozenset(
 )
 """Words that a search passes over, unless it has no others."""
 
+_VERY_LIKE = 80
+"""Likeness (0 to 100) of a misread word that is told although the word itself was found."""
+
 _READ_KIND, _MISREAD_TOLD = "text", 8
 """The kind of notes that OCR makes; so many words that may be misread ones are told."""
 
@@ -232,7 +235,9 @@ def every_match(
     return found
 
 
-def misread_words(reader: NoteReader, words: str, scopes: Mapping[str, TimeRange], kinds: Sequence[str] | None = None) -> list[str]:
+def misread_words(
+    reader: NoteReader, words: str, scopes: Mapping[str, TimeRange], kinds: Sequence[str] | None = None, *, found: bool = False
+) -> list[str]:
     """Return the words that were read in pictures and may be some of these words, misread by OCR; the most alike first.
 
     Args:
@@ -240,11 +245,12 @@ def misread_words(reader: NoteReader, words: str, scopes: Mapping[str, TimeRange
         words: the words that are searched for.
         scopes: where to look, by video id.
         kinds: the kinds of notes that are searched.
+        found: whether the words themselves were found: then only what is very like them is told.
     """
     if kinds and _READ_KIND not in kinds:
         return []
     texts = {note.text for video, scope in scopes.items() for note in reader.store.notes.brief(video, scope, [_READ_KIND])}
-    return misread(words_in(words), {word for text in texts for word in words_in(text)})[:_MISREAD_TOLD]
+    return misread(words_in(words), {word for text in texts for word in words_in(text)}, _VERY_LIKE if found else 0)[:_MISREAD_TOLD]
 
 
 def _holding_all(

@@ -253,14 +253,19 @@ def citing_repeats(toolbox: Toolbox, draft: DraftAnswer, shown: Collection[int])
 _REPEATED_KINDS = ("text", "object", "caption", "tag")
 
 
-def repeats_text(toolbox: Toolbox, runs: Iterable[MergedNote]) -> str:
-    """Return when else the texts of cited notes were found, for a judge of a claim on all of a scope; "" if never."""
+def repeats_text(toolbox: Toolbox, runs: Sequence[MergedNote]) -> str:
+    """Return when else the texts of cited notes were found, for a judge of a claim on all of a scope; "" if never.
+
+    What is cited itself is not told again, and each text once.
+    """
+    cited, told = {run.id for run in runs}, set[tuple[str, str, str]]()
     scopes = {one.video.id: one.scope for one in toolbox.session_videos.values()}
     lines = []
     for run in runs:
-        if run.kind in _REPEATED_KINDS:
+        if run.kind in _REPEATED_KINDS and (run.video, run.kind, run.text) not in told:
+            told.add((run.video, run.kind, run.text))
             same = toolbox.reader.merged_notes(run.video, scopes[run.video], keys=[run.notes[0].key], kinds=[run.kind])
-            spans = [other.span for other in same if other.text == run.text and other.id != run.id]
+            spans = [other.span for other in same if other.text == run.text and other.id not in cited]
             lines += [f"The text of #{run.id} was also found at {spans_text(spans)}."] if spans else []
     return "\n".join(lines)
 

@@ -140,6 +140,8 @@ def keep_sentences(
 _SEEN_KINDS = frozenset({"text", "object", "track", "caption", "tag", "look", "motion", "moment"})
 """Kinds that tell what a picture shows."""
 
+_SURELY_READ = 0.9
+"""The score (0 to 1) from which on a text that was read needs no picture to be believed."""
 _SAME_FRAME_MS, _ALIKE_MS = 20, 100
 """Times so close to each other, in ms, name one frame; frames so close show a judge the same."""
 _MAX_PICTURES, _FEW_PICTURES, _PER_NOTE, _ON_SHEET = 8, 4, 2, 16
@@ -157,7 +159,7 @@ def cited_pictures(runs: Sequence[MergedNote], moments: Sequence[tuple[int, int,
     """
     found: list[list[ShownPicture]] = []
     for run in runs:
-        if run.kind not in _SEEN_KINDS:
+        if run.kind not in _SEEN_KINDS or (run.kind == "text" and (run.score or 0) >= _SURELY_READ):
             continue
         parts = [part for number, start, end in moments if number == run.id and (part := TimeRange(start, end).within(run.span))]
         if run.kind == "track" and not parts:

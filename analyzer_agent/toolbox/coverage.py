@@ -6,19 +6,44 @@ from typing import TYPE_CHECKING
 from analyzer_agent.evidence.coverage_steps import finest_steps
 from analyzer_agent.evidence.merging import NoteReader
 from analyzer_agent.evidence.rendering import spans_text
+from analyzer_agent.fencing import quoted
 from analyzer_agent.protocols import Spec
 from analyzer_agent.records import FEW_VIDEOS, GAP, LOST, Examined
 from analyzer_agent.storage import Covered, Store
-from analyzer_agent.timeline import TimeRange, merge, seconds
+from analyzer_agent.timeline import TimeRange, merge, seconds, total
 from analyzer_agent.toolbox.library_coverage import library_coverage, library_lines
 
 if TYPE_CHECKING:
     from analyzer_agent.toolbox.session_video import SessionVideo
 
 
+_ANSWERS_TOLD, _WIDE_SHARE, _QUESTION_CHARS = 4, 0.25, 90
+"""How many answered questions are told, the latest; the share of a video that they have looked at at least; their longest text."""
+
+
 def asking(specs: Mapping[str, Spec]) -> set[str]:
-    """Return the analyzers that answer one question each: what they have looked at says nothing for another one."""
+    """Return the analyzers that answer one question each: what they have looked at says nothing for most others."""
     return {name for name, spec in specs.items() if spec.required and spec.exact}
+
+
+def answered_widely(reader: NoteReader, session_video: "SessionVideo", within: TimeRange | None = None) -> list[str]:
+    """Return what analyzers were asked about much of a video, a clause each: `look "Which objects fly past?" all of it every 2 s`.
+
+    Their notes may answer another question as well, and to ask again is dear.
+    """
+    limit, names = within or session_video.scope, asking(reader.specs)
+    keys: dict[tuple[str, str], list[str]] = {}
+    for made in reader.store.notes.provenances(video=session_video.video.id):
+        # What the managing model saw itself, it saw for its own question.
+        if made.analyzer in names and "view" not in made.params and (reader.only is None or made.analyzer in reader.only):
+            keys.setdefault((made.analyzer, str(made.params.get("question", ""))), []).append(made.key)
+    told = []
+    for (analyzer, question), own in keys.items():
+        parts = reader.store.ledger.covered(session_video.video.id, own, limit)
+        seen = merge(part for done in parts if (part := done.span.within(limit)))
+        if total(seen) >= _WIDE_SHARE * limit.length:
+            told.append(f"{analyzer} {quoted(question, _QUESTION_CHARS)} {_closely(parts, seen, limit)}")
+    return told[-_ANSWERS_TOLD:]
 
 
 def covered(
@@ -107,18 +132,20 @@ def coverage_sentence(
 ) -> str:
     """Return a sentence on the coverage by some analyzers: an empty result does not mean that nothing is there.
 
-    By default these are all but those that answer one question each. Of a library its length does not
+    By default these are all but those that answer one question each, of which the questions are told. Of a library its length does not
     depend on the number of videos.
     """
     parts, several = list[str](), [*session_videos]
     if len(several) > FEW_VIDEOS:
         return f"Analyzed so far: {'. '.join(library_lines(library_coverage(reader, several, among, span))) or 'nothing yet'}."
+    among = None if among is None else set(among)
     if among is None:
         among = {name for name in reader.specs if name not in asking(reader.specs) and (reader.only is None or name in reader.only)}
     for session_video in several:
         limit = session_video.scope if span is None else span.within(session_video.scope)
         done = coverage_by_analyzer(reader.store, session_video, limit, among) if limit else {}
         name = f"{session_video.name}: " if len(several) > 1 else ""
-        looked = "; ".join(f"{analyzer} {told}" for analyzer, told in sorted(done.items()))
+        answered = answered_widely(reader, session_video, limit) if limit and not among & asking(reader.specs) else []
+        looked = "; ".join([*(f"{analyzer} {told}" for analyzer, told in sorted(done.items())), *answered])
         parts.append(f"{name}{looked or 'nothing yet'}")
     return f"Analyzed so far: {'. '.join(parts)}."

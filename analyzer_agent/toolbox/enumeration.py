@@ -50,7 +50,7 @@ def find_all(reader: NoteReader, session_videos: Mapping[str, SessionVideo], cal
     sought = f"{quoted(words)[1:-1]!r} " if words else ""
     what = echoes_fenced(f"{sought}in {', '.join(kinds)}" if kinds else sought.strip(), words)
     near = [] if found or not words else every_match(reader, words, scopes, kinds, beginnings=True)
-    alike = misread_words(reader, words, scopes, kinds) if words and len(scopes) <= FEW_VIDEOS else []
+    alike = misread_words(reader, words, scopes, kinds, found=bool(found)) if words and len(scopes) <= FEW_VIDEOS else []
     looked = coverage_sentence(reader, chosen, span, among)
     if not found and not near:
         absent = _absences(reader, scopes, chosen, words, kinds, among) if len(chosen) <= FEW_VIDEOS else []

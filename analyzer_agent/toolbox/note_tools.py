@@ -87,7 +87,7 @@ def search_notes(reader: NoteReader, session_videos: Mapping[str, SessionVideo],
     if not shown:
         head = f"No note matches {query}. {coverage_sentence(reader, chosen, span)}"
     scopes = {one: part for one, scope in scopes.items() if (part := span.within(scope))}
-    alike = misread_words(reader, args["query"], scopes, args.get("kinds")) if len(scopes) <= FEW_VIDEOS else []
+    alike = misread_words(reader, args["query"], scopes, args.get("kinds"), found=whole > 0) if len(scopes) <= FEW_VIDEOS else []
     lines = with_misread(lines, alike)
     return ToolResult(
         call.id,

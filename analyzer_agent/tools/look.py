@@ -239,7 +239,8 @@ SPEC = Spec(
     tool="look",
     description=(
         "Have a model that sees answer a question about frames: what somebody wears or holds, what a chart shows. For what no other "
-        "tool finds, where you know the time. It is shown 8 frames of each range, or as `every` says; it hears nothing and can miscount."
+        "tool finds, where you know the time; over a long range ask once for all of the kind, as later questions use the notes. "
+        "It is shown 8 frames of each range, or as `every` says; it hears nothing and can miscount."
     ),
     grain=8_000,
     factory=make,

@@ -1,6 +1,7 @@
 """A judge that sees is shown the cited frames, tells what is there, and then judges."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def talks(tmp_path: Path) -> Iterator[Make]:
 
 
 LOOK = calls(call("find_fake", ranges=[["0:00", "1:00"]]))
-SIGN = finds((3_000, 9_000, "EXIT"), step=1_000)
+SIGN = finds((3_000, 9_000, "EXIT"), step=1_000, kind="caption")
 JUDGED = calls(call("judge", seen="A sign.", sufficient=True, missing=""))
 
 
@@ -87,6 +88,8 @@ def test_few_frames_of_each_note_and_those_that_a_look_was_shown() -> None:
     looked = run(1, "look", 0, frames=[200, 400, 600, 800])
     assert [one.times for one in cited_pictures([looked])] == [(200, 400, 600, 800)], "what happens is seen on the sheet"
     assert [one.times for one in cited_pictures([looked], [(1, 300, 700)])] == [(400, 600)]
+    sure, doubtful = (replace(run(3, "text", 5_000), score=score) for score in (0.95, 0.8))
+    assert cited_pictures([sure]) == [] and len(cited_pictures([doubtful])) == 1, "what was surely read needs no picture"
     close = run(2, "motion", 0)
     assert len(cited_pictures([run(1, "look", 0, frames=[20]), close])) == 1, "nor is what looks the same"
     assert cited_pictures([run(2, "speech", 0), run(3, "absence", 0), run(4, "scene", 0)]) == []

@@ -195,6 +195,14 @@ class TestConversation:
         answer = talk.ask()
         assert answer.complete and answer.complete.holds and [cited.kind for cited in answer.citations] == ["absence"]
 
+    def test_what_the_proof_does_not_need_is_not_told_to_be_missing(self, talks: Make) -> None:
+        none = says("No dog [#1].", [1], claim="none", found=False)
+        tools = [finds(step=1_000), finds(name="sounds", kind="sound")]
+        proved = talks(calls(call("find_fake", ranges=[[0, 60]])), none, tools=tools).ask()
+        assert proved.complete and proved.complete.holds and proved.not_examined == ()
+        open_one = talks(calls(call("find_fake", ranges=[[0, 60]])), says("Unknown.", [], found=False), tools=tools).ask()
+        assert [u.analyzer for u in open_one.not_examined] == ["sounds"]
+
     def test_it_does_not_go_back_where_nothing_more_can_be_done(self, talks: Make) -> None:
         last = talks(calls(call("find_fake", ranges=[[0, 6]])), says(claim="all"), limits=Limits(steps=2)).ask()
         assert last.complete and not last.complete.holds

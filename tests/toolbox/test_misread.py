@@ -31,6 +31,13 @@ def test_the_most_alike_come_first_and_the_words_themselves_are_no_misreadings()
 
 
 @pytest.mark.parametrize(("tool", "argument"), [("search_notes", "query"), ("find_all", "words")])
+def test_where_the_word_was_found_only_what_is_very_like_it(store: Store, tool: str, argument: str) -> None:
+    box = boxed(store, finds((0, 1_000, "an umbrella"), (8_000, 9_000, "SAFE NUMBER"), (12_000, 13_000, "umbrelia")))
+    done(box, call("find_fake", ranges="0:00-0:30"))
+    assert done(box, call(tool, **{argument: "umbrella"})).text.endswith("search these too: umbrelia\n</notes>")
+
+
+@pytest.mark.parametrize(("tool", "argument"), [("search_notes", "query"), ("find_all", "words")])
 def test_they_are_offered_and_can_be_found(store: Store, tool: str, argument: str) -> None:
     box = boxed(store, finds(*SIGNS))
     done(box, call("find_fake", ranges="0:00-0:30"))

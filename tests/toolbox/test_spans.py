@@ -67,6 +67,9 @@ def test_the_time_of_a_repeat_cites_the_repeat(tmp_path: Path) -> None:
         talk = talks(look, says("Three at all of them [#1].", [1], claim="all"), judge, tools=[bottles], verify="always")
         talk.ask()
         assert "The text of #1 was also found at 0:10-0:12, 0:20-0:22." in str(talk.sent(2)[-1]["content"])
+        talk = talks(look, says("All [#1] [#1 0:10-0:12] [#1 0:20-0:22].", claim="all"), judge, tools=[bottles], verify="always")
+        talk.agent.ask("other", "How many?", (), 1, talk.events.append)
+        assert "was also found" not in str(talk.sent(2)[-1]["content"]), "what is cited is not told again"
 
 
 def test_what_is_not_sampled_and_what_is_seen_on_both_sides_stays_whole(store: Store) -> None:

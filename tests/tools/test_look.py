@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analyzer_agent.briefing import Briefing
 from analyzer_agent.errors import ToolRefusal, Unavailable
 from analyzer_agent.events import discard
 from analyzer_agent.records import Observation, Provenance
@@ -284,3 +285,14 @@ def test_what_nobody_asked_about_is_no_gap(store: Store) -> None:
     assert desk.box.unexamined() == [] and desk.box.usable_without_query == [] and len(desk.box.offered) == 1
     without = Toolbox(store, list(desk.box.session_videos.values()), {}, {"look": "no vision model"}, specs={"look": SPEC})
     assert without.unexamined() == [] and without.unavailable == {"look": "no vision model"}
+
+
+def test_a_wide_look_is_told_to_later_questions(store: Store) -> None:
+    desk = Desk(store, Looker())
+    desk.look([10, 12], question="What does she hold?")
+    assert Briefing(desk.box).covered() == "- nothing yet", "what was asked of a moment says nothing to others"
+    desk.look([0, 150], question="Which objects fly past?", every=2)
+    told = 'look "Which objects fly past?" all of it every 2 s'
+    assert Briefing(desk.box).covered() == f"- {told}"
+    assert desk.box.run(call("find_all", words="kite"), discard).text.endswith(f"Analyzed so far: {told}.")
+    assert desk.box.run(call("search_notes", query="kite", range=[0, 75]), discard).text.endswith(f"Analyzed so far: {told}.")
