@@ -1,8 +1,11 @@
 """Engines as a session would hand them to an analyzer."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
+
+import pytest
 
 from analyzer_agent.protocols import Engine, EngineConfig, Grain, Spec
 from analyzer_agent.records import Observation
@@ -43,6 +46,20 @@ class Ready(LoadedEngine):
 
     def get(self) -> Any:
         return self.loaded
+
+
+def look_once(monkeypatch: pytest.MonkeyPatch, loaded: type, method: str) -> None:
+    """Let an engine look at each picture once, however often it is shown: that it finds the same again is tested with the engine."""
+    look, known = getattr(loaded, method), dict[Any, Any]()
+
+    def remembered(self: Any, images: Any, *more: Any) -> Any:
+        shown = images if isinstance(images, list) else [images]
+        key = (repr(more), *(hashlib.blake2b(image.tobytes()).digest() for image in shown))
+        if key not in known:
+            known[key] = look(self, images, *more)
+        return known[key]
+
+    monkeypatch.setattr(loaded, method, remembered)
 
 
 def grains_of(video: Any, spec: Spec, span: TimeRange, step: int) -> list[Grain]:

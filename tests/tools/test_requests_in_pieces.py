@@ -25,8 +25,8 @@ from analyzer_agent.records import ABSENCE, ToolCall, ToolResult
 from analyzer_agent.sample import sample_path
 from analyzer_agent.timeline import TimeRange, clock
 from analyzer_agent.tools import speech
-from analyzer_agent.tools.engines import faster_whisper
-from engines import Ready
+from analyzer_agent.tools.engines import faster_whisper, rapidocr, ultralytics
+from engines import Ready, look_once
 from places import SHARED
 from sounds import RATE, SoundVideo, analyzed, cut, words_of
 
@@ -220,6 +220,8 @@ def test_twelve_pieces_give_what_asking_once_gives(
     # Random weights believe nothing that they write.
     monkeypatch.setattr(speech, "_INVENTED", 0.0)
     assert whole.length > 60_000
+    look_once(monkeypatch, ultralytics.Yolo, "_predict")
+    look_once(monkeypatch, rapidocr.RapidOcr, "read")
     once = sessions(case, path)
     first = ask(once, case, whole)
     notes = stored(once)
