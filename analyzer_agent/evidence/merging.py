@@ -172,10 +172,10 @@ class NoteReader:
         window = TimeRange(min(run.notes[-1].span.start for run in sampled), max(run.span.end for run in sampled))
         before = TimeRange(max(0, window.start - _FIRST_CONTEXT_MS), window.end + _FIRST_CONTEXT_MS)
         cuts = shot_starts(self.store.notes.read(video, before, kinds=["scene"]), self._detector)
-        if not cuts:
-            return list(runs)
-        by_step = {c.key for c in self.store.ledger.covered(video, {run.notes[-1].key for run in sampled}, window) if c.step}
-        return [_ended(run, cuts) if run.notes[-1].key in by_step or run.kind == "look" else run for run in runs]
+        ended = [_ended(run, cuts) for run in runs]
+        keys = {run.notes[-1].key for run, end in zip(runs, ended, strict=True) if end is not run}
+        by_step = {c.key for c in self.store.ledger.covered(video, keys, window) if c.step} if keys else set()
+        return [end if run.kind == "look" or run.notes[-1].key in by_step else run for run, end in zip(runs, ended, strict=True)]
 
     def _detector(self, key: str) -> str:
         return str(self.store.notes.provenance(key).params.get("detector", "adaptive"))

@@ -1,22 +1,23 @@
-"""Full-text search, ranked by FTS5's own `bm25`, whose run time hardly depends on the number of notes.
+"""Full-text search, whose run time hardly depends on the number of notes.
 
-`ORDER BY rank` scores every match, which takes too long among a million notes. So only a bounded
-number is scored: notes with a rare word (one in at most `RARE_WORD_NOTES` notes), and the newest
-ones with the other words. The best 20 of plain `ORDER BY rank` -> of this module, in ms of CPU time
-(SQLite 3.40; "the" is in 15 % of the notes, "person" in 29 %; the six words include both):
+FTS5's `bm25` counts all notes with each word of a query before it scores the first, which takes too
+long among a million notes. So it ranks only the notes with a rare word (one in at most
+`RARE_WORD_NOTES` notes). The newest ones with other words, a bounded number, are ranked by the same
+formula with estimates: how many notes have a word, from how far back the newest with it lie; and
+each word counts once. The best 20 of `ORDER BY rank` -> of this module, in ms of CPU time among a
+million notes (SQLite 3.40; "the" is in 15 % of them, "person" in 29 %; the six words include both):
 
-| searched                                  | rare word  | "the"     | "person"  | six words |
-|-------------------------------------------|------------|-----------|-----------|-----------|
-| 0.3 million notes, one video              | 0.1 -> 0.1 | 47 -> 3   | 82 -> 4   | 161 -> 8  |
-| a million notes, 96 videos                | 0.2 -> 0.2 | 160 -> 7  | 278 -> 9  | 566 -> 10 |
-| one of these videos                       | 0.1 -> 0.1 | 7 -> 8    | 10 -> 10  | 21 -> 24  |
-| a million notes, one video                | 0.1 -> 0.2 | 159 -> 6  | 282 -> 9  | 577 -> 10 |
-| 10 minutes of this video, two kinds       | 4.4 -> 0.1 | 126 -> 10 | 60 -> 13  | 213 -> 17 |
+| searched                          | rare word  | "the"    | "person"   | six words |
+|-----------------------------------|------------|----------|------------|-----------|
+| 96 videos                         | 0.2 -> 0.2 | 166 -> 3 | 292 -> 3   | 531 -> 10 |
+| one of these videos               | 0.1 -> 0.1 | 6 -> 3   | 11 -> 3    | 19 -> 6   |
+| 10 minutes of this one, two kinds | 0.1 -> 0.1 | 7 -> 3   | 11 -> 2    | 19 -> 6   |
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from math import log1p
 from statistics import median
 
 from sqlite_utils import Database
@@ -30,6 +31,9 @@ RARE_WORD_NOTES = 1_000
 
 _MAX_FREQUENT_WORDS = 4
 """Number of frequent words to use, rarest first; the others hardly matter."""
+
+_LENGTH_SHARE = 1.2 * 0.75 / (1 + 1.2 * 0.25)
+"""How far the length of a text lowers its rank: as bm25, with its k1 and b, does for words that are there once."""
 
 _NEWEST = 1_000
 """Number of matches of frequent words to score."""
@@ -126,26 +130,28 @@ def best_matches(db: Database, query: Sequence[str], place: SearchScope) -> Iter
     others = [word for word in counted if word not in rare]
     frequent = sorted(others, key=lambda word: counted[word][1])[:_MAX_FREQUENT_WORDS]
     seen: set[int] = set()
-    for group in _groups(db, rare, frequent, place, counted[frequent[0]][1] if frequent else 0):
+    for group in _groups(db, rare, {word: counted[word] for word in frequent}, place):
         yield from (id for id in group if id not in seen)
         seen.update(group)
 
 
-def _groups(db: Database, rare: Sequence[str], frequent: Sequence[str], place: SearchScope, oldest: int) -> Iterator[list[int]]:
-    """Yield the groups of `best_matches`; `oldest` is the oldest counted note with `frequent[0]`."""
+def _groups(db: Database, rare: Sequence[str], frequent: Mapping[str, tuple[int, int]], place: SearchScope) -> Iterator[list[int]]:
+    """Yield the groups of `best_matches`; `frequent` has what `_counted` returned, the rarest word first."""
     words = _text([*rare, *frequent])
     if rare:
         yield _ranked(db, f"{words} AND {_text(rare)}" if frequent else words, place)
     stretches = place.stretches(db) if frequent else []
     if not stretches:
         return
+    (last,) = db.execute("SELECT max(id) FROM notes").fetchone()
     terms = place.in_videos(db) + place.of_kinds()
-    newest = _newest_ranked(db, words + terms, stretches, place) if place.span else None
+    weights = {word: log1p((last - first) / count) for word, (count, first) in frequent.items()}
+    newest = _newest_ranked(db, words + terms, weights, stretches, place) if place.span else None
     if len(frequent) > 1 and (newest is None or len(newest) >= _NEWEST):
-        (last,) = db.execute("SELECT max(id) FROM notes").fetchone()
-        since = last - (last - oldest) * _MAX_JOINT_NOTES // RARE_WORD_NOTES
-        yield _newest_ranked(db, f"{words} AND {_text(frequent[:1])} AND {_text(frequent[1:2])}{terms}", stretches, place, since)
-    yield newest if newest is not None else _newest_ranked(db, words + terms, stretches, place)
+        rarest, next_one, *_ = frequent
+        since = last - (last - frequent[rarest][1]) * _MAX_JOINT_NOTES // RARE_WORD_NOTES
+        yield _newest_ranked(db, f"{_text([rarest])} AND {_text([next_one])}{terms}", weights, stretches, place, since)
+    yield newest if newest is not None else _newest_ranked(db, words + terms, weights, stretches, place)
 
 
 def holding(db: Database, query: Sequence[str], place: SearchScope) -> Iterator[int]:
@@ -163,17 +169,26 @@ def _ranked(db: Database, expression: str, place: SearchScope) -> list[int]:
     return [row[0] for row in db.execute(f"{matching} AND {where} ORDER BY f.rank, n.start_ms", [expression, *args])]
 
 
-def _newest_ranked(db: Database, expression: str, stretches: Sequence[tuple[int, int]], place: SearchScope, since: int = 0) -> list[int]:
-    """Return the newest matches with ids in `stretches` and from `since`, ranked by their text."""
+def _newest_ranked(
+    db: Database, expression: str, weights: Mapping[str, float], stretches: Sequence[tuple[int, int]], place: SearchScope, since: int = 0
+) -> list[int]:
+    """Return the newest matches with ids in `stretches` and from `since`, ranked by the weights of their words, short texts first."""
     inside = " OR ".join(f"+rowid BETWEEN {low} AND {high}" for low, high in stretches)
-    newest = (
-        "SELECT rowid AS id, bm25(notes_fts, 1.0, 0.0, 0.0) AS score FROM notes_fts WHERE notes_fts MATCH ? "
-        f"AND rowid BETWEEN ? AND ? AND ({inside}) ORDER BY rowid DESC LIMIT ?"
-    )
+    matching = f"SELECT rowid AS id FROM notes_fts WHERE notes_fts MATCH ? AND rowid BETWEEN ? AND ? AND ({inside})"
+    high, limit = stretches[0][1], _NEWEST * (_OVERSAMPLING if place.span else 1)
+    newest = f"SELECT count(*), min(id) FROM ({matching} ORDER BY rowid DESC LIMIT ?)"
+    many, low = db.execute(newest, [expression, max(since, stretches[-1][0]), high, limit]).fetchone()
+    if not many:
+        return []
+    # By word: each is looked up among these matches only, whereas bm25 first counts all notes with it.
+    hits = " UNION ALL ".join(f"SELECT id, {weight} AS weight FROM ({matching})" for weight in weights.values())
+    bounds = [argument for word in weights for argument in (f"{expression} AND {_text([word])}", low, high)]
     where, args = place.holds()
-    bounds = [max(since, stretches[-1][0]), stretches[0][1], _NEWEST * (_OVERSAMPLING if place.span else 1)]
-    sql = f"SELECT n.id FROM ({newest}) f CROSS JOIN notes n ON n.id = f.id WHERE {where} ORDER BY f.score, n.start_ms LIMIT ?"
-    return [row[0] for row in db.execute(sql, [expression, *bounds, *args, _NEWEST])]
+    sql = (
+        f"SELECT n.id FROM (SELECT id, sum(weight) AS weight FROM ({hits}) GROUP BY id) f CROSS JOIN notes n ON n.id = f.id WHERE {where} "
+        f"ORDER BY f.weight / ({_LENGTH_SHARE} * length(n.text) / avg(length(n.text)) OVER () + 1) DESC, n.start_ms LIMIT ?"
+    )
+    return [row[0] for row in db.execute(sql, [*bounds, *args, _NEWEST])]
 
 
 def _counted(db: Database, word: str) -> tuple[int, int]:
