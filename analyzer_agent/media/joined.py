@@ -59,6 +59,7 @@ class JoinedClock:
         points: where decoding can begin, by stream.
         placed: whether the bytes tell the parts apart.
         sought: whether the format can be entered at any byte.
+        fragmented: whether packets that are marked as not to be shown are so only for their clock: see `has_fragments`.
     """
 
     parts: Sequence[ClockPart]
@@ -67,6 +68,7 @@ class JoinedClock:
     points: Mapping[int, Sequence[Point]]
     placed: bool
     sought: bool
+    fragmented: bool = False
 
     def point(self, stream: int, seconds: float) -> Point | None:
         """Return the last point of a stream that is shown at or before a time."""
@@ -123,7 +125,7 @@ class Restamper:
         if part is None:
             packet.pts = packet.dts = None
             return packet
-        if part and packet.is_discard:
+        if part and packet.is_discard and self._joined.fragmented:
             packet = _shown(packet)
         self.changed = part != self._part
         self._part, self._last = part, at

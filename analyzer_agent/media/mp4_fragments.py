@@ -9,6 +9,7 @@ from fractions import Fraction
 from functools import lru_cache
 from mmap import mmap
 from pathlib import Path
+from typing import NamedTuple
 
 from analyzer_agent.media.remote_path import mapped
 
@@ -25,21 +26,36 @@ def promised_end(path: Path) -> Fraction | None:
 
     That of the last fragment that can be found; None if the file is whole, or has no fragments.
     """
-    return _walked(path)[0]
+    return _walked(path).promised
 
 
 def further_recordings(path: Path) -> Sequence[int]:
     """Return where in an MP4 file others begin that were appended to it."""
-    return _walked(path)[1]
+    return _walked(path).begins
 
 
-def _walked(path: Path) -> tuple[Fraction | None, Sequence[int]]:
+def has_fragments(path: Path) -> bool:
+    """Return whether an MP4 file has fragments.
+
+    There libav marks packets as not to be shown whose time has been before. In other files it marks
+    those that their edit list leaves out.
+    """
+    return _walked(path).fragmented
+
+
+class _Boxes(NamedTuple):
+    promised: Fraction | None = None
+    begins: Sequence[int] = ()
+    fragmented: bool = False
+
+
+def _walked(path: Path) -> _Boxes:
     about = path.stat()
-    return _walk(path, about.st_size, about.st_mtime_ns) if about.st_size else (None, ())
+    return _walk(path, about.st_size, about.st_mtime_ns) if about.st_size else _Boxes()
 
 
 @lru_cache(maxsize=4)
-def _walk(path: Path, size: int, _changed: int) -> tuple[Fraction | None, Sequence[int]]:
+def _walk(path: Path, size: int, _changed: int) -> _Boxes:
     with mapped(path) as data:
         end, last, moov = 0, -1, -1
         begins: list[int] = []
@@ -54,7 +70,7 @@ def _walk(path: Path, size: int, _changed: int) -> tuple[Fraction | None, Sequen
             last = at if kind == b"moof" else last
             moov = at if kind == b"moov" and moov < 0 else moov
         whole = end == size or last < 0 or moov < 0
-        return None if whole else _last_end(data, moov, last), tuple(begins)
+        return _Boxes(None if whole else _last_end(data, moov, last), tuple(begins), last >= 0)
 
 
 def _last_end(data: mmap, moov: int, last: int) -> Fraction | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer_agent.media.container import all_packets, decode_packet, has_arbitrary_start, open_container
 from analyzer_agent.media.joined import BACK_S, REORDER_S, ClockPart, JoinedClock, Point
+from analyzer_agent.media.mp4_fragments import has_fragments
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -66,7 +67,8 @@ def joined_clock(
         return None
     used = {stream.index for stream in streams}
     with open_container(path) as whole:  # seeking trusts the clock
-        scan = _Scan(_FORWARD_S if has_arbitrary_start(whole) else _FORWARD_INDEXED_S)
+        fragmented = "mp4" in whole.format.name and has_fragments(path)
+        scan = _Scan(_FORWARD_S if has_arbitrary_start(whole) else _FORWARD_INDEXED_S, fragmented)
         followed = [stream for stream in whole.streams if stream.index in used or stream.type == "subtitle"]
         for packet in all_packets(whole, followed):
             scan.take(packet)
@@ -188,8 +190,8 @@ class _Stretch:
 
 
 class _Scan:
-    def __init__(self, forward: float) -> None:
-        self._forward = forward
+    def __init__(self, forward: float, fragmented: bool) -> None:
+        self._forward, self._fragmented = forward, fragmented
         self._parts: list[_Stretch] = []
         self._jumped: int | None = None
         """The stream whose jump began the last part."""
@@ -205,7 +207,7 @@ class _Scan:
             return
         base = float(packet.time_base or 1)
         at, stream = stamp * base, packet.stream_index
-        if packet.is_discard and not self._is_new(stream, at):
+        if packet.is_discard and not (self._fragmented and self._is_new(stream, at)):
             return
         duration = (packet.duration or 0) * base
         if duration > self._forward:  # a container may let the last picture before a jump stand until after it
@@ -308,7 +310,7 @@ class _Scan:
         placed = format in _PLACED and all(
             before.begin.get(stream, -1) < begin for before, part in pairwise(self._parts) for stream, begin in part.begin.items()
         )
-        return JoinedClock(parts, ends, seams, points, placed, placed and format == _SOUGHT)
+        return JoinedClock(parts, ends, seams, points, placed, placed and format == _SOUGHT, self._fragmented)
 
 
 def _exact(seconds: float) -> Fraction:

@@ -21,7 +21,7 @@ from analyzer_agent.media.container import (
     readable_end,
 )
 from analyzer_agent.media.lost_data import MOST_REORDERED, missing_times
-from analyzer_agent.media.mp4_fragments import promised_end
+from analyzer_agent.media.mp4_fragments import has_fragments, promised_end
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -143,13 +143,15 @@ class _LastPacket:
     decoded: int | None = None
     byte: int = 0
     restarted: bool = False
+    fragmented: bool = False
     shown: deque[int] = field(default_factory=lambda: deque(maxlen=MOST_REORDERED))
 
     def take(self, packet: "Packet[Stream]") -> None:
         pts, dts = packet.pts, packet.dts
         stamp = pts if pts is not None else dts
-        if packet.is_discard:  # as libav marks what comes again, such as the first fragment of another recording
-            self.restarted = self.restarted or (stamp is not None and self._falls_to(dts if dts is not None else stamp))
+        if packet.is_discard:
+            again = self.fragmented and stamp is not None and self._falls_to(dts if dts is not None else stamp)
+            self.restarted = self.restarted or again
             return
         if stamp is None:
             # Raw streams have no time stamps; their frames are contiguous.
@@ -258,6 +260,9 @@ def _last_packets(container: "InputContainer", streams: Sequence["Stream"], usua
     Reads the tail if the container is seekable, else the whole file.
     """
     found = {s.index: _LastPacket(clock_of(container, s), usual if s.type == "video" else Fraction(0)) for s in streams}
+    if "mp4" in container.format.name and has_fragments(path_of(container)):
+        for last in found.values():
+            last.fragmented = True
     for stream in streams:
         if found[stream.index].pts is None:
             _read_tail(container, stream, streams, found)
