@@ -139,7 +139,7 @@ class PacketReader(AbstractContextManager["PacketReader"]):
         elif self._joined is None:
             for lost in self._pauses.find(self._container, packet, self.log.usual):
                 self.log.lose(lost)
-        if packet.dts is not None:
+        if packet.dts is not None and not packet.is_discard:  # an edit list may go on at an earlier time
             self.read_to = max(self.read_to, packet.dts)
         if packet.is_keyframe and packet.pts is not None:
             if self._last_key is not None:

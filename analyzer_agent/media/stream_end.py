@@ -5,14 +5,12 @@ Ends are seconds on the presentation timeline.
 
 import os
 import re
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from analyzer_agent.media.container import (
-    StreamClock,
     clock_of,
     has_arbitrary_start,
     has_estimated_duration,
@@ -20,7 +18,7 @@ from analyzer_agent.media.container import (
     path_of,
     readable_end,
 )
-from analyzer_agent.media.lost_data import MOST_REORDERED, missing_times
+from analyzer_agent.media.last_packet import LastPacket
 from analyzer_agent.media.mp4_fragments import has_fragments, promised_end
 
 if TYPE_CHECKING:
@@ -54,9 +52,6 @@ _TRUNCATION_WINDOW_S = 5
 _INTERLEAVED_S = 1
 """Seconds by which the last packets of streams that were cut off together may differ."""
 
-_RESTART_S = Fraction(1, 2)
-"""Seconds by which decoding times may fall back between packets without a new start of the clock."""
-
 DURATION_TOLERANCE_S = 1
 """Seconds by which ends may differ without being reported."""
 
@@ -89,7 +84,7 @@ def stream_ends(container: "InputContainer", streams: Sequence["Stream"], usual:
     return replace(_compared(container, streams, found, usual), last_byte=max(packet.byte for packet in found.values()))
 
 
-def _compared(container: "InputContainer", streams: Sequence["Stream"], found: dict[int, "_LastPacket"], usual: Fraction) -> StreamEnds:
+def _compared(container: "InputContainer", streams: Sequence["Stream"], found: dict[int, "LastPacket"], usual: Fraction) -> StreamEnds:
     last = {index: end for index, packet in found.items() if (end := packet.seconds()) is not None}
     if any(packet.restarted for packet in found.values()):
         return StreamEnds({stream.index: last.get(stream.index, Fraction(0)) for stream in streams}, restarted=True)
@@ -129,66 +124,6 @@ def _compared(container: "InputContainer", streams: Sequence["Stream"], found: d
     cut = [found[index].whole(usual) for index, end in last.items() if data_end - end < _INTERLEAVED_S]
     ends = {index: whole if data_end - end < _TRUNCATION_WINDOW_S else end for index, end in ends.items()}
     return StreamEnds(ends, min(cut, default=data_end))
-
-
-@dataclass(slots=True)
-class _LastPacket:
-    """The last packet of a stream; `usual` is the default duration of a frame in seconds."""
-
-    clock: StreamClock
-    usual: Fraction
-    pts: int | None = None
-    duration: int = 0
-    before: int | None = None
-    decoded: int | None = None
-    byte: int = 0
-    restarted: bool = False
-    fragmented: bool = False
-    shown: deque[int] = field(default_factory=lambda: deque(maxlen=MOST_REORDERED))
-
-    def take(self, packet: "Packet[Stream]") -> None:
-        pts, dts = packet.pts, packet.dts
-        stamp = pts if pts is not None else dts
-        if packet.is_discard:
-            again = self.fragmented and stamp is not None and self._falls_to(dts if dts is not None else stamp)
-            self.restarted = self.restarted or again
-            return
-        if stamp is None:
-            # Raw streams have no time stamps; their frames are contiguous.
-            stamp = 0 if self.pts is None else self.pts + (self.duration or round(self.usual / self.clock.base))
-        pos = packet.pos
-        if pos is not None and pos > self.byte:
-            self.byte = pos
-        decoded = dts if dts is not None else stamp
-        if self.decoded is not None and self.decoded > decoded:  # rare, and fractions are slow
-            self.restarted = self.restarted or self._falls_to(decoded)
-        self.decoded = decoded
-        self.shown.append(stamp)
-        if self.pts is None or stamp > self.pts:
-            self.before, self.pts, self.duration = self.pts, stamp, packet.duration or 0
-        elif self.before is None or stamp > self.before:
-            self.before = stamp
-
-    def _falls_to(self, decoded: int) -> bool:
-        return self.decoded is not None and (self.decoded - decoded) * self.clock.base > _RESTART_S
-
-    def whole(self, usual: Fraction) -> Fraction:
-        """Return the seconds up to which no frame is missing; `usual` is the duration of one."""
-        end = self.seconds() or Fraction(0)
-        if not self.usual or self.decoded is None:  # sound is not reordered
-            return end
-        missing = missing_times(self.shown, self.decoded, float(usual / self.clock.base))
-        return min(end, Fraction(missing[0] - self.clock.offset) * self.clock.base)
-
-    def seconds(self) -> Fraction | None:
-        if self.pts is None:
-            return None
-        last = Fraction(self.pts - self.clock.offset) * self.clock.base
-        if self.duration:
-            return last + self.duration * self.clock.base
-        if self.usual:
-            return last + self.usual
-        return last + ((self.pts - self.before) * self.clock.base if self.before is not None else 0)
 
 
 def _counts_its_length(container: "InputContainer") -> bool:
@@ -254,12 +189,12 @@ def declared_duration(container: "InputContainer") -> Fraction | None:
     return Fraction(start + container.duration, 1_000_000)
 
 
-def _last_packets(container: "InputContainer", streams: Sequence["Stream"], usual: Fraction) -> dict[int, _LastPacket]:
+def _last_packets(container: "InputContainer", streams: Sequence["Stream"], usual: Fraction) -> dict[int, LastPacket]:
     """Return the last packets by stream index.
 
     Reads the tail if the container is seekable, else the whole file.
     """
-    found = {s.index: _LastPacket(clock_of(container, s), usual if s.type == "video" else Fraction(0)) for s in streams}
+    found = {s.index: LastPacket(clock_of(container, s), usual if s.type == "video" else Fraction(0)) for s in streams}
     if "mp4" in container.format.name and has_fragments(path_of(container)):
         for last in found.values():
             last.fragmented = True
@@ -273,13 +208,13 @@ def _last_packets(container: "InputContainer", streams: Sequence["Stream"], usua
 
 def _last_end(container: "InputContainer", sought: "Stream", streams: Sequence["Stream"]) -> Fraction:
     """Return the end of the last packet of all streams in seconds; reads the whole file."""
-    found = {s.index: _LastPacket(clock_of(container, s), Fraction(0)) for s in streams}
+    found = {s.index: LastPacket(clock_of(container, s), Fraction(0)) for s in streams}
     if _seek(container, sought, Fraction(0)):
         _read(container, streams, found)
     return max((end for last in found.values() if (end := last.seconds()) is not None), default=Fraction(0))
 
 
-def _read_tail(container: "InputContainer", stream: "Stream", streams: Sequence["Stream"], found: dict[int, _LastPacket]) -> None:
+def _read_tail(container: "InputContainer", stream: "Stream", streams: Sequence["Stream"], found: dict[int, LastPacket]) -> None:
     end = _declared_end(container, stream) or declared_duration(container)
     if end is None:
         _read(container, streams, found)
@@ -308,7 +243,7 @@ def _readable(container: "InputContainer", stream: "Stream", seconds: Fraction) 
         return False
 
 
-def _read(container: "InputContainer", streams: Sequence["Stream"], found: dict[int, _LastPacket]) -> None:
+def _read(container: "InputContainer", streams: Sequence["Stream"], found: dict[int, LastPacket]) -> None:
     import av
 
     for last in found.values():

@@ -22,6 +22,7 @@ EDITS: dict[str, Sequence[Edit]] = {
     "two parts": [(3, 0), (3, 6)],
     "a part twice": [(2, 2), (2, 2)],
     "a later part first": [(2, 6), (2, 1)],
+    "parts that begin and end between key frames": [(3.3, 1.3), (2.1, 7.7)],
     "a pause between": [(2, 0), (1, None), (3, 5)],
 }
 
