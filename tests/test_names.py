@@ -29,7 +29,8 @@ MODULES = frozenset(
     folding forms
     formats frame_converter frame_dedup frames gap_runner gpu grading graph hardware help history http
     huggingface identities identity import_notes importing index indexing init installed installing job jobs
-    joined joining jpeg json_formats json_records judge judging kept_reader kept_video languages last_packet layout ledger ledger_rows library
+    joined joining jpeg json_formats json_records judge judging kept_reader kept_video languages last_packet layout ledger ledger_rows
+    library
     library_coverage
     library_search library_tools
     llm local local_servers look lost_data loudness maintenance manager mcp mcp_server media memory merging
