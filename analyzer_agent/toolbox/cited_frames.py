@@ -144,8 +144,9 @@ _SURELY_READ = 0.9
 """The score (0 to 1) from which on a text that was read needs no picture to be believed."""
 _SAME_FRAME_MS, _ALIKE_MS = 20, 100
 """Times so close to each other, in ms, name one frame; frames so close show a judge the same."""
-_MAX_PICTURES, _FEW_PICTURES, _PER_NOTE, _ON_SHEET = 8, 4, 2, 16
-"""The most pictures for a judge, each of which costs as much as a page of text; a second one of a note only among few; frames on one."""
+_MAX_PICTURES, _FEW_PICTURES, _PER_NOTE, _FULL_SIZE, _ON_SHEET, _ONE_BY_ONE = 16, 4, 2, 8, 16, 2
+"""The most frames for a judge; a second one of a note only among few. A picture costs as much as a page of text: the most of what was
+looked at; frames on a sheet; more single frames than the last number go on one."""
 
 
 def cited_pictures(runs: Sequence[MergedNote], moments: Sequence[tuple[int, int, int]] = ()) -> list[ShownPicture]:
@@ -181,7 +182,22 @@ def cited_pictures(runs: Sequence[MergedNote], moments: Sequence[tuple[int, int,
         for picture in turn:
             if picture is not None and len(once) < room and not _is_shown(picture, once):
                 once.append(picture)
-    return once
+    looks = {run.id for run in runs if run.kind == LOOK_KIND}
+    small = [picture for picture in once if picture.number not in looks]
+    large = [picture for picture in once if picture.number in looks][:_FULL_SIZE]
+    return [*large, *(small if len(small) <= _ONE_BY_ONE else _sheets(small))]
+
+
+def _sheets(pictures: Sequence[ShownPicture]) -> Iterator[ShownPicture]:
+    """Yield a sheet of the single frames of each video: to tell things apart, small ones do, and cost a fraction."""
+    by_video: dict[str, list[ShownPicture]] = {}
+    for picture in pictures:
+        by_video.setdefault(picture.video, []).append(picture)
+    for own in by_video.values():
+        others = dict.fromkeys(f"#{picture.number}" for picture in own if picture.number != own[0].number)
+        times = sorted({t for picture in own for t in picture.times})
+        span = TimeRange(min(picture.span.start for picture in own), max(picture.span.end for picture in own))
+        yield replace(own[0], span=span, times=tuple(times), name=f"with {', '.join(others)}" if others else "")
 
 
 def _is_shown(picture: ShownPicture, others: Sequence[ShownPicture]) -> bool:

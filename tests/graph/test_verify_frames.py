@@ -82,9 +82,14 @@ def run(number: int, kind: str, *starts: int, **detail: Any) -> MergedNote:
 def test_few_frames_of_each_note_and_those_that_a_look_was_shown() -> None:
     many = [run(n, "object", *range(20_000 * n, 20_000 * n + 20_000, 1_000)) for n in range(9)]
     assert [one.times for one in cited_pictures(many[:1])] == [(5_000,), (15_000,)]
-    assert [one.number for one in cited_pictures(many)] == list(range(8)), "one of each before the second one of any"
-    assert [one.number for one in cited_pictures(many[:3])] == [0, 1, 2, 0], "a second one where there are few"
+    (sheet,) = cited_pictures(many)
+    assert sheet.times == tuple(20_000 * n + 5_000 for n in range(9)), "one of each, small ones on a sheet"
+    assert sheet.label.startswith("#0 with #1, #2, #3, #4, #5, #6, #7, #8 a sheet of 9 frames: 0:05, 0:25, ")
+    (few,) = cited_pictures(many[:3])
+    assert few.times == (5_000, 15_000, 25_000, 45_000), "a second one where there are few"
     assert len(cited_pictures([*many[:1], run(9, "text", *range(0, 20_000, 1_000))])) == 2, "what two notes rest on is shown once"
+    close_ups = [run(n, "look", n * 1_000, frames=[n * 1_000]) for n in range(20, 25)]
+    assert [one.number for one in cited_pictures([*many, *close_ups])] == [20, 21, 22, 23, 24, 0], "what was looked at stays as it was seen"
     looked = run(1, "look", 0, frames=[200, 400, 600, 800])
     assert [one.times for one in cited_pictures([looked])] == [(200, 400, 600, 800)], "what happens is seen on the sheet"
     assert [one.times for one in cited_pictures([looked], [(1, 300, 700)])] == [(400, 600)]
