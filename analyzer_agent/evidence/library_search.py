@@ -1,6 +1,6 @@
 """Search over a library: which videos, why and where. Rankings of notes, by words or by anything else, are fused by their ranks."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Protocol
@@ -10,6 +10,7 @@ from analyzer_agent.evidence.merging import NoteReader
 from analyzer_agent.evidence.search import content_words
 from analyzer_agent.records import Note
 from analyzer_agent.storage.search_words import has_phrase
+from analyzer_agent.timeline import TimeRange
 
 _READ = 400
 """So many notes of each ranking are read."""
@@ -44,7 +45,7 @@ class WordRanking:
         """Yield the notes; each once."""
         words = content_words(query)
         sought = " ".join(words)
-        whole = islice(self._notes.holding(sought, videos=videos, kinds=kinds), _READ)
+        whole = islice(self._notes.holding(sought, videos=videos, kinds=kinds), _READ + 1)
         others = self._notes.search(sought, videos=videos, kinds=kinds) if len(words) > 1 and not has_phrase(query) else ()
         seen: set[int] = set()
         for note in chain(whole, others):
@@ -70,15 +71,23 @@ class FoundVideo:
     found_by: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class FoundVideos:
+    """The videos that a search found, best first; `cut` tells that more notes match than were read, and perhaps more videos."""
+
+    videos: tuple[FoundVideo, ...]
+    cut: bool = False
+
+
 def find_videos(
     reader: NoteReader,
     query: str,
-    videos: Sequence[str],
+    scopes: Mapping[str, TimeRange],
     *,
     rankings: Sequence[Ranking] = (),
     kinds: Sequence[str] | None = None,
     shown: int = 3,
-) -> list[FoundVideo]:
+) -> FoundVideos:
     """Return the videos that match a query, best first.
 
     A video ranks by its best note in each ranking, so a long one does not push others out; the ranks
@@ -87,7 +96,7 @@ def find_videos(
     Args:
         reader: reads the store.
         query: plain words, and phrases in double quotes.
-        videos: ids of the videos.
+        scopes: the ids of the videos, each with the part that is searched.
         rankings: what ranks the notes; by default their words.
         kinds: only these kinds of notes.
         shown: the most notes of one video.
@@ -95,10 +104,15 @@ def find_videos(
     scores: dict[str, float] = {}
     notes: dict[str, dict[int, tuple[float, Note]]] = {}
     by: dict[str, list[str]] = {}
+    cut = False
     for ranking in rankings or [WordRanking(reader)]:
         places: dict[str, int] = {}
-        found = (note for note in ranking.best(query, videos, kinds) if reader.tells(note, kinds))
-        for at, note in enumerate(islice(found, _READ)):
+        ranked = ranking.best(query, list(scopes), kinds)
+        found = (note for note in ranked if reader.tells(note, kinds) and note.span.overlaps(scopes[note.video]))
+        for at, note in enumerate(found):
+            if at == _READ:
+                cut = True
+                break
             if note.video not in places:
                 places[note.video] = len(places)
                 scores[note.video] = scores.get(note.video, 0.0) + 1 / (_EARLY_RANKS + places[note.video])
@@ -106,7 +120,8 @@ def find_videos(
             own = notes.setdefault(note.video, {})
             own[note.id] = own.get(note.id, (0.0, note))[0] + 1 / (_EARLY_RANKS + at), note
     order = sorted(scores, key=lambda video: -scores[video])
-    return [FoundVideo(video, _best(reader, notes[video].values(), shown), len(notes[video]), tuple(by[video])) for video in order]
+    best = (FoundVideo(video, _best(reader, notes[video].values(), shown), len(notes[video]), tuple(by[video])) for video in order)
+    return FoundVideos(tuple(best), cut)
 
 
 def _best(reader: NoteReader, notes: Iterable[tuple[float, Note]], shown: int) -> tuple[MergedNote, ...]:

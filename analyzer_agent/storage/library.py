@@ -59,10 +59,12 @@ class Collections:
 
     def add(self, collection: str, paths: Iterable[str]) -> int:
         """Put files that are known into a collection, which is made if it does not exist; return how many are new in it."""
+        rows = [(collection, to_column(path), now()) for path in paths]
+        if not rows:
+            return 0
         with self._at.write() as db:
             db.execute("INSERT OR IGNORE INTO collections (name, added) VALUES (?, ?)", [collection, now()])
             (before,) = db.execute("SELECT count(*) FROM collection_files WHERE collection = ?", [collection]).fetchone()
-            rows = [(collection, to_column(path), now()) for path in paths]
             db.conn.executemany("INSERT OR IGNORE INTO collection_files (collection, path, added) VALUES (?, ?, ?)", rows)
             (after,) = db.execute("SELECT count(*) FROM collection_files WHERE collection = ?", [collection]).fetchone()
         return int(after - before)

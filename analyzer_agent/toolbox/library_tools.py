@@ -170,15 +170,14 @@ def run_find_videos(
         raise ToolRefusal("There is no word in 'query'.")
     names = {one.video.id: one.name for one in session_videos.values()}
     scopes = {one.video.id: one.scope for one in session_videos.values()}
-    found = find_videos(reader, query, list(names), rankings=rankings, kinds=args.get("kinds"), shown=_NOTES_SHOWN)
-    found = [one for one in found if any(run.span.overlaps(scopes[one.video]) for run in one.runs)]
+    matches = find_videos(reader, query, scopes, rankings=rankings, kinds=args.get("kinds"), shown=_NOTES_SHOWN)
+    found = matches.videos
     told = _page_of(found, page, _FOUND)
     what = echoes_fenced(repr(query), query)
-    head = (
-        f"{len(found)} of {len(names)} videos match {what}, best first{_page_text(found, page, _FOUND)}"
-        if found
-        else f"No note matches {what}"
-    )
+    head = f"No note matches {what}"
+    if found:
+        least, more = ("At least ", "; more notes match than were read: find_all counts all") if matches.cut else ("", "")
+        head = f"{least}{len(found)} of {len(names)} videos match {what}, best first{_page_text(found, page, _FOUND)}{more}"
     runs = [run for one in told for run in one.runs]
     text = fenced_result(
         f"{head}. {_coverage(reader, session_videos, args.get('kinds'))}", "\n".join(_found_line(one, names) for one in told)

@@ -41,6 +41,8 @@ def test_a_question_to_a_library_needs_no_video(cli: Cli, talks: Path) -> None:
 def test_what_is_wrong_is_told(cli: Cli, talks: Path) -> None:
     (talks / "broken.mp4").write_bytes(b"nothing" * 50)
     assert "Not added: broken.mp4" in cli("library", "add", talks, code=1).stderr
+    assert "There is no file" in cli("library", "add", talks / "gone.mp4", "--name", "other", code=1).stderr
+    assert "other" not in cli("library", "list").stdout
     assert "There is no library 'x'" in cli("index", "--library", "x", code=1).stderr
     assert "Name a video, a folder, or a library" in cli("index", code=2).stderr
     assert "is not in the library" in cli("library", "remove", "videos", talks / "none.mp4", code=1).stderr

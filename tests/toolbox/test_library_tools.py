@@ -53,6 +53,8 @@ class TestWhatIsTold:
         assert not {"list_videos", "find_videos"} & {tool["function"]["name"] for tool in few.schemas()}
         assert "find_videos" not in Briefing(few).system
         toolbox = library(store)
+        assert "- In a library: find_videos for what is said or shown" in Briefing(toolbox).system
+        assert "ask_each" not in Briefing(toolbox).system + json.dumps(toolbox.schemas())
         sent = {tool["function"]["name"]: tool["function"]["parameters"] for tool in toolbox.schemas()}
         assert {"list_videos", "find_videos"} <= sent.keys() and "survey" not in sent
         assert "enum" not in sent["read_notes"]["properties"]["video"] and "required" not in sent["overview"]
@@ -96,8 +98,15 @@ class TestFinding:
         toolbox.rankings = (WordRanking(toolbox.reader), Meaning())
         result = done(toolbox, call("find_videos", query="budget"))
         assert result.found == 5 and "talk9.mp4: 1 note, found by words and meaning" in result.text.split("\n")[2]
-        found = find_videos(toolbox.reader, "costs", [f"talk{n}" for n in range(30)], rankings=toolbox.rankings)
-        assert [(one.video, one.found_by) for one in found] == [("talk9", ("meaning",))]
+        scopes = {f"talk{n}": TimeRange(0, 60_000) for n in range(30)}
+        found = find_videos(toolbox.reader, "costs", scopes, rankings=toolbox.rankings)
+        assert [(one.video, one.found_by) for one in found.videos] == [("talk9", ("meaning",))]
+        assert not find_videos(toolbox.reader, "budget", scopes | {"talk9": TimeRange(30_000, 60_000)}, rankings=[Meaning()]).videos
+
+    def test_more_than_was_read_is_told(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("analyzer_agent.evidence.library_search._READ", 3)
+        text = done(library(store), call("find_videos", query="budget")).text
+        assert text.startswith("At least 3 of 30 videos match 'budget', best first; more notes match than were read: find_all counts all.")
 
     @pytest.mark.parametrize(("given", "told"), [({"query": "?!"}, "There is no word"), ({"query": "budget", "page": 2}, "no page 2")])
     def test_what_cannot_be_found(self, store: Store, given: dict[str, Any], told: str) -> None:
