@@ -11,12 +11,12 @@ from analyzer_agent.errors import AgentError
 from analyzer_agent.events import Emit, Warned
 from analyzer_agent.protocols.metering import metering
 from analyzer_agent.records import ToolCall, ToolResult
-from analyzer_agent.session.assembly import frame_pictures
+from analyzer_agent.session.assembly import available_tools, frame_pictures
 from analyzer_agent.toolbox import Tool, Toolbox
 from analyzer_agent.tools.aliases import resolve_name
 
 
-def chosen_tools(toolbox: Toolbox, names: Sequence[str] | None) -> list[Tool]:
+def chosen_tools(toolbox: Toolbox, names: Sequence[str] | None, settings: Settings) -> list[Tool]:
     """Return the named analyzers; None means all that can run here and need no query.
 
     Raises:
@@ -24,7 +24,7 @@ def chosen_tools(toolbox: Toolbox, names: Sequence[str] | None) -> list[Tool]:
     """
     if names is None:
         return [tool for tool in toolbox.tools.values() if not tool.spec.required]
-    wanted = [_tool(toolbox, name) for name in ([names] if isinstance(names, str) else names)]
+    wanted = [_tool(toolbox, name, settings) for name in ([names] if isinstance(names, str) else names)]
     for spec in (tool.spec for tool in wanted):
         if needed := [name for name in spec.required if name in spec.options_schema]:
             raise AgentError(
@@ -65,12 +65,13 @@ def run_index(
     return [*results, *found]
 
 
-def _tool(toolbox: Toolbox, name: str) -> Tool:
+def _tool(toolbox: Toolbox, name: str, settings: Settings) -> Tool:
     analyzer, engine = resolve_name(name)
     tool = toolbox.tools.get(analyzer)
     if tool is None:
         registry.load(analyzer)  # raises with the reason if a plug-in cannot be loaded
         if why := toolbox.missing.get(analyzer):
+            available_tools(settings.changed(tools=(analyzer,)))  # raises with the commands that help, of which models are not told
             raise AgentError(f"The analyzer {analyzer!r} cannot run here.", hint=why)
         only = ", ".join(toolbox.tools)
         raise AgentError(f"--tools leaves out {analyzer!r}: this session has only {only}.", hint="Add it to --tools (the setting `tools`).")

@@ -194,7 +194,7 @@ class Session(Conversation, EachVideo):
             Cancelled: `cancel` was called.
         """
         self._turns.check_open()
-        wanted = chosen_tools(self.toolbox, analyzers)
+        wanted = chosen_tools(self.toolbox, analyzers, self.settings)
         with self._turns.hold() as stop:
             return run_index(self.toolbox, wanted, every, self.settings, discard, stop)
 
@@ -203,7 +203,7 @@ class Session(Conversation, EachVideo):
     ) -> Generator[Event, None, list[ToolResult]]:
         """Run `index`; yield its events and return its results."""
         self._turns.check_open()
-        wanted = chosen_tools(self.toolbox, analyzers)
+        wanted = chosen_tools(self.toolbox, analyzers, self.settings)
         return self._turns.read(lambda turn: run_index(self.toolbox, wanted, every, self.settings, turn.emit, turn.stop))
 
     def plan(self, question: str) -> QuestionPlan:
@@ -218,7 +218,7 @@ class Session(Conversation, EachVideo):
             AgentError: an analyzer is unknown or cannot run here.
         """
         with self._turns.beside():
-            return planned_runs(self.toolbox, chosen_tools(self.toolbox, analyzers), every)
+            return planned_runs(self.toolbox, chosen_tools(self.toolbox, analyzers, self.settings), every)
 
     def describe(self, analyzers: Sequence[str] | None = None, *, covered: bool = False) -> "Description":
         """Describe all videos in time order from stored notes, within `max_tokens` if set.

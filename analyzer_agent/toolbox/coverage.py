@@ -138,14 +138,13 @@ def coverage_sentence(
     parts, several = list[str](), [*session_videos]
     if len(several) > FEW_VIDEOS:
         return f"Analyzed so far: {'. '.join(library_lines(library_coverage(reader, several, among, span))) or 'nothing yet'}."
-    among = None if among is None else set(among)
-    if among is None:
-        among = {name for name in reader.specs if name not in asking(reader.specs) and (reader.only is None or name in reader.only)}
+    questions = asking(reader.specs)
+    wanted, left_out = (reader.only, questions) if among is None else (among, set[str]())
     for session_video in several:
         limit = session_video.scope if span is None else span.within(session_video.scope)
-        done = coverage_by_analyzer(reader.store, session_video, limit, among) if limit else {}
+        done = coverage_by_analyzer(reader.store, session_video, limit, wanted) if limit else {}
         name = f"{session_video.name}: " if len(several) > 1 else ""
-        answered = answered_widely(reader, session_video, limit) if limit and not among & asking(reader.specs) else []
-        looked = "; ".join([*(f"{analyzer} {told}" for analyzer, told in sorted(done.items())), *answered])
+        answered = answered_widely(reader, session_video, limit) if limit and not questions & set(among or ()) else []
+        looked = "; ".join([*(f"{analyzer} {told}" for analyzer, told in sorted(done.items()) if analyzer not in left_out), *answered])
         parts.append(f"{name}{looked or 'nothing yet'}")
     return f"Analyzed so far: {'. '.join(parts)}."
