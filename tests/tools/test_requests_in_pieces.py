@@ -218,7 +218,7 @@ def test_twelve_pieces_give_what_asking_once_gives(
     if case.grain:
         monkeypatch.setattr(speech, "SPEC", replace(speech.SPEC, grain=case.grain))
     # Random weights believe nothing that they write.
-    monkeypatch.setattr(speech, "_INVENTED", 0.0)
+    monkeypatch.setattr(speech, "INVENTED", 0.0)
     assert whole.length > 60_000
     look_once(monkeypatch, ultralytics.Yolo, "_predict")
     look_once(monkeypatch, rapidocr.RapidOcr, "read")

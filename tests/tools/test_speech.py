@@ -12,7 +12,7 @@ from analyzer_agent.records import DOUBT, JSON, SUGGESTED, UNHEARD, Observation
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools import speech
 from analyzer_agent.tools.support import audio_chunks
-from analyzer_agent.tools.support.transcriber import HeardWord
+from analyzer_agent.tools.support.voiced_words import HeardWord
 from engines import Ready
 from sounds import BurstListener, SoundVideo, analyzed, bursts, cut, noise, words_of
 

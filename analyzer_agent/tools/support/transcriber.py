@@ -7,7 +7,7 @@ another language, is transcribed again separately; voice still without words is 
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 from analyzer_agent.protocols import Video
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools.support.audio_chunks import SAMPLE_RATE, AudioChunks
-
-Window = Sequence[tuple[int, int]]
-"""Stretches of voice as (start, end) in ms, in time order; transcribed as one piece of audio."""
+from analyzer_agent.tools.support.voiced_words import HeardWord, Window, at_voice, holes, mark_stretched, voice_inside
 
 WINDOW_MS = 30_000
 """The longest window with its margins, in ms: the length of Whisper's input."""
@@ -34,14 +32,8 @@ AGAIN = 1_500
 UNHEARD = 3_000
 """Voice still without words for at least this long, in ms, is reported."""
 
-_REACH = 500
-"""A word covers the voice up to this far around it, in ms."""
-
 _SOFT = 300
 """Audio added around a part of a window that is transcribed separately, in ms."""
-
-_LEAK = 4
-"""A word across a pause belongs after it, unless this many times more of it lies before it."""
 
 _INVENTED = 0.3
 """Minimum mean probability of a separate transcript: Whisper invents words for breath and noise."""
@@ -51,16 +43,6 @@ _DOUBTFUL, _LOOP = 0.7, 2.4
 
 _PAUSE = 1_000
 """Minimum pause at which the language can change, in ms."""
-
-
-class HeardWord(NamedTuple):
-    """A recognized word, times in ms; `text` includes the space before it, if there is one."""
-
-    text: str
-    start: int
-    end: int
-    prob: float
-    language: str = ""
 
 
 class Recognizer(Protocol):
@@ -149,6 +131,7 @@ class _Block:
     def _heard(self, window: Window, bounds: tuple[int, int]) -> Said:
         words = self._words(window, bounds, "")
         words = self._in_other_languages(window, bounds, words)
+        words = self._where_stretched(window, bounds, words)
         language = words[0].language if words else ""
         # If the whole window gave no words, its stretches are tried one by one.
         gaps = holes(window, words) if words else [[stretch] for stretch in window if len(window) > 1]
@@ -177,6 +160,20 @@ class _Block:
                 words = sorted([*rest, *self._words(part, around, language)], key=lambda word: word.start)
         return words
 
+    def _where_stretched(self, window: Window, bounds: tuple[int, int], words: list[HeardWord]) -> list[HeardWord]:
+        """Transcribe the voice below stretched words again separately, and use the result if it has more words."""
+        found: list[HeardWord] = []
+        rest = words
+        for is_stretched, run in groupby(words, key=lambda word: word.stretched):
+            some = list(run)
+            rest = rest[len(some) :]
+            place = found[-1].end if found else bounds[0], rest[0].start if rest else bounds[1]
+            if is_stretched and (found or rest) and (part := voice_inside(window, *place)):
+                more = self._words(part, _around(part, place), some[0].language)
+                some = more if len(more) > len(some) and _sure(more) >= _INVENTED else some
+            found += some
+        return found
+
     def _words(self, window: Window, bounds: tuple[int, int], around: str) -> list[HeardWord]:
         """Return the words of a window; times in ms from the start of the block.
 
@@ -190,55 +187,12 @@ class _Block:
         found = []
         for text, begin, finish, prob in self._how.recognizer().words(samples, language, self._how.hotwords):
             found.append(HeardWord(text, bounds[0] + begin, bounds[0] + finish, prob, language))
-        return at_voice(found, window)
+        return at_voice(mark_stretched(found, window), window)
 
 
 def sound(samples: NDArray[np.float32], window: Window) -> NDArray[np.float32]:
     """Return the audio of a window, pauses included, margins not."""
     return _cut(samples, (window[0][0], window[-1][1]))
-
-
-def at_voice(words: Sequence[HeardWord], window: Window) -> list[HeardWord]:
-    """Move the edges of words out of pauses, to the voice that they belong to.
-
-    Recognizers start a word where the one before it ended, pause included, and end the last word
-    before a pause early; voice detection is right within 50 ms.
-
-    Args:
-        words: in time order.
-        window: the voice; no word starts or ends outside it.
-    """
-    first, last = window[0][0], window[-1][1]
-    found: list[HeardWord] = []
-    for word in words:
-        start, end = max(word.start, first), min(word.end, last)
-        voiced = [(a, b) for a, b in window if max(a, start) < min(b, end)]
-        if len(voiced) > 1 and (voiced[-2][1] - max(start, voiced[-2][0])) > _LEAK * (end - voiced[-1][0]):
-            voiced.pop()
-        if voiced:
-            start, end = max(start, voiced[-1][0]), min(end, voiced[-1][1])
-        start = min(start, last - 1)
-        found.append(word._replace(start=start, end=max(end, start + 1)))
-    return [_to_the_end(word, after.start if after else last, window) for word, after in zip(found, [*found[1:], None], strict=False)]
-
-
-def _to_the_end(word: HeardWord, limit: int, window: Window) -> HeardWord:
-    """Extend a word to the end of its stretch, if that is near and before the next word starts."""
-    end = next((b for a, b in window if a <= word.start < b), 0)
-    return word._replace(end=end) if word.end < end <= min(limit, word.end + _REACH) else word
-
-
-def holes(window: Window, words: Sequence[HeardWord]) -> list[list[tuple[int, int]]]:
-    """Return the stretches of voice that no word covers, split at the words."""
-    edges = sorted((word.start - _REACH, word.end + _REACH) for word in words)
-    found = []
-    at = window[0][0]
-    for start, end in [*edges, (window[-1][1], window[-1][1])]:
-        gap = [(max(a, at), min(b, start)) for a, b in window if max(a, at) < min(b, start)]
-        if gap:
-            found.append(gap)
-        at = max(at, end)
-    return found
 
 
 def _cut(samples: NDArray[np.float32], bounds: tuple[int, int]) -> NDArray[np.float32]:

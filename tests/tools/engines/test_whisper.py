@@ -15,7 +15,8 @@ from analyzer_agent.records import Observation
 from analyzer_agent.timeline import TimeRange
 from analyzer_agent.tools import speech
 from analyzer_agent.tools.engines import faster_whisper, gpu, whisper_files
-from analyzer_agent.tools.support import transcriber
+from analyzer_agent.tools.support.transcriber import MARGIN_MS
+from analyzer_agent.tools.support.voiced_words import HeardWord, at_voice
 from benchmarks.needles.stock import SENTENCES
 from benchmarks.needles.voices import recording
 from engines import Ready
@@ -160,10 +161,10 @@ def test_whisper_hears_what_the_library_hears(whisper: faster_whisper.Whisper, t
     heard = heard_words(analyzed(speech.SPEC.bind({"language": "en"}, Ready(whisper, uncertain=True)), video, cut(video.duration, 0)))
     plain = []
     for window in whisper.windows(talk):
-        first, last = window[0][0] - transcriber.MARGIN_MS, window[-1][1] + transcriber.MARGIN_MS
+        first, last = window[0][0] - MARGIN_MS, window[-1][1] + MARGIN_MS
         found = plain_words(tiny, talk[max(first, 0) * 16 : last * 16], language="en")
-        words = [transcriber.HeardWord(text, max(first, 0) + start, max(first, 0) + end, 1.0) for text, start, end in found]
-        plain += [(word.text, word.start, word.end) for word in transcriber.at_voice(words, window)]
+        words = [HeardWord(text, max(first, 0) + start, max(first, 0) + end, 1.0) for text, start, end in found]
+        plain += [(word.text, word.start, word.end) for word in at_voice(words, window)]
     assert heard == plain and len(heard) > 5
 
 

@@ -1,5 +1,6 @@
 """Words stay at the voice that said them: pauses are no part of them, nor the sound around a window."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from analyzer_agent.timeline import TimeRange
-from analyzer_agent.tools.support.transcriber import MARGIN_MS, HeardWord, Listening, Transcriber, at_voice
+from analyzer_agent.tools.support.transcriber import MARGIN_MS, Listening, Transcriber
+from analyzer_agent.tools.support.voiced_words import HeardWord, at_voice
 from sounds import BurstListener, SoundVideo, bursts
 
 Times = tuple[int, int]
@@ -83,3 +85,47 @@ def test_no_sound_is_heard_in_two_windows() -> None:
     listener = Sleepy()
     assert said(listener, SoundVideo(2_000, [bursts(2_000, words)])) == [(f"w{i}", *word) for i, word in enumerate(words)]
     assert listener.decoded == 2_000
+
+
+class Hasty(BurstListener):
+    """Stops after a few words where a window is long, and places the last ones over all that follows, as Whisper does."""
+
+    def __init__(self, last: str = " w1", then: Sequence[str] = (" w2",)) -> None:
+        super().__init__()
+        self.last, self.then = last, then
+        self.asked = 0
+
+    def windows(self, samples: NDArray[np.float32]) -> list[list[Times]]:
+        return [[(start, end) for _, start, end in self._bursts(samples)]]
+
+    def words(self, samples: NDArray[np.float32], language: str, hotwords: str) -> list[tuple[str, int, int, float]]:
+        self.asked += 1
+        words = super().words(samples, language, hotwords)
+        if len(samples) < 8_000 * 16:
+            return [word for word in words if self.then]
+        (text, start, end, prob), (_, begin, *_), *_ = words
+        whole = len(samples) // 16
+        return [(text, start, end, prob), (self.last, begin, whole, 0.9), *((word, whole, whole, 0.9) for word in self.then)]
+
+
+FIVE = [(500, 2_000), (2_500, 4_000), (4_300, 5_800), (6_200, 7_600), (7_900, 9_000)]
+
+
+def test_what_a_stretched_word_hides_is_heard_separately() -> None:
+    found = said(Hasty(), SoundVideo(10_000, [bursts(10_000, FIVE)]))
+    assert [text for text, *_ in found] == ["w0", "w1", "w2", "w3", "w4"]
+    assert all(abs(start - begin) <= 50 and abs(end - finish) <= 50 for (_, start, end), (begin, finish) in zip(found, FIVE, strict=True))
+
+
+def test_a_stretched_word_stays_where_nothing_else_is_heard_and_the_rest_is_reported() -> None:
+    listener = Hasty(then=())
+    video = SoundVideo(10_000, [bursts(10_000, FIVE)])
+    heard = Transcriber(video, 1, Listening(lambda: listener, lambda *_: "en", "")).said(TimeRange(0, video.duration))
+    assert [word.text for word in heard.words] == [" w0", " w1"]
+    assert heard.unheard == [TimeRange(2_500, 7_400)]
+
+
+def test_a_long_number_is_one_word_and_not_heard_again() -> None:
+    listener = Hasty(last=" $1,234,567.89", then=())
+    found = said(listener, SoundVideo(10_000, [bursts(10_000, [(500, 2_000), (2_500, 7_900)])]))
+    assert [text for text, *_ in found] == ["w0", "$1,234,567.89"] and listener.asked == 1
