@@ -15,7 +15,7 @@ from analyzer_agent.tools import load_all
 from page_kit import opened, put_notes, said
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, CDPSession
 
 pytestmark = pytest.mark.browser
 
@@ -60,20 +60,33 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+def busy(cdp: "CDPSession") -> float:
+    """Return the processor time in ms that the page's main thread has taken so far: others may have the processor meanwhile."""
+    metrics = {one["name"]: one["value"] for one in cdp.send("Performance.getMetrics")["metrics"]}
+    return float(metrics["TaskDuration"]) * 1000
+
+
 @pytest.mark.parametrize("size", ["desk", "phone"])
 def test_twenty_thousand_notes_are_there_at_once_and_scroll(browser: "Browser", page: Path, size: str) -> None:
-    with opened(browser, page, size) as shown:
+    blank = page.with_name("blank.html")
+    blank.write_text("<!doctype html><html data-ready></html>")
+    with opened(browser, blank, size) as shown:
+        cdp = shown.context.new_cdp_session(shown)
+        cdp.send("Performance.enable", {"timeDomain": "threadTicks"})
+        before = busy(cdp)
+        shown.goto(page.resolve().as_uri())
+        shown.wait_for_selector("html[data-ready]")
+        ready = busy(cdp) - before
         painted = shown.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
-        ready = shown.evaluate("performance.getEntriesByName('ready')[0].startTime")
+        whole = shown.evaluate("performance.getEntriesByName('ready')[0].startTime")
+        before = busy(cdp)
         scrolled = shown.evaluate(SCROLLED)
-        again = 0
-        while scrolled["median"] > 20 and again < 3:  # a frame of 60 Hz takes 16.7 ms; others may have the processor
-            again += 1
-            scrolled = shown.evaluate(SCROLLED)
-        print(f"{size}: first paint {painted:.0f} ms, ready {ready:.0f} ms, frames {scrolled}")
-        assert painted < 1000 and ready < 3000
+        each = (busy(cdp) - before) / 120
+        print(f"{size}: first paint {painted:.0f} ms, ready {whole:.0f} ms ({ready:.0f} ms of the processor), frames {scrolled}, {each:.1f} ms")
+        assert painted <= whole, "something is shown before all notes are there"
+        assert ready < 1500, "a second, with room for a slower processor"
         assert scrolled["rows"] < 120 and scrolled["top"] > 50_000
-        assert scrolled["median"] < 20
+        assert each < 12, "a frame of 60 Hz takes 16.7 ms"
 
 
 def test_search_among_them_and_jumps_to_the_last_are_right(browser: "Browser", page: Path) -> None:
