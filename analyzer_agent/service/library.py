@@ -1,6 +1,7 @@
 """The videos of the named folders with what the store knows of them: a list, notes, conversations, search. Runs no analyzer."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -66,7 +67,7 @@ class FolderLibrary:
         return [self.folders.shown(path) for path in self.folders.videos()]
 
     def videos(self, wait: bool = True) -> list[dict[str, Any]]:
-        """Return the videos: `video` names it, `bytes` is its size; `seconds` and `notes` if something was analyzed.
+        """Return the videos: `video` names it, `bytes` is its size; `seconds`, `notes` and `analyzers` if something was analyzed.
 
         Args:
             wait: identify all files first, which takes about 10 ms for each that was not seen
@@ -74,16 +75,16 @@ class FolderLibrary:
                 whether something was analyzed.
         """
         known = {video.id: video for video in self.store.maintenance.examined_videos()}
-        notes: dict[str, int] = {}
+        notes, analyzers, rows = Counter[str](), dict[str, set[str]](), list[dict[str, Any]]()
         for share in self.store.maintenance.shares():
-            notes[share.video.id] = notes.get(share.video.id, 0) + share.notes
-        rows = []
+            notes[share.video.id] += share.notes
+            analyzers.setdefault(share.video.id, set()).add(share.analyzer)
         for path, number in self._ids(wait).items():
             row: dict[str, Any] = {"video": self.folders.shown(path), "bytes": path.stat().st_size}
             if number is None:
                 row["pending"] = True
             elif video := known.get(number):
-                row |= {"seconds": seconds(video.duration), "notes": notes.get(number, 0)}
+                row |= {"seconds": seconds(video.duration), "notes": notes[number], "analyzers": sorted(analyzers.get(number, ()))}
             rows.append(row)
         return rows
 

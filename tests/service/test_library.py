@@ -55,6 +55,7 @@ def test_the_list_is_there_at_once_and_fills_in(tmp_path: Path, monkeypatch: pyt
         go.set()
         wait_for(lambda: not any(one.get("pending") for one in opened.videos(wait=False)))
         assert [one["notes"] for one in opened.videos(wait=False)] == [2, 2] == [one["notes"] for one in opened.videos()]
+        assert [one["analyzers"] for one in opened.videos()] == [["subtitles"]] * 2
     finally:
         go.set()
         opened.close()

@@ -84,7 +84,7 @@ def test_the_list_of_videos_is_there_at_once_and_fills_in(browser: "Browser", tm
                 shown.locator("#videos li", has_text="looking").wait_for()
                 shown.locator("#videos input").focus()
                 go.set()
-                shown.locator("#videos li", has_text="2 notes").wait_for()
+                shown.locator("#videos li", has_text="0:02: subtitles").wait_for()
                 assert shown.evaluate("document.activeElement.type") == "checkbox" and shown.locator("#sessions li").count() == 1
         finally:
             go.set()

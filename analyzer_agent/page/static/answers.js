@@ -1,7 +1,7 @@
 // The conversation: questions and answers with their citations, cost and completeness.
 
 import { byId, element, marked } from "./dom.js";
-import { amount, clock, counted, folded, places, span } from "./text.js";
+import { amount, clock, counted, day, folded, places, span } from "./text.js";
 
 const MARK = /\[\s*#\d+(?:\s*[,;]?\s*#?\d+)*\s*\]/g;
 const FINISHED = {
@@ -184,11 +184,6 @@ export class Answers {
       button.setAttribute("aria-current", note && citation.video === video.id && citation.row === note.id ? "true" : "false");
     }
   }
-}
-
-function day(stamp) {
-  const date = new Date(stamp);
-  return Number.isNaN(date.getTime()) ? "" : date.toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });
 }
 
 function badges(answer) {

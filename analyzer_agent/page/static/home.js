@@ -2,7 +2,7 @@
 
 import { byId, element, marked } from "./dom.js";
 import { address, ask } from "./service.js";
-import { clock, counted, folded, places, wordsOf } from "./text.js";
+import { clock, counted, day, folded, places, wordsOf } from "./text.js";
 import { Theme } from "./theme.js";
 
 const WAIT_MS = 250;
@@ -65,7 +65,7 @@ function drawVideos() {
 }
 
 function about(one) {
-  const known = one.seconds === undefined ? "nothing analyzed yet" : `${clock(one.seconds * 1000, true)}, ${counted(one.notes, "note")}`;
+  const known = !one.analyzers?.length ? "nothing analyzed yet" : `${clock(one.seconds * 1000, true)}: ${one.analyzers.join(", ")}`;
   return `${size(one.bytes)}, ${one.pending ? "looking" : known}`;
 }
 
@@ -96,7 +96,7 @@ function drawSessions(sessions) {
       "li",
       {},
       element("a", { href: address("/watch", { session: one.session }), dir: "auto" }, one.first_question ?? one.session),
-      element("span", { class: "soft" }, `${counted(one.questions, "question")}, ${one.videos.slice(0, 3).join(", ")}${one.videos.length > 3 ? " …" : ""}`),
+      element("span", { class: "soft" }, [day(one.begun), counted(one.questions, "question"), ...one.videos.slice(0, 3), one.videos.length > 3 ? "…" : ""].filter(Boolean).join(", ")),
     ),
   );
   byId("sessions").replaceChildren(...(rows.length ? rows : [element("li", { class: "soft" }, "Nothing was asked yet.")]));

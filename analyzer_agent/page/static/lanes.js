@@ -20,13 +20,13 @@ export class LaneRows {
     const { video } = this.state;
     const lanes = video.lanes.map((lane, number) => this.#lane(number));
     const rest = video.unlooked.filter((row) => row.spans.length).map((row) => this.#unlooked(row));
-    const whole = video.unlooked.filter((row) => !row.spans.length).map(unlookedName);
+    const whole = video.unlooked.filter((row) => row.what !== "any" && !row.spans.length).map(unlookedName);
     this.rows = [...lanes, ...rest];
     const head = element(
       "li",
       { class: "head" },
       element("b", {}, "Never looked at"),
-      whole.length ? ` (nothing left: ${whole.join(", ")})` : "",
+      whole.length ? ` (all of ${whole.join(", ")} was looked at)` : "",
     );
     byId("lanes").replaceChildren(...lanes.map((row) => row.item), head, ...rest.map((row) => row.item));
     this.#mark();

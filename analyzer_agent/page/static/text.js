@@ -80,3 +80,9 @@ export function stateName(state) {
 export function stepName(step) {
   return step ? `every ${amount(step)}` : "all of it";
 }
+
+/** Return a time as people write it, "" if there is none. */
+export function day(stamp) {
+  const date = new Date(stamp);
+  return Number.isNaN(date.getTime()) ? "" : date.toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });
+}
