@@ -233,10 +233,12 @@ class Nodes:
 
     def _back_with_gaps(self, state: State, answer: CheckedAnswer, complete: Completeness) -> dict[str, Any] | None:
         """Send a claim on more than was looked at back, once, with the gaps; None where that cannot help."""
-        lacking = gaps_text(self.toolbox, complete) if complete.over or complete.lacking else "nothing is cited that was looked at"
-        if not lacking or state.get("gaps_told") or self.limits.reached(state, state["step"]):
+        cites = bool(complete.over or complete.lacking)
+        lacking = gaps_text(self.toolbox, complete)
+        if (cites and not lacking) or state.get("gaps_told") or self.limits.reached(state, state["step"]):
             return None
-        complaint = render("incomplete", claim=complete.claim, lacking=lacking)
+        known = {"claim": answer.claim} | ({"lacking": lacking} if cites else {})
+        complaint = render("incomplete" if cites else "uncited", **known)
         return self._back(state, answer.text, complaint, complaint) | {"gaps_told": True}
 
     def after_finish(self, state: State) -> str:

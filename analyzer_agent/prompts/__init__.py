@@ -11,7 +11,7 @@ from string import Template
 _NAMES = (
     *("choices", "judge", "look_first", "manager", "not_cited", "out_of_steps", "again", "earlier"),
     *("question", "accepted", "form"),
-    *("verify", "verify_frames", "drafted", "insufficient", "keep_choice", "incomplete", "second_look"),
+    *("verify", "verify_frames", "drafted", "insufficient", "keep_choice", "incomplete", "uncited", "second_look"),
     *("blind", "cite_shown", "finish_again", "frames", "look", "summarizer"),
 )
 

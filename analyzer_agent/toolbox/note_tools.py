@@ -274,7 +274,11 @@ def run_survey(
     without, shown_absent = as_text(absent)
     lines, shown = "\n".join(filter(None, (lines, without))), [*shown, *shown_absent]
     others = left_texts([*elsewhere.values()])
-    said = [*(f"{', '.join(names)} {told}" for told, names in heads.items()), *others, *(["Found"] if others and lines else [])]
+    said = [
+        *(f"{', '.join(names)} {told}" for told, names in heads.items()),
+        *others,
+        *(["Found"] if (others or len(heads) > 1) and lines else []),
+    ]
     head = ".\n".join(line.rstrip(".") for line in said)
     return ToolResult(
         call.id,

@@ -20,7 +20,7 @@ def as_sent(tools: Iterable[Mapping[str, Any]], without: Collection[str] = ()) -
     """Return tools as a model is sent them: without what a refusal tells just as well, since each request costs all of it.
 
     What a range looks like stands in the rules; pairs of times are taken as well. A description that
-    stood with the last argument of this name is not repeated.
+    stood with the last argument of this name is not repeated, and the names of the videos stand once.
 
     Args:
         tools: the tools.
@@ -28,8 +28,13 @@ def as_sent(tools: Iterable[Mapping[str, Any]], without: Collection[str] = ()) -
     """
     sent = [_sent(tool, without) for tool in tools]
     told: dict[str, str] = {}
+    named = None
     for tool in sent:
         properties = tool["function"]["parameters"]["properties"]
+        videos = properties.get("video")
+        if named and videos == named:
+            properties["video"] = {"type": "string"}  # the names stand with the first tool, and in the rules
+        named = named or videos
         for name, schema in properties.items():
             about = schema.get("description", "")
             if about and told.get(name) == about:

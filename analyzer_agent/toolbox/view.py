@@ -4,7 +4,7 @@ A picture has a number of its own, so that it can be cited like a note; `cited_f
 note of it. Messages hold a part that stands for the picture, which is put in when they are sent.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -137,38 +137,58 @@ class PictureRenderer:
         gone = max(0, -(-(count - _KEPT) // _DROPPED) * _DROPPED)
         found: list[dict[str, Any]] = []
         for message in messages:
-            parts: list[Mapping[str, Any]] = []
+            parts: list[Mapping[str, Any] | ShownPicture] = []
             for part in _parts(message):
                 if part.get("type") != FRAME_PART:
                     parts.append(part)
                     continue
                 parts += self._shown(ShownPicture.from_part(part), gone > 0)
                 gone -= 1
-            found.append({**message, "content": parts} if parts else dict(message))
+            found.append({**message, "content": _with_stubs(parts)} if parts else dict(message))
         return found
 
-    def _shown(self, picture: ShownPicture, gone: bool) -> list[Mapping[str, Any]]:
+    def _shown(self, picture: ShownPicture, gone: bool) -> list[Mapping[str, Any] | ShownPicture]:
         video = self.videos.get(picture.video)
         part = self.pictures.part(video, picture.times, picture.region) if video and not gone else None
-        if part is not None:
-            return [{"type": "text", "text": picture.label}, part]
-        return [_stub(picture)]
+        return [picture] if part is None else [{"type": "text", "text": picture.label}, part]
 
 
-def _stub(picture: ShownPicture) -> dict[str, Any]:
-    """Return the part of a message that says how to see a picture again that has left it."""
-    sheet = ", sheet=true" if len(picture.times) > 1 else ""
-    again = f'view(ranges=[["{clock(picture.span.start)}", "{clock(picture.span.end)}"]]{sheet}) shows it again'
-    return {"type": "text", "text": f"{picture.label}: left out; {again}"}
+def _with_stubs(parts: Iterable[Mapping[str, Any] | ShownPicture]) -> list[Mapping[str, Any]]:
+    """Return the parts of a message with a line in place of pictures that have left it, one for those beside each other."""
+    found: list[Mapping[str, Any]] = []
+    gone: list[ShownPicture] = []
+    for part in parts:
+        if isinstance(part, ShownPicture):
+            if gone and (gone[-1].video, gone[-1].region, len(gone[-1].times) > 1) != (part.video, part.region, len(part.times) > 1):
+                found.append(_stub(gone))
+                gone = []
+            gone.append(part)
+            continue
+        found += [_stub(gone)] if gone else []
+        found.append(part)
+        gone = []
+    return found + ([_stub(gone)] if gone else [])
+
+
+def _stub(pictures: Sequence[ShownPicture]) -> dict[str, Any]:
+    """Return the part of a message that says how to see pictures again that have left it."""
+    first, last = pictures[0], pictures[-1]
+    sheet = ", sheet=true" if len(first.times) > 1 else ""
+    again = f'view(ranges=[["{clock(first.span.start)}", "{clock(last.span.end)}"]]{sheet}'
+    if len(pictures) == 1:
+        return {"type": "text", "text": f"{first.label}: left out; {again}) shows it again"}
+    step = (first.times[1] if sheet else pictures[1].times[0]) - first.times[0]
+    which = f"#{first.number}-#{last.number}, {f'{first.name} ' if first.name else ''}{clock(first.span.start)}-{clock(last.span.end)}"
+    return {"type": "text", "text": f"{which}: {len(pictures)} left out; {again}, every={seconds(step):g}) shows them again"}
 
 
 def without_pictures(messages: Sequence[Mapping[str, Any]], keep: Collection[int]) -> list[dict[str, Any]]:
-    """Return messages with a line in place of each picture whose number is not among `keep`."""
+    """Return messages with a line in place of the pictures whose number is not among `keep`."""
 
-    def kept(part: Mapping[str, Any]) -> Mapping[str, Any]:
-        return part if part.get("type") != FRAME_PART or part["number"] in keep else _stub(ShownPicture.from_part(part))
+    def kept(part: Mapping[str, Any]) -> Mapping[str, Any] | ShownPicture:
+        return part if part.get("type") != FRAME_PART or part["number"] in keep else ShownPicture.from_part(part)
 
-    return [{**message, "content": list(map(kept, parts))} if (parts := _parts(message)) else dict(message) for message in messages]
+    return [{**message, "content": _with_stubs(map(kept, parts))} if (parts := _parts(message)) else dict(message) for message in messages]
 
 
 def shown_pictures(messages: Sequence[Mapping[str, Any]]) -> dict[int, ShownPicture]:

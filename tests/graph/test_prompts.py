@@ -45,6 +45,7 @@ PLACEHOLDERS = {
     "insufficient": {"missing"},
     "keep_choice": set(),
     "incomplete": {"claim", "lacking"},
+    "uncited": {"claim"},
     "second_look": {"times", "tools"},
     "summarizer": {"videos"},
     "frames": set(),

@@ -203,6 +203,13 @@ class TestConversation:
         open_one = talks(calls(call("find_fake", ranges=[[0, 60]])), says("Unknown.", [], found=False), tools=tools).ask()
         assert [u.analyzer for u in open_one.not_examined] == ["sounds"]
 
+    def test_a_claim_that_rests_on_nothing_is_told_what_to_name(self, talks: Make) -> None:
+        bare, named = says("No dog.", [], claim="none", found=False), says("No dog.", [1], claim="none", found=False)
+        tools = [finds(*CARDS, step=1_000)]
+        talk = talks(calls(call("find_fake", ranges=[[0, 60]])), bare, named, tools=tools)
+        answer = talk.ask()
+        assert "Name in `notes` one note of each analyzer" in talk.sent(2)[-1]["content"] and answer.complete and answer.complete.holds
+
     def test_it_does_not_go_back_where_nothing_more_can_be_done(self, talks: Make) -> None:
         last = talks(calls(call("find_fake", ranges=[[0, 6]])), says(claim="all"), limits=Limits(steps=2)).ask()
         assert last.complete and not last.complete.holds

@@ -141,11 +141,14 @@ def test_pictures_follow_their_labels_and_come_back_the_same(album: Album) -> No
 def test_the_oldest_pictures_leave_many_at_a_time_and_say_how_to_come_back(album: Album) -> None:
     renderer = PictureRenderer(album, {"fake": FakeVideo()})
 
-    def left(count: int) -> list[int]:
+    def left(count: int) -> list[str]:
         parts = renderer.render([message(*range(10, 10 + count))])[0]["content"]
-        return [int(part["text"].split()[0][1:]) for part in parts[1:] if "left out" in part.get("text", "")]
+        return [part["text"] for part in parts[1:] if "left out" in part.get("text", "")]
 
-    assert [len(left(count)) for count in (32, 33, 48, 49)] == [0, 16, 16, 32]
+    assert left(32) == []
+    gone = '#10-#25, 0:10-0:25.5: 16 left out; view(ranges=[["0:10", "0:25.5"]], every=1) shows them again'
+    assert left(33) == left(48) == [gone], "in one line"
+    assert [line.partition(":")[0] for line in left(49)] == ["#10-#41, 0"]
     (stub,) = renderer.render([message(7)])[0]["content"][1:]
     assert stub["text"] == '#7 0:07: left out; view(ranges=[["0:07", "0:07.5"]]) shows it again'
 
