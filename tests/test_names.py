@@ -22,7 +22,8 @@ MODULES = frozenset(
     answer_file answers api app appended approval ask assembly audio audio_chunks audio_tracks avi_index batch
     benchmark_rules benchmarks bodies briefing cache call_schedule calls captions catalog channel_mix chat
     citations cited_frames cited_spans cli clip_copy clip_part clip_sound clip_writer clips coca common comparison completeness
-    completions config container context contract conversation copy_plan coverage coverage_steps covered_videos csv_format cue_files cut
+    completions config container context contract conversation copy_plan coverage coverage_steps
+    correct corrections covered_videos csv_format cue_files cut
     cut_lists damage database decoder_log default_paths demo describe description detect doctor document
     download drawn_text each_video easyocr effort encryption engine engine_pool engines enumeration errors evals events
     evidence fakes faster_whisper fcpxml fencing fields file file_import file_state files finish_call folders

@@ -12,6 +12,7 @@ from analyzer_agent.cli.cache import cache
 from analyzer_agent.cli.chat import chat
 from analyzer_agent.cli.clips import clips
 from analyzer_agent.cli.config import config
+from analyzer_agent.cli.correct import correct, forget
 from analyzer_agent.cli.demo import demo
 from analyzer_agent.cli.describe import describe
 from analyzer_agent.cli.doctor import doctor
@@ -52,6 +53,6 @@ def main() -> None:
 
 
 _ASKING = (demo, ask, chat, serve, mcp, sessions, batch, score)
-_KNOWING = (library, index, search, transcribe, describe, import_notes, notes, report, clips, frames)
+_KNOWING = (library, index, search, transcribe, describe, import_notes, notes, correct, forget, report, clips, frames)
 for _command in (*_ASKING, *_KNOWING, init, doctor, config, weights, cache):
     main.add_command(_command)

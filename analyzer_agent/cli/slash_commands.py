@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from analyzer_agent.cli.correct import corrected, forgotten
 from analyzer_agent.cli.output import cited, echo, wrapped
 from analyzer_agent.cli.sessions import as_table, sessions_in
+from analyzer_agent.errors import AgentError
 from analyzer_agent.records import Usage
 from analyzer_agent.sanitize import one_line
 from analyzer_agent.timeline import seconds
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 HELP = {
     "/help": "show this list",
     "/notes [WORDS]": "show the notes so far, or those that match WORDS; --full before them prints long texts in full",
+    "/fix N [TEXT]": "let TEXT stand in the place of note N; without TEXT, hide it, or take your correction back",
     "/sessions": "list all sessions in this store",
     "/more": "continue the search for an answer to the last question, if ranges are left to analyze",
     "/cost": "show the cost of this session so far",
@@ -46,6 +49,8 @@ def run_command(line: str, session: "Session") -> None:
                 click.echo(wrapped(f"  {command:<16}{about}", 18))
         case "/notes":
             _notes(session, rest.strip())
+        case "/fix":
+            _fix(session, rest.strip())
         case "/sessions":
             found = sessions_in(session.store)
             echo(as_table(found) if found else "  No sessions yet.")
@@ -73,6 +78,20 @@ def _notes(session: "Session", words: str) -> None:
         echo(f"  ... and {len(runs) - _NOTES_SHOWN} more; search them with /notes WORDS")
     if not runs:
         echo("  No notes match." if words else "  No notes yet.")
+
+
+def _fix(session: "Session", given: str) -> None:
+    number, _, text = given.partition(" ")
+    if not number.lstrip("#").isdecimal():
+        echo("  Give the number of a note and what it should say, such as: /fix 12 It costs forty.")
+        return
+    note = int(number.lstrip("#"))
+    try:
+        told = corrected(note, session.correct_note(note, text)) if text.strip() else forgotten(note, session.forget_note(note))
+    except AgentError as error:
+        echo(f"  {error}")
+    else:
+        echo(f"  {told}")
 
 
 def _cost(session: "Session") -> None:

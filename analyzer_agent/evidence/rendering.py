@@ -9,7 +9,7 @@ from analyzer_agent.evidence.tracks import most_at_once
 from analyzer_agent.fencing import MAX_TEXT_CHARS, inline, quoted
 from analyzer_agent.fencing import fenced as fence
 from analyzer_agent.folding import alike
-from analyzer_agent.records import JoinedNote, ShownNote, Unexamined, Word
+from analyzer_agent.records import PERSON, JoinedNote, ShownNote, Unexamined, Word
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import TimeRange, clock, merge, seconds, total
 
@@ -35,6 +35,8 @@ def as_line(run: MergedNote, video: str = "", times: str = "", longest: int = MA
     """
     span = times or f"{clock(run.span.start)}-{clock(run.span.end)}"
     marks = [" (uncertain)"] if run.uncertain else []
+    if run.notes[0].observation.detail.get("by") == PERSON:
+        marks.append(" (corrected by a person)")
     if run.suggested:
         marks.append(f" (suggested: {quoted(' '.join(dict.fromkeys(run.suggested)))})")
     if run.kind == "scene":

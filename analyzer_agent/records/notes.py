@@ -34,6 +34,9 @@ LOST: frozenset[Unread] = frozenset({"undecodable", "encrypted", "unreadable_cue
 ABSENCE = "absence"
 """Tells that an analyzer looked at a range and did not find what it looked for: citable, never searched."""
 
+PERSON = "person"
+"""The engine of notes that a person put in the place of others."""
+
 KINDS = (
     "scene",
     "speech",

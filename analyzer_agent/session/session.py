@@ -15,6 +15,7 @@ from analyzer_agent import tools as registry
 from analyzer_agent.config import PathLike, SessionOverrides, Settings
 from analyzer_agent.errors import AgentError
 from analyzer_agent.events import Event, ToolStarted, discard
+from analyzer_agent.evidence import corrections
 from analyzer_agent.evidence.provenance import IMPORTED
 from analyzer_agent.media import local_path, media_in
 from analyzer_agent.protocols import ChatModel
@@ -260,6 +261,33 @@ class Session(Conversation, EachVideo):
             return note_queries.notes(
                 self.toolbox, note_queries.searched_spans(self.session_videos, video, start, end), note_queries.kinds_of(kinds)
             )
+
+    def correct_note(self, number: int, text: str) -> int:
+        """Let a text stand in the place of a note, and return the number of the note that holds it.
+
+        It is searched and cited as a person's, and stays when the range is analyzed again.
+
+        Args:
+            number: the number of the note; of a correction, the text is replaced.
+            text: what it should say.
+
+        Raises:
+            AgentError: there is no such note, the text is empty, or notes of its kind are not corrected.
+        """
+        with self._turns.beside():
+            return corrections.correct(self.toolbox.reader, number, text)
+
+    def forget_note(self, number: int) -> str | None:
+        """Hide a note, or take a correction back.
+
+        Returns:
+            The text that is shown again in the place of a correction, None if the note is just hidden.
+
+        Raises:
+            AgentError: there is no such note, or notes of its kind are not forgotten.
+        """
+        with self._turns.beside():
+            return corrections.forget(self.toolbox.reader, number)
 
     def search(
         self,

@@ -13,7 +13,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from analyzer_agent.errors import StoreError
-from analyzer_agent.records import ABSENCE, GAP, LOST
+from analyzer_agent.records import ABSENCE, GAP, LOST, PERSON
 from analyzer_agent.storage.database import BUSY_TIMEOUT_S, Connections, from_column, placeholders
 from analyzer_agent.timeline import TimeRange, merge, total
 
@@ -121,14 +121,19 @@ class Maintenance:
     def clear(self, *, video: str | None = None, analyzer: str | None = None, engine: str | None = None) -> Cleared:
         """Delete notes and coverage, so that they are analyzed again when requested.
 
-        Without arguments, everything is deleted. Note ids are never reused.
+        Without arguments, everything is deleted. Note ids are never reused. What a person corrected is
+        kept, unless a whole video or everything is deleted.
         """
         shares = self.shares(video=video, analyzer=analyzer, engine=engine)
         where, args = _filters(video, analyzer, engine)
         chosen = f"JOIN provenances k USING (key) WHERE {where}"
+        if (analyzer or engine) and engine != PERSON:
+            chosen += f" AND k.engine != '{PERSON}'"
         with self._at.write() as db:
             notes = db.execute(f"DELETE FROM notes WHERE id IN (SELECT c.id FROM notes c {chosen})", args).rowcount
             db.execute(f"DELETE FROM vectors WHERE rowid IN (SELECT c.rowid FROM vectors c {chosen})", args)
+            if not analyzer and not engine:
+                db.execute(f"DELETE FROM corrections{' WHERE video = ?' if video else ''}", args)
             # Claims, too: a process that is refining deleted coverage must start over.
             for table in ("coverage", "note_extents", "claims"):
                 db.execute(f"DELETE FROM {table} WHERE (video, key) IN (SELECT c.video, c.key FROM {table} c {chosen})", args)

@@ -164,3 +164,16 @@ def m010_library(db: Database) -> None:
         "CREATE INDEX collection_files_by_path ON collection_files (path)",
     ):
         db.execute(statement)
+
+
+@migrations()
+def m011_corrections(db: Database) -> None:
+    """Create the table of notes that a person corrected or let be forgotten."""
+    for statement in (
+        """CREATE TABLE corrections (note INTEGER PRIMARY KEY, video TEXT NOT NULL, key TEXT NOT NULL, kind TEXT NOT NULL,
+             lane TEXT NOT NULL, start_ms INTEGER NOT NULL, end_ms INTEGER NOT NULL, text TEXT NOT NULL, becomes TEXT NOT NULL,
+             correction INTEGER, at TEXT NOT NULL)""",
+        "CREATE INDEX corrections_by_video ON corrections (video)",
+        "CREATE INDEX corrections_by_correction ON corrections (correction)",
+    ):
+        db.execute(statement)

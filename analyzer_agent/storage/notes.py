@@ -10,8 +10,9 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple
 
-from analyzer_agent.records import JSON, Note, Observation, Provenance
+from analyzer_agent.records import JSON, PERSON, Note, Observation, Provenance
 from analyzer_agent.storage import search, search_words
+from analyzer_agent.storage.corrections import Corrections, correcting_lane
 from analyzer_agent.storage.database import Connections, gc_paused, now, placeholders, to_column
 from analyzer_agent.storage.ledger import Ledger
 from analyzer_agent.storage.precedence import Precedence
@@ -44,6 +45,7 @@ class Notes:
     def __init__(self, connections: Connections, ledger: Ledger) -> None:
         self._at = connections
         self.precedence = Precedence(ledger)
+        self.corrections = Corrections(connections)
 
     # --- videos and keys ------------------------------------------------------------------------
 
@@ -152,7 +154,8 @@ class Notes:
             rows = db.execute(f"{sql} AND n.start_ms >= ? AND n.start_ms < ? ORDER BY n.start_ms, n.id", [*args, span.start, span.end])
             notes = [NoteSummary(*row) for row in rows]
         hidden = self.precedence.hidden(video, [(note.key, note.start) for note in notes], self.precedence.rivals(provenances))
-        return [note for note, better in zip(notes, hidden, strict=True) if not better]
+        shown = [note for note, better in zip(notes, hidden, strict=True) if not better]
+        return self.corrections.visible_summaries(video, shown)
 
     def search(
         self, query: str, *, videos: Sequence[str], span: TimeRange | None = None, kinds: Iterable[str] | None = None
@@ -227,12 +230,18 @@ class Notes:
             return {row[0]: _note(row[8], row[9], row) for row in db.execute(sql, wanted)}
 
     def _provenances(self, video: str, keys: Iterable[str] | None) -> list[Provenance]:
-        allowed = None if keys is None else set(keys)
-        return [provenance for provenance in self.provenances(video=video) if allowed is None or provenance.key in allowed]
+        known = self.provenances(video=video)
+        if keys is None:
+            return known
+        allowed = set(keys)
+        chosen = [provenance for provenance in known if provenance.key in allowed]
+        corrected = {(one.analyzer, correcting_lane(one.lane)) for one in chosen}
+        ours = [one for one in known if one.engine == PERSON and one.key not in allowed and (one.analyzer, one.lane) in corrected]
+        return [*chosen, *ours]
 
     def _visible(self, video: str, notes: Sequence[Note], rivals: Mapping[str, Sequence[str]]) -> list[Note]:
         hidden = self.precedence.hidden(video, [(n.key, n.span.start) for n in notes], rivals)
-        return [note for note, better in zip(notes, hidden, strict=True) if not better]
+        return self.corrections.visible(video, [note for note, better in zip(notes, hidden, strict=True) if not better])
 
 
 def _notes_query(columns: str, video: str, keys: Sequence[str], kinds: Iterable[str] | None) -> tuple[str, list[Any]]:

@@ -1,0 +1,63 @@
+"""Correct and forget notes, as a person asks for it; see `storage.corrections`."""
+
+from analyzer_agent.errors import AgentError
+from analyzer_agent.evidence.merging import MergedNote, NoteReader
+from analyzer_agent.records import PERSON
+
+_SAID = ("speech", "subtitle", "text", "caption", "look", "tag", "object", "sound")
+"""Kinds whose texts a person can correct; those of others are computed."""
+
+_KEPT = ("scene", "chapter", "gap", "unheard", "absence")
+"""Kinds that are not forgotten: others are computed from them, or they tell what was examined."""
+
+
+def correct(reader: NoteReader, number: int, text: str) -> int:
+    """Let a text stand in the place of a note, and return the id of the note that holds it.
+
+    Args:
+        reader: reads the store.
+        number: the id of the note, or of one of its pieces.
+        text: what it should say.
+
+    Raises:
+        AgentError: there is no such note, the text is empty, or notes of its kind are not corrected.
+    """
+    run = _note(reader, number)
+    plain = " ".join(text.split())
+    if not plain:
+        raise AgentError("The text is empty.", hint=f"To hide note {number}: analyzer-agent forget {number}")
+    if run.kind not in _SAID:
+        raise AgentError(f"Notes of kind {run.kind!r} are not corrected.", hint=f"Kinds that are: {', '.join(_SAID)}.")
+    if plain == run.text:
+        raise AgentError(f"Note {number} says that already.", hint="Nothing was changed.")
+    return reader.store.notes.corrections.correct(run.notes, reader.store.notes.provenance(run.notes[0].key), plain)
+
+
+def forget(reader: NoteReader, number: int) -> str | None:
+    """Hide a note; of a correction, bring back the note that it stood for.
+
+    Args:
+        reader: reads the store.
+        number: the id of the note, or of one of its pieces.
+
+    Returns:
+        The text that is shown again, None if the note is just hidden.
+
+    Raises:
+        AgentError: there is no such note, or notes of its kind are not forgotten.
+    """
+    run = _note(reader, number)
+    if run.kind in _KEPT:
+        raise AgentError(
+            f"Notes of kind {run.kind!r} are not forgotten.", hint="To delete what an analyzer found: analyzer-agent cache clear"
+        )
+    made = reader.store.notes.provenance(run.notes[0].key)
+    reader.store.notes.corrections.forget(run.notes, made)
+    return str(run.notes[0].observation.detail.get("was", "")) if made.engine == PERSON else None
+
+
+def _note(reader: NoteReader, number: int) -> MergedNote:
+    found = reader.store.notes.get([number]).get(number)
+    if found is None:
+        raise AgentError(f"There is no note {number}.", hint="Answers and `analyzer-agent notes` show the numbers of notes.")
+    return reader.merged_note_of(found)
