@@ -41,7 +41,10 @@ def test_commands(cli: Cli, video: Path) -> None:
         and "  No notes match.\nsession  questions  started " in shown
         and "\ns                1  20" in shown
     )
-    assert "Unknown command '/dance'. Choose from: /help, /notes [WORDS], /fix N [TEXT], /sessions, /more, /cost, /quit, /q.\n  /help " in shown
+    assert (
+        "Unknown command '/dance'. Choose from: /help, /notes [WORDS], /fix N [TEXT], /sessions, /more, /cost, /quit, /q.\n  /help "
+        in shown
+    )
 
 
 def test_where_something_is_left_to_look_at_it_offers_to_look_further(cli: Cli, video: Path) -> None:
