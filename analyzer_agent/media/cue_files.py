@@ -18,8 +18,10 @@ from analyzer_agent.protocols.video import CueWord
 from analyzer_agent.timeline import TimeRange
 
 _STAMP = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})(?:[,.](\d{1,3}))?"
-_TIMES = re.compile(rf"\s*{_STAMP}\s*--+>\s*{_STAMP}(?:\s.*)?")
-_BROKEN_TIMES = re.compile(r"\s*[\d:.,\s]*\d[^\s]*\s*--+>.*|.*--+>\s*\d{1,4}:\d.*")
+_ARROW = "(?:-+ ?>|[\u2013\u2014\u2212]+>|=+>|\u2192)"
+"""It should be `-->`; editors turn it into dashes and arrows."""
+_TIMES = re.compile(rf"\s*{_STAMP}\s*{_ARROW}\s*{_STAMP}(?:\s.*)?")
+_BROKEN_TIMES = re.compile(rf"\s*[\d:.,\s]*\d[^\s]*\s*{_ARROW}.*|.*{_ARROW}\s*\d{{1,4}}:\d.*")
 _INLINE_TIME = re.compile(rf"<{_STAMP}>")
 _SRT_MARKUP = re.compile(r"\{\\[A-Za-z][^{}]*\}|</?(?:b|i|u|s)\s*/?>|</?font(?:\s[^<>]*)?>", re.IGNORECASE)
 _VTT_MARKUP = re.compile(rf"</?(?:c|i|b|u|s|v|ruby|rt|lang|font)(?:[.\s][^<>]*)?>|<{_STAMP}>", re.IGNORECASE)
@@ -153,7 +155,7 @@ def _tidied(text: str) -> str:
 
 def _is_broken(lines: Sequence[str], at: int) -> bool:
     """Return whether a line is meant as the times of a cue but is none: text may hold `-->`, too."""
-    if "->" not in lines[at] or not _BROKEN_TIMES.fullmatch(lines[at]):
+    if not (">" in lines[at] or "\u2192" in lines[at]) or not _BROKEN_TIMES.fullmatch(lines[at]):
         return False
     return at == 0 or not lines[at - 1].strip() or lines[at - 1].strip().isdecimal()
 

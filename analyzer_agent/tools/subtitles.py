@@ -17,7 +17,7 @@ BITMAP = frozenset({"hdmv_pgs_subtitle", "pgssub", "dvd_subtitle", "dvdsub", "dv
 class Subtitles(Analyzer):
     """Read all text tracks with `Video.subtitles`."""
 
-    version = "2"
+    version = "3"
     engine = "pyav"
 
     def __init__(self) -> None:

@@ -189,7 +189,7 @@ def test_text_of_ass(raw: str, expected: str) -> None:
 FLAWS = {
     "an empty line between times and text": ("00:03.000 --> 00:04.000\n\ntwo", [], 4),
     "a letter in the times": ("00:0x.000 --> 00:04.000\ntwo", [TimeRange(2_000, 5_000)], 3),
-    "an arrow that is too short": ("00:03.000 -> 00:04.000\ntwo", [], 3),
+    "an arrow that is too short": ("00:03.000 -> 00:04.000\ntwo", [], 4),
     "nothing but times": ("00:03.000 --> 00:04.000", [], 4),
     "the end missing": ("00:03.000 -->\ntwo", [TimeRange(2_000, 5_000)], 3),
     "a remark in its place": ("NOTE two is lost", [], 3),
