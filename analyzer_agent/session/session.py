@@ -19,7 +19,7 @@ from analyzer_agent.evidence import corrections
 from analyzer_agent.evidence.provenance import IMPORTED
 from analyzer_agent.media import local_path, media_in
 from analyzer_agent.protocols import ChatModel
-from analyzer_agent.records import NoteList, ToolResult, Usage
+from analyzer_agent.records import FEW_VIDEOS, NoteList, ToolResult, Usage
 from analyzer_agent.sanitize import encodable, truncated
 from analyzer_agent.session import note_queries
 from analyzer_agent.session.assembly import (
@@ -43,6 +43,7 @@ from analyzer_agent.toolbox.coverage import coverage_by_analyzer
 from analyzer_agent.toolbox.planned import PlannedRun, planned_runs
 from analyzer_agent.tools.aliases import resolve_name
 from analyzer_agent.tools.support.engine_pool import EnginePool
+from analyzer_agent.wording import first_few
 
 if TYPE_CHECKING:
     from analyzer_agent.evals.modes import Description
@@ -155,14 +156,14 @@ class Session(Conversation, EachVideo):
         self.close()
 
     def __repr__(self) -> str:
-        names = ", ".join(session_video.title or session_video.name for session_video in self.session_videos)
+        names = first_few([one.title or one.name for one in self.session_videos], FEW_VIDEOS)
         return f"<Session {self.name!r} about {names}{', closed' if self._turns.closed else ''}>"
 
     def _repr_html_(self) -> str:
         """Return the session for a notebook: its videos, each with a still and what is covered."""
         from analyzer_agent.notebook import session_html
 
-        if self._turns.closed:
+        if self._turns.closed or self.toolbox.is_library:
             return session_html(repr(self), ())
         with self._turns.beside():
             covered = [(one, coverage_by_analyzer(self.store, one)) for one in self.session_videos]

@@ -34,7 +34,11 @@ def analyzer_tool(spec: Spec, videos: Sequence[str]) -> dict[str, Any]:
         every = {"type": "number", "description": f"seconds, default {spec.step / 1000:g}"}
         properties["every"] = every
     properties |= {**spec.options_schema, **spec.filters_schema}
-    where = [] if spec.searched else [*video_property(videos)] if spec.exact else [*video_property(videos), "ranges"]
+    video = [*video_property(videos)]
+    if spec.searched:
+        where = video if len(videos) > FEW_VIDEOS else []  # nobody wants it to run over a whole library
+    else:
+        where = video if spec.exact else [*video, "ranges"]
     return function_schema(spec.tool, spec.description, properties, [*where, *spec.required])
 
 

@@ -145,8 +145,12 @@ class Toolbox(SessionNotes):
         return [schemas.survey_tool(list(self.surveys), len(self.session_videos))] if self.surveys else []
 
     def _viewing(self) -> list[dict[str, Any]]:
-        shown = [name for name, one in self.session_videos.items() if one.video.picture and not one.unavailable_reason]
-        return [view_tool(shown)] if self.pictures and shown else []
+        shown = self._pictured()
+        return [view_tool(list(self.session_videos) if self.is_library else shown)] if self.pictures and shown else []
+
+    def _pictured(self) -> list[str]:
+        """Return the names of the videos that can be seen."""
+        return [name for name, one in self.session_videos.items() if one.video.picture and not one.unavailable_reason]
 
     def with_pictures(self, messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Return messages with the pictures that were shown, in place of the parts that stand for them."""
@@ -246,6 +250,8 @@ class Toolbox(SessionNotes):
         emit(ToolStarted(call.id, call.name, args, self._read_ranges(args)))
         if call.name == schemas.VIEW and self.pictures:
             session_video = self._offer(args)
+            if session_video.unavailable_reason:
+                raise ToolRefusal(f"{session_video.unavailable_reason[:1].upper()}{session_video.unavailable_reason[1:]}.")
             return view(self.store, self.pictures, session_video, call, args, session_video.name if len(self.session_videos) > 1 else "")
         if call.name == library_tools.LIST_VIDEOS:
             return library_tools.run_list_videos(self.reader, self.session_videos, call, args)

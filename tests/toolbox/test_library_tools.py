@@ -157,3 +157,10 @@ def test_what_was_covered_follows_what_is_analyzed(store: Store) -> None:
     assert toolbox.covered_by_name() == {name: toolbox.covered(one) for name, one in toolbox.session_videos.items()}
     left = toolbox.unexamined()
     assert {u.analyzer for u in left} == {"speech", "text"} and len(left) == 2 + 10 + 11
+
+
+def test_no_analyzer_runs_over_a_whole_library_by_one_call(store: Store) -> None:
+    searched = finds((1_000, 2_000, "A"), name="moments", searched=True, filters_schema={"limit": {"type": "integer", "default": 5}})
+    toolbox = boxed(store, searched, videos=videos(12))
+    told = done(toolbox, call("find_moments", ranges="0:00-0:10"))
+    assert told.refusal == "Missing argument 'video'." and not store.covered_videos.examined(["talk0"])["talk0"]
