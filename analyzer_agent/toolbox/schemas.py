@@ -35,10 +35,9 @@ def analyzer_tool(spec: Spec, videos: Sequence[str]) -> dict[str, Any]:
         properties["every"] = every
     properties |= {**spec.options_schema, **spec.filters_schema}
     video = [*video_property(videos)]
-    if spec.searched:
-        where = video if len(videos) > FEW_VIDEOS else []  # nobody wants it to run over a whole library
-    else:
-        where = video if spec.exact else [*video, "ranges"]
+    where = video if spec.exact or spec.searched else [*video, "ranges"]
+    if spec.searched and len(videos) <= FEW_VIDEOS:
+        where = []  # it may run over all of them, but not over a library
     return function_schema(spec.tool, spec.description, properties, [*where, *spec.required])
 
 
