@@ -18,7 +18,7 @@ export class Coverage {
     const { video } = this.state;
     const lanes = new Map(video.lanes.map((lane, number) => [lane.analyzer, number]));
     const head = ["", "step", "how much", "where"].map((name) =>
-      element("th", { scope: "col" }, name || element("span", { class: "hidden" }, "state")),
+      element("th", { scope: "col", class: name === "how much" ? "number" : undefined }, name || element("span", { class: "hidden" }, "state")),
     );
     const table = element(
       "table",

@@ -26,7 +26,7 @@ export class LaneRows {
       "li",
       { class: "head" },
       element("b", {}, "Never looked at"),
-      whole.length ? ` (all of ${whole.join(", ")} was looked at)` : "",
+      whole.length ? ` (all of ${whole.join(" and ")} was looked at)` : "",
     );
     byId("lanes").replaceChildren(...lanes.map((row) => row.item), head, ...rest.map((row) => row.item));
     this.#mark();
