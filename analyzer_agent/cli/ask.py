@@ -35,6 +35,7 @@ _USAGE = 'For example: analyzer-agent ask talk.mp4 "What does it cost?"'
 @command()
 @click.argument("arguments", nargs=-1, required=True, metavar="VIDEO|FOLDER... QUESTION")
 @click.option("--full", is_flag=True, help="Print quotations in full.")
+@click.option("--choice", "choices", multiple=True, metavar="TEXT", help="An option of a multiple-choice question; give each of them.")
 @click.option("--schema", metavar="FILE", help="Answer in a form: FILE holds a JSON Schema of an object; each field gets its evidence.")
 @click.option("--each", is_flag=True, help="Ask each video by itself, with --worker-model if given; --max-cost limits all together.")
 @plan_option
@@ -44,6 +45,7 @@ def ask(
     as_object: bool,
     full: bool,
     schema: str | None,
+    choices: tuple[str, ...],
     each: bool,
     only_plan: bool,
     session: str | None,
@@ -57,8 +59,10 @@ def ask(
     """
     videos, question = split_question(arguments, _USAGE, flags["library"])
     settings = settings_of(flags)
-    if each and schema:
-        raise click.UsageError("--each and --schema exclude each other.")
+    if choices and (len(choices) < 2 or not all(map(str.strip, choices))):
+        raise click.UsageError("--choice is given once for each option: two at least, and none of them empty.")
+    if each and (schema or choices):
+        raise click.UsageError(f"--each and --{'schema' if schema else 'choice'} exclude each other.")
     form = Form.read(Path(schema)) if schema else None
     with explaining(arguments, "--tools", flags["tools"]):
         paths = chosen(videos, flags, settings)
@@ -75,7 +79,7 @@ def ask(
         with running(talk, flags["quiet"]) as drawer:
             if not flags["quiet"]:
                 warn_of_unavailable(talk, drawer)
-            answer = answer_of(talk.stream(question, returns=form), drawer)
+            answer = answer_of(talk.stream(question, choices, returns=form), drawer)
         if as_object:
             click.echo(safe_json(answer.to_dict()))
         else:

@@ -89,6 +89,16 @@ def test_json_is_one_object_with_the_fields_of_the_contract(cli: Cli, video: Pat
     assert given["usage"]["media_seconds_analyzed"] == 2.0 and given["steps"][1]["tool"] == "read_subtitles"
 
 
+def test_options_of_a_multiple_choice_question(cli: Cli, video: Path) -> None:
+    given = cli.json("ask", video, PRICE, "--choice", "ten dollars", "--choice", "forty dollars", "--json", "--tools", "subtitles")
+    assert given["choice"] == "B"
+    assert (
+        "--each and --choice exclude each other."
+        in cli("ask", video, PRICE, "--each", "--choice", "ten", "--choice", "forty", code=2).stderr
+    )
+    assert "two at least" in cli("ask", video, PRICE, "--choice", "ten", code=2).stderr
+
+
 def test_not_found_tells_what_was_not_examined_and_is_no_failure(cli: Cli, video: Path) -> None:
     shown = cli("ask", video, "What is said about the orchestra?", "--tools", "subtitles,scenes").stdout
     assert shown.startswith("Not found: ")
