@@ -15,6 +15,7 @@ from analyzer_agent.batch.answer_file import (
     Lock,
     append,
     gold_fields,
+    lock,
     open_for_append,
     read_answer_file,
     refuse_mixing,
@@ -22,7 +23,6 @@ from analyzer_agent.batch.answer_file import (
     skipped_record,
     unlock,
 )
-from analyzer_agent.batch.answer_file import lock as locked
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.importing import prepare as prepare_import
@@ -125,9 +125,8 @@ class Batch:
         for group in groups:
             waiting.put(group)
         lines: queue.SimpleQueue[BatchResult | None] = queue.SimpleQueue()
-        threads = [
-            threading.Thread(target=self._work, args=(waiting, lines), daemon=True) for _ in range(min(max(1, workers), len(groups)))
-        ]
+        count = min(max(1, workers), len(groups))
+        threads = [threading.Thread(target=self._work, args=(waiting, lines), daemon=True) for _ in range(count)]
         for thread in threads:
             thread.start()
         try:
@@ -178,10 +177,10 @@ class Batch:
                             raise
                         except Exception as error:
                             record = {"error": _error_fields(error, question), **_spent(session)}
-                    if "error" in record and question.conversation:
-                        broken.setdefault(question.conversation, question.id)
                     if "error" not in record:
                         record["made_with"] = dict(self.made_with)
+                    elif question.conversation:
+                        broken.setdefault(question.conversation, question.id)
                     yield BatchResult(question, {"id": question.id} | record | gold_fields(question.gold))
             finally:
                 if session is not None:
@@ -234,16 +233,16 @@ def prepare(questions: Questions, out: Path, settings: Settings, *, mix: bool = 
     model = choose_model(settings, max_retries=_RETRIES)
     with Store(Path(settings.store)):
         pass
-    lock = locked(out)
+    held_lock = lock(out)
     try:
         held = read_answer_file(out)
-        run = Batch(questions, held.answered, out, settings, model, _made_with(settings, ready), held.right, _lock=lock)
+        run = Batch(questions, held.answered, out, settings, model, _made_with(settings, ready), held.right, _lock=held_lock)
         if run.todo and not mix:
             mine = {"mode": settings.mode, "manager": model.manager, "model": model.model, "made_with": run.made_with}
             refuse_mixing(out, held, mine)
         repair(out, held)
     except BaseException:
-        unlock(lock)
+        unlock(held_lock)
         raise
     return run
 

@@ -117,9 +117,13 @@ class NoteReader:
         Moments and chapters are left out unless `kinds` names them: the words of a moment are those
         of an earlier search.
         """
+        return self.distinct(self.store.notes.search(query, videos=videos, span=span, kinds=kinds), kinds, limit)
+
+    def distinct(self, notes: Iterable[Note], kinds: Sequence[str] | None, limit: int) -> list[MergedNote]:
+        """Return the merged notes of the first notes that a search for `kinds` may show, each once."""
         found: list[MergedNote] = []
         told: set[int] = set()
-        for note in self.store.notes.search(query, videos=videos, span=span, kinds=kinds):
+        for note in notes:
             # A title on screen is hundreds of matching samples but one merged note: join it once.
             if note.id in told or not self.tells(note, kinds):
                 continue

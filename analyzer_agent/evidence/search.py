@@ -125,7 +125,8 @@ def search_ranked(
     """
     words = content_words(query)
     sought = " ".join(words)
-    whole = _distinct(reader, reader.store.notes.holding(sought, videos=videos, span=span, kinds=kinds), kinds, limit)
+    holding = reader.distinct(reader.store.notes.holding(sought, videos=videos, span=span, kinds=kinds), kinds, limit)
+    whole = sorted(holding, key=lambda run: (run.video, run.span.start, run.id))
     if len(words) < 2 or has_phrase(query):
         ranked = reader.search(sought, videos, span=span, kinds=kinds, limit=limit) if len(words) < 2 and not has_phrase(query) else whole
         return RankedMatches(tuple(words), tuple(ranked))
@@ -146,20 +147,6 @@ def _held(text: str, words: Sequence[str]) -> int:
     """Return how many of some words a text has."""
     own, folded = set(words_in(text)), fold(text)
     return sum(word in own or (is_unspaced(word) and word in folded) for word in words)
-
-
-def _distinct(reader: NoteReader, notes: Iterable[Note], kinds: Sequence[str] | None, limit: int) -> list[MergedNote]:
-    """Return the merged notes of the first notes that may be shown, each once, in time order."""
-    found: list[MergedNote] = []
-    told: set[int] = set()
-    for note in notes:
-        if note.id in told or not reader.tells(note, kinds):
-            continue
-        found.append(run := reader.merged_note_of(note))
-        told.update(other.id for other in run.notes)
-        if len(found) == limit:
-            break
-    return sorted(found, key=lambda run: (run.video, run.span.start, run.id))
 
 
 def _video_matches(reader: NoteReader, video: str, notes: Sequence[Note], in_time: bool, shown: int) -> VideoMatches:

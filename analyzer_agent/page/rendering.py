@@ -62,7 +62,7 @@ def _alone(entry: str, title: str, media: str) -> tuple[str, str]:
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
         f"media-src {media}; base-uri 'none'; form-action 'none'"
     )
-    text = Template(_static("page.html")).substitute(title=escape(one_line(title)), policy=escape(policy))
+    text = _filled("page.html", one_line(title), policy)
     head, _, tail = text.partition("<!-- data -->")
     return head.replace("<!-- style -->", f"<style>{style}</style>"), tail.replace(
         "<!-- script -->", f'<script type="module">{script}</script>'
@@ -78,10 +78,14 @@ def live_text(name: str, policy: str) -> str:
     """
     # In the element `meta`, `frame-ancestors` means nothing, and browsers complain.
     told = "; ".join(part for part in policy.split("; ") if not part.startswith("frame-ancestors"))
-    text = Template(_static("home.html" if name == "home" else "page.html")).substitute(title="analyzer-agent", policy=escape(told))
+    text = _filled("home.html" if name == "home" else "page.html", "analyzer-agent", told)
     styles = "".join(f'<link rel="stylesheet" href="/static/{sheet}.css">' for sheet in ("page", "live"))
     script = f'<script type="module" src="/static/{name}.js"></script>'
     return text.replace("<!-- style -->", styles).replace("<!-- data -->", "").replace("<!-- script -->", script)
+
+
+def _filled(page: str, title: str, policy: str) -> str:
+    return Template(_static("head.html") + _static(page)).substitute(title=escape(title), policy=escape(policy))
 
 
 def static_file(name: str) -> str | None:

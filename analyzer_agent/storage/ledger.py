@@ -13,20 +13,14 @@ from typing import Any, NamedTuple
 
 from sqlite_utils import Database
 
-from analyzer_agent.records import ABSENCE, Observation, Sample
+from analyzer_agent.records import Observation, Sample
 from analyzer_agent.sanitize import encodable
 from analyzer_agent.storage.database import Connections, now, placeholders
-from analyzer_agent.storage.ledger_rows import cover, insert_notes, update_coverage_stats
+from analyzer_agent.storage.ledger_rows import OVERLAPPING, clear_grain, cover, insert_notes, shorten_samples, update_coverage_stats
 from analyzer_agent.timeline import TimeRange, merge
 
 LEASE_S = 30.0
 """Seconds until a claim expires; its owner renews it after a third of this."""
-
-# The length of the longest grain bounds the start of overlapping rows, so few rows are read.
-_OVERLAPPING = (
-    "FROM coverage_stats l CROSS JOIN coverage c ON c.video = l.video AND c.key = l.key "
-    "WHERE l.video = ? AND l.key IN ({}) AND c.start_ms > ? - l.longest_ms AND c.start_ms < ? AND c.end_ms > ?"
-)
 
 
 class Covered(NamedTuple):
@@ -75,7 +69,7 @@ class Ledger:
         """Return the ranges within `span` covered under any of `keys`, in time order."""
         wanted = list(keys)
         sql = (
-            f"SELECT c.start_ms, c.end_ms, c.step_ms, c.key {_OVERLAPPING.format(placeholders(wanted))} "
+            f"SELECT c.start_ms, c.end_ms, c.step_ms, c.key {OVERLAPPING.format(placeholders(wanted))} "
             "AND c.state = 'done' ORDER BY c.start_ms"
         )
         with self._at.read() as db:
@@ -108,7 +102,7 @@ class Ledger:
         """Return the failed grains within `span`, each with its attempts at all steps together."""
         with self._at.read() as db:
             rows = db.execute(
-                f"SELECT c.start_ms, c.end_ms, sum(c.attempts), c.error, max(c.at) {_OVERLAPPING.format('?')} AND c.state = 'failed' "
+                f"SELECT c.start_ms, c.end_ms, sum(c.attempts), c.error, max(c.at) {OVERLAPPING.format('?')} AND c.state = 'failed' "
                 "GROUP BY c.start_ms, c.end_ms",
                 [video, key, span.start, span.end, span.start],
             )
@@ -203,14 +197,14 @@ class Ledger:
         notes = [o for o in found if not isinstance(o, Sample)]
         with self._at.write() as db:
             self._give_up_claim(db, video, key, span)
-            self._clear_grain(db, video, key, span, step, instants)
+            clear_grain(db, video, key, span, step, instants)
             insert_notes(db, video, key, notes)
             db.conn.executemany("INSERT INTO vectors (video, key, t_ms, vector) VALUES (?, ?, ?, ?)", samples)
             for part in parts or (span,):
                 many = sum(note.span.overlaps(part) for note in notes) if parts else len(notes)
                 cover(db, video, key, part, step=step or spacing, notes=many, wall_ms=wall_ms, news=True)
             if step:
-                self._shorten(db, video, key, span)
+                shorten_samples(db, video, key, span)
 
     def keep(self, video: str, key: str, spans: Sequence[TimeRange], found: Sequence[Observation]) -> list[int]:
         """Store the results of a search over `spans` and its coverage.
@@ -246,38 +240,6 @@ class Ledger:
                 update_coverage_stats(db, video, key, 0, True)
             db.execute(f"DELETE {chosen}", wanted)
 
-    def _clear_grain(self, db: Database, video: str, key: str, span: TimeRange, step: int, instants: Sequence[int]) -> None:
-        inside = "video = ? AND key = ? AND start_ms >= ? AND start_ms < ?"
-        place = [video, key, span.start, span.end]
-        if _covered_before(db, video, key, instants[0] if instants else span.start):
-            # Analyzed anew, it may find what it did not find then. The longest absence bounds the rows that are read.
-            longest = f"(SELECT longest_ms FROM note_extents WHERE video = ? AND key = ? AND kind = '{ABSENCE}')"
-            within = f"kind = '{ABSENCE}' AND video = ? AND key = ? AND start_ms > ? - {longest} AND start_ms < ? AND end_ms > ?"
-            db.execute(f"DELETE FROM notes WHERE {within}", [video, key, span.start, video, key, span.end, span.start])
-        if step:
-            for table, start in (("notes", f"kind != '{ABSENCE}' AND start_ms"), ("vectors", "t_ms")):
-                sql = f"DELETE FROM {table} WHERE video = ? AND key = ? AND {start} = ?"
-                db.conn.executemany(sql, [(video, key, instant) for instant in instants])
-        else:
-            db.execute(f"DELETE FROM notes WHERE {inside} AND kind != ?", [*place, ABSENCE])
-        db.execute(
-            f"DELETE FROM coverage WHERE {inside} AND end_ms <= ? AND (state = 'failed' OR step_ms % max(?, 1) = 0)",
-            [*place, span.end, step],
-        )
-
-    def _shorten(self, db: Database, video: str, key: str, span: TimeRange) -> None:
-        """Shorten each sample to end at the next sample of the finest step stored for its time."""
-        rows = db.execute(
-            f"SELECT c.start_ms, c.end_ms, c.step_ms {_OVERLAPPING.format('?')} AND c.state = 'done' AND c.step_ms > 0",
-            [video, key, span.start, span.end, span.start],
-        ).fetchall()
-        for start, end, step in rows:
-            db.execute(
-                "UPDATE notes SET end_ms = (start_ms / ? + 1) * ? WHERE video = ? AND key = ? AND start_ms >= ? AND start_ms < ? "
-                "AND end_ms > (start_ms / ? + 1) * ? AND kind != ? AND (kind != 'gap' OR json_extract(detail, '$.reason') NOT IN (?, ?))",
-                [step, step, video, key, max(start, span.start), min(end, span.end), step, step, ABSENCE, "undecodable", "encrypted"],
-            )
-
     def fail(self, video: str, key: str, span: TimeRange, step: int, error: str) -> None:
         """Record the failure of a claimed grain and release the claim.
 
@@ -293,12 +255,6 @@ class Ledger:
                 [video, key, span.start, span.end, step, encodable(error), now()],
             )
             update_coverage_stats(db, video, key, span.length, False)
-
-
-def _covered_before(db: Database, video: str, key: str, instant: int) -> bool:
-    """Return whether an instant (ms) is covered, also where it is about to be analyzed anew."""
-    at = f"{_OVERLAPPING.format('?')} AND c.state = 'done' AND (c.step_ms = 0 OR ? % c.step_ms = 0)"
-    return db.execute(f"SELECT 1 {at} LIMIT 1", [video, key, instant, instant + 1, instant, instant]).fetchone() is not None
 
 
 def _process_exists(pid: int) -> bool:
