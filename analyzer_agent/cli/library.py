@@ -94,10 +94,10 @@ def list_(name: str | None, as_object: bool, **flags: Any) -> None:
     elif not rows:
         echo("No libraries yet. Make one: analyzer-agent library add FOLDER --name NAME", err=True)
     elif name is None:
-        lines = [[one["library"], str(one["videos"]), clock(round(one["seconds"] * 1000))] for one in rows]
+        lines = [[one["library"], str(one["videos"]), clock(1000 * round(one["seconds"]))] for one in rows]
         echo(table(["library", "videos", "length"], lines, numbers=("videos", "length")))
     else:
-        echo(table(["length", "path"], [[clock(round(one["seconds"] * 1000)), one["path"]] for one in rows], numbers=("length",)))
+        echo(table(["length", "path"], [[clock(1000 * round(one["seconds"])), one["path"]] for one in rows], numbers=("length",)))
 
 
 @library.command(cls=command.keywords["cls"])
@@ -130,7 +130,7 @@ def info(name: str, as_object: bool, **flags: Any) -> None:
         click.echo(safe_json(told))
         return
     sound = f"{told['with_sound']} with sound, {told['with_picture']} with picture"
-    echo(f"{one_line(name)}: {counted(told['videos'], 'video')}, {clock(round(told['seconds'] * 1000))}, {sound}")
+    echo(f"{one_line(name)}: {counted(told['videos'], 'video')}, {clock(1000 * round(told['seconds']))}, {sound}")
     if told["gone"]:
         warn(f"{len(told['gone'])} no longer there: {first_few([one_line(Path(path).name) for path in told['gone']], _NAMED)}")
     rows = [[one["analyzer"], str(one["whole"]), str(one["partly"]), str(one["not"])] for one in told["analyzed"]]
