@@ -29,9 +29,9 @@ from analyzer_agent.cli.slash_commands import WORDS, ChatEnded, run_command
 from analyzer_agent.cli.terminal import Prompt, interruptible
 from analyzer_agent.errors import AgentError, Cancelled
 from analyzer_agent.events import Answered, Event, SentBack, TextDelta, Thinking
-from analyzer_agent.records import Answer
+from analyzer_agent.records import FEW_VIDEOS, Answer
 from analyzer_agent.sanitize import one_line, sanitize
-from analyzer_agent.wording import counted
+from analyzer_agent.wording import counted, first_few
 
 if TYPE_CHECKING:
     from analyzer_agent.config import Settings
@@ -195,7 +195,7 @@ def _converse(talk: ChatLoop, history: Path) -> int:
     session, tty = talk.session, sys.stdin.isatty()
     known = session.store.history.turns(session.name)
     verb = f"continues ({counted(len(known), 'question')} so far)" if known else "starts"
-    names = ", ".join(one_line(session_video.title) for session_video in session.session_videos)
+    names = first_few([one_line(session_video.title) for session_video in session.session_videos], FEW_VIDEOS)
     code, prompt = 0, Prompt(history)
     try:
         echo(f"Session {one_line(session.name)} {verb}: {names}" + (". /help shows commands." if tty else ""), err=True)

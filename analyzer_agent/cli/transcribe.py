@@ -17,8 +17,9 @@ from analyzer_agent.cli.notes import row_of
 from analyzer_agent.cli.options import settings_of, shared_options
 from analyzer_agent.cli.output import echo, safe_json, warn
 from analyzer_agent.errors import AgentError
+from analyzer_agent.records import FEW_VIDEOS
 from analyzer_agent.sanitize import one_line
-from analyzer_agent.wording import unheard_lines
+from analyzer_agent.wording import first_few, unheard_lines
 
 if TYPE_CHECKING:
     from analyzer_agent.records import ToolResult
@@ -190,7 +191,7 @@ def _fail(session: "Session", results: "Sequence[ToolResult]") -> None:
         for session_video in session.session_videos
         if session_video.missing_input(session.toolbox.tools["speech"].spec) and not session_video.unavailable_reason
     ]
-    names = ", ".join(one_line(session_video.title) for session_video in silent)
+    names = first_few([one_line(session_video.title) for session_video in silent], FEW_VIDEOS)
     if len(silent) == len(session.session_videos):
         read = any(session_video.video.subtitle_tracks for session_video in silent)
         hint = "It has subtitles: analyzer-agent index VIDEO --with subtitles, then analyzer-agent notes VIDEO -f srt"
