@@ -39,6 +39,9 @@ _SCRIPTS = (
 _CENTRAL_EUROPEAN = re.compile(r"[a-zA-Z][\xb3\xb9\xbf\xbc\xbe]|[\xb3\xb9\xbf\xbc\xbe][a-zA-Z]")
 """Polish or Czech letters in cp1250, which Western text in cp1252 never has inside a word."""
 
+_CZECH = b"\x8d\x8f\x9d"
+"""Letters in cp1250 that cp1252 lacks."""
+
 
 @dataclass(frozen=True, slots=True)
 class FileCue:
@@ -87,7 +90,8 @@ def encoding_of(data: bytes) -> str:
         return "utf-8"
     high, letters = sum(byte > 0x7F for byte in data), sum(chr(byte).isalpha() for byte in data if byte < 0x80)
     if high * 3 < high + letters:
-        return "cp1250" if _CENTRAL_EUROPEAN.search(data.decode("cp1252", "replace")) else "cp1252"
+        central = _CENTRAL_EUROPEAN.search(data.decode("cp1252", "replace")) or any(byte in data for byte in _CZECH)
+        return "cp1250" if central else "cp1252"
     best = charset_normalizer.from_bytes(data, cp_isolation=list(_SCRIPTS)).best()
     return best.encoding if best is not None else "cp1252"
 

@@ -1,16 +1,21 @@
 """Damaged files: each is used where its data are, or ends in one error with a hint; nothing crashes."""
 
+import random
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from analyzer_agent.errors import MediaError
 from analyzer_agent.media import open_video
 from analyzer_agent.timeline import TimeRange
 from damager import CLIPS, KINDS, damaged
+from marked_files import cut, gone, zeros
+from marks import mark_in
 from media_maker import Clip, Tone, write
 
 REFUSED = {"header6.webm", "header6.avi"}
@@ -80,3 +85,46 @@ def test_one_damaged_time_stamp_is_no_seam(tmp_path: Path) -> None:
         assert 1900 <= video.duration <= 2200
         assert any("damaged" in problem for problem in video.problems)
         assert len(list(video.frames(TimeRange(0, video.duration)))) >= 35
+
+
+@pytest.mark.parametrize(("way", "seed"), [(cut, 0), (zeros, 0), (zeros, 3), (gone, 2)])
+def test_a_damaged_mp3_is_heard_as_a_player_plays_it(tmp_path: Path, way: Callable[[bytearray, random.Random], None], seed: int) -> None:
+    """Its frames have no times: what comes behind a loss is early for every player, and missing at the end."""
+    path = write(tmp_path / "a.mp3", Clip(picture=False, tones=[Tone(codec="libmp3lame", end=10.0, marked=True)]))
+    data = bytearray(path.read_bytes())
+    way(data, random.Random(f"mp3 {way.__name__} {seed}"))
+    path.write_bytes(data)
+    with open_video(path) as video:
+        whole = TimeRange(0, video.duration)
+        sound = video.audio(whole)
+        pieces = [video.audio(TimeRange(at, min(at + 1500, video.duration))) for at in range(0, video.duration, 1500)]
+        faults = video.faults(whole)
+        told = sum(fault.span.length for fault in faults) + video.promised - video.duration
+        assert (video.promised > video.duration) == any("cut off" in problem for problem in video.problems)
+        assert abs(video.promised - 10_000) < 100
+    ours, again = heard(sound), heard(np.concatenate(pieces))
+    assert ours == again
+    assert len(heard(played(path)) - ours) <= len(faults)
+    assert (40 - len(ours)) * 250 <= told + 1_000  # the first and last mark at each loss may be in pieces
+
+
+def heard(sound: NDArray[np.float32]) -> set[int]:
+    """Return the marks that are heard."""
+    found = {mark_in(sound[at * 16 : (at + 150) * 16]) for at in range(0, len(sound) // 16 - 150, 75)}
+    return {mark for mark in found if mark is not None}
+
+
+def played(path: Path) -> NDArray[np.float32]:
+    """Return the sound of a file as a plain player plays it."""
+    resampler = av.AudioResampler("flt", rate=16_000, layout="mono")
+    blocks = []
+    with av.open(str(path)) as container:
+        for packet in container.demux(container.streams.audio[0]):
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                continue
+            for frame in frames:
+                frame.pts = None
+                blocks += [block.to_ndarray()[0] for block in resampler.resample(frame)]
+    return np.concatenate(blocks)

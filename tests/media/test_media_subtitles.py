@@ -294,6 +294,11 @@ def test_encodings_are_recognised(encoding: str) -> None:
     assert decode(text.encode(encoding)) == text
 
 
+@pytest.mark.parametrize("text", ["Loď odplouvá v devět, teď hned: zaplať", "Zítra bude pršet a loď nepojede, řekl rozhlas. Vraťte se."])
+def test_czech_is_not_taken_for_western(text: str) -> None:
+    assert decode(f"{text}\n".encode("cp1250")) == f"{text}\n"
+
+
 def test_one_wrong_byte_costs_one_character() -> None:
     data = f"1\n00:00:01,000 --> 00:00:02,000\n{SAID['cp1251']}\n".encode()
     assert decode(data[:40] + b"\xff" + data[40:]).replace("�", "", 1) == data.decode()
