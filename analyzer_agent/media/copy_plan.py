@@ -69,7 +69,7 @@ class CopyPlan:
     @property
     def begin(self) -> int:
         """When the part begins: with its first picture, unless that has been shown for long already."""
-        first, at = min(*self.head, *self.copied), self.picture.clock
+        first, at = min([*self.head, *self.copied]), self.picture.clock
         return first if at.ms(first) >= self.span.start else at.ticks(self.span.start)
 
     @cached_property

@@ -88,6 +88,18 @@ def test_a_part_that_snaps_to_key_frames_is_copied_whole(name: str, span: TimeRa
         assert list(packets(out)) == list(packets(source))[part.start // 40 : part.start // 40 + written.copied]
 
 
+@pytest.mark.parametrize("name", ["p.mov", "none.mp4", "b.mp4"])
+@pytest.mark.parametrize("pictures", ["copy", "snap"])
+def test_a_clip_of_one_frame(name: str, pictures: Pictures, tmp_path: Path) -> None:
+    source = write(tmp_path / name, (JOINED | WHOLE)[name])
+    with av.open(str(source)) as container:
+        (key, *_) = [
+            round(packet.pts * packet.time_base * 1000) for packet in container.demux(video=0) if packet.is_keyframe and packet.pts
+        ]
+    out, written, part = cut(source, TimeRange(key, key + 40), pictures)
+    assert written.copied == len(numbers(out)) and numbers(out) == shown(source, part) and numbers(out)[0] == key // 40
+
+
 @pytest.mark.parametrize("name", ["p.mov", "j.avi"])
 def test_where_each_frame_is_a_key_frame_all_are_copied(name: str, tmp_path: Path) -> None:
     source = write(tmp_path / name, WHOLE[name])
