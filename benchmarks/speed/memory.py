@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import psutil
@@ -35,7 +36,11 @@ def figures(work: Work) -> Iterator[Figure]:
         minutes = _MINUTES.get(name, 10)
         what = f"memory of {name}, {minutes} min at the end of {_HOURS} h, 1080p"
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as alone:
-            found = alone.submit(_peak, path, name, minutes, {n: Path(p) for n, p in work.options.items()}).result()
+            asked = alone.submit(_peak, path, name, minutes, {n: Path(p) for n, p in work.options.items()})
+            try:
+                found = asked.result()
+            except BrokenProcessPool:
+                found = "its process was ended: memory ran out"
         if isinstance(found, str):
             yield Figure(what, unit="MB", target=1000, at_most=True, why=found)
         else:

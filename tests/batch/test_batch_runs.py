@@ -19,7 +19,7 @@ from analyzer_agent.timeline import TimeRange
 from cli_kit import PRICE, Cli, talk
 from openai_server import OpenAIServer
 from openai_wire import Turn
-from patience import PATIENCE_S
+from patience import PATIENCE_S, wait_for
 
 LOOK = ("read_subtitles", {"ranges": [["0:00", "0:02"]]})
 
@@ -165,6 +165,7 @@ def test_a_limit_that_one_worker_meets_holds_for_all(folder: Path) -> None:
 
         def reply(body: dict[str, Any]) -> Any:
             times.append(time.monotonic())
+            wait_for(lambda: run.model._endpoint._calm_at > 0)  # type: ignore[attr-defined]
             return manager(body)
 
         server.fails(429, "slow down", code="rate_limit_exceeded", headers={"Retry-After": "1"})
@@ -173,7 +174,7 @@ def test_a_limit_that_one_worker_meets_holds_for_all(folder: Path) -> None:
         run = run_of(folder, [Question(str(n), folder / f"{n}.mp4", "What does it cost?") for n in range(6)], server.url)
         assert not any(done.failed for done in run.run(3))
     late = [t for t in times if t - began > 0.9]
-    assert len(late) >= len(times) - 2 * 3, "who had not begun yet waited as well"
+    assert len(late) >= len(times) - 2, "who had not asked yet waited as well"
 
 
 def test_eight_workers_have_eight_requests_under_way(folder: Path) -> None:
