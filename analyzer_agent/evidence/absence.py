@@ -43,14 +43,15 @@ def absence_text(spec: Spec, video: Video, span: TimeRange, step: int, args: Map
     sought = next((_listed(given[name]) for name in _SOUGHT if given.get(name)), " or ".join(spec.kinds))
     others = ", ".join(f"{name} {_listed(value)}" for name, value in given.items() if name not in (*_SOUGHT, *_HOW))
     what = f"nothing that answers {sought}" if "question" in given else f"no {sought}"
-    return f"{what}{f' ({others})' if others else ''}: {f'looked at {looked}' if looked else _how(spec, video, span, step)}"
+    return f"{what}{f' ({others})' if others else ''}: {f'looked at {looked}' if looked else how_text(spec, video, span, step)}"
 
 
 def _listed(value: Any) -> str:
     return " or ".join(map(str, value)) if isinstance(value, list | tuple) else f'"{value}"' if isinstance(value, str) else str(value)
 
 
-def _how(spec: Spec, video: Video, span: TimeRange, step: int) -> str:
+def how_text(spec: Spec, video: Video, span: TimeRange, step: int) -> str:
+    """Return how closely an analyzer has looked at a range: `looked at 8 frames, one every 2 s`, `heard whole`; `step` is in ms."""
     if step and video.picture:
         frames = len(instants(span, step, video.picture))
         return f"looked at {frames} frame{'' if frames == 1 else 's'}, one every {seconds(step):g} s"

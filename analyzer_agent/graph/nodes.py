@@ -51,7 +51,7 @@ from analyzer_agent.toolbox.answer_check import (
     second_look,
 )
 from analyzer_agent.toolbox.cited_frames import keep_cited, naming_frames
-from analyzer_agent.toolbox.completeness import completeness_of_all, gaps_text
+from analyzer_agent.toolbox.completeness import completeness_of_all, gaps_text, with_absences
 from analyzer_agent.toolbox.quotations import evidence_parts
 from analyzer_agent.toolbox.scheduler import spent_ms
 from analyzer_agent.toolbox.schemas import FINISH
@@ -220,7 +220,7 @@ class Nodes:
             own = shown_pictures(state["messages"])
             kept = keep_cited(self.toolbox.store, videos, pictures, checked, state["question"], self.model.model, own)
             drafted = [*state.get("drafted", []), *(number for number in kept.cited if number >= made_from)]
-            cited = citing_absences(kept, results_of(state))
+            cited = with_absences(self.toolbox, citing_absences(kept, results_of(state)), state["question"], state.get("shown", []))
             complete = next((one for one in completeness_of_all(self.toolbox, cited) if not one.holds), None)
             if complete:
                 if back := self._back_with_gaps(state, cited, complete):

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
+from analyzer_agent.evidence.absence import how_text, store_absences
 from analyzer_agent.evidence.coverage_steps import finest_steps, spans_by_step
 from analyzer_agent.evidence.merging import MergedNote
+from analyzer_agent.fencing import quoted
 from analyzer_agent.records import ABSENCE, LOST, Claim, Completeness, Examined, Provenance
 from analyzer_agent.storage import CHAPTER
 from analyzer_agent.timeline import TimeRange, merge, seconds
@@ -20,7 +22,7 @@ from analyzer_agent.toolbox.session_video import SessionNotes, SessionVideo
 _NO_CONTENT = frozenset({"scene", "voice", "moment"})
 """Kinds that do not tell what there is: a claim rests on them only if nothing else is cited."""
 
-_NAMED = 6
+_NAMED, _QUESTION_CHARS = 6, 90
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,36 @@ def completeness(notes: SessionNotes, answer: CheckedAnswer) -> Completeness | N
 def completeness_of_all(notes: SessionNotes, answer: CheckedAnswer) -> list[Completeness]:
     """Return the completeness of an answer and of each field of its form, as far as they claim more than some part."""
     return [told for one in (answer, *answer.by_field()) if (told := completeness(notes, one))]
+
+
+def with_absences(notes: SessionNotes, answer: CheckedAnswer, question: str, shown: Iterable[int]) -> CheckedAnswer:
+    """Return an answer that something is nowhere, and that cites nothing, with absences of what has looked at all of its scope.
+
+    These are the analyzers of the notes that the model was shown: in them it has found nothing.
+
+    Args:
+        notes: the notes.
+        answer: the checked answer.
+        question: the question, which the absences name.
+        shown: the ids of the notes that were shown.
+    """
+    if answer.claim != "none" or answer.found or answer.cited:
+        return answer
+    runs = [run for run in notes.evidence(shown).values() if run.kind not in (*_NO_CONTENT, ABSENCE, CHAPTER)]
+    found: list[MergedNote] = []
+    for basis in _bases(notes, runs):
+        spec = notes.reader.specs.get(basis.provenance.analyzer)
+        for one, scope in _scopes(notes, answer, ()):
+            seen, missed = _looked(notes, basis, one, scope)
+            if spec is None or spec.exact or missed or not seen:
+                continue
+            others = notes.store.notes.provenances(video=one.video.id, analyzer=spec.name)
+            keys = [other.key for other in others if basis.serves(other, _options(notes, other))]
+            text = (
+                f"nothing that answers {quoted(question, _QUESTION_CHARS)}: {how_text(spec, one.video, scope, max(p.step for p in seen))}"
+            )
+            found += store_absences(notes.reader, one.video.id, keys, [(scope, text)])
+    return replace(answer, cited=tuple(run.id for run in found))
 
 
 def _bases(notes: SessionNotes, runs: Iterable[MergedNote]) -> list[_Basis]:

@@ -203,12 +203,21 @@ class TestConversation:
         open_one = talks(calls(call("find_fake", ranges=[[0, 60]])), says("Unknown.", [], found=False), tools=tools).ask()
         assert [u.analyzer for u in open_one.not_examined] == ["sounds"]
 
+    def test_what_was_shown_whole_and_holds_nothing_is_cited_as_an_absence(self, talks: Make) -> None:
+        bare = says("No dog.", [], claim="none", found=False)
+        talk = talks(calls(call("find_fake", ranges=[[0, 60]])), bare, tools=[finds(*CARDS, step=1_000)])
+        answer = talk.ask("Is there a dog?")
+        assert answer.complete and answer.complete.holds and answer.usage.llm_calls == 2
+        (cited,) = answer.citations
+        assert (cited.kind, str(cited.span)) == ("absence", "0:00-1:00")
+        assert cited.text == 'nothing that answers "Is there a dog?": looked at 60 frames, one every 1 s'
+
     def test_a_claim_that_rests_on_nothing_is_told_what_to_name(self, talks: Make) -> None:
         bare, named = says("No dog.", [], claim="none", found=False), says("No dog.", [1], claim="none", found=False)
-        tools = [finds(*CARDS, step=1_000)]
-        talk = talks(calls(call("find_fake", ranges=[[0, 60]])), bare, named, tools=tools)
+        talk = talks(calls(call("find_fake", ranges=[[0, 30]])), bare, named, tools=[finds(*CARDS, step=1_000)])
         answer = talk.ask()
-        assert "Name in `notes` one note of each analyzer" in talk.sent(2)[-1]["content"] and answer.complete and answer.complete.holds
+        assert "Name in `notes` one note of each analyzer" in talk.sent(2)[-1]["content"]
+        assert answer.complete and not answer.complete.holds, "only half of it was looked at"
 
     def test_it_does_not_go_back_where_nothing_more_can_be_done(self, talks: Make) -> None:
         last = talks(calls(call("find_fake", ranges=[[0, 6]])), says(claim="all"), limits=Limits(steps=2)).ask()
