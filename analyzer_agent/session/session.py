@@ -15,13 +15,11 @@ from analyzer_agent import tools as registry
 from analyzer_agent.config import PathLike, SessionOverrides, Settings
 from analyzer_agent.errors import AgentError
 from analyzer_agent.events import Event, ToolStarted, discard
-from analyzer_agent.evidence import corrections
 from analyzer_agent.evidence.provenance import IMPORTED
 from analyzer_agent.media import local_path, media_in
 from analyzer_agent.protocols import ChatModel
-from analyzer_agent.records import FEW_VIDEOS, NoteList, ToolResult, Usage
+from analyzer_agent.records import FEW_VIDEOS, ToolResult, Usage
 from analyzer_agent.sanitize import encodable, truncated
-from analyzer_agent.session import note_queries
 from analyzer_agent.session.assembly import (
     available_tools,
     choose_model,
@@ -33,8 +31,10 @@ from analyzer_agent.session.conversation import Conversation, new_name
 from analyzer_agent.session.each_video import Asker, EachVideo
 from analyzer_agent.session.indexing import chosen_tools, run_index
 from analyzer_agent.session.library import Library
+from analyzer_agent.session.note_queries import path_of
 from analyzer_agent.session.options import check_tracks, options_of, prefer_options, with_track
 from analyzer_agent.session.question_plan import QuestionPlan, question_plan
+from analyzer_agent.session.stored_notes import StoredNotes
 from analyzer_agent.session.turn_queue import TurnQueue
 from analyzer_agent.session.videos import check_videos, open_videos, record_videos, session_videos_of
 from analyzer_agent.storage import Store
@@ -66,7 +66,7 @@ def _imported_analyzers(store: Store, video: str) -> frozenset[str]:
     return frozenset(provenance.analyzer for provenance in store.notes.provenances(video=video) if provenance.weights.startswith(IMPORTED))
 
 
-class Session(Conversation, EachVideo):
+class Session(Conversation, EachVideo, StoredNotes):
     """A conversation about one or more videos.
 
     Args:
@@ -168,7 +168,7 @@ class Session(Conversation, EachVideo):
         with self._turns.beside():
             covered = [(one, coverage_by_analyzer(self.store, one)) for one in self.session_videos]
         told = [(one, ", ".join(f"{name} {parts}" for name, parts in sorted(done.items())) or "nothing yet") for one, done in covered]
-        videos = [(one.title or one.name, note_queries.path_of(one), one.video.duration, text) for one, text in told]
+        videos = [(one.title or one.name, path_of(one), one.video.duration, text) for one, text in told]
         return session_html(f"Session {self.name}, answered by {self.model.model or self.model.manager}", videos)
 
     def close(self) -> None:
@@ -238,81 +238,3 @@ class Session(Conversation, EachVideo):
         with self._turns.beside():
             named = None if analyzers is None else [resolve_name(name).analyzer for name in analyzers]
             return describe(self.toolbox, named, self.settings.max_tokens, covered=covered)
-
-    def notes(
-        self,
-        kinds: Sequence[str] | None = None,
-        *,
-        start: float | str | None = None,
-        end: float | str | None = None,
-        video: PathLike | None = None,
-    ) -> NoteList:
-        """Return the stored notes in time order, with adjacent pieces joined.
-
-        Args:
-            kinds: kinds of notes, such as `["speech", "text"]`; None means all.
-            start: seconds, or a clock such as "1:04.2"; None means from the beginning.
-            end: likewise; None means to the end.
-            video: the name or path of one video; None means all, in order.
-
-        Raises:
-            AgentError: a kind or video is unknown, or a time is invalid.
-        """
-        with self._turns.beside():
-            return note_queries.notes(
-                self.toolbox, note_queries.searched_spans(self.session_videos, video, start, end), note_queries.kinds_of(kinds)
-            )
-
-    def correct_note(self, number: int, text: str) -> int:
-        """Let a text stand in the place of a note, and return the number of the note that holds it.
-
-        It is searched and cited as a person's, and stays when the range is analyzed again.
-
-        Args:
-            number: the number of the note; of a correction, the text is replaced.
-            text: what it should say.
-
-        Raises:
-            AgentError: there is no such note, the text is empty, or notes of its kind are not corrected.
-        """
-        with self._turns.beside():
-            return corrections.correct(self.toolbox.reader, number, text)
-
-    def forget_note(self, number: int) -> str | None:
-        """Hide a note, or take a correction back.
-
-        Returns:
-            The text that is shown again in the place of a correction, None if the note is just hidden.
-
-        Raises:
-            AgentError: there is no such note, or notes of its kind are not forgotten.
-        """
-        with self._turns.beside():
-            return corrections.forget(self.toolbox.reader, number)
-
-    def search(
-        self,
-        words: str,
-        kinds: Sequence[str] | None = None,
-        *,
-        start: float | str | None = None,
-        end: float | str | None = None,
-        video: PathLike | None = None,
-        limit: int = 20,
-    ) -> NoteList:
-        """Return the stored notes that contain any of the words, best first.
-
-        Args:
-            words: the query.
-            kinds: see `notes`.
-            start: see `notes`.
-            end: see `notes`.
-            video: see `notes`.
-            limit: the most notes to return.
-
-        Raises:
-            AgentError: see `notes`.
-        """
-        with self._turns.beside():
-            places = note_queries.searched_spans(self.session_videos, video, start, end)
-            return note_queries.search(self.toolbox, words, places, note_queries.kinds_of(kinds), limit) if places else NoteList()
