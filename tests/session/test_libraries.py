@@ -11,11 +11,12 @@ import pytest
 from analyzer_agent.config import Settings
 from analyzer_agent.errors import AgentError, MediaError
 from analyzer_agent.media import KeptVideo, open_video
+from analyzer_agent.protocols import Reply
 from analyzer_agent.session import Library, Session
-from analyzer_agent.testing import ScriptedModel
+from analyzer_agent.testing import ScriptedModel, call
 from analyzer_agent.timeline import TimeRange
 from media_maker import Clip, Text, write
-from session_kit import CUES, pier
+from session_kit import CUES, pier, says
 
 MANY = 10
 
@@ -182,3 +183,16 @@ class TestSessions:
             assert {step.tool for step in answer.steps} == {"search_notes", "find_videos"} and not answer.usage.media_ms_analyzed
             unknown = session.ask("Who is the captain?")
             assert unknown.finished == "not_found" and len([u for u in unknown.not_examined if u.analyzer == "speech"]) == 0
+
+    def test_a_model_finds_the_video_and_cites_it(self, library: Library, talks: Path) -> None:
+        library.add(talks)
+        with self.session(library) as session:
+            session.index(["subtitles"])
+        model = ScriptedModel(Reply(calls=(call("find_videos", query='"talk 5"'),)), says("Talk 5 welcomes [#3].", 3))
+        settings = Settings(store=library.store.path, tools=("subtitles",), verify="never")
+        with Session(library="talks", settings=settings, model=model) as session:
+            answer = session.ask("Which talk is the fifth?")
+        assert [(cited.video, cited.text) for cited in answer.citations] == [("talk5.mp4", "Welcome to talk 5.")]
+        told = "".join(str(message["content"]) for message in model.requests[0][0])
+        assert f"a library of {MANY} videos" in told and "talk8.mp4" not in told
+        assert answer.steps[0].text.startswith("1 of 10 videos match")
