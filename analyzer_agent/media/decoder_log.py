@@ -18,18 +18,27 @@ _BLANK_HEAD = 32
 _MAY_BE_BLANK = ("rawvideo", "v210", "v410", "r210", "r10k", "bmp", "y41p", "yuv4", "ayuv", "pcm_", "adpcm_", "dsd_", "g72")
 """Prefixes of codecs whose black or silence may be zeros."""
 
+_FILLED, _HOLE_BYTES, _AFTER_HOLE = ("mp1", "mp2"), 256, 64
+"""Codecs without a sum that fill their packets, and how many zeros with other data behind them are damage.
+
+Silence leaves the end of a packet empty, but for a few bytes of other data at its very end.
+"""
+
 HOLE = 1.5
 """Frames apart, in usual distances, from which on a frame between them is missing. Not every packet
 shows a frame of its own: second fields and hidden frames (VP8) leave no hole."""
 
 
 def is_blank(packet: "Packet[Any]") -> bool:
-    """Return whether a packet of a compressed codec holds nothing but zeros.
+    """Return whether a packet of a compressed codec holds nothing but zeros, or a piece of a disk does where it never would.
 
     Some decoders (FFV1, MPEG-2, AAC) take such a packet without an error.
     """
-    if packet.size < _BLANK_HEAD or packet.stream.codec_context.codec.name.startswith(_MAY_BE_BLANK):
+    codec = packet.stream.codec_context.codec
+    if packet.size < _BLANK_HEAD or codec.name.startswith(_MAY_BE_BLANK):
         return False
+    if codec.canonical_name in _FILLED and len(bytes(packet).partition(bytes(_HOLE_BYTES))[2].lstrip(b"\0")) >= _AFTER_HOLE:
+        return True
     data = memoryview(packet)
     return not any(data[:_BLANK_HEAD]) and not any(bytes(data))
 

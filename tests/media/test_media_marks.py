@@ -60,6 +60,7 @@ DAMAGED = {
     "a frame is cut off": ("flv", cut, 18),
     "a frame is made of two": ("mpg", gone, 2),
     "and the second has an end": ("mpg", zeros, 12),
+    "a part of a packet of sound was overwritten, and the codec has no sum": ("mpg", zeros, 7),
     "what looks like a long packet of sound swallows others": ("ts", zeros, 9),
 }
 
