@@ -22,7 +22,7 @@ from analyzer_agent.protocols import Spec, Video
 from analyzer_agent.records import ToolCall, ToolResult
 from analyzer_agent.storage import Store
 from analyzer_agent.timeline import FINEST_STEP, TimeRange, clock, first_instant, grid_step, instants, merge
-from analyzer_agent.toolbox.object_classes import check_classes, class_names
+from analyzer_agent.toolbox.object_classes import check_classes, class_names, kept_facts
 from analyzer_agent.toolbox.other_tracks import other_tracks
 from analyzer_agent.toolbox.schemas import moments, time_ranges
 from analyzer_agent.toolbox.session_video import SessionVideo, Tool
@@ -124,6 +124,8 @@ class AnalyzerCall:
             if not only_known:
                 check_classes(self.store, filters, job)
             outcome = gap_runner.run(plan, self.call.id, self.emit, budget_ms=budget_ms, cancel=self.cancel)
+            if outcome.analyzed_ms:
+                kept_facts(self.store, job)
             grid = _grid(session_video, step)
             if spec.searched and grid:
                 runs = search_samples(self.store, self.reader, session_video.video.id, ranges, job, filters, grid)

@@ -1,6 +1,7 @@
 """What analyzers have looked at in the videos of a session, and how closely: as ranges, and as text for a model."""
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analyzer_agent.evidence.coverage_steps import finest_steps
@@ -31,19 +32,36 @@ def answered_widely(reader: NoteReader, session_video: "SessionVideo", within: T
 
     Their notes may answer another question as well, and to ask again is dear.
     """
-    limit, names = within or session_video.scope, asking(reader.specs)
+    limit = within or session_video.scope
+    asked = asked_questions(reader, session_video, limit, asking(reader.specs))
+    wide = [one for one in asked if total(one.seen) >= _WIDE_SHARE * limit.length]
+    return [f"{one.analyzer} {quoted(one.question, _QUESTION_CHARS)} {one.told}" for one in wide][-_ANSWERS_TOLD:]
+
+
+@dataclass(frozen=True)
+class AskedQuestion:
+    """A question that an analyzer was asked about a video: where, in ms, by which cache keys, and how closely in words."""
+
+    analyzer: str
+    question: str
+    keys: list[str]
+    seen: list[TimeRange]
+    told: str
+
+
+def asked_questions(reader: NoteReader, session_video: "SessionVideo", limit: TimeRange, among: Collection[str]) -> list[AskedQuestion]:
+    """Return what analyzers of `among` were asked about a video within `limit`, without what the managing model saw itself."""
     keys: dict[tuple[str, str], list[str]] = {}
     for made in reader.store.notes.provenances(video=session_video.video.id):
         # What the managing model saw itself, it saw for its own question.
-        if made.analyzer in names and "view" not in made.params and (reader.only is None or made.analyzer in reader.only):
+        if made.analyzer in among and "view" not in made.params and (reader.only is None or made.analyzer in reader.only):
             keys.setdefault((made.analyzer, str(made.params.get("question", ""))), []).append(made.key)
-    told = []
+    found = []
     for (analyzer, question), own in keys.items():
         parts = reader.store.ledger.covered(session_video.video.id, own, limit)
-        seen = merge(part for done in parts if (part := done.span.within(limit)))
-        if total(seen) >= _WIDE_SHARE * limit.length:
-            told.append(f"{analyzer} {quoted(question, _QUESTION_CHARS)} {_closely(parts, seen, limit)}")
-    return told[-_ANSWERS_TOLD:]
+        if seen := merge(part for done in parts if (part := done.span.within(limit))):
+            found.append(AskedQuestion(analyzer, question, own, seen, _closely(parts, seen, limit)))
+    return found
 
 
 def covered(

@@ -4,7 +4,7 @@ A search ranks and stops; these two do neither, so that "all", "none" and "how m
 Both are free: they analyze nothing and tell what was analyzed.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from analyzer_agent.errors import ToolRefusal
@@ -14,10 +14,11 @@ from analyzer_agent.evidence.rarity import rarest_first, rarity_lines
 from analyzer_agent.evidence.rendering import as_line, fenced_result, shown_note
 from analyzer_agent.evidence.search import Occurrence, every_match, misread_words
 from analyzer_agent.fencing import echoes_fenced, quoted
+from analyzer_agent.folding import words_in
 from analyzer_agent.records import FEW_VIDEOS, ToolCall, ToolResult
 from analyzer_agent.storage.note_table import MAX_ROWS, NoteTable
 from analyzer_agent.timeline import TimeRange, seconds
-from analyzer_agent.toolbox.coverage import coverage_by_analyzer, coverage_sentence, examined
+from analyzer_agent.toolbox.coverage import asked_questions, asking, coverage_by_analyzer, coverage_sentence, examined
 from analyzer_agent.toolbox.library_tools import chosen_videos, searched_range
 from analyzer_agent.toolbox.note_tools import with_misread
 from analyzer_agent.toolbox.session_video import SessionVideo
@@ -139,14 +140,40 @@ def _absences(
         if one.video.id not in scopes:
             continue
         scope = scopes[one.video.id]
-        told = coverage_by_analyzer(reader.store, one, scope, among)
-        for analyzer, spans in examined(reader.store, one, scope, among).items():
+        named = set(among) - asking(reader.specs)
+        told = coverage_by_analyzer(reader.store, one, scope, named)
+        for analyzer, spans in examined(reader.store, one, scope, named).items():
             keys = [provenance.key for provenance in reader.store.notes.provenances(video=one.video.id, analyzer=analyzer)]
+            if words and not _could_name(reader, analyzer, keys, words):
+                continue
             missed = [u.span for u in reader.unheard(one.video.id, scope, keys) if u.reason != "other_track"]
             what = f'no "{words}" in the notes of {analyzer}' if words else f"no {' or '.join(kinds or ())} by {analyzer}"
             text = f"{what}: analyzed {told[analyzer]}"
             found += store_absences(reader, one.video.id, keys, [(part, text) for span in spans for part in span.minus(missed)])
+        # What was asked is part of what was not found: an answer on kites says nothing of carts.
+        for asked in asked_questions(reader, one, scope, set(among) & asking(reader.specs)):
+            missed = [u.span for u in reader.unheard(one.video.id, scope, asked.keys) if u.reason != "other_track"]
+            what = f'no "{words}"' if words else f"no {' or '.join(kinds or ())}"
+            text = f"{what} in the answers of {asked.analyzer} to {quoted(asked.question)}: {asked.told}"
+            parts = [(part, text) for span in asked.seen for part in span.minus(missed)]
+            found += store_absences(reader, one.video.id, asked.keys, parts)
     return found
+
+
+_CLOSED_KINDS = frozenset({"object", "track", "tag", "sound"})
+"""Kinds whose notes name only what the weights know."""
+
+
+def _could_name(reader: NoteReader, analyzer: str, keys: Iterable[str], words: str) -> bool:
+    """Return whether notes of an analyzer could hold one of the words: a detector of 80 classes says nothing of others."""
+    if not set(reader.specs[analyzer].kinds) <= _CLOSED_KINDS:
+        return True
+    known: set[str] = set()
+    for facts in map(reader.store.notes.facts, keys):
+        classes, groups = facts.get("classes"), facts.get("groups")
+        labels = [*(classes if isinstance(classes, list) else ()), *(groups.values() if isinstance(groups, dict) else ())]
+        known.update(word for label in labels for word in words_in(str(label)))
+    return not known.isdisjoint(words_in(words))
 
 
 def note_table(reader: NoteReader, session_videos: Mapping[str, SessionVideo]) -> NoteTable:

@@ -7,6 +7,7 @@ from typing import Any
 from analyzer_agent.errors import ToolRefusal
 from analyzer_agent.evidence.merging import MergedNote
 from analyzer_agent.evidence.provenance import BoundAnalyzer
+from analyzer_agent.records import JSON
 from analyzer_agent.storage import Store
 from analyzer_agent.toolbox.schemas import closest
 from analyzer_agent.wording import first_few
@@ -28,6 +29,15 @@ def class_names(runs: Iterable[MergedNote]) -> str:
     return ", ".join(name for name, _ in counts.most_common(_CLASSES_NAMED))
 
 
+def kept_facts(store: Store, job: BoundAnalyzer) -> Mapping[str, JSON]:
+    """Return the facts of an analyzer, which are stored when its engine first tells them."""
+    facts = store.notes.facts(job.provenance.key)
+    if not facts and (facts := job.analyzer.facts()):
+        store.notes.add_provenance(job.provenance)
+        store.notes.set_facts(job.provenance.key, facts)
+    return facts
+
+
 def check_classes(store: Store, filters: Mapping[str, Any], job: BoundAnalyzer) -> None:
     """Check that the weights know the classes that a call filters by.
 
@@ -36,12 +46,7 @@ def check_classes(store: Store, filters: Mapping[str, Any], job: BoundAnalyzer) 
     """
     if not filters.get("classes"):
         return
-    facts = store.notes.facts(job.provenance.key)
-    if not facts:
-        facts = job.analyzer.facts()
-        store.notes.add_provenance(job.provenance)
-        store.notes.set_facts(job.provenance.key, facts)
-    known = facts.get("classes")
+    known = kept_facts(store, job).get("classes")
     if not isinstance(known, list):
         return
     for name in filters["classes"]:

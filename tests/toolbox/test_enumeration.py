@@ -45,6 +45,15 @@ class TestFindAll:
         assert result.text.startswith("'card counter': 3 times. Analyzed so far: fake all of it every 1 s:\n")
         assert [line.split()[1] for line in lines(result)] == ["0:08-0:09", "0:21-0:22", "0:45-0:46"] and len(result.note_ids) == 3
 
+    @pytest.mark.parametrize(("classes", "absent"), [(["dog", "hot dog"], False), (["balloon", "dog"], True), ([], False)])
+    def test_what_a_detector_does_not_know_is_not_absent(self, store: Store, classes: list[str], absent: bool) -> None:
+        box = boxed(store, finds((8_000, 10_000, "1 dog"), kind="object"))
+        done(box, call("find_fake", ranges=WHOLE))
+        (made,) = store.notes.provenances(video=FakeVideo().id)
+        store.notes.set_facts(made.key, {"classes": classes})
+        result = all_of(box, words="balloon", kinds=["object"])
+        assert bool(result.shown) == absent and ("absence" in result.text) == absent
+
     def test_what_touches_is_one_occurrence(self, store: Store) -> None:
         box = boxed(store, finds((8_000, 10_000, "1 dog"), (10_000, 12_000, "2 dog"), (30_000, 31_000, "1 dog"), kind="object"))
         done(box, call("find_fake", ranges=WHOLE))

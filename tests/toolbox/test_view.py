@@ -369,3 +369,14 @@ def test_who_sees_is_known_by_name_or_said(tmp_path: Path, model: str, sees: Any
     settings = Settings(store=tmp_path / "store.db", model=model, sees=sees, base_url="http://127.0.0.1:9/v1")
     with Session(sample_path(), settings=settings) as session:
         assert ("view" in {tool["function"]["name"] for tool in session.toolbox.schemas()}) == offered
+
+
+def test_what_was_viewed_for_one_question_is_no_absence_for_the_next(asked: Any) -> None:
+    views = Reply(calls=(call("view", ranges=[["0:00", "0:34"]], every=1, sheet=True),))
+    sought = Reply(calls=(call("find_all", "s1", words="kite", kinds=["look"]),))
+    nowhere = finishing("Not looked at for kites.", 2, notes=[], confidence="low", outcome="not_found")
+    session = asked(views, finishing("One ferry [#1 0:02].", claim="count"), sought, nowhere)
+    session.ask("How many ferries?")
+    assert not session.ask("What colour is the kite?").citations
+    told = str(session.model.requests[-1][0][1:])
+    assert "No note matches 'kite' in look." in told and "absence" not in told

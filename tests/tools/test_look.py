@@ -296,3 +296,12 @@ def test_a_wide_look_is_told_to_later_questions(store: Store) -> None:
     assert Briefing(desk.box).covered() == f"- {told}"
     assert desk.box.run(call("find_all", words="kite"), discard).text.endswith(f"Analyzed so far: {told}.")
     assert desk.box.run(call("search_notes", query="kite", range=[0, 75]), discard).text.endswith(f"Analyzed so far: {told}.")
+
+
+def test_a_look_for_one_thing_is_no_absence_of_another(store: Store) -> None:
+    desk = Desk(store, Looker())
+    desk.look([0, 150], question="Which objects fly past?", every=2)
+    result = desk.box.run(call("find_all", words="cart", kinds=["look"]), discard)
+    assert [(str(note.span), note.text) for note in result.shown] == [
+        ("0:00-2:30", "no 'cart' in the answers of look to 'Which objects fly past?': all of it every 2 s")
+    ]
