@@ -69,23 +69,25 @@ def open_videos(paths: Sequence[Path], settings: Settings, closing: ExitStack) -
             closing.push(files[-1])
         return files
     with Store(settings.store) as store:
-        found = _many_videos(store, [path if is_remote(path) else path.resolve() for path in paths], settings)
+        found = _many_videos(store, paths, settings)
         for one in found:
             closing.push(one)
         return found
 
 
 def _many_videos(store: Store, paths: Sequence[Path], settings: Settings) -> list[OpenVideo]:
-    known, states = store.collections.known(list(map(str, paths))), FileStates()
+    places = {path: path if is_remote(path) else path.resolve() for path in paths}
+    known, states = store.collections.known(list(map(str, places.values()))), FileStates()
     found: list[OpenVideo] = []
     news: list[KnownFile] = []
-    for path in paths:
-        one, state = known.get(str(path)), states.of(path)
+    for path, place in places.items():
+        one, state = known.get(str(place)), states.of(place)
         if one and (is_remote(path) or state in (None, one.state)):
             missing = state is None and not is_remote(path)
             found.append(kept_video(one, settings, missing))
             continue
-        file = open_or_find_imported(path, settings, store)
+        # Notes that were imported for a missing file know it by the name that was given.
+        file = open_or_find_imported(place if state else path, settings, store)
         found.append(file)
         if isinstance(file, MediaFile) and state:
             news.append(keep_video(store, file, state))

@@ -321,7 +321,7 @@ def test_a_log_that_has_no_folder_goes_to_the_temporary_one(cli: Cli, video: Pat
     (tmp_path / "xdg_state_home").write_text("not a folder")
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
-    monkeypatch.setattr("analyzer_agent.session.Session.stream", lambda *_: 1 / 0)
+    monkeypatch.setattr("analyzer_agent.session.Session.stream", lambda *_, **__: 1 / 0)
     said = failed(cli, "ask", video, PRICE, "--quiet")
     assert f"Details are in {tmp_path}/temporary/analyzer-agent-" in said
 
@@ -329,7 +329,7 @@ def test_a_log_that_has_no_folder_goes_to_the_temporary_one(cli: Cli, video: Pat
 def test_a_bug_is_one_line_even_where_no_log_can_be_written(cli: Cli, video: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "xdg_state_home").write_text("not a folder")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "xdg_state_home"))
-    monkeypatch.setattr("analyzer_agent.session.Session.stream", lambda *_: 1 / 0)
+    monkeypatch.setattr("analyzer_agent.session.Session.stream", lambda *_, **__: 1 / 0)
     said = failed(cli, "ask", video, PRICE, "--quiet")
     assert said == "Error: a bug in analyzer-agent (ZeroDivisionError: division by zero). No log could be written.\n"
 

@@ -114,11 +114,11 @@ def test_json(cli: Cli, talks: Path) -> None:
     assert (given["searched"], given["all_words"], given["cut"], given["not_examined"]) == (3, True, False, [])
 
 
-def test_nothing_is_written(cli: Cli, talks: Path) -> None:
+def test_nothing_is_written_but_the_ids_of_unchanged_files(cli: Cli, talks: Path) -> None:
     # Its contents, not its bytes: SQLite may move committed pages from its log into the file at any close.
     def contents() -> list[str]:
         with closing(sqlite3.connect(cli.store)) as db:
-            return list(db.iterdump())
+            return [line for line in db.iterdump() if not line.startswith('INSERT INTO "sums"')]
 
     before = contents()
     cli("search", "captain", talks)
