@@ -31,6 +31,7 @@ COMMANDS = [
     "import-notes",
     "index",
     "init",
+    "library",
     "mcp",
     "notes",
     "report",
