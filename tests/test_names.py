@@ -47,7 +47,7 @@ MODULES = frozenset(
     runner sample sampling sanitize scenes scheduler schemas score seams search search_words sections sent_tools
     serve server service session session_video sessions setting settings shots sighted silero single_call
     slash_commands sounds source sources speech spoken_words sqlite_import state stills storage stream_end
-    stored_notes stretches submission subtitle_formats subtitles summarizer summary support tags tally telemetry_off terminal
+    stored_notes stream_clock stretches submission subtitle_formats subtitles summarizer summary support tags tally telemetry_off terminal
     testing text text_calls time_expressions timeline timelines to_observations tool_list toolbox tools tracks
     transcribe transcriber turn_queue turns ultralytics ultralytics_tracks units unspaced unused_flags usage
     video video_summary videos view vision vocabulary voice voiced_words web weights whisper_cpp whisper_files word_lists

@@ -10,20 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzer_agent.media.channel_mix import Piece, by_channel, cancels, mixed
-from analyzer_agent.media.container import (
-    StreamClock,
-    clock_of,
-    decode_packet,
-    discard_other_streams,
-    has_arbitrary_start,
-    open_container,
-    packets,
-)
+from analyzer_agent.media.container import decode_packet, discard_other_streams, has_arbitrary_start, open_container, packets
 from analyzer_agent.media.decoder_log import is_blank
 from analyzer_agent.media.encryption import is_encrypted
 from analyzer_agent.media.joined import JoinedClock, Point, Restamper, from_point
 from analyzer_agent.media.lost_data import Silences
 from analyzer_agent.media.resampler import Resampler
+from analyzer_agent.media.stream_clock import StreamClock, clock_of
 from analyzer_agent.protocols import Fault
 from analyzer_agent.records import Unread
 from analyzer_agent.timeline import TimeRange, clock

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
-from analyzer_agent.media.container import StreamClock
+from analyzer_agent.media.stream_clock import StreamClock
 from analyzer_agent.timeline import clock
 
 if TYPE_CHECKING:

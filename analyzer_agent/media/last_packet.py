@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from analyzer_agent.media.container import StreamClock
 from analyzer_agent.media.lost_data import MOST_REORDERED, missing_times
+from analyzer_agent.media.stream_clock import StreamClock
 
 if TYPE_CHECKING:
     from av.packet import Packet

@@ -5,11 +5,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from analyzer_agent.media.container import (
-    StreamClock,
-)
 from analyzer_agent.media.identity import ContentKind
 from analyzer_agent.media.joined import JoinedClock
+from analyzer_agent.media.stream_clock import StreamClock
 from analyzer_agent.protocols import Track
 from analyzer_agent.timeline import TimeRange
 

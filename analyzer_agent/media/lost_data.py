@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from analyzer_agent.media.avi_index import chunks_before_loss
-from analyzer_agent.media.container import StreamClock
+from analyzer_agent.media.stream_clock import StreamClock
 
 if TYPE_CHECKING:
     from av.container import InputContainer

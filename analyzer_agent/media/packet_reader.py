@@ -10,19 +10,12 @@ from heapq import heapify, heappop, heappush
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analyzer_agent.media.container import (
-    StreamClock,
-    decode_packet,
-    discard_other_streams,
-    has_arbitrary_start,
-    is_idr,
-    open_container,
-    packets,
-)
+from analyzer_agent.media.container import decode_packet, discard_other_streams, has_arbitrary_start, is_idr, open_container, packets
 from analyzer_agent.media.decoder_log import DecoderLog
 from analyzer_agent.media.hardware import SOFTWARE, accelerator
 from analyzer_agent.media.joined import JoinedClock, Point, Restamper, from_point
 from analyzer_agent.media.lost_data import Pauses
+from analyzer_agent.media.stream_clock import StreamClock
 from analyzer_agent.timeline import clock
 
 if TYPE_CHECKING:

@@ -9,21 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer_agent.media.appended import appended_seconds
-from analyzer_agent.media.container import (
-    clock_of,
-    decode_packet,
-    discard_other_streams,
-    encrypted,
-    not_media,
-    open_container,
-    packets,
-)
+from analyzer_agent.media.container import decode_packet, discard_other_streams, encrypted, not_media, open_container, packets
 from analyzer_agent.media.encryption import encrypted_streams, is_encrypted
 from analyzer_agent.media.identity import content_kind
 from analyzer_agent.media.joined import JoinedClock
 from analyzer_agent.media.layout import Layout, PictureStream, SoundStream
 from analyzer_agent.media.orientation import orientation_of
 from analyzer_agent.media.seams import joined_clock
+from analyzer_agent.media.stream_clock import clock_of
 from analyzer_agent.media.stream_end import DURATION_TOLERANCE_S, StreamEnds, declared_duration, stream_ends
 from analyzer_agent.protocols import Track
 from analyzer_agent.timeline import TimeRange, clock

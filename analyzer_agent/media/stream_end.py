@@ -10,16 +10,10 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from analyzer_agent.media.container import (
-    clock_of,
-    has_arbitrary_start,
-    has_estimated_duration,
-    is_truncated,
-    path_of,
-    readable_end,
-)
+from analyzer_agent.media.container import has_arbitrary_start, has_estimated_duration, is_truncated, path_of, readable_end
 from analyzer_agent.media.last_packet import LastPacket
 from analyzer_agent.media.mp4_fragments import has_fragments, promised_end
+from analyzer_agent.media.stream_clock import clock_of
 
 if TYPE_CHECKING:
     from av.container import InputContainer

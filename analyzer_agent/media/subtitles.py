@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzer_agent.errors import MediaError
-from analyzer_agent.media.container import clock_of, decode_packet, discard_other_streams, open_container, packets
+from analyzer_agent.media.container import decode_packet, discard_other_streams, open_container, packets
 from analyzer_agent.media.cue_files import ass_text, decode, encoding_of, read_cues, srt_text, vtt_text
 from analyzer_agent.media.joined import JoinedClock, Restamper
 from analyzer_agent.media.lost_data import units_before_loss
 from analyzer_agent.media.mp4_fragments import promised_end
+from analyzer_agent.media.stream_clock import clock_of
 from analyzer_agent.protocols import Cue, Fault, Track
 from analyzer_agent.timeline import TimeRange, clock
 

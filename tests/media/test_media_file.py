@@ -14,7 +14,7 @@ import pytest
 
 from analyzer_agent.errors import MediaError
 from analyzer_agent.media import MediaFile, fingerprint, open_video
-from analyzer_agent.media.container import StreamClock
+from analyzer_agent.media.stream_clock import StreamClock
 from analyzer_agent.timeline import TimeRange
 from media_maker import Clip, Tone, all_frames, drawing, number_of, write
 from patience import processor_seconds
