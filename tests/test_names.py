@@ -26,7 +26,8 @@ MODULES = frozenset(
     correct corrections covered_videos csv_format cue_files cut
     cut_lists damage database decoder_log default_paths demo describe description detect doctor document
     download drawn_text each_video easyocr effort encryption engine engine_pool engines enumeration errors evals events
-    evidence fakes faster_whisper fcpxml fencing fields file file_import file_state files finish_call folders
+    evidence extract extraction
+    fakes faster_whisper fcpxml fencing fields file file_import file_state files finish_call folders
     folding forms
     formats frame_converter frame_dedup frames gap_runner gpu grading graph hardware help history http
     huggingface identities identity import_notes importing index indexing init installed installing job jobs

@@ -17,6 +17,7 @@ from analyzer_agent.cli.demo import demo
 from analyzer_agent.cli.describe import describe
 from analyzer_agent.cli.doctor import doctor
 from analyzer_agent.cli.errors import MainGroup
+from analyzer_agent.cli.extract import extract
 from analyzer_agent.cli.frames import frames
 from analyzer_agent.cli.import_notes import import_notes
 from analyzer_agent.cli.index import index
@@ -52,7 +53,7 @@ def main() -> None:
     """Dispatch to a command."""
 
 
-_ASKING = (demo, ask, chat, serve, mcp, sessions, batch, score)
+_ASKING = (demo, ask, chat, serve, mcp, sessions, batch, extract, score)
 _KNOWING = (library, index, search, transcribe, describe, import_notes, notes, correct, forget, report, clips, frames)
 for _command in (*_ASKING, *_KNOWING, init, doctor, config, weights, cache):
     main.add_command(_command)

@@ -26,6 +26,7 @@ COMMANDS = [
     "demo",
     "describe",
     "doctor",
+    "extract",
     "forget",
     "frames",
     "import-notes",
