@@ -97,9 +97,11 @@ def test_a_table_with_other_columns_is_not_mixed(tmp_path: Path, queries: Path) 
 
 
 def test_two_runs_do_not_write_to_one_table(tmp_path: Path, queries: Path) -> None:
-    given = read_queries(queries), [], tmp_path / "out.csv", Settings(store=tmp_path / "s.db")
-    with closing(Extraction(*given)), pytest.raises(AgentError, match="Another"):
-        Extraction(*given)
+    def begun() -> Extraction:
+        return Extraction(read_queries(queries), [], tmp_path / "out.csv", Settings(store=tmp_path / "s.db"))
+
+    with closing(begun()), pytest.raises(AgentError, match="Another"):
+        begun()
 
 
 @pytest.mark.parametrize(
