@@ -85,8 +85,13 @@ class TestWhichVideos:
         ]
 
     def test_a_few_steps_reach_all_videos(self, among: Ask) -> None:
-        answer = among("Which lectures mention the captain?", *["Good morning."] * 39, "The captain.", steps=12, known=False)
-        assert answer.text.startswith("Found in 1 of 40 videos: film39.mp4") and len(answer.steps) == 41
+        answer = among("Which lectures mention the captain?", *["Good morning."] * 7, "The captain.", steps=4, known=False)
+        assert answer.text.startswith("Found in 1 of 8 videos: film7.mp4") and len(answer.steps) == 9
+
+    def test_of_a_library_stored_notes_are_searched_and_what_was_not_examined_is_told(self, among: Ask) -> None:
+        answer = among("Which lectures mention the captain?", *["Good morning."] * 39, "The captain.", known=False)
+        assert used(answer) == ["search_notes", "find_videos"] and answer.finished != "answered"
+        assert "Not examined, or only in part: 40 of 40 videos (film0.mp4, film1.mp4, film2.mp4 and 37 more)." in answer.text
 
     def test_what_was_not_examined_is_told(self, among: Ask) -> None:
         answer = among("Which lectures mention the captain?", *self.SAID, steps=2, known=False)
