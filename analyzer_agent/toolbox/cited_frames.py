@@ -68,8 +68,11 @@ def naming_frames(store: Store, draft: DraftAnswer, shown: Mapping[int, ShownPic
 
 
 def _frames_of(sheet: ShownPicture, part: TimeRange, is_moment: bool) -> tuple[TimeRange, tuple[int, ...]]:
-    """Return the span and the frames of a part of a sheet: a moment names one frame, which stands for at most `INSTANT_MS`."""
-    if is_moment or not (times := tuple(t for t in sheet.times if part.start - _SAME_FRAME_MS <= t < part.end)):
+    """Return the span and the frames of a part of a sheet: a moment names one frame, which stands for at most `INSTANT_MS`.
+
+    Frames are labelled with instants, so that a range which names two of them means both.
+    """
+    if is_moment or not (times := tuple(t for t in sheet.times if part.start - _SAME_FRAME_MS <= t <= part.end + _SAME_FRAME_MS)):
         at = min(range(len(sheet.times)), key=lambda n: abs(sheet.times[n] - part.start))
         edges = (*sheet.times, sheet.span.end)
         start = edges[at]
@@ -168,7 +171,7 @@ def cited_pictures(runs: Sequence[MergedNote], moments: Sequence[tuple[int, int,
         detail = run.notes[len(run.notes) // 2].observation.detail
         frames, region = detail.get("frames"), detail.get("region")
         looked = [t for t in frames if isinstance(t, int)] if isinstance(frames, list) else []
-        if seen := [t for t in looked if any(part.start <= t < part.end for part in parts or [TimeRange(0, t + 1)])]:
+        if seen := [t for t in looked if not parts or any(part.start <= t <= part.end for part in parts)]:
             at = [seen[n * len(seen) // min(len(seen), _ON_SHEET)] for n in range(min(len(seen), _ON_SHEET))]
             box = cast("tuple[float, float, float, float]", tuple(region)) if isinstance(region, list) else None
             found.append([ShownPicture(run.id, run.video, run.span, tuple(at), box)])

@@ -58,6 +58,13 @@ def test_the_words_of_the_draft_are_no_evidence_for_it(talks: Make) -> None:
     assert '"seen in its frames"' in cited and "whale" not in cited and asked[2]["image_url"]["url"] == "fake [4000]"
 
 
+def test_a_range_between_two_frames_of_a_sheet_shows_both(talks: Make) -> None:
+    view, end = calls(call("view", ranges="0:04-0:12", every=2, sheet=True)), says("A hand takes it [#1 0:06-0:10].")
+    talk = talks(view, end, JUDGED, tools=[SIGN], verify="always", pictures=Album())
+    talk.ask()
+    assert judge(talk)[1][2]["image_url"]["url"] == "fake [6000, 8000, 10000]"
+
+
 def test_a_named_moment_is_shown_at_its_middle(talks: Make) -> None:
     talk = talks(LOOK, says("EXIT [#1 0:05-0:06]."), JUDGED, tools=[SIGN], verify="always", pictures=Album())
     talk.ask()
@@ -93,6 +100,7 @@ def test_few_frames_of_each_note_and_those_that_a_look_was_shown() -> None:
     looked = run(1, "look", 0, frames=[200, 400, 600, 800])
     assert [one.times for one in cited_pictures([looked])] == [(200, 400, 600, 800)], "what happens is seen on the sheet"
     assert [one.times for one in cited_pictures([looked], [(1, 300, 700)])] == [(400, 600)]
+    assert [one.times for one in cited_pictures([looked], [(1, 400, 800)])] == [(400, 600, 800)], "a range names its last frame, too"
     sure, doubtful = (replace(run(3, "text", 5_000), score=score) for score in (0.95, 0.8))
     assert cited_pictures([sure]) == [] and len(cited_pictures([doubtful])) == 1, "what was surely read needs no picture"
     close = run(2, "motion", 0)

@@ -239,7 +239,7 @@ def test_each_frame_of_a_sheet_has_a_note_of_its_own(asked: Any) -> None:
     ], "what is only listed is no evidence"
     content = session.model.requests[-1][0][-1]["content"]
     assert [part["text"].partition(" ")[2] for part in content[1:] if part["type"] == "text"] == [
-        *("0:02", "0:02.5", "a sheet of 2 frames: 0:03, 0:03.5"),
+        *("0:02", "0:02.5", "a sheet of 3 frames: 0:03, 0:03.5, 0:04"),
     ]
     assert "seen in its frames" in content[0]["text"] and "ferry" not in content[0]["text"].partition("Cited notes")[2]
 
