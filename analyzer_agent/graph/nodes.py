@@ -263,7 +263,8 @@ class Nodes:
         answer = checked_of(state)
         known = self.toolbox.evidence(answer.cited)
         runs = [known[number] for number in answer.cited if number in known]
-        reply = self._judge(*judge_request(self.toolbox, state["question"], state["options"], answer, runs))
+        viewed = shown_pictures(state["messages"]).values()
+        reply = self._judge(*judge_request(self.toolbox, state["question"], state["options"], answer, runs, viewed))
         counted = counted_of(state, reply.usage)
         judgement = parse_judgement(reply.calls)
         if judgement is None:

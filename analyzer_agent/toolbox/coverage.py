@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from analyzer_agent.evidence.coverage_steps import finest_steps
@@ -9,7 +10,7 @@ from analyzer_agent.evidence.merging import NoteReader
 from analyzer_agent.evidence.rendering import spans_text
 from analyzer_agent.fencing import quoted
 from analyzer_agent.protocols import Spec
-from analyzer_agent.records import FEW_VIDEOS, GAP, LOST, Examined
+from analyzer_agent.records import FEW_VIDEOS, GAP, LOST, Examined, ShownPicture
 from analyzer_agent.storage import Covered, Store
 from analyzer_agent.timeline import TimeRange, merge, seconds, total
 from analyzer_agent.toolbox.library_coverage import library_coverage, library_lines
@@ -166,3 +167,20 @@ def coverage_sentence(
         looked = "; ".join([*(f"{analyzer} {told}" for analyzer, told in sorted(done.items()) if analyzer not in left_out), *answered])
         parts.append(f"{name}{looked or 'nothing yet'}")
     return f"Analyzed so far: {'. '.join(parts)}."
+
+
+def viewed_sentence(session_videos: Iterable["SessionVideo"], pictures: Collection[ShownPicture]) -> str:
+    """Return a sentence on the parts that frames shown to the managing model stand for, and how closely; "" without any.
+
+    Args:
+        session_videos: the videos.
+        pictures: the pictures of this question; a part of the frame is not the frame, and is left out.
+    """
+    parts, several = list[str](), [*session_videos]
+    for session_video in several:
+        own = [one for one in pictures if one.video == session_video.video.id and one.region is None]
+        done = [Covered(one.span, max(b - a for a, b in pairwise([*one.times, one.span.end])), "") for one in own]
+        if seen := merge(part for one in done if (part := one.span.within(session_video.scope))):
+            name = f"{session_video.name}: " if len(several) > 1 else ""
+            parts.append(f"{name}{_closely(done, seen, session_video.scope)}")
+    return f"Frames viewed for this question: {'. '.join(parts)}." if parts else ""

@@ -65,6 +65,13 @@ def test_a_range_between_two_frames_of_a_sheet_shows_both(talks: Make) -> None:
     assert judge(talk)[1][2]["image_url"]["url"] == "fake [6000, 8000, 10000]"
 
 
+def test_a_claim_on_all_is_judged_with_what_was_viewed_for_the_question(talks: Make) -> None:
+    view, end = calls(call("view", ranges="0:00-1:00", every=2, sheet=True)), says("No hand takes it [#1] [#2].", claim="count")
+    talk = talks(view, end, JUDGED, tools=[SIGN], verify="always", pictures=Album())
+    talk.ask()
+    assert "Frames viewed for this question: all of it every 2 s." in judge(talk)[1][0]["text"]
+
+
 def test_a_named_moment_is_shown_at_its_middle(talks: Make) -> None:
     talk = talks(LOOK, says("EXIT [#1 0:05-0:06]."), JUDGED, tools=[SIGN], verify="always", pictures=Album())
     talk.ask()
