@@ -1,5 +1,7 @@
 """Correct and forget notes, as a person asks for it; see `storage.corrections`."""
 
+import shlex
+
 from analyzer_agent.errors import AgentError
 from analyzer_agent.evidence.merging import MergedNote, NoteReader
 from analyzer_agent.records import PERSON
@@ -13,6 +15,8 @@ _KEPT = ("scene", "chapter", "gap", "unheard", "absence")
 
 def correct(reader: NoteReader, number: int, text: str) -> int:
     """Let a text stand in the place of a note, and return the id of the note that holds it.
+
+    The own text of a note that was forgotten brings it back.
 
     Args:
         reader: reads the store.
@@ -28,6 +32,9 @@ def correct(reader: NoteReader, number: int, text: str) -> int:
         raise AgentError("The text is empty.", hint=f"To hide note {number}: analyzer-agent forget {number}")
     if run.kind not in _SAID:
         raise AgentError(f"Notes of kind {run.kind!r} are not corrected.", hint=f"Kinds that are: {', '.join(_SAID)}.")
+    if plain == run.text and reader.store.notes.corrections.of(run.id)[0]:  # it was forgotten
+        reader.store.notes.corrections.bring_back(run.notes)
+        return run.id
     if plain == run.text:
         raise AgentError(f"Note {number} says that already.", hint="Nothing was changed.")
     return reader.store.notes.corrections.correct(run.notes, reader.store.notes.provenance(run.notes[0].key), plain)
@@ -51,6 +58,10 @@ def forget(reader: NoteReader, number: int) -> str | None:
         raise AgentError(
             f"Notes of kind {run.kind!r} are not forgotten.", hint="To delete what an analyzer found: analyzer-agent cache clear"
         )
+    if reader.store.notes.corrections.of(run.id)[0]:
+        raise AgentError(
+            f"Note {number} is hidden already.", hint=f"To show it again: analyzer-agent correct {number} {shlex.quote(run.text)}"
+        )
     made = reader.store.notes.provenance(run.notes[0].key)
     reader.store.notes.corrections.forget(run.notes, made)
     return str(run.notes[0].observation.detail.get("was", "")) if made.engine == PERSON else None
@@ -60,4 +71,7 @@ def _note(reader: NoteReader, number: int) -> MergedNote:
     found = reader.store.notes.get([number]).get(number)
     if found is None:
         raise AgentError(f"There is no note {number}.", hint="Answers and `analyzer-agent notes` show the numbers of notes.")
-    return reader.merged_note_of(found)
+    run = reader.merged_note_of(found)
+    if (by := reader.store.notes.corrections.of(run.id)[1]) is not None:
+        raise AgentError(f"Note {by} stands in the place of note {number}.", hint=f"To take that back: analyzer-agent forget {by}")
+    return run

@@ -94,6 +94,19 @@ class Corrections:
             else:
                 self._hide(db, pieces, made, "", None)
 
+    def of(self, note: int) -> tuple[bool, int | None]:
+        """Return whether a note is hidden, and the id of the note that stands in its place, if one does."""
+        with self._at.read() as db:
+            row = db.execute("SELECT correction FROM corrections WHERE note = ?", [note]).fetchone()
+        return row is not None, row[0] if row else None
+
+    def bring_back(self, pieces: Sequence[Note]) -> None:
+        """Show a note again that was forgotten."""
+        ids = [piece.id for piece in pieces]
+        with self._at.write() as db:
+            db.execute(f"DELETE FROM corrections WHERE note IN ({placeholders(ids)})", ids)
+            update_coverage_stats(db, pieces[0].video, pieces[0].key, 0, True)
+
     def visible(self, video: str, notes: Sequence[Note]) -> list[Note]:
         """Return the notes that no correction hides."""
         hidden = self._of(video, {note.key for note in notes})

@@ -79,6 +79,19 @@ def test_what_is_forgotten_is_not_shown(open_: Open) -> None:
     session.index(["subtitles"])
     assert session.forget_note(2) is None
     assert texts(session) == ["Welcome to the harbour."] and not session.search("crate")
+    with pytest.raises(AgentError, match="Note 2 is hidden already"):
+        session.forget_note(2)
+    assert session.correct_note(2, WRONG) == 2 and texts(session)[1] == WRONG, "its own text brings it back"
+
+
+def test_a_note_that_was_replaced_is_not_changed_beneath_its_correction(open_: Open) -> None:
+    session = open_(verify="never")
+    session.index(["subtitles"])
+    by = session.correct_note(2, RIGHT)
+    for change in (lambda: session.forget_note(2), lambda: session.correct_note(2, "Another."), lambda: session.correct_note(2, WRONG)):
+        with pytest.raises(AgentError, match=f"Note {by} stands in the place of note 2"):
+            change()
+    assert texts(session)[1] == RIGHT
 
 
 def test_other_texts_at_the_same_time_stay(open_: Open) -> None:
