@@ -8,6 +8,7 @@ from typing import Protocol
 from analyzer_agent.evidence.joining import MergedNote, single
 from analyzer_agent.evidence.merging import NoteReader
 from analyzer_agent.evidence.search import content_words
+from analyzer_agent.folding import is_unspaced
 from analyzer_agent.records import Note
 from analyzer_agent.storage.search_words import has_phrase
 from analyzer_agent.timeline import TimeRange
@@ -46,7 +47,9 @@ class WordRanking:
         words = content_words(query)
         sought = " ".join(words)
         whole = islice(self._notes.holding(sought, videos=videos, kinds=kinds), _READ + 1)
-        others = self._notes.search(sought, videos=videos, kinds=kinds) if len(words) > 1 and not has_phrase(query) else ()
+        # A whole sentence is one word where words are not set apart by spaces: its parts are sought.
+        several = len(words) > 1 or any(map(is_unspaced, words))
+        others = self._notes.search(sought, videos=videos, kinds=kinds) if several and not has_phrase(query) else ()
         seen: set[int] = set()
         for note in chain(whole, others):
             if note.id not in seen:
