@@ -19,7 +19,10 @@ from analyzer_agent.toolbox.object_classes import class_names, class_of
 from analyzer_agent.toolbox.schemas import SURVEY
 
 _LONGEST_MS = 600_000
-"""Notes on longer scopes are not even read: they would not fit."""
+"""Notes on longer scopes are read only where they are few."""
+
+_FEW_NOTES = 2_000
+"""So many notes of a long scope, one for each sample, may fit after they are merged; reading them takes no time to speak of."""
 
 _MAX_TOKENS = 1_500
 """Notes open a question if all of them fit into this length."""
@@ -61,7 +64,7 @@ def known_notes(toolbox: Toolbox, told: Sequence[dict[str, Any]], seen: Collecti
         seen: the ids of the notes that the session has shown.
     """
     videos = list(toolbox.session_videos.values())
-    if toolbox.is_library or sum(one.scope.length for one in videos) > _LONGEST_MS:
+    if toolbox.is_library or (sum(one.scope.length for one in videos) > _LONGEST_MS and _many(toolbox)):
         return "", []
     found = [run for one in videos for run in toolbox.reader.merged_notes(one.video.id, one.scope)]
     runs = telling(found)
@@ -79,6 +82,12 @@ def known_notes(toolbox: Toolbox, told: Sequence[dict[str, Any]], seen: Collecti
     left_out += [f"of classes that were not asked for: {class_names(unasked)}"] if unasked else []
     opened = fenced("\n".join(new)) + (f"\nLeft out, read_notes tells them: {'; '.join(left_out)}." if left_out else "")
     return opened, [number for note in shown for number in note.ids]
+
+
+def _many(toolbox: Toolbox) -> bool:
+    """Return whether there are so many notes that to read them costs time, and they would not fit."""
+    counted = (toolbox.store.notes.count(one.video.id, one.scope, _FEW_NOTES + 1) for one in toolbox.session_videos.values())
+    return sum(counted) > _FEW_NOTES
 
 
 def _unasked(toolbox: Toolbox, runs: Sequence[MergedNote], seen: Collection[int]) -> list[MergedNote]:

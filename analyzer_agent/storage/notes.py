@@ -210,6 +210,12 @@ class Notes:
         with self._at.read() as db:
             return tuple(db.execute("SELECT count(*), coalesce(sum(changes), 0) FROM coverage_stats WHERE video = ?", [video]).fetchone())
 
+    def count(self, video: str, span: TimeRange, limit: int) -> int:
+        """Return how many notes of a video begin in `span`, hidden ones included; no more than `limit` are counted."""
+        counted = "SELECT count(*) FROM (SELECT 1 FROM notes WHERE video = ? AND start_ms >= ? AND start_ms < ? LIMIT ?)"
+        with self._at.read() as db:
+            return int(db.execute(counted, [video, span.start, span.end, limit]).fetchone()[0])
+
     def reserve_ids(self, count: int) -> range:
         """Return numbers that no note has or will have."""
         with self._at.write() as db:

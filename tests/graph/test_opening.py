@@ -114,6 +114,14 @@ class TestNotes:
         assert (answer.finished, answer.usage.llm_calls, [c.note for c in answer.citations]) == ("answered", 1, [1])
         assert '<notes>\n#1 0:03-0:05 text "It costs forty"\n</notes>' in talk.sent(0)[-1]["content"]
 
+    @pytest.mark.parametrize(("few", "come"), [(10, True), (0, False)])
+    def test_few_notes_of_a_long_video_come_too(self, talks: Make, monkeypatch: pytest.MonkeyPatch, few: int, come: bool) -> None:
+        monkeypatch.setattr(opening, "_FEW_NOTES", few)
+        talks(calls(LOOK), says(), videos=[FakeVideo(3_600_000)]).ask()
+        talk = talks(*([says()] if come else [calls(LOOK), says()]), videos=[FakeVideo(3_600_000)])
+        talk.agent.ask("other", "How much?", (), 1, talk.events.append)
+        assert ('#1 0:03-0:05 text "It costs forty"' in talk.sent(0)[-1]["content"]) is come
+
     def test_many_notes_do_not(self, talks: Make) -> None:
         events = [(TimeRange(n * 500, n * 500 + 400), f"sentence {n} is rather long, and unlike all of the others") for n in range(120)]
         tool = [Tool(fake_spec(FakeAnalyzer(events)))]
