@@ -1,6 +1,7 @@
 """What identifies a file: everything that decides its content."""
 
 import os
+import shutil
 import time
 import wave
 from collections.abc import Iterator
@@ -72,9 +73,13 @@ def whole_sums(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
 )
 def test_a_playlist_is_identified_by_the_files_it_points_to(tmp_path: Path, text: str) -> None:
     ids = []
-    for name, clip in (("a", HLS), ("b", GREY), ("copy of a", HLS)):
-        (tmp_path / name).mkdir()
-        path = encoded(tmp_path / name / "list.m3u8", clip)
+    for name, clip in (("a", HLS), ("b", GREY), ("copy of a", None)):
+        path = tmp_path / name / "list.m3u8"
+        if clip is None:  # x264 does not write the same bytes each time
+            shutil.copytree(tmp_path / "a", path.parent)
+        else:
+            path.parent.mkdir()
+            encoded(path, clip)
         if text:
             path = path.with_name("other.m3u8")
             path.write_text(text)
