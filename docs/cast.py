@@ -44,7 +44,9 @@ def recorded(command: list[str]) -> list[Event]:
     """Run a command in a terminal of its own; return all that it wrote, with times."""
     child, terminal = pty.fork()
     if child == 0:
-        environment = os.environ | {"COLUMNS": str(COLUMNS), "LINES": str(LINES), "TERM": "xterm-256color"}
+        # The program of the Python that runs this, also where its environment is not active.
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        environment = os.environ | {"PATH": path, "COLUMNS": str(COLUMNS), "LINES": str(LINES), "TERM": "xterm-256color"}
         os.execvpe(command[0], command, environment)
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
     events, began, rest = list[Event](), time.monotonic(), b""
