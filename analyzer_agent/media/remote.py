@@ -179,7 +179,7 @@ class RemoteFile:
         reply.close()
         if reply.status in (200, 206):
             raise MediaError(f"{self.shown!r} is a page, not a media file.", hint=_DOWNLOAD)
-        raise self._error(_WHY.get(reply.status, f"it replies with status {reply.status}"))
+        raise self._refused(reply.status)
 
     def _fetch(self, first: int, end: int) -> None:
         """Fetch the blocks from `first` to before `end` that are not there."""
@@ -220,7 +220,9 @@ class RemoteFile:
             with self._talking(again=left > 1):
                 reply = self._server.ask(self._url, at, end, self._validator)
                 try:
-                    if reply.status != 206 or range_of(reply) != (at, self._size):
+                    if reply.status not in (200, 206):
+                        raise self._refused(reply.status)
+                    if reply.status == 200 or range_of(reply) != (at, self._size):
                         raise self._error("the file has changed while it was read")
                     for piece in reply.iter_stream():
                         self._keep(at, piece[: end - at])
@@ -260,6 +262,9 @@ class RemoteFile:
                 late = isinstance(error, TimeoutException)
                 why = re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or "the connection broke"
                 raise self._error("it does not answer in time" if late else why) from error
+
+    def _refused(self, status: int) -> MediaError:
+        return self._error(_WHY.get(status, f"it replies with status {status}"))
 
     def _error(self, why: str) -> MediaError:
         return MediaError(f"{self.name!r} cannot be read from {self.host}: {why}.", hint="Check the address, or download the file first.")
